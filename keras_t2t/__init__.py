@@ -1,0 +1,33 @@
+"""T2T-ViT (Tokens-to-Token vision transformer) for Keras 3."""
+
+from keras_t2t import _backend  # noqa: F401  Keras first, before TensorFlow
+from keras_t2t.models import (
+    T2TViT,
+    T2TViT7,
+    T2TViT10,
+    T2TViT12,
+    T2TViT14,
+    T2TViT19,
+    T2TViT24,
+    T2TViTt14,
+    T2TViTt19,
+    T2TViTt24,
+)
+from keras_t2t.preprocessing import decode_predictions, preprocess_input
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "T2TViT",
+    "T2TViT7",
+    "T2TViT10",
+    "T2TViT12",
+    "T2TViT14",
+    "T2TViT19",
+    "T2TViT24",
+    "T2TViTt14",
+    "T2TViTt19",
+    "T2TViTt24",
+    "decode_predictions",
+    "preprocess_input",
+]

@@ -1,0 +1,20 @@
+"""Imports Keras, and says what to do where its backend is missing."""
+
+import importlib.util
+
+BACKENDS = ("jax", "tensorflow", "torch")
+
+try:
+    import keras  # noqa: F401
+except ImportError as error:
+    missing = next((name for name in BACKENDS if error.name == name), None)
+    if missing is None:
+        raise
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    message = (
+        f"Keras's backend {missing!r} is not installed: "
+        f'pip install "keras-t2t[{missing}]"'
+    )
+    if installed:
+        message += f", or set KERAS_BACKEND to one that is: {', '.join(installed)}"
+    raise ImportError(message, name=missing) from None

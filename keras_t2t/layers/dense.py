@@ -1,0 +1,17 @@
+"""Dense layers as T2T-ViT initialises them."""
+
+import keras
+
+
+def kernel_initializer():
+    """Normal with standard deviation 0.02, for Dense kernels and the class token.
+
+    A fresh object for every weight: one Keras initializer with an implicit seed
+    gives the same values each time it is called.
+    """
+    return keras.initializers.RandomNormal(mean=0.0, stddev=0.02)
+
+
+def dense(units, **kwargs):
+    """A Dense layer with this kernel and zero biases; `kwargs` are Dense's own."""
+    return keras.layers.Dense(units, kernel_initializer=kernel_initializer(), **kwargs)

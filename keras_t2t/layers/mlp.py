@@ -1,0 +1,64 @@
+"""The two-layer perceptron that follows every attention."""
+
+import keras
+
+from keras_t2t.layers.dense import dense
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class MLP(keras.Layer):
+    """Dense, exact (erf) GELU, Dense back to the input width.
+
+    Args:
+        hidden_dim: int, width between the two Dense layers.
+        hidden_dropout: float in [0, 1), dropout after the GELU.
+        dropout: float in [0, 1), dropout after the second Dense.
+
+    Input and output shape: `(batch, ..., dim)`.
+    """
+
+    # === Config ===
+    def __init__(self, hidden_dim, hidden_dropout=0.0, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden_dim = hidden_dim
+        self.hidden_dropout_rate = hidden_dropout
+        self.dropout_rate = dropout
+        self.hidden_dropout = keras.layers.Dropout(
+            hidden_dropout, dtype=self.dtype_policy, name="hidden_dropout"
+        )
+        self.dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "hidden_dropout": self.hidden_dropout_rate,
+            "dropout": self.dropout_rate,
+        }
+
+    # === Weights ===
+    def build(self, input_shape):
+        dim = input_shape[-1]
+        self.expand = dense(
+            self.hidden_dim,
+            activation="gelu",
+            dtype=self.dtype_policy,
+            name="expand",
+        )
+        self.expand.build(input_shape)
+        self.contract = dense(
+            dim,
+            dtype=self.dtype_policy,
+            name="contract",
+        )
+        self.contract.build((*input_shape[:-1], self.hidden_dim))
+
+    # === Computation ===
+    def call(self, x, training=False):
+        x = self.hidden_dropout(self.expand(x), training=training)
+        return self.dropout(self.contract(x), training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

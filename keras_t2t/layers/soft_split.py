@@ -1,0 +1,84 @@
+"""Soft split: overlapping patches as tokens (paper section 3.1, equation 3)."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class SoftSplit(keras.Layer):
+    """Zero-pads an image or token grid and cuts it into overlapping patches.
+
+    Neighbouring tokens share `kernel_size - strides` rows or columns, so what is
+    near in the image stays tied together, and the token count shrinks.
+
+    Args:
+        kernel_size: int, height and width of a patch in pixels or tokens.
+        strides: int, distance between the starts of neighbouring patches.
+        padding: int, rows and columns of zeros added on each of the four sides.
+
+    Input shape: `(batch, height, width, channels)`, channels last whatever
+        `keras.config.image_data_format()` says.
+    Output shape: `(batch, grid_height, grid_width, kernel_size**2 * channels)`,
+        the last axis ordered (patch row, patch column, channel), where
+        `grid_height = (height + 2 * padding - kernel_size) // strides + 1`.
+
+    Raises:
+        ValueError: if a size is out of range, the input's height or width is
+            unknown, or the padded input is smaller than one patch.
+    """
+
+    # === Config ===
+    def __init__(self, kernel_size, strides, padding, **kwargs):
+        super().__init__(**kwargs)
+        for argument, value, least in (
+            ("kernel_size", kernel_size, 1),
+            ("strides", strides, 1),
+            ("padding", padding, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"`{argument}` must be an integer of at least {least}, "
+                    f"got {value!r}"
+                )
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.padding = padding
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+        }
+
+    # === Computation ===
+    def call(self, images):
+        # "same" padding would be asymmetric here, so the zeros are added first.
+        sides = (self.padding, self.padding)
+        images = ops.pad(images, ((0, 0), sides, sides, (0, 0)))
+        return ops.image.extract_patches(
+            images,
+            size=(self.kernel_size, self.kernel_size),
+            strides=(self.strides, self.strides),
+            padding="valid",
+            data_format="channels_last",
+        )
+
+    def grid_size(self, size):
+        """Number of patches along one side of `size` pixels or tokens."""
+        if size is None or size + 2 * self.padding < self.kernel_size:
+            raise ValueError(
+                f"{self.name} needs a known height and width of at least "
+                f"{self.kernel_size - 2 * self.padding}, got {size}"
+            )
+        return (size + 2 * self.padding - self.kernel_size) // self.strides + 1
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (
+            batch,
+            self.grid_size(height),
+            self.grid_size(width),
+            self.kernel_size**2 * channels,
+        )

@@ -1,0 +1,104 @@
+"""What both kinds of token layer share (paper section 3.1, equation 1)."""
+
+import keras
+from keras import ops
+
+from keras_t2t.layers.dense import dense
+from keras_t2t.layers.mlp import MLP
+
+
+class TokenLayer(keras.Layer):
+    """Base of the transformers that run between two soft splits.
+
+    A token layer reads long patch vectors and writes short tokens on the same
+    grid: attention over all tokens of the image, then a perceptron of ratio 1.
+    Since input and output widths differ, the residual around the attention is
+    the value `v`, not the input. Subclasses provide `attend`.
+
+    Args:
+        token_dim: int, width of the tokens that come out.
+        dropout: float in [0, 1), dropout after the projection and after the
+            perceptron.
+
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`.
+    Output shape: `(batch, grid_height, grid_width, token_dim)`.
+
+    Raises:
+        ValueError: if `token_dim` is not a positive integer.
+    """
+
+    # === Config ===
+    def __init__(self, token_dim=64, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(token_dim, int) or token_dim < 1:
+            raise ValueError(
+                f"`token_dim` must be a positive integer, got {token_dim!r}"
+            )
+        self.token_dim = token_dim
+        self.dropout_rate = dropout
+        self.dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "token_dim": self.token_dim,
+            "dropout": self.dropout_rate,
+        }
+
+    # === Weights ===
+    def build(self, input_shape):
+        batch, *_, patch_dim = input_shape
+        patches, tokens = (batch, None, patch_dim), (batch, None, self.token_dim)
+        self.norm_1 = self._layer_norm("norm_1", patches)
+        self.build_attention(patches)
+        self.projection = self._dense(
+            self.token_dim, use_bias=True, name="projection", input_shape=tokens
+        )
+        self.norm_2 = self._layer_norm("norm_2", tokens)
+        self.mlp = MLP(
+            self.token_dim,
+            dropout=self.dropout_rate,
+            dtype=self.dtype_policy,
+            name="mlp",
+        )
+        self.mlp.build(tokens)
+
+    def _layer_norm(self, name, input_shape):
+        layer = keras.layers.LayerNormalization(
+            axis=-1, epsilon=1e-5, dtype=self.dtype_policy, name=name
+        )
+        layer.build(input_shape)
+        return layer
+
+    def _dense(self, units, use_bias, name, input_shape):
+        layer = dense(
+            units,
+            use_bias=use_bias,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        layer.build(input_shape)
+        return layer
+
+    # === Computation ===
+    def build_attention(self, input_shape):
+        """Makes the weights of `attend` for `(batch, tokens, patch_dim)` input."""
+        raise NotImplementedError
+
+    def attend(self, x):
+        """Normalised patches `(batch, tokens, patch_dim)` -> (attended, values),
+        both `(batch, tokens, token_dim)`."""
+        raise NotImplementedError
+
+    def call(self, x, training=False):
+        _, height, width, patch_dim = x.shape
+        x = ops.reshape(x, (-1, height * width, patch_dim))
+        attended, values = self.attend(self.norm_1(x))
+        x = values + self.dropout(self.projection(attended), training=training)
+        x = x + self.mlp(self.norm_2(x), training=training)
+        return ops.reshape(x, (-1, height, width, self.token_dim))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.token_dim)

@@ -1,0 +1,76 @@
+"""Token layer with linear-time attention (Performer, Choromanski et al., 2021)."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.token_layer import TokenLayer
+
+EPSILON = 1e-8
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class TokenPerformer(TokenLayer):
+    """Token layer whose softmax attention is approximated by random features.
+
+    With phi(x) = exp(w x - |x|^2 / 2) / sqrt(m) the attention is
+    phi(q) (phi(k)^T v) / (phi(q) sum(phi(k)) + 1e-8), linear in the number of
+    tokens. The m rows of w are orthogonal, of length sqrt(m), and not trained.
+    Features, sums and the division run in float32 under every dtype policy: in
+    float16 the exponential overflows and 1e-8 is zero.
+
+    Args:
+        token_dim: int, width of the tokens that come out.
+        num_features: int, m, the number of random features.
+        dropout: float in [0, 1), dropout after the projection and after the
+            perceptron.
+
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`.
+    Output shape: `(batch, grid_height, grid_width, token_dim)`.
+    """
+
+    # === Config ===
+    def __init__(self, token_dim=64, num_features=32, dropout=0.0, **kwargs):
+        super().__init__(token_dim=token_dim, dropout=dropout, **kwargs)
+        if not isinstance(num_features, int) or num_features < 1:
+            raise ValueError(
+                f"`num_features` must be a positive integer, got {num_features!r}"
+            )
+        self.num_features = num_features
+
+    def get_config(self):
+        return {**super().get_config(), "num_features": self.num_features}
+
+    # === Weights ===
+    def build_attention(self, input_shape):
+        self.kqv = self._dense(
+            3 * self.token_dim, use_bias=True, name="kqv", input_shape=input_shape
+        )
+        self.random_projection = self.add_weight(
+            name="random_projection",
+            shape=(self.num_features, self.token_dim),
+            initializer=keras.initializers.Orthogonal(gain=self.num_features**0.5),
+            trainable=False,
+            autocast=False,  # read inside the float32 island
+        )
+
+    # === Computation ===
+    def random_features(self, x):
+        """phi: `(batch, tokens, token_dim)` -> `(batch, tokens, num_features)`."""
+        w = ops.cast(self.random_projection, x.dtype)
+        half_square = ops.sum(ops.square(x), axis=-1, keepdims=True) / 2
+        projected = ops.matmul(x, ops.transpose(w))
+        return ops.exp(projected - half_square) / math.sqrt(self.num_features)
+
+    def attend(self, x):
+        k, q, v = ops.split(self.kqv(x), 3, axis=-1)
+        island = at_least_float32(self.compute_dtype)
+        phi_k = self.random_features(ops.cast(k, island))
+        phi_q = self.random_features(ops.cast(q, island))
+        summary = ops.matmul(ops.transpose(phi_k, (0, 2, 1)), ops.cast(v, island))
+        mass = ops.sum(phi_k, axis=1, keepdims=True)
+        normaliser = ops.sum(phi_q * mass, axis=-1, keepdims=True) + EPSILON
+        attended = ops.matmul(phi_q, summary) / normaliser
+        return ops.cast(attended, self.compute_dtype), v

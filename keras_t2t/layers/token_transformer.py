@@ -1,0 +1,38 @@
+"""Token layer with full softmax attention (the paper's T2T-ViT_t)."""
+
+import keras
+from keras import ops
+
+from keras_t2t.layers.attention import scaled_dot_product_attention
+from keras_t2t.layers.token_layer import TokenLayer
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class TokenTransformer(TokenLayer):
+    """Token layer with one head of softmax attention over all tokens.
+
+    q, k and v have no bias. The softmax scale is `patch_dim ** -0.5`, of the
+    layer's *input* width, as in the released models.
+
+    Args:
+        token_dim: int, width of the tokens that come out.
+        dropout: float in [0, 1), dropout after the projection and after the
+            perceptron.
+
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`.
+    Output shape: `(batch, grid_height, grid_width, token_dim)`.
+    """
+
+    # === Weights ===
+    def build_attention(self, input_shape):
+        self.scale = input_shape[-1] ** -0.5
+        self.qkv = self._dense(
+            3 * self.token_dim, use_bias=False, name="qkv", input_shape=input_shape
+        )
+
+    # === Computation ===
+    def attend(self, x):
+        q, k, v = ops.split(self.qkv(x), 3, axis=-1)
+        heads = [ops.expand_dims(part, axis=2) for part in (q, k, v)]
+        attended = scaled_dot_product_attention(*heads, scale=self.scale)
+        return ops.squeeze(attended, axis=2), v

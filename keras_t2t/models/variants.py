@@ -1,0 +1,28 @@
+"""The variants of the paper, one row each. This file imports nothing of Keras."""
+
+from typing import NamedTuple
+
+
+class Variant(NamedTuple):
+    """One row: the architecture, and what its authors report for it."""
+
+    token_type: str  # "performer" or "transformer"
+    embed_dim: int  # width of the backbone's tokens
+    num_heads: int
+    depth: int  # number of backbone blocks
+    mlp_ratio: float  # hidden width of a block's MLP over embed_dim
+    top1: float  # percent on ImageNet-1k validation at 224 px, authors' README
+    default_name: str  # name of the Keras model
+
+
+VARIANTS = {
+    "T2TViT7": Variant("performer", 256, 4, 7, 2, 71.7, "t2t_vit_7"),
+    "T2TViT10": Variant("performer", 256, 4, 10, 2, 75.2, "t2t_vit_10"),
+    "T2TViT12": Variant("performer", 256, 4, 12, 2, 76.5, "t2t_vit_12"),
+    "T2TViT14": Variant("performer", 384, 6, 14, 3, 81.5, "t2t_vit_14"),
+    "T2TViT19": Variant("performer", 448, 7, 19, 3, 81.9, "t2t_vit_19"),
+    "T2TViT24": Variant("performer", 512, 8, 24, 3, 82.3, "t2t_vit_24"),
+    "T2TViTt14": Variant("transformer", 384, 6, 14, 3, 81.7, "t2t_vit_t_14"),
+    "T2TViTt19": Variant("transformer", 448, 7, 19, 3, 82.4, "t2t_vit_t_19"),
+    "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
+}

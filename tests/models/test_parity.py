@@ -1,0 +1,61 @@
+"""The models against the independent torch oracle, with the same weights."""
+
+import numpy as np
+import pytest
+import torch
+from keras import ops
+
+import keras_t2t
+from keras_t2t.checkpoints.official import load_state_dict, official_entries
+from keras_t2t.models.variants import VARIANTS
+from tests.reference import t2t_vit as reference
+
+# float32 sums over up to 24 blocks in another order; the oracle itself is 4e-6 from
+# its float64 self, and a wrong scale, order or activation moves logits by 1e-3 to 2.
+TOLERANCE = 1e-4
+
+
+def oracle_and_model(variant, size, **kwargs):
+    oracle = reference.build(variant, image_size=size, num_classes=10)
+    oracle = reference.randomize_(oracle, seed=0).eval()
+    build = getattr(keras_t2t, variant)
+    model = build(
+        input_shape=(*size, 3), classes=10, classifier_activation=None, **kwargs
+    )
+    state_dict = {name: value.numpy() for name, value in oracle.state_dict().items()}
+    load_state_dict(model, state_dict)
+    return oracle, model
+
+
+def images(size):
+    """Unit noise, and a dim image on which LayerNorm's epsilon shows."""
+    noise = np.random.default_rng(0).normal(size=(2, *size, 3)).astype("float32")
+    noise[1] *= 0.01
+    return noise
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_logits_equal_the_oracle(variant):
+    size = (64, 96)
+    oracle, model = oracle_and_model(variant, size)
+    x = images(size)
+    with torch.no_grad():
+        expected = oracle(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
+    actual = ops.convert_to_numpy(model(ops.convert_to_tensor(x)))
+    assert np.ptp(expected) > 1
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("variant", ["T2TViT7", "T2TViTt14"])
+def test_every_official_tensor_is_a_weight_of_the_model(variant):
+    oracle, model = oracle_and_model(variant, (64, 64))
+    entries = official_entries(model)
+    assert [entry.name for entry in entries] != []
+    assert {entry.name for entry in entries} == set(oracle.state_dict())
+    assert {id(entry.variable) for entry in entries} == {
+        id(weight) for weight in model.weights
+    }
+    for entry in entries:
+        array = entry.variable.numpy()
+        official = oracle.state_dict()[entry.name].numpy()
+        np.testing.assert_array_equal(entry.to_official(array), official)

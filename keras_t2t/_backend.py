@@ -7,10 +7,11 @@ BACKENDS = ("jax", "tensorflow", "torch")
 try:
     import keras  # noqa: F401
 except ImportError as error:
-    missing = next((name for name in BACKENDS if error.name == name), None)
-    if missing is None:
+    missing = (error.name or "").partition(".")[0]
+    if missing not in BACKENDS:
         raise
-    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    others = [name for name in BACKENDS if name != missing]
+    installed = [name for name in others if importlib.util.find_spec(name)]
     message = (
         f"Keras's backend {missing!r} is not installed: "
         f'pip install "keras-t2t[{missing}]"'

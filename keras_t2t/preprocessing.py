@@ -33,6 +33,7 @@ def preprocess_input(images):
     std = 255 * np.asarray(STD, "float32")
     if isinstance(images, np.ndarray):
         return (images.astype("float32") - mean) / std
+    mean, std = ops.convert_to_tensor(mean), ops.convert_to_tensor(std)
     return (ops.cast(images, "float32") - mean) / std
 
 

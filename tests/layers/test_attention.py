@@ -1,0 +1,40 @@
+"""The two ways to compute attention, and its errors."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_t2t.layers import MultiHeadSelfAttention
+from keras_t2t.layers.attention import scaled_dot_product_attention
+
+
+def test_attention_with_dropout_equals_the_fused_one():
+    random = np.random.default_rng(0)
+    q, k, v = (
+        ops.convert_to_tensor(random.normal(size=(2, 5, 3, 4)).astype("float32"))
+        for _ in range(3)
+    )
+    fused = scaled_dot_product_attention(q, k, v, scale=0.7)
+    explicit = scaled_dot_product_attention(q, k, v, scale=0.7, dropout=lambda p: p)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(explicit), ops.convert_to_numpy(fused), atol=1e-5
+    )
+
+
+def test_attention_dropout_acts_only_in_training():
+    layer = MultiHeadSelfAttention(2, attention_dropout=0.5)
+    x = ops.convert_to_tensor(
+        np.random.default_rng(0).normal(size=(1, 9, 8)), "float32"
+    )
+    inference = [ops.convert_to_numpy(layer(x)) for _ in range(2)]
+    training = [ops.convert_to_numpy(layer(x, training=True)) for _ in range(2)]
+    np.testing.assert_array_equal(*inference)
+    assert not np.array_equal(*training)
+    assert not np.array_equal(inference[0], training[0])
+
+
+def test_heads_that_do_not_divide_the_width():
+    with pytest.raises(ValueError, match="num_heads=3 for width 8"):
+        MultiHeadSelfAttention(3).build((None, 4, 8))
+    with pytest.raises(ValueError, match="`num_heads` must be a positive integer"):
+        MultiHeadSelfAttention(0)

@@ -1,0 +1,48 @@
+"""SoftSplit against a plain loop, and its errors."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_t2t.layers import SoftSplit
+
+
+@pytest.mark.parametrize(("kernel_size", "strides", "padding"), [(7, 4, 2), (3, 2, 1)])
+def test_patches_equal_a_loop_over_the_padded_image(kernel_size, strides, padding):
+    images = np.random.default_rng(0).normal(size=(2, 11, 18, 3)).astype("float32")
+    padded = np.pad(images, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)))
+    rows = range(0, padded.shape[1] - kernel_size + 1, strides)
+    columns = range(0, padded.shape[2] - kernel_size + 1, strides)
+    expected = np.array(
+        [
+            [
+                [
+                    image[row : row + kernel_size, column : column + kernel_size]
+                    for column in columns
+                ]
+                for row in rows
+            ]
+            for image in padded
+        ]
+    ).reshape(2, len(rows), len(columns), -1)
+    actual = SoftSplit(kernel_size, strides, padding)(ops.convert_to_tensor(images))
+    # Pixels are copied, not computed.
+    np.testing.assert_array_equal(ops.convert_to_numpy(actual), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 4, 2), "`kernel_size` must be an integer of at least 1, got 0"),
+        ((7, 2.5, 2), "`strides` must be an integer of at least 1, got 2.5"),
+        ((7, 4, -1), "`padding` must be an integer of at least 0, got -1"),
+    ],
+)
+def test_sizes_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SoftSplit(*arguments)
+
+
+def test_an_image_smaller_than_a_patch():
+    with pytest.raises(ValueError, match="at least 3, got 2"):
+        SoftSplit(7, 4, 2, name="split").compute_output_shape((None, 2, 9, 3))

@@ -1,0 +1,217 @@
+"""The builders: counts, names, arguments, and every error."""
+
+import inspect
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_t2t
+from keras_t2t.models.by_name import builder
+from keras_t2t.models.variants import VARIANTS
+
+# all, trainable: computed from the paper's architecture, at 224 px, 1000 classes
+PARAMETERS = {
+    "T2TViT7": (4_310_222, 4_255_694),
+    "T2TViT10": (5_889_230, 5_834_702),
+    "T2TViT12": (6_941_902, 6_887_374),
+    "T2TViT14": (21_545_550, 21_465_806),
+    "T2TViT19": (39_177_422, 39_085_070),
+    "T2TViT24": (64_105_934, 64_000_974),
+    "T2TViTt14": (21_541_070, 21_465_422),
+    "T2TViTt19": (39_172_942, 39_084_686),
+    "T2TViTt24": (64_101_454, 64_000_590),
+}
+TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+
+
+def tiny(**kwargs):
+    settings = {**TINY, "input_shape": (64, 64, 3), "classes": 5, **kwargs}
+    return keras_t2t.T2TViT(**settings)
+
+
+def predict(model, x):
+    return ops.convert_to_numpy(model(ops.convert_to_tensor(x)))
+
+
+def noise(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_parameter_counts(variant):
+    model = builder(variant)()
+    trainable = sum(weight.size for weight in map(np.asarray, shapes(model)))
+    assert (model.count_params(), trainable) == PARAMETERS[variant]
+    assert model.output_shape == (None, 1000)
+    assert model.name == VARIANTS[variant].default_name
+
+
+def shapes(model):
+    """Empty arrays of the trainable weights' shapes."""
+    return [np.broadcast_to(0, tuple(w.shape)) for w in model.trainable_weights]
+
+
+def test_parameter_count_at_384():
+    model = keras_t2t.T2TViT14(input_shape=(384, 384, 3))
+    assert model.count_params() == 21_691_470
+
+
+def test_layer_names_are_stable():
+    names = [layer.name for layer in tiny(drop_path=0.1, dropout=0.1).layers]
+    assert names == [
+        "image",
+        *("soft_split_0", "tokens_1", "soft_split_1", "tokens_2", "soft_split_2"),
+        *("project", "flatten_grid", "class_token", "position_embedding"),
+        *("embedding_dropout", "block_0_norm_1", "block_0_attention", "block_0_add"),
+        *("block_0_norm_2", "block_0_mlp", "block_0", "block_1_norm_1"),
+        *("block_1_attention", "block_1_attention_drop_path", "block_1_add"),
+        *("block_1_norm_2", "block_1_mlp", "block_1_mlp_drop_path", "block_1"),
+        *("norm", "class_token_output", "class_token_features", "head"),
+    ]
+
+
+def test_features_of_a_block():
+    model = tiny()
+    features = keras.Model(model.input, model.get_layer("block_1").output)
+    assert features.output_shape == (None, 17, 32)
+    grid = keras.Model(model.input, model.get_layer("tokens_1").output)
+    assert grid.output_shape == (None, 16, 16, 64)
+
+
+def test_pooling_is_what_it_says():
+    x = noise(2, 64, 64, 3)
+    tokens_model = tiny(include_top=False)
+    tokens = predict(tokens_model, x)
+    for pooling, expected in (("token", tokens[:, 0]), ("avg", tokens[:, 1:].mean(1))):
+        model = tiny(include_top=False, pooling=pooling)
+        model.set_weights(tokens_model.get_weights())
+        # The mean sums in another order than NumPy.
+        np.testing.assert_allclose(predict(model, x), expected, atol=1e-5)
+
+
+def test_included_preprocessing_equals_preprocess_input():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), "uint8")
+    plain, included = tiny(), tiny(include_preprocessing=True)
+    included.set_weights(plain.get_weights())
+    expected = predict(plain, keras_t2t.preprocess_input(pixels))
+    np.testing.assert_allclose(predict(included, pixels), expected, atol=1e-5)
+    assert included.count_params() == plain.count_params()
+
+
+def test_head_activation_and_fresh_head():
+    x = noise(1, 64, 64, 3)
+    logits = tiny(classifier_activation=None, classes=7)
+    probabilities = tiny(classes=7)
+    probabilities.set_weights(logits.get_weights())
+    expected = np.exp(predict(logits, x))
+    expected /= expected.sum()
+    np.testing.assert_allclose(predict(probabilities, x), expected, atol=1e-6)
+
+
+def test_input_tensor():
+    image = keras.Input((64, 96, 3))
+    model = tiny(input_tensor=keras.layers.Rescaling(0.5)(image), input_shape=None)
+    plain = tiny(input_shape=(64, 96, 3))
+    plain.set_weights(model.get_weights())
+    x = noise(1, 64, 96, 3)
+    assert model.input_shape == (None, 64, 96, 3)
+    np.testing.assert_allclose(predict(model, x), predict(plain, x / 2), atol=1e-6)
+
+
+def test_stochastic_depth_rises_and_acts_per_image():
+    model = tiny(depth=5, drop_path=0.4)
+    rates = [
+        model.get_layer(f"block_{i}_{branch}_drop_path").rate
+        for i in range(1, 5)
+        for branch in ("attention", "mlp")
+    ]
+    np.testing.assert_allclose(rates, np.repeat([0.1, 0.2, 0.3, 0.4], 2))
+    drop_path = model.get_layer("block_4_mlp_drop_path")
+    ones = ops.ones((500, 3, 4))
+    y = ops.convert_to_numpy(drop_path(ones, training=True))
+    kept = y[:, 0, 0] > 0
+    # An image is kept whole, scaled by 1 / 0.6, or dropped whole.
+    np.testing.assert_allclose(y, np.where(kept, 1 / 0.6, 0)[:, None, None] + 0 * y)
+    assert 0.5 < kept.mean() < 0.7
+
+
+def test_token_dropout_defaults_to_the_authors():
+    for token_type, rate in (("performer", 0.1), ("transformer", 0.0)):
+        assert tiny(token_type=token_type).get_layer("tokens_2").dropout_rate == rate
+        model = tiny(token_type=token_type, token_dropout=0.3)
+        assert model.get_layer("tokens_1").dropout_rate == 0.3
+
+
+def test_initial_weights():
+    model = keras_t2t.T2TViT7(input_shape=(64, 64, 3))
+    kernel = model.get_layer("block_0_mlp").expand.kernel.numpy()
+    assert abs(kernel.std() - 0.02) < 2e-4
+    other = model.get_layer("block_1_mlp").expand.kernel.numpy()
+    assert not np.array_equal(kernel, other)
+    assert not model.get_layer("head").bias.numpy().any()
+
+
+def test_variants_share_one_signature():
+    general = inspect.signature(keras_t2t.T2TViT).parameters
+    for variant, row in VARIANTS.items():
+        parameters = inspect.signature(getattr(keras_t2t, variant)).parameters
+        assert list(parameters) == [
+            *("include_top", "include_preprocessing", "weights", "input_tensor"),
+            *("input_shape", "pooling", "classes", "classifier_activation", "name"),
+            *("dropout", "attention_dropout", "drop_path", "token_dropout"),
+        ]
+        assert parameters["name"].default == row.default_name
+        assert parameters["classes"].default == general["classes"].default
+    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+        keras_t2t.T2TViT14(depth=3)
+
+
+def test_weights_by_path(tmp_path):
+    model = tiny()
+    x = noise(1, 64, 64, 3)
+    for file in ("model.weights.h5", "model.keras"):
+        path = tmp_path / file
+        model.save(path) if path.suffix == ".keras" else model.save_weights(path)
+        loaded = tiny(weights=path, drop_path=0.1)
+        np.testing.assert_array_equal(predict(loaded, x), predict(model, x))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_heads": 3}, "`embed_dim` must be divisible by `num_heads`, got "),
+        ({"depth": 0}, "`depth` must be a positive integer, got 0"),
+        ({"classes": 2.5}, "`classes` must be a positive integer, got 2.5"),
+        ({"mlp_ratio": -1}, "`mlp_ratio` must be positive, got -1"),
+        ({"token_type": "conv"}, "`token_type` must be one of .*, got 'conv'"),
+        ({"pooling": "max"}, "`pooling` must be one of .*, got 'max'"),
+        ({"pooling": "avg"}, "`pooling` needs include_top=False"),
+        ({"drop_path": 1.0}, r"`drop_path` must be in \[0, 1\), got 1.0"),
+        ({"dropout": None}, r"`dropout` must be in \[0, 1\), got None"),
+        ({"input_shape": (15, 64, 3)}, "`input_shape` must be at least 16 px"),
+        ({"input_shape": (None, 64, 3)}, "`input_shape` must be three integers"),
+        ({"input_shape": (64, 64)}, "`input_shape` must be three integers"),
+        (
+            {"input_shape": (64, 64, 1), "include_preprocessing": True},
+            "`include_preprocessing` needs 3 channels",
+        ),
+        ({"input_tensor": 3}, "`input_tensor` must be a Keras tensor .*, got int"),
+        ({"weights": "no/such.keras"}, "`weights` must be .*, got 'no/such.keras'"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**arguments)
+
+
+def test_input_tensor_of_another_shape():
+    with pytest.raises(ValueError, match=re.escape("(64, 64, 3) does not match")):
+        tiny(input_tensor=keras.Input((96, 64, 3)))
+
+
+def test_unknown_name_gives_the_closest():
+    with pytest.raises(ValueError, match="'T2TVit14': did you mean .*T2TViT14"):
+        builder("T2TVit14")

@@ -1,0 +1,179 @@
+"""The one test-case that every layer and every model passes.
+
+A `Case` builds a functional model, around one layer or as a whole; each function of
+`CHECKS` proves one thing of it. Test files parametrize over both.
+"""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+
+class Case(NamedTuple):
+    name: str
+    build: Callable[[], keras.Model]  # fresh weights at every call
+    output_shape: tuple  # without the batch
+    output_dtype: str | None = None  # None: the policy's compute dtype
+    # float32 sums in another order: XLA fuses what eager does step by step
+    tolerance: float = 1e-5
+
+    def __str__(self):
+        return self.name
+
+
+def layer_case(layer, input_shape, output_shape, **kwargs):
+    """A case around `layer()`, on `(batch, *input_shape)`."""
+
+    def build():
+        inputs = keras.Input(input_shape)
+        return keras.Model(inputs, layer()(inputs))
+
+    return Case(layer().name, build, output_shape, **kwargs)
+
+
+def random_input(model, batch=2, scale=1.0):
+    shape = (batch, *model.input_shape[1:])
+    values = np.random.default_rng(0).normal(size=shape) * scale
+    return values.astype("float32")
+
+
+def randomized(model):
+    """Weights far from their start, so that a lost or swapped one shows."""
+    random = np.random.default_rng(1)
+    for weight in model.weights:
+        if "seed" in weight.name:
+            continue
+        value = weight.numpy().astype("float32")
+        if len(weight.shape) == 1:
+            value = value + random.uniform(-0.3, 0.3, weight.shape)
+        elif weight.name == "kernel":
+            fan_in = weight.shape[0]
+            value = random.normal(size=weight.shape) / fan_in**0.5
+        weight.assign(value)
+    return model
+
+
+def outputs(model, x, **kwargs):
+    return ops.convert_to_numpy(model(ops.convert_to_tensor(x), **kwargs))
+
+
+def check_shapes_and_dtype(case):
+    """Symbolic, eager and compiled shapes agree, also for a batch of one."""
+    model = randomized(case.build())
+    assert model.output_shape == (None, *case.output_shape)
+    for batch in (1, 2):
+        x = random_input(model, batch)
+        eager = model(ops.convert_to_tensor(x))
+        assert tuple(eager.shape) == (batch, *case.output_shape)
+        expected = case.output_dtype or keras.config.dtype_policy().compute_dtype
+        assert keras.backend.standardize_dtype(eager.dtype) == expected
+
+
+def check_compiled_equals_eager(case):
+    model = randomized(case.build())
+    model.compile(jit_compile=keras.backend.backend() != "torch")
+    x = random_input(model)
+    compiled = model.predict(x, verbose=0)
+    np.testing.assert_allclose(compiled, outputs(model, x), atol=case.tolerance)
+
+
+def check_config_round_trip(case):
+    """The configuration survives JSON and makes a model with the same outputs."""
+    model = randomized(case.build())
+    config = json.dumps(model.get_config())
+    copy = type(model).from_config(json.loads(config))
+    assert json.dumps(copy.get_config()) == config
+    copy.set_weights(model.get_weights())
+    x = random_input(model)
+    np.testing.assert_array_equal(outputs(copy, x), outputs(model, x))
+
+
+def check_save_and_load(case, tmp_path):
+    model = randomized(case.build())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    x = random_input(model)
+    np.testing.assert_array_equal(outputs(loaded, x), outputs(model, x))
+    model.save_weights(tmp_path / "model.weights.h5")
+    fresh = case.build()
+    fresh.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(outputs(fresh, x), outputs(model, x))
+
+
+def check_fit_changes_exactly_the_trainable_weights(case):
+    model = randomized(case.build())
+    model.compile(optimizer=keras.optimizers.SGD(10.0), loss="mse")
+    before = [weight.numpy() for weight in model.weights]
+    # With 16 images, stochastic depth leaves some of them in every branch.
+    x = random_input(model, batch=16)
+    target = np.random.default_rng(2).normal(size=(16, *case.output_shape))
+    model.fit(x, target.astype("float32"), batch_size=16, epochs=1, verbose=0)
+    trainable = {id(weight) for weight in model.trainable_weights}
+    for weight, old in zip(model.weights, before, strict=True):
+        changed = not np.array_equal(weight.numpy(), old)
+        assert changed == (id(weight) in trainable), weight.path
+
+
+def check_half_precision(case):
+    """Finite on large activations in both half precisions, in the policy's dtype."""
+    before = keras.config.dtype_policy()
+    try:
+        for policy in ("mixed_bfloat16", "mixed_float16"):
+            keras.config.set_dtype_policy(policy)
+            model = case.build()
+            x = random_input(model, scale=100.0)
+            y = model(ops.convert_to_tensor(x), training=True)
+            expected = case.output_dtype or policy.removeprefix("mixed_")
+            assert keras.backend.standardize_dtype(y.dtype) == expected
+            y = ops.convert_to_numpy(ops.cast(y, "float32"))
+            assert np.isfinite(y).all(), policy
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def check_channels_first_changes_nothing(case):
+    model = randomized(case.build())
+    x = random_input(model)
+    expected = outputs(model, x)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        other = case.build()
+        other.set_weights(model.get_weights())
+        np.testing.assert_allclose(outputs(other, x), expected, atol=case.tolerance)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+CHECKS = (
+    check_shapes_and_dtype,
+    check_compiled_equals_eager,
+    check_config_round_trip,
+    check_save_and_load,
+    check_fit_changes_exactly_the_trainable_weights,
+    check_half_precision,
+    check_channels_first_changes_nothing,
+)
+
+
+def every_check(cases):
+    """Decorator: the test gets (case, check) for every pair."""
+
+    def decorate(test):
+        test = pytest.mark.parametrize(
+            "check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_")
+        )(test)
+        return pytest.mark.parametrize("case", cases, ids=str)(test)
+
+    return decorate
+
+
+def run(check, case, tmp_path):
+    if check is check_save_and_load:
+        check(case, tmp_path)
+    else:
+        check(case)

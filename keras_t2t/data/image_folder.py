@@ -1,0 +1,178 @@
+"""A folder of images in ImageNet's layout: train/<class>/* and val/<class>/*."""
+
+import os
+from pathlib import Path
+
+from keras_t2t.data import pipeline
+from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.data.scan import unreadable_files
+
+tf = import_tensorflow()
+
+
+class ImageFolder:
+    """Images under `train/<class>/` and `val/<class>/` (or `validation/<class>/`).
+
+    The class names are the folders' names, sorted. Every file below a class counts as
+    an image whatever its extension, except hidden ones (leading dot).
+
+    Args:
+        data_dir: the folder that holds `train/`.
+        skip_corrupt: decode every file once now and leave out the unreadable ones.
+
+    Raises:
+        ValueError: the folder is missing, has not this layout, has an empty class, or
+            classes that differ between its splits.
+    """
+
+    def __init__(self, data_dir, skip_corrupt=False):
+        self._folder = Path(data_dir).expanduser()
+        self.name = self._folder.resolve().name
+        train, validation = _split_folders(self._folder)
+        self.class_names = _class_names(train, validation)
+        self.num_classes = len(self.class_names)
+        splits = {
+            split: {name: _files(split / name) for name in self.class_names}
+            for split in (train, validation)
+        }
+        if skip_corrupt:
+            splits = self._readable(splits)
+        for split, files in splits.items():
+            if empty := [name for name in self.class_names if not files[name]]:
+                raise ValueError(
+                    f"data_dir: no {'readable ' * skip_corrupt}image in "
+                    f"{_listed(split / name for name in empty)}; every class needs one"
+                )
+        self._train = _paths_and_labels(splits[train])
+        self._validation = _paths_and_labels(splits[validation])
+        self.num_train = len(self._train[0])
+        self.num_validation = len(self._validation[0])
+
+    def train_batches(self, image_size, batch_size, seed):
+        paths, labels = (tf.constant(column) for column in self._train)
+        examples = pipeline.shuffled_indices(self.num_train, seed).map(
+            lambda index: (tf.io.read_file(paths[index]), labels[index]),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        return pipeline.train_batches(
+            examples, self.num_classes, image_size, batch_size, seed
+        )
+
+    def validation_batches(self, image_size, batch_size):
+        examples = tf.data.Dataset.from_tensor_slices(self._validation).map(
+            lambda path, label: (tf.io.read_file(path), label),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        return pipeline.validation_batches(
+            examples, self.num_classes, image_size, batch_size
+        )
+
+    def diagnose(self, error):
+        """Name the unreadable files behind an error that was raised during reading.
+
+        Returns:
+            A ValueError, or None if `error` is not TensorFlow's for bad input or if
+            every file can be read.
+        """
+        if not isinstance(error, tf.errors.InvalidArgumentError):
+            return None
+        paths = [*self._train[0], *self._validation[0]]
+        print(f"looking for unreadable images among {len(paths):,} files")
+        unreadable = unreadable_files(paths)
+        if not unreadable:
+            return None
+        return ValueError(
+            f"data_dir={str(self._folder)!r}: {len(unreadable):,} of {len(paths):,} "
+            f"files cannot be decoded as images: {self._relative(unreadable)}; "
+            "remove them, or leave them out with --skip-corrupt (skip_corrupt=True)"
+        )
+
+    def _readable(self, splits):
+        paths = [
+            path
+            for files in splits.values()
+            for class_paths in files.values()
+            for path in class_paths
+        ]
+        unreadable = unreadable_files(paths)
+        named = f": {self._relative(unreadable)}" if unreadable else ""
+        print(f"skipped {len(unreadable):,} of {len(paths):,} files as corrupt{named}")
+        unreadable = set(unreadable)
+        return {
+            split: {
+                name: [path for path in class_paths if path not in unreadable]
+                for name, class_paths in files.items()
+            }
+            for split, files in splits.items()
+        }
+
+    def _relative(self, paths):
+        return _listed(os.path.relpath(path, self._folder) for path in paths)
+
+
+def _split_folders(folder):
+    if not folder.is_dir():
+        raise ValueError(f"data_dir={str(folder)!r} is not an existing folder")
+    found = _visible_folders(folder)
+    expected = "expected train/<class>/* and val/<class>/* (or validation/<class>/*)"
+    held = f"it holds the folders {found}" if found else "it holds no folder"
+    if "train" not in found:
+        raise ValueError(f"data_dir={str(folder)!r} has no train/: {held}; {expected}")
+    for validation in ("val", "validation"):
+        if validation in found:
+            return folder / "train", folder / validation
+    raise ValueError(
+        f"data_dir={str(folder)!r} has neither val/ nor validation/: {held}; {expected}"
+    )
+
+
+def _class_names(train, validation):
+    in_train, in_validation = _visible_folders(train), _visible_folders(validation)
+    if in_train != in_validation:
+        only_train = [name for name in in_train if name not in in_validation]
+        only_validation = [name for name in in_validation if name not in in_train]
+        raise ValueError(
+            f"data_dir: classes differ between {train} and {validation}: "
+            f"only in {train.name}/: {_listed(only_train)}; "
+            f"only in {validation.name}/: {_listed(only_validation)}"
+        )
+    if not in_train:
+        raise ValueError(
+            f"data_dir: {train} holds no class folder; expected {train}/<class>/*"
+        )
+    return tuple(in_train)
+
+
+def _visible_folders(folder):
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.is_dir() and not entry.name.startswith(".")
+        )
+
+
+def _files(folder):
+    paths = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [
+            os.path.join(parent, name) for name in files if not name.startswith(".")
+        ]
+    return sorted(paths)
+
+
+def _paths_and_labels(files):
+    paths = [path for class_paths in files.values() for path in class_paths]
+    labels = [
+        label
+        for label, class_paths in enumerate(files.values())
+        for _ in range(len(class_paths))
+    ]
+    return paths, labels
+
+
+def _listed(names, most=10):
+    names = [str(name) for name in names]
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more

@@ -1,0 +1,82 @@
+"""Which data set an invocation means, and where it is read from."""
+
+import os
+from pathlib import Path
+
+
+def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
+    """Open a data set for training and validation.
+
+    Args:
+        dataset: `"digits"` (scikit-learn's handwritten digits, in its package) or the
+            name of a prepared image-classification data set of TensorFlow Datasets
+            (`"imagenet2012"`, `"cifar10"`, `"imagenette/160px-v2"`). With neither
+            `dataset` nor `data_dir`: imagenet2012 if it is prepared, else digits.
+        data_dir: alone, an image folder in ImageNet's layout (`train/<class>/*`, and
+            `val/<class>/*` or `validation/<class>/*`). With `dataset`, the folder in
+            which TensorFlow Datasets keeps its data (default: `$TFDS_DATA_DIR`, else
+            `~/tensorflow_datasets`).
+        skip_corrupt: image folders only: decode every file once now, and leave out
+            those that cannot be decoded, instead of failing when one is met.
+
+    Returns:
+        An object with
+        - `name`, `class_names` (tuple of str), `num_classes`, `num_train`,
+          `num_validation`;
+        - `train_batches(image_size, batch_size, seed)`: an infinite stream of
+          (images, labels), shuffled anew each epoch and augmented. The same seed
+          gives the same stream;
+        - `validation_batches(image_size, batch_size)`: one pass in a fixed order; the
+          last batch may be smaller;
+        - `diagnose(error)`: the ValueError that names the unreadable files if `error`
+          (raised while batches were read) came from them, else None.
+
+        `images` are (batch, image_size, image_size, 3) in 0..255, uint8 or float32,
+        not normalised. `labels` are (batch, num_classes) one-hot float32. Both streams
+        go into `keras.Model.fit` on every backend, the infinite one with
+        `steps_per_epoch=num_train // batch_size`.
+
+    Raises:
+        ValueError: unknown or unprepared data set, a data set that is not image
+            classification, or a folder that is not in ImageNet's layout.
+        ImportError: a library that the data set needs is not installed.
+    """
+    if dataset is None and data_dir is not None:
+        from keras_t2t.data.image_folder import ImageFolder
+
+        return ImageFolder(data_dir, skip_corrupt)
+    if skip_corrupt:
+        raise ValueError(
+            f"skip_corrupt=True works on an image folder (data_dir without dataset); "
+            f"got dataset={dataset!r}"
+        )
+    if dataset is None:
+        dataset = "imagenet2012" if is_prepared("imagenet2012") else "digits"
+    if dataset == "digits":
+        if data_dir is not None:
+            raise ValueError(
+                "dataset='digits' lies inside scikit-learn and is read from no folder; "
+                f"got data_dir={str(data_dir)!r}"
+            )
+        from keras_t2t.data.digits import Digits
+
+        return Digits()
+    from keras_t2t.data.prepared_dataset import PreparedDataset
+
+    return PreparedDataset(dataset, _tfds_folder(data_dir))
+
+
+def is_prepared(dataset, data_dir=None):
+    """Whether TensorFlow Datasets holds `dataset`, in any version, ready to read.
+
+    Looks at file names only; loads nothing.
+    """
+    folder = Path(_tfds_folder(data_dir)) / dataset
+    # <version>/ or <config>/<version>/; an unfinished one is named incomplete.*.
+    patterns = ("[0-9]*.*.*/dataset_info.json", "*/[0-9]*.*.*/dataset_info.json")
+    return any(any(folder.glob(pattern)) for pattern in patterns)
+
+
+def _tfds_folder(data_dir):
+    folder = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return os.path.expanduser(folder)

@@ -1,0 +1,63 @@
+"""TensorFlow, TensorFlow Datasets and scikit-learn, loaded when they are needed."""
+
+import importlib
+import warnings
+
+# Keras comes first: a CUDA build of torch aborts when TensorFlow is loaded before it.
+import keras
+
+
+def import_tensorflow():
+    """Import TensorFlow; where it only reads data, keep it off the accelerators.
+
+    Returns:
+        The `tensorflow` module. When Keras runs on another backend, TensorFlow sees
+        no GPU and no TPU, so that it takes none of their memory.
+
+    Raises:
+        ImportError: TensorFlow is not installed.
+    """
+    tf = _import("tensorflow", "Reading image folders and TensorFlow Datasets")
+    if keras.backend.backend() != "tensorflow":
+        try:
+            tf.config.set_visible_devices([], "GPU")
+            tf.config.set_visible_devices([], "TPU")
+        except RuntimeError:
+            warnings.warn(
+                "TensorFlow was used before keras_t2t.data: it keeps its accelerators "
+                f"and may take memory from {keras.backend.backend()}.",
+                stacklevel=2,
+            )
+    return tf
+
+
+def import_tensorflow_datasets():
+    """Import TensorFlow Datasets, after TensorFlow itself.
+
+    Raises:
+        ImportError: TensorFlow or TensorFlow Datasets is not installed.
+    """
+    import_tensorflow()
+    return _import("tensorflow_datasets", "Reading a data set by its name")
+
+
+def import_sklearn(submodule):
+    """Import `sklearn.<submodule>`.
+
+    Raises:
+        ImportError: scikit-learn is not installed.
+    """
+    return _import(f"sklearn.{submodule}", "The digits data set", "scikit-learn")
+
+
+def _import(module, purpose, library=None):
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # A library that is there but misses a part of its own speaks for itself.
+        if error.name != module.partition(".")[0]:
+            raise
+        raise ImportError(
+            f"{purpose} needs {library or module}, which is not installed: "
+            'pip install "keras-t2t[train]"'
+        ) from None

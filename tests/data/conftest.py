@@ -1,0 +1,60 @@
+"""Real photographs, and image folders made of them."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """Two photographs, (427, 640, 3) uint8, decoded once."""
+    return [load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """encode(pixels or Pillow image, format, **options) -> bytes."""
+
+    def encode(image, format, **options):
+        if isinstance(image, np.ndarray):
+            image = Image.fromarray(image)
+        file = io.BytesIO()
+        image.save(file, format, **options)
+        return file.getvalue()
+
+    return encode
+
+
+@pytest.fixture
+def write_folder(tmp_path):
+    """write_folder({"train/cat/1.jpg": bytes, ...}) -> the folder that holds them."""
+
+    def write_folder(files, name="photos"):
+        for path, content in files.items():
+            path = tmp_path / name / path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return tmp_path / name
+
+    return write_folder
+
+
+@pytest.fixture
+def small_files(encode):
+    """Files of a valid folder: two classes, three training and two validation images.
+
+    Every image is of one colour, which a crop or flip keeps: it tells the image.
+    """
+
+    def png(red, green, blue):
+        return encode(np.full((20, 30, 3), (red, green, blue), "uint8"), "PNG")
+
+    return {
+        **{f"train/cat/{i}.png": png(10 * i, 0, 50) for i in range(3)},
+        **{f"train/dog/{i}.png": png(10 * i, 99, 50) for i in range(3)},
+        **{f"val/cat/{i}.png": png(10 * i, 0, 150) for i in range(2)},
+        **{f"val/dog/{i}.png": png(10 * i, 99, 150) for i in range(2)},
+    }

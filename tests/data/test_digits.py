@@ -1,0 +1,111 @@
+"""The digits: their values, their fixed split, and an endless reproducible stream."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from keras_t2t import data
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.open_dataset("digits")
+
+
+def read(batches):
+    images, labels = zip(*batches, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def test_description(digits):
+    assert digits.name == "digits"
+    assert digits.class_names == tuple("0123456789")
+    assert digits.num_classes == 10
+    assert (digits.num_train, digits.num_validation) == (1437, 360)
+    assert digits.diagnose(ValueError()) is None
+
+
+def test_validation_is_in_order_stratified_and_ends_in_a_partial_batch(digits):
+    batches = list(digits.validation_batches(8, 64))
+    assert [len(images) for images, _ in batches] == [64] * 5 + [40]
+    images, labels = read(batches)
+    assert images.shape == (360, 8, 8, 3) and images.dtype == np.uint8
+    assert labels.shape == (360, 10) and labels.dtype == np.float32
+    np.testing.assert_array_equal(labels.sum(axis=1), 1)
+    # A fifth of each class, to the image.
+    counts = np.bincount(load_digits().target)
+    assert np.abs(labels.sum(axis=0) - counts / 5).max() <= 1
+    again, _ = read(digits.validation_batches(8, 100))
+    np.testing.assert_array_equal(images, again)
+
+
+def test_splits_hold_every_digit_once_with_its_label(digits):
+    steps = 1437 // 479  # whole batches
+    train = read(itertools.islice(digits.train_batches(8, 479, seed=3), steps))
+    validation = read(digits.validation_batches(8, 64))
+    images = np.concatenate([train[0], validation[0]])[..., 0].reshape(-1, 64)
+    labels = np.concatenate([train[1], validation[1]]).argmax(axis=1)
+    source = load_digits()
+    expected = np.round(source.data * 255 / 16)
+    # At 8 px nothing is resized: the pixels are the source's, 0..16 stretched to 255.
+    assert sorted(map(tuple, np.column_stack([images, labels]).astype(int))) == sorted(
+        map(tuple, np.column_stack([expected, source.target]).astype(int))
+    )
+
+
+def test_every_epoch_is_another_permutation(digits):
+    stream = digits.train_batches(8, 479, seed=0)
+    epochs = [read(stream[step] for step in range(3 * e, 3 * e + 3)) for e in (0, 1)]
+    flat = [images[..., 0].reshape(-1, 64) for images, _ in epochs]
+    assert not np.array_equal(*flat)
+    np.testing.assert_array_equal(*(np.unique(f, axis=0) for f in flat))
+
+
+def test_batches_run_over_the_end_of_an_epoch(digits):
+    whole = read(digits.train_batches(8, 479, seed=0)[step] for step in range(6))
+    cut = read(digits.train_batches(8, 100, seed=0)[step] for step in range(28))
+    np.testing.assert_array_equal(whole[0][:2800], cut[0])
+
+
+def test_seed_decides_the_order(digits):
+    first, again, other = (
+        digits.train_batches(8, 64, seed)[2][0] for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_upscaling_is_bilinear(digits):
+    small = read(digits.validation_batches(8, 360))[0]
+    large = read(digits.validation_batches(52, 360))[0]
+    assert large.shape == (360, 52, 52, 3)
+    for image, expected in zip(large[:20], small[:20], strict=True):
+        expected = Image.fromarray(expected).resize((52, 52), Image.BILINEAR)
+        # Two grey levels: Pillow rounds its input (0..255) and between its two passes.
+        assert np.abs(image.astype(int) - np.asarray(expected)).max() <= 2
+
+
+def test_fit_takes_the_streams(digits):
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    # 7 steps x 479 images: an epoch of fit need not be an epoch of the data.
+    history = model.fit(
+        digits.train_batches(16, 479, seed=0),
+        steps_per_epoch=7,
+        epochs=4,
+        shuffle=False,
+        validation_data=digits.validation_batches(16, 100),
+        verbose=0,
+    ).history
+    assert history["val_accuracy"][-1] > 0.6 > history["val_accuracy"][0]

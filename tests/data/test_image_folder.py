@@ -1,0 +1,244 @@
+"""Image folders: what the streams hold, and one clear error for each bad folder."""
+
+import itertools
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_t2t import data
+
+
+def read(batches):
+    images, labels = zip(*[map(np.asarray, batch) for batch in batches], strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def colours(images):
+    """The one colour of each image."""
+    assert (images == images[:, :1, :1]).all()
+    return [tuple(int(c) for c in image[0, 0]) for image in images]
+
+
+def test_description(write_folder, small_files):
+    small_files["train/cat/.DS_Store"] = b"hidden"
+    small_files["train/.cache/x"] = b"hidden"
+    small_files["train/README.md"] = b"not in a class"
+    dataset = data.open_dataset(data_dir=write_folder(small_files, "pets"))
+    assert dataset.name == "pets"
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.num_classes == 2
+    assert (dataset.num_train, dataset.num_validation) == (6, 4)
+
+
+def test_validation_is_in_order_and_ends_in_a_partial_batch(write_folder, small_files):
+    dataset = data.open_dataset(data_dir=write_folder(small_files))
+    batches = list(dataset.validation_batches(16, 3))
+    assert [len(images) for images, _ in batches] == [3, 1]
+    images, labels = read(batches)
+    assert images.shape == (4, 16, 16, 3) and images.dtype == np.uint8
+    assert colours(images) == [(0, 0, 150), (10, 0, 150), (0, 99, 150), (10, 99, 150)]
+    np.testing.assert_array_equal(labels, [[1, 0], [1, 0], [0, 1], [0, 1]])
+    assert labels.dtype == np.float32
+
+
+def test_every_image_once_per_epoch_in_another_order(write_folder, small_files):
+    dataset = data.open_dataset(data_dir=write_folder(small_files))
+    # Batches of 4 run over the ends of epochs of 6.
+    stream = itertools.islice(dataset.train_batches(16, 4, seed=0), 6)
+    images, labels = read(stream)
+    for image, label in zip(colours(images), labels, strict=True):
+        np.testing.assert_array_equal(label, [1, 0] if image[1] == 0 else [0, 1])
+    epochs = [colours(images[start : start + 6]) for start in range(0, 24, 6)]
+    expected = [(10 * i, green, 50) for green in (0, 99) for i in range(3)]
+    for epoch in epochs:
+        assert sorted(epoch) == sorted(expected)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_the_seed_decides_the_stream(write_folder, photographs, encode):
+    files = {
+        f"{split}/{name}/{i}.jpg": encode(photo[i * 30 :, i * 20 :], "JPEG")
+        for split in ("train", "val")
+        for name, photo in zip(("china", "flower"), photographs, strict=True)
+        for i in range(4)
+    }
+    dataset = data.open_dataset(data_dir=write_folder(files))
+    first, again, other = (
+        read(itertools.islice(dataset.train_batches(48, 5, seed), 4))
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+    # The same image is cropped anew in each epoch.
+    assert len(np.unique(first[0].reshape(20, -1), axis=0)) == 20
+
+
+def test_formats_are_told_by_content(write_folder, photographs, encode):
+    photo = Image.fromarray(photographs[0]).resize((60, 40))
+    files = {
+        "a.JPEG": encode(photo, "PNG"),
+        "b.png": encode(photo, "JPEG"),
+        "c.jpg": encode(photo.convert("CMYK"), "JPEG"),
+        "d.jpg": encode(photo.convert("L"), "JPEG"),
+        "e.png": encode(photo.convert("P"), "PNG"),
+        "f": encode(photo.convert("RGBA"), "PNG"),
+        "g.gif": encode(photo.convert("P"), "GIF"),
+        "deeper/h.bmp": encode(photo, "BMP"),
+    }
+    files = {
+        f"{split}/x/{name}": content
+        for split in ("train", "validation")
+        for name, content in files.items()
+    }
+    dataset = data.open_dataset(data_dir=write_folder(files), skip_corrupt=True)
+    assert (dataset.num_train, dataset.num_validation) == (8, 8)
+    images, _ = read(dataset.validation_batches(32, 8))
+    order = ["a", "b", "c", "deeper/h", "d", "e", "f", "g"]
+    by_name = dict(zip(order, images.astype(float), strict=True))
+    exact = by_name.pop("a")
+    for name, image in by_name.items():
+        reference = exact.mean(-1, keepdims=True) if name == "d" else exact
+        # Palette, JPEG and grey weights change colours a little, not the picture.
+        assert np.abs(image - reference).mean() < 12, name
+    read(itertools.islice(dataset.train_batches(32, 8, seed=0), 2))
+
+
+def tiny_model():
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.1), "categorical_crossentropy")
+    return model
+
+
+def test_fit_takes_the_streams(write_folder, small_files):
+    dataset = data.open_dataset(data_dir=write_folder(small_files))
+    history = (
+        tiny_model()
+        .fit(
+            dataset.train_batches(16, 4, seed=0),
+            steps_per_epoch=5,
+            epochs=4,
+            shuffle=False,
+            validation_data=dataset.validation_batches(16, 3),
+            verbose=0,
+        )
+        .history
+    )
+    assert history["val_loss"][-1] < history["val_loss"][0]
+
+
+@pytest.fixture
+def corrupt_files(photographs, encode):
+    return {
+        "empty.jpg": b"",
+        "text.png": b"no image",
+        "cut.jpg": encode(photographs[0], "JPEG")[:5000],
+    }
+
+
+@pytest.mark.parametrize("name", ["empty.jpg", "text.png", "cut.jpg"])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_diagnose_names_the_file_that_stopped_fit(
+    write_folder, small_files, corrupt_files, name, split
+):
+    small_files[f"{split}/dog/{name}"] = corrupt_files[name]
+    dataset = data.open_dataset(data_dir=write_folder(small_files))
+    with pytest.raises(Exception) as raised:
+        tiny_model().fit(
+            dataset.train_batches(16, 7, seed=0),
+            steps_per_epoch=1,
+            shuffle=False,
+            validation_data=dataset.validation_batches(16, 5),
+            verbose=0,
+        )
+    error = dataset.diagnose(raised.value)
+    assert isinstance(error, ValueError)
+    assert f"1 of 11 files cannot be decoded as images: {split}/dog/{name};" in str(
+        error
+    )
+    assert "--skip-corrupt" in str(error)
+
+
+def test_diagnose_leaves_other_errors_alone(write_folder, small_files):
+    from keras_t2t.data.optional_imports import import_tensorflow
+
+    tf = import_tensorflow()
+    dataset = data.open_dataset(data_dir=write_folder(small_files))
+    assert dataset.diagnose(ValueError("of the model")) is None
+    assert dataset.diagnose(tf.errors.InvalidArgumentError(None, None, "other")) is None
+
+
+def test_skip_corrupt_counts_and_leaves_out(
+    write_folder, small_files, corrupt_files, capsys
+):
+    for name, content in corrupt_files.items():
+        small_files[f"train/dog/{name}"] = content
+    small_files["val/cat/text.jpg"] = b"no image"
+    dataset = data.open_dataset(data_dir=write_folder(small_files), skip_corrupt=True)
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("skipped 4 of 14 files as corrupt: train/dog/cut.jpg, ")
+    assert (dataset.num_train, dataset.num_validation) == (6, 4)
+    images, _ = read(itertools.islice(dataset.train_batches(16, 6, seed=0), 1))
+    assert len(set(colours(images))) == 6
+
+
+def test_a_class_of_only_corrupt_files_is_an_error(write_folder, small_files):
+    small_files |= {f"val/cat/{i}.png": b"no image" for i in range(2)}
+    with pytest.raises(ValueError, match=r"no readable image in .*val/cat"):
+        data.open_dataset(data_dir=write_folder(small_files), skip_corrupt=True)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"data_dir=.*nowhere' is not an existing"):
+        data.open_dataset(data_dir=tmp_path / "nowhere")
+
+
+def test_no_train(write_folder, small_files):
+    folder = write_folder(small_files)
+    (folder / "train").rename(folder / "training")
+    with pytest.raises(
+        ValueError, match=r"no train/: it holds the folders \['training', 'val'\]"
+    ):
+        data.open_dataset(data_dir=folder)
+
+
+def test_no_validation(write_folder, small_files):
+    folder = write_folder(small_files)
+    shutil.rmtree(folder / "val")
+    with pytest.raises(ValueError, match=r"neither val/ nor validation/.*\['train'\]"):
+        data.open_dataset(data_dir=folder)
+
+
+def test_no_class(tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+    with pytest.raises(ValueError, match="train holds no class folder"):
+        data.open_dataset(data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_empty_class(write_folder, small_files, split):
+    folder = write_folder(small_files)
+    shutil.rmtree(folder / split / "dog")
+    (folder / split / "dog").mkdir()
+    (folder / split / "dog/.hidden").touch()
+    with pytest.raises(ValueError, match=f"no image in .*{split}/dog; every class"):
+        data.open_dataset(data_dir=folder)
+
+
+def test_classes_that_differ(write_folder, small_files):
+    folder = write_folder(small_files)
+    (folder / "train/dog").rename(folder / "train/wolf")
+    with pytest.raises(ValueError) as error:
+        data.open_dataset(data_dir=folder)
+    assert "only in train/: wolf; only in val/: dog" in str(error.value)

@@ -1,0 +1,60 @@
+"""What `open_dataset` opens when, and how it finds prepared data."""
+
+import pytest
+
+from keras_t2t import data
+
+
+@pytest.fixture
+def tfds_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("folder", ["5.1.0", "some_config/5.1.0"])
+def test_prepared_is_a_finished_version(tfds_folder, folder):
+    assert not data.is_prepared("imagenet2012")
+    version = tfds_folder / "imagenet2012" / folder
+    version.mkdir(parents=True)
+    assert not data.is_prepared("imagenet2012")
+    (version / "dataset_info.json").touch()
+    assert data.is_prepared("imagenet2012")
+    assert not data.is_prepared("imagenet")
+
+
+def test_unfinished_version_is_not_prepared(tfds_folder):
+    version = tfds_folder / "imagenet2012/incomplete.ABC123_5.1.0"
+    version.mkdir(parents=True)
+    (version / "dataset_info.json").touch()
+    assert not data.is_prepared("imagenet2012")
+
+
+def test_default_folder_is_tfds_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not data.is_prepared("imagenet2012")
+    version = tmp_path / "tensorflow_datasets/imagenet2012/5.0.0"
+    version.mkdir(parents=True)
+    (version / "dataset_info.json").touch()
+    assert data.is_prepared("imagenet2012")
+
+
+def test_default_is_digits_where_imagenet_is_not_prepared(tfds_folder):
+    assert data.open_dataset().name == "digits"
+
+
+def test_default_is_imagenet_where_it_is_prepared(tfds_folder, monkeypatch):
+    monkeypatch.setattr("keras_t2t.data.opening.is_prepared", lambda name: True)
+    # The folder is empty, so opening it fails: at imagenet2012.
+    with pytest.raises(ValueError, match="'imagenet2012' is not prepared"):
+        data.open_dataset()
+
+
+def test_digits_are_read_from_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="dataset='digits' lies inside scikit-learn"):
+        data.open_dataset("digits", data_dir=tmp_path)
+
+
+def test_skip_corrupt_is_for_image_folders():
+    with pytest.raises(ValueError, match="skip_corrupt=True works on an image folder"):
+        data.open_dataset("digits", skip_corrupt=True)

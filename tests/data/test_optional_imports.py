@@ -1,0 +1,92 @@
+"""Libraries are loaded late, kept off GPUs, and missed in one line."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from keras_t2t.data import optional_imports
+
+
+def test_digits_need_no_tensorflow():
+    # Its own process: this one has loaded TensorFlow for other tests.
+    backend = keras.backend.backend()
+    script = """
+import sys, keras_t2t, keras_t2t.data
+dataset = keras_t2t.data.open_dataset("digits")
+next(iter(dataset.train_batches(32, 8, seed=0)))
+list(dataset.validation_batches(32, 64))
+assert not keras_t2t.data.is_prepared("imagenet2012")
+assert not {"tensorflow", "tensorflow_datasets"} & set(sys.modules)
+"""
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax" if backend == "tensorflow" else backend,
+        "TFDS_DATA_DIR": os.devnull,
+    }
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+
+def test_tensorflow_that_only_reads_data_sees_no_accelerator(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    hidden = []
+    monkeypatch.setattr(
+        tf.config,
+        "set_visible_devices",
+        lambda devices, kind: hidden.append((devices, kind)),
+    )
+    assert optional_imports.import_tensorflow() is tf
+    if keras.backend.backend() == "tensorflow":
+        assert hidden == []
+    else:
+        assert hidden == [([], "GPU"), ([], "TPU")]
+
+
+def test_devices_stay_hidden():
+    tf = optional_imports.import_tensorflow()
+    if keras.backend.backend() != "tensorflow":
+        assert tf.config.get_visible_devices("GPU") == []
+        assert tf.config.get_visible_devices("TPU") == []
+
+
+def test_tensorflow_that_was_used_before_is_warned_about(monkeypatch):
+    tf = optional_imports.import_tensorflow()
+
+    def too_late(devices, kind):
+        raise RuntimeError("Visible devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config, "set_visible_devices", too_late)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.warns(UserWarning, match="TensorFlow was used before"):
+        optional_imports.import_tensorflow()
+
+
+class Hidden:
+    """An import hook that hides one library."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def find_spec(self, name, path=None, target=None):
+        if name == self.module:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.mark.parametrize(
+    ("module", "load"),
+    [
+        ("tensorflow", optional_imports.import_tensorflow),
+        ("tensorflow_datasets", optional_imports.import_tensorflow_datasets),
+        ("sklearn", lambda: optional_imports.import_sklearn("datasets")),
+    ],
+)
+def test_missing_library_is_one_line_that_names_the_extra(monkeypatch, module, load):
+    for loaded in list(sys.modules):
+        if loaded == module or loaded.startswith(f"{module}."):
+            monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setattr(sys, "meta_path", [Hidden(module), *sys.meta_path])
+    with pytest.raises(ImportError, match=r'pip install "keras-t2t\[train\]"') as error:
+        load()
+    assert "\n" not in str(error.value)
+    assert error.value.__suppress_context__

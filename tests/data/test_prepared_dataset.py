@@ -1,0 +1,215 @@
+"""TensorFlow Datasets: a small real data set, prepared here, is read by its name."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from keras_t2t import data
+from keras_t2t.data.optional_imports import import_tensorflow_datasets
+
+tfds = import_tensorflow_datasets()
+
+# Unregistered: what TFDS then knows of them is only what lies on disk.
+with tfds.core.registered.skip_registration():
+
+    class Colours(tfds.core.GeneratorBasedBuilder):
+        """Images of one colour, as PNG and JPEG."""
+
+        VERSION = tfds.core.Version("1.0.0")
+        SPLITS = (("train", 20), ("test", 5))
+
+        def _info(self):
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(
+                    {
+                        "image": tfds.features.Image(shape=(None, None, 3)),
+                        "label": tfds.features.ClassLabel(names=["dark", "bright"]),
+                        "number": np.int64,
+                    }
+                )
+            )
+
+        def _split_generators(self, download_manager):
+            return {name: self._generate(size) for name, size in self.SPLITS}
+
+        def _generate(self, size):
+            for i in range(size):
+                image = np.full((20, 30, 3), 10 * i, "uint8")
+                yield i, {"image": image, "label": int(i >= 10), "number": i}
+
+        def _generate_examples(self):
+            raise NotImplementedError
+
+    class ThreeSplits(Colours):
+        SPLITS = (("train", 4), ("validation", 3), ("test", 2))
+
+    class OnlyTrain(Colours):
+        SPLITS = (("train", 4),)
+
+    class Sentences(Colours):
+        def _info(self):
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict({"number": np.int64})
+            )
+
+        def _generate(self, size):
+            for i in range(size):
+                yield i, {"number": i}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tensorflow_datasets")
+    for builder in (Colours, ThreeSplits, OnlyTrain, Sentences):
+        builder(data_dir=folder).download_and_prepare()
+    return folder
+
+
+@pytest.fixture
+def colours(data_dir):
+    return data.open_dataset("colours", data_dir=data_dir)
+
+
+def read(batches):
+    images, labels = zip(*[map(np.asarray, batch) for batch in batches], strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def test_description(colours):
+    assert colours.name == "colours"
+    assert colours.class_names == ("dark", "bright")
+    assert colours.num_classes == 2
+    assert (colours.num_train, colours.num_validation) == (20, 5)
+    assert colours.diagnose(ValueError()) is None
+
+
+def test_version_and_environment_variable(data_dir, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
+    assert data.is_prepared("colours")
+    assert data.open_dataset("colours:1.0.0").num_train == 20
+
+
+def test_validation_split_is_preferred_to_test(data_dir):
+    assert data.open_dataset("three_splits", data_dir).num_validation == 3
+
+
+def test_every_training_image_once_per_epoch_with_its_label(colours):
+    # Batches of 8 run over the ends of epochs of 20.
+    images, labels = read(itertools.islice(colours.train_batches(16, 8, seed=0), 5))
+    assert images.shape == (40, 16, 16, 3) and images.dtype == np.uint8
+    assert (images == images[:, :1, :1, :1]).all()
+    numbers = images[:, 0, 0, 0] // 10
+    np.testing.assert_array_equal(labels.argmax(axis=1), numbers >= 10)
+    epochs = numbers[:20].tolist(), numbers[20:].tolist()
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
+    assert epochs[0] != epochs[1]
+
+
+def test_the_seed_decides_the_stream(colours):
+    first, again, other = (
+        read(itertools.islice(colours.train_batches(16, 8, seed), 5))[0]
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_validation_is_one_pass_in_one_order(colours):
+    batches = list(colours.validation_batches(16, 2))
+    assert [len(images) for images, _ in batches] == [2, 2, 1]
+    images, labels = read(batches)
+    assert sorted(images[:, 0, 0, 0]) == [0, 10, 20, 30, 40]
+    np.testing.assert_array_equal(labels, [[1, 0]] * 5)
+    np.testing.assert_array_equal(images, read(colours.validation_batches(16, 5))[0])
+
+
+def test_fit_takes_the_streams(colours):
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.1), "categorical_crossentropy")
+    history = model.fit(
+        colours.train_batches(16, 8, seed=0),
+        steps_per_epoch=3,
+        epochs=4,
+        shuffle=False,
+        validation_data=colours.validation_batches(16, 2),
+        verbose=0,
+    ).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_older_version_on_disk_is_preferred_to_a_newer_one_in_code(tmp_path):
+    with tfds.core.registered.skip_registration():
+
+        class Cifar10(Colours):
+            """Stands for the real cifar10 (3.0.2 in TFDS's code), prepared long ago."""
+
+            VERSION = tfds.core.Version("2.0.0")
+
+    Cifar10(data_dir=tmp_path).download_and_prepare()
+    assert data.is_prepared("cifar10", tmp_path)
+    assert data.open_dataset("cifar10", tmp_path).num_train == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "closest"),
+    [
+        ("imagenett", "imagenette"),
+        ("imagenet", "imagenet2012"),
+        ("cifar-10", "cifar10"),
+        ("CIFAR10", "cifar10"),
+        ("digit", "digits"),
+        ("no such thing", "none"),
+    ],
+)
+def test_unknown_name(tmp_path, name, closest):
+    with pytest.raises(ValueError) as error:
+        data.open_dataset(name, tmp_path)
+    assert f"dataset={name!r} is not known" in str(error.value)
+    suggested = str(error.value).partition("names are ")[2].partition(";")[0]
+    assert closest in suggested.split(", ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["imagenet2012:9.9.9", "imagenette/no_config"])
+def test_name_that_tfds_cannot_open(tmp_path, name):
+    with pytest.raises(ValueError, match=f"dataset='{name}'") as error:
+        data.open_dataset(name, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_not_prepared(tmp_path):
+    with pytest.raises(ValueError) as error:
+        data.open_dataset("cifar10", tmp_path)
+    assert f"dataset='cifar10' is not prepared in {tmp_path}" in str(error.value)
+    assert (
+        f"tfds.builder('cifar10', data_dir='{tmp_path}').download_and_prepare()"
+        in str(error.value)
+    )
+    assert "by hand" not in str(error.value)
+
+
+def test_imagenet_not_prepared_says_what_to_download(tmp_path):
+    with pytest.raises(ValueError) as error:
+        data.open_dataset("imagenet2012", tmp_path)
+    assert f"{tmp_path}/downloads/manual" in str(error.value)
+    assert "ILSVRC2012_img_train.tar" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["glue", "coco", "sentences"])
+def test_not_image_classification(data_dir, name):
+    with pytest.raises(ValueError, match=f"'{name}' is not image classification"):
+        data.open_dataset(name, data_dir)
+
+
+def test_no_validation_split(data_dir):
+    with pytest.raises(ValueError, match=r"has the splits \['train'\]; needed are"):
+        data.open_dataset("only_train", data_dir)

@@ -213,5 +213,5 @@ def test_input_tensor_of_another_shape():
 
 
 def test_unknown_name_gives_the_closest():
-    with pytest.raises(ValueError, match="'T2TVit14': did you mean .*T2TViT14"):
+    with pytest.raises(ValueError, match=r"'T2TVit14': did you mean .*T2TViT14"):
         builder("T2TVit14")

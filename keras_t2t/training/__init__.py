@@ -1,0 +1,6 @@
+"""Training from scratch: what the scripts in `examples/` run."""
+
+from keras_t2t.training.config import TrainingConfig
+from keras_t2t.training.run import train
+
+__all__ = ["TrainingConfig", "train"]

@@ -1,0 +1,70 @@
+"""The sdist and the wheel, installed into an empty environment."""
+
+import configparser
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import keras_t2t
+
+ROOT = Path(__file__).parents[1]
+USE = """
+import sys
+import keras_t2t
+import numpy as np
+
+assert not {"torch", "tensorflow"} & set(sys.modules)
+model = keras_t2t.T2TViT7(input_shape=(64, 64, 3))
+assert model(np.zeros((1, 64, 64, 3), "float32")).shape == (1, 1000)
+print(keras_t2t.__version__, keras_t2t.__file__)
+"""
+
+
+def run(*command, **kwargs):
+    return subprocess.run(
+        list(map(str, command)), check=True, capture_output=True, text=True, **kwargs
+    )
+
+
+def test_only_keras_and_numpy_are_required():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    required = settings["options"]["install_requires"].split()
+    assert [requirement.partition(">")[0] for requirement in required] == [
+        "keras",
+        "numpy",
+    ]
+    assert {"jax", "tensorflow", "torch", "train", "convert", "export"} | {
+        *("visualize", "all", "test")
+    } == set(settings["options.extras_require"])
+
+
+@pytest.mark.packaging
+def test_wheel_and_sdist_install_into_an_empty_environment(tmp_path):
+    # `build` makes the wheel from the sdist, so this proves both.
+    run(sys.executable, "-m", "build", ROOT, "--outdir", tmp_path / "dist")
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "keras_t2t/py.typed" in names
+    assert "keras_t2t/layers/soft_split.py" in names
+    assert not [name for name in names if name.startswith(("tests", "examples"))]
+    with tarfile.open(sdist) as archive:
+        assert any(name.endswith("/LICENSE") for name in archive.getnames())
+
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = tmp_path / "empty" / "bin" / "python"
+    run(python, "-m", "pip", "install", f"{wheel}[jax]")
+    used = run(
+        *(python, "-c", USE),
+        cwd=tmp_path,
+        env={"KERAS_BACKEND": "jax", "HOME": str(tmp_path)},
+    )
+    version, file = used.stdout.split()
+    assert version == keras_t2t.__version__
+    assert file.startswith(str(tmp_path / "empty"))

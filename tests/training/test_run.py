@@ -1,0 +1,129 @@
+"""Whole runs at toy size: what they leave behind, and that failures leave nothing."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_t2t.training import TrainingConfig, train
+
+SHORT = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 2, "epochs": 2}
+
+
+def digits(folder, **settings):
+    return TrainingConfig(
+        dataset="digits", output_dir=str(folder), **{**SHORT, **settings}
+    )
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two classes of tiny JPEGs, 5 for training and 2 for validation each."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 5), ("val", 2)):
+        for label in ("dark", "light"):
+            folder = tmp_path / "photos" / split / label
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = random.integers(0, 120, (40, 50, 3)) + 130 * (label == "light")
+                Image.fromarray(pixels.astype("uint8")).save(folder / f"{i}.jpg")
+    return tmp_path / "photos"
+
+
+def test_a_run_leaves_its_folder(tmp_path):
+    folder = tmp_path / "run"
+    result = train(digits(folder), verbose=0)
+    assert list(result) == [
+        *("backend", "model", "dataset", "epochs", "val_top1", "val_top5"),
+        *("images_per_second", "output_dir"),
+    ]
+    assert result["backend"] == keras.backend.backend()
+    assert (result["model"], result["dataset"]) == ("T2TViT7", "digits")
+    assert 0 <= result["val_top1"] <= result["val_top5"] <= 1
+    assert result["images_per_second"] > 0
+
+    assert {path.name for path in folder.iterdir()} - {"tensorboard"} == {
+        *("config.json", "history.csv", "best.weights.h5", "final.keras")
+    }
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["epochs"], config["learning_rate"]) == (2, 5e-4 / 8)
+    with open(folder / "history.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert {"loss", "top1", "top5", "val_top1", "images_per_second"} <= set(rows[0])
+    assert float(rows[-1]["val_top1"]) == result["val_top1"]
+
+    model = keras.saving.load_model(folder / "final.keras")
+    assert model.input_shape == (None, 32, 32, 3)
+    model.load_weights(folder / "best.weights.h5")
+    pixels = np.full((1, 32, 32, 3), 255, "uint8")
+    assert np.isfinite(model.predict(pixels, verbose=0)).all()
+
+
+def test_one_seed_gives_one_loss_curve(tmp_path):
+    runs = {"a": 1, "b": 1, "c": 2}
+    curves = {}
+    for name, seed in runs.items():
+        train(digits(tmp_path / name, seed=seed, epochs=1), verbose=0)
+        with open(tmp_path / name / "history.csv", encoding="utf-8") as file:
+            curves[name] = [row["loss"] for row in csv.DictReader(file)]
+    assert curves["a"] == curves["b"]
+    assert curves["a"] != curves["c"]
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_trains(tmp_path, precision):
+    config = digits(tmp_path / "run", mixed_precision=precision, epochs=1)
+    before = keras.config.dtype_policy()
+    train(config, verbose=0)
+    assert keras.config.dtype_policy() == before
+    with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert np.isfinite(float(row["val_loss"]))
+
+
+def test_an_image_folder_trains(tmp_path, photos):
+    config = TrainingConfig(
+        data_dir=str(photos), output_dir=str(tmp_path / "run"), **SHORT
+    )
+    result = train(config, verbose=0)
+    assert result["dataset"] == "photos"
+    assert result["val_top5"] == 1.0  # of two classes
+
+
+def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos):
+    (photos / "train" / "dark" / "0.jpg").write_bytes(b"\xff\xd8\xff no image")
+    settings = {**SHORT, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
+    with pytest.raises(ValueError, match=r"dark/0.jpg.* --skip-corrupt"):
+        train(TrainingConfig(**settings), verbose=0)
+    assert not (tmp_path / "run").exists()
+    train(TrainingConfig(**settings, skip_corrupt=True), verbose=0)
+    assert (tmp_path / "run" / "final.keras").exists()
+
+
+def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "final.keras").write_text("finished")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"already holds a finished run.*--overwrite"):
+        train(digits(folder), verbose=0)
+    assert (folder / "final.keras").read_text() == "finished"
+    train(digits(folder, overwrite=True, epochs=1), verbose=0)
+    assert (folder / "final.keras").stat().st_size > 1000
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_an_output_folder_that_is_a_file(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(ValueError, match="is a file, not a folder"):
+        train(digits(tmp_path / "run"), verbose=0)
+
+
+def test_an_unknown_model_fails_before_anything_else(tmp_path):
+    with pytest.raises(ValueError, match="unknown model 'T2TViT15'"):
+        train(digits(tmp_path / "run", model="T2TViT15"), verbose=0)
+    assert not (tmp_path / "run").exists()

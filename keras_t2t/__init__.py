@@ -1,6 +1,7 @@
 """T2T-ViT (Tokens-to-Token vision transformer) for Keras 3."""
 
 from keras_t2t import _backend  # noqa: F401  Keras first, before TensorFlow
+from keras_t2t.checkpoints import load_checkpoint, save_official
 from keras_t2t.models import (
     T2TViT,
     T2TViT7,
@@ -29,5 +30,7 @@ __all__ = [
     "T2TViTt19",
     "T2TViTt24",
     "decode_predictions",
+    "load_checkpoint",
     "preprocess_input",
+    "save_official",
 ]

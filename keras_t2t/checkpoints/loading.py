@@ -1,27 +1,78 @@
-"""The `weights` argument of the builders."""
+"""Loads a checkpoint file of any format into a model."""
 
 from pathlib import Path
 
-SUFFIXES = (".weights.h5", ".keras")
+from keras_t2t.checkpoints import foreign_file, keras_file
+from keras_t2t.checkpoints.architecture import keras_architecture
+from keras_t2t.checkpoints.fitting import Checkpoint, fit
+from keras_t2t.checkpoints.official import official_entries, token_grid
+
+SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
 
 
-def load_weights(model, weights):
-    """Fills `model` from a file that Keras wrote.
+def load_checkpoint(model, path, ema=True, grid=None):
+    """Fills all weights of a T2T-ViT from a file, at any input size.
+
+    Strict: every tensor of the file is used and every weight of the model is set.
+    Two things may differ. The position table is resized to the model's token grid as
+    the authors do (class row kept, grid bicubic). A head with another number of
+    classes is not loaded; the model's fresh one stays, and a log line says so.
 
     Args:
-        model: a built `keras.Model`.
-        weights: None (nothing is done), or the path of a `.weights.h5` or
-            `.keras` file of the same architecture, size and class count.
+        model: a `keras.Model` of `keras_t2t.T2TViT` or one of its variants.
+        path: the authors' or mmpretrain's checkpoint (`.pth`, `.pth.tar`, `.pt`,
+            `.safetensors`), or a file that Keras wrote (`.weights.h5`, `.keras`).
+            Nothing inside a file is ever run.
+        ema: bool, whether to take the averaged weights (`state_dict_ema`) of a torch
+            file that has both.
+        grid: `(rows, columns)` of the checkpoint's patch tokens. None: as the file
+            says, else square, as all released checkpoints are; a `.weights.h5` with
+            as many positions as the model is taken to have the model's grid.
 
     Raises:
-        ValueError: if `weights` is no such path, or the file does not fit.
+        FileNotFoundError: if `path` does not exist.
+        ValueError: if the file is damaged, of an unknown kind, would run code, or
+            does not fit; the model is then unchanged. A checkpoint of another
+            variant is named.
+        ImportError: if torch or safetensors is needed and not installed.
     """
-    if weights is None:
-        return
-    path = Path(weights)
-    if not path.name.endswith(SUFFIXES) or not path.is_file():
+    path, entries = Path(path), official_entries(model)
+    if not path.name.endswith(SUFFIXES):
         raise ValueError(
-            "`weights` must be None or the path of an existing file that ends in "
-            f"{' or '.join(SUFFIXES)}, got {str(weights)!r}"
+            f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
         )
-    model.load_weights(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
+    if path.name.endswith(keras_file.SUFFIXES):
+        checkpoint = keras_checkpoint(path, model, entries)
+    else:
+        checkpoint = foreign_file.read(path, ema)
+    if grid is not None:
+        checkpoint = checkpoint._replace(grid=tuple(grid))
+    fit(model, checkpoint, path.name)
+
+
+def keras_checkpoint(path, model, entries):
+    """The `Checkpoint` in a file that Keras wrote, by the names of `entries`."""
+    arrays, grid = keras_file.read(path)
+    architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
+    keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
+    tensors, own_names = {}, {}
+    for entry in entries:
+        key = keys[id(entry.variable)]
+        if key not in arrays:
+            continue
+        array = arrays.pop(key)
+        if entry.name == "pos_embed" and grid is None and array.shape == entry.shape:
+            grid = token_grid(model)
+        fits = array.shape == tuple(entry.variable.shape)
+        if fits or entry.patch_size is None:
+            array = entry.to_official(array)
+        tensors[entry.name], own_names[entry.name] = array, key
+    if "head.bias" not in own_names:  # the head of a model without one
+        heads = {"head.weight": "head/0", "head.bias": "head/1"}
+        tensors |= {
+            name: arrays.pop(key) for name, key in heads.items() if key in arrays
+        }
+    tensors |= arrays  # what is left over keeps its own name
+    return Checkpoint(tensors, own_names, architecture, grid, headless=True)

@@ -27,6 +27,12 @@ class Entry(NamedTuple):
             tensor = tensor.reshape(*tensor.shape[:-3], -1)
         return tensor.T if self.transposed else tensor
 
+    @property
+    def shape(self):
+        """Shape of the official tensor."""
+        shape = tuple(self.variable.shape)
+        return shape[::-1] if self.transposed else shape
+
     def to_official(self, array):
         """Array in the variable's layout -> official NumPy array."""
         tensor = array.T if self.transposed else array
@@ -46,8 +52,16 @@ def official_entries(model):
 
     Returns:
         List of `Entry`, one for every weight of the model.
+
+    Raises:
+        ValueError: if `model` is not such a model.
     """
-    layers = {layer.name: layer for layer in model.layers}
+    layers = {layer.name: layer for layer in getattr(model, "layers", ())}
+    if not {"class_token", "position_embedding", "project"} <= set(layers):
+        raise ValueError(
+            "`model` must be a T2T-ViT that a builder of keras_t2t made, got "
+            f"{getattr(model, 'name', model)!r} of type {type(model).__name__}"
+        )
     entries = [
         Entry("cls_token", layers["class_token"].class_token),
         Entry("pos_embed", layers["position_embedding"].table),
@@ -69,6 +83,11 @@ def official_entries(model):
     if "head" in layers:
         entries += dense_entries(layers["head"], "head")
     return entries
+
+
+def token_grid(model):
+    """`(rows, columns)` of the patch tokens, as the model was built."""
+    return tuple(model.get_layer("project").output.shape[1:3])
 
 
 def token_layer_entries(layer, prefix, patch_size):
@@ -114,35 +133,3 @@ def dense_entries(layer, name, patch_size=None):
     if layer.use_bias:
         entries.append(Entry(f"{name}.bias", layer.bias))
     return entries
-
-
-def load_state_dict(model, state_dict):
-    """Fills every weight of `model` from an official state dict of NumPy arrays.
-
-    Raises:
-        ValueError: listing what is missing, what is left over and which shapes
-            differ; the model is then unchanged.
-    """
-    entries = official_entries(model)
-    names = {entry.name for entry in entries}
-    problems = [f"missing: {name}" for name in sorted(names - set(state_dict))]
-    problems += [f"left over: {name}" for name in sorted(set(state_dict) - names)]
-    values = {}
-    for entry in entries:
-        if entry.name not in state_dict:
-            continue
-        tensor = np.asarray(state_dict[entry.name])
-        expected = entry.to_official(np.empty(entry.variable.shape)).shape
-        if tensor.shape != expected:
-            problems.append(
-                f"shape differs: {entry.name} {tensor.shape}, while "
-                f"{entry.variable.path} needs {expected}"
-            )
-            continue
-        values[entry.name] = entry.to_keras(tensor)
-    if problems:
-        raise ValueError(
-            f"the checkpoint does not fit {model.name}:\n  " + "\n  ".join(problems)
-        )
-    for entry in entries:
-        entry.variable.assign(values[entry.name])

@@ -1,17 +1,18 @@
 """T2T-ViT as a functional Keras model (Yuan et al., ICCV 2021, arXiv:2101.11986)."""
 
 import inspect
+from functools import partial
 
 import keras
 import numpy as np
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t.checkpoints import load_weights
+from keras_t2t.checkpoints import load_weights, published_weights
 from keras_t2t.layers.dense import dense
 from keras_t2t.layers.precision import at_least_float32
 from keras_t2t.models.arguments import check_arguments, image_input
-from keras_t2t.models.variants import VARIANTS
-from keras_t2t.preprocessing import preprocessing_layer
+from keras_t2t.models.variants import VARIANTS, variant_name
+from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
 
 # (kernel_size, strides, padding) of the three soft splits: 16 px per token in all.
 SOFT_SPLITS = ((7, 4, 2), (3, 2, 1), (3, 2, 1))
@@ -54,10 +55,14 @@ def T2TViT(
         token_type: `"performer"` (linear attention, the paper's T2T-ViT) or
             `"transformer"` (softmax attention, T2T-ViT_t) between the soft splits.
         include_top: bool, whether to end in the class token's classifier.
-        include_preprocessing: bool. If True the model takes RGB pixels 0..255,
-            otherwise what `keras_t2t.preprocess_input` gives.
-        weights: None (random), or the path of a `.weights.h5` or `.keras` file
-            of this model.
+        include_preprocessing: bool. If True the model takes RGB pixels 0..255 and
+            scales them as its `weights` ask, otherwise what
+            `keras_t2t.preprocess_input` gives.
+        weights: None (random); published weights of this variant, `"imagenet"`,
+            `"imagenet384"`, `"cifar10"` or `"cifar100"`, fetched and converted once
+            (`"imagenet384"` does not set `input_shape`, nor CIFAR's `classes`); or
+            the path of a checkpoint, see `keras_t2t.load_checkpoint`, whose size and
+            class count may differ.
         input_tensor: optional Keras tensor `(batch, height, width, channels)` to
             build the model on.
         input_shape: `(height, width, channels)`, at least 16 px each way, square
@@ -85,7 +90,9 @@ def T2TViT(
         width, 14 x 14 at 224 px.
 
     Raises:
-        ValueError: if an argument is out of range; the message names it.
+        ValueError: if an argument is out of range, or `weights` does not exist or
+            fit; the message names it.
+        OSError, ImportError: if published weights cannot be fetched or converted.
     """
     check_arguments(
         embed_dim=embed_dim,
@@ -101,9 +108,18 @@ def T2TViT(
         drop_path=drop_path,
         token_dropout=token_dropout,
     )
+    architecture = {
+        "embed_dim": embed_dim,
+        "depth": depth,
+        "num_heads": num_heads,
+        "mlp_ratio": mlp_ratio,
+        "token_type": token_type,
+    }
+    published = published_weights(weights, variant_name(**architecture))
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
-        x = preprocessing_layer(name="preprocessing")(x)
+        mean, std = (published.mean, published.std) if published else (MEAN, STD)
+        x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     if token_dropout is None:
         token_dropout = TOKEN_DROPOUT[token_type]
@@ -147,7 +163,7 @@ def T2TViT(
         )(x)
 
     model = keras.Model(inputs, x, name=name)
-    load_weights(model, weights)
+    load_weights(model, weights, published, partial(T2TViT, **architecture))
     return model
 
 

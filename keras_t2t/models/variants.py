@@ -26,3 +26,11 @@ VARIANTS = {
     "T2TViTt19": Variant("transformer", 448, 7, 19, 3, 82.4, "t2t_vit_t_19"),
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
 }
+
+
+def variant_name(**architecture):
+    """Name of the row with exactly these fields, None if there is none."""
+    for name, row in VARIANTS.items():
+        if all(getattr(row, field) == value for field, value in architecture.items()):
+            return name
+    return None

@@ -6,7 +6,8 @@ import torch
 from keras import ops
 
 import keras_t2t
-from keras_t2t.checkpoints.official import load_state_dict, official_entries
+from keras_t2t.checkpoints.fitting import load_state_dict
+from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.models.variants import VARIANTS
 from tests.reference import t2t_vit as reference
 

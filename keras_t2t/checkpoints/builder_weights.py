@@ -1,0 +1,35 @@
+"""The `weights` argument of the builders."""
+
+from pathlib import Path
+
+from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
+from keras_t2t.checkpoints.named import converted_file
+from keras_t2t.checkpoints.registry import NAMES
+
+
+def load_weights(model, weights, published=None, build=None):
+    """Fills `model` as the `weights` argument of its builder asks.
+
+    Args:
+        model: a built `keras.Model`.
+        weights: None (nothing is done), a name of published weights, or the path of
+            a checkpoint.
+        published: the row of the registry, where `weights` is such a name.
+        build: function that builds the same architecture from `input_shape` and
+            `classes`; needed for published weights.
+
+    Raises:
+        ValueError: if `weights` is none of these, or the file does not fit.
+    """
+    if weights is None:
+        return
+    if published is not None:
+        load_checkpoint(model, converted_file(published, build))
+        return
+    if not str(weights).endswith(SUFFIXES) or not Path(weights).is_file():
+        raise ValueError(
+            f"`weights` must be None, one of {', '.join(map(repr, NAMES))}, or the "
+            f"path of an existing file that ends in one of {', '.join(SUFFIXES)}, got "
+            f"{str(weights)!r}"
+        )
+    load_checkpoint(model, weights)

@@ -1,0 +1,63 @@
+"""What a checkpoint file holds, without a model to load it into."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_t2t.checkpoints import foreign_file, keras_file
+from keras_t2t.checkpoints.architecture import check_plain_head, keras_architecture
+from keras_t2t.checkpoints.loading import SUFFIXES
+from keras_t2t.checkpoints.resize import table_grid
+
+PIXELS_PER_TOKEN = 16
+
+
+class Description(NamedTuple):
+    """What must be asked of a builder to hold a file's weights."""
+
+    variant: str  # row of `VARIANTS`
+    classes: int | None  # None without a head
+    grid: tuple  # (rows, columns) of the patch tokens
+
+    @property
+    def input_shape(self):
+        """`(height, width, 3)` of images with this many tokens."""
+        return (*(PIXELS_PER_TOKEN * side for side in self.grid), 3)
+
+
+def describe(path):
+    """Reads the variant, class count and token grid off a checkpoint.
+
+    Args:
+        path: any file that `keras_t2t.load_checkpoint` reads.
+
+    Returns:
+        A `Description`. Where a file does not tell its grid, it is taken for square.
+
+    Raises:
+        FileNotFoundError: if `path` does not exist.
+        ValueError: if it cannot be read, or is of no variant.
+        ImportError: if torch or safetensors is needed and not installed.
+    """
+    path = Path(path)
+    if not path.name.endswith(SUFFIXES):
+        raise ValueError(
+            f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
+    if path.name.endswith(keras_file.SUFFIXES):
+        arrays, grid = keras_file.read(path)
+        architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
+        table, bias = arrays.get("position_embedding/0"), arrays.get("head/1")
+    else:
+        checkpoint = foreign_file.read(path)
+        check_plain_head(checkpoint.tensors, path.name)
+        architecture, grid = checkpoint.architecture, checkpoint.grid
+        table, bias = (checkpoint.tensors.get(n) for n in ("pos_embed", "head.bias"))
+    if architecture is None or table is None:
+        raise ValueError(f"{path.name} is no checkpoint of a T2T-ViT")
+    if not architecture.variants:
+        raise ValueError(f"{path.name} is {architecture}, which is no named variant")
+    grid = table_grid(table.shape[1], grid, model_grid=())
+    classes = None if bias is None else len(bias)
+    return Description(architecture.variants[0], classes, grid)

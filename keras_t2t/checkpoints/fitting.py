@@ -1,0 +1,165 @@
+"""Puts a checkpoint's tensors into a model, all of them or none."""
+
+import logging
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_t2t.checkpoints.architecture import (
+    Architecture,
+    check_plain_head,
+    official_architecture,
+)
+from keras_t2t.checkpoints.official import official_entries, token_grid
+from keras_t2t.checkpoints.resize import resize_table, table_grid
+
+logger = logging.getLogger(__name__)
+
+HEAD = ("head.weight", "head.bias")
+
+
+class Checkpoint(NamedTuple):
+    """What a file holds, whatever its format."""
+
+    tensors: dict  # official name -> NumPy array in the authors' layout
+    own_names: dict  # official name -> the file's name for it, where it differs
+    architecture: Architecture | None  # None if it is no T2T-ViT at all
+    grid: tuple | None = None  # (rows, columns) of the patch tokens, if it says so
+    headless: bool = False  # a file without a head is not incomplete
+
+    @property
+    def positions(self):
+        """Rows of the position table, the class token's included."""
+        return self.tensors["pos_embed"].shape[1]
+
+    @property
+    def classes(self):
+        """Classes of the head, None without one."""
+        bias = self.tensors.get("head.bias")
+        return None if bias is None else len(bias)
+
+
+def load_state_dict(model, state_dict, grid=None):
+    """Fills every weight of `model` from an official state dict of NumPy arrays.
+
+    Args:
+        model: a T2T-ViT of this package.
+        state_dict: dict, official name -> array in the authors' layout.
+        grid: `(rows, columns)` of the position table; None: square, or the model's.
+
+    Raises:
+        ValueError: listing what is missing, what is left over and which shapes
+            differ; the model is then unchanged.
+    """
+    shapes = {name: np.shape(tensor) for name, tensor in state_dict.items()}
+    checkpoint = Checkpoint(state_dict, {}, official_architecture(shapes), grid)
+    fit(model, checkpoint, "the state dict")
+
+
+def fit(model, checkpoint, label):
+    """Fills `model` from `checkpoint`; `label` names it in messages.
+
+    The position table is resized to the model's grid. A head of another class count
+    is left out and the model's fresh one stays, which is logged.
+
+    Raises:
+        ValueError: as `load_state_dict` does, or if the checkpoint is of another
+            variant or another kind; the model is then unchanged.
+    """
+    entries = official_entries(model)
+    check_plain_head(checkpoint.tensors, label)
+    check_architecture(model, entries, checkpoint, label)
+    tensors = dict(checkpoint.tensors)
+    keep_fresh = fresh_head(entries, checkpoint)
+    for name in keep_fresh or ():
+        tensors.pop(name, None)
+    if "head.weight" not in {entry.name for entry in entries}:
+        for name in HEAD:  # include_top=False asks for no head
+            tensors.pop(name, None)
+    resized = resized_table(model, checkpoint, entries)
+    if resized is not None:
+        tensors["pos_embed"] = resized
+
+    problems = differences(entries, tensors, keep_fresh or (), checkpoint.own_names)
+    if problems:
+        raise ValueError(
+            f"{label} does not fit {model.name}:\n  " + "\n  ".join(problems)
+        )
+    if keep_fresh:
+        logger.warning(
+            "%s: %s has a head for %s classes and the model for %d: the model's fresh "
+            "head stays",
+            model.name,
+            label,
+            checkpoint.classes or "no",
+            next(entry.shape[0] for entry in entries if entry.name == "head.bias"),
+        )
+    if resized is not None:
+        logger.info("%s: position table of %s resized", model.name, label)
+    for entry in entries:
+        if entry.name in tensors:
+            # A copy of its own: a backend may keep what it is given, and the file's
+            # pages must not live on inside the model.
+            array = entry.to_keras(np.asarray(tensors[entry.name]))
+            entry.variable.assign(np.array(array, order="C"))
+
+
+def check_architecture(model, entries, checkpoint, label):
+    own = official_architecture({entry.name: entry.shape for entry in entries})
+    if checkpoint.architecture is None or checkpoint.architecture == own:
+        return
+    raise ValueError(
+        f"{label}: this is {checkpoint.architecture}, and the model {model.name!r} "
+        f"is {own}"
+    )
+
+
+def fresh_head(entries, checkpoint):
+    """The official names of the head if the model's own is to stay, else None."""
+    shapes = {entry.name: entry.shape for entry in entries}
+    if not all(name in shapes for name in HEAD):
+        return None
+    if not any(name in checkpoint.tensors for name in HEAD):
+        return HEAD if checkpoint.headless else None
+    if not all(name in checkpoint.tensors for name in HEAD):
+        return None
+    classes, dim = shapes["head.weight"]
+    found = checkpoint.classes
+    whole = np.shape(checkpoint.tensors["head.weight"]) == (found, dim)
+    return HEAD if whole and found != classes else None
+
+
+def resized_table(model, checkpoint, entries):
+    """The position table on the model's grid, None if it is there already."""
+    table = checkpoint.tensors.get("pos_embed")
+    width = next(entry.shape[-1] for entry in entries if entry.name == "pos_embed")
+    if table is None or np.ndim(table) != 3 or table.shape[-1] != width:
+        return None
+    new_grid = token_grid(model)
+    old_grid = table_grid(table.shape[1], checkpoint.grid, new_grid)
+    if old_grid == new_grid:
+        return None
+    return resize_table(np.asarray(table), old_grid, new_grid)
+
+
+def differences(entries, tensors, keep_fresh, own_names):
+    """One line for each way in which `tensors` are not exactly what `entries` need."""
+
+    def named(name):
+        own = own_names.get(name, name)
+        return name if own == name else f"{own} ({name})"
+
+    names = {entry.name for entry in entries}
+    problems = [
+        f"missing: {entry.name}, for the weight {entry.variable.path}"
+        for entry in entries
+        if entry.name not in tensors and entry.name not in keep_fresh
+    ]
+    problems += [f"left over: {named(name)}" for name in sorted(set(tensors) - names)]
+    problems += [
+        f"shape differs: {named(entry.name)} {np.shape(tensors[entry.name])}, while "
+        f"{entry.variable.path} needs {entry.shape}"
+        for entry in entries
+        if entry.name in tensors and np.shape(tensors[entry.name]) != entry.shape
+    ]
+    return problems

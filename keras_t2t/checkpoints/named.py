@@ -1,0 +1,99 @@
+"""Published weights by name: fetched and converted once, then read from the cache."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import keras
+
+from keras_t2t.checkpoints.download import download, sha256_of
+from keras_t2t.checkpoints.foreign_file import require
+from keras_t2t.checkpoints.loading import load_checkpoint
+from keras_t2t.checkpoints.registry import RELEASE
+from keras_t2t.checkpoints.writing import replacing
+
+MIRROR = "KERAS_T2T_WEIGHTS"  # environment variable: another base URL, or a folder
+
+
+def cache_folder():
+    """Where converted weights are kept: `models/keras_t2t` in Keras's folder."""
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    return Path(home).expanduser() / "models" / "keras_t2t"
+
+
+def converted_file(published, build):
+    """Path of published weights as a `.weights.h5`; made at the first call.
+
+    Its SHA-256 is recorded beside it when it is made and checked at every call.
+    torch is needed only to make it.
+
+    Args:
+        published: row of the registry.
+        build: function of `input_shape` and `classes` that builds its architecture.
+
+    Raises:
+        FileNotFoundError, ConnectionError: if the original cannot be had.
+        ImportError: if torch is not installed, before anything is downloaded.
+        ValueError: if a file is damaged or has another SHA-256 than recorded.
+    """
+    stem = published.file.removesuffix(".tar").removesuffix(".pth")
+    path = cache_folder() / f"{stem}.weights.h5"
+    record = path.with_name(f"{path.name}.sha256")
+    if not path.is_file() or not record.is_file():
+        _convert(published, build, path, record)
+    elif sha256_of(path) != record.read_text().strip():
+        raise ValueError(
+            f"{path} is not the file that was converted here (its SHA-256 is not that "
+            f"in {record.name}): delete it, and it is fetched and converted again"
+        )
+    return path
+
+
+def _convert(published, build, path, record):
+    require("torch")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _original(published) as original:
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("float32")  # the cache serves every policy
+        try:
+            model = build(
+                input_shape=(published.size, published.size, 3),
+                classes=published.classes,
+            )
+        finally:
+            keras.config.set_dtype_policy(policy)
+        load_checkpoint(model, original)
+    with replacing(path) as temporary:
+        model.save_weights(temporary)
+        with replacing(record) as temporary_record:
+            temporary_record.write_text(sha256_of(temporary) + "\n")
+
+
+@contextlib.contextmanager
+def _original(published):
+    """Path of the authors' file: in the mirror folder, or downloaded for the time."""
+    mirror = os.environ.get(MIRROR) or RELEASE
+    if "://" not in mirror:
+        path = Path(mirror).expanduser() / published.file
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist; {MIRROR}={mirror!r} must be a folder with "
+                "the released files, or a URL below which they are"
+            )
+        if published.sha256 not in (None, sha256_of(path)):
+            raise ValueError(
+                f"{path} has the SHA-256 {sha256_of(path)}, expected "
+                f"{published.sha256}: it is damaged or not the published file"
+            )
+        yield path
+        return
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".original-") as folder:
+        path = Path(folder) / published.file
+        download(f"{mirror.rstrip('/')}/{published.file}", path, published.sha256)
+        try:
+            yield path
+        except ValueError as error:
+            raise ValueError(
+                f"what was downloaded from {mirror} does not load: {error}"
+            ) from None

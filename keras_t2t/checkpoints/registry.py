@@ -1,0 +1,91 @@
+"""The weights that the authors published, one row each."""
+
+from typing import NamedTuple
+
+RELEASE = "https://github.com/yitu-opensource/T2T-ViT/releases/download/main/"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+
+
+class Published(NamedTuple):
+    """One file of the release: what it holds and how its images are prepared."""
+
+    name: str  # what `weights` is set to
+    variant: str  # row of `VARIANTS`
+    file: str  # in the release
+    top1: float  # percent, as its authors report it
+    size: int = 224  # pixels, height and width
+    classes: int = 1000
+    mean: tuple = IMAGENET_MEAN  # of pixels in 0..1, red, green, blue
+    std: tuple = IMAGENET_STD
+    crop: float = 0.9  # side of the centre crop over the resized short side
+    interpolation: str = "bicubic"
+    # The repository's; the files name none of their own.
+    licence: str = "Clear BSD (BSD-3-Clause-Clear)"
+    sha256: str | None = None  # of the file; None where it is not known
+
+    @property
+    def url(self):
+        return RELEASE + self.file
+
+
+def _imagenet(variant, file, top1, name="imagenet", size=224):
+    return Published(name, variant, file, top1, size)
+
+
+def _cifar(variant, file, top1, classes):
+    return Published(
+        f"cifar{classes}",
+        variant,
+        file,
+        top1,
+        classes=classes,
+        mean=CIFAR_MEAN,
+        std=CIFAR_STD,
+        crop=1.0,
+        interpolation="bilinear",
+    )
+
+
+PUBLISHED = (
+    _imagenet("T2TViT7", "71.7_T2T_ViT_7.pth.tar", 71.7),
+    _imagenet("T2TViT10", "75.2_T2T_ViT_10.pth.tar", 75.2),
+    _imagenet("T2TViT12", "76.5_T2T_ViT_12.pth.tar", 76.5),
+    _imagenet("T2TViT14", "81.5_T2T_ViT_14.pth.tar", 81.5),
+    _imagenet("T2TViT19", "81.9_T2T_ViT_19.pth.tar", 81.9),
+    _imagenet("T2TViT24", "82.3_T2T_ViT_24.pth.tar", 82.3),
+    _imagenet("T2TViTt14", "81.7_T2T_ViTt_14.pth.tar", 81.7),
+    _imagenet("T2TViTt19", "82.4_T2T_ViTt_19.pth.tar", 82.4),
+    _imagenet("T2TViTt24", "82.6_T2T_ViTt_24.pth.tar", 82.6),
+    _imagenet("T2TViT14", "83.3_T2T_ViT_14.pth.tar", 83.3, "imagenet384", 384),
+    _cifar("T2TViT14", "cifar10_t2t-vit_14_98.3.pth", 98.3, 10),
+    _cifar("T2TViT19", "cifar10_t2t-vit_19_98.4.pth", 98.4, 10),
+    _cifar("T2TViT14", "cirfar100_t2t-vit-14_88.4.pth", 88.4, 100),  # their spelling
+    _cifar("T2TViT19", "cifar100_t2t-vit-19_89.0.pth", 89.0, 100),
+)
+NAMES = tuple(dict.fromkeys(row.name for row in PUBLISHED))
+
+
+def published_weights(weights, variant):
+    """The row that a builder's `weights` argument names.
+
+    Args:
+        weights: the argument; None and paths name no row.
+        variant: row of `VARIANTS` that is built, None for another architecture.
+
+    Returns:
+        A `Published`, or None where `weights` is not one of `NAMES`.
+
+    Raises:
+        ValueError: if there are no such weights for this variant.
+    """
+    if weights not in NAMES:
+        return None
+    rows = {row.name: row for row in PUBLISHED if row.variant == variant}
+    if weights in rows:
+        return rows[weights]
+    existing = ", ".join(map(repr, rows)) or "none"
+    raise ValueError(
+        f"there are no weights={weights!r} for {variant or 'this architecture'}; "
+        f"published for it: {existing}"
+    )

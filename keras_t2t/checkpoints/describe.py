@@ -1,11 +1,10 @@
 """What a checkpoint file holds, without a model to load it into."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import check_plain_head, keras_architecture
-from keras_t2t.checkpoints.loading import SUFFIXES
+from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.resize import table_grid
 
 PIXELS_PER_TOKEN = 16
@@ -38,13 +37,7 @@ def describe(path):
         ValueError: if it cannot be read, or is of no variant.
         ImportError: if torch or safetensors is needed and not installed.
     """
-    path = Path(path)
-    if not path.name.endswith(SUFFIXES):
-        raise ValueError(
-            f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
+    path = existing_file(path)
     if path.name.endswith(keras_file.SUFFIXES):
         arrays, grid = keras_file.read(path)
         architecture = keras_architecture({key: a.shape for key, a in arrays.items()})

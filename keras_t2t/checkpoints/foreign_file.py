@@ -100,6 +100,8 @@ def _read_torch(path, ema):
 
 def _torch_load(path):
     torch = require("torch")
+    with open(path, "rb"):
+        pass  # from here on an OSError too is the file's content
     try:
         # The released files keep their training arguments beside the tensors.
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -109,7 +111,7 @@ def _torch_load(path):
                 weights_only=True,
                 mmap=zipfile.is_zipfile(path),  # EMA and raw weights: read only one
             )
-    except (OSError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:  # a damaged pickle fails in every way there is
         refused = re.search(r"GLOBAL ([\w.]+)", str(error))

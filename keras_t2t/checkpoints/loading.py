@@ -36,13 +36,7 @@ def load_checkpoint(model, path, ema=True, grid=None):
             variant is named.
         ImportError: if torch or safetensors is needed and not installed.
     """
-    path, entries = Path(path), official_entries(model)
-    if not path.name.endswith(SUFFIXES):
-        raise ValueError(
-            f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
+    path, entries = existing_file(path), official_entries(model)
     if path.name.endswith(keras_file.SUFFIXES):
         checkpoint = keras_checkpoint(path, model, entries)
     else:
@@ -50,6 +44,18 @@ def load_checkpoint(model, path, ema=True, grid=None):
     if grid is not None:
         checkpoint = checkpoint._replace(grid=tuple(grid))
     fit(model, checkpoint, path.name)
+
+
+def existing_file(path):
+    """`path` as a `Path`, once it is known to be a file that can be read."""
+    path = Path(path)
+    if not path.name.endswith(SUFFIXES):
+        raise ValueError(
+            f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
+    return path
 
 
 def keras_checkpoint(path, model, entries):

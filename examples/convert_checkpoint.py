@@ -1,0 +1,73 @@
+"""Converts a checkpoint of the authors or of mmpretrain for Keras, or back.
+
+    python examples/convert_checkpoint.py 81.5_T2T_ViT_14.pth.tar t2t_vit_14.weights.h5
+
+The variant, the class count and the size are read off the file. OUTPUT's ending is
+its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or .safetensors for the
+authors' code.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+KERAS_SUFFIXES = (".weights.h5", ".keras")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("input", type=Path, help="checkpoint to read")
+    parser.add_argument("output", type=Path, help="file to write")
+    parser.add_argument("--backend", choices=("jax", "tensorflow", "torch"))
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="resize the position table for this size (default: the file's own)",
+    )
+    parser.add_argument(
+        "--raw", action="store_true", help="take the raw weights, not their average"
+    )
+    return parser.parse_args()
+
+
+def main(arguments):
+    from keras_t2t.models.by_name import builder
+
+    import keras_t2t
+    from keras_t2t.checkpoints import describe
+    from keras_t2t.checkpoints.writing import replacing
+
+    held = describe(arguments.input)
+    size = arguments.image_size or held.input_shape[:2]
+    model = builder(held.variant)(
+        input_shape=(*size, 3),
+        include_top=held.classes is not None,
+        classes=held.classes or 1,
+    )
+    keras_t2t.load_checkpoint(model, arguments.input, ema=not arguments.raw)
+    if arguments.output.name.endswith(KERAS_SUFFIXES):
+        with replacing(arguments.output) as temporary:
+            if temporary.suffix == ".keras":
+                model.save(temporary)
+            else:
+                model.save_weights(temporary)
+    else:
+        keras_t2t.save_official(model, arguments.output)
+    print(
+        f"{arguments.output}: {held.variant}, {size[0]}x{size[1]} px, "
+        f"{held.classes or 'no'} classes"
+    )
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()
+    if arguments.backend:
+        os.environ["KERAS_BACKEND"] = arguments.backend
+    try:
+        main(arguments)
+    except (OSError, ValueError, ImportError) as error:
+        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,104 @@
+"""What the checkpoint tests share: oracles with random weights, and a photograph."""
+
+import numpy as np
+import torch
+from keras import ops
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import keras_t2t
+from keras_t2t.checkpoints.official import official_entries
+from tests.reference import t2t_vit as reference
+
+# float32 sums over up to 24 blocks in another order; the oracle itself is 4e-6 from
+# its float64 self, and one wrong tensor moves logits by 1e-2 to 2.
+TOLERANCE = 1e-4
+
+
+# Small enough to build in no time; no row of the table of variants.
+SMALL = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+
+
+def photograph(size):
+    """A real photograph, `(1, height, width, 3)`, scaled as the models want it."""
+    image = Image.fromarray(load_sample_image("china.jpg"))
+    pixels = np.asarray(image.resize(size[::-1], Image.BICUBIC))[None]
+    return keras_t2t.preprocess_input(pixels)
+
+
+def build_oracle(variant, size, classes):
+    settings = {"image_size": size, "num_classes": classes}
+    if variant is None:
+        return reference.T2TViT(**SMALL, **settings)
+    return reference.build(variant, **settings)
+
+
+def random_oracle(variant=None, size=(64, 64), classes=10, seed=0):
+    """The torch oracle of a variant, None for `SMALL`, with large random weights.
+
+    Its position table is random too: a sinusoid would hide that a table was rebuilt
+    instead of loaded.
+    """
+    oracle = build_oracle(variant, size, classes)
+    reference.randomize_(oracle, seed).eval()
+    generator = torch.Generator().manual_seed(seed)
+    oracle.pos_embed.data.normal_(generator=generator)
+    return oracle
+
+
+def resized_oracle(oracle, size, variant=None):
+    """The oracle at another size, its table resized by torch as the authors do."""
+    old = [side // 16 for side in oracle.image_size]
+    table = oracle.pos_embed.data
+    grid = table[:, 1:].reshape(1, *old, -1).permute(0, 3, 1, 2)
+    new = [side // 16 for side in size]
+    grid = torch.nn.functional.interpolate(
+        grid, size=new, mode="bicubic", align_corners=False
+    )
+    grid = grid.permute(0, 2, 3, 1).flatten(1, 2)
+    resized = build_oracle(variant, size, oracle.head.out_features)
+    state_dict = oracle.state_dict()
+    state_dict["pos_embed"] = torch.cat([table[:, :1], grid], dim=1)
+    resized.load_state_dict(state_dict)
+    return resized.eval()
+
+
+def build(variant=None, size=(64, 64), classes=10, **kwargs):
+    kwargs = {"input_shape": (*size, 3), "classes": classes, **kwargs}
+    kwargs = {"classifier_activation": None, **kwargs}
+    if variant is None:
+        return keras_t2t.T2TViT(**{**SMALL, **kwargs})
+    return getattr(keras_t2t, variant)(**kwargs)
+
+
+def assert_holds(model, oracle):
+    """Every weight of `model` is the oracle's, bit for bit."""
+    state_dict = oracle.state_dict()
+    entries = official_entries(model)
+    assert {entry.name for entry in entries} == set(state_dict)
+    for entry in entries:
+        actual = entry.to_official(np.array(entry.variable.numpy()))
+        expected = state_dict[entry.name].numpy()
+        np.testing.assert_array_equal(actual, expected, err_msg=entry.name)
+
+
+def assert_same_logits(model, oracle):
+    x = photograph(oracle.image_size)
+    with torch.no_grad():
+        expected = oracle(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
+    actual = ops.convert_to_numpy(model(ops.convert_to_tensor(x)))
+    assert np.ptp(expected) > 1  # else the tolerance would say nothing
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
+
+
+def arrays(model):
+    """A copy of all weights."""
+    return {weight.path: np.array(weight.numpy()) for weight in model.weights}
+
+
+def assert_equal_weights(model, other, but=()):
+    """Bit-exact, but for the layers named in `but`."""
+    ours, theirs = arrays(model), arrays(other)
+    for path, array in ours.items():
+        if path.split("/")[0] not in but:
+            np.testing.assert_array_equal(array, theirs[path], err_msg=path)

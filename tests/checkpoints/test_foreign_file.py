@@ -1,0 +1,105 @@
+"""Files from elsewhere: nothing in them runs, and damage is told plainly."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from keras_t2t.checkpoints import foreign_file
+from keras_t2t.checkpoints.saving import save_official
+from tests.checkpoints import helpers
+
+
+class RunsACommand:
+    def __init__(self, command):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+class RunsPython:
+    def __init__(self, code):
+        self.code = code
+
+    def __reduce__(self):
+        return exec, (self.code,)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("malicious", [RunsACommand, RunsPython])
+def test_a_malicious_pickle_does_not_execute(malicious, legacy, tmp_path):
+    witness, path = tmp_path / "witness", tmp_path / "evil.pth"
+    payload = f"touch {witness}"
+    if malicious is RunsPython:
+        payload = f"open({str(witness)!r}, 'w').close()"
+    content = {"state_dict": {"cls_token": torch.zeros(1)}, "x": malicious(payload)}
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(ValueError, match="is refused: loading it would call") as error:
+        foreign_file.read(path)
+    assert "\n" not in str(error.value)
+    assert not witness.exists()
+    torch.load(path, weights_only=False)  # it would have, elsewhere
+    assert witness.exists()
+
+
+def test_a_namespace_is_allowed_and_no_other_class(tmp_path):
+    path = tmp_path / "x.pth"
+    content = {"state_dict": {"a": torch.ones(2)}, "args": argparse.Namespace(lr=0.1)}
+    torch.save(content, path)
+    np.testing.assert_array_equal(foreign_file.read(path).tensors["a"], [1, 1])
+    content["args"] = subprocess.CompletedProcess([], 0)
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"would call .*CompletedProcess"):
+        foreign_file.read(path)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 5000, -200])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_file_cut_short(suffix, keep, tmp_path):
+    whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    save_official(helpers.build(), whole)
+    path.write_bytes(whole.read_bytes()[:keep])
+    with pytest.raises(ValueError, match="damaged") as error:
+        foreign_file.read(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_torch_file_without_a_state_dict(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"epoch": 3, "args": "none"}, path)
+    with pytest.raises(ValueError, match=r"no state dict.*\['args', 'epoch'\]"):
+        foreign_file.read(path)
+    torch.save([1, 2], path)
+    with pytest.raises(ValueError, match="no state dict"):
+        foreign_file.read(path)
+
+
+@pytest.mark.parametrize("library", ["torch", "safetensors"])
+def test_a_missing_library_names_the_extra(library, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    path = tmp_path / ("x.pth" if library == "torch" else "x.safetensors")
+    path.touch()
+    message = rf'{library} is needed.*pip install "keras-t2t\[convert\]"'
+    with pytest.raises(ImportError, match=message):
+        foreign_file.read(path)
+
+
+def test_importing_the_package_imports_no_reader_of_foreign_files():
+    code = "import sys, keras_t2t; print([m in sys.modules for m in sys.argv[1:]])"
+    libraries = ["safetensors"]
+    backend = os.environ.get("KERAS_BACKEND")
+    libraries += [name for name in ("torch", "tensorflow") if name != backend]
+    if backend != "jax":  # JAX itself may import TensorFlow's profiler
+        libraries.append("jax")
+    output = subprocess.run(
+        [sys.executable, "-c", code, *libraries],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert output.strip().endswith(str([False] * len(libraries)))

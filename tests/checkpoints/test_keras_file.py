@@ -1,0 +1,165 @@
+"""Files that Keras wrote load at other sizes and class counts by the same rules."""
+
+import logging
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from keras_t2t.checkpoints import keras_file
+from keras_t2t.checkpoints.official import official_entries
+from keras_t2t.checkpoints.resize import resize_table
+from tests.checkpoints import helpers
+
+SUFFIXES = ["weights.h5", "keras"]
+
+
+def small(size=(64, 64), **kwargs):
+    """`helpers.build`, with random weights everywhere unless it loads some."""
+    model = helpers.build(None, size, **kwargs)
+    if kwargs.get("weights") is None:
+        rng = np.random.default_rng(0)
+        for weight in model.weights:
+            weight.assign(rng.normal(size=weight.shape))
+    return model
+
+
+def save(model, folder, suffix):
+    path = folder / f"saved.{suffix}"
+    model.save(path) if suffix == "keras" else model.save_weights(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_equal_models_are_restored_as_keras_itself_does(suffix, tmp_path):
+    model = small()
+    model.compile("adamw", "sparse_categorical_crossentropy")  # its state is no weight
+    model.optimizer.build(model.trainable_variables)
+    path = save(model, tmp_path, suffix)
+    helpers.assert_equal_weights(model, small(weights=path))
+    again = small(weights=None, name="again")
+    again.load_weights(path)
+    helpers.assert_equal_weights(model, again)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dropout": 0.1, "drop_path": 0.2, "attention_dropout": 0.1},
+        {"include_preprocessing": True},
+        {"name": "another_name"},
+        {"classifier_activation": "softmax"},
+    ],
+)
+def test_what_has_no_weights_may_differ(settings, suffix, tmp_path):
+    model = small()
+    path = save(model, tmp_path, suffix)
+    helpers.assert_equal_weights(model, small(weights=path, **settings))
+    path = save(small(**settings), tmp_path, suffix)
+    helpers.assert_equal_weights(model, small(weights=path))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_other_sizes_and_class_counts(suffix, tmp_path, caplog):
+    model = small()
+    path = save(model, tmp_path, suffix)
+    with caplog.at_level(logging.INFO, "keras_t2t"):
+        other = small((96, 160), classes=3, weights=path)
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("head for 10 classes and the model for 3" in m for m in messages) == 1
+    assert sum("position table" in m for m in messages) == 1
+    helpers.assert_equal_weights(model, other, but=["head", "position_embedding"])
+    table = model.get_layer("position_embedding").table.numpy()
+    np.testing.assert_array_equal(
+        other.get_layer("position_embedding").table.numpy(),
+        resize_table(table, (4, 4), (6, 10)),
+    )
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_with_and_without_a_top(suffix, tmp_path, caplog):
+    model = small()
+    backbone = small(include_top=False, weights=save(model, tmp_path, suffix))
+    helpers.assert_equal_weights(backbone, model)
+    path = save(backbone, tmp_path, suffix)
+    with caplog.at_level(logging.INFO, "keras_t2t"):
+        helpers.assert_equal_weights(backbone, small(weights=path))
+    assert "head for no classes and the model for 10" in caplog.text
+
+
+def test_a_keras_file_tells_its_grid(tmp_path):
+    """4 x 16 tokens are as many as 8 x 8 and 16 x 4."""
+    wide = small((64, 256))
+    for suffix in SUFFIXES:
+        path = save(wide, tmp_path, suffix)
+        helpers.assert_equal_weights(wide, small((64, 256), weights=path))
+    table = wide.get_layer("position_embedding").table.numpy()
+    for size in ((128, 128), (256, 64)):
+        other = small(size, weights=path)
+        np.testing.assert_array_equal(
+            other.get_layer("position_embedding").table.numpy(),
+            resize_table(table, (4, 16), (size[0] // 16, size[1] // 16)),
+        )
+
+
+def test_a_loaded_model_has_the_same_keys(tmp_path):
+    model = small()
+    loaded = keras.models.load_model(save(model, tmp_path, "keras"))
+    assert list(keras_file.variable_keys(loaded)) == list(
+        keras_file.variable_keys(model)
+    )
+    keys, _ = keras_file.read(tmp_path / "saved.keras")
+    assert set(keys) == set(keras_file.variable_keys(model))
+    assert len(official_entries(loaded)) == len(model.weights)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_half_precision_files(suffix, tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        model = small(token_type="transformer")
+        path = save(model, tmp_path, suffix)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    other = small(weights=path, token_type="transformer")
+    for ours, theirs in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(
+            np.array(ours.numpy()).astype("float32"), theirs.numpy()
+        )
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_another_variant_is_named(suffix, tmp_path):
+    path = save(helpers.build("T2TViT7"), tmp_path, suffix)
+    with pytest.raises(ValueError, match=r"this is T2TViT7, and .* is T2TViT10$"):
+        helpers.build("T2TViT10", weights=path)
+
+
+def test_other_models_and_damaged_files(tmp_path):
+    other = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    path = save(other, tmp_path, "weights.h5")
+    with pytest.raises(ValueError, match="missing: cls_token"):
+        small(weights=path)
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(ValueError, match="is damaged or was not written by Keras"):
+        small(weights=path)
+    path = save(small(), tmp_path, "keras")
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.raises(ValueError, match="is damaged or was not written by Keras"):
+        small(weights=path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(ValueError, match="is damaged or was not written by Keras"):
+        small(weights=path)
+
+
+def test_links_to_other_files_are_refused(tmp_path):
+    path = save(small(), tmp_path, "weights.h5")
+    with h5py.File(path, "a") as file:
+        del file["layers/class_token"]
+        file["layers/class_token"] = h5py.ExternalLink("/etc/passwd", "/x")
+    with pytest.raises(ValueError, match="class_token points elsewhere"):
+        small(weights=path)

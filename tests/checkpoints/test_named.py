@@ -1,0 +1,243 @@
+"""`weights="imagenet"` against a local server, with its faults."""
+
+import http.server
+import socketserver
+import sys
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+import keras_t2t
+from keras_t2t.checkpoints import named, registry
+from keras_t2t.checkpoints.download import sha256_of
+from keras_t2t.models.variants import VARIANTS
+from tests.checkpoints import helpers
+
+# Smaller than the released one, under the name that it has in the registry.
+ROW = registry.PUBLISHED[0]._replace(variant="Small", size=64, classes=10)
+SMALL = VARIANTS["T2TViT7"]._replace(**helpers.SMALL)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves `server.body`, with `server.fault` if one is set."""
+
+    def do_GET(self):
+        fault, body = self.server.fault, self.server.body
+        self.server.requests.append(self.path)
+        if isinstance(fault, int):
+            self.send_error(fault)
+            return
+        announced = len(body)
+        if fault == "announces too little":
+            announced -= 1000
+        self.send_response(200)
+        if fault != "announces nothing":
+            self.send_header("Content-Length", str(announced))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    return helpers.random_oracle()
+
+
+@pytest.fixture(scope="module")
+def original(oracle, tmp_path_factory):
+    path = tmp_path_factory.mktemp("release") / ROW.file
+    torch.save({"state_dict": oracle.state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def server(original):
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        server.body, server.fault, server.requests = original.read_bytes(), None, []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Points the package at an empty cache, and at `ROW` and its variant."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(registry, "PUBLISHED", (ROW,))
+    monkeypatch.setitem(VARIANTS, "Small", SMALL)
+    return tmp_path / "models" / "keras_t2t"
+
+
+@pytest.fixture
+def mirror(server, cache, monkeypatch):
+    url = f"http://127.0.0.1:{server.server_address[1]}/release/"
+    monkeypatch.setenv(named.MIRROR, url)
+    return url
+
+
+def build(**kwargs):
+    return helpers.build(weights="imagenet", **kwargs)
+
+
+def files(folder):
+    """Everything below `folder`, hidden and temporary files too."""
+    return sorted(p.name for p in folder.rglob("*")) if folder.exists() else []
+
+
+CONVERTED = ["71.7_T2T_ViT_7.weights.h5", "71.7_T2T_ViT_7.weights.h5.sha256"]
+
+
+def test_it_is_fetched_and_converted_once(
+    mirror, server, cache, oracle, capsys, monkeypatch
+):
+    helpers.assert_holds(build(), oracle)
+    assert server.requests == [f"/release/{ROW.file}"]
+    assert files(cache) == CONVERTED
+    assert "Downloading http" in capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "torch", None)  # needed the first time only
+    again = build()
+    monkeypatch.undo()
+    helpers.assert_holds(again, oracle)
+    assert len(server.requests) == 1
+
+
+def test_other_sizes_and_classes_from_the_cache(mirror, cache, oracle, caplog):
+    model = build(size=(96, 160), classes=3)
+    assert "head for 10 classes and the model for 3" in caplog.text
+    assert model.output_shape == (None, 3)
+    resized = helpers.resized_oracle(oracle, (96, 160))
+    table = model.get_layer("position_embedding").table.numpy()
+    np.testing.assert_allclose(table, resized.pos_embed.detach(), rtol=0, atol=1e-5)
+
+
+def test_a_half_precision_policy_does_not_reach_the_cache(cache, tmp_path, monkeypatch):
+    keras_t2t.save_official(saved := transformer(), tmp_path / "x.pth")
+    (tmp_path / "x.pth").rename(tmp_path / ROW.file)
+    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    row = SMALL._replace(token_type="transformer")
+    monkeypatch.setitem(VARIANTS, "Small", row)
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        transformer(weights="imagenet")
+        assert keras.config.dtype_policy().name == "bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    helpers.assert_equal_weights(saved, transformer(weights="imagenet"))
+
+
+def transformer(**kwargs):
+    return helpers.build(token_type="transformer", **kwargs)
+
+
+def test_a_folder_as_mirror(cache, original, oracle, monkeypatch):
+    monkeypatch.setenv(named.MIRROR, str(original.parent))
+    helpers.assert_holds(build(), oracle)
+    assert original.exists()
+    assert files(cache) == CONVERTED
+
+
+def test_a_folder_without_the_file(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"71\.7_T2T_ViT_7\.pth\.tar does not"):
+        build()
+    assert files(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "message"),
+    [
+        (404, FileNotFoundError, r"does not exist \(HTTP 404\)"),
+        (503, ConnectionError, "the server answered HTTP 503"),
+        ("cut", ConnectionError, r"was cut: \d+ of \d+ bytes came"),
+        ("announces too little", ValueError, "downloaded from .* damaged, cut short"),
+    ],
+)
+def test_faults_of_the_server(fault, error, message, mirror, server, cache):
+    server.fault = fault
+    with pytest.raises(error, match=message) as caught:
+        build()
+    assert "\n" not in str(caught.value)
+    assert files(cache) == []
+
+
+def test_a_length_need_not_be_announced(mirror, server, cache, oracle):
+    server.fault = "announces nothing"
+    helpers.assert_holds(build(), oracle)
+
+
+def test_a_cut_download_of_unannounced_length(mirror, server, cache):
+    server.fault, server.body = "announces nothing", server.body[:100_000]
+    with pytest.raises(ValueError, match=r"downloaded from .* damaged, cut short"):
+        build()
+    assert files(cache) == []
+
+
+def test_no_network(cache, monkeypatch):
+    monkeypatch.setenv(named.MIRROR, "http://127.0.0.1:1/")
+    with pytest.raises(ConnectionError, match="is there a network"):
+        build()
+    assert files(cache) == []
+
+
+def test_a_wrong_hash_of_the_original(mirror, cache, original, monkeypatch):
+    monkeypatch.setattr(registry, "PUBLISHED", (ROW._replace(sha256="0" * 64),))
+    with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
+        build()
+    monkeypatch.setenv(named.MIRROR, str(original.parent))
+    with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
+        build()
+    assert files(cache) == []
+    monkeypatch.setattr(
+        registry, "PUBLISHED", (ROW._replace(sha256=sha256_of(original)),)
+    )
+    build()
+
+
+def test_a_cached_file_that_was_changed(mirror, cache):
+    build()
+    path = cache / CONVERTED[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"is not the file that was converted.*delete"):
+        build()
+    path.unlink()
+    build()
+
+
+def test_torch_is_missing_before_anything_is_fetched(
+    mirror, server, cache, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"torch is needed.*keras-t2t\[convert\]"):
+        build()
+    assert server.requests == []
+    assert files(cache) == []
+
+
+def test_a_file_of_another_variant(cache, tmp_path, monkeypatch):
+    other = helpers.random_oracle("T2TViT7")
+    torch.save({"state_dict": other.state_dict()}, tmp_path / ROW.file)
+    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    with pytest.raises(ValueError, match="this is T2TViT7"):
+        build()
+    assert files(cache) == []
+
+
+def test_what_does_not_exist_says_what_does():
+    with pytest.raises(ValueError, match=r"'cifar10' for T2TViT7; .*: 'imagenet'$"):
+        keras_t2t.T2TViT7(weights="cifar10")
+    with pytest.raises(ValueError, match=r"'imagenet', 'cifar10', 'cifar100'$"):
+        keras_t2t.T2TViT19(weights="imagenet384")
+    with pytest.raises(ValueError, match=r"for this architecture; .* none"):
+        keras_t2t.T2TViT(32, 2, 2, 2, weights="imagenet")
+
+
+def test_a_path_names_no_published_weights():
+    assert registry.published_weights(None, "T2TViT7") is None
+    assert registry.published_weights(Path("imagenet"), "T2TViT7") is None
+    assert registry.published_weights("x.pth", "T2TViT7") is None

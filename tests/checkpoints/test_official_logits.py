@@ -1,0 +1,39 @@
+"""Official names -> file -> `weights=path` -> the logits of the oracle."""
+
+import pytest
+import torch
+
+from keras_t2t.models.variants import VARIANTS
+from tests.checkpoints import helpers
+
+
+@pytest.fixture(scope="module")
+def saved_oracle(tmp_path_factory):
+    """Function: variant, size -> (oracle, path of its checkpoint)."""
+
+    def save(variant, size):
+        oracle = helpers.random_oracle(variant, size)
+        path = tmp_path_factory.mktemp(variant) / "checkpoint.pth.tar"
+        torch.save({"state_dict": oracle.state_dict()}, path)
+        return oracle, path
+
+    return save
+
+
+@pytest.mark.parametrize("variant", ["T2TViT7", "T2TViTt14"])
+def test_a_checkpoint_gives_the_oracle_s_logits_at_every_size(variant, saved_oracle):
+    oracle, path = saved_oracle(variant, (64, 64))
+    model = helpers.build(variant, weights=path)
+    helpers.assert_same_logits(model, oracle)
+    model = helpers.build(variant, (48, 80), weights=path)
+    helpers.assert_same_logits(model, helpers.resized_oracle(oracle, (48, 80), variant))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_from_224_to_384_and_to_a_wide_image(variant, saved_oracle):
+    oracle, path = saved_oracle(variant, (224, 224))
+    for size in ((224, 224), (384, 384), (96, 160)):
+        model = helpers.build(variant, size, weights=path)
+        resized = helpers.resized_oracle(oracle, size, variant)
+        helpers.assert_same_logits(model, resized)

@@ -1,0 +1,86 @@
+"""Official -> Keras -> official is bit-exact, and the oracle loads it."""
+
+import keras
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+import keras_t2t
+from tests.checkpoints import helpers
+
+
+@pytest.mark.parametrize("suffix", ["pth", "pth.tar", "safetensors"])
+@pytest.mark.parametrize("variant", [None, "T2TViTt14"])
+def test_there_and_back_is_bit_exact(variant, suffix, tmp_path):
+    oracle = helpers.random_oracle(variant)
+    first, second = tmp_path / "first.pth", tmp_path / f"second.{suffix}"
+    torch.save(oracle.state_dict(), first)
+    keras_t2t.save_official(helpers.build(variant, weights=first), second)
+    if suffix == "safetensors":
+        state_dict = safetensors.torch.load_file(second)
+    else:
+        state_dict = torch.load(second, weights_only=True)["state_dict"]
+    assert set(state_dict) == set(oracle.state_dict())
+    for name, tensor in oracle.state_dict().items():
+        assert state_dict[name].dtype == torch.float32
+        assert torch.equal(state_dict[name], tensor), name
+    helpers.random_oracle(variant, seed=1).load_state_dict(state_dict)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_the_grid_travels_with_the_file(suffix, tmp_path):
+    """4 x 16 tokens are as many as 8 x 8."""
+    model = helpers.build(None, (64, 256))
+    path = tmp_path / f"wide.{suffix}"
+    keras_t2t.save_official(model, path)
+    again = helpers.build(None, (64, 256), weights=path)
+    helpers.assert_equal_weights(model, again)
+
+
+def test_a_model_without_a_top(tmp_path):
+    model = helpers.build(include_top=False)
+    keras_t2t.save_official(model, tmp_path / "x.safetensors")
+    again = helpers.build(include_top=False, weights=tmp_path / "x.safetensors")
+    helpers.assert_equal_weights(model, again)
+
+
+def test_half_precision_weights_are_stored_in_float32(tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        model = helpers.build(token_type="transformer")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for suffix in ("pth", "safetensors"):
+        path = tmp_path / f"x.{suffix}"
+        keras_t2t.save_official(model, path)
+        again = helpers.build(token_type="transformer", weights=path)
+        for ours, theirs in zip(model.weights, again.weights, strict=True):
+            np.testing.assert_array_equal(
+                np.array(ours.numpy()).astype("float32"), theirs.numpy()
+            )
+
+
+def test_other_endings_are_refused(tmp_path):
+    model = helpers.build()
+    with pytest.raises(ValueError, match=r"`path` must end in.*got '.*x\.h5'"):
+        keras_t2t.save_official(model, tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_nothing_half_written_stays(suffix, tmp_path, monkeypatch):
+    model = helpers.build()
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(b"what was there")
+
+    def half(content, target, **kwargs):
+        with open(target, "wb") as file:
+            file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", half)
+    monkeypatch.setattr("safetensors.numpy.save_file", half)
+    with pytest.raises(OSError, match="no space left"):
+        keras_t2t.save_official(model, path)
+    assert path.read_bytes() == b"what was there"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,215 @@
+"""Every tensor is used and every weight set, or the error says what is not."""
+
+import logging
+import re
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+import keras_t2t
+from keras_t2t.checkpoints.fitting import load_state_dict
+from tests.checkpoints import helpers
+from tests.reference import t2t_vit as reference
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    return helpers.random_oracle()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return helpers.build()
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save(content, name="checkpoint.pth"):
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+def test_all_that_is_wrong_is_listed_and_nothing_is_changed(model, oracle, save):
+    before = helpers.arrays(model)
+    state_dict = oracle.state_dict()
+    del state_dict["norm.weight"]
+    state_dict["blocks.0.attn.extra"] = torch.zeros(3)
+    state_dict["blocks.1.mlp.fc1.bias"] = torch.zeros(5)
+    with pytest.raises(ValueError) as error:
+        keras_t2t.load_checkpoint(model, save(state_dict))
+    message = str(error.value)
+    assert "checkpoint.pth does not fit t2t_vit" in message
+    assert "missing: norm.weight, for the weight norm/gamma" in message
+    assert "left over: blocks.0.attn.extra" in message
+    assert (
+        "shape differs: blocks.1.mlp.fc1.bias (5,), while block_1_mlp/expand/bias "
+        "needs (64,)" in message
+    )
+    for path, array in helpers.arrays(model).items():
+        np.testing.assert_array_equal(array, before[path])
+
+
+@pytest.mark.parametrize("name", ["head.bias", "head.weight"])
+def test_half_a_head_is_missing_the_other_half(name, model, oracle):
+    state_dict = {k: v.numpy() for k, v in oracle.state_dict().items()}
+    del state_dict[name]
+    with pytest.raises(ValueError, match=f"missing: {name}"):
+        load_state_dict(model, state_dict)
+
+
+@pytest.mark.parametrize("variant", ["T2TViT7", "T2TViT19", "T2TViTt14"])
+def test_another_variant_is_named(variant, model, save):
+    path = save(helpers.random_oracle(variant).state_dict())
+    with pytest.raises(ValueError, match=rf"this is {variant}, and the model"):
+        keras_t2t.load_checkpoint(model, path)
+
+
+def test_both_variants_are_named(oracle, save):
+    path = save(helpers.random_oracle("T2TViT10").state_dict())
+    with pytest.raises(ValueError, match=r"this is T2TViT10, and .* is T2TViT7$"):
+        helpers.build("T2TViT7", weights=path)
+    with pytest.raises(ValueError, match=r"performer tokens, 2 blocks of width 32"):
+        helpers.build("T2TViT7", weights=save(oracle.state_dict()))
+
+
+def test_token_labelling_is_refused_by_name(save):
+    state_dict = helpers.random_oracle().state_dict()
+    state_dict["aux_head.weight"] = torch.zeros(10, 32)
+    state_dict["aux_head.bias"] = torch.zeros(10)
+    with pytest.raises(ValueError, match=r"token-labelling .*84\.2_T2T_ViT_24"):
+        helpers.build(weights=save(state_dict))
+
+
+def test_another_class_count_keeps_the_fresh_head_and_says_so(oracle, save, caplog):
+    keras.utils.set_random_seed(3)
+    fresh = helpers.build(classes=4)
+    keras.utils.set_random_seed(3)
+    with caplog.at_level(logging.INFO, "keras_t2t"):
+        model = helpers.build(classes=4, weights=save(oracle.state_dict()))
+    (record,) = caplog.records
+    assert re.search("head for 10 classes and the model for 4", record.getMessage())
+    head, fresh_head = model.get_layer("head"), fresh.get_layer("head")
+    np.testing.assert_array_equal(head.kernel.numpy(), fresh_head.kernel.numpy())
+    helpers.assert_equal_weights(
+        model, helpers.build(weights=save(oracle.state_dict())), but=["head"]
+    )
+
+
+def test_without_a_top_the_checkpoint_s_head_is_left(oracle, save, caplog):
+    with caplog.at_level(logging.INFO, "keras_t2t"):
+        model = helpers.build(include_top=False, weights=save(oracle.state_dict()))
+    assert not caplog.records
+    helpers.assert_equal_weights(
+        model, helpers.build(weights=save(oracle.state_dict()))
+    )
+
+
+def test_averaged_weights_are_taken_if_there_and_wanted(model, oracle, save):
+    averaged = helpers.random_oracle(seed=1)
+    path = save(
+        {
+            "epoch": 3,
+            "state_dict": oracle.state_dict(),
+            "state_dict_ema": averaged.state_dict(),
+        }
+    )
+    keras_t2t.load_checkpoint(model, path)
+    helpers.assert_holds(model, averaged)
+    keras_t2t.load_checkpoint(model, path, ema=False)
+    helpers.assert_holds(model, oracle)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "net", None])
+def test_prefixes_and_wrappings_of_the_released_files(key, model, oracle, save):
+    state_dict = {f"module.{k}": v for k, v in oracle.state_dict().items()}
+    content = state_dict if key is None else {key: state_dict, "acc": 98.3, "epoch": 1}
+    keras_t2t.load_checkpoint(model, save(content, "x.pth.tar"))
+    helpers.assert_holds(model, oracle)
+
+
+def test_half_precision_checkpoints_load(model, oracle, save):
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        state_dict = {k: v.to(dtype) for k, v in oracle.state_dict().items()}
+        keras_t2t.load_checkpoint(model, save(state_dict))
+        expected = state_dict["cls_token"].float().numpy()
+        class_token = model.get_layer("class_token").class_token
+        np.testing.assert_array_equal(class_token.numpy(), expected)
+
+
+def test_the_grid_can_be_told(oracle, save, caplog):
+    """64 positions are 8 x 8 if nobody says that they are 4 x 16."""
+    wide = helpers.random_oracle(size=(64, 256))
+    model = helpers.build(size=(64, 256))
+    path = save(wide.state_dict())
+    keras_t2t.load_checkpoint(model, path, grid=(4, 16))
+    helpers.assert_holds(model, wide)
+    with caplog.at_level(logging.INFO, "keras_t2t"):
+        keras_t2t.load_checkpoint(model, path)
+    assert "position table" in caplog.text and "resized" in caplog.text
+
+
+def test_only_a_t2t_vit_is_filled(oracle, save):
+    other = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="`model` must be a T2T-ViT"):
+        keras_t2t.load_checkpoint(other, save(oracle.state_dict()))
+
+
+def test_paths_that_are_none(model, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"existing file, got .*gone\.pth"):
+        keras_t2t.load_checkpoint(model, tmp_path / "gone.pth")
+    with pytest.raises(ValueError, match=r"must end in one of .*\.pth.*got 'x\.onnx'"):
+        keras_t2t.load_checkpoint(model, "x.onnx")
+    with pytest.raises(ValueError, match=r"`weights` must be None, one of 'imagenet'"):
+        helpers.build(weights="imagnet")
+    with pytest.raises(ValueError, match=r"`weights` must be None.*gone\.pth"):
+        helpers.build(weights=tmp_path / "gone.pth")
+
+
+@pytest.fixture(scope="module")
+def transformer_oracle():
+    return reference.randomize_(
+        reference.T2TViT(
+            **helpers.SMALL,
+            token_type="transformer",
+            image_size=(64, 64),
+            num_classes=10,
+        ),
+        seed=0,
+    )
+
+
+def test_mmpretrain_names_load(transformer_oracle, save):
+    path = save(
+        {"meta": {}, "state_dict": mmpretrain_names(transformer_oracle.state_dict())}
+    )
+    model = helpers.build(token_type="transformer", weights=path)
+    helpers.assert_holds(model, transformer_oracle)
+
+
+def test_mmpretrain_s_own_names_are_in_the_errors(transformer_oracle, save):
+    state_dict = mmpretrain_names(transformer_oracle.state_dict())
+    state_dict["backbone.encoder.1.gamma"] = torch.zeros(3)
+    with pytest.raises(ValueError, match=r"left over: backbone\.encoder\.1\.gamma"):
+        helpers.build(
+            token_type="transformer", weights=save({"state_dict": state_dict})
+        )
+
+
+def mmpretrain_names(state_dict):
+    """Official names -> mmpretrain's, written from its model's module tree."""
+    renamed = {}
+    for name, tensor in state_dict.items():
+        parts = name.split(".")
+        if parts[0] == "head":
+            parts = ["head", "layers", *parts]
+        else:
+            table = {"blocks": ["encoder"], "norm1": ["ln1"], "norm2": ["ln2"]}
+            table |= {"mlp": ["ffn", "layers"], "fc1": ["0", "0"], "fc2": ["1"]}
+            parts = [new for part in parts for new in table.get(part, [part])]
+            parts = ["backbone", *parts]
+        renamed[".".join(parts)] = tensor
+    return renamed

@@ -34,11 +34,10 @@ def parse_arguments():
 
 
 def main(arguments):
-    from keras_t2t.models.by_name import builder
-
     import keras_t2t
     from keras_t2t.checkpoints import describe
     from keras_t2t.checkpoints.writing import replacing
+    from keras_t2t.models.by_name import builder
 
     held = describe(arguments.input)
     size = arguments.image_size or held.input_shape[:2]

@@ -42,12 +42,12 @@ def parse_arguments():
 
 
 def main(arguments):
-    from keras_t2t.models.by_name import builder
-
     from keras_t2t.checkpoints import describe, published_weights
+    from keras_t2t.models.by_name import builder
     from keras_t2t.preprocessing import evaluation_transform
 
     variant = arguments.model or "T2TViT14"
+    builder(variant)  # an unknown name is told before anything is read
     published = published_weights(arguments.weights, variant)
     if published:
         size, classes = (published.size, published.size), published.classes

@@ -89,17 +89,8 @@ def test_a_missing_library_names_the_extra(library, tmp_path, monkeypatch):
         foreign_file.read(path)
 
 
-def test_importing_the_package_imports_no_reader_of_foreign_files():
-    code = "import sys, keras_t2t; print([m in sys.modules for m in sys.argv[1:]])"
-    libraries = ["safetensors"]
-    backend = os.environ.get("KERAS_BACKEND")
-    libraries += [name for name in ("torch", "tensorflow") if name != backend]
-    if backend != "jax":  # JAX itself may import TensorFlow's profiler
-        libraries.append("jax")
-    output = subprocess.run(
-        [sys.executable, "-c", code, *libraries],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert output.strip().endswith(str([False] * len(libraries)))
+def test_importing_the_package_does_not_import_safetensors():
+    code = "import sys, keras_t2t; print('safetensors' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output.strip().endswith("False")

@@ -1,9 +1,12 @@
 """Runs a script of `examples/` as its users do."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -11,17 +14,20 @@ ROOT = Path(__file__).parents[2]
 def run(name, *arguments, **environment):
     """The finished process of `examples/<name>`, with its output as text.
 
-    The package is this checkout's, installed or not; the libraries' own chatter is
-    off, so that stderr is the script's.
+    The package is this checkout's, installed or not.
     """
     return subprocess.run(
         [sys.executable, "-W", "ignore", ROOT / "examples" / name, *arguments],
         capture_output=True,
         text=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            **environment,
-        },
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )
+
+
+def failure(name, arguments, monkeypatch, capsys):
+    """`(exit code, stderr)` of a script that fails, run in this process: no import
+    to wait for."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    with pytest.raises(SystemExit) as error:
+        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    return error.value.code, capsys.readouterr().err

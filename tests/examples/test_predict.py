@@ -1,7 +1,6 @@
 """`examples/predict.py` as its users call it."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from sklearn.datasets import load_sample_images
 import keras_t2t
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
-from tests.examples.script import run
+from tests.examples.script import failure, run
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -48,6 +47,7 @@ def test_the_most_probable_classes_are_named(folder):
         assert top[0].split()[0] == f"{expected.max():.2%}"
 
 
+@pytest.mark.slow
 def test_a_name_of_published_weights(folder, tmp_path):
     """The whole way: cut from a mirror, converted, CIFAR's statistics and names."""
     oracle = helpers.random_oracle("T2TViT14", (224, 224))
@@ -80,9 +80,7 @@ def test_a_name_of_published_weights(folder, tmp_path):
         "truck",
     ]
     probability, best = logits.softmax(-1)[0].max(-1)
-    assert done.stdout.splitlines()[1:] == [
-        f"  {probability.item():6.2%}  {names[best]}"
-    ]
+    assert f"  {probability.item():6.2%}  {names[best]}" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -91,27 +89,19 @@ def test_a_name_of_published_weights(folder, tmp_path):
         (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
         (["--model", "T2TViT7", "--weights", "cifar10"], "no weights='cifar10'"),
-        (["--weights", "x.pth", "--model", "T2TViT10"], "this is T2TViT7"),
         (["--weights", "x.pth", "--classes", "few.json"], "list of 10 class names"),
-        (["--weights", "x.pth", "broken.jpg"], "cannot identify image file"),
-        (["--weights", "x.pth", "gone.jpg"], "No such file or directory: 'gone.jpg'"),
+        (["broken.jpg", "--weights", "x.pth"], "cannot identify image file"),
+        (["gone.jpg", "--weights", "x.pth"], "No such file or directory: 'gone.jpg'"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments, message, folder, monkeypatch):
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments, message, folder, monkeypatch, capsys
+):
     monkeypatch.chdir(folder)
     (folder / "broken.jpg").write_bytes(b"no image")
     (folder / "few.json").write_text('["one"]')
-    done = run("predict.py", "0.jpg", *arguments)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    arguments = ["0.jpg", *arguments]
+    code, stderr = failure("predict.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    (line,) = stderr.splitlines()
     assert line.startswith("predict.py: ") and message in line
-
-
-def test_the_backend_is_the_flag_s(folder):
-    backend = "torch" if os.environ.get("KERAS_BACKEND") != "torch" else "jax"
-    done = run(
-        "predict.py",
-        *("--weights", folder / "x.pth", "--backend", backend, folder / "0.jpg"),
-        KERAS_BACKEND="no such backend",
-    )
-    assert done.returncode == 0, done.stderr

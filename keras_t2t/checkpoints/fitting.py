@@ -28,11 +28,6 @@ class Checkpoint(NamedTuple):
     headless: bool = False  # a file without a head is not incomplete
 
     @property
-    def positions(self):
-        """Rows of the position table, the class token's included."""
-        return self.tensors["pos_embed"].shape[1]
-
-    @property
     def classes(self):
         """Classes of the head, None without one."""
         bias = self.tensors.get("head.bias")

@@ -144,6 +144,21 @@ def transformer(**kwargs):
     return helpers.build(token_type="transformer", **kwargs)
 
 
+def test_preprocessing_follows_the_weights(mirror, monkeypatch):
+    mean, std = registry.CIFAR_MEAN, registry.CIFAR_STD
+    row = ROW._replace(mean=mean, std=std)
+    monkeypatch.setattr(registry, "PUBLISHED", (row,))
+    model = build(include_preprocessing=True)
+    pixels = np.full((1, 64, 64, 3), 100, "uint8")
+    scaled = keras.Model(model.input, model.get_layer("preprocessing").output)
+    np.testing.assert_allclose(
+        scaled.predict(pixels, verbose=0),
+        keras_t2t.preprocess_input(pixels, mean, std),
+        rtol=0,
+        atol=1e-6,
+    )
+
+
 def test_a_folder_as_mirror(cache, original, oracle, monkeypatch):
     monkeypatch.setenv(named.MIRROR, str(original.parent))
     helpers.assert_holds(build(), oracle)
@@ -245,6 +260,14 @@ def test_what_does_not_exist_says_what_does():
         keras_t2t.T2TViT19(weights="imagenet384")
     with pytest.raises(ValueError, match=r"for this architecture; .* none"):
         keras_t2t.T2TViT(32, 2, 2, 2, weights="imagenet")
+
+
+def test_every_published_row_is_of_a_variant_and_found():
+    assert len(registry.PUBLISHED) == 14
+    for row in registry.PUBLISHED:
+        assert row.variant in VARIANTS
+        assert registry.published_weights(row.name, row.variant) is row
+        assert row.url == registry.RELEASE + row.file
 
 
 def test_a_path_names_no_published_weights():

@@ -1,27 +1,16 @@
 """T2T-ViT as a functional Keras model (Yuan et al., ICCV 2021, arXiv:2101.11986)."""
 
-import inspect
-
 import keras
-import numpy as np
 
 from keras_t2t import layers as t2t_layers
 from keras_t2t.checkpoints import load_weights
-from keras_t2t.layers.dense import dense
-from keras_t2t.layers.precision import at_least_float32
 from keras_t2t.models.arguments import check_arguments, image_input
+from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
+from keras_t2t.models.head import head
+from keras_t2t.models.named import named_variant
+from keras_t2t.models.tokens import TOKEN_LAYERS, image_to_tokens
 from keras_t2t.models.variants import VARIANTS
 from keras_t2t.preprocessing import preprocessing_layer
-
-# (kernel_size, strides, padding) of the three soft splits: 16 px per token in all.
-SOFT_SPLITS = ((7, 4, 2), (3, 2, 1), (3, 2, 1))
-TOKEN_DIM = 64
-TOKEN_LAYERS = {
-    "performer": t2t_layers.TokenPerformer,
-    "transformer": t2t_layers.TokenTransformer,
-}
-# The authors' dropout inside the token layers.
-TOKEN_DROPOUT = {"performer": 0.1, "transformer": 0.0}
 
 
 def T2TViT(
@@ -105,123 +94,28 @@ def T2TViT(
     if include_preprocessing:
         x = preprocessing_layer(name="preprocessing")(x)
 
-    if token_dropout is None:
-        token_dropout = TOKEN_DROPOUT[token_type]
     x = image_to_tokens(x, embed_dim, token_type, token_dropout)
     x = t2t_layers.ClassToken(name="class_token")(x)
     x = t2t_layers.SinusoidPositionEmbedding(name="position_embedding")(x)
     if dropout > 0:
         x = keras.layers.Dropout(dropout, name="embedding_dropout")(x)
-
-    for i, rate in enumerate(np.linspace(0.0, drop_path, depth).tolist()):
-        attention = t2t_layers.MultiHeadSelfAttention(
-            num_heads,
-            attention_dropout=attention_dropout,
-            dropout=dropout,
-            name=f"block_{i}_attention",
-        )
-        mlp = t2t_layers.MLP(
-            int(embed_dim * mlp_ratio),
-            hidden_dropout=dropout,
-            dropout=dropout,
-            name=f"block_{i}_mlp",
-        )
-        x = residual(x, attention, rate, f"block_{i}_add", f"block_{i}_norm_1")
-        x = residual(x, mlp, rate, f"block_{i}", f"block_{i}_norm_2")
+    settings = BlockSettings(num_heads, mlp_ratio, dropout, attention_dropout)
+    x = deep_narrow(x, settings, depth, drop_path)
     x = layer_norm("norm")(x)
-
-    if include_top:
-        x = class_token_of(x)
-        x = dense(
-            classes,
-            activation=classifier_activation,
-            dtype=at_least_float32(keras.config.dtype_policy().compute_dtype),
-            name="head",
-        )(x)
-    elif pooling == "token":
-        x = class_token_of(x)
-    elif pooling == "avg":
-        x = keras.layers.Cropping1D((1, 0), name="patch_tokens")(x)
-        x = keras.layers.GlobalAveragePooling1D(
-            data_format="channels_last", name="average_pooling"
-        )(x)
-
+    x = head(x, include_top, pooling, classes, classifier_activation)
     model = keras.Model(inputs, x, name=name)
     load_weights(model, weights)
     return model
 
 
-def image_to_tokens(x, embed_dim, token_type, token_dropout):
-    """The tokens-to-token module: `(batch, height, width, channels)` ->
-    `(batch, tokens, embed_dim)`, two token layers between three soft splits."""
-    for i, (kernel_size, strides, padding) in enumerate(SOFT_SPLITS):
-        if i > 0:
-            token_layer = TOKEN_LAYERS[token_type]
-            x = token_layer(TOKEN_DIM, dropout=token_dropout, name=f"tokens_{i}")(x)
-        x = t2t_layers.SoftSplit(kernel_size, strides, padding, name=f"soft_split_{i}")(
-            x
-        )
-    x = dense(embed_dim, name="project")(x)
-    return keras.layers.Reshape((-1, embed_dim), name="flatten_grid")(x)
-
-
-def residual(x, branch, drop_path, name, norm_name):
-    """x + stochastic depth(branch(norm(x))); the sum is the layer called `name`."""
-    y = branch(layer_norm(norm_name)(x))
-    if drop_path > 0:
-        # One draw per image: a dropped image keeps nothing of this branch.
-        y = keras.layers.Dropout(
-            drop_path, noise_shape=(None, 1, 1), name=f"{branch.name}_drop_path"
-        )(y)
-    return keras.layers.Add(name=name)([x, y])
-
-
-def layer_norm(name):
-    return keras.layers.LayerNormalization(axis=-1, epsilon=1e-5, name=name)
-
-
-def class_token_of(x):
-    """`(batch, 1 + tokens, dim)` -> the class token, `(batch, dim)`."""
-    _, tokens, dim = x.shape
-    x = keras.layers.Cropping1D((0, tokens - 1), name="class_token_output")(x)
-    return keras.layers.Reshape((dim,), name="class_token_features")(x)
-
-
 def _named_variant(public_name):
-    """The builder of one row of `VARIANTS`, with `T2TViT`'s remaining arguments."""
     row = VARIANTS[public_name]
-    architecture = {
-        "embed_dim": row.embed_dim,
-        "depth": row.depth,
-        "num_heads": row.num_heads,
-        "mlp_ratio": row.mlp_ratio,
-        "token_type": row.token_type,
-    }
-    general = inspect.signature(T2TViT)
-    signature = general.replace(
-        parameters=[
-            parameter.replace(default=row.default_name)
-            if parameter.name == "name"
-            else parameter
-            for parameter in general.parameters.values()
-            if parameter.name not in architecture
-        ]
-    )
-
-    def build(*args, **kwargs):
-        arguments = signature.bind(*args, **kwargs)
-        arguments.apply_defaults()
-        return T2TViT(**architecture, **arguments.arguments)
-
-    build.__name__ = build.__qualname__ = public_name
-    build.__signature__ = signature
-    build.__doc__ = (
+    summary = (
         f"T2T-ViT with {row.token_type} tokens, {row.depth} blocks of width "
         f"{row.embed_dim} with {row.num_heads} heads and MLP ratio {row.mlp_ratio}: "
-        f"{row.top1}% top-1 on ImageNet-1k as published.\n\n"
-        "Arguments, outputs and errors are those of `keras_t2t.T2TViT`."
+        f"{row.top1}% top-1 on ImageNet-1k as published."
     )
-    return build
+    return named_variant(T2TViT, public_name, row, summary)
 
 
 T2TViT7 = _named_variant("T2TViT7")

@@ -1,18 +1,24 @@
-"""The variants of the paper, one row each. This file imports nothing of Keras."""
+"""The models of the paper, one row each. This file imports nothing of Keras."""
 
 from typing import NamedTuple
 
 
 class Variant(NamedTuple):
-    """One row: the architecture, and what its authors report for it."""
+    """One T2T-ViT: the architecture, and what its authors report for it."""
 
-    token_type: str  # "performer" or "transformer"
+    token_type: str  # "performer", "transformer" or "convolution"
     embed_dim: int  # width of the backbone's tokens
     num_heads: int
     depth: int  # number of backbone blocks
     mlp_ratio: float  # hidden width of a block's MLP over embed_dim
     top1: float  # percent on ImageNet-1k validation at 224 px, authors' README
     default_name: str  # name of the Keras model
+
+    @property
+    def architecture(self):
+        """The arguments of `T2TViT` that make this row."""
+        published = ("top1", "default_name")
+        return {k: v for k, v in self._asdict().items() if k not in published}
 
 
 VARIANTS = {

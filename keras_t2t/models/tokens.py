@@ -1,0 +1,46 @@
+"""From an image to the tokens of the backbone (paper section 3.1)."""
+
+import keras
+
+from keras_t2t import layers as t2t_layers
+from keras_t2t.layers.dense import dense
+
+# (kernel_size, strides, padding) of the three soft splits: 16 px per token in all.
+SOFT_SPLITS = ((7, 4, 2), (3, 2, 1), (3, 2, 1))
+TOKEN_DIM = 64
+TOKEN_LAYERS = {
+    "performer": t2t_layers.TokenPerformer,
+    "transformer": t2t_layers.TokenTransformer,
+}
+# The authors' dropout inside the token layers.
+TOKEN_DROPOUT = {"performer": 0.1, "transformer": 0.0}
+
+
+def image_to_tokens(x, embed_dim, token_type, token_dropout=None):
+    """The tokens-to-token module: two token layers between three soft splits.
+
+    Args:
+        x: Keras tensor `(batch, height, width, channels)`.
+        embed_dim: int, width of the tokens.
+        token_type: kind of token layer.
+        token_dropout: dropout in the token layers, None for the authors' rate.
+
+    Returns:
+        Keras tensor `(batch, tokens, embed_dim)`.
+    """
+    if token_dropout is None:
+        token_dropout = TOKEN_DROPOUT[token_type]
+    for i, (kernel_size, strides, padding) in enumerate(SOFT_SPLITS):
+        if i > 0:
+            token_layer = TOKEN_LAYERS[token_type]
+            x = token_layer(TOKEN_DIM, dropout=token_dropout, name=f"tokens_{i}")(x)
+        x = t2t_layers.SoftSplit(kernel_size, strides, padding, name=f"soft_split_{i}")(
+            x
+        )
+    x = dense(embed_dim, name="project")(x)
+    return flatten_grid(x)
+
+
+def flatten_grid(x):
+    """`(batch, grid_height, grid_width, dim)` -> `(batch, tokens, dim)`."""
+    return keras.layers.Reshape((-1, x.shape[-1]), name="flatten_grid")(x)

@@ -4,11 +4,25 @@ import keras
 
 from keras_t2t import layers as t2t_layers
 from keras_t2t.checkpoints import load_weights
-from keras_t2t.models.arguments import check_arguments, image_input
-from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
+from keras_t2t.models.arguments import (
+    check_blocks,
+    check_counts,
+    check_design,
+    check_outputs,
+    check_rates,
+    check_stages,
+    check_tokens,
+    image_input,
+)
+from keras_t2t.models.backbone import (
+    BlockSettings,
+    deep_narrow,
+    densely_connected,
+    layer_norm,
+)
 from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
-from keras_t2t.models.tokens import TOKEN_LAYERS, image_to_tokens
+from keras_t2t.models.tokens import image_to_tokens
 from keras_t2t.models.variants import VARIANTS
 from keras_t2t.preprocessing import preprocessing_layer
 
@@ -19,6 +33,8 @@ def T2TViT(
     num_heads,
     mlp_ratio,
     token_type="performer",
+    block_type="standard",
+    growth=None,
     include_top=True,
     include_preprocessing=False,
     weights=None,
@@ -37,11 +53,18 @@ def T2TViT(
 
     Args:
         embed_dim: int, width of the backbone's tokens.
-        depth: int, number of backbone blocks.
-        num_heads: int, attention heads per block; must divide `embed_dim`.
-        mlp_ratio: float, hidden width of a block's MLP over `embed_dim`.
+        depth: int, number of backbone blocks; with `growth` a tuple, the number of
+            blocks in each stage.
+        num_heads: int, attention heads per block; must divide its width.
+        mlp_ratio: float, hidden width of a block's MLP over the block's.
         token_type: `"performer"` (linear attention, the paper's T2T-ViT) or
-            `"transformer"` (softmax attention, T2T-ViT_t) between the soft splits.
+            `"transformer"` (softmax attention, T2T-ViT_t) between the soft splits,
+            or `"convolution"`, three convolutions in place of both (T2T-ViT_c).
+        block_type: `"standard"`, `"se"` (squeeze-and-excitation after the
+            attention) or `"ghost"` (half of q, k, v and most of the MLP are cheap
+            copies; `mlp_ratio` is a whole number then).
+        growth: None, or int: the blocks are densely connected, each adds `growth`
+            channels to its input, and the width is halved between stages.
         include_top: bool, whether to end in the class token's classifier.
         include_preprocessing: bool. If True the model takes RGB pixels 0..255,
             otherwise what `keras_t2t.preprocess_input` gives.
@@ -63,33 +86,32 @@ def T2TViT(
         attention_dropout: float in [0, 1), on the backbone's attention
             probabilities.
         drop_path: float in [0, 1), stochastic depth of the last block; it rises
-            linearly from 0 over the blocks and acts per image.
+            linearly from 0 over the blocks and acts per image. With `growth`, stage
+            i has i/11 of it, as in the authors' code.
         token_dropout: float in [0, 1), dropout in the token layers; None means
             the authors' 0.1 for Performer tokens and 0.0 for Transformer tokens.
+            Convolutions have none.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
-        every dtype policy; without top `(batch, 1 + tokens, embed_dim)`, or
-        `(batch, embed_dim)` with `pooling`. `tokens` is grid height times grid
-        width, 14 x 14 at 224 px.
+        every dtype policy; without top `(batch, 1 + tokens, dim)`, or `(batch, dim)`
+        with `pooling`. `tokens` is grid height times grid width, 14 x 14 at 224 px;
+        `dim` is `embed_dim`, with `growth` the width after the last block.
 
     Raises:
         ValueError: if an argument is out of range; the message names it.
     """
-    check_arguments(
-        embed_dim=embed_dim,
-        depth=depth,
-        num_heads=num_heads,
-        mlp_ratio=mlp_ratio,
-        token_type=(token_type, TOKEN_LAYERS),
-        include_top=include_top,
-        pooling=pooling,
-        classes=classes,
-        dropout=dropout,
-        attention_dropout=attention_dropout,
-        drop_path=drop_path,
-        token_dropout=token_dropout,
+    check_tokens(token_type, token_dropout)
+    check_blocks(embed_dim, num_heads, mlp_ratio)
+    check_design(block_type, embed_dim, mlp_ratio)
+    if growth is None:
+        check_counts(depth=depth)
+    else:
+        check_stages(embed_dim, num_heads, depth, growth)
+    check_rates(
+        dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )
+    check_outputs(include_top, pooling, classes)
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
         x = preprocessing_layer(name="preprocessing")(x)
@@ -99,8 +121,17 @@ def T2TViT(
     x = t2t_layers.SinusoidPositionEmbedding(name="position_embedding")(x)
     if dropout > 0:
         x = keras.layers.Dropout(dropout, name="embedding_dropout")(x)
-    settings = BlockSettings(num_heads, mlp_ratio, dropout, attention_dropout)
-    x = deep_narrow(x, settings, depth, drop_path)
+    blocks = BlockSettings(
+        num_heads,
+        mlp_ratio,
+        block_type,
+        dropout=dropout,
+        attention_dropout=attention_dropout,
+    )
+    if growth is None:
+        x = deep_narrow(x, blocks, depth, drop_path)
+    else:
+        x = densely_connected(x, blocks, depth, growth, drop_path)
     x = layer_norm("norm")(x)
     x = head(x, include_top, pooling, classes, classifier_activation)
     model = keras.Model(inputs, x, name=name)
@@ -110,11 +141,7 @@ def T2TViT(
 
 def _named_variant(public_name):
     row = VARIANTS[public_name]
-    summary = (
-        f"T2T-ViT with {row.token_type} tokens, {row.depth} blocks of width "
-        f"{row.embed_dim} with {row.num_heads} heads and MLP ratio {row.mlp_ratio}: "
-        f"{row.top1}% top-1 on ImageNet-1k as published."
-    )
+    summary = f"T2T-ViT, {row}: {row.top1}% top-1 on ImageNet-1k as published."
     return named_variant(T2TViT, public_name, row, summary)
 
 
@@ -127,3 +154,9 @@ T2TViT24 = _named_variant("T2TViT24")
 T2TViTt14 = _named_variant("T2TViTt14")
 T2TViTt19 = _named_variant("T2TViTt19")
 T2TViTt24 = _named_variant("T2TViTt24")
+T2TViT14ResNeXt = _named_variant("T2TViT14ResNeXt")
+T2TViT14Wide = _named_variant("T2TViT14Wide")
+T2TViT14SE = _named_variant("T2TViT14SE")
+T2TViT16Ghost = _named_variant("T2TViT16Ghost")
+T2TViTDense = _named_variant("T2TViTDense")
+T2TViTc14 = _named_variant("T2TViTc14")

@@ -9,16 +9,29 @@ class Variant(NamedTuple):
     token_type: str  # "performer", "transformer" or "convolution"
     embed_dim: int  # width of the backbone's tokens
     num_heads: int
-    depth: int  # number of backbone blocks
+    depth: int | tuple  # number of backbone blocks; with growth, of each stage
     mlp_ratio: float  # hidden width of a block's MLP over embed_dim
     top1: float  # percent on ImageNet-1k validation at 224 px, authors' README
     default_name: str  # name of the Keras model
+    block_type: str = "standard"  # or "se" or "ghost"
+    growth: int | None = None  # channels that a densely connected block adds
 
     @property
     def architecture(self):
         """The arguments of `T2TViT` that make this row."""
         published = ("top1", "default_name")
         return {k: v for k, v in self._asdict().items() if k not in published}
+
+    def __str__(self):
+        design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
+        depth, width = self.depth, f"width {self.embed_dim}"
+        if self.growth is not None:
+            design, depth = f"densely connected {design}", sum(depth)
+            width += f" growing by {self.growth} each (stages of {self.depth})"
+        return (
+            f"{self.token_type} tokens, {depth} {design}blocks of {width} with "
+            f"{self.num_heads} heads and MLP ratio {self.mlp_ratio}"
+        )
 
 
 VARIANTS = {
@@ -31,4 +44,14 @@ VARIANTS = {
     "T2TViTt14": Variant("transformer", 384, 6, 14, 3, 81.7, "t2t_vit_t_14"),
     "T2TViTt19": Variant("transformer", 448, 7, 19, 3, 82.4, "t2t_vit_t_19"),
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
+    "T2TViT14ResNeXt": Variant("performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"),
+    "T2TViT14Wide": Variant("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"),
+    "T2TViT14SE": Variant("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se", "se"),
+    "T2TViT16Ghost": Variant(
+        "performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost", "ghost"
+    ),
+    "T2TViTDense": Variant(
+        "performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense", growth=64
+    ),
+    "T2TViTc14": Variant("convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14"),
 }

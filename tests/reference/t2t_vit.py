@@ -9,20 +9,43 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+
+from .blocks import (
+    Attention,
+    Block,
+    DenseBlock,
+    GhostBlock,
+    Mlp,
+    SqueezeExcitationBlock,
+    StochasticDepth,
+    Transition,
+)
+from .randomize import randomize_
+
+__all__ = [
+    "VARIANTS",
+    "Block",
+    "StochasticDepth",
+    "T2TViT",
+    "build",
+    "randomize_",
+    "sinusoid_table",
+]
 
 TOKEN_WIDTH = 64
 NUM_FEATURES = 32  # random features of the Performer kernel
+DENSE_RAMP_STEPS = 12  # of the drop-path ramp, whatever the number of dense blocks
 SPLITS = ((7, 4, 2), (3, 2, 1), (3, 2, 1))  # (kernel, stride, zero padding)
 
 
-def _row(embed_dim, depth, num_heads, mlp_ratio, token_type="performer"):
+def _row(embed_dim, depth, num_heads, mlp_ratio, token_type="performer", **design):
     return dict(
         embed_dim=embed_dim,
         depth=depth,
         num_heads=num_heads,
         mlp_ratio=mlp_ratio,
         token_type=token_type,
+        **design,
     )
 
 
@@ -36,6 +59,12 @@ VARIANTS = {
     "T2TViTt14": _row(384, 14, 6, 3, "transformer"),
     "T2TViTt19": _row(448, 19, 7, 3, "transformer"),
     "T2TViTt24": _row(512, 24, 8, 3, "transformer"),
+    "T2TViT14ResNeXt": _row(384, 14, 32, 3),
+    "T2TViT14Wide": _row(768, 4, 12, 3),
+    "T2TViT14SE": _row(384, 14, 6, 3, block_type="squeeze_excitation"),
+    "T2TViT16Ghost": _row(384, 16, 6, 3, block_type="ghost"),
+    "T2TViTDense": _row(128, (3, 6, 6, 4), 8, 2, block_type="dense", growth=64),
+    "T2TViTc14": _row(384, 14, 6, 3, "convolution"),
 }
 
 
@@ -54,18 +83,15 @@ def sinusoid_table(positions, dim):
     return table[None].to(torch.get_default_dtype())
 
 
-class StochasticDepth(nn.Module):
-    """Drops a residual branch (batch, tokens, width) for whole samples."""
+def _grid(size, kernel, stride, padding):
+    return tuple((n + 2 * padding - kernel) // stride + 1 for n in size)
 
-    def __init__(self, rate):
-        super().__init__()
-        self.rate = rate
 
-    def forward(self, x):
-        if not self.training or self.rate == 0.0:
-            return x
-        keep = 1.0 - self.rate
-        return x * x.new_empty(x.shape[0], 1, 1).bernoulli_(keep) / keep
+def token_grid(size):
+    """The final token grid (h, w) for an image of `size` (height, width)."""
+    for split in SPLITS:
+        size = _grid(size, *split)
+    return size
 
 
 class SoftSplit(nn.Module):
@@ -78,51 +104,10 @@ class SoftSplit(nn.Module):
 
     def grid(self, size):
         """The token grid (h', w') made from an image or grid of `size` (h, w)."""
-        return tuple(
-            (n + 2 * self.padding - self.kernel) // self.stride + 1 for n in size
-        )
+        return _grid(size, self.kernel, self.stride, self.padding)
 
     def forward(self, x):
         return self.unfold(x).transpose(1, 2)
-
-
-class Attention(nn.Module):
-    """Softmax attention: (batch, tokens, in_width) -> the same with `width`, twice.
-
-    Returns the projected result and v, which token layers use as their residual.
-    """
-
-    def __init__(self, in_width, width, num_heads, scale, dropout, attention_dropout):
-        super().__init__()
-        self.num_heads, self.scale = num_heads, scale
-        self.qkv = nn.Linear(in_width, 3 * width, bias=False)
-        self.attn_drop = nn.Dropout(attention_dropout)
-        self.proj = nn.Linear(width, width)
-        self.proj_drop = nn.Dropout(dropout)
-
-    def _split_heads(self, x):
-        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
-
-    def forward(self, x):
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        scores = self._split_heads(q) @ self._split_heads(k).transpose(2, 3)
-        weights = self.attn_drop((scores * self.scale).softmax(dim=-1))
-        y = (weights @ self._split_heads(v)).transpose(1, 2).flatten(2)
-        return self.proj_drop(self.proj(y)), v
-
-
-class Mlp(nn.Module):
-    """Two dense layers around an exact GELU, (batch, tokens, width) -> the same."""
-
-    def __init__(self, width, hidden, dropout, hidden_dropout):
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.hidden_drop = nn.Dropout(hidden_dropout)
-        self.fc2 = nn.Linear(hidden, width)
-        self.drop = nn.Dropout(dropout)
-
-    def forward(self, x):
-        return self.drop(self.fc2(self.hidden_drop(F.gelu(self.fc1(x)))))
 
 
 class PerformerTokenLayer(nn.Module):
@@ -182,6 +167,22 @@ class TransformerTokenLayer(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
+class ConvolutionTokens(nn.Module):
+    """Three convolutions in place of `TokensToToken`, with nothing between them."""
+
+    def __init__(self, in_channels, embed_dim):
+        super().__init__()
+        first, second, third = (dict(stride=s, padding=p) for _, s, p in SPLITS)
+        width = TOKEN_WIDTH
+        self.soft_split0 = nn.Conv2d(in_channels, width, SPLITS[0][0], **first)
+        self.soft_split1 = nn.Conv2d(width, width, SPLITS[1][0], **second)
+        self.project = nn.Conv2d(width, embed_dim, SPLITS[2][0], **third)
+
+    def forward(self, x):
+        x = self.project(self.soft_split1(self.soft_split0(x)))
+        return x.flatten(2).transpose(1, 2)
+
+
 TOKEN_LAYERS = {"performer": PerformerTokenLayer, "transformer": TransformerTokenLayer}
 
 
@@ -196,12 +197,6 @@ class TokensToToken(nn.Module):
         self.attention2 = layer(TOKEN_WIDTH * SPLITS[1][0] ** 2, dropout)
         self.project = nn.Linear(TOKEN_WIDTH * SPLITS[2][0] ** 2, embed_dim)
 
-    def grid(self, size):
-        """The final token grid (h, w) for an image of `size` (height, width)."""
-        for split in self.splits:
-            size = split.grid(size)
-        return size
-
     def forward(self, x):
         layers = (self.attention1, self.attention2)
         for split, layer in zip(self.splits[:2], layers, strict=True):
@@ -210,28 +205,43 @@ class TokensToToken(nn.Module):
         return self.project(self.splits[2](x))
 
 
-class Block(nn.Module):
-    """Pre-norm transformer block, (batch, tokens, width) -> the same."""
+BLOCKS = {
+    "standard": Block,
+    "squeeze_excitation": SqueezeExcitationBlock,
+    "ghost": GhostBlock,
+}
 
-    def __init__(self, width, heads, mlp_ratio, dropout, attention_dropout, drop_path):
-        super().__init__()
-        scale = (width // heads) ** -0.5
-        self.norm1 = nn.LayerNorm(width, eps=1e-5)
-        self.attn = Attention(width, width, heads, scale, dropout, attention_dropout)
-        self.drop_path = StochasticDepth(drop_path)
-        self.norm2 = nn.LayerNorm(width, eps=1e-5)
-        self.mlp = Mlp(width, int(width * mlp_ratio), dropout, dropout)
 
-    def forward(self, x):
-        x = x + self.drop_path(self.attn(self.norm1(x))[0])
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+def uniform_blocks(block_type, width, depth, heads, mlp_ratio, rates, drop_path):
+    """`depth` equal blocks and the width after them; `rates` as in `Block`."""
+    blocks = nn.ModuleList()
+    for i in range(depth):
+        rate = drop_path * i / max(depth - 1, 1)
+        blocks.append(BLOCKS[block_type](width, heads, mlp_ratio, *rates, rate))
+    return blocks, width
+
+
+def dense_blocks(width, stages, growth, heads, mlp_ratio, rates, drop_path):
+    """Stages of dense blocks, transitions between, and the width after them."""
+    blocks = nn.ModuleList()
+    for stage, depth in enumerate(stages):
+        if stage > 0:
+            blocks.append(Transition(width))
+            width //= 2
+        rate = drop_path * stage / (DENSE_RAMP_STEPS - 1)
+        for _ in range(depth):
+            blocks.append(DenseBlock(width, growth, heads, mlp_ratio, *rates, rate))
+            width += growth
+    return blocks, width
 
 
 class T2TViT(nn.Module):
     """T2T-ViT: images (batch, channels, height, width) -> logits (batch, classes).
 
     `image_size` is (height, width). `token_dropout=None` is the authors' value: 0.1
-    for Performer tokens, 0.0 for Transformer tokens.
+    for Performer tokens, 0.0 for others. `block_type` is "standard",
+    "squeeze_excitation", "ghost" or "dense"; the last takes a tuple of stage depths
+    as `depth`, and `growth`.
     """
 
     def __init__(
@@ -248,42 +258,42 @@ class T2TViT(nn.Module):
         attn_drop_rate=0.0,
         drop_path_rate=0.0,
         token_dropout=None,
+        block_type="standard",
+        growth=None,
     ):
         super().__init__()
         if token_dropout is None:
-            token_dropout = {"performer": 0.1, "transformer": 0.0}[token_type]
+            token_dropout = 0.1 if token_type == "performer" else 0.0
         self.image_size = tuple(image_size)
-        self.tokens_to_token = TokensToToken(
-            in_channels, embed_dim, token_type, token_dropout
-        )
-        positions = 1 + math.prod(self.tokens_to_token.grid(self.image_size))
+        if token_type == "convolution":
+            self.tokens_to_token = ConvolutionTokens(in_channels, embed_dim)
+        else:
+            self.tokens_to_token = TokensToToken(
+                in_channels, embed_dim, token_type, token_dropout
+            )
+        positions = 1 + math.prod(token_grid(self.image_size))
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(
             sinusoid_table(positions, embed_dim), requires_grad=False
         )
         self.pos_drop = nn.Dropout(drop_rate)
-        self.blocks = nn.ModuleList(
-            Block(
-                embed_dim,
-                num_heads,
-                mlp_ratio,
-                drop_rate,
-                attn_drop_rate,
-                drop_path_rate * i / max(depth - 1, 1),
-            )
-            for i in range(depth)
-        )
-        self.norm = nn.LayerNorm(embed_dim, eps=1e-5)
-        self.head = nn.Linear(embed_dim, num_classes)
-        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        settings = num_heads, mlp_ratio, (drop_rate, attn_drop_rate), drop_path_rate
+        if block_type == "dense":
+            self.blocks, width = dense_blocks(embed_dim, depth, growth, *settings)
+        else:
+            self.blocks, width = uniform_blocks(block_type, embed_dim, depth, *settings)
+        self.norm = nn.LayerNorm(width, eps=1e-5)
+        self.head = nn.Linear(width, num_classes)
+        nn.init.normal_(self.cls_token, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                # the authors cut at 100 standard deviations
+                nn.init.normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
     def forward_features(self, x):
-        """Images -> all tokens after the final norm, (batch, 1 + N, embed_dim)."""
+        """Images -> all tokens after the final norm, (batch, 1 + N, width)."""
         if tuple(x.shape[2:]) != self.image_size:  # 96x160 and 160x96 have one N
             raise ValueError(f"image {tuple(x.shape[2:])}, expected {self.image_size}")
         x = self.tokens_to_token(x)
@@ -295,37 +305,3 @@ class T2TViT(nn.Module):
 
     def forward(self, x):
         return self.head(self.forward_features(x)[:, 0])
-
-
-@torch.no_grad()
-def randomize_(model, seed):
-    """Refills all of `model` but `pos_embed`, so that every weight shows in the logits.
-
-    A fresh model cannot reveal a missing bias or a wrong scale: its biases are 0 and
-    its kernels tiny. Values depend on `seed` only. Returns `model`.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        # float32 on the CPU always: a float64 or GPU model gets the same values
-        value = torch.empty(parameter.shape, dtype=torch.float32, device="cpu")
-        if name == "pos_embed":
-            continue
-        if name.endswith(".w"):
-            gain = math.sqrt(NUM_FEATURES)
-            nn.init.orthogonal_(value, gain=gain, generator=generator)
-        elif name == "cls_token":
-            value.normal_(generator=generator)
-        elif parameter.ndim == 2:
-            value.normal_(generator=generator).div_(math.sqrt(parameter.shape[1]))
-            if name.endswith(".kqv.weight"):
-                # exp(-|x|^2) of unit-size k and q would fall below the 1e-8
-                value[: 2 * TOKEN_WIDTH] *= 0.25
-            elif name.endswith(".attn.qkv.weight"):
-                # near-uniform attention would hide the scale and the q, k order
-                value[: 2 * parameter.shape[0] // 3] *= 1.5
-        else:
-            value.uniform_(-0.3, 0.3, generator=generator)
-            if "norm" in name and name.endswith(".weight"):
-                value += 1.0
-        parameter.copy_(value)
-    return model

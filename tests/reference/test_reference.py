@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from . import t2t_vit
+from .checks import EXACT, count, dense, gelu, layer_norm, noise
 from .t2t_vit import VARIANTS, T2TViT, build, randomize_
 
 COUNTS = {  # all, trainable
@@ -19,15 +20,14 @@ COUNTS = {  # all, trainable
     "T2TViTt14": (21_541_070, 21_465_422),
     "T2TViTt19": (39_172_942, 39_084_686),
     "T2TViTt24": (64_101_454, 64_000_590),
+    "T2TViT14ResNeXt": (21_545_550, 21_465_806),
+    "T2TViT14Wide": (25_156_302, 25_000_910),
+    "T2TViT14SE": (21_803_598, 21_723_854),
+    "T2TViT16Ghost": (16_253_262, 16_173_518),
+    "T2TViTDense": (23_647_062, 23_617_750),
+    "T2TViTc14": (21_421_992, 21_346_344),
 }
 TOKEN_TYPES = ("performer", "transformer")
-# float64 throughout where a formula is compared: only the order of sums differs
-EXACT = dict(rtol=1e-10, atol=1e-12)
-
-
-def noise(*shape, seed=0, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=dtype)
 
 
 def small(token_type="performer", **kwargs):
@@ -41,22 +41,6 @@ def small(token_type="performer", **kwargs):
         num_classes=10,
     )
     return randomize_(T2TViT(**{**settings, **kwargs}), seed=1).eval()
-
-
-def layer_norm(vector, norm):
-    mean = vector.mean()
-    variance = (vector - mean).square().mean()
-    return (vector - mean) / (variance + 1e-5).sqrt() * norm.weight + norm.bias
-
-
-def gelu(x):
-    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
-
-
-def count(model, trainable_only=False):
-    return sum(
-        p.numel() for p in model.parameters() if p.requires_grad or not trainable_only
-    )
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -73,12 +57,8 @@ def test_parameter_counts_at_384():
     assert count(model, trainable_only=True) == 21_465_806
 
 
-def test_table_has_the_nine_variants():
+def test_table_has_every_variant():
     assert set(VARIANTS) == set(COUNTS)
-
-
-def dense(*names):
-    return {f"{name}.{kind}" for name in names for kind in ("weight", "bias")}
 
 
 @pytest.mark.parametrize("name", ["T2TViT7", "T2TViTt14"])
@@ -170,7 +150,7 @@ def test_non_square_grid_keeps_its_orientation(token_type):
     x = noise(1, 3, 32, 64)
     changed = x.clone()
     changed[:, :, 0, -1] += 1.0
-    assert module.grid((32, 64)) == (2, 4)
+    assert t2t_vit.token_grid((32, 64)) == (2, 4)
     with torch.no_grad():
         difference = (module(changed) - module(x)).abs().amax(dim=-1).reshape(2, 4)
     assert (difference > 0).nonzero().tolist() == [[0, 3]]

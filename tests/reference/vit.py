@@ -1,0 +1,115 @@
+"""A plain ViT in PyTorch, the paper's baseline, with timm's state-dict names.
+
+Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021. Independent of
+`keras_t2t`, as `t2t_vit.py` is; images are (batch, channels, height, width).
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from .blocks import Block
+from .randomize import randomize_
+
+__all__ = ["VARIANTS", "ViT", "build", "randomize_"]
+
+VARIANTS = {
+    # the T2T-ViT paper's own small model, not DeiT's (384 wide, 12 blocks)
+    "ViTS16": dict(
+        embed_dim=768,
+        depth=8,
+        num_heads=8,
+        mlp_ratio=3,
+        qkv_bias=False,
+        epsilon=1e-5,
+    ),
+    "ViTB16": dict(embed_dim=768, depth=12, num_heads=12),
+    "ViTL16": dict(embed_dim=1024, depth=24, num_heads=16),
+}
+
+
+def build(name, **kwargs):
+    """The `ViT` of row `name` of `VARIANTS`; `kwargs` add to or replace the row."""
+    return ViT(**{**VARIANTS[name], **kwargs})
+
+
+class PatchEmbedding(nn.Module):
+    """Images -> (batch, tokens, embed_dim), row by row.
+
+    Pixels right of or below the last whole patch are not seen.
+    """
+
+    def __init__(self, patch_size, in_channels, embed_dim):
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size)
+
+    def forward(self, x):
+        return self.proj(x).flatten(2).transpose(1, 2)
+
+
+class ViT(nn.Module):
+    """ViT: images (batch, channels, height, width) -> logits (batch, classes).
+
+    `image_size` is (height, width). The position table is learned.
+    """
+
+    def __init__(
+        self,
+        embed_dim,
+        depth,
+        num_heads,
+        mlp_ratio=4,
+        qkv_bias=True,
+        epsilon=1e-6,
+        patch_size=16,
+        image_size=(224, 224),
+        in_channels=3,
+        num_classes=1000,
+        drop_rate=0.0,
+        attn_drop_rate=0.0,
+        drop_path_rate=0.0,
+    ):
+        super().__init__()
+        self.image_size = tuple(image_size)
+        self.patch_embed = PatchEmbedding(patch_size, in_channels, embed_dim)
+        patches = math.prod(n // patch_size for n in self.image_size)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + patches, embed_dim))
+        self.pos_drop = nn.Dropout(drop_rate)
+        self.blocks = nn.ModuleList(
+            Block(
+                embed_dim,
+                num_heads,
+                mlp_ratio,
+                drop_rate,
+                attn_drop_rate,
+                drop_path_rate * i / max(depth - 1, 1),
+                qkv_bias,
+                epsilon,
+            )
+            for i in range(depth)
+        )
+        self.norm = nn.LayerNorm(embed_dim, eps=epsilon)
+        self.head = nn.Linear(embed_dim, num_classes)
+        nn.init.normal_(self.cls_token, std=0.02)
+        nn.init.normal_(self.pos_embed, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward_features(self, x):
+        """Images -> all tokens after the final norm, (batch, 1 + N, embed_dim)."""
+        if tuple(x.shape[2:]) != self.image_size:  # 96x160 and 160x96 have one N
+            raise ValueError(f"image {tuple(x.shape[2:])}, expected {self.image_size}")
+        x = self.patch_embed(x)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
+        x = self.pos_drop(x + self.pos_embed)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def forward(self, x):
+        return self.head(self.forward_features(x)[:, 0])

@@ -100,6 +100,16 @@ def check_tokens(token_type, token_dropout):
         )
 
 
+def check_patches(patch_size, image_shape):
+    """Raises a ValueError unless patches tile an image `(height, width, channels)`."""
+    height, width, _ = image_shape
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            "`input_shape` must have a height and width that `patch_size` divides, got "
+            f"{tuple(image_shape)} with patch_size={patch_size}"
+        )
+
+
 def check_outputs(include_top, pooling, classes):
     """Raises a ValueError unless a head can be built."""
     check_counts(classes=classes)

@@ -2,8 +2,15 @@
 
 import difflib
 
-from keras_t2t.models import t2t_vit
-from keras_t2t.models.variants import VARIANTS
+from keras_t2t.models import t2t_vit, vit
+from keras_t2t.models.resnet50 import ResNet50
+from keras_t2t.models.variants import VARIANTS, VIT_VARIANTS
+
+BUILDERS = {
+    **{name: getattr(t2t_vit, name) for name in VARIANTS},
+    **{name: getattr(vit, name) for name in VIT_VARIANTS},
+    "ResNet50": ResNet50,
+}
 
 
 def builder(name):
@@ -12,10 +19,10 @@ def builder(name):
     Raises:
         ValueError: if there is no such model; the message names the closest.
     """
-    if name not in VARIANTS:
-        close = difflib.get_close_matches(name, VARIANTS, n=3, cutoff=0.3)
+    if name not in BUILDERS:
+        close = difflib.get_close_matches(name, BUILDERS, n=3, cutoff=0.3)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise ValueError(
-            f"unknown model {name!r}: {hint}There are {', '.join(VARIANTS)}"
+            f"unknown model {name!r}: {hint}There are {', '.join(BUILDERS)}"
         )
-    return getattr(t2t_vit, name)
+    return BUILDERS[name]

@@ -3,6 +3,12 @@
 from typing import NamedTuple
 
 
+def _architecture(row):
+    """The fields of a row that its builder takes."""
+    published = ("top1", "default_name")
+    return {k: v for k, v in row._asdict().items() if k not in published}
+
+
 class Variant(NamedTuple):
     """One T2T-ViT: the architecture, and what its authors report for it."""
 
@@ -19,8 +25,7 @@ class Variant(NamedTuple):
     @property
     def architecture(self):
         """The arguments of `T2TViT` that make this row."""
-        published = ("top1", "default_name")
-        return {k: v for k, v in self._asdict().items() if k not in published}
+        return _architecture(self)
 
     def __str__(self):
         design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
@@ -54,4 +59,37 @@ VARIANTS = {
         "performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense", growth=64
     ),
     "T2TViTc14": Variant("convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14"),
+}
+
+
+class ViTVariant(NamedTuple):
+    """One plain ViT: the architecture, and what the T2T-ViT paper reports for it."""
+
+    patch_size: int  # pixels per token each way
+    embed_dim: int
+    num_heads: int
+    depth: int
+    mlp_ratio: float
+    qkv_bias: bool
+    epsilon: float  # of the LayerNorms
+    top1: float  # percent on ImageNet-1k validation at 224 px, trained from scratch
+    default_name: str
+
+    @property
+    def architecture(self):
+        """The arguments of `ViT` that make this row."""
+        return _architecture(self)
+
+    def __str__(self):
+        return (
+            f"patches of {self.patch_size} px, {self.depth} blocks of width "
+            f"{self.embed_dim} with {self.num_heads} heads and MLP ratio "
+            f"{self.mlp_ratio}"
+        )
+
+
+VIT_VARIANTS = {
+    "ViTS16": ViTVariant(16, 768, 8, 8, 3, False, 1e-5, 78.1, "vit_s_16"),
+    "ViTB16": ViTVariant(16, 768, 12, 12, 4, True, 1e-6, 79.8, "vit_b_16"),
+    "ViTL16": ViTVariant(16, 1024, 16, 24, 4, True, 1e-6, 81.1, "vit_l_16"),
 }

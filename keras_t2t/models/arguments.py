@@ -101,12 +101,12 @@ def check_tokens(token_type, token_dropout):
 
 
 def check_patches(patch_size, image_shape):
-    """Raises a ValueError unless patches tile an image `(height, width, channels)`."""
-    height, width, _ = image_shape
-    if height % patch_size or width % patch_size:
+    """Raises a ValueError unless an image `(height, width, channels)` has a patch."""
+    check_counts(patch_size=patch_size)
+    if min(image_shape[:2]) < patch_size:
         raise ValueError(
-            "`input_shape` must have a height and width that `patch_size` divides, got "
-            f"{tuple(image_shape)} with patch_size={patch_size}"
+            "`patch_size` must be at most the image's height and width, got "
+            f"{patch_size} for input_shape {tuple(image_shape)}"
         )
 
 

@@ -50,8 +50,8 @@ def ViT(
         depth: int, number of blocks.
         num_heads: int, attention heads per block; must divide `embed_dim`.
         mlp_ratio: float, hidden width of a block's MLP over `embed_dim`.
-        patch_size: int, pixels per token each way; must divide the image's height
-            and width.
+        patch_size: int, pixels per token each way. What is left right of or below
+            the last whole patch is not seen.
         qkv_bias: bool, whether q, k, v have a bias.
         epsilon: float, of the LayerNorms.
         include_top, include_preprocessing, weights, input_tensor, input_shape,
@@ -67,7 +67,7 @@ def ViT(
     Raises:
         ValueError: if an argument is out of range; the message names it.
     """
-    check_counts(depth=depth, patch_size=patch_size)
+    check_counts(depth=depth)
     check_blocks(embed_dim, num_heads, mlp_ratio)
     check_rates(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path

@@ -1,6 +1,7 @@
 """T2T-ViT (Tokens-to-Token vision transformer) for Keras 3."""
 
 from keras_t2t import _backend  # noqa: F401  Keras first, before TensorFlow
+from keras_t2t.counting import count_macs, summarize
 from keras_t2t.models import (
     T2TViT,
     T2TViT7,
@@ -40,6 +41,8 @@ __all__ = [
     "T2TViTt14",
     "T2TViTt19",
     "T2TViTt24",
+    "count_macs",
     "decode_predictions",
     "preprocess_input",
+    "summarize",
 ]

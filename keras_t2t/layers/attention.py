@@ -131,3 +131,12 @@ class MultiHeadSelfAttention(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: q, k, v, projection, q k^T and the sum
+        over v."""
+        _, tokens, dim = input_shape
+        return tokens * (self.qkv_macs(dim) + dim * dim) + 2 * tokens * tokens * dim
+
+    def qkv_macs(self, dim):
+        return 3 * dim * dim

@@ -50,3 +50,6 @@ class GhostSelfAttention(MultiHeadSelfAttention):
             )
             for half, scale in zip(halves, self.scales, strict=True)
         ]
+
+    def qkv_macs(self, dim):
+        return 3 * dim * (dim // 2)

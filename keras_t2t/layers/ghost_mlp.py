@@ -1,5 +1,7 @@
 """The perceptron of the ghost design (GhostNet, Han et al., 2020)."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -74,3 +76,8 @@ class GhostMLP(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: the two Dense."""
+        _, *positions, dim = input_shape
+        return math.prod(positions) * (1 + self.ratio) * dim * dim

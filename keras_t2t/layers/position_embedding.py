@@ -51,6 +51,10 @@ class SinusoidPositionEmbedding(keras.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none."""
+        return 0
+
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class LearnedPositionEmbedding(keras.Layer):
@@ -72,3 +76,7 @@ class LearnedPositionEmbedding(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none."""
+        return 0

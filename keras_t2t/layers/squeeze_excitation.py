@@ -67,3 +67,8 @@ class SqueezeExcitation(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: the two Dense, once per image."""
+        dim = input_shape[-1]
+        return 2 * dim * (dim // self.ratio)

@@ -3,6 +3,7 @@
 from keras_t2t import _backend  # noqa: F401  Keras first, before TensorFlow
 from keras_t2t.counting import count_macs, summarize
 from keras_t2t.models import (
+    ResNet50,
     T2TViT,
     T2TViT7,
     T2TViT10,
@@ -19,12 +20,18 @@ from keras_t2t.models import (
     T2TViTt14,
     T2TViTt19,
     T2TViTt24,
+    ViT,
+    ViTB16,
+    ViTL16,
+    ViTS16,
+    list_models,
 )
 from keras_t2t.preprocessing import decode_predictions, preprocess_input
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ResNet50",
     "T2TViT",
     "T2TViT7",
     "T2TViT10",
@@ -41,8 +48,13 @@ __all__ = [
     "T2TViTt14",
     "T2TViTt19",
     "T2TViTt24",
+    "ViT",
+    "ViTB16",
+    "ViTL16",
+    "ViTS16",
     "count_macs",
     "decode_predictions",
+    "list_models",
     "preprocess_input",
     "summarize",
 ]

@@ -1,5 +1,7 @@
 """Functional builders of the models."""
 
+from keras_t2t.models.listing import list_models
+from keras_t2t.models.resnet50 import ResNet50
 from keras_t2t.models.t2t_vit import (
     T2TViT,
     T2TViT7,
@@ -18,8 +20,10 @@ from keras_t2t.models.t2t_vit import (
     T2TViTt19,
     T2TViTt24,
 )
+from keras_t2t.models.vit import ViT, ViTB16, ViTL16, ViTS16
 
 __all__ = [
+    "ResNet50",
     "T2TViT",
     "T2TViT7",
     "T2TViT10",
@@ -36,4 +40,9 @@ __all__ = [
     "T2TViTt14",
     "T2TViTt19",
     "T2TViTt24",
+    "ViT",
+    "ViTB16",
+    "ViTL16",
+    "ViTS16",
+    "list_models",
 ]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 def _architecture(row):
     """The fields of a row that its builder takes."""
-    published = ("top1", "default_name")
+    published = ("top1", "default_name", "section")
     return {k: v for k, v in row._asdict().items() if k not in published}
 
 
@@ -21,6 +21,7 @@ class Variant(NamedTuple):
     default_name: str  # name of the Keras model
     block_type: str = "standard"  # or "se" or "ghost"
     growth: int | None = None  # channels that a densely connected block adds
+    section: str = "4.1"  # of the paper, where it is measured
 
     @property
     def architecture(self):
@@ -49,16 +50,31 @@ VARIANTS = {
     "T2TViTt14": Variant("transformer", 384, 6, 14, 3, 81.7, "t2t_vit_t_14"),
     "T2TViTt19": Variant("transformer", 448, 7, 19, 3, 82.4, "t2t_vit_t_19"),
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
-    "T2TViT14ResNeXt": Variant("performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"),
-    "T2TViT14Wide": Variant("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"),
-    "T2TViT14SE": Variant("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se", "se"),
+    # The ablations: designs of CNNs in the backbone, then convolutions as tokens.
+    "T2TViT14ResNeXt": Variant(
+        *("performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"), section="4.2"
+    ),
+    "T2TViT14Wide": Variant(
+        *("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"), section="4.2"
+    ),
+    "T2TViT14SE": Variant(
+        *("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se"),
+        block_type="se",
+        section="4.2",
+    ),
     "T2TViT16Ghost": Variant(
-        "performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost", "ghost"
+        *("performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost"),
+        block_type="ghost",
+        section="4.2",
     ),
     "T2TViTDense": Variant(
-        "performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense", growth=64
+        *("performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense"),
+        growth=64,
+        section="4.2",
     ),
-    "T2TViTc14": Variant("convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14"),
+    "T2TViTc14": Variant(
+        *("convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14"), section="4.3"
+    ),
 }
 
 
@@ -74,6 +90,7 @@ class ViTVariant(NamedTuple):
     epsilon: float  # of the LayerNorms
     top1: float  # percent on ImageNet-1k validation at 224 px, trained from scratch
     default_name: str
+    section: str = "4.1"  # of the T2T-ViT paper, where it is measured
 
     @property
     def architecture(self):
@@ -93,3 +110,15 @@ VIT_VARIANTS = {
     "ViTB16": ViTVariant(16, 768, 12, 12, 4, True, 1e-6, 79.8, "vit_b_16"),
     "ViTL16": ViTVariant(16, 1024, 16, 24, 4, True, 1e-6, 81.1, "vit_l_16"),
 }
+
+
+class ResNetVariant(NamedTuple):
+    """A ResNet of `keras.applications`, and what the T2T-ViT paper reports for it."""
+
+    top1: float  # percent; 79.1 when trained like the paper's own models
+    section: str = "4.1"
+
+
+RESNET_VARIANTS = {"ResNet50": ResNetVariant(76.2)}
+
+FAMILIES = {"t2t_vit": VARIANTS, "vit": VIT_VARIANTS, "resnet": RESNET_VARIANTS}

@@ -6,10 +6,10 @@ from tests.shared_case import Case, every_check, run
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
 
-def model_case(name, output_shape, input_shape, **kwargs):
+def model_case(name, output_shape, input_shape, builder=keras_t2t.T2TViT, **kwargs):
     def build():
         settings = {**TINY, "input_shape": input_shape, "classes": 5, **kwargs}
-        return keras_t2t.T2TViT(**settings)
+        return builder(**settings)
 
     # The head is float32 under every policy.
     dtype = None if kwargs.get("include_top") is False else "float32"
@@ -17,6 +17,7 @@ def model_case(name, output_shape, input_shape, **kwargs):
 
 
 DROPOUTS = {"dropout": 0.1, "attention_dropout": 0.1, "drop_path": 0.2}
+FEATURES = {"include_top": False, "pooling": "avg"}
 MODELS = [
     model_case("performer_96x160", (5,), (96, 160, 3), **DROPOUTS),
     model_case(
@@ -49,6 +50,15 @@ MODELS = [
     model_case(
         "convolution_tokens", (5,), (49, 63, 3), token_type="convolution", **DROPOUTS
     ),
+    model_case(
+        "vit",
+        (5,),
+        (50, 64, 3),
+        builder=keras_t2t.ViT,
+        include_preprocessing=True,
+        **DROPOUTS,
+    ),
+    model_case("vit_8_px", (32,), (32, 24, 1), keras_t2t.ViT, patch_size=8, **FEATURES),
 ]
 
 

@@ -2,35 +2,62 @@
 
 from keras_t2t import _backend  # noqa: F401  Keras first, before TensorFlow
 from keras_t2t.checkpoints import load_checkpoint, save_official
+from keras_t2t.counting import count_macs, summarize
 from keras_t2t.models import (
+    ResNet50,
     T2TViT,
     T2TViT7,
     T2TViT10,
     T2TViT12,
     T2TViT14,
+    T2TViT14ResNeXt,
+    T2TViT14SE,
+    T2TViT14Wide,
+    T2TViT16Ghost,
     T2TViT19,
     T2TViT24,
+    T2TViTc14,
+    T2TViTDense,
     T2TViTt14,
     T2TViTt19,
     T2TViTt24,
+    ViT,
+    ViTB16,
+    ViTL16,
+    ViTS16,
+    list_models,
 )
 from keras_t2t.preprocessing import decode_predictions, preprocess_input
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ResNet50",
     "T2TViT",
     "T2TViT7",
     "T2TViT10",
     "T2TViT12",
     "T2TViT14",
+    "T2TViT14ResNeXt",
+    "T2TViT14SE",
+    "T2TViT14Wide",
+    "T2TViT16Ghost",
     "T2TViT19",
     "T2TViT24",
+    "T2TViTDense",
+    "T2TViTc14",
     "T2TViTt14",
     "T2TViTt19",
     "T2TViTt24",
+    "ViT",
+    "ViTB16",
+    "ViTL16",
+    "ViTS16",
+    "count_macs",
     "decode_predictions",
+    "list_models",
     "load_checkpoint",
     "preprocess_input",
     "save_official",
+    "summarize",
 ]

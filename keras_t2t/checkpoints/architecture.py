@@ -1,5 +1,6 @@
 """Which variant a checkpoint is, told by its tensors' names and shapes."""
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -9,8 +10,10 @@ class Architecture(NamedTuple):
 
     token_type: str
     embed_dim: int
-    depth: int
+    depth: int | tuple
     mlp_ratio: float
+    block_type: str
+    growth: int | None
 
     @property
     def variants(self):
@@ -27,9 +30,52 @@ class Architecture(NamedTuple):
 
     def __str__(self):
         return " or ".join(self.variants) or (
-            f"a T2T-ViT with {self.token_type} tokens, {self.depth} blocks of width "
-            f"{self.embed_dim} and MLP ratio {self.mlp_ratio:g}"
+            f"a T2T-ViT with {self.token_type} tokens, {self.depth} {self.block_type} "
+            f"blocks of width {self.embed_dim} and MLP ratio {self.mlp_ratio:g}"
         )
+
+
+class _Names(NamedTuple):
+    """What to look for in one naming: names, or patterns of names in the blocks."""
+
+    width: str  # its last axis is the width of the tokens
+    token_types: dict  # name that is there -> token type
+    norm: str  # its only axis is a block's width
+    hidden: str  # its axis `hidden_axis` is the width inside a block's MLP
+    hidden_axis: int
+    se: str
+    ghost: str
+    growth: str  # its only axis is the growth
+
+
+_OFFICIAL = _Names(
+    width="cls_token",
+    token_types={
+        "tokens_to_token.attention1.kqv.weight": "performer",
+        "tokens_to_token.attention1.attn.qkv.weight": "transformer",
+        "tokens_to_token.soft_split0.weight": "convolution",
+    },
+    norm=r"blocks\.(\d+)\.norm1\.weight",
+    hidden=r"blocks\.(\d+)\.mlp\.fc2\.weight",
+    hidden_axis=1,
+    se=r"blocks\.(\d+)\.attn\.se_layer\.fc\.0\.weight",
+    ghost=r"blocks\.(\d+)\.mlp\.cheap_operation2\.weight",
+    growth=r"blocks\.(\d+)\.dense_linear\.bias",
+)
+_KERAS = _Names(
+    width="class_token/0",
+    token_types={
+        "tokens_1/kqv/0": "performer",
+        "tokens_1/qkv/0": "transformer",
+        "convolution_0/0": "convolution",
+    },
+    norm=r"block_(\d+)_norm_1/0",
+    hidden=r"block_(\d+)_mlp/contract/0",
+    hidden_axis=0,
+    se=r"block_(\d+)_squeeze_excitation/squeeze/0",
+    ghost=r"block_(\d+)_mlp/scale_2/0",
+    growth=r"block_(\d+)_growth/1",
+)
 
 
 def official_architecture(shapes):
@@ -38,34 +84,45 @@ def official_architecture(shapes):
     Args:
         shapes: dict, official name -> shape in the authors' layout.
     """
-    return _architecture(
-        shapes,
-        width="cls_token",
-        block=r"blocks\.(\d+)\.mlp\.fc1\.weight",
-        performer="tokens_to_token.attention1.kqv.weight",
-        transformer="tokens_to_token.attention1.attn.qkv.weight",
-    )
+    return _architecture(shapes, _OFFICIAL)
 
 
 def keras_architecture(shapes):
     """The same for the names that `keras_file.read` gives, and Keras's layout."""
-    return _architecture(
-        shapes,
-        width="class_token/0",
-        block=r"block_(\d+)_mlp/expand/1",
-        performer="tokens_1/kqv/0",
-        transformer="tokens_1/qkv/0",
-    )
+    return _architecture(shapes, _KERAS)
 
 
-def _architecture(shapes, width, block, performer, transformer):
-    blocks = {int(m[1]): name for name in shapes if (m := re.fullmatch(block, name))}
-    token_types = {performer: "performer", transformer: "transformer"}
-    token_type = next((token_types[name] for name in token_types if name in shapes), "")
-    if width not in shapes or not blocks or not token_type:
+def _architecture(shapes, names):
+    def blocks(pattern):
+        """Shapes of the tensors that match, one per block, in the blocks' order."""
+        found = {
+            int(match[1]): shape
+            for name, shape in shapes.items()
+            if (match := re.fullmatch(pattern, name))
+        }
+        return [found[block] for block in sorted(found)]
+
+    norms, hidden, growth = map(blocks, (names.norm, names.hidden, names.growth))
+    tokens = [kind for name, kind in names.token_types.items() if name in shapes]
+    if names.width not in shapes or not norms or not hidden or not tokens:
         return None
-    embed_dim, hidden_dim = shapes[width][-1], shapes[blocks[min(blocks)]][0]
-    return Architecture(token_type, embed_dim, len(blocks), hidden_dim / embed_dim)
+    depth = len(norms)
+    if growth:
+        # The width grows within a stage and is halved between stages.
+        widths = [width for (width,) in norms]
+        starts = [0, *(i for i in range(1, depth) if widths[i] < widths[i - 1]), depth]
+        depth = tuple(b - a for a, b in itertools.pairwise(starts))
+    block_type = "se" if blocks(names.se) else "standard"
+    if blocks(names.ghost):
+        block_type = "ghost"
+    return Architecture(
+        token_type=tokens[0],
+        embed_dim=shapes[names.width][-1],
+        depth=depth,
+        mlp_ratio=hidden[0][names.hidden_axis] / norms[0][0],
+        block_type=block_type,
+        growth=growth[0][0] if growth else None,
+    )
 
 
 def check_plain_head(names, label):

@@ -11,7 +11,7 @@ SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
 
 
 def load_checkpoint(model, path, ema=True, grid=None):
-    """Fills all weights of a T2T-ViT from a file, at any input size.
+    """Fills all weights of a T2T-ViT or ViT from a file, at any input size.
 
     Strict: every tensor of the file is used and every weight of the model is set.
     Two things may differ. The position table is resized to the model's token grid as
@@ -72,7 +72,7 @@ def keras_checkpoint(path, model, entries):
         if entry.name == "pos_embed" and grid is None and array.shape == entry.shape:
             grid = token_grid(model)
         fits = array.shape == tuple(entry.variable.shape)
-        if fits or entry.patch_size is None:
+        if fits or entry.layout.any_size:
             array = entry.to_official(array)
         tensors[entry.name], own_names[entry.name] = array, key
     if "head.bias" not in own_names:  # the head of a model without one

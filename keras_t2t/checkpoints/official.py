@@ -1,13 +1,21 @@
-"""The authors' state dicts: which tensor is which weight, and in what layout.
+"""The published state dicts: which tensor is which weight.
 
-A torch Linear stores (out, in) where Dense stores (in, out), and a torch unfold
-orders a patch (channel, row, column) where `SoftSplit` orders it (row, column,
-channel). So whatever reads a long patch vector is permuted on the way.
+The names are the authors' for T2T-ViT and timm's for ViT.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from keras_t2t.checkpoints.layouts import (
+    CHANNEL_SCALE,
+    CONVOLUTION,
+    LINEAR,
+    SAME,
+    Layout,
+    patch_linear,
+    patch_vector,
+)
 
 
 class Entry(NamedTuple):
@@ -15,40 +23,27 @@ class Entry(NamedTuple):
 
     name: str  # official name
     variable: Any  # Keras variable
-    transposed: bool = False  # a Dense kernel
-    patch_size: int | None = None  # reads patches of this many rows and columns
+    layout: Layout = SAME
 
     def to_keras(self, tensor):
         """Official NumPy array -> array in the variable's layout."""
-        if self.patch_size is not None:
-            side = self.patch_size
-            tensor = tensor.reshape(*tensor.shape[:-1], -1, side, side)
-            tensor = np.moveaxis(tensor, -3, -1)
-            tensor = tensor.reshape(*tensor.shape[:-3], -1)
-        return tensor.T if self.transposed else tensor
+        return self.layout.to_keras(tensor)
+
+    def to_official(self, array):
+        """Array in the variable's layout -> official NumPy array."""
+        return self.layout.to_torch(array)
 
     @property
     def shape(self):
         """Shape of the official tensor."""
-        shape = tuple(self.variable.shape)
-        return shape[::-1] if self.transposed else shape
-
-    def to_official(self, array):
-        """Array in the variable's layout -> official NumPy array."""
-        tensor = array.T if self.transposed else array
-        if self.patch_size is not None:
-            side = self.patch_size
-            tensor = tensor.reshape(*tensor.shape[:-1], side, side, -1)
-            tensor = np.moveaxis(tensor, -1, -3)
-            tensor = tensor.reshape(*tensor.shape[:-3], -1)
-        return np.ascontiguousarray(tensor)
+        return self.to_official(np.broadcast_to(0.0, tuple(self.variable.shape))).shape
 
 
 def official_entries(model):
-    """All tensors of the official state dict of a T2T-ViT, in its order.
+    """All tensors of the official state dict of a T2T-ViT or ViT.
 
     Args:
-        model: a model of `keras_t2t.T2TViT` or one of its variants.
+        model: a model of `keras_t2t.T2TViT`, `keras_t2t.ViT` or one of their variants.
 
     Returns:
         List of `Entry`, one for every weight of the model.
@@ -59,27 +54,16 @@ def official_entries(model):
     layers = {layer.name: layer for layer in getattr(model, "layers", ())}
     if not {"class_token", "position_embedding", "project"} <= set(layers):
         raise ValueError(
-            "`model` must be a T2T-ViT that a builder of keras_t2t made, got "
+            "`model` must be a T2T-ViT or ViT that a builder of keras_t2t made, got "
             f"{getattr(model, 'name', model)!r} of type {type(model).__name__}"
         )
     entries = [
         Entry("cls_token", layers["class_token"].class_token),
         Entry("pos_embed", layers["position_embedding"].table),
+        *token_entries(layers),
+        *backbone_entries(layers),
+        *norm_entries(layers["norm"], "norm"),
     ]
-    for i in (1, 2):
-        patch_size = layers[f"soft_split_{i - 1}"].kernel_size
-        entries += token_layer_entries(
-            layers[f"tokens_{i}"], f"tokens_to_token.attention{i}", patch_size
-        )
-    patch_size = layers["soft_split_2"].kernel_size
-    entries += dense_entries(
-        layers["project"], "tokens_to_token.project", patch_size=patch_size
-    )
-    block = 0
-    while f"block_{block}" in layers:
-        entries += block_entries(layers, block)
-        block += 1
-    entries += norm_entries(layers["norm"], "norm")
     if "head" in layers:
         entries += dense_entries(layers["head"], "head")
     return entries
@@ -90,16 +74,45 @@ def token_grid(model):
     return tuple(model.get_layer("project").output.shape[1:3])
 
 
+# === From the image to the tokens ===
+def token_entries(layers):
+    if "soft_split_0" in layers:
+        return soft_split_entries(layers)
+    if "convolution_0" in layers:
+        names = {
+            "convolution_0": "tokens_to_token.soft_split0",
+            "convolution_1": "tokens_to_token.soft_split1",
+            "project": "tokens_to_token.project",
+        }
+    else:
+        names = {"project": "patch_embed.proj"}
+    return [
+        entry
+        for layer, name in names.items()
+        for entry in dense_entries(layers[layer], name, CONVOLUTION)
+    ]
+
+
+def soft_split_entries(layers):
+    entries = []
+    for i in (1, 2):
+        patch_size = layers[f"soft_split_{i - 1}"].kernel_size
+        name = f"tokens_to_token.attention{i}"
+        entries += token_layer_entries(layers[f"tokens_{i}"], name, patch_size)
+    layout = patch_linear(layers["soft_split_2"].kernel_size)
+    return entries + dense_entries(layers["project"], "tokens_to_token.project", layout)
+
+
 def token_layer_entries(layer, prefix, patch_size):
-    entries = norm_entries(layer.norm_1, f"{prefix}.norm1", patch_size)
+    vector, linear = patch_vector(patch_size), patch_linear(patch_size)
+    entries = norm_entries(layer.norm_1, f"{prefix}.norm1", vector)
     if hasattr(layer, "random_projection"):
         entries += [Entry(f"{prefix}.w", layer.random_projection)]
-        entries += dense_entries(layer.kqv, f"{prefix}.kqv", patch_size=patch_size)
+        entries += dense_entries(layer.kqv, f"{prefix}.kqv", linear)
         entries += dense_entries(layer.projection, f"{prefix}.proj")
         mlp_names = ("mlp.0", "mlp.2")
     else:
-        qkv = f"{prefix}.attn.qkv"
-        entries += dense_entries(layer.qkv, qkv, patch_size=patch_size)
+        entries += dense_entries(layer.qkv, f"{prefix}.attn.qkv", linear)
         entries += dense_entries(layer.projection, f"{prefix}.attn.proj")
         mlp_names = ("mlp.fc1", "mlp.fc2")
     entries += norm_entries(layer.norm_2, f"{prefix}.norm2")
@@ -108,28 +121,68 @@ def token_layer_entries(layer, prefix, patch_size):
     return entries
 
 
-def block_entries(layers, block):
-    prefix = f"blocks.{block}"
-    attention, mlp = layers[f"block_{block}_attention"], layers[f"block_{block}_mlp"]
+# === Blocks ===
+def backbone_entries(layers):
+    """In the order of computation: transitions of the dense design are blocks too."""
+    entries, place = [], 0
+    for name, layer in layers.items():
+        if name.startswith("transition_"):
+            entries += dense_entries(layer, f"blocks.{place}.linear")
+            place += 1
+        elif name.startswith("block_") and name.endswith("_attention"):
+            block = name.removesuffix("_attention")
+            entries += block_entries(layers, block, f"blocks.{place}")
+            place += 1
+    return entries
+
+
+def block_entries(layers, block, prefix):
+    entries = [
+        *norm_entries(layers[f"{block}_norm_1"], f"{prefix}.norm1"),
+        *attention_entries(layers[f"{block}_attention"], f"{prefix}.attn"),
+        *norm_entries(layers[f"{block}_norm_2"], f"{prefix}.norm2"),
+        *mlp_entries(layers[f"{block}_mlp"], f"{prefix}.mlp"),
+    ]
+    if (gate := layers.get(f"{block}_squeeze_excitation")) is not None:
+        entries += dense_entries(gate.squeeze, f"{prefix}.attn.se_layer.fc.0")
+        entries += dense_entries(gate.excite, f"{prefix}.attn.se_layer.fc.2")
+    if (growth := layers.get(f"{block}_growth")) is not None:
+        entries += dense_entries(growth, f"{prefix}.dense_linear")
+    return entries
+
+
+def attention_entries(layer, prefix):
+    if not hasattr(layer, "scales"):
+        entries = dense_entries(layer.qkv, f"{prefix}.qkv")
+    else:
+        entries = []
+        for part, half, scale in zip("qkv", layer.halves, layer.scales, strict=True):
+            entries += dense_entries(half, f"{prefix}.{part}")
+            entries += scale_entries(scale, f"{prefix}.cheap_operation_{part}")
+    return entries + dense_entries(layer.projection, f"{prefix}.proj")
+
+
+def mlp_entries(layer, prefix):
+    entries = dense_entries(layer.expand, f"{prefix}.fc1")
+    for i, scale in enumerate(getattr(layer, "scales", ()), start=2):
+        entries += scale_entries(scale, f"{prefix}.cheap_operation{i}")
+    return entries + dense_entries(layer.contract, f"{prefix}.fc2")
+
+
+# === Single layers ===
+def norm_entries(layer, name, layout=SAME):
     return [
-        *norm_entries(layers[f"block_{block}_norm_1"], f"{prefix}.norm1"),
-        *dense_entries(attention.qkv, f"{prefix}.attn.qkv"),
-        *dense_entries(attention.projection, f"{prefix}.attn.proj"),
-        *norm_entries(layers[f"block_{block}_norm_2"], f"{prefix}.norm2"),
-        *dense_entries(mlp.expand, f"{prefix}.mlp.fc1"),
-        *dense_entries(mlp.contract, f"{prefix}.mlp.fc2"),
+        Entry(f"{name}.weight", layer.gamma, layout),
+        Entry(f"{name}.bias", layer.beta, layout),
     ]
 
 
-def norm_entries(layer, name, patch_size=None):
-    return [
-        Entry(f"{name}.weight", layer.gamma, patch_size=patch_size),
-        Entry(f"{name}.bias", layer.beta, patch_size=patch_size),
-    ]
-
-
-def dense_entries(layer, name, patch_size=None):
-    entries = [Entry(f"{name}.weight", layer.kernel, True, patch_size)]
+def dense_entries(layer, name, layout=LINEAR):
+    entries = [Entry(f"{name}.weight", layer.kernel, layout)]
     if layer.use_bias:
         entries.append(Entry(f"{name}.bias", layer.bias))
     return entries
+
+
+def scale_entries(layer, name):
+    return [Entry(f"{name}.weight", layer.scale, CHANNEL_SCALE)]

@@ -29,7 +29,9 @@ def save_official(model, path):
             f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
         )
     tensors = {
-        entry.name: entry.to_official(_float32(entry.variable.numpy()))
+        entry.name: np.ascontiguousarray(
+            entry.to_official(_float32(entry.variable.numpy()))
+        )
         for entry in official_entries(model)
     }
     grid = token_grid(model)

@@ -101,13 +101,7 @@ class MultiHeadSelfAttention(keras.Layer):
                 f"num_heads={self.num_heads} for width {dim}"
             )
         self.head_dim = dim // self.num_heads
-        self.qkv = dense(
-            3 * dim,
-            use_bias=self.qkv_bias,
-            dtype=self.dtype_policy,
-            name="qkv",
-        )
-        self.qkv.build(input_shape)
+        self.build_qkv(input_shape)
         self.projection = dense(
             dim,
             dtype=self.dtype_policy,
@@ -115,11 +109,26 @@ class MultiHeadSelfAttention(keras.Layer):
         )
         self.projection.build(input_shape)
 
+    def build_qkv(self, input_shape):
+        """Makes the weights of `qkv_of` for `(batch, tokens, dim)` input."""
+        self.qkv = dense(
+            3 * input_shape[-1],
+            use_bias=self.qkv_bias,
+            dtype=self.dtype_policy,
+            name="qkv",
+        )
+        self.qkv.build(input_shape)
+
     # === Computation ===
+    def qkv_of(self, x):
+        """Tokens `(batch, tokens, dim)` -> q, k and v, each
+        `(batch, tokens, heads, head_dim)`."""
+        shape = (-1, x.shape[1], 3, self.num_heads, self.head_dim)
+        return ops.unstack(ops.reshape(self.qkv(x), shape), 3, axis=2)
+
     def call(self, x, training=False):
         tokens, dim = x.shape[1:]
-        qkv = ops.reshape(self.qkv(x), (-1, tokens, 3, self.num_heads, self.head_dim))
-        q, k, v = ops.unstack(qkv, 3, axis=2)
+        q, k, v = self.qkv_of(x)
         dropout = None
         if training and self.attention_dropout_rate > 0:
 
@@ -134,3 +143,12 @@ class MultiHeadSelfAttention(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: q, k, v, projection, q k^T and the sum
+        over v."""
+        _, tokens, dim = input_shape
+        return tokens * (self.qkv_macs(dim) + dim * dim) + 2 * tokens * tokens * dim
+
+    def qkv_macs(self, dim):
+        return 3 * dim * dim

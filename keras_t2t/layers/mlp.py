@@ -1,5 +1,7 @@
 """The two-layer perceptron that follows every attention."""
 
+import math
+
 import keras
 
 from keras_t2t.layers.dense import dense
@@ -62,3 +64,8 @@ class MLP(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: the two Dense."""
+        _, *positions, dim = input_shape
+        return math.prod(positions) * 2 * dim * self.hidden_dim

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t2t.layers.dense import kernel_initializer
+
 
 def sinusoid_table(positions, dim):
     """Fixed sinusoid of Vaswani et al. (2017), computed in float64.
@@ -48,3 +50,33 @@ class SinusoidPositionEmbedding(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none."""
+        return 0
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class LearnedPositionEmbedding(keras.Layer):
+    """Adds a learned table over all positions, as in ViT (Dosovitskiy et al., 2021).
+
+    Input and output shape: `(batch, 1 + tokens, dim)`.
+    """
+
+    def build(self, input_shape):
+        _, positions, dim = input_shape
+        self.table = self.add_weight(
+            name="table",
+            shape=(1, positions, dim),
+            initializer=kernel_initializer(),
+        )
+
+    def call(self, x):
+        return x + ops.cast(self.table, x.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none."""
+        return 0

@@ -102,3 +102,14 @@ class TokenLayer(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.token_dim)
+
+    def attention_macs(self, tokens, patch_dim):
+        """Multiply-accumulates of `attend` for one image."""
+        raise NotImplementedError
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: attention, projection and perceptron."""
+        _, height, width, patch_dim = input_shape
+        tokens = height * width
+        rest = 3 * tokens * self.token_dim**2
+        return self.attention_macs(tokens, patch_dim) + rest

@@ -74,3 +74,9 @@ class TokenPerformer(TokenLayer):
         normaliser = ops.sum(phi_q * mass, axis=-1, keepdims=True) + EPSILON
         attended = ops.matmul(phi_q, summary) / normaliser
         return ops.cast(attended, self.compute_dtype), v
+
+    def attention_macs(self, tokens, patch_dim):
+        dim, features = self.token_dim, self.num_features
+        kqv = 3 * patch_dim * dim
+        # w k, w q, phi(k)^T v, phi(q) of that, and phi(q) sum(phi(k)).
+        return tokens * (kqv + 4 * features * dim + features)

@@ -36,3 +36,7 @@ class TokenTransformer(TokenLayer):
         heads = [ops.expand_dims(part, axis=2) for part in (q, k, v)]
         attended = scaled_dot_product_attention(*heads, scale=self.scale)
         return ops.squeeze(attended, axis=2), v
+
+    def attention_macs(self, tokens, patch_dim):
+        # q, k, v; then q k^T and the sum over v.
+        return tokens * (3 * patch_dim + 2 * tokens) * self.token_dim

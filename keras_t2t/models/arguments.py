@@ -1,39 +1,118 @@
-"""Checks of the arguments that every model builder shares."""
+"""Checks of the arguments of the model builders."""
 
 import numbers
 
 import keras
+
+from keras_t2t.models.backbone import dense_widths
+from keras_t2t.models.block_designs import BLOCK_DESIGNS, SE_RATIO
+from keras_t2t.models.tokens import TOKEN_DROPOUT
 
 MINIMUM_SIZE = 16  # pixels: three soft splits leave one token per 16 px
 DEFAULT_INPUT_SHAPE = (224, 224, 3)
 POOLINGS = (None, "token", "avg")
 
 
-def check_arguments(
-    *, embed_dim, num_heads, mlp_ratio, token_type, include_top, pooling, **others
-):
-    """Raises a ValueError that names the first argument out of its range.
-
-    `token_type` is a pair of the value and what is accepted; `others` are
-    counts (integers of at least 1) or dropout rates (None or in [0, 1)).
-    """
-    token_type, token_types = token_type
-    counts = {"embed_dim": embed_dim, "num_heads": num_heads}
-    counts |= {key: others.pop(key) for key in ("depth", "classes")}
+def check_counts(**counts):
+    """Raises a ValueError unless every value is an integer of at least 1."""
     for argument, value in counts.items():
-        if not isinstance(value, numbers.Integral) or value < 1:
+        if not is_count(value):
             raise ValueError(f"`{argument}` must be a positive integer, got {value!r}")
+
+
+def is_count(value):
+    return isinstance(value, numbers.Integral) and value >= 1
+
+
+def check_rates(**rates):
+    """Raises a ValueError unless every value is in [0, 1)."""
+    for argument, value in rates.items():
+        if not isinstance(value, numbers.Real) or not 0 <= value < 1:
+            raise ValueError(f"`{argument}` must be in [0, 1), got {value!r}")
+
+
+def check_choice(argument, value, accepted):
+    """Raises a ValueError unless `value` is one of the names `accepted`."""
+    if value not in accepted:
+        raise ValueError(
+            f"`{argument}` must be one of {sorted(accepted)}, got {value!r}"
+        )
+
+
+def check_blocks(embed_dim, num_heads, mlp_ratio):
+    """Raises a ValueError unless blocks of this width can be built."""
+    check_counts(embed_dim=embed_dim, num_heads=num_heads)
     if embed_dim % num_heads:
         raise ValueError(
             f"`embed_dim` must be divisible by `num_heads`, got "
             f"embed_dim={embed_dim}, num_heads={num_heads}"
         )
-    if not mlp_ratio > 0:
+    if not isinstance(mlp_ratio, numbers.Real) or not mlp_ratio > 0:
         raise ValueError(f"`mlp_ratio` must be positive, got {mlp_ratio!r}")
-    if token_type not in token_types:
+
+
+def check_stages(embed_dim, num_heads, depth, growth):
+    """Raises a ValueError unless densely connected blocks can be built."""
+    check_counts(growth=growth)
+    stages = depth if isinstance(depth, (tuple, list)) else ()
+    if not stages or not all(map(is_count, stages)):
         raise ValueError(
-            f"`token_type` must be one of {sorted(token_types)}, got {token_type!r}"
+            "`depth` must be the number of blocks in each stage, such as (3, 6, 6, 4), "
+            f"where `growth` is given, got {depth!r}"
         )
+    *widths, _ = dense_widths(embed_dim, depth, growth)
+    if odd := [width for width in widths if width % num_heads]:
+        raise ValueError(
+            "`num_heads` must divide the width of every block, got "
+            f"num_heads={num_heads} for width {odd[0]} (embed_dim={embed_dim}, "
+            f"growth={growth}: the blocks are {', '.join(map(str, widths))} wide)"
+        )
+
+
+def check_design(block_type, embed_dim, mlp_ratio):
+    """Raises a ValueError unless blocks of this design can be built."""
+    check_choice("block_type", block_type, BLOCK_DESIGNS)
+    if block_type == "ghost" and mlp_ratio != int(mlp_ratio):
+        raise ValueError(
+            "`mlp_ratio` must be a whole number with block_type='ghost', got "
+            f"{mlp_ratio!r}"
+        )
+    if block_type == "ghost" and embed_dim % 2:
+        raise ValueError(
+            f"`embed_dim` must be even with block_type='ghost', got {embed_dim}"
+        )
+    if block_type == "se" and embed_dim < SE_RATIO:
+        raise ValueError(
+            f"`embed_dim` must be at least {SE_RATIO} with block_type='se', got "
+            f"{embed_dim}"
+        )
+
+
+def check_tokens(token_type, token_dropout):
+    """Raises a ValueError unless there are such tokens."""
+    check_choice("token_type", token_type, TOKEN_DROPOUT)
+    if token_dropout is not None:
+        check_rates(token_dropout=token_dropout)
+    if token_type == "convolution" and token_dropout:
+        raise ValueError(
+            "`token_dropout` must be None or 0 with token_type='convolution', which "
+            f"has no token layers, got {token_dropout}"
+        )
+
+
+def check_patches(patch_size, image_shape):
+    """Raises a ValueError unless an image `(height, width, channels)` has a patch."""
+    check_counts(patch_size=patch_size)
+    if min(image_shape[:2]) < patch_size:
+        raise ValueError(
+            "`patch_size` must be at most the image's height and width, got "
+            f"{patch_size} for input_shape {tuple(image_shape)}"
+        )
+
+
+def check_outputs(include_top, pooling, classes):
+    """Raises a ValueError unless a head can be built."""
+    check_counts(classes=classes)
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be one of {POOLINGS}, got {pooling!r}")
     if include_top and pooling is not None:
@@ -41,11 +120,6 @@ def check_arguments(
             f"`pooling` needs include_top=False, got pooling={pooling!r} with "
             "include_top=True"
         )
-    for argument, value in others.items():
-        if argument == "token_dropout" and value is None:
-            continue
-        if not isinstance(value, numbers.Real) or not 0 <= value < 1:
-            raise ValueError(f"`{argument}` must be in [0, 1), got {value!r}")
 
 
 def image_input(input_tensor, input_shape, include_preprocessing):

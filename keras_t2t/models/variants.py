@@ -1,18 +1,43 @@
-"""The variants of the paper, one row each. This file imports nothing of Keras."""
+"""The models of the paper, one row each. This file imports nothing of Keras."""
 
 from typing import NamedTuple
 
 
-class Variant(NamedTuple):
-    """One row: the architecture, and what its authors report for it."""
+def _architecture(row):
+    """The fields of a row that its builder takes."""
+    published = ("top1", "default_name", "section")
+    return {k: v for k, v in row._asdict().items() if k not in published}
 
-    token_type: str  # "performer" or "transformer"
+
+class Variant(NamedTuple):
+    """One T2T-ViT: the architecture, and what its authors report for it."""
+
+    token_type: str  # "performer", "transformer" or "convolution"
     embed_dim: int  # width of the backbone's tokens
     num_heads: int
-    depth: int  # number of backbone blocks
+    depth: int | tuple  # number of backbone blocks; with growth, of each stage
     mlp_ratio: float  # hidden width of a block's MLP over embed_dim
     top1: float  # percent on ImageNet-1k validation at 224 px, authors' README
     default_name: str  # name of the Keras model
+    block_type: str = "standard"  # or "se" or "ghost"
+    growth: int | None = None  # channels that a densely connected block adds
+    section: str = "4.1"  # of the paper, where it is measured
+
+    @property
+    def architecture(self):
+        """The arguments of `T2TViT` that make this row."""
+        return _architecture(self)
+
+    def __str__(self):
+        design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
+        depth, width = self.depth, f"width {self.embed_dim}"
+        if self.growth is not None:
+            design, depth = f"densely connected {design}", sum(depth)
+            width += f" growing by {self.growth} each (stages of {self.depth})"
+        return (
+            f"{self.token_type} tokens, {depth} {design}blocks of {width} with "
+            f"{self.num_heads} heads and MLP ratio {self.mlp_ratio}"
+        )
 
 
 VARIANTS = {
@@ -25,6 +50,31 @@ VARIANTS = {
     "T2TViTt14": Variant("transformer", 384, 6, 14, 3, 81.7, "t2t_vit_t_14"),
     "T2TViTt19": Variant("transformer", 448, 7, 19, 3, 82.4, "t2t_vit_t_19"),
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
+    # The ablations: designs of CNNs in the backbone, then convolutions as tokens.
+    "T2TViT14ResNeXt": Variant(
+        *("performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"), section="4.2"
+    ),
+    "T2TViT14Wide": Variant(
+        *("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"), section="4.2"
+    ),
+    "T2TViT14SE": Variant(
+        *("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se"),
+        block_type="se",
+        section="4.2",
+    ),
+    "T2TViT16Ghost": Variant(
+        *("performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost"),
+        block_type="ghost",
+        section="4.2",
+    ),
+    "T2TViTDense": Variant(
+        *("performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense"),
+        growth=64,
+        section="4.2",
+    ),
+    "T2TViTc14": Variant(
+        *("convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14"), section="4.3"
+    ),
 }
 
 
@@ -34,3 +84,49 @@ def variant_name(**architecture):
         if all(getattr(row, field) == value for field, value in architecture.items()):
             return name
     return None
+
+
+class ViTVariant(NamedTuple):
+    """One plain ViT: the architecture, and what the T2T-ViT paper reports for it."""
+
+    patch_size: int  # pixels per token each way
+    embed_dim: int
+    num_heads: int
+    depth: int
+    mlp_ratio: float
+    qkv_bias: bool
+    epsilon: float  # of the LayerNorms
+    top1: float  # percent on ImageNet-1k validation at 224 px, trained from scratch
+    default_name: str
+    section: str = "4.1"  # of the T2T-ViT paper, where it is measured
+
+    @property
+    def architecture(self):
+        """The arguments of `ViT` that make this row."""
+        return _architecture(self)
+
+    def __str__(self):
+        return (
+            f"patches of {self.patch_size} px, {self.depth} blocks of width "
+            f"{self.embed_dim} with {self.num_heads} heads and MLP ratio "
+            f"{self.mlp_ratio}"
+        )
+
+
+VIT_VARIANTS = {
+    "ViTS16": ViTVariant(16, 768, 8, 8, 3, False, 1e-5, 78.1, "vit_s_16"),
+    "ViTB16": ViTVariant(16, 768, 12, 12, 4, True, 1e-6, 79.8, "vit_b_16"),
+    "ViTL16": ViTVariant(16, 1024, 16, 24, 4, True, 1e-6, 81.1, "vit_l_16"),
+}
+
+
+class ResNetVariant(NamedTuple):
+    """A ResNet of `keras.applications`, and what the T2T-ViT paper reports for it."""
+
+    top1: float  # percent; 79.1 when trained like the paper's own models
+    section: str = "4.1"
+
+
+RESNET_VARIANTS = {"ResNet50": ResNetVariant(76.2)}
+
+FAMILIES = {"t2t_vit": VARIANTS, "vit": VIT_VARIANTS, "resnet": RESNET_VARIANTS}

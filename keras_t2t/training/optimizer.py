@@ -2,6 +2,10 @@
 
 import keras
 
+# Names of weights that are not decayed, whatever their shape: the class token and a
+# learned position table.
+NOT_DECAYED = ("class_token", "table")
+
 
 def warmup_cosine(peak, warmup_steps, total_steps):
     """Learning rate: linear from 0 to `peak`, then half a cosine down to 0."""
@@ -14,7 +18,8 @@ def warmup_cosine(peak, warmup_steps, total_steps):
 
 
 def adamw(model, learning_rate, weight_decay):
-    """AdamW for `model`: biases, norms and the class token are not decayed.
+    """AdamW for `model`: what is one-dimensional (biases, norms) or in
+    `NOT_DECAYED` is not decayed.
 
     Args:
         model: a built model.
@@ -29,7 +34,7 @@ def adamw(model, learning_rate, weight_decay):
         var_list=[
             weight
             for weight in model.trainable_weights
-            if len(weight.shape) == 1 or weight.name == "class_token"
+            if len(weight.shape) == 1 or weight.name in NOT_DECAYED
         ]
     )
     return optimizer

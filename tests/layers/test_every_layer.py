@@ -37,12 +37,41 @@ LAYERS = [
         output_shape=(7, 16),
     ),
     layer_case(
+        lambda: keras_t2t.layers.SqueezeExcitation(4, name="squeeze_excitation"),
+        input_shape=(7, 16),
+        output_shape=(7, 16),
+    ),
+    layer_case(
+        lambda: keras_t2t.layers.ChannelScale(name="channel_scale"),
+        input_shape=(7, 16),
+        output_shape=(7, 16),
+    ),
+    layer_case(
+        lambda: keras_t2t.layers.GhostSelfAttention(
+            4, attention_dropout=0.1, dropout=0.1, name="ghost_attention"
+        ),
+        input_shape=(7, 32),
+        output_shape=(7, 32),
+    ),
+    layer_case(
+        lambda: keras_t2t.layers.GhostMLP(
+            3, hidden_dropout=0.1, dropout=0.1, name="ghost_mlp"
+        ),
+        input_shape=(7, 16),
+        output_shape=(7, 16),
+    ),
+    layer_case(
         lambda: keras_t2t.layers.ClassToken(),
         input_shape=(7, 16),
         output_shape=(8, 16),
     ),
     layer_case(
         lambda: keras_t2t.layers.SinusoidPositionEmbedding(name="position_embedding"),
+        input_shape=(8, 16),
+        output_shape=(8, 16),
+    ),
+    layer_case(
+        lambda: keras_t2t.layers.LearnedPositionEmbedding(name="learned_positions"),
         input_shape=(8, 16),
         output_shape=(8, 16),
     ),

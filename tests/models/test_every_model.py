@@ -1,4 +1,4 @@
-"""Models pass the shared test-case: kinds of tokens, outputs, sizes, dropouts."""
+"""Models pass the shared test-case: kinds of tokens and blocks, outputs, sizes."""
 
 import keras_t2t
 from tests.shared_case import Case, every_check, run
@@ -6,9 +6,10 @@ from tests.shared_case import Case, every_check, run
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
 
-def model_case(name, output_shape, input_shape, **kwargs):
+def model_case(name, output_shape, input_shape, builder=keras_t2t.T2TViT, **kwargs):
     def build():
-        return keras_t2t.T2TViT(**TINY, input_shape=input_shape, classes=5, **kwargs)
+        settings = {**TINY, "input_shape": input_shape, "classes": 5, **kwargs}
+        return builder(**settings)
 
     # The head is float32 under every policy.
     dtype = None if kwargs.get("include_top") is False else "float32"
@@ -16,6 +17,7 @@ def model_case(name, output_shape, input_shape, **kwargs):
 
 
 DROPOUTS = {"dropout": 0.1, "attention_dropout": 0.1, "drop_path": 0.2}
+FEATURES = {"include_top": False, "pooling": "avg"}
 MODELS = [
     model_case("performer_96x160", (5,), (96, 160, 3), **DROPOUTS),
     model_case(
@@ -32,6 +34,31 @@ MODELS = [
         include_preprocessing=True,
         pooling="avg",
     ),
+    # 128 wide: of fewer units inside the gate, ReLU may leave none alive.
+    model_case(
+        "squeeze_excitation",
+        (5,),
+        (48, 64, 3),
+        block_type="se",
+        embed_dim=128,
+        **DROPOUTS,
+    ),
+    model_case("ghost", (5,), (48, 64, 3), block_type="ghost", **DROPOUTS),
+    model_case(
+        "densely_connected", (5,), (48, 64, 3), depth=(1, 2), growth=4, **DROPOUTS
+    ),
+    model_case(
+        "convolution_tokens", (5,), (49, 63, 3), token_type="convolution", **DROPOUTS
+    ),
+    model_case(
+        "vit",
+        (5,),
+        (50, 64, 3),
+        builder=keras_t2t.ViT,
+        include_preprocessing=True,
+        **DROPOUTS,
+    ),
+    model_case("vit_8_px", (32,), (32, 24, 1), keras_t2t.ViT, patch_size=8, **FEATURES),
 ]
 
 

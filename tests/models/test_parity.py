@@ -8,15 +8,20 @@ from keras import ops
 import keras_t2t
 from keras_t2t.checkpoints.fitting import load_state_dict
 from keras_t2t.checkpoints.official import official_entries
-from keras_t2t.models.variants import VARIANTS
-from tests.reference import t2t_vit as reference
+from keras_t2t.models.variants import VARIANTS, VIT_VARIANTS
+from tests.reference import t2t_vit as t2t_reference
+from tests.reference import vit
 
 # float32 sums over up to 24 blocks in another order; the oracle itself is 4e-6 from
 # its float64 self, and a wrong scale, order or activation moves logits by 1e-3 to 2.
 TOLERANCE = 1e-4
 
 
+MODELS = {**dict.fromkeys(VARIANTS, t2t_reference), **dict.fromkeys(VIT_VARIANTS, vit)}
+
+
 def oracle_and_model(variant, size, **kwargs):
+    reference = MODELS[variant]
     oracle = reference.build(variant, image_size=size, num_classes=10)
     oracle = reference.randomize_(oracle, seed=0).eval()
     build = getattr(keras_t2t, variant)
@@ -35,7 +40,7 @@ def images(size):
     return noise
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", MODELS)
 def test_logits_equal_the_oracle(variant):
     size = (64, 96)
     oracle, model = oracle_and_model(variant, size)
@@ -47,7 +52,13 @@ def test_logits_equal_the_oracle(variant):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("variant", ["T2TViT7", "T2TViTt14"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        *("T2TViT7", "T2TViTt14", "T2TViTc14", "T2TViT14SE", "T2TViT16Ghost"),
+        *("T2TViTDense", "ViTS16", "ViTB16"),
+    ],
+)
 def test_every_official_tensor_is_a_weight_of_the_model(variant):
     oracle, model = oracle_and_model(variant, (64, 64))
     entries = official_entries(model)
@@ -59,4 +70,5 @@ def test_every_official_tensor_is_a_weight_of_the_model(variant):
     for entry in entries:
         array = entry.variable.numpy()
         official = oracle.state_dict()[entry.name].numpy()
+        assert entry.shape == official.shape
         np.testing.assert_array_equal(entry.to_official(array), official)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 import keras_t2t
@@ -21,9 +22,11 @@ def test_no_warmup_starts_at_the_peak():
     assert float(ops.convert_to_numpy(schedule(0))) == 2.0
 
 
-def test_only_kernels_decay():
-    """With zero gradients a step shrinks what is decayed and nothing else."""
-    model = keras_t2t.T2TViT(32, 1, 2, 2, input_shape=(32, 32, 3), classes=4)
+@pytest.mark.parametrize("build", [keras_t2t.T2TViT, keras_t2t.ViT])
+def test_only_kernels_decay(build):
+    """With zero gradients a step shrinks what is decayed and nothing else: neither
+    biases and norms, nor the class token and a learned position table."""
+    model = build(32, 1, 2, 2, input_shape=(32, 32, 3), classes=4)
     for weight in model.trainable_weights:
         weight.assign(weight.numpy() + 1.0)
     optimizer = adamw(model, learning_rate=0.5, weight_decay=0.2)

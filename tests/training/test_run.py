@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_t2t.training import TrainingConfig, train
+from keras_t2t.training.run import compiled_model
 
 SHORT = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 2, "epochs": 2}
 
@@ -126,6 +127,19 @@ def test_an_output_folder_that_is_a_file(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(ValueError, match="is a file, not a folder"):
         train(digits(tmp_path / "run"), verbose=0)
+
+
+@pytest.mark.parametrize("name", ["ViTS16", "ResNet50"])
+def test_the_baselines_take_a_step(name):
+    """Without the files of a run: these are large."""
+    config = TrainingConfig(model=name, **SHORT).with_defaults("imagenet2012", 7)
+    model = compiled_model(config, num_classes=7, steps_per_epoch=2)
+    model.run_eagerly = keras.backend.backend() == "tensorflow"  # tracing takes longer
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), "uint8")
+    labels = np.eye(7, dtype="float32")[:2]
+    for _ in range(2):
+        result = model.train_on_batch(pixels, labels, return_dict=True)
+        assert np.isfinite(result["loss"])
 
 
 def test_an_unknown_model_fails_before_anything_else(tmp_path):

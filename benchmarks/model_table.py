@@ -1,0 +1,101 @@
+"""Writes the table of models in README, counted on the models themselves.
+
+    python benchmarks/model_table.py           # rewrites README.md
+    python benchmarks/model_table.py --check   # fails if README.md is not up to date
+
+Takes seconds to a minute and about 2 GB: it builds every model, and runs none.
+"""
+
+import argparse
+import functools
+import math
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import keras_t2t
+from keras_t2t.models.by_name import builder
+from keras_t2t.models.variants import FAMILIES
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN = "<!-- model table: written by benchmarks/model_table.py -->\n"
+END = "<!-- end of the model table -->\n"
+HEADER = (
+    *("model", "tokens", "width / heads / blocks / MLP ratio", "parameters"),
+    *("MACs (G) at 224 px", "top-1, ImageNet-1k", "paper"),
+)
+DESIGNS = {"standard": "", "se": ", SE", "ghost": ", ghost"}
+
+
+class Counts(NamedTuple):
+    parameters: int  # all, the fixed ones too
+    trainable: int
+    macs: int
+
+
+@functools.cache
+def counts(name):
+    """`Counts` of the model `name` at 224 px with 1000 classes."""
+    model = builder(name)()
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return Counts(model.count_params(), trainable, keras_t2t.count_macs(model))
+
+
+def table():
+    """The whole table as Markdown."""
+    rows = [(name, row) for family in FAMILIES.values() for name, row in family.items()]
+    lines = [HEADER, ["---"] * len(HEADER), *(cells(*row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cells(name, row):
+    counted = counts(name)
+    return (
+        f"`{name}`",
+        tokens(row),
+        architecture(row),
+        f"{counted.parameters / 1e6:.1f} M",
+        f"{counted.macs / 1e9:.1f}",
+        f"{row.top1}%",
+        f"section {row.section}",
+    )
+
+
+def tokens(row):
+    if hasattr(row, "token_type"):
+        return row.token_type.capitalize()
+    return f"{row.patch_size} px patches" if hasattr(row, "patch_size") else ""
+
+
+def architecture(row):
+    if not hasattr(row, "embed_dim"):
+        return "as in `keras.applications`"
+    text = f"{row.embed_dim} / {row.num_heads} / {row.depth} / {row.mlp_ratio}"
+    text += DESIGNS[getattr(row, "block_type", "standard")]
+    growth = getattr(row, "growth", None)
+    return text if growth is None else f"{text}, dense, growth {growth}"
+
+
+def with_table(text):
+    """`text` of README with the table of now between its markers."""
+    before, opened, rest = text.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not opened or not closed:
+        raise ValueError(f"README must hold the lines {BEGIN!r} and {END!r}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    check = parser.parse_args().check
+    text = README.read_text(encoding="utf-8")
+    new = with_table(text)
+    if check and new != text:
+        sys.exit("README.md is not up to date: run python benchmarks/model_table.py")
+    if not check:
+        README.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Parameters and multiply-accumulates (MACs) of a model, without running it."""
+
+import math
+from typing import NamedTuple
+
+import keras
+from keras import tree
+
+from keras_t2t.counting_rules import macs_of
+
+
+class LayerCount(NamedTuple):
+    """One layer of a model, or one operation, at one place in the graph."""
+
+    name: str  # of a nested model: "model/layer"
+    type: str
+    output_shape: tuple  # with the batch, None; of several outputs a structure
+    trainable: int  # parameters; 0 where an earlier row has counted them
+    fixed: int  # parameters that training does not change
+    macs: int | None  # per image; None: there is no rule for this layer
+
+
+class Summary(NamedTuple):
+    """What `summarize` returns."""
+
+    rows: list  # of LayerCount, in the order of computation
+    trainable: int
+    fixed: int
+    macs: int  # of the rows that have a rule
+    unknown: list  # names of the layers that have none
+
+    @property
+    def parameters(self):
+        return self.trainable + self.fixed
+
+    def __str__(self):
+        header = ("layer", "type", "output shape", "trainable", "fixed", "MACs")
+        totals = ("total", "", "", self.trainable, self.fixed, self.macs)
+        table = [[_text(cell) for cell in row] for row in (header, *self.rows, totals)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i < 3 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        ]
+        rule = "-" * max(map(len, lines))
+        lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+        if self.unknown:
+            lines.append(f"MACs leave out, for want of a rule: {_listed(self.unknown)}")
+        return "\n".join(lines)
+
+
+def count_macs(model, input_shape=None):
+    """Multiply-accumulates of a model for one image (or other input).
+
+    Counted, each product and its addition as one: every Dense, convolution and
+    attention matrix product (q k^T and the sum over v as well as the projections;
+    for a Performer the products with random features). Not counted: norms,
+    activations, softmax, biases, pooling, elementwise sums and products, resizing,
+    and the copying of pixels into patches, which Keras does by a convolution with
+    ones and zeros. One MAC is two FLOPs. This is the rule behind the paper's tables.
+
+    Args:
+        model: functional or Sequential `keras.Model`, nested or not.
+        input_shape: shape without the batch, needed where the model leaves sizes open
+            (for several inputs a structure of shapes, as `model.input_shape` is).
+
+    Returns:
+        int.
+
+    Raises:
+        ValueError: if `model` is not functional, a needed size is not known, or a
+            layer has no rule; the message lists such layers. A layer of your own has
+            one when it has a method `macs(input_shape)`, which takes the shape with
+            the batch and returns the count for one image.
+    """
+    counted = _count(model, input_shape)
+    if counted.unknown:
+        raise ValueError(
+            f"no rule counts the MACs of {_listed(counted.unknown)} in {model.name}; "
+            "give such a layer a method `macs(input_shape)`, or see what can be "
+            "counted with `keras_t2t.summarize`"
+        )
+    return counted.macs
+
+
+def summarize(model, input_shape=None, print_fn=print):
+    """Prints and returns parameters and multiply-accumulates, per layer and in total.
+
+    The counting rule is that of `count_macs`. Layers of nested models have rows of
+    their own; a layer that is used twice has two rows, its parameters in the first.
+
+    Args:
+        model: functional or Sequential `keras.Model`, nested or not.
+        input_shape: as for `count_macs`.
+        print_fn: called with the table, one aligned row per layer; None for none.
+
+    Returns:
+        `Summary`: `rows` (of `name`, `type`, `output_shape`, `trainable`, `fixed`,
+        `macs`), the totals `trainable`, `fixed` and `macs`, and `unknown`, the names
+        of the layers without a rule, whose `macs` is None and which the total lacks.
+
+    Raises:
+        ValueError: if `model` is not functional or a needed size is not known.
+    """
+    counted = _count(model, input_shape)
+    if print_fn is not None:
+        print_fn(str(counted))
+    return counted
+
+
+def _count(model, input_shape):
+    graph = _graph(model)
+    if graph is None:
+        raise ValueError(
+            "`model` must be a functional or a built Sequential keras.Model, got "
+            f"{type(model).__name__}"
+        )
+    rows, seen = [], set()
+    _walk(graph, _inputs(graph, input_shape), "", rows, seen)
+    return Summary(
+        rows,
+        sum(row.trainable for row in rows),
+        sum(row.fixed for row in rows),
+        sum(row.macs or 0 for row in rows),
+        [f"{row.name} ({row.type})" for row in rows if row.macs is None],
+    )
+
+
+def _graph(operation):
+    """The functional graph of a model, None for what has none."""
+    if isinstance(operation, keras.Sequential):
+        return operation._functional
+    # Functional models have no public base class.
+    return operation if hasattr(operation, "_run_through_graph") else None
+
+
+def _inputs(graph, input_shape):
+    """KerasTensors like the inputs of `graph`, of `input_shape` if that is given."""
+    if input_shape is None:
+        return [keras.KerasTensor(x.shape, x.dtype) for x in graph.inputs]
+    shapes = [input_shape] if len(graph.inputs) == 1 else list(input_shape)
+    accepted = [x.shape[1:] for x in graph.inputs]
+    if len(shapes) != len(accepted) or not all(map(_fits, shapes, accepted)):
+        raise ValueError(
+            f"`input_shape` must fit the inputs of {graph.name}, "
+            f"{accepted[0] if len(accepted) == 1 else accepted}, got {input_shape}"
+        )
+    return [
+        keras.KerasTensor((x.shape[0], *shape), x.dtype)
+        for x, shape in zip(graph.inputs, shapes, strict=True)
+    ]
+
+
+def _fits(shape, accepted):
+    return len(shape) == len(accepted) and all(
+        expected in (None, size) for size, expected in zip(shape, accepted, strict=True)
+    )
+
+
+def _walk(graph, inputs, prefix, rows, seen):
+    """Adds a row for every operation of `graph`; returns its outputs' KerasTensors."""
+
+    def visitor(operation):
+        def visit(*args, **kwargs):
+            nested = _graph(operation)
+            if nested is not None:
+                given = tree.flatten(args or kwargs["inputs"])
+                return _walk(nested, given, f"{prefix}{operation.name}/", rows, seen)
+            outputs = operation.compute_output_spec(*args, **kwargs)
+            name = prefix + operation.name
+            shape = tree.map_structure(lambda x: tuple(x.shape), outputs)
+            parameters = _parameters(operation, seen)
+            macs = _macs(operation, args, kwargs, outputs, name)
+            rows.append(
+                LayerCount(name, type(operation).__name__, shape, *parameters, macs)
+            )
+            return outputs
+
+        return visit
+
+    return graph._run_through_graph(inputs, operation_fn=visitor)
+
+
+def _parameters(operation, seen):
+    """(trainable, fixed) parameters that are not in `seen` yet."""
+    sizes = {True: 0, False: 0}
+    trainable = {id(weight) for weight in getattr(operation, "trainable_weights", ())}
+    for weight in getattr(operation, "weights", ()):
+        if id(weight) not in seen:
+            seen.add(id(weight))
+            sizes[id(weight) in trainable] += math.prod(weight.shape)
+    return sizes[True], sizes[False]
+
+
+def _macs(operation, args, kwargs, outputs, name):
+    try:
+        return macs_of(operation, args, kwargs, outputs)
+    except TypeError:
+        shapes = [x.shape for x in tree.flatten((args, kwargs)) if hasattr(x, "shape")]
+        if not any(None in shape[1:] for shape in shapes):
+            raise
+        raise ValueError(
+            f"the MACs of {name} depend on a size that is not known, its input is "
+            f"{', '.join(map(str, shapes))}: give `input_shape`"
+        ) from None
+
+
+def _text(cell):
+    if cell is None:
+        return "unknown"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def _listed(names):
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

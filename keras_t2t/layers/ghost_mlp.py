@@ -1,0 +1,83 @@
+"""The perceptron of the ghost design (GhostNet, Han et al., 2020)."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_t2t.layers.channel_scale import ChannelScale
+from keras_t2t.layers.dense import dense
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class GhostMLP(keras.Layer):
+    """A perceptron that computes one part of its hidden features and derives the rest.
+
+    y_1 = GELU(Dense(x)) as wide as x, y_i = GELU(scale_i * y_1) for i = 2 ... ratio,
+    then Dense of all of them side by side (paper section 3.2, T2T-ViT-16-Ghost).
+
+    Args:
+        ratio: int, hidden width over the input's.
+        hidden_dropout: float in [0, 1), dropout on the hidden features.
+        dropout: float in [0, 1), dropout after the second Dense.
+
+    Input and output shape: `(batch, ..., dim)`.
+
+    Raises:
+        ValueError: if `ratio` is not a positive integer.
+    """
+
+    # === Config ===
+    def __init__(self, ratio=3, hidden_dropout=0.0, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(ratio, int) or ratio < 1:
+            raise ValueError(f"`ratio` must be a positive integer, got {ratio!r}")
+        self.ratio = ratio
+        self.hidden_dropout_rate = hidden_dropout
+        self.dropout_rate = dropout
+        self.hidden_dropout = keras.layers.Dropout(
+            hidden_dropout, dtype=self.dtype_policy, name="hidden_dropout"
+        )
+        self.dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="dropout"
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "ratio": self.ratio,
+            "hidden_dropout": self.hidden_dropout_rate,
+            "dropout": self.dropout_rate,
+        }
+
+    # === Weights ===
+    def build(self, input_shape):
+        dim = input_shape[-1]
+        self.expand = dense(
+            dim, activation="gelu", dtype=self.dtype_policy, name="expand"
+        )
+        self.expand.build(input_shape)
+        self.scales = [
+            ChannelScale(dtype=self.dtype_policy, name=f"scale_{i}")
+            for i in range(2, self.ratio + 1)
+        ]
+        for scale in self.scales:
+            scale.build(input_shape)
+        self.contract = dense(dim, dtype=self.dtype_policy, name="contract")
+        self.contract.build((*input_shape[:-1], self.ratio * dim))
+
+    # === Computation ===
+    def call(self, x, training=False):
+        first = self.expand(x)
+        ghosts = [ops.gelu(scale(first), approximate=False) for scale in self.scales]
+        hidden = ops.concatenate([first, *ghosts], axis=-1)
+        hidden = self.hidden_dropout(hidden, training=training)
+        return self.dropout(self.contract(hidden), training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: the two Dense."""
+        _, *positions, dim = input_shape
+        return math.prod(positions) * (1 + self.ratio) * dim * dim

@@ -1,0 +1,74 @@
+"""Squeeze-and-excitation over tokens (Hu et al., 2018), the paper's SE design."""
+
+import keras
+from keras import ops
+
+from keras_t2t.layers.dense import dense
+from keras_t2t.layers.precision import at_least_float32
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class SqueezeExcitation(keras.Layer):
+    """Scales every channel by a gate computed from the mean over the tokens.
+
+    The gate is Dense to `dim // ratio`, ReLU, Dense to `dim`, sigmoid, both without
+    bias (paper section 3.2, T2T-ViT-14-SE).
+
+    Args:
+        ratio: int, how much narrower the gate is inside.
+
+    Input and output shape: `(batch, tokens, dim)`.
+
+    Raises:
+        ValueError: if `ratio` is not a positive integer or is greater than `dim`.
+    """
+
+    # === Config ===
+    def __init__(self, ratio=16, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(ratio, int) or ratio < 1:
+            raise ValueError(f"`ratio` must be a positive integer, got {ratio!r}")
+        self.ratio = ratio
+
+    def get_config(self):
+        return {**super().get_config(), "ratio": self.ratio}
+
+    # === Weights ===
+    def build(self, input_shape):
+        batch, _, dim = input_shape
+        if dim < self.ratio:
+            raise ValueError(
+                "`ratio` must be at most the width of the tokens, got "
+                f"ratio={self.ratio} for width {dim}"
+            )
+        self.squeeze = dense(
+            dim // self.ratio,
+            activation="relu",
+            use_bias=False,
+            dtype=self.dtype_policy,
+            name="squeeze",
+        )
+        self.squeeze.build((batch, dim))
+        self.excite = dense(
+            dim,
+            activation="sigmoid",
+            use_bias=False,
+            dtype=self.dtype_policy,
+            name="excite",
+        )
+        self.excite.build((batch, dim // self.ratio))
+
+    # === Computation ===
+    def call(self, x):
+        # In float16 the sum over the tokens could overflow.
+        mean = ops.mean(ops.cast(x, at_least_float32(x.dtype)), axis=1)
+        gate = self.excite(self.squeeze(ops.cast(mean, x.dtype)))
+        return x * ops.expand_dims(gate, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: the two Dense, once per image."""
+        dim = input_shape[-1]
+        return 2 * dim * (dim // self.ratio)

@@ -1,0 +1,107 @@
+"""The transformer blocks between the tokens and the head (paper section 3.2)."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_t2t.layers.dense import dense
+from keras_t2t.models.block_designs import BLOCK_DESIGNS
+
+# The authors' dense models take their stochastic depth from a ramp of this many steps.
+DENSE_RAMP = 12
+
+
+class BlockSettings(NamedTuple):
+    """What all blocks of one backbone have in common."""
+
+    num_heads: int
+    mlp_ratio: float
+    block_type: str = "standard"
+    qkv_bias: bool = False
+    epsilon: float = 1e-5  # of the LayerNorms
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+
+
+def deep_narrow(x, settings, depth, drop_path):
+    """`depth` blocks of one width, whose stochastic depth rises from 0 to `drop_path`.
+
+    Args:
+        x: Keras tensor `(batch, 1 + tokens, dim)`.
+        settings: `BlockSettings`.
+        depth: int, number of blocks.
+        drop_path: float in [0, 1).
+
+    Returns:
+        Keras tensor of the same shape.
+    """
+    for i, rate in enumerate(np.linspace(0.0, drop_path, depth).tolist()):
+        x = transformer_block(x, settings, rate, f"block_{i}", output=f"block_{i}")
+    return x
+
+
+def densely_connected(x, settings, stages, growth, drop_path):
+    """Blocks that add `growth` channels each to all that came before (T2T-ViT-Dense).
+
+    A block's result, narrowed by a Dense, stands beside the block's input in its
+    output. Between stages a Dense halves the width.
+
+    Args:
+        x: Keras tensor `(batch, 1 + tokens, dim)`.
+        settings: `BlockSettings`.
+        stages: number of blocks in each stage.
+        growth: int, channels that a block adds.
+        drop_path: float in [0, 1); stage i has i/11 of it, as the authors' do.
+
+    Returns:
+        Keras tensor `(batch, 1 + tokens, last of dense_widths(...))`.
+    """
+    block = 0
+    for stage, depth in enumerate(stages):
+        if stage > 0:
+            x = dense(
+                x.shape[-1] // 2, activation="gelu", name=f"transition_{stage - 1}"
+            )(x)
+        rate = drop_path * min(stage / (DENSE_RAMP - 1), 1)
+        for _ in range(depth):
+            name = f"block_{block}"
+            new = transformer_block(x, settings, rate, name, output=f"{name}_add_2")
+            new = dense(growth, name=f"{name}_growth")(new)
+            x = keras.layers.Concatenate(axis=-1, name=name)([x, new])
+            block += 1
+    return x
+
+
+def dense_widths(embed_dim, stages, growth):
+    """Widths of the blocks of `densely_connected`, then that of its output."""
+    widths = [embed_dim]
+    for stage, depth in enumerate(stages):
+        if stage > 0:
+            widths[-1] //= 2
+        for _ in range(depth):
+            widths.append(widths[-1] + growth)
+    return widths
+
+
+def transformer_block(x, settings, drop_path, name, output):
+    """One pre-norm block (equation 5); its result is the layer called `output`."""
+    attention, mlp = BLOCK_DESIGNS[settings.block_type](name, x.shape[-1], settings)
+    for branch, norm_name, sum_name in (
+        (attention, f"{name}_norm_1", f"{name}_add"),
+        (mlp, f"{name}_norm_2", output),
+    ):
+        y = layer_norm(norm_name, settings.epsilon)(x)
+        for layer in branch:
+            y = layer(y)
+        if drop_path > 0:
+            # One draw per image: a dropped image keeps nothing of this branch.
+            y = keras.layers.Dropout(
+                drop_path, noise_shape=(None, 1, 1), name=f"{branch[0].name}_drop_path"
+            )(y)
+        x = keras.layers.Add(name=sum_name)([x, y])
+    return x
+
+
+def layer_norm(name, epsilon=1e-5):
+    return keras.layers.LayerNormalization(axis=-1, epsilon=epsilon, name=name)

@@ -1,0 +1,44 @@
+"""Which models there are."""
+
+import fnmatch
+
+from keras_t2t.models.variants import FAMILIES
+
+
+def list_models(pattern="*", *, family=None, token_type=None, block_type=None):
+    """Names of the models that this package builds, as `keras_t2t.<name>(...)`.
+
+    Args:
+        pattern: shell pattern that a name must match, upper and lower case alike,
+            such as `"*14*"` or `"vit?16"`.
+        family: None, or `"t2t_vit"`, `"vit"` or `"resnet"`.
+        token_type: None, or as for `keras_t2t.T2TViT`: `"performer"`,
+            `"transformer"` or `"convolution"`.
+        block_type: None, or as for `keras_t2t.T2TViT`: `"standard"`, `"se"` or
+            `"ghost"`.
+
+    Returns:
+        List of names, those of one family together, main models first.
+
+    Raises:
+        ValueError: if a filter is a value that no model has.
+    """
+    rows = [
+        (name, {"family": kind, **row._asdict()})
+        for kind, table in FAMILIES.items()
+        for name, row in table.items()
+    ]
+    filters = {"family": family, "token_type": token_type, "block_type": block_type}
+    filters = {key: value for key, value in filters.items() if value is not None}
+    for key, value in filters.items():
+        accepted = sorted({row[key] for _, row in rows if key in row})
+        if value not in accepted:
+            raise ValueError(
+                f"`{key}` must be None or one of {accepted}, got {value!r}"
+            )
+    return [
+        name
+        for name, row in rows
+        if fnmatch.fnmatchcase(name.lower(), pattern.lower())
+        and all(row.get(key) == value for key, value in filters.items())
+    ]

@@ -1,0 +1,71 @@
+"""The paper's convolutional baseline, as Keras has it."""
+
+import contextlib
+
+import keras
+
+from keras_t2t.models.arguments import image_input
+from keras_t2t.preprocessing import preprocessing_layer
+
+
+def ResNet50(
+    include_top=True,
+    include_preprocessing=False,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name="resnet50",
+    drop_path=0.0,
+):
+    """`keras.applications.ResNet50`, with the arguments that the scripts give a model.
+
+    Args:
+        include_preprocessing: bool. If True the model takes RGB pixels 0..255. They
+            are standardised as for the transformers, so that a comparison from
+            scratch differs in nothing but the model; Keras's own pretrained weights
+            want `keras.applications.resnet50.preprocess_input` instead.
+        weights: None, or a path of weights for `keras.applications.ResNet50`.
+        drop_path: accepted and not used, since ResNet50 has no stochastic depth: one
+            recipe trains every model.
+        include_top, input_tensor, input_shape, pooling, classes,
+            classifier_activation, name: those of `keras.applications.ResNet50`, but
+            channels are last whatever `keras.config.image_data_format()` says.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+    if weights == "imagenet":
+        raise ValueError(
+            "`weights` must be None or a path, got 'imagenet': Keras's pretrained "
+            "ResNet50 takes other inputs, use keras.applications.ResNet50 for it"
+        )
+    _, x = image_input(input_tensor, input_shape, include_preprocessing)
+    if include_preprocessing:
+        x = preprocessing_layer(name="preprocessing")(x)
+    with channels_last():
+        return keras.applications.ResNet50(
+            include_top=include_top,
+            weights=weights,
+            input_tensor=x,
+            input_shape=tuple(x.shape[1:]),
+            pooling=pooling,
+            classes=classes,
+            classifier_activation=classifier_activation,
+            name=name,
+        )
+
+
+@contextlib.contextmanager
+def channels_last():
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)

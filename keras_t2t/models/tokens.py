@@ -1,0 +1,72 @@
+"""From an image to the tokens of the backbone (paper section 3.1)."""
+
+import keras
+
+from keras_t2t import layers as t2t_layers
+from keras_t2t.layers.dense import dense
+
+# (kernel_size, strides, padding) of the three soft splits or convolutions: 16 px per
+# token in all.
+SOFT_SPLITS = ((7, 4, 2), (3, 2, 1), (3, 2, 1))
+TOKEN_DIM = 64
+TOKEN_LAYERS = {
+    "performer": t2t_layers.TokenPerformer,
+    "transformer": t2t_layers.TokenTransformer,
+}
+# The authors' dropout inside the token layers; these are the kinds of tokens.
+TOKEN_DROPOUT = {"performer": 0.1, "transformer": 0.0, "convolution": 0.0}
+
+
+def image_to_tokens(x, embed_dim, token_type, token_dropout=None):
+    """An image as tokens of 16 px, in three steps.
+
+    Args:
+        x: Keras tensor `(batch, height, width, channels)`.
+        embed_dim: int, width of the tokens.
+        token_type: `"performer"` or `"transformer"`, the token layers between the
+            soft splits, or `"convolution"`, three convolutions instead.
+        token_dropout: dropout in the token layers, None for the authors' rate.
+
+    Returns:
+        Keras tensor `(batch, tokens, embed_dim)`.
+    """
+    if token_type == "convolution":
+        return flatten_grid(three_convolutions(x, embed_dim))
+    if token_dropout is None:
+        token_dropout = TOKEN_DROPOUT[token_type]
+    for i, (kernel_size, strides, padding) in enumerate(SOFT_SPLITS):
+        if i > 0:
+            token_layer = TOKEN_LAYERS[token_type]
+            x = token_layer(TOKEN_DIM, dropout=token_dropout, name=f"tokens_{i}")(x)
+        x = t2t_layers.SoftSplit(kernel_size, strides, padding, name=f"soft_split_{i}")(
+            x
+        )
+    return flatten_grid(dense(embed_dim, name="project")(x))
+
+
+def three_convolutions(x, embed_dim):
+    """The paper's T2T-ViT_c: convolutions in place of soft splits and token layers."""
+    filters = (TOKEN_DIM, TOKEN_DIM, embed_dim)
+    names = ("convolution_0", "convolution_1", "project")
+    for sizes, width, name in zip(SOFT_SPLITS, filters, names, strict=True):
+        x = convolution(x, width, *sizes, name)
+    return x
+
+
+def convolution(x, filters, kernel_size, strides, padding, name):
+    """A convolution of a symmetrically padded image, with Keras's first weights.
+
+    The padding is a layer of its own: Keras's "same" pads asymmetrically here.
+    """
+    if padding:
+        x = keras.layers.ZeroPadding2D(
+            padding, data_format="channels_last", name=f"{name}_padding"
+        )(x)
+    return keras.layers.Conv2D(
+        filters, kernel_size, strides, data_format="channels_last", name=name
+    )(x)
+
+
+def flatten_grid(x):
+    """`(batch, grid_height, grid_width, dim)` -> `(batch, tokens, dim)`."""
+    return keras.layers.Reshape((-1, x.shape[-1]), name="flatten_grid")(x)

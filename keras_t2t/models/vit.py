@@ -1,0 +1,113 @@
+"""ViT as a functional Keras model (Dosovitskiy et al., ICLR 2021), the baseline."""
+
+import keras
+
+from keras_t2t import layers as t2t_layers
+from keras_t2t.checkpoints import load_weights, published_weights
+from keras_t2t.models.arguments import (
+    check_blocks,
+    check_counts,
+    check_outputs,
+    check_patches,
+    check_rates,
+    image_input,
+)
+from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
+from keras_t2t.models.head import head
+from keras_t2t.models.named import named_variant
+from keras_t2t.models.tokens import convolution, flatten_grid
+from keras_t2t.models.variants import VIT_VARIANTS
+from keras_t2t.preprocessing import preprocessing_layer
+
+
+def ViT(
+    embed_dim,
+    depth,
+    num_heads,
+    mlp_ratio,
+    patch_size=16,
+    qkv_bias=True,
+    epsilon=1e-6,
+    include_top=True,
+    include_preprocessing=False,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    name="vit",
+    dropout=0.0,
+    attention_dropout=0.0,
+    drop_path=0.0,
+):
+    """Builds a plain vision transformer: square patches, learned positions.
+
+    Its blocks, class token and head are those of `keras_t2t.T2TViT`.
+
+    Args:
+        embed_dim: int, width of the tokens.
+        depth: int, number of blocks.
+        num_heads: int, attention heads per block; must divide `embed_dim`.
+        mlp_ratio: float, hidden width of a block's MLP over `embed_dim`.
+        patch_size: int, pixels per token each way. What is left right of or below
+            the last whole patch is not seen.
+        qkv_bias: bool, whether q, k, v have a bias.
+        epsilon: float, of the LayerNorms.
+        include_top, include_preprocessing, weights, input_tensor, input_shape,
+            pooling, classes, classifier_activation, name, dropout,
+            attention_dropout, drop_path: as in `keras_t2t.T2TViT`.
+
+    Returns:
+        A functional `keras.Model`. Output `(batch, classes)` in float32 under
+        every dtype policy; without top `(batch, 1 + tokens, embed_dim)`, or
+        `(batch, embed_dim)` with `pooling`. `tokens` is the number of patches,
+        14 x 14 at 224 px with patches of 16.
+
+    Raises:
+        ValueError: if an argument is out of range; the message names it.
+    """
+    check_counts(depth=depth)
+    check_blocks(embed_dim, num_heads, mlp_ratio)
+    check_rates(
+        dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
+    )
+    check_outputs(include_top, pooling, classes)
+    published_weights(weights, None)  # there are none to ask for by name
+    inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
+    check_patches(patch_size, x.shape[1:])
+    if include_preprocessing:
+        x = preprocessing_layer(name="preprocessing")(x)
+
+    x = convolution(x, embed_dim, patch_size, patch_size, padding=0, name="project")
+    x = t2t_layers.ClassToken(name="class_token")(flatten_grid(x))
+    x = t2t_layers.LearnedPositionEmbedding(name="position_embedding")(x)
+    if dropout > 0:
+        x = keras.layers.Dropout(dropout, name="embedding_dropout")(x)
+    blocks = BlockSettings(
+        num_heads,
+        mlp_ratio,
+        qkv_bias=qkv_bias,
+        epsilon=epsilon,
+        dropout=dropout,
+        attention_dropout=attention_dropout,
+    )
+    x = deep_narrow(x, blocks, depth, drop_path)
+    x = layer_norm("norm", epsilon)(x)
+    x = head(x, include_top, pooling, classes, classifier_activation)
+    model = keras.Model(inputs, x, name=name)
+    load_weights(model, weights)
+    return model
+
+
+def _named_variant(public_name):
+    row = VIT_VARIANTS[public_name]
+    summary = (
+        f"ViT, {row}: {row.top1}% top-1 on ImageNet-1k as the T2T-ViT paper reports."
+    )
+    return named_variant(ViT, public_name, row, summary)
+
+
+ViTS16 = _named_variant("ViTS16")
+ViTB16 = _named_variant("ViTB16")
+ViTL16 = _named_variant("ViTL16")

@@ -1,0 +1,89 @@
+"""Exact parameters and MACs of every named model, and README's table of them."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import keras_t2t
+from keras_t2t.models import list_models
+
+ROOT = Path(__file__).parents[2]
+
+# all, trainable: computed from the paper's architectures, at 224 px, 1000 classes
+PARAMETERS = {
+    "T2TViT7": (4_310_222, 4_255_694),
+    "T2TViT10": (5_889_230, 5_834_702),
+    "T2TViT12": (6_941_902, 6_887_374),
+    "T2TViT14": (21_545_550, 21_465_806),
+    "T2TViT19": (39_177_422, 39_085_070),
+    "T2TViT24": (64_105_934, 64_000_974),
+    "T2TViTt14": (21_541_070, 21_465_422),
+    "T2TViTt19": (39_172_942, 39_084_686),
+    "T2TViTt24": (64_101_454, 64_000_590),
+    "T2TViT14ResNeXt": (21_545_550, 21_465_806),
+    "T2TViT14Wide": (25_156_302, 25_000_910),
+    "T2TViT14SE": (21_803_598, 21_723_854),
+    "T2TViT16Ghost": (16_253_262, 16_173_518),
+    "T2TViTDense": (23_647_062, 23_617_750),
+    "T2TViTc14": (21_421_992, 21_346_344),
+    "ViTS16": (48_754_408, 48_754_408),
+    "ViTB16": (86_567_656, 86_567_656),
+    "ViTL16": (304_326_632, 304_326_632),
+    "ResNet50": (25_636_712, 25_583_592),  # as in keras.applications
+}
+
+# 1e9 MACs at 224 px, to the last digit given
+MACS = {
+    "T2TViT7": 1.147,
+    "T2TViT10": 1.516,
+    "T2TViT12": 1.763,
+    "T2TViT14": 4.783,
+    "T2TViT19": 8.480,
+    "T2TViT24": 13.662,
+    "T2TViTt14": 6.089,
+    "T2TViTt19": 9.785,
+    "T2TViTt24": 14.967,
+    "T2TViT14Wide": 5.229,
+    "ViTB16": 17.6,
+    "ViTL16": 61.6,
+}
+
+
+@pytest.fixture(scope="module")
+def model_table():
+    """The script as a module. It builds each model once and remembers its counts."""
+    path = ROOT / "benchmarks" / "model_table.py"
+    spec = importlib.util.spec_from_file_location("model_table", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters(model_table, name):
+    counted = model_table.counts(name)
+    assert (counted.parameters, counted.trainable) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", MACS)
+def test_macs(model_table, name):
+    digits = len(str(MACS[name]).partition(".")[2])
+    assert round(model_table.counts(name).macs / 1e9, digits) == MACS[name]
+
+
+def test_counts_at_384():
+    model = keras_t2t.T2TViT14(input_shape=(384, 384, 3))
+    assert model.count_params() == 21_691_470
+    assert round(keras_t2t.count_macs(model) / 1e9, 2) == 16.37
+
+
+def test_no_model_is_left_out():
+    assert list(PARAMETERS) == list_models()
+
+
+def test_readme_holds_the_table_of_now(model_table):
+    text = model_table.README.read_text(encoding="utf-8")
+    assert model_table.with_table(text) == text, "run python benchmarks/model_table.py"
+    with pytest.raises(ValueError, match="README must hold the lines"):
+        model_table.with_table(text.replace(model_table.END, ""))

@@ -1,0 +1,105 @@
+"""The plain ViT: what differs from T2T-ViT."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_t2t
+from keras_t2t.models.variants import VIT_VARIANTS
+
+
+def tiny(**kwargs):
+    settings = {"embed_dim": 32, "depth": 1, "num_heads": 2, "mlp_ratio": 2}
+    return keras_t2t.ViT(**{**settings, "input_shape": (48, 64, 3), **kwargs})
+
+
+def test_layer_names_are_stable():
+    assert [layer.name for layer in tiny(dropout=0.1).layers] == [
+        *("image", "project", "flatten_grid", "class_token", "position_embedding"),
+        *("embedding_dropout", "block_0_norm_1", "block_0_attention", "block_0_add"),
+        *("block_0_norm_2", "block_0_mlp", "block_0", "norm"),
+        *("class_token_output", "class_token_features", "head"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("patch_size", "grid"), [(16, (3, 4)), (8, (6, 8)), (48, (1, 1)), (20, (2, 3))]
+)
+def test_patches(patch_size, grid):
+    """A token is the projection of one whole patch."""
+    model = tiny(patch_size=patch_size)
+    project = model.get_layer("project")
+    assert project.output.shape[1:] == (*grid, 32)
+    x = np.random.default_rng(0).normal(size=(1, 48, 64, 3)).astype("float32")
+    tokens = ops.convert_to_numpy(project(ops.convert_to_tensor(x)))
+    patch = x[0, :patch_size, :patch_size].reshape(-1)
+    expected = patch @ project.kernel.numpy().reshape(-1, 32)
+    np.testing.assert_allclose(tokens[0, 0, 0], expected, atol=1e-5)
+
+
+def test_positions_are_learned_and_start_small():
+    table = tiny().get_layer("position_embedding").table
+    assert table.trainable
+    assert tuple(table.shape) == (1, 13, 32)
+    assert abs(table.numpy().std() - 0.02) < 4e-3
+
+
+def test_the_papers_settings():
+    small = keras_t2t.ViTS16(input_shape=(32, 32, 3))
+    assert small.get_layer("norm").epsilon == 1e-5
+    assert not small.get_layer("block_0_attention").qkv.use_bias
+    model = tiny()
+    assert model.get_layer("block_0_norm_1").epsilon == 1e-6
+    assert model.get_layer("block_0_attention").qkv.use_bias
+
+
+def test_named_models_share_the_signature_of_the_others():
+    t2t = inspect.signature(keras_t2t.T2TViT14).parameters
+    for name, row in VIT_VARIANTS.items():
+        parameters = inspect.signature(getattr(keras_t2t, name)).parameters
+        assert [*parameters, "token_dropout"] == list(t2t)
+        assert parameters["name"].default == row.default_name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_heads": 3}, "`embed_dim` must be divisible by `num_heads`, got "),
+        ({"depth": (1, 2)}, r"`depth` must be a positive integer, got \(1, 2\)"),
+        ({"patch_size": 0}, "`patch_size` must be a positive integer, got 0"),
+        ({"patch_size": 50}, r"`patch_size` must be at most .*, got 50 for .*\(48, 64"),
+        ({"classes": 0}, "`classes` must be a positive integer, got 0"),
+        ({"drop_path": 1}, r"`drop_path` must be in \[0, 1\), got 1"),
+        ({"weights": "no/such.keras"}, "`weights` must be .*, got 'no/such.keras'"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**arguments)
+
+
+def test_resnet50_is_that_of_keras():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = keras_t2t.ResNet50(
+            input_shape=(32, 48, 3), classes=5, include_preprocessing=True
+        )
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    plain = keras.applications.ResNet50(
+        weights=None, input_shape=(32, 48, 3), classes=5
+    )
+    plain.set_weights(model.get_weights())
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), "uint8")
+    x = ops.convert_to_tensor(keras_t2t.preprocess_input(pixels))
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(model(ops.convert_to_tensor(pixels))),
+        ops.convert_to_numpy(plain(x)),
+        atol=1e-5,
+    )
+    with pytest.raises(ValueError, match=r"`weights` .* got 'imagenet'"):
+        keras_t2t.ResNet50(weights="imagenet")

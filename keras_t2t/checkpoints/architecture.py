@@ -29,9 +29,10 @@ class Architecture(NamedTuple):
         ]
 
     def __str__(self):
+        design = "" if self.block_type == "standard" else f"{self.block_type} "
         return " or ".join(self.variants) or (
-            f"a T2T-ViT with {self.token_type} tokens, {self.depth} {self.block_type} "
-            f"blocks of width {self.embed_dim} and MLP ratio {self.mlp_ratio:g}"
+            f"a T2T-ViT with {self.token_type} tokens, {self.depth} {design}blocks of "
+            f"width {self.embed_dim} and MLP ratio {self.mlp_ratio:g}"
         )
 
 

@@ -52,8 +52,10 @@ class TokenPerformer(TokenLayer):
             name="random_projection",
             shape=(self.num_features, self.token_dim),
             initializer=keras.initializers.Orthogonal(gain=self.num_features**0.5),
+            # Read inside the float32 island; half precision has no orthogonalisation.
+            dtype=at_least_float32(self.variable_dtype),
             trainable=False,
-            autocast=False,  # read inside the float32 island
+            autocast=False,
         )
 
     # === Computation ===

@@ -31,3 +31,11 @@ def test_half_precision_is_as_good_as_its_inputs():
         y = ops.convert_to_numpy(ops.cast(y, "float32"))
         # bfloat16 keeps 8 bits of each value on the way.
         np.testing.assert_allclose(y, expected, atol=0.03 * np.abs(expected).max())
+
+
+def test_pure_half_precision_keeps_the_projection_in_float32():
+    """Orthogonal starts have no bfloat16 kernel on the CPU."""
+    layer = TokenPerformer(16, num_features=8, dtype="bfloat16")
+    y = layer(ops.ones((1, 3, 3, 27), "bfloat16"))
+    assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
+    assert layer.random_projection.dtype == "float32"

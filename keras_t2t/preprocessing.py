@@ -78,7 +78,7 @@ def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubi
     except ImportError:
         raise ImportError(
             "Pillow is needed to prepare images and is not installed: "
-            "pip install pillow",
+            'pip install "keras-t2t[convert]"',
             name="PIL",
         ) from None
     filters = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import tempfile
 import zipfile
 from collections import Counter
@@ -78,7 +77,10 @@ def _arrays(group, names=()):
         if not isinstance(group.get(entry, getlink=True), h5py.HardLink):
             raise OSError(f"{group.name}/{entry} points elsewhere")
         child = group[entry]
-        if entry == "vars" or not isinstance(child, h5py.Group) or "vars" not in child:
+        if entry == "vars" or not isinstance(child, h5py.Group):
+            continue
+        if "vars" not in child:  # a list of layers
+            yield from _arrays(child, names)
             continue
         variables = child["vars"]
         if "name" not in variables.attrs:
@@ -99,8 +101,10 @@ def _array(dataset):
 
 
 def _grid(config):
+    """The grid that the layer `flatten_grid` was called on."""
     for layer in (config or {}).get("config", {}).get("layers", ()):
-        if layer.get("name") == "project":
-            grid = layer.get("build_config", {}).get("input_shape", ())[1:3]
-            return tuple(grid) if len(grid) == 2 and math.prod(grid) else None
+        if layer.get("name") == "flatten_grid":
+            (tensor,) = layer["inbound_nodes"][0]["args"]
+            _, rows, columns, _ = tensor["config"]["shape"]
+            return rows, columns
     return None

@@ -1,0 +1,125 @@
+"""Checkpoint files of the ablation designs and of ViT: there, back, other sizes."""
+
+import numpy as np
+import pytest
+import torch
+from keras import ops
+
+import keras_t2t
+from keras_t2t.checkpoints.architecture import keras_architecture, official_architecture
+from keras_t2t.checkpoints.keras_file import variable_keys
+from keras_t2t.checkpoints.official import official_entries
+from tests.checkpoints.helpers import SMALL
+from tests.reference import t2t_vit, vit
+from tests.shared_case import outputs, random_input, randomized
+
+SIZE = {"input_shape": (64, 96, 3), "classes": 5}
+DENSE = {**SMALL, "depth": (1, 2), "growth": 16}
+
+
+def t2t(**settings):
+    return keras_t2t.T2TViT(**{**SMALL, **SIZE, **settings})
+
+
+def plain(**settings):
+    return keras_t2t.ViT(**{**SMALL, **SIZE, **settings})
+
+
+DESIGNS = {
+    "se": lambda **s: t2t(block_type="se", embed_dim=64, **s),
+    "ghost": lambda **s: t2t(block_type="ghost", **s),
+    "dense": lambda **s: t2t(**DENSE, **s),
+    "convolution": lambda **s: t2t(token_type="convolution", **s),
+    "vit": plain,
+}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("suffix", [".pth.tar", ".safetensors"])
+def test_official_files_there_and_back(tmp_path, design, suffix):
+    model = randomized(DESIGNS[design]())
+    path = tmp_path / f"model{suffix}"
+    keras_t2t.save_official(model, path)
+    loaded = DESIGNS[design](weights=path)
+    for old, new in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(new.numpy(), old.numpy(), err_msg=old.path)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_own_files_at_another_size(tmp_path, design):
+    """A file that tells its grid and one that does not are one and the same."""
+    model = randomized(DESIGNS[design]())
+    model.save(tmp_path / "model.keras")
+    keras_t2t.save_official(model, tmp_path / "model.safetensors")
+    other = {"input_shape": (96, 48, 3), "classes": 5}
+    models = [
+        DESIGNS[design](**{**other, "weights": tmp_path / file})
+        for file in ("model.keras", "model.safetensors")
+    ]
+    x = random_input(models[0])
+    a, b = (outputs(each, x) for each in models)
+    np.testing.assert_array_equal(a, b)
+    assert np.ptp(a) > 1e-3
+    table = models[0].get_layer("position_embedding").table.numpy()
+    assert table.shape[1] == 1 + 6 * 3
+    old = model.get_layer("position_embedding").table.numpy()
+    np.testing.assert_array_equal(table[:, 0], old[:, 0])
+
+
+@pytest.mark.parametrize(
+    "variant", ["T2TViT14SE", "T2TViT16Ghost", "T2TViTDense", "T2TViTc14"]
+)
+def test_a_variant_is_recognised_by_its_shapes(variant):
+    with torch.device("meta"):
+        state_dict = t2t_vit.build(variant).state_dict()
+    shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+    assert official_architecture(shapes).variants == [variant]
+    model = getattr(keras_t2t, variant)(input_shape=(32, 32, 3))
+    keys = variable_keys(model).items()
+    assert keras_architecture({k: v.shape for k, v in keys}).variants == [variant]
+
+
+def test_shapes_do_not_tell_the_number_of_heads():
+    entries = official_entries(keras_t2t.T2TViT14ResNeXt(input_shape=(32, 32, 3)))
+    found = official_architecture({entry.name: entry.shape for entry in entries})
+    assert found.variants == ["T2TViT14", "T2TViT14ResNeXt"]
+
+
+def test_a_vit_and_a_t2t_vit_refuse_each_other(tmp_path):
+    keras_t2t.save_official(t2t(), tmp_path / "t2t.pth")
+    keras_t2t.save_official(plain(), tmp_path / "vit.pth")
+    with pytest.raises(ValueError, match=r"this is a T2T-ViT .* is no T2T-ViT$"):
+        plain(weights=tmp_path / "t2t.pth")
+    with pytest.raises(ValueError, match=r"missing: tokens_to_token.*(\n.*)*left over"):
+        t2t(weights=tmp_path / "vit.pth")
+    with pytest.raises(ValueError, match="no weights='imagenet' for this architecture"):
+        plain(weights="imagenet")
+
+
+def test_a_timm_file_gives_the_oracle_s_logits_at_another_size(tmp_path):
+    oracle = vit.ViT(**SMALL, image_size=(64, 64), num_classes=5)
+    vit.randomize_(oracle, seed=0).eval()
+    torch.save(oracle.state_dict(), tmp_path / "vit.pth")
+    resized = vit.ViT(**SMALL, image_size=(96, 48), num_classes=5).eval()
+    table = oracle.pos_embed.data
+    grid = table[:, 1:].reshape(1, 4, 4, -1).permute(0, 3, 1, 2)
+    grid = torch.nn.functional.interpolate(
+        grid, size=(6, 3), mode="bicubic", align_corners=False
+    )
+    grid = grid.permute(0, 2, 3, 1).flatten(1, 2)
+    state_dict = {
+        **oracle.state_dict(),
+        "pos_embed": torch.cat([table[:, :1], grid], dim=1),
+    }
+    resized.load_state_dict(state_dict)
+    model = plain(
+        input_shape=(96, 48, 3),
+        classifier_activation=None,
+        weights=tmp_path / "vit.pth",
+    )
+    x = random_input(model)
+    with torch.no_grad():
+        expected = resized(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
+    actual = ops.convert_to_numpy(model(ops.convert_to_tensor(x)))
+    # float32 sums in another order, as in tests/models/test_parity.py
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-4)

@@ -57,6 +57,8 @@ def main():
         result = train(TrainingConfig(**settings), verbose=verbose)
     except (ImportError, ValueError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
     print(json.dumps(result), flush=True)
 
 

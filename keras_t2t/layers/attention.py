@@ -19,13 +19,25 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None):
     Returns:
         Tensor `(batch, tokens, heads, head_dim)`.
     """
-    if dropout is None:
+    if dropout is None and fused_attention_works(q.dtype):
         return ops.dot_product_attention(q, k, v, scale=scale)
     # Keras's fused attention has no dropout.
     logits = ops.einsum("bqhd,bkhd->bhqk", q * scale, k)
     logits = ops.cast(logits, at_least_float32(v.dtype))
     probabilities = ops.cast(ops.softmax(logits, axis=-1), v.dtype)
-    return ops.einsum("bhqk,bkhd->bqhd", dropout(probabilities), v)
+    if dropout is not None:
+        probabilities = dropout(probabilities)
+    return ops.einsum("bhqk,bkhd->bqhd", probabilities, v)
+
+
+def fused_attention_works(dtype):
+    """Whether Keras's fused attention compiles for `dtype` on this device."""
+    if keras.backend.backend() != "jax":
+        return True
+    if keras.backend.standardize_dtype(dtype) != "float16":
+        return True
+    # jax.nn asks for a float16 product that XLA has on GPUs only.
+    return any(name.startswith("gpu") for name in keras.distribution.list_devices())
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")

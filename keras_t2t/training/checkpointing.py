@@ -1,7 +1,6 @@
 """The folder of a run, and files that are whole or not there."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import shutil
@@ -49,13 +48,13 @@ class RunFolder:
                 "another folder, or --overwrite to replace it"
             )
 
-    def start(self, config):
+    def start(self, record):
         """Removes what an earlier run left here and writes the configuration."""
         self.existed = self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         self.remove_run()
         with written_beside(self.path / CONFIG) as path:
-            text = json.dumps(dataclasses.asdict(config), indent=2)
+            text = json.dumps(record, indent=2)
             path.write_text(text + "\n", encoding="utf-8")
 
     def remove_run(self):

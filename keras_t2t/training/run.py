@@ -7,6 +7,7 @@ import importlib.util
 
 import keras
 
+import keras_t2t
 from keras_t2t import data
 from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.models.by_name import builder
@@ -68,7 +69,7 @@ def train(config, verbose="auto"):
             flush=True,
         )
         throughput = ImagesPerSecond(config.batch_size)
-        folder.start(config)
+        folder.start(record(config, dataset))
         try:
             model.fit(
                 dataset.train_batches(
@@ -117,6 +118,16 @@ def description(dataset, config):
             "TensorFlow Datasets)"
         )
     return line
+
+
+def record(config, dataset):
+    """What the run folder's `config.json` says: enough to repeat the run."""
+    return {
+        "backend": keras.backend.backend(),
+        "versions": {"keras_t2t": keras_t2t.__version__, "keras": keras.__version__},
+        "classes": list(dataset.class_names),
+        **dataclasses.asdict(config),
+    }
 
 
 def default_folder(config, dataset):

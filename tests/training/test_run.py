@@ -34,9 +34,15 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def test_a_run_leaves_its_folder(tmp_path):
-    folder = tmp_path / "run"
-    result = train(digits(folder), verbose=0)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One finished run: its folder and its result."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return folder, train(digits(folder), verbose=0)
+
+
+def test_a_run_leaves_its_folder(finished):
+    folder, result = finished
     assert list(result) == [
         *("backend", "model", "dataset", "epochs", "val_top1", "val_top5"),
         *("images_per_second", "output_dir"),
@@ -64,15 +70,14 @@ def test_a_run_leaves_its_folder(tmp_path):
     assert np.isfinite(model.predict(pixels, verbose=0)).all()
 
 
-def test_one_seed_gives_one_loss_curve(tmp_path):
-    runs = {"a": 1, "b": 1, "c": 2}
-    curves = {}
-    for name, seed in runs.items():
-        train(digits(tmp_path / name, seed=seed, epochs=1), verbose=0)
-        with open(tmp_path / name / "history.csv", encoding="utf-8") as file:
-            curves[name] = [row["loss"] for row in csv.DictReader(file)]
-    assert curves["a"] == curves["b"]
-    assert curves["a"] != curves["c"]
+def test_one_seed_gives_one_loss_curve(finished, tmp_path):
+    train(digits(tmp_path / "again"), verbose=0)
+    curves = []
+    for folder in (finished[0], tmp_path / "again"):
+        with open(folder / "history.csv", encoding="utf-8") as file:
+            curves.append([row["loss"] for row in csv.DictReader(file)])
+    assert curves[0] == curves[1]
+    assert curves[0][0] != curves[0][1]
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

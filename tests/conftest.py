@@ -1,0 +1,10 @@
+"""Settings for all tests, made before Keras is imported."""
+
+import os
+import tempfile
+
+# Tests build the same small models again and again: XLA compiles each once.
+cache = tempfile.TemporaryDirectory(prefix="keras-t2t-jax-cache-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")

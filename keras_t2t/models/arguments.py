@@ -33,7 +33,7 @@ def check_rates(**rates):
 
 def check_choice(argument, value, accepted):
     """Raises a ValueError unless `value` is one of the names `accepted`."""
-    if value not in accepted:
+    if value not in list(accepted):
         raise ValueError(
             f"`{argument}` must be one of {sorted(accepted)}, got {value!r}"
         )

@@ -1,7 +1,7 @@
 """Names what is in images.
 
     python examples/predict.py cat.jpg dog.jpg
-    python examples/predict.py --weights runs/flowers/model.keras rose.jpg
+    python examples/predict.py --weights runs/flowers/final.keras rose.jpg
 
 Published weights are fetched at the first call. Class names are ImageNet's or CIFAR's;
 for other weights they are the JSON list in --classes or in `classes.json` beside the

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Architecture(NamedTuple):
-    """What shapes show of a row of `VARIANTS`; the number of heads they do not."""
+    """What shapes show of a row of the tables; the number of heads they do not."""
 
     token_type: str
     embed_dim: int
@@ -17,22 +17,25 @@ class Architecture(NamedTuple):
 
     @property
     def variants(self):
-        """Names of the rows of `VARIANTS` with these shapes."""
+        """Names of the rows of the tables with these shapes."""
         # Not at the top: `keras_t2t.models` imports this package.
-        from keras_t2t.models.variants import VARIANTS
+        from keras_t2t.models.variants import VARIANTS, VIT_VARIANTS
 
         fields = self._asdict().items()
         return [
             name
-            for name, row in VARIANTS.items()
+            for name, row in {**VARIANTS, **VIT_VARIANTS}.items()
             if all(getattr(row, field) == value for field, value in fields)
         ]
 
     def __str__(self):
         design = "" if self.block_type == "standard" else f"{self.block_type} "
+        kind = f"T2T-ViT with {self.token_type} tokens,"
+        if self.token_type == "patches":
+            kind = "ViT with"
         return " or ".join(self.variants) or (
-            f"a T2T-ViT with {self.token_type} tokens, {self.depth} {design}blocks of "
-            f"width {self.embed_dim} and MLP ratio {self.mlp_ratio:g}"
+            f"a {kind} {self.depth} {design}blocks of width {self.embed_dim} and MLP "
+            f"ratio {self.mlp_ratio:g}"
         )
 
 
@@ -55,6 +58,7 @@ _OFFICIAL = _Names(
         "tokens_to_token.attention1.kqv.weight": "performer",
         "tokens_to_token.attention1.attn.qkv.weight": "transformer",
         "tokens_to_token.soft_split0.weight": "convolution",
+        "patch_embed.proj.weight": "patches",
     },
     norm=r"blocks\.(\d+)\.norm1\.weight",
     hidden=r"blocks\.(\d+)\.mlp\.fc2\.weight",
@@ -69,6 +73,7 @@ _KERAS = _Names(
         "tokens_1/kqv/0": "performer",
         "tokens_1/qkv/0": "transformer",
         "convolution_0/0": "convolution",
+        "project/0": "patches",  # if none of those above is there
     },
     norm=r"block_(\d+)_norm_1/0",
     hidden=r"block_(\d+)_mlp/contract/0",

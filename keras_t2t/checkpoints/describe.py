@@ -13,7 +13,7 @@ PIXELS_PER_TOKEN = 16
 class Description(NamedTuple):
     """What must be asked of a builder to hold a file's weights."""
 
-    variant: str  # row of `VARIANTS`
+    variant: str  # row of `VARIANTS` or `VIT_VARIANTS`
     classes: int | None  # None without a head
     grid: tuple  # (rows, columns) of the patch tokens
 
@@ -48,7 +48,7 @@ def describe(path):
         architecture, grid = checkpoint.architecture, checkpoint.grid
         table, bias = (checkpoint.tensors.get(n) for n in ("pos_embed", "head.bias"))
     if architecture is None or table is None:
-        raise ValueError(f"{path.name} is no checkpoint of a T2T-ViT")
+        raise ValueError(f"{path.name} is no checkpoint of a T2T-ViT or ViT")
     if not architecture.variants:
         raise ValueError(f"{path.name} is {architecture}, which is no named variant")
     grid = table_grid(table.shape[1], grid, model_grid=())

@@ -105,7 +105,7 @@ def check_architecture(model, entries, checkpoint, label):
         return
     raise ValueError(
         f"{label}: this is {checkpoint.architecture}, and the model {model.name!r} "
-        f"is {own or 'no T2T-ViT'}"
+        f"is {own}"
     )
 
 

@@ -100,6 +100,9 @@ class ViTVariant(NamedTuple):
     default_name: str
     section: str = "4.1"  # of the T2T-ViT paper, where it is measured
 
+    # The same for all: no columns, but what a T2T-ViT's row has.
+    token_type, block_type, growth = "patches", "standard", None
+
     @property
     def architecture(self):
         """The arguments of `ViT` that make this row."""

@@ -1,29 +1,16 @@
-"""The folder of a run, and files that are whole or not there."""
+"""The folder of a run."""
 
-import contextlib
 import json
-import os
 import shutil
 from pathlib import Path
 
 import keras
 
-CONFIG, HISTORY, TENSORBOARD = "config.json", "history.csv", "tensorboard"
+from keras_t2t.checkpoints.writing import replacing
+
+CONFIG, CLASSES = "config.json", "classes.json"
+HISTORY, TENSORBOARD = "history.csv", "tensorboard"
 BEST, FINAL = "best.weights.h5", "final.keras"
-
-
-@contextlib.contextmanager
-def written_beside(path):
-    """Yields a path to write to; it becomes `path` when all went well.
-
-    The suffix stays the same, since Keras chooses the file format by it.
-    """
-    beside = path.with_name(f"partial-{os.getpid()}-{path.name}")
-    try:
-        yield beside
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 class RunFolder:
@@ -48,17 +35,18 @@ class RunFolder:
                 "another folder, or --overwrite to replace it"
             )
 
-    def start(self, record):
-        """Removes what an earlier run left here and writes the configuration."""
+    def start(self, record, class_names):
+        """Removes what an earlier run left here, writes configuration and classes."""
         self.existed = self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         self.remove_run()
-        with written_beside(self.path / CONFIG) as path:
-            text = json.dumps(record, indent=2)
-            path.write_text(text + "\n", encoding="utf-8")
+        with replacing(self.path / CONFIG) as path:
+            path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        with replacing(self.path / CLASSES) as path:
+            path.write_text(json.dumps(class_names) + "\n", encoding="utf-8")
 
     def remove_run(self):
-        for name in (CONFIG, HISTORY, BEST, FINAL):
+        for name in (CONFIG, CLASSES, HISTORY, BEST, FINAL):
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / TENSORBOARD, ignore_errors=True)
 
@@ -69,7 +57,7 @@ class RunFolder:
             self.path.rmdir()
 
     def save_final(self, model):
-        with written_beside(self.path / FINAL) as path:
+        with replacing(self.path / FINAL) as path:
             model.save(path)
 
 
@@ -88,5 +76,5 @@ class SaveBestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_top1"] > self.best:
             self.best = logs["val_top1"]
-            with written_beside(self.path) as path:
+            with replacing(self.path) as path:
                 self.model.save_weights(path)

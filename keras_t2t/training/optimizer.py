@@ -5,6 +5,8 @@ import keras
 # Names of weights that are not decayed, whatever their shape: the class token and a
 # learned position table.
 NOT_DECAYED = ("class_token", "table")
+# One-dimensional here, a depthwise kernel (channels, 1, 1) in the authors' code.
+DECAYED = ("scale",)
 
 
 def warmup_cosine(peak, warmup_steps, total_steps):
@@ -18,8 +20,8 @@ def warmup_cosine(peak, warmup_steps, total_steps):
 
 
 def adamw(model, learning_rate, weight_decay):
-    """AdamW for `model`: what is one-dimensional (biases, norms) or in
-    `NOT_DECAYED` is not decayed.
+    """AdamW for `model`: what is one-dimensional (biases, norms) is not decayed, but
+    for `DECAYED`, nor what is in `NOT_DECAYED`.
 
     Args:
         model: a built model.
@@ -34,7 +36,8 @@ def adamw(model, learning_rate, weight_decay):
         var_list=[
             weight
             for weight in model.trainable_weights
-            if len(weight.shape) == 1 or weight.name in NOT_DECAYED
+            if weight.name in NOT_DECAYED
+            or (len(weight.shape) == 1 and weight.name not in DECAYED)
         ]
     )
     return optimizer

@@ -28,9 +28,9 @@ LONGEST_WARMUP = 0.2
 def train(config, verbose="auto"):
     """Trains one model from scratch and leaves a run folder behind.
 
-    The folder holds `config.json`, `history.csv`, `best.weights.h5` (highest
-    validation top-1), `final.keras` (which takes RGB pixels 0..255 and gives
-    logits) and, where TensorBoard and TensorFlow are installed, `tensorboard/`.
+    The folder holds `config.json`, `classes.json`, `history.csv`, `best.weights.h5`
+    (highest validation top-1), `final.keras` (which takes RGB pixels 0..255 and
+    gives logits) and, where TensorBoard and TensorFlow are installed, `tensorboard/`.
 
     Args:
         config: a `TrainingConfig`.
@@ -69,7 +69,7 @@ def train(config, verbose="auto"):
             flush=True,
         )
         throughput = ImagesPerSecond(config.batch_size)
-        folder.start(record(config, dataset))
+        folder.start(record(config), dataset.class_names)
         try:
             model.fit(
                 dataset.train_batches(
@@ -120,12 +120,11 @@ def description(dataset, config):
     return line
 
 
-def record(config, dataset):
+def record(config):
     """What the run folder's `config.json` says: enough to repeat the run."""
     return {
         "backend": keras.backend.backend(),
         "versions": {"keras_t2t": keras_t2t.__version__, "keras": keras.__version__},
-        "classes": list(dataset.class_names),
         **dataclasses.asdict(config),
     }
 

@@ -1,5 +1,7 @@
 """The learning rate over a run, and which weights decay."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -22,7 +24,10 @@ def test_no_warmup_starts_at_the_peak():
     assert float(ops.convert_to_numpy(schedule(0))) == 2.0
 
 
-@pytest.mark.parametrize("build", [keras_t2t.T2TViT, keras_t2t.ViT])
+@pytest.mark.parametrize(
+    "build",
+    [keras_t2t.T2TViT, partial(keras_t2t.T2TViT, block_type="ghost"), keras_t2t.ViT],
+)
 def test_only_kernels_decay(build):
     """With zero gradients a step shrinks what is decayed and nothing else: neither
     biases and norms, nor the class token and a learned position table."""
@@ -34,7 +39,7 @@ def test_only_kernels_decay(build):
     zeros = [ops.zeros(weight.shape) for weight in model.trainable_weights]
     optimizer.apply(zeros, model.trainable_weights)
     for weight, old in zip(model.trainable_weights, before, strict=True):
-        decayed = weight.name == "kernel"
+        decayed = weight.name in ("kernel", "scale")
         expected = old * (1 - 0.5 * 0.2) if decayed else old
         np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-6)
     assert isinstance(optimizer, keras.optimizers.AdamW)

@@ -53,8 +53,10 @@ def test_a_run_leaves_its_folder(finished):
     assert result["images_per_second"] > 0
 
     assert {path.name for path in folder.iterdir()} - {"tensorboard"} == {
-        *("config.json", "history.csv", "best.weights.h5", "final.keras")
+        *("config.json", "classes.json", "history.csv"),
+        *("best.weights.h5", "final.keras"),
     }
+    assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
     config = json.loads((folder / "config.json").read_text())
     assert (config["epochs"], config["learning_rate"]) == (2, 5e-4 / 8)
     with open(folder / "history.csv", encoding="utf-8") as file:

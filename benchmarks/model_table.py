@@ -62,9 +62,9 @@ def cells(name, row):
 
 
 def tokens(row):
-    if hasattr(row, "token_type"):
-        return row.token_type.capitalize()
-    return f"{row.patch_size} px patches" if hasattr(row, "patch_size") else ""
+    if hasattr(row, "patch_size"):
+        return f"{row.patch_size} px patches"
+    return row.token_type.capitalize() if hasattr(row, "token_type") else ""
 
 
 def architecture(row):

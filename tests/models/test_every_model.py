@@ -30,9 +30,8 @@ MODELS = [
         "average_of_pixels",
         (32,),
         (64, 64, 3),
-        include_top=False,
         include_preprocessing=True,
-        pooling="avg",
+        **FEATURES,
     ),
     # 128 wide: of fewer units inside the gate, ReLU may leave none alive.
     model_case(
@@ -58,7 +57,6 @@ MODELS = [
         include_preprocessing=True,
         **DROPOUTS,
     ),
-    model_case("vit_8_px", (32,), (32, 24, 1), keras_t2t.ViT, patch_size=8, **FEATURES),
 ]
 
 

@@ -111,7 +111,7 @@ def description(dataset, config):
         f"Data: {dataset.name}, {dataset.num_train:,} training and "
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"
     )
-    if dataset.name == "digits" and config.dataset is None:
+    if config.dataset is None and config.data_dir is None and dataset.name == "digits":
         line += (
             " (imagenet2012 is not prepared; to train on ImageNet, download it from "
             "image-net.org and give its folder with --data-dir, or prepare it with "

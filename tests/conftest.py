@@ -3,8 +3,18 @@
 import os
 import tempfile
 
+import pytest
+
 # Tests build the same small models again and again: XLA compiles each once.
 cache = tempfile.TemporaryDirectory(prefix="keras-t2t-jax-cache-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Initial weights and dropout are the same in every run of a test."""
+    import keras
+
+    keras.utils.set_random_seed(0)

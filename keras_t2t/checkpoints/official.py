@@ -76,7 +76,7 @@ def token_grid(model):
 
 # === From the image to the tokens ===
 def token_entries(layers):
-    if "soft_split_0" in layers:
+    if "tokens_1" in layers:
         return soft_split_entries(layers)
     if "convolution_0" in layers:
         names = {
@@ -96,11 +96,17 @@ def token_entries(layers):
 def soft_split_entries(layers):
     entries = []
     for i in (1, 2):
-        patch_size = layers[f"soft_split_{i - 1}"].kernel_size
         name = f"tokens_to_token.attention{i}"
-        entries += token_layer_entries(layers[f"tokens_{i}"], name, patch_size)
-    layout = patch_linear(layers["soft_split_2"].kernel_size)
-    return entries + dense_entries(layers["project"], "tokens_to_token.project", layout)
+        size = patch_size(layers, i - 1, f"tokens_{i}")
+        entries += token_layer_entries(layers[f"tokens_{i}"], name, size)
+    layout = patch_linear(patch_size(layers, 2, "project"))
+    dense = layers["project"].dense
+    return entries + dense_entries(dense, "tokens_to_token.project", layout)
+
+
+def patch_size(layers, i, reader):
+    """Rows and columns of a patch of soft split `i`, which `reader` may hold."""
+    return (layers.get(f"soft_split_{i}") or layers[reader].soft_split).kernel_size
 
 
 def token_layer_entries(layer, prefix, patch_size):

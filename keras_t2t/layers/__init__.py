@@ -6,6 +6,7 @@ from keras_t2t.layers.class_token import ClassToken
 from keras_t2t.layers.ghost_attention import GhostSelfAttention
 from keras_t2t.layers.ghost_mlp import GhostMLP
 from keras_t2t.layers.mlp import MLP
+from keras_t2t.layers.patch_projection import PatchProjection
 from keras_t2t.layers.position_embedding import (
     LearnedPositionEmbedding,
     SinusoidPositionEmbedding,
@@ -23,6 +24,7 @@ __all__ = [
     "GhostSelfAttention",
     "LearnedPositionEmbedding",
     "MultiHeadSelfAttention",
+    "PatchProjection",
     "SinusoidPositionEmbedding",
     "SoftSplit",
     "SqueezeExcitation",

@@ -1,14 +1,23 @@
 """Multi-head self-attention of the backbone (paper section 3.2)."""
 
+from functools import partial
+
 import keras
 from keras import ops
 
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.precision import at_least_float32
+
+# Scores of one image and head that are held at once: 64 MB in float32.
+MAX_SCORES = 2**24
 
 
 def scaled_dot_product_attention(q, k, v, scale, dropout=None):
     """softmax(scale * q k^T) v, the softmax in float32 or better.
+
+    Memory grows linearly with the number of tokens where the backend has such an
+    attention, and elsewhere from `MAX_SCORES` scores on, by taking queries in chunks
+    and computing their scores once more for the gradient.
 
     Args:
         q, k, v: tensors `(batch, tokens, heads, head_dim)`.
@@ -19,25 +28,51 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None):
     Returns:
         Tensor `(batch, tokens, heads, head_dim)`.
     """
-    if dropout is None and fused_attention_works(q.dtype):
+    if dropout is None and backend_has_fused_attention(q.dtype):
         return ops.dot_product_attention(q, k, v, scale=scale)
-    # Keras's fused attention has no dropout.
-    logits = ops.einsum("bqhd,bkhd->bhqk", q * scale, k)
-    logits = ops.cast(logits, at_least_float32(v.dtype))
-    probabilities = ops.cast(ops.softmax(logits, axis=-1), v.dtype)
+    # Keras's fused attention has no dropout, and where a backend has no kernel for it,
+    # products of whole heads are faster.
+    q, k, v = (ops.transpose(part, (0, 2, 1, 3)) for part in (q, k, v))
+    queries, keys = q.shape[2], k.shape[2]
+    chunk = max(1, MAX_SCORES // keys)
+    if dropout is not None or queries <= chunk:
+        attended = attend(q * scale, k, v, dropout)
+    else:
+        attend_again = keras.remat(attend)
+        attended = ops.concatenate(
+            [
+                attend_again(q[:, :, start : start + chunk] * scale, k, v)
+                for start in range(0, queries, chunk)
+            ],
+            axis=2,
+        )
+    return ops.transpose(attended, (0, 2, 1, 3))
+
+
+def attend(q, k, v, dropout=None):
+    """softmax(q k^T) v of tensors `(batch, heads, tokens, head_dim)`."""
+    island = at_least_float32(v.dtype)
+    logits = ops.cast(ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))), island)
+    largest = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    weights = ops.exp(logits - largest)
+    total = ops.sum(weights, axis=-1, keepdims=True)
+    if dropout is None and island == keras.backend.standardize_dtype(v.dtype):
+        # Divides the few values of the result instead of all weights.
+        return ops.matmul(weights, v) / total
+    probabilities = ops.cast(weights / total, v.dtype)
     if dropout is not None:
         probabilities = dropout(probabilities)
-    return ops.einsum("bhqk,bkhd->bqhd", probabilities, v)
+    return ops.matmul(probabilities, v)
 
 
-def fused_attention_works(dtype):
-    """Whether Keras's fused attention compiles for `dtype` on this device."""
-    if keras.backend.backend() != "jax":
-        return True
-    if keras.backend.standardize_dtype(dtype) != "float16":
-        return True
-    # jax.nn asks for a float16 product that XLA has on GPUs only.
-    return any(name.startswith("gpu") for name in keras.distribution.list_devices())
+def backend_has_fused_attention(dtype):
+    """Whether Keras reaches a kernel that never writes the scores."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        half = keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
+        devices = keras.distribution.list_devices()
+        return half and any(name.startswith("gpu") for name in devices)
+    return backend == "torch"
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -50,6 +85,8 @@ class MultiHeadSelfAttention(keras.Layer):
         attention_dropout: float in [0, 1), dropout on the attention
             probabilities.
         dropout: float in [0, 1), dropout after the projection.
+        remat: bool, whether all but the input is computed once more for the gradient.
+            Not together with `attention_dropout`.
 
     Input and output shape: `(batch, tokens, dim)`.
 
@@ -65,6 +102,7 @@ class MultiHeadSelfAttention(keras.Layer):
         qkv_bias=False,
         attention_dropout=0.0,
         dropout=0.0,
+        remat=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -76,6 +114,7 @@ class MultiHeadSelfAttention(keras.Layer):
         self.qkv_bias = qkv_bias
         self.attention_dropout_rate = attention_dropout
         self.dropout_rate = dropout
+        self.remat = remat
         self.attention_dropout = keras.layers.Dropout(
             attention_dropout, dtype=self.dtype_policy, name="attention_dropout"
         )
@@ -90,6 +129,7 @@ class MultiHeadSelfAttention(keras.Layer):
             "qkv_bias": self.qkv_bias,
             "attention_dropout": self.attention_dropout_rate,
             "dropout": self.dropout_rate,
+            "remat": self.remat,
         }
 
     # === Weights ===
@@ -124,22 +164,26 @@ class MultiHeadSelfAttention(keras.Layer):
         """Tokens `(batch, tokens, dim)` -> q, k and v, each
         `(batch, tokens, heads, head_dim)`."""
         shape = (-1, x.shape[1], 3, self.num_heads, self.head_dim)
-        return ops.unstack(ops.reshape(self.qkv(x), shape), 3, axis=2)
+        return ops.unstack(ops.reshape(self.qkv(rows(x)), shape), 3, axis=2)
 
     def call(self, x, training=False):
-        tokens, dim = x.shape[1:]
-        q, k, v = self.qkv_of(x)
-        dropout = None
         if training and self.attention_dropout_rate > 0:
+            x = self.attended(x, partial(self.attention_dropout, training=True))
+        elif training and self.remat:
+            x = keras.remat(self.attended)(x)
+        else:
+            x = self.attended(x)
+        return self.dropout(x, training=training)
 
-            def dropout(probabilities):
-                return self.attention_dropout(probabilities, training=training)
-
-        attended = scaled_dot_product_attention(
+    def attended(self, x, dropout=None):
+        """All but the last dropout; `dropout` acts on the probabilities."""
+        _, tokens, dim = x.shape
+        q, k, v = self.qkv_of(x)
+        x = scaled_dot_product_attention(
             q, k, v, scale=self.head_dim**-0.5, dropout=dropout
         )
-        x = self.projection(ops.reshape(attended, (-1, tokens, dim)))
-        return self.dropout(x, training=training)
+        x = self.projection(ops.reshape(x, (-1, dim)))
+        return ops.reshape(x, (-1, tokens, dim))
 
     def compute_output_shape(self, input_shape):
         return input_shape

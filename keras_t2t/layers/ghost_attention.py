@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_t2t.layers.attention import MultiHeadSelfAttention
 from keras_t2t.layers.channel_scale import ChannelScale
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.dense import dense, rows
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -42,7 +42,7 @@ class GhostSelfAttention(MultiHeadSelfAttention):
 
     # === Computation ===
     def qkv_of(self, x):
-        halves = [half(x) for half in self.halves]
+        halves = [half(rows(x)) for half in self.halves]
         return [
             ops.reshape(
                 ops.concatenate([half, scale(half)], axis=-1),

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_t2t.layers.channel_scale import ChannelScale
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.dense import dense, rows
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -20,6 +20,8 @@ class GhostMLP(keras.Layer):
         ratio: int, hidden width over the input's.
         hidden_dropout: float in [0, 1), dropout on the hidden features.
         dropout: float in [0, 1), dropout after the second Dense.
+        remat: bool, whether all but the input is computed once more for the gradient.
+            Not together with `hidden_dropout`.
 
     Input and output shape: `(batch, ..., dim)`.
 
@@ -28,13 +30,14 @@ class GhostMLP(keras.Layer):
     """
 
     # === Config ===
-    def __init__(self, ratio=3, hidden_dropout=0.0, dropout=0.0, **kwargs):
+    def __init__(self, ratio=3, hidden_dropout=0.0, dropout=0.0, remat=False, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(ratio, int) or ratio < 1:
             raise ValueError(f"`ratio` must be a positive integer, got {ratio!r}")
         self.ratio = ratio
         self.hidden_dropout_rate = hidden_dropout
         self.dropout_rate = dropout
+        self.remat = remat
         self.hidden_dropout = keras.layers.Dropout(
             hidden_dropout, dtype=self.dtype_policy, name="hidden_dropout"
         )
@@ -48,6 +51,7 @@ class GhostMLP(keras.Layer):
             "ratio": self.ratio,
             "hidden_dropout": self.hidden_dropout_rate,
             "dropout": self.dropout_rate,
+            "remat": self.remat,
         }
 
     # === Weights ===
@@ -68,11 +72,23 @@ class GhostMLP(keras.Layer):
 
     # === Computation ===
     def call(self, x, training=False):
+        _, *positions, dim = x.shape
+        x = rows(x)
+        if training and self.hidden_dropout_rate > 0:
+            x = self.contract(self.hidden_dropout(self.hidden(x), training=True))
+        elif training and self.remat:
+            x = keras.remat(self.perceptron)(x)
+        else:
+            x = self.perceptron(x)
+        return ops.reshape(self.dropout(x, training=training), (-1, *positions, dim))
+
+    def perceptron(self, x):
+        return self.contract(self.hidden(x))
+
+    def hidden(self, x):
         first = self.expand(x)
         ghosts = [ops.gelu(scale(first), approximate=False) for scale in self.scales]
-        hidden = ops.concatenate([first, *ghosts], axis=-1)
-        hidden = self.hidden_dropout(hidden, training=training)
-        return self.dropout(self.contract(hidden), training=training)
+        return ops.concatenate([first, *ghosts], axis=-1)
 
     def compute_output_shape(self, input_shape):
         return input_shape

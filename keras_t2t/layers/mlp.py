@@ -3,8 +3,9 @@
 import math
 
 import keras
+from keras import ops
 
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.dense import dense, rows
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -15,16 +16,21 @@ class MLP(keras.Layer):
         hidden_dim: int, width between the two Dense layers.
         hidden_dropout: float in [0, 1), dropout after the GELU.
         dropout: float in [0, 1), dropout after the second Dense.
+        remat: bool, whether all but the input is computed once more for the gradient.
+            Not together with `hidden_dropout`.
 
     Input and output shape: `(batch, ..., dim)`.
     """
 
     # === Config ===
-    def __init__(self, hidden_dim, hidden_dropout=0.0, dropout=0.0, **kwargs):
+    def __init__(
+        self, hidden_dim, hidden_dropout=0.0, dropout=0.0, remat=False, **kwargs
+    ):
         super().__init__(**kwargs)
         self.hidden_dim = hidden_dim
         self.hidden_dropout_rate = hidden_dropout
         self.dropout_rate = dropout
+        self.remat = remat
         self.hidden_dropout = keras.layers.Dropout(
             hidden_dropout, dtype=self.dtype_policy, name="hidden_dropout"
         )
@@ -38,6 +44,7 @@ class MLP(keras.Layer):
             "hidden_dim": self.hidden_dim,
             "hidden_dropout": self.hidden_dropout_rate,
             "dropout": self.dropout_rate,
+            "remat": self.remat,
         }
 
     # === Weights ===
@@ -59,8 +66,21 @@ class MLP(keras.Layer):
 
     # === Computation ===
     def call(self, x, training=False):
-        x = self.hidden_dropout(self.expand(x), training=training)
-        return self.dropout(self.contract(x), training=training)
+        _, *positions, dim = x.shape
+        x = rows(x)
+        if training and self.hidden_dropout_rate > 0:
+            x = self.contract(self.hidden_dropout(self.hidden(x), training=True))
+        elif training and self.remat:
+            x = keras.remat(self.perceptron)(x)
+        else:
+            x = self.perceptron(x)
+        return ops.reshape(self.dropout(x, training=training), (-1, *positions, dim))
+
+    def perceptron(self, x):
+        return self.contract(self.hidden(x))
+
+    def hidden(self, x):
+        return self.expand(x)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_t2t.layers.precision import convolution_is_exact, exact_convolution
+
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class SoftSplit(keras.Layer):
@@ -52,18 +54,44 @@ class SoftSplit(keras.Layer):
             "padding": self.padding,
         }
 
+    @property
+    def sizes(self):
+        return (self.kernel_size, self.strides, self.padding)
+
     # === Computation ===
     def call(self, images):
+        images = self.pad(images)
+        if not convolution_is_exact(images):
+            # What Keras extracts patches with: it would round the pixels.
+            return self.sliced_patches(images)
+        with exact_convolution():
+            return ops.image.extract_patches(
+                images,
+                size=(self.kernel_size, self.kernel_size),
+                strides=(self.strides, self.strides),
+                padding="valid",
+                data_format="channels_last",
+            )
+
+    def pad(self, images):
         # "same" padding would be asymmetric here, so the zeros are added first.
         sides = (self.padding, self.padding)
-        images = ops.pad(images, ((0, 0), sides, sides, (0, 0)))
-        return ops.image.extract_patches(
-            images,
-            size=(self.kernel_size, self.kernel_size),
-            strides=(self.strides, self.strides),
-            padding="valid",
-            data_format="channels_last",
-        )
+        return ops.pad(images, ((0, 0), sides, sides, (0, 0)))
+
+    def sliced_patches(self, images):
+        """The patches of padded images by copying alone."""
+        rows = self.windows(images, axis=1)
+        columns = [part for row in rows for part in self.windows(row, axis=2)]
+        return ops.concatenate(columns, axis=-1)
+
+    def windows(self, x, axis):
+        """For each place in a patch along `axis`, the values of padded `x` there."""
+        span = (x.shape[axis] - self.kernel_size) // self.strides * self.strides + 1
+        before = (slice(None),) * axis
+        return [
+            x[(*before, slice(start, start + span, self.strides))]
+            for start in range(self.kernel_size)
+        ]
 
     def grid_size(self, size):
         """Number of patches along one side of `size` pixels or tokens."""

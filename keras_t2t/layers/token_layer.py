@@ -3,8 +3,10 @@
 import keras
 from keras import ops
 
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.mlp import MLP
+from keras_t2t.layers.patch_projection import project_patches
+from keras_t2t.layers.soft_split import SoftSplit
 
 
 class TokenLayer(keras.Layer):
@@ -19,16 +21,25 @@ class TokenLayer(keras.Layer):
         token_dim: int, width of the tokens that come out.
         dropout: float in [0, 1), dropout after the projection and after the
             perceptron.
+        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
+            `(kernel_size, strides, padding)` if it is what they would be cut from.
+            Then the patches are never written. Weights and outputs are the same.
+        remat: bool, whether the attention and the perceptron are computed once more
+            for the gradient.
 
-    Input shape: `(batch, grid_height, grid_width, patch_dim)`.
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
+        `(batch, height, width, channels)`.
     Output shape: `(batch, grid_height, grid_width, token_dim)`.
 
     Raises:
-        ValueError: if `token_dim` is not a positive integer.
+        ValueError: if `token_dim` is not a positive integer, or `soft_split` no
+            soft split.
     """
 
     # === Config ===
-    def __init__(self, token_dim=64, dropout=0.0, **kwargs):
+    def __init__(
+        self, token_dim=64, dropout=0.0, soft_split=None, remat=False, **kwargs
+    ):
         super().__init__(**kwargs)
         if not isinstance(token_dim, int) or token_dim < 1:
             raise ValueError(
@@ -36,6 +47,12 @@ class TokenLayer(keras.Layer):
             )
         self.token_dim = token_dim
         self.dropout_rate = dropout
+        self.remat = remat
+        self.soft_split = None
+        if soft_split is not None:
+            self.soft_split = SoftSplit(
+                *soft_split, dtype=self.dtype_policy, name="soft_split"
+            )
         self.dropout = keras.layers.Dropout(
             dropout, dtype=self.dtype_policy, name="dropout"
         )
@@ -45,11 +62,15 @@ class TokenLayer(keras.Layer):
             **super().get_config(),
             "token_dim": self.token_dim,
             "dropout": self.dropout_rate,
+            "soft_split": self.soft_split and self.soft_split.sizes,
+            "remat": self.remat,
         }
 
     # === Weights ===
     def build(self, input_shape):
-        batch, *_, patch_dim = input_shape
+        if self.soft_split is not None:
+            self.soft_split.build(input_shape)
+        batch, *_, patch_dim = self.patches_shape(input_shape)
         patches, tokens = (batch, None, patch_dim), (batch, None, self.token_dim)
         self.norm_1 = self._layer_norm("norm_1", patches)
         self.build_attention(patches)
@@ -60,6 +81,7 @@ class TokenLayer(keras.Layer):
         self.mlp = MLP(
             self.token_dim,
             dropout=self.dropout_rate,
+            remat=self.remat,
             dtype=self.dtype_policy,
             name="mlp",
         )
@@ -84,24 +106,36 @@ class TokenLayer(keras.Layer):
 
     # === Computation ===
     def build_attention(self, input_shape):
-        """Makes the weights of `attend` for `(batch, tokens, patch_dim)` input."""
+        """Makes `qkv`, the Dense of all three, and the other weights of `attend` for
+        `(batch, tokens, patch_dim)` input."""
         raise NotImplementedError
 
-    def attend(self, x):
-        """Normalised patches `(batch, tokens, patch_dim)` -> (attended, values),
+    def attend(self, qkv):
+        """What `qkv` gives, `(batch, tokens, 3 * token_dim)` -> (attended, values),
         both `(batch, tokens, token_dim)`."""
         raise NotImplementedError
 
     def call(self, x, training=False):
-        _, height, width, patch_dim = x.shape
-        x = ops.reshape(x, (-1, height * width, patch_dim))
-        attended, values = self.attend(self.norm_1(x))
-        x = values + self.dropout(self.projection(attended), training=training)
+        _, height, width, _ = self.compute_output_shape(x.shape)
+        if self.soft_split is None:
+            qkv = self.qkv_layer(rows(self.norm_1(x)))
+        else:
+            qkv = project_patches(x, self.soft_split, self.qkv_layer, self.norm_1)
+        qkv = ops.reshape(qkv, (-1, height * width, 3 * self.token_dim))
+        attend = keras.remat(self.attend) if training and self.remat else self.attend
+        attended, values = attend(qkv)
+        x = self.dropout(self.projection(rows(attended)), training=training)
+        x = rows(values) + x
         x = x + self.mlp(self.norm_2(x), training=training)
         return ops.reshape(x, (-1, height, width, self.token_dim))
 
+    def patches_shape(self, input_shape):
+        if self.soft_split is None:
+            return input_shape
+        return self.soft_split.compute_output_shape(input_shape)
+
     def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.token_dim)
+        return (*self.patches_shape(input_shape)[:-1], self.token_dim)
 
     def attention_macs(self, tokens, patch_dim):
         """Multiply-accumulates of `attend` for one image."""
@@ -109,7 +143,7 @@ class TokenLayer(keras.Layer):
 
     def macs(self, input_shape):
         """Multiply-accumulates of one image: attention, projection and perceptron."""
-        _, height, width, patch_dim = input_shape
+        _, height, width, patch_dim = self.patches_shape(input_shape)
         tokens = height * width
         rest = 3 * tokens * self.token_dim**2
         return self.attention_macs(tokens, patch_dim) + rest

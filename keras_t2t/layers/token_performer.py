@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_t2t.layers.dense import rows
 from keras_t2t.layers.precision import at_least_float32
 from keras_t2t.layers.token_layer import TokenLayer
 
@@ -26,14 +27,19 @@ class TokenPerformer(TokenLayer):
         num_features: int, m, the number of random features.
         dropout: float in [0, 1), dropout after the projection and after the
             perceptron.
+        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
+            `(kernel_size, strides, padding)` if it is what they would be cut from.
+        remat: bool, whether the attention and the perceptron are computed once more
+            for the gradient.
 
-    Input shape: `(batch, grid_height, grid_width, patch_dim)`.
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
+        `(batch, height, width, channels)`.
     Output shape: `(batch, grid_height, grid_width, token_dim)`.
     """
 
     # === Config ===
-    def __init__(self, token_dim=64, num_features=32, dropout=0.0, **kwargs):
-        super().__init__(token_dim=token_dim, dropout=dropout, **kwargs)
+    def __init__(self, token_dim=64, num_features=32, **kwargs):
+        super().__init__(token_dim=token_dim, **kwargs)
         if not isinstance(num_features, int) or num_features < 1:
             raise ValueError(
                 f"`num_features` must be a positive integer, got {num_features!r}"
@@ -62,12 +68,19 @@ class TokenPerformer(TokenLayer):
     def random_features(self, x):
         """phi: `(batch, tokens, token_dim)` -> `(batch, tokens, num_features)`."""
         w = ops.cast(self.random_projection, x.dtype)
+        _, tokens, _ = x.shape
+        x = rows(x)
         half_square = ops.sum(ops.square(x), axis=-1, keepdims=True) / 2
         projected = ops.matmul(x, ops.transpose(w))
-        return ops.exp(projected - half_square) / math.sqrt(self.num_features)
+        phi = ops.exp(projected - half_square) / math.sqrt(self.num_features)
+        return ops.reshape(phi, (-1, tokens, self.num_features))
 
-    def attend(self, x):
-        k, q, v = ops.split(self.kqv(x), 3, axis=-1)
+    @property
+    def qkv_layer(self):
+        return self.kqv
+
+    def attend(self, qkv):
+        k, q, v = ops.split(qkv, 3, axis=-1)
         island = at_least_float32(self.compute_dtype)
         phi_k = self.random_features(ops.cast(k, island))
         phi_q = self.random_features(ops.cast(q, island))

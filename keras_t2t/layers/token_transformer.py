@@ -18,8 +18,13 @@ class TokenTransformer(TokenLayer):
         token_dim: int, width of the tokens that come out.
         dropout: float in [0, 1), dropout after the projection and after the
             perceptron.
+        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
+            `(kernel_size, strides, padding)` if it is what they would be cut from.
+        remat: bool, whether the attention and the perceptron are computed once more
+            for the gradient.
 
-    Input shape: `(batch, grid_height, grid_width, patch_dim)`.
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
+        `(batch, height, width, channels)`.
     Output shape: `(batch, grid_height, grid_width, token_dim)`.
     """
 
@@ -31,8 +36,12 @@ class TokenTransformer(TokenLayer):
         )
 
     # === Computation ===
-    def attend(self, x):
-        q, k, v = ops.split(self.qkv(x), 3, axis=-1)
+    @property
+    def qkv_layer(self):
+        return self.qkv
+
+    def attend(self, qkv):
+        q, k, v = ops.split(qkv, 3, axis=-1)
         heads = [ops.expand_dims(part, axis=2) for part in (q, k, v)]
         attended = scaled_dot_product_attention(*heads, scale=self.scale)
         return ops.squeeze(attended, axis=2), v

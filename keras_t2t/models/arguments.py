@@ -31,6 +31,15 @@ def check_rates(**rates):
             raise ValueError(f"`{argument}` must be in [0, 1), got {value!r}")
 
 
+def check_remat(remat, dropout, attention_dropout):
+    """Raises a ValueError if dropout would have to be drawn twice alike."""
+    if remat and (dropout > 0 or attention_dropout > 0):
+        raise ValueError(
+            "`remat=True` needs `dropout` and `attention_dropout` of 0, got "
+            f"dropout={dropout!r}, attention_dropout={attention_dropout!r}"
+        )
+
+
 def check_choice(argument, value, accepted):
     """Raises a ValueError unless `value` is one of the names `accepted`."""
     if value not in list(accepted):

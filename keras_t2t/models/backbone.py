@@ -22,6 +22,7 @@ class BlockSettings(NamedTuple):
     epsilon: float = 1e-5  # of the LayerNorms
     dropout: float = 0.0
     attention_dropout: float = 0.0
+    remat: bool = False  # whether attentions and MLPs are computed again for gradients
 
 
 def deep_narrow(x, settings, depth, drop_path):

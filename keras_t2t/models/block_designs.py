@@ -18,12 +18,14 @@ def standard(name, dim, settings):
         qkv_bias=settings.qkv_bias,
         attention_dropout=settings.attention_dropout,
         dropout=settings.dropout,
+        remat=settings.remat,
         name=f"{name}_attention",
     )
     mlp = t2t_layers.MLP(
         int(dim * settings.mlp_ratio),
         hidden_dropout=settings.dropout,
         dropout=settings.dropout,
+        remat=settings.remat,
         name=f"{name}_mlp",
     )
     return [attention], [mlp]
@@ -50,12 +52,14 @@ def ghost(name, dim, settings):
         qkv_bias=settings.qkv_bias,
         attention_dropout=settings.attention_dropout,
         dropout=settings.dropout,
+        remat=settings.remat,
         name=f"{name}_attention",
     )
     mlp = t2t_layers.GhostMLP(
         int(settings.mlp_ratio),
         hidden_dropout=settings.dropout,
         dropout=settings.dropout,
+        remat=settings.remat,
         name=f"{name}_mlp",
     )
     return [attention], [mlp]

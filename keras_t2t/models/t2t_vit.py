@@ -12,6 +12,7 @@ from keras_t2t.models.arguments import (
     check_design,
     check_outputs,
     check_rates,
+    check_remat,
     check_stages,
     check_tokens,
     image_input,
@@ -49,7 +50,9 @@ def T2TViT(
     dropout=0.0,
     attention_dropout=0.0,
     drop_path=0.0,
+    remat=False,
     token_dropout=None,
+    fused_soft_split=None,
 ):
     """Builds a Tokens-to-Token vision transformer (paper section 3).
 
@@ -94,9 +97,17 @@ def T2TViT(
         drop_path: float in [0, 1), stochastic depth of the last block; it rises
             linearly from 0 over the blocks and acts per image. With `growth`, stage
             i has i/11 of it, as in the authors' code.
+        remat: bool, whether attentions and MLPs are computed once more for their
+            gradients instead of kept (rematerialisation): less memory, slower
+            training, same results. Needs `dropout` and `attention_dropout` of 0.
         token_dropout: float in [0, 1), dropout in the token layers; None means
             the authors' 0.1 for Performer tokens and 0.0 for Transformer tokens.
             Convolutions have none.
+        fused_soft_split: bool, whether a soft split, its norm and the Dense behind it
+            are computed as one strided convolution (the fast path), or the long patch
+            vectors are written by layers `soft_split_0` to `soft_split_2` (the
+            readable path). Weights, checkpoints and outputs are the same. None means
+            the faster for the backend, which is True on all three.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
@@ -119,6 +130,7 @@ def T2TViT(
     check_rates(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )
+    check_remat(remat, dropout, attention_dropout)
     check_outputs(include_top, pooling, classes)
     architecture = {
         "embed_dim": embed_dim,
@@ -135,7 +147,11 @@ def T2TViT(
         mean, std = (published.mean, published.std) if published else (MEAN, STD)
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
-    x = image_to_tokens(x, embed_dim, token_type, token_dropout)
+    if fused_soft_split is None:
+        fused_soft_split = True
+    x = image_to_tokens(
+        x, embed_dim, token_type, token_dropout, fused_soft_split, remat
+    )
     x = t2t_layers.ClassToken(name="class_token")(x)
     x = t2t_layers.SinusoidPositionEmbedding(name="position_embedding")(x)
     if dropout > 0:
@@ -146,6 +162,7 @@ def T2TViT(
         block_type,
         dropout=dropout,
         attention_dropout=attention_dropout,
+        remat=remat,
     )
     if growth is None:
         x = deep_narrow(x, blocks, depth, drop_path)

@@ -1,9 +1,10 @@
 """From an image to the tokens of the backbone (paper section 3.1)."""
 
+from functools import partial
+
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t.layers.dense import dense
 
 # (kernel_size, strides, padding) of the three soft splits or convolutions: 16 px per
 # token in all.
@@ -17,7 +18,14 @@ TOKEN_LAYERS = {
 TOKEN_DROPOUT = {"performer": 0.1, "transformer": 0.0, "convolution": 0.0}
 
 
-def image_to_tokens(x, embed_dim, token_type, token_dropout=None):
+def image_to_tokens(
+    x,
+    embed_dim,
+    token_type,
+    token_dropout=None,
+    fused_soft_split=True,
+    remat=False,
+):
     """An image as tokens of 16 px, in three steps.
 
     Args:
@@ -26,6 +34,10 @@ def image_to_tokens(x, embed_dim, token_type, token_dropout=None):
         token_type: `"performer"` or `"transformer"`, the token layers between the
             soft splits, or `"convolution"`, three convolutions instead.
         token_dropout: dropout in the token layers, None for the authors' rate.
+        fused_soft_split: whether a soft split and the Dense behind it are one
+            convolution, or layers `soft_split_0` to `soft_split_2` write the patches.
+        remat: whether the token layers compute their attention and perceptron once
+            more for gradients.
 
     Returns:
         Keras tensor `(batch, tokens, embed_dim)`.
@@ -34,14 +46,24 @@ def image_to_tokens(x, embed_dim, token_type, token_dropout=None):
         return flatten_grid(three_convolutions(x, embed_dim))
     if token_dropout is None:
         token_dropout = TOKEN_DROPOUT[token_type]
-    for i, (kernel_size, strides, padding) in enumerate(SOFT_SPLITS):
-        if i > 0:
-            token_layer = TOKEN_LAYERS[token_type]
-            x = token_layer(TOKEN_DIM, dropout=token_dropout, name=f"tokens_{i}")(x)
-        x = t2t_layers.SoftSplit(kernel_size, strides, padding, name=f"soft_split_{i}")(
-            x
+    readers = [
+        partial(
+            TOKEN_LAYERS[token_type],
+            TOKEN_DIM,
+            dropout=token_dropout,
+            remat=remat,
+            name=f"tokens_{i}",
         )
-    return flatten_grid(dense(embed_dim, name="project")(x))
+        for i in (1, 2)
+    ]
+    readers.append(partial(t2t_layers.PatchProjection, embed_dim, name="project"))
+    for i, (soft_split, reader) in enumerate(zip(SOFT_SPLITS, readers, strict=True)):
+        if fused_soft_split:
+            x = reader(soft_split=soft_split)(x)
+        else:
+            x = t2t_layers.SoftSplit(*soft_split, name=f"soft_split_{i}")(x)
+            x = reader()(x)
+    return flatten_grid(x)
 
 
 def three_convolutions(x, embed_dim):

@@ -10,6 +10,7 @@ from keras_t2t.models.arguments import (
     check_outputs,
     check_patches,
     check_rates,
+    check_remat,
     image_input,
 )
 from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
@@ -40,6 +41,7 @@ def ViT(
     dropout=0.0,
     attention_dropout=0.0,
     drop_path=0.0,
+    remat=False,
 ):
     """Builds a plain vision transformer: square patches, learned positions.
 
@@ -56,7 +58,7 @@ def ViT(
         epsilon: float, of the LayerNorms.
         include_top, include_preprocessing, weights, input_tensor, input_shape,
             pooling, classes, classifier_activation, name, dropout,
-            attention_dropout, drop_path: as in `keras_t2t.T2TViT`.
+            attention_dropout, drop_path, remat: as in `keras_t2t.T2TViT`.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
@@ -72,6 +74,7 @@ def ViT(
     check_rates(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )
+    check_remat(remat, dropout, attention_dropout)
     check_outputs(include_top, pooling, classes)
     published_weights(weights, None)  # there are none to ask for by name
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
@@ -91,6 +94,7 @@ def ViT(
         epsilon=epsilon,
         dropout=dropout,
         attention_dropout=attention_dropout,
+        remat=remat,
     )
     x = deep_narrow(x, blocks, depth, drop_path)
     x = layer_norm("norm", epsilon)(x)

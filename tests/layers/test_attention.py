@@ -1,10 +1,11 @@
 """The two ways to compute attention, and its errors."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_t2t.layers import MultiHeadSelfAttention
+from keras_t2t.layers import MultiHeadSelfAttention, attention
 from keras_t2t.layers.attention import scaled_dot_product_attention
 
 
@@ -38,3 +39,29 @@ def test_heads_that_do_not_divide_the_width():
         MultiHeadSelfAttention(3).build((None, 4, 8))
     with pytest.raises(ValueError, match="`num_heads` must be a positive integer"):
         MultiHeadSelfAttention(0)
+
+
+def test_queries_in_chunks(monkeypatch):
+    """As for images so large that all scores at once would not fit."""
+    monkeypatch.setattr(attention, "backend_has_fused_attention", lambda dtype: False)
+    layer = MultiHeadSelfAttention(2)
+    layer.build((None, 9, 8))
+    for weight in layer.weights:
+        weight.assign(np.random.default_rng(0).normal(size=weight.shape))
+    x = np.random.default_rng(1).normal(size=(3, 9, 8)).astype("float32")
+
+    def outputs_and_step():
+        model = keras.Sequential([keras.Input((9, 8)), layer])
+        before = model.get_weights()
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        outputs = model.predict(x, verbose=0)
+        model.train_on_batch(x, x)
+        after = model.get_weights()
+        model.set_weights(before)
+        return [outputs, *after]
+
+    whole = outputs_and_step()
+    monkeypatch.setattr(attention, "MAX_SCORES", 4 * 9)  # chunks of 4, 4 and 1
+    chunks = outputs_and_step()
+    for a, b in zip(chunks, whole, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)

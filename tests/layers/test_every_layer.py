@@ -25,6 +25,32 @@ LAYERS = [
         output_shape=(3, 5, 16),
     ),
     layer_case(
+        lambda: keras_t2t.layers.TokenPerformer(
+            16, num_features=8, soft_split=(3, 2, 1), remat=True, name="fast_performer"
+        ),
+        input_shape=(5, 10, 3),
+        output_shape=(3, 5, 16),
+    ),
+    layer_case(
+        lambda: keras_t2t.layers.TokenTransformer(
+            16, soft_split=(3, 2, 1), remat=True, name="fast_transformer"
+        ),
+        input_shape=(5, 10, 3),
+        output_shape=(3, 5, 16),
+    ),
+    layer_case(
+        lambda: keras_t2t.layers.PatchProjection(16, name="patch_projection"),
+        input_shape=(3, 5, 27),
+        output_shape=(3, 5, 16),
+    ),
+    layer_case(
+        lambda: keras_t2t.layers.PatchProjection(
+            16, soft_split=(3, 2, 1), name="fast_patch_projection"
+        ),
+        input_shape=(5, 10, 3),
+        output_shape=(3, 5, 16),
+    ),
+    layer_case(
         lambda: keras_t2t.layers.MultiHeadSelfAttention(
             4, attention_dropout=0.1, dropout=0.1, name="attention"
         ),

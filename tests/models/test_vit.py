@@ -60,7 +60,7 @@ def test_named_models_share_the_signature_of_the_others():
     t2t = inspect.signature(keras_t2t.T2TViT14).parameters
     for name, row in VIT_VARIANTS.items():
         parameters = inspect.signature(getattr(keras_t2t, name)).parameters
-        assert [*parameters, "token_dropout"] == list(t2t)
+        assert [*parameters, "token_dropout", "fused_soft_split"] == list(t2t)
         assert parameters["name"].default == row.default_name
 
 

@@ -1,0 +1,243 @@
+"""Images per second, first step and memory of every model, backend and path.
+
+    python benchmarks/throughput.py
+    python benchmarks/throughput.py --modes training --models T2TViT14 \
+        --implementations reference jax torch --batch-sizes 64 --precisions bfloat16
+
+What is compared runs in processes of its own that take turns, a round each, so that a
+noisy machine treats all alike. Ratios are to `reference`, the torch implementation in
+tests/reference, eager. Prints Markdown; --output also writes that and a CSV file.
+"""
+
+import argparse
+import csv
+import importlib.util
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+WORKER = Path(__file__).with_name("throughput_worker.py")
+REFERENCE = "reference"
+BACKENDS = ("jax", "tensorflow", "torch")
+TIMM = ("deit_small_patch16_224", "vit_base_patch16_224")
+FIELDS = (
+    *("mode", "model", "implementation", "precision", "batch_size", "image_size"),
+    *("images_per_second", "slowest", "fastest", "ratio", "share_of_peak"),
+    *("first_step", "memory", "saved"),
+)
+
+
+# === Implementations ===
+def subject(name, model):
+    """What the worker needs to make implementation `name` of `model`."""
+    source, _, design = name.partition(":")
+    if source in BACKENDS:
+        return {"kind": "keras", "model": model, "backend": source, "design": design}
+    if source == "timm":
+        return {"kind": "torch", "model": design, "source": source, "design": ""}
+    return {"kind": "torch", "model": model, "source": source, "design": design}
+
+
+def available():
+    """The implementations that what is installed allows."""
+
+    def installed(*names):
+        return all(importlib.util.find_spec(name) for name in names)
+
+    names = []
+    if installed("torch"):
+        names += [REFERENCE, f"{REFERENCE}:compiled"]
+    for backend in BACKENDS:
+        if installed(backend):
+            names += [backend, f"{backend}:readable"]
+    if installed("timm", "torchvision"):
+        names += [f"timm:{model}" for model in TIMM]
+    return names
+
+
+class Worker:
+    """A process that runs steps of one implementation when asked."""
+
+    def __init__(self, **subject):
+        self.process = subprocess.Popen(
+            [sys.executable, WORKER, json.dumps(subject)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.start = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args[-1]} ended: {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, line):
+        print(line, file=self.process.stdin, flush=True)
+        return self.answer()
+
+    def seconds(self, steps):
+        return self.ask(steps)["seconds"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+# === One comparison ===
+def compare(names, mode, model, batch_size, image_size, precision, rounds, seconds):
+    """Rows of the table, one per implementation.
+
+    Args:
+        names: implementations; those that fail are reported and left out.
+        rounds: int, how often each takes its turn.
+        seconds: float, how long a turn is, about.
+    """
+    common = {
+        "mode": mode,
+        "batch_size": batch_size,
+        "image_size": image_size,
+        "precision": precision,
+    }
+    workers = {}
+    for name in names:
+        try:
+            workers[name] = Worker(**subject(name, model), **common)
+        except RuntimeError as error:
+            print(f"left out: {name}: {error}", file=sys.stderr)
+    framework = "torch" if importlib.util.find_spec("torch") else "jax"
+    peak = Worker(kind="matmul", backend=framework, **common)
+    everyone = {**workers, "matmul": peak}
+    steps = {
+        name: max(1, round(seconds / worker.seconds(1)))
+        for name, worker in everyone.items()
+    }
+    rates = {name: [] for name in everyone}
+    for _ in range(rounds):
+        for name, worker in everyone.items():
+            rates[name].append(batch_size * steps[name] / worker.seconds(steps[name]))
+    rows = [
+        {
+            **common,
+            "model": model if not name.startswith("timm:") else name[5:],
+            "implementation": name,
+            "images_per_second": statistics.median(rates[name]),
+            "slowest": min(rates[name]),
+            "fastest": max(rates[name]),
+            "ratio": ratio(rates[name], rates.get(REFERENCE)),
+            "share_of_peak": statistics.median(rates[name])
+            * (worker.start["macs"] * (3 if mode == "training" else 1))
+            / (statistics.median(rates["matmul"]) * peak.start["macs"]),
+            "first_step": worker.start["first_step"],
+            "memory": worker.start["memory"],
+            "saved": worker.ask("saved")["saved"],
+        }
+        for name, worker in workers.items()
+    ]
+    for worker in everyone.values():
+        worker.close()
+    return rows
+
+
+def ratio(rates, reference):
+    """Median over the rounds of how many times faster; None without a reference."""
+    if reference is None:
+        return None
+    return statistics.median(a / b for a, b in zip(rates, reference, strict=True))
+
+
+# === Output ===
+HEADER = (
+    *("implementation", "images/s (slowest to fastest)", "ratio", "of matmul peak"),
+    *("first step, s", "peak memory, MB", "saved, MB"),
+)
+SUBJECT = ("mode", "model", "precision", "batch_size", "image_size")
+
+
+def markdown(comparisons):
+    """One Markdown table per comparison, which is a list of rows."""
+    parts = []
+    for rows in comparisons:
+        mode, model, precision, batch_size, image_size = (
+            rows[0][field] for field in SUBJECT
+        )
+        parts.append(
+            f"**{model}, {mode}, {precision}, batch {batch_size}, {image_size} px**\n\n"
+        )
+        lines = [HEADER, ["---"] * len(HEADER), *map(cells, rows)]
+        parts += [f"| {' | '.join(line)} |\n" for line in lines]
+        parts.append("\n")
+    return "".join(parts)
+
+
+def cells(row):
+    rates = (row[field] for field in ("images_per_second", "slowest", "fastest"))
+    return (
+        row["implementation"],
+        "{:.1f} ({:.1f} to {:.1f})".format(*rates),
+        "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+        f"{row['share_of_peak']:.0%}",
+        f"{row['first_step']:.1f}",
+        f"{row['memory'] / 1e6:.0f}",
+        "" if row["saved"] is None else f"{row['saved'] / 1e6:.0f}",
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0],
+        epilog="An implementation is a backend (jax, tensorflow, torch), with "
+        ":readable for the path that writes patches or :remat for rematerialisation; "
+        "reference, with :compiled for torch.compile; or timm:NAME.",
+    )
+    add = parser.add_argument
+    add("--models", nargs="+", default=["T2TViT7", "T2TViT14"])
+    add("--modes", nargs="+", default=["inference", "training"])
+    add("--implementations", nargs="+", help="default: all that is installed")
+    add("--batch-sizes", nargs="+", type=int, default=[16])
+    add("--image-sizes", nargs="+", type=int, default=[224])
+    add("--precisions", nargs="+", default=["float32"])
+    add("--rounds", type=int, default=5)
+    add("--seconds", type=float, default=3.0, help="of one round")
+    add("--output", type=Path, help="without ending: writes .csv and .md")
+    arguments = parser.parse_args()
+    names = arguments.implementations or available()
+    comparisons = []
+    for mode, model, precision, batch_size, image_size in itertools.product(
+        arguments.modes,
+        arguments.models,
+        arguments.precisions,
+        arguments.batch_sizes,
+        arguments.image_sizes,
+    ):
+        rows = compare(
+            names,
+            mode,
+            model,
+            batch_size,
+            image_size,
+            precision,
+            arguments.rounds,
+            arguments.seconds,
+        )
+        comparisons.append(rows)
+        if arguments.output:
+            write(arguments.output, comparisons)
+    print(markdown(comparisons))
+
+
+def write(path, comparisons):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".md").write_text(markdown(comparisons), encoding="utf-8")
+    with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(itertools.chain(*comparisons))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,330 @@
+"""One implementation of one model, timed at the word of `benchmarks/throughput.py`.
+
+The first argument is the measurement as JSON. Then every line on standard input is a
+number of steps to run; the answer is one line of JSON on standard output.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.reference
+
+CLASSES = 1000
+HALF = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def batch(batch_size, image_size):
+    """Random images as they come from preprocessing, and their classes."""
+    random = np.random.default_rng(0)
+    shape = (batch_size, image_size, image_size, 3)
+    images = random.normal(size=shape).astype("float32")
+    return images, random.integers(0, CLASSES, batch_size)
+
+
+# === keras_t2t ===
+class Keras:
+    """`fit` or `predict` of a model of this package, on one batch again and again."""
+
+    def __init__(self, model, backend, mode, batch_size, image_size, precision, design):
+        os.environ["KERAS_BACKEND"] = backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        import keras
+
+        import keras_t2t
+
+        exact_float32(backend, precision)
+        keras.config.set_dtype_policy(HALF.get(precision, "float32"))
+        arguments = {
+            "fused_soft_split": {"readable": False}.get(design),
+            "remat": design == "remat",
+        }
+        if model.startswith(("ViT", "ResNet")):
+            arguments = {}
+        self.model = getattr(keras_t2t, model)(
+            input_shape=(image_size, image_size, 3),
+            classifier_activation=None,
+            **arguments,
+        )
+        self.model.compile(
+            keras.optimizers.AdamW(5e-4, weight_decay=0.05),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        self.macs = keras_t2t.count_macs(self.model)
+        self.backend, self.mode = backend, mode
+        self.batch = batch(batch_size, image_size)
+        if on_gpu(backend):
+            # Pixels that wait on the device: the model is measured, not the bus.
+            self.batch = tuple(keras.ops.convert_to_tensor(x) for x in self.batch)
+
+    def run(self, steps):
+        if self.mode == "training":
+            batches = (self.batch for _ in range(steps))
+            self.model.fit(batches, steps_per_epoch=steps, verbose=0)
+        else:
+            batches = (self.batch[:1] for _ in range(steps))
+            self.model.predict(batches, steps=steps, verbose=0)
+
+    def saved(self):
+        if self.mode != "training":
+            return None
+        if self.backend == "torch":
+            return torch_saved(lambda x: self.model(x, training=True), self.batch[0])
+        if self.backend == "jax":
+            return jax_saved(self.model, self.batch[0])
+        return None  # TensorFlow does not tell
+
+    def peak_memory(self):
+        return device_peak(self.backend) or process_peak()
+
+
+# === torch models: the reference in tests/, timm ===
+class Torch:
+    """A plain training loop, or inference, of a torch module."""
+
+    def __init__(self, model, source, mode, batch_size, image_size, precision, design):
+        import torch
+
+        exact_float32("torch", precision)
+        torch.manual_seed(0)
+        self.torch, self.mode = torch, mode
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model = TORCH_MODELS[source](model, image_size).to(self.device)
+        images, labels = batch(batch_size, image_size)
+        self.images = torch.tensor(images).permute(0, 3, 1, 2).contiguous()
+        self.images = self.images.to(self.device)
+        self.labels = torch.tensor(labels).to(self.device)
+        self.model.train(mode == "training")
+        self.macs = self.count_macs()
+        self.half = getattr(torch, precision) if precision in HALF else None
+        self.scaler = torch.amp.GradScaler(
+            self.device, enabled=precision == "float16" and mode == "training"
+        )
+        self.call = torch.compile(self.model) if design == "compiled" else self.model
+        weights = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(weights, 5e-4, weight_decay=0.05)
+
+    def count_macs(self):
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with self.torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            self.model(self.images[:1])
+        return counter.get_total_flops() // 2
+
+    def autocast(self):
+        if self.half is None:
+            return contextlib.nullcontext()
+        return self.torch.autocast(self.device, self.half)
+
+    def run(self, steps):
+        for _ in range(steps):
+            if self.mode == "training":
+                self.training_step()
+            else:
+                with self.torch.inference_mode(), self.autocast():
+                    self.call(self.images)
+        if self.device == "cuda":
+            self.torch.cuda.synchronize()
+
+    def training_step(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            logits = self.call(self.images)
+        loss = self.torch.nn.functional.cross_entropy(logits.float(), self.labels)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def saved(self):
+        if self.mode != "training":
+            return None
+        with self.autocast():
+            return torch_saved(self.model, self.images)
+
+    def peak_memory(self):
+        return device_peak("torch") or process_peak()
+
+
+def reference_model(name, image_size):
+    from tests.reference import t2t_vit
+
+    return t2t_vit.build(name, image_size=(image_size, image_size))
+
+
+def timm_model(name, image_size):
+    import timm
+
+    return timm.create_model(name, img_size=image_size)
+
+
+TORCH_MODELS = {"reference": reference_model, "timm": timm_model}
+
+
+# === The machine ===
+class Matmul:
+    """Square matrix products: what the machine can do, in the same units."""
+
+    def __init__(self, mode, batch_size, image_size, precision, backend):
+        size = 8192 if on_gpu(backend) else 2048
+        self.macs = size**3 // batch_size  # of one "image"
+        if backend == "torch":
+            import torch
+
+            exact_float32("torch", precision)
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            a = torch.ones(size, size, dtype=getattr(torch, precision), device=device)
+            self.product = lambda: a @ a
+            self.wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+        else:
+            import jax
+            import jax.numpy as jnp
+
+            exact_float32("jax", precision)
+            a = jnp.ones((size, size), precision)
+            product = jax.jit(jnp.matmul)
+            self.product = lambda: product(a, a)
+            self.wait = lambda: self.last.block_until_ready()
+
+    def run(self, steps):
+        for _ in range(steps):
+            self.last = self.product()
+        self.wait()
+
+    def saved(self):
+        return None
+
+    def peak_memory(self):
+        return process_peak()
+
+
+def exact_float32(backend, precision):
+    """No TF32 behind the name of float32."""
+    if backend == "torch":
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+    if backend == "jax" and precision == "float32":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def on_gpu(backend):
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+# === Memory, in bytes ===
+def process_peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def device_peak(backend):
+    """Peak on the accelerator, None on a CPU."""
+    if not on_gpu(backend):
+        return None
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    if backend == "jax":
+        import jax
+
+        return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"]
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def torch_saved(model, images):
+    """What a forward pass leaves allocated while its output lives."""
+    import torch
+
+    images = torch.as_tensor(images)
+    if images.is_cuda:
+        before = torch.cuda.memory_allocated()
+        output = model(images)
+        return torch.cuda.memory_allocated() - before
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        output = model(images)
+    del output
+    return sum(event.self_cpu_memory_usage for event in profiler.key_averages())
+
+
+def jax_saved(model, images):
+    """What JAX passes from the forward to the backward pass, weights left out."""
+    import jax
+
+    trainable = [variable.value for variable in model.trainable_variables]
+    others = [variable.value for variable in model.non_trainable_variables]
+
+    def residuals(trainable):
+        def outputs(trainable):
+            return model.stateless_call(trainable, others, images, training=True)[0]
+
+        return jax.tree.leaves(jax.vjp(outputs, trainable)[1])
+
+    jaxpr = jax.make_jaxpr(residuals)(trainable).jaxpr
+    weights = {*map(id, jaxpr.invars), *map(id, jaxpr.constvars)}
+    kept = {id(out): out.aval for out in jaxpr.outvars if hasattr(out, "count")}
+    return sum(
+        aval.size * aval.dtype.itemsize
+        for key, aval in kept.items()
+        if key not in weights
+    )
+
+
+# === Answers ===
+KINDS = {"keras": Keras, "torch": Torch, "matmul": Matmul}
+
+
+def main():
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever libraries print is no answer
+
+    def answer(**figures):
+        print(json.dumps(figures), file=answers, flush=True)
+
+    subject = json.loads(sys.argv[1])
+    start = time.perf_counter()
+    subject = KINDS[subject.pop("kind")](**subject)
+    build = time.perf_counter() - start
+    before = process_peak()
+    start = time.perf_counter()
+    subject.run(1)
+    first_step = time.perf_counter() - start
+    subject.run(1)  # some compile once more for a second step
+    memory = subject.peak_memory()
+    if memory == process_peak():
+        memory -= before
+    answer(build=build, first_step=first_step, memory=memory, macs=subject.macs)
+    for line in sys.stdin:
+        if line.strip() == "saved":
+            answer(saved=subject.saved())
+            continue
+        start = time.perf_counter()
+        subject.run(int(line))
+        answer(seconds=time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

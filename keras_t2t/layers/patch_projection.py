@@ -1,0 +1,146 @@
+"""What follows a soft split, computed without ever writing the long patch vectors.
+
+A Dense layer on patches is a strided convolution. With a LayerNorm between them it
+still is. It gives `W^T (gamma (p - mean) / sigma + beta) + b` for a patch p. Without
+its mean over the patch axis the kernel `gamma W` does not see the patch's own mean, and
+what is left is a convolution, divided by sigma, plus `W^T beta + b`.
+"""
+
+import keras
+from keras import ops
+
+from keras_t2t.layers.dense import dense, rows
+from keras_t2t.layers.precision import (
+    at_least_float32,
+    convolution_is_exact,
+    exact_convolution,
+)
+from keras_t2t.layers.soft_split import SoftSplit
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class PatchProjection(keras.Layer):
+    """The Dense that makes the backbone's tokens of the last soft split's patches.
+
+    Args:
+        units: int, width of the tokens.
+        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
+            `(kernel_size, strides, padding)` if it is what they would be cut from.
+            Then the patches are never written. Weights and outputs are the same.
+
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
+        `(batch, height, width, channels)`.
+    Output shape: `(batch, grid_height, grid_width, units)`.
+    """
+
+    def __init__(self, units, soft_split=None, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = dense(units, dtype=self.dtype_policy, name="dense")
+        self.soft_split = None
+        if soft_split is not None:
+            self.soft_split = SoftSplit(
+                *soft_split, dtype=self.dtype_policy, name="soft_split"
+            )
+
+    def get_config(self):
+        sizes = self.soft_split and self.soft_split.sizes
+        return {**super().get_config(), "units": self.units, "soft_split": sizes}
+
+    def build(self, input_shape):
+        if self.soft_split is not None:
+            self.soft_split.build(input_shape)
+        self.dense.build(self.patches_shape(input_shape))
+
+    def call(self, x):
+        if self.soft_split is None:
+            _, height, width, _ = x.shape
+            return ops.reshape(self.dense(rows(x)), (-1, height, width, self.units))
+        return project_patches(x, self.soft_split, self.dense)
+
+    def patches_shape(self, input_shape):
+        if self.soft_split is None:
+            return input_shape
+        return self.soft_split.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        return (*self.patches_shape(input_shape)[:-1], self.units)
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: the Dense."""
+        _, height, width, patch_dim = self.patches_shape(input_shape)
+        return height * width * patch_dim * self.units
+
+
+def project_patches(images, soft_split, projection, norm=None):
+    """`projection(norm(soft_split(images)))`.
+
+    Args:
+        images: tensor `(batch, height, width, channels)`.
+        soft_split: a `SoftSplit`.
+        projection: a built Dense without activation, of the long patch vectors.
+        norm: None, or a built LayerNormalization of them.
+
+    Returns:
+        Tensor `(batch, grid_height, grid_width, units)`.
+    """
+    if projection.quantization_mode is not None or not convolution_is_exact(images):
+        patches = soft_split(images)
+        return projection(patches if norm is None else norm(patches))
+    images = soft_split.pad(images)
+    if norm is None:
+        x = convolve(images, projection.kernel, soft_split)
+        return x if projection.bias is None else x + projection.bias
+    # Where half precision is in use, the kernel's mean and sigma still are float32.
+    island = at_least_float32(images.dtype)
+    gamma, beta = ops.cast(norm.gamma, island), ops.cast(norm.beta, island)
+    kernel = ops.cast(projection.kernel, island)
+    shift = ops.matmul(beta, kernel)
+    if projection.bias is not None:
+        shift = shift + ops.cast(projection.bias, island)
+    kernel = gamma[:, None] * kernel
+    kernel = kernel - ops.mean(kernel, axis=0, keepdims=True)
+    x = convolve(images, ops.cast(kernel, images.dtype), soft_split)
+    variance = patch_variance(ops.cast(images, island), soft_split)
+    x = ops.cast(x, island) * ops.rsqrt(variance + norm.epsilon) + shift
+    return ops.cast(x, images.dtype)
+
+
+def convolve(images, kernel, soft_split):
+    """The kernel `(patch_dim, units)` on every patch of padded images."""
+    size = soft_split.kernel_size
+    kernel = ops.reshape(kernel, (size, size, images.shape[-1], -1))
+    with exact_convolution():
+        return ops.conv(
+            images,
+            kernel,
+            strides=soft_split.strides,
+            padding="valid",
+            data_format="channels_last",
+        )
+
+
+def patch_variance(images, soft_split):
+    """Variance of the values of every patch of padded images, the padding's included.
+
+    One axis after the other (channels, rows, columns): the variance of a union is the
+    mean of the parts' variances plus the variance of their means. All terms are
+    squares of differences; `E[x^2] - E[x]^2` would cancel in the flat patches of
+    photographs.
+
+    Returns:
+        Tensor `(batch, grid_height, grid_width, 1)`.
+    """
+    mean, variance = moments(images)
+    for axis in (1, 2):
+        means = ops.concatenate(soft_split.windows(mean, axis), axis=-1)
+        variances = ops.concatenate(soft_split.windows(variance, axis), axis=-1)
+        mean, between = moments(means)
+        variance = between + ops.mean(variances, axis=-1, keepdims=True)
+    return variance
+
+
+def moments(x):
+    """Mean and variance over the last axis, kept; `ops.var` is slow in torch."""
+    mean = ops.mean(x, axis=-1, keepdims=True)
+    return mean, ops.mean(ops.square(x - mean), axis=-1, keepdims=True)

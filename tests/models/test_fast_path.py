@@ -1,0 +1,204 @@
+"""The fast path of the token module against the readable one, on photographs."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+from keras import ops
+
+import keras_t2t
+from keras_t2t.checkpoints.fitting import load_state_dict
+from keras_t2t.checkpoints.official import official_entries
+from tests.reference import t2t_vit as reference
+
+SIZE = (96, 128)
+ARCHITECTURE = {"embed_dim": 64, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+
+
+def photographs():
+    """Crops of two photographs, and a patch of sky: `(3, height, width, 3)`."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    images = datasets.load_sample_images().images
+    crops = [image[::4, ::4][: SIZE[0], : SIZE[1]] for image in images]
+    # enlarged, so that there is almost no contrast inside a patch
+    sky = np.kron(images[0][:24, :32], np.ones((4, 4, 1)))
+    return keras_t2t.preprocess_input(np.stack([*crops, sky]).astype("float32"))
+
+
+def oracle(token_type):
+    model = reference.T2TViT(
+        **ARCHITECTURE,
+        token_type=token_type,
+        image_size=SIZE,
+        num_classes=10,
+        token_dropout=0.0,
+    )
+    return reference.randomize_(model, seed=0).eval()
+
+
+def build(token_type, **kwargs):
+    return keras_t2t.T2TViT(
+        **ARCHITECTURE,
+        token_type=token_type,
+        input_shape=(*SIZE, 3),
+        classes=10,
+        classifier_activation=None,
+        token_dropout=0.0,
+        **kwargs,
+    )
+
+
+def both_paths(token_type, state_dict):
+    models = [build(token_type, fused_soft_split=fused) for fused in (True, False)]
+    for model in models:
+        load_state_dict(model, {k: v.numpy() for k, v in state_dict.items()})
+    return models
+
+
+def logits_of(model, x):
+    return ops.convert_to_numpy(model(ops.convert_to_tensor(x)))
+
+
+def gradients_of(model, x, factors):
+    """Official name -> gradient of sum(factors * logits), by a step of SGD."""
+    entries = [e for e in official_entries(model) if e.variable.trainable]
+    before = [entry.variable.numpy().astype("float64") for entry in entries]
+    rate = 2.0**-10  # exact, and so small that weights keep their size
+    model.compile(keras.optimizers.SGD(rate), lambda y, logits: ops.sum(y * logits))
+    model.train_on_batch(x, factors)
+    gradients = {
+        entry.name: entry.to_official((old - entry.variable.numpy()) / rate)
+        for entry, old in zip(entries, before, strict=True)
+    }
+    for entry, old in zip(entries, before, strict=True):
+        entry.variable.assign(old)
+    return gradients
+
+
+def distance(a, b):
+    return float(np.abs(a - b).max())
+
+
+@pytest.mark.parametrize("token_type", ["performer", "transformer"])
+def test_logits_and_gradients_against_float64(token_type):
+    """Neither path is more than twice as far from the truth as the other."""
+    x = photographs()
+    factors = np.random.default_rng(1).normal(size=(len(x), 10)).astype("float32")
+    truth = oracle(token_type)
+    fused, readable = both_paths(token_type, truth.state_dict())
+    truth.double()
+    logits = truth(torch.from_numpy(x).permute(0, 3, 1, 2).double())
+    (logits * torch.from_numpy(factors)).sum().backward()
+    logits = logits.detach().numpy()
+    assert np.ptp(logits) > 1
+
+    errors = [distance(logits_of(model, x), logits) for model in (fused, readable)]
+    assert max(errors) < 1e-4
+    assert max(errors) < 2 * min(errors) + 1e-5  # of a float32 sum in another order
+
+    true_gradients = {
+        name: parameter.grad.numpy()
+        for name, parameter in truth.named_parameters()
+        if parameter.requires_grad
+    }
+    fused, readable = (gradients_of(model, x, factors) for model in (fused, readable))
+    assert set(fused) == set(true_gradients)
+    for name, true in true_gradients.items():
+        scale = np.abs(true).max()
+        errors = [distance(path[name], true) / scale for path in (fused, readable)]
+        # The step of SGD rounds: a weight near 1 has 6e-8 of it, over the rate 6e-5.
+        assert max(errors) < 2 * min(errors) + 1e-4 + 1e-4 / scale, name
+
+
+def test_half_precision_has_that_precisions_own_error():
+    x = photographs()
+    state_dict = oracle("performer").state_dict()
+    exact = logits_of(both_paths("performer", state_dict)[1], x)
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        paths = both_paths("performer", state_dict)
+        fused, readable = (np.abs(logits_of(path, x) - exact) for path in paths)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert readable.mean() > 0.01  # bfloat16 shows at all
+    assert fused.mean() < 2 * readable.mean()
+
+
+def test_weights_and_files_are_the_same(tmp_path):
+    fused, readable = both_paths("performer", oracle("performer").state_dict())
+    for weight, other in zip(fused.weights, readable.weights, strict=True):
+        assert weight.path == other.path
+        np.testing.assert_array_equal(weight.numpy(), other.numpy())
+    fused.save_weights(tmp_path / "fused.weights.h5")
+    fresh = build("performer", fused_soft_split=False)
+    fresh.load_weights(tmp_path / "fused.weights.h5")
+    x = photographs()
+    np.testing.assert_array_equal(logits_of(fresh, x), logits_of(readable, x))
+    readable.save(tmp_path / "readable.keras")
+    fresh = build("performer", weights=str(tmp_path / "readable.keras"))
+    np.testing.assert_array_equal(logits_of(fresh, x), logits_of(fused, x))
+
+
+def test_where_convolutions_round_pixels_none_is_used(monkeypatch):
+    """As with TF32 on a GPU: then both paths copy the pixels."""
+    x = photographs()
+    paths = both_paths("performer", oracle("performer").state_dict())
+    expected = [logits_of(path, x) for path in paths]
+    for module in ("soft_split", "patch_projection"):
+        monkeypatch.setattr(
+            f"keras_t2t.layers.{module}.convolution_is_exact", lambda x: False
+        )
+        monkeypatch.delattr(f"keras_t2t.layers.{module}.exact_convolution")
+    copied = [logits_of(path, x) for path in paths]
+    np.testing.assert_allclose(copied[0], expected[0], atol=1e-4)
+    np.testing.assert_array_equal(copied[1], expected[1])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a rule of JAX's compiler")
+def test_jax_is_told_not_to_round_pixels():
+    import jax
+
+    for path in both_paths("performer", oracle("performer").state_dict()):
+        text = str(jax.make_jaxpr(lambda x, path=path: path(x))(photographs()))
+        convolutions = text.count("conv_general_dilated[")
+        assert convolutions >= 3
+        assert (
+            text.count("precision=(<Precision.HIGHEST")
+            + text.count("precision=(Precision.HIGHEST")
+            == convolutions
+        )
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_int8_quantization(fused):
+    """Keras's own quantization replaces the kernels that the fast path convolves."""
+    model = build("performer", fused_soft_split=fused)
+    load_state_dict(
+        model, {k: v.numpy() for k, v in oracle("performer").state_dict().items()}
+    )
+    x = photographs()
+    exact = logits_of(model, x)
+    model.quantize("int8")
+    assert "int8" in str(model.get_layer("tokens_1").kqv.kernel.dtype)
+    # int8 has two digits, behind a dozen products
+    assert distance(logits_of(model, x), exact) < 0.15 * np.abs(exact).max()
+
+
+def test_saved_intermediates():
+    """What a training step keeps; the figures at full size are in benchmarks/."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("only torch tells what it keeps")
+    from benchmarks.throughput_worker import torch_saved
+
+    x = photographs()
+    fused, readable, remat = (
+        torch_saved(lambda x, model=model: model(x, training=True), x)
+        for model in (
+            build("performer"),
+            build("performer", fused_soft_split=False),
+            build("performer", remat=True),
+        )
+    )
+    assert fused < 0.9 * readable
+    assert remat < 0.7 * fused

@@ -31,13 +31,33 @@ FIELDS = (
 
 
 # === Implementations ===
+DESIGNS = {
+    **dict.fromkeys(BACKENDS, ("", "readable", "remat")),
+    REFERENCE: ("", "compiled"),
+}
+
+
 def subject(name, model):
-    """What the worker needs to make implementation `name` of `model`."""
+    """What the worker needs to make implementation `name` of `model`.
+
+    Raises:
+        ValueError: if there is no such implementation.
+    """
     source, _, design = name.partition(":")
+    if source == "timm" and design:
+        return {"kind": "torch", "model": design, "source": source, "design": ""}
+    if design not in DESIGNS.get(source, ()):
+        accepted = [
+            f"{source}:{design}".rstrip(":")
+            for source, designs in DESIGNS.items()
+            for design in designs
+        ]
+        raise ValueError(
+            f"implementation must be one of {', '.join(accepted)}, timm:NAME, "
+            f"got {name!r}"
+        )
     if source in BACKENDS:
         return {"kind": "keras", "model": model, "backend": source, "design": design}
-    if source == "timm":
-        return {"kind": "torch", "model": design, "source": source, "design": ""}
     return {"kind": "torch", "model": model, "source": source, "design": design}
 
 
@@ -206,6 +226,11 @@ def main():
     add("--output", type=Path, help="without ending: writes .csv and .md")
     arguments = parser.parse_args()
     names = arguments.implementations or available()
+    try:
+        for name in names:
+            subject(name, arguments.models[0])
+    except ValueError as error:
+        parser.error(str(error))
     comparisons = []
     for mode, model, precision, batch_size, image_size in itertools.product(
         arguments.modes,

@@ -285,7 +285,7 @@ def jax_saved(model, images):
 
     jaxpr = jax.make_jaxpr(residuals)(trainable).jaxpr
     weights = {*map(id, jaxpr.invars), *map(id, jaxpr.constvars)}
-    kept = {id(out): out.aval for out in jaxpr.outvars if hasattr(out, "count")}
+    kept = {id(out): out.aval for out in jaxpr.outvars if not hasattr(out, "val")}
     return sum(
         aval.size * aval.dtype.itemsize
         for key, aval in kept.items()

@@ -108,6 +108,12 @@ def project_patches(images, soft_split, projection, norm=None):
 
 def convolve(images, kernel, soft_split):
     """The kernel `(patch_dim, units)` on every patch of padded images."""
+    if images.shape[-1] < 8 and jax_on_cpu():
+        # Two to three times faster than its convolution of so few channels.
+        patches = soft_split.sliced_patches(images)
+        _, height, width, _ = patches.shape
+        x = ops.matmul(rows(patches), kernel)
+        return ops.reshape(x, (-1, height, width, x.shape[-1]))
     size = soft_split.kernel_size
     kernel = ops.reshape(kernel, (size, size, images.shape[-1], -1))
     with exact_convolution():
@@ -118,6 +124,11 @@ def convolve(images, kernel, soft_split):
             padding="valid",
             data_format="channels_last",
         )
+
+
+def jax_on_cpu():
+    devices = keras.distribution.list_devices()
+    return keras.backend.backend() == "jax" and devices[0].startswith("cpu")
 
 
 def patch_variance(images, soft_split):

@@ -1,0 +1,61 @@
+"""The throughput benchmark from its flags to its tables, on one small model."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from benchmarks import throughput
+
+SCRIPT = Path(throughput.__file__)
+BACKEND = keras.backend.backend()
+
+
+def test_one_comparison(tmp_path):
+    result = subprocess.run(
+        [
+            *(sys.executable, SCRIPT, "--models", "T2TViT7", "--modes", "training"),
+            *("--implementations", "reference", BACKEND, "torch:remat"),
+            *("--batch-sizes", "2", "--image-sizes", "32", "--rounds", "2"),
+            *("--seconds", "0.01", "--output", tmp_path / "table"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with (tmp_path / "table.csv").open(encoding="utf-8") as file:
+        rows = {row["implementation"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["reference", BACKEND, "torch:remat"]
+    assert float(rows["reference"]["ratio"]) == 1.0
+    for row in rows.values():
+        assert 0 < float(row["slowest"]) <= float(row["fastest"])
+        assert 0 < float(row["share_of_peak"]) < 1
+        assert float(row["memory"]) > 0
+    kept = {name: row["saved"] for name, row in rows.items()}
+    assert 0 < float(kept["torch:remat"]) < float(kept["reference"])
+    assert "**T2TViT7, training, float32, batch 2, 32 px**" in result.stdout
+    assert result.stdout == (tmp_path / "table.md").read_text(encoding="utf-8") + "\n"
+
+
+def test_an_implementation_that_cannot_run_is_left_out(capsys):
+    rows = throughput.compare(
+        names=["reference", "timm:no_such_model"],
+        mode="inference",
+        model="T2TViT7",
+        batch_size=1,
+        image_size=32,
+        precision="float32",
+        rounds=1,
+        seconds=0.01,
+    )
+    assert [row["implementation"] for row in rows] == ["reference"]
+    assert "left out: timm:no_such_model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["keras", "jax:fast", "timm", "reference:remat"])
+def test_unknown_implementations(name):
+    with pytest.raises(ValueError, match=f"implementation .* got '{name}'"):
+        throughput.subject(name, "T2TViT7")

@@ -45,13 +45,16 @@ def draw_kept(height, width, seed, augmentation):
     Returns:
         (height, width) float32 in 0..1; of ones where the batch is not mixed.
     """
-    mixup, cutmix = augmentation.mixup_alpha > 0, augmentation.cutmix_alpha > 0
+    mixup = float(augmentation.mixup_alpha)
+    cutmix = float(augmentation.cutmix_alpha)
     uniform_seed, beta_seed = tf.unstack(tf.random.split(seed, 2))
     mixed, switched, *centre = tf.unstack(
         tf.random.stateless_uniform((4,), uniform_seed)
     )
-    cuts = switched < augmentation.switch_probability if mixup and cutmix else cutmix
-    alpha = tf.where(cuts, augmentation.cutmix_alpha, augmentation.mixup_alpha)
+    cuts = cutmix > 0
+    if mixup and cutmix:
+        cuts = switched < augmentation.switch_probability
+    alpha = tf.where(cuts, cutmix, mixup)
     # The share of one of two gamma variables in their sum is Beta(alpha, alpha).
     gammas = tf.random.stateless_gamma((2,), beta_seed, alpha=alpha)
     share = gammas[0] / tf.maximum(tf.reduce_sum(gammas), 1e-30)

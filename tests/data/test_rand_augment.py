@@ -93,3 +93,80 @@ def test_operation_equals_pillow(images, name, method):
                 assert result.dtype == tf.uint8 and result.shape == image.shape
                 difference = np.abs(result.numpy().astype(int) - np.asarray(expected))
                 assert difference.max() <= 2, (image.shape, magnitude, sign)
+
+
+def test_apply_runs_the_operation_of_that_number(images):
+    image = tf.constant(images[0])
+    results = [
+        apply(image, number, tf.constant(0.9), tf.constant(1.0), "bicubic").numpy()
+        for number in range(16)
+    ]
+    for result, operation in zip(results, OPERATIONS.values(), strict=False):
+        expected = operation(image, 0.9, 1.0, "bicubic").numpy()
+        # TensorFlow may round a compiled product otherwise: one grey level.
+        assert np.abs(result.astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(results[15], image)
+
+
+def draws(augmentation, number=3000):
+    """Four arrays (number, num_operations) of what the seeds 0, 1, 2 ... draw."""
+
+    @tf.function
+    def draw_all():
+        signature = (tf.int32, tf.float32, tf.float32, tf.string)
+        return tf.map_fn(
+            lambda position: draw(tf.stack([5, position]), augmentation),
+            tf.range(number),
+            fn_output_signature=signature,
+        )
+
+    return [column.numpy() for column in draw_all()]
+
+
+def test_draws_have_timms_distribution():
+    operations, levels, signs, methods = draws(Augmentation())
+    assert operations.shape == (3000, 2)
+    # 6,000 draws: half are applied; each operation in one of 30, +- 4 deviations.
+    counts = np.bincount(operations.ravel(), minlength=16)
+    assert abs(counts[15] - 3000) < 4 * math.sqrt(1500)
+    assert np.abs(counts[:15] - 200).max() < 4 * math.sqrt(200)
+    # With replacement: the same one twice among two applied, 1 in 15 of 750.
+    both = (operations < 15).all(axis=1)
+    same = (operations[both, 0] == operations[both, 1]).sum()
+    assert abs(same - both.sum() / 15) < 4 * math.sqrt(both.sum() / 15)
+    magnitudes = 10 * levels
+    assert magnitudes.max() == 10  # clipped
+    assert abs(np.median(magnitudes) - 9) < 0.04
+    # An eighth, lower than 9 by 1.15 standard deviations.
+    assert abs(np.quantile(magnitudes, 0.125) - (9 - 1.15 * 0.5)) < 0.05
+    assert abs(signs.mean()) < 4 / math.sqrt(6000) and set(signs.ravel()) == {-1, 1}
+    assert abs((methods == b"bicubic").mean() - 0.5) < 2 / math.sqrt(6000)
+    assert set(methods.ravel()) == {b"bicubic", b"bilinear"}
+
+
+def test_settings_reach_the_draws():
+    operations, levels, _, methods = draws(
+        Augmentation(
+            num_operations=3,
+            operation_probability=1,
+            magnitude=4,
+            magnitude_std=0,
+            interpolation="bilinear",
+        ),
+        number=20,
+    )
+    assert operations.shape == (20, 3) and operations.max() < 15
+    np.testing.assert_allclose(levels, 0.4)
+    assert set(methods.ravel()) == {b"bilinear"}
+
+
+def test_an_image_is_a_function_of_its_seed(images):
+    image = tf.constant(images[0])
+    always = Augmentation(operation_probability=1)
+    first, again, other = (
+        rand_augment(image, (3, number), always).numpy() for number in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    never = Augmentation(operation_probability=0)
+    np.testing.assert_array_equal(rand_augment(image, (3, 1), never), image)

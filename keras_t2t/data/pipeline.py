@@ -55,7 +55,7 @@ def train_batches(
         # Below 0, where no image has its seed.
         batch_seed = tf.stack([seed, -1 - positions[0] // batch_size])
         images, targets = mix_pair(images, targets, batch_seed, augmentation)
-        images = [erase(positions[i], images[i]) for i in range(2)]
+        images = [erase(positions[i], image) for i, image in enumerate(images)]
         return positions, tf.stack(images), targets
 
     def erase(position, image):

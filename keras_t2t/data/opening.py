@@ -27,9 +27,10 @@ def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
           shard=(0, 1))`: an infinite stream of (images, targets), shuffled anew each
           epoch. `augmentation` is an `Augmentation`; None means random crop and flip,
           for the digits nothing, which is all that they accept. The same seed gives
-          the same stream on any machine; one with `first_step=k` is that stream after
-          k batches. `batch_size` counts the images of all shards; shard (i, n) yields
-          rows i x batch_size / n up to (i + 1) x batch_size / n of each batch;
+          the same stream, whatever the number of threads and shards; one with
+          `first_step=k` is that stream after k batches. `batch_size` counts the images
+          of all shards; shard (i, n) yields rows i x batch_size / n up to
+          (i + 1) x batch_size / n of each batch;
         - `validation_batches(image_size, batch_size, shard=(0, 1), pad=False)`: one
           pass in a fixed order, each image in one shard. The last batch may be
           smaller, and may be missing in some shards. With `pad` all batches have one
@@ -42,9 +43,8 @@ def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
         uint8, or float32 where they are mixed or erased (the noise that fills an
         erased rectangle exceeds 0..255). Targets are (batch, num_classes) float32 of
         sum 1: one-hot, or soft where images are mixed. Label smoothing is the loss's;
-        being linear, it may follow mixing. Both streams
-        go into `keras.Model.fit` on every backend, the infinite one with
-        `steps_per_epoch=num_train // batch_size`.
+        being linear, it may follow mixing. Both streams go into `keras.Model.fit` on
+        every backend, the infinite one with `steps_per_epoch=num_train // batch_size`.
 
     Raises:
         ValueError: unknown or unprepared data set, a data set that is not image

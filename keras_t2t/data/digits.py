@@ -36,8 +36,8 @@ class Digits:
         self.num_train = len(train_images)
         self.num_validation = len(validation_images)
 
-    def train_batches(self, image_size, batch_size, seed):
-        return _ShuffledForever(*self._train, image_size, batch_size, seed)
+    def train_batches(self, image_size, batch_size, seed, first_step=0):
+        return _ShuffledForever(*self._train, image_size, batch_size, seed, first_step)
 
     def validation_batches(self, image_size, batch_size):
         return _InOrder(*self._validation, image_size, batch_size)
@@ -64,13 +64,15 @@ class _Batches(keras.utils.PyDataset):
 class _ShuffledForever(_Batches):
     """Batch number `step` of an endless stream: a new permutation every epoch."""
 
-    def __init__(self, images, labels, image_size, batch_size, seed):
+    def __init__(self, images, labels, image_size, batch_size, seed, first_step):
         super().__init__(images, labels, image_size, batch_size)
         self.seed = seed
+        self.first_step = first_step
 
     num_batches = None  # Keras: infinite
 
     def __getitem__(self, step):
+        step += self.first_step
         count = len(self.images)
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs, offsets = np.divmod(positions, count)

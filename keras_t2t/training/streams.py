@@ -1,0 +1,54 @@
+"""The batches of a run, from any data set."""
+
+import inspect
+
+import numpy as np
+
+
+def train_stream(dataset, config, first_step, shard):
+    """Endless (images, soft targets) from step `first_step` on; this process's shard
+    of each batch."""
+    optional = {"augmentation": augmentation(config), "first_step": first_step}
+    return dataset.train_batches(
+        config.image_size,
+        config.batch_size,
+        config.seed,
+        **_accepted(dataset.train_batches, {**optional, "shard": shard}),
+    )
+
+
+def validation_stream(dataset, config, shard):
+    """One pass of (images, targets, weights), and the images in it with padding."""
+    options = _accepted(dataset.validation_batches, {"shard": shard, "pad": True})
+    batches = dataset.validation_batches(
+        config.image_size, config.batch_size, **options
+    )
+    count = dataset.num_validation
+    if options.get("pad"):
+        count = int(np.ceil(count / config.batch_size)) * config.batch_size
+    return batches, count
+
+
+def augmentation(config):
+    """The settings of the augmentation that the run asks for."""
+    return None
+
+
+def _accepted(function, options):
+    """Those of the options that a data set takes yet."""
+    names = inspect.signature(function).parameters
+    return {name: value for name, value in options.items() if name in names}
+
+
+def preview(dataset, config):
+    """Draws the first training batch to the PNG `config.preview`."""
+    from keras_t2t.data.preview import write_contact_sheet
+
+    write_contact_sheet(
+        dataset,
+        config.preview,
+        config.image_size,
+        config.batch_size,
+        config.seed,
+        augmentation(config),
+    )

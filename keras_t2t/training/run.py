@@ -51,7 +51,7 @@ def train(config, verbose="auto"):
         `val_top5` (fractions, of the weights after the last epoch), `val_top1_ema` (of
         their average), `images_per_second` (of training, median over epochs) and
         `output_dir`. After SIGTERM: `backend`, `model`, `dataset`, `terminated_at_step`
-        and `output_dir`.
+        and `output_dir`. In a process that shares the run with a main one: None.
 
     Raises:
         ValueError: if the model, the data set, an image, the devices or the output
@@ -66,7 +66,8 @@ def train(config, verbose="auto"):
         run = Run(config, devices, verbose if devices.main else 0)
         policy = DTYPE_POLICIES[run.config.mixed_precision]
         with dtype_policy(policy), devices.scope(), noticing_sigterm(run.progress):
-            return run.run()
+            result = run.run()
+            return result if devices.main else None
 
 
 class Run:

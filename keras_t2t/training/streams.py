@@ -1,5 +1,7 @@
 """The batches of a run, from any data set."""
 
+import dataclasses
+import importlib.util
 import inspect
 
 import numpy as np
@@ -30,8 +32,21 @@ def validation_stream(dataset, config, shard):
 
 
 def augmentation(config):
-    """The settings of the augmentation that the run asks for."""
-    return None
+    """The row of settings that the run names, with what it changes in it."""
+    if importlib.util.find_spec("keras_t2t.data.augmentation") is None:
+        return None
+    from keras_t2t.data.augmentation import AUGMENTATIONS
+
+    changes = {
+        "mixup_alpha": config.mixup,
+        "cutmix_alpha": config.cutmix,
+        "erasing_probability": config.random_erasing,
+    }
+    if config.randaugment is not None:
+        operations = AUGMENTATIONS["full"].num_operations
+        changes["num_operations"] = operations if config.randaugment else 0
+    given = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(AUGMENTATIONS[config.augmentation], **given)
 
 
 def _accepted(function, options):

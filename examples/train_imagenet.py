@@ -71,7 +71,7 @@ def parse_arguments():
     add("--coordinator", metavar="HOST:PORT", help="JAX on several hosts; or auto")
     add("--num-processes", type=int, metavar="N", help="JAX on several hosts")
     add("--process-id", type=int, metavar="N", help="JAX on several hosts")
-    add("--host-timeout", type=float, metavar="SECONDS", default=300)
+    add("--host-timeout", type=float, metavar="SECONDS", default=600)
     return parser.parse_args()
 
 

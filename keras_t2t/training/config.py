@@ -103,7 +103,7 @@ class TrainingConfig:
     coordinator: str | None = None
     num_processes: int | None = None
     process_id: int | None = None
-    host_timeout: float = 300
+    host_timeout: float = 600
     preview: str | None = None
     wandb: str | None = None
 

@@ -21,13 +21,7 @@ def collect(model):
         for group, variables in _groups(model).items()
         for i, variable in enumerate(variables)
     }
-    if keras.backend.backend() == "torch":
-        import torch
-
-        arrays["torch/cpu"] = torch.get_rng_state().numpy()
-        if torch.cuda.is_available():
-            arrays["torch/cuda"] = torch.cuda.get_rng_state().numpy()
-    return arrays
+    return {**arrays, **generators()}
 
 
 def restore(model, arrays):
@@ -60,7 +54,24 @@ def restore(model, arrays):
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
-    if keras.backend.backend() == "torch":
+    restore_generators(arrays)
+
+
+def generators():
+    """The states of torch's own generators, on torch; else nothing."""
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    states = {"torch/cpu": torch.get_rng_state().numpy()}
+    if torch.cuda.is_available():
+        states["torch/cuda"] = torch.cuda.get_rng_state().cpu().numpy()
+    return states
+
+
+def restore_generators(arrays):
+    """Gives torch's generators the states that `generators` took."""
+    if "torch/cpu" in arrays:
         import torch
 
         torch.set_rng_state(torch.from_numpy(arrays["torch/cpu"]))

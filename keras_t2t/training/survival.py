@@ -14,7 +14,7 @@ ASK_EVERY = 10
 
 class SaveSnapshots(keras.callbacks.Callback):
     """Saves the run every `every` steps, after each epoch, and when it is terminated;
-    gives back what a snapshot holds when the first epoch begins.
+    gives back what a snapshot holds before the first step.
 
     Args:
         progress: the run's `Progress`.
@@ -33,15 +33,25 @@ class SaveSnapshots(keras.callbacks.Callback):
         self.devices = devices
         self.facts = facts
         self.resumed = resumed
+        self.generators = {}
 
     def due(self, step):
         """Whether a snapshot falls on this step. At the end of an epoch it waits for
         the epoch's results."""
         return step % self.every == 0 and step % self.progress.steps_per_epoch != 0
 
-    def on_epoch_begin(self, epoch, logs=None):
-        # Not sooner: `fit` has cleared the metrics just before.
-        if self.resumed is not None:
+    def on_train_begin(self, logs=None):
+        self.begins = True
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if not self.begins:
+            return
+        # Not sooner: `fit` has cleared the metrics and made its iterator, for which
+        # torch draws a number that a run without this `fit` would not draw.
+        self.begins = False
+        if self.resumed is None:
+            state.restore_generators(self.generators)
+        else:
             state.restore(self.model, self.resumed.arrays)
             self.devices.part(self.model)
             self.resumed = None
@@ -57,6 +67,7 @@ class SaveSnapshots(keras.callbacks.Callback):
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
+        self.generators = state.generators()
         self.save()
 
     def save(self):

@@ -48,9 +48,9 @@ def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
     assert (tmp_path / "run" / "final.keras").exists()
 
 
-def test_killed_and_terminated_in_a_process_of_its_own(start, tmp_path):
+def test_killed_and_terminated_in_a_process_of_its_own(tiny_run, start, tmp_path):
     """SIGKILL in the middle of an epoch, then SIGTERM in the middle of another."""
-    whole = start({"output_dir": str(tmp_path / "whole")}, DROP="0.2")
+    tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
     config = {"output_dir": str(tmp_path / "run"), "resume": True, **SAVE}
     killed = start(config, DROP="0.2", SIGNAL="9@8")
     assert killed.wait() == -signal.SIGKILL, killed.stderr.read()
@@ -70,7 +70,6 @@ def test_killed_and_terminated_in_a_process_of_its_own(start, tmp_path):
     output, errors = resumed.communicate()
     assert resumed.returncode == 0, errors
     assert "Resuming after step 13" in output
-    whole.communicate()
     compare(tmp_path / "run", tmp_path / "whole")
 
 

@@ -85,7 +85,7 @@ def build(drop):
 
     def tiny_model(drop_path, **arguments):
         return keras_t2t.T2TViT(
-            *(16, 2, 2, 2),
+            *(16, 2, 2, 2, "convolution"),
             **arguments,
             dropout=drop,
             token_dropout=drop,

@@ -81,14 +81,13 @@ class TinyBatches(keras.utils.PyDataset):
 
 
 def build(drop):
-    """What stands in for a public model: two blocks, with or without dropout."""
+    """What stands in for a public model: one block, with or without dropout."""
 
     def tiny_model(drop_path, **arguments):
         return keras_t2t.T2TViT(
-            *(16, 2, 2, 2, "convolution"),
+            *(16, 1, 2, 2, "convolution"),
             **arguments,
             dropout=drop,
-            token_dropout=drop,
             drop_path=drop,
             name="tiny",
         )

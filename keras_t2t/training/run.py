@@ -82,6 +82,8 @@ class Run:
             record = folder.record() if config.resume else None
         if record is not None:
             config = continued(config, record)
+        if config.data_dir is not None and config.dataset is None:
+            self.say(f"Listing the images in {config.data_dir}")
         self.dataset = data.open_dataset(
             config.dataset, config.data_dir, skip_corrupt=config.skip_corrupt
         )

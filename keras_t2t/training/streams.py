@@ -49,9 +49,23 @@ def augmentation(config):
     return dataclasses.replace(AUGMENTATIONS[config.augmentation], **given)
 
 
+# What may be left out for a data set that does not take it.
+_NEUTRAL = {"first_step": 0, "shard": (0, 1)}
+
+
 def _accepted(function, options):
-    """Those of the options that a data set takes yet."""
+    """Those of the options that a data set takes.
+
+    Raises:
+        ValueError: it cannot start in the middle, or be shared, and has to.
+    """
     names = inspect.signature(function).parameters
+    for name, neutral in _NEUTRAL.items():
+        if name not in names and options.get(name, neutral) != neutral:
+            raise ValueError(
+                f"{name}={options[name]}: this data set cannot be "
+                f"{'resumed' if name == 'first_step' else 'shared by processes'} yet"
+            )
     return {name: value for name, value in options.items() if name in names}
 
 

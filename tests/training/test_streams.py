@@ -26,3 +26,19 @@ def test_the_augmentation_is_a_row_with_changes():
     assert (settings.erasing_probability, settings.num_operations) == (0, 0)
     digits = augmentation(TrainingConfig().with_defaults("digits", 10))
     assert digits == module.AUGMENTATIONS["none"]
+
+
+class FromTheStart:
+    def train_batches(self, image_size, batch_size, seed):
+        return "a stream"
+
+
+@pytest.mark.parametrize(
+    "place", [{"first_step": 3, "shard": (0, 1)}, {"first_step": 0, "shard": (1, 2)}]
+)
+def test_a_data_set_that_cannot_be_resumed_or_shared_says_so(place):
+    """Rather than to give every process, or every start, the same images."""
+    config = TrainingConfig().with_defaults("digits", 10)
+    with pytest.raises(ValueError, match="this data set cannot be"):
+        train_stream(FromTheStart(), config, **place)
+    assert train_stream(FromTheStart(), config, 0, (0, 1)) == "a stream"

@@ -45,7 +45,7 @@ def test_a_run_leaves_its_folder(finished):
     folder, result = finished
     assert list(result) == [
         *("backend", "model", "dataset", "epochs", "val_top1", "val_top5"),
-        *("images_per_second", "output_dir"),
+        *("val_top1_ema", "images_per_second", "output_dir"),
     ]
     assert result["backend"] == keras.backend.backend()
     assert (result["model"], result["dataset"]) == ("T2TViT7", "digits")
@@ -53,8 +53,8 @@ def test_a_run_leaves_its_folder(finished):
     assert result["images_per_second"] > 0
 
     assert {path.name for path in folder.iterdir()} - {"tensorboard"} == {
-        *("config.json", "classes.json", "history.csv"),
-        *("best.weights.h5", "final.keras"),
+        *("config.json", "classes.json", "history.csv", "curves.png"),
+        *("best.weights.h5", "final.keras", "final_ema.keras"),
     }
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
     config = json.loads((folder / "config.json").read_text())
@@ -134,7 +134,7 @@ def test_an_output_folder_that_is_a_file(tmp_path):
 @pytest.mark.parametrize("name", ["ViTS16", "ResNet50"])
 def test_the_baselines_take_a_step(name):
     """Without the files of a run: these are large."""
-    config = TrainingConfig(model=name, **SHORT).with_defaults("imagenet2012", 7)
+    config = TrainingConfig(model=name, **SHORT).with_defaults("digits", 7)
     model = compiled_model(config, num_classes=7, steps_per_epoch=2)
     model.run_eagerly = keras.backend.backend() == "tensorflow"  # tracing takes longer
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), "uint8")

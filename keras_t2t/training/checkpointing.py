@@ -93,9 +93,13 @@ class RunFolder:
                 yield Path(folder) / name
 
     def save_model(self, model, name):
-        """Saves the model without optimizer, loss and metrics."""
+        """Saves the model, or for `.weights.h5` its weights, without the optimizer."""
+        plain = keras.Model(model.inputs, model.outputs, name=model.name)
         with self.saving(name) as path:
-            keras.Model(model.inputs, model.outputs, name=model.name).save(path)
+            if name.endswith(".weights.h5"):
+                plain.save_weights(path)
+            else:
+                plain.save(path)
 
 
 class SaveBestWeights(keras.callbacks.Callback):
@@ -117,5 +121,4 @@ class SaveBestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_top1"] > self.best:
             self.best = logs["val_top1"]
-            with self.folder.saving(BEST) as path:
-                self.model.save_weights(path)
+            self.folder.save_model(self.model, BEST)

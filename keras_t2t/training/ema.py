@@ -11,9 +11,9 @@ SHARE_OF_RUN = 31
 def decay_for(decay, updates):
     """The decay for a run of `updates` optimizer updates.
 
-    `min(decay, 1 - 31 / updates)`: the average never looks further back than the 31st
-    part of the run that the authors' does. With their 0.99996 in a short run it would
-    still be near the initial weights at the end.
+    `min(decay, updates / (updates + 31))`: the average looks back no further than over
+    a 31st of the run (and one update more), as the authors' does. With their 0.99996 in
+    a short run it would still be near the initial weights at the end.
 
     Args:
         decay: float in [0, 1), the longest.
@@ -22,7 +22,7 @@ def decay_for(decay, updates):
     Returns:
         float in [0, 1).
     """
-    return min(decay, max(0.0, 1 - SHARE_OF_RUN / updates))
+    return min(decay, updates / (updates + SHARE_OF_RUN))
 
 
 def has_average(optimizer):

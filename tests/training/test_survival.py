@@ -48,7 +48,9 @@ def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
     assert (tmp_path / "run" / "final.keras").exists()
 
 
-def test_killed_and_terminated_in_a_process_of_its_own(tiny_run, start, tmp_path):
+def test_killed_and_terminated_in_a_process_of_its_own(
+    tiny_run, start, tmp_path, capsys
+):
     """SIGKILL in the middle of an epoch, then SIGTERM in the middle of another."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
     config = {"output_dir": str(tmp_path / "run"), "resume": True, **SAVE}
@@ -66,10 +68,8 @@ def test_killed_and_terminated_in_a_process_of_its_own(tiny_run, start, tmp_path
     assert (tmp_path / "run" / "snapshots" / "step-000000013.npz").exists()
     assert "val_top1" not in result
 
-    resumed = start(config, DROP="0.2")
-    output, errors = resumed.communicate()
-    assert resumed.returncode == 0, errors
-    assert "Resuming after step 13" in output
+    tiny_run(drop=0.2, resume=True, **SAVE)
+    assert "Resuming after step 13" in capsys.readouterr().out
     compare(tmp_path / "run", tmp_path / "whole")
 
 

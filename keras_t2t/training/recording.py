@@ -49,7 +49,11 @@ class History(keras.callbacks.Callback):
         self.title = title
         self.draws = _installed("matplotlib")
         if not self.draws:
-            print(f"No {CURVES}: matplotlib is not installed", flush=True)
+            print(
+                f"No {CURVES}: matplotlib is not installed, "
+                'pip install "keras-t2t[train]"',
+                flush=True,
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))

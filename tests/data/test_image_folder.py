@@ -286,7 +286,7 @@ def test_validation_counts_every_image_once(photo_folder):
 def test_the_full_recipe_is_mixed_and_erased(photo_folder):
     full = data.AUGMENTATIONS["full"]
     images, targets = read(
-        itertools.islice(photo_folder.train_batches(32, 4, 0, full), 10)
+        itertools.islice(photo_folder.train_batches(16, 4, 0, full), 10)
     )
     assert images.dtype == np.float32 and targets.dtype == np.float32
     assert images.min() < 0 and images.max() > 255  # noise
@@ -300,7 +300,7 @@ def test_the_full_recipe_is_mixed_and_erased(photo_folder):
         atol=1e-6,
     )
     with pytest.raises(ValueError, match="batch_size=3 must be divisible by 2"):
-        photo_folder.train_batches(32, 3, 0, full)
+        photo_folder.train_batches(16, 3, 0, full)
 
 
 @pytest.mark.parametrize(
@@ -314,10 +314,10 @@ def test_the_full_recipe_is_mixed_and_erased(photo_folder):
 )
 def test_every_part_can_be_switched_on_alone(photo_folder, changes, dtype):
     none = data.AUGMENTATIONS["none"]
-    plain, _ = read(itertools.islice(photo_folder.train_batches(32, 4, 0, none), 3))
+    plain, _ = read(itertools.islice(photo_folder.train_batches(16, 4, 0, none), 3))
     augmentation = dataclasses.replace(none, **changes)
     images, _ = read(
-        itertools.islice(photo_folder.train_batches(32, 4, 0, augmentation), 3)
+        itertools.islice(photo_folder.train_batches(16, 4, 0, augmentation), 3)
     )
     assert images.dtype == dtype
     assert np.array_equal(images, plain) == (not changes)

@@ -33,9 +33,9 @@ def test_sheet_of_the_full_recipe(tmp_path, write_folder, photographs, encode):
     }
     dataset = data.open_dataset(data_dir=write_folder(files))
     preview.write_contact_sheet(
-        dataset, tmp_path / "a.png", 200, 4, 0, data.AUGMENTATIONS["full"]
+        dataset, tmp_path / "a.png", 16, 4, 0, data.AUGMENTATIONS["full"]
     )
-    assert Image.open(tmp_path / "a.png").size == (2 * 204, 2 * 230)
+    assert Image.open(tmp_path / "a.png").size == (2 * 164, 2 * 190)
 
 
 def test_label_lines():

@@ -9,7 +9,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores: threads that wait for each other cost more.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Tests build the same small models again and again: XLA compiles each once, for all processes.
+# Tests build the same small models again and again: XLA compiles each once, whatever
+# the number of processes.
 cache = tempfile.TemporaryDirectory(prefix="keras-t2t-jax-cache-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache.name)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -4,12 +4,19 @@ import keras
 import numpy as np
 
 from keras_t2t.data.optional_imports import import_sklearn
+from keras_t2t.data.sharding import (
+    check_first_step,
+    local_batch_size,
+    num_batches,
+    num_local_images,
+)
 
 
 class Digits:
     """1,797 grey 8x8 images of ten digits; a fixed fifth of each class validates.
 
-    Training images are shuffled and not augmented: a mirrored digit is another sign.
+    Training images are shuffled and cannot be augmented: a mirrored digit is another
+    sign, and TensorFlow is not needed.
 
     Raises:
         ImportError: scikit-learn is not installed.
@@ -36,23 +43,46 @@ class Digits:
         self.num_train = len(train_images)
         self.num_validation = len(validation_images)
 
-    def train_batches(self, image_size, batch_size, seed):
-        return _ShuffledForever(*self._train, image_size, batch_size, seed)
+    def train_batches(
+        self,
+        image_size,
+        batch_size,
+        seed,
+        augmentation=None,
+        first_step=0,
+        shard=(0, 1),
+    ):
+        check_first_step(first_step)
+        if augmentation is not None and not augmentation.is_off:
+            raise ValueError(
+                "augmentation of the digits must be None, or "
+                f'AUGMENTATIONS["none"]; got {augmentation}'
+            )
+        return _ShuffledForever(
+            *self._train, image_size, batch_size, shard, seed, first_step
+        )
 
-    def validation_batches(self, image_size, batch_size):
-        return _InOrder(*self._validation, image_size, batch_size)
+    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+        return _InOrder(*self._validation, image_size, batch_size, shard, pad)
 
     def diagnose(self, error):
         return None
 
 
 class _Batches(keras.utils.PyDataset):
-    def __init__(self, images, labels, image_size, batch_size):
+    def __init__(self, images, labels, image_size, batch_size, shard):
         super().__init__()
         self.images = images
         self.labels = labels
         self.batch_size = batch_size
+        self.shard = shard
+        self.local_batch_size = local_batch_size(batch_size, shard)
         self.interpolation = _bilinear_matrix(images.shape[1], image_size)
+
+    def _positions(self, step):
+        """Of this shard's images in batch number `step`, counted over all shards."""
+        start = step * self.batch_size + self.shard[0] * self.local_batch_size
+        return np.arange(start, start + self.local_batch_size)
 
     def _batch(self, indices):
         """The images (batch, size, size, 3) uint8 and one-hot labels at `indices`."""
@@ -64,17 +94,17 @@ class _Batches(keras.utils.PyDataset):
 class _ShuffledForever(_Batches):
     """Batch number `step` of an endless stream: a new permutation every epoch."""
 
-    def __init__(self, images, labels, image_size, batch_size, seed):
-        super().__init__(images, labels, image_size, batch_size)
+    def __init__(self, images, labels, image_size, batch_size, shard, seed, first_step):
+        super().__init__(images, labels, image_size, batch_size, shard)
         self.seed = seed
+        self.first_step = first_step
 
     num_batches = None  # Keras: infinite
 
     def __getitem__(self, step):
         count = len(self.images)
-        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs, offsets = np.divmod(positions, count)
-        indices = np.empty_like(positions)
+        epochs, offsets = np.divmod(self._positions(self.first_step + step), count)
+        indices = np.empty_like(offsets)
         for epoch in np.unique(epochs):
             order = np.random.default_rng([self.seed, epoch]).permutation(count)
             indices[epochs == epoch] = order[offsets[epochs == epoch]]
@@ -82,13 +112,31 @@ class _ShuffledForever(_Batches):
 
 
 class _InOrder(_Batches):
+    """One pass; with `pad`, batches of one size with weights 1, and 0 of filling."""
+
+    def __init__(self, images, labels, image_size, batch_size, shard, pad):
+        super().__init__(images, labels, image_size, batch_size, shard)
+        self.pad = pad
+
     @property
     def num_batches(self):
-        return -(-len(self.images) // self.batch_size)
+        if self.pad:
+            return num_batches(len(self.images), self.batch_size)
+        count = num_local_images(len(self.images), self.batch_size, self.shard)
+        return num_batches(count, self.local_batch_size)
 
     def __getitem__(self, step):
-        start = step * self.batch_size
-        return self._batch(slice(start, start + self.batch_size))
+        positions = self._positions(step)
+        there = positions < len(self.images)
+        images, labels = self._batch(positions[there])
+        if not self.pad:
+            return images, labels
+        missing = len(positions) - len(images)
+        images, labels = (
+            np.pad(column, [(0, missing)] + [(0, 0)] * (column.ndim - 1))
+            for column in (images, labels)
+        )
+        return images, labels, there.astype("float32")
 
 
 def _bilinear_matrix(length, new_length):

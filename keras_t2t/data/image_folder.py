@@ -6,6 +6,11 @@ from pathlib import Path
 from keras_t2t.data import pipeline
 from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.scan import unreadable_files
+from keras_t2t.data.sharding import (
+    check_first_step,
+    local_batch_size,
+    num_local_images,
+)
 
 tf = import_tensorflow()
 
@@ -48,23 +53,49 @@ class ImageFolder:
         self.num_train = len(self._train[0])
         self.num_validation = len(self._validation[0])
 
-    def train_batches(self, image_size, batch_size, seed):
+    def train_batches(
+        self,
+        image_size,
+        batch_size,
+        seed,
+        augmentation=None,
+        first_step=0,
+        shard=(0, 1),
+    ):
+        check_first_step(first_step)
         paths, labels = (tf.constant(column) for column in self._train)
-        examples = pipeline.shuffled_indices(self.num_train, seed).map(
+
+        def example(position):
+            index = pipeline.shuffled_index(position, self.num_train, seed)
+            return position, tf.io.read_file(paths[index]), labels[index]
+
+        start = first_step * local_batch_size(batch_size, shard)
+        positions = pipeline.positions(start, pipeline.FOREVER, batch_size, shard)
+        return pipeline.train_batches(
+            positions.map(example, num_parallel_calls=tf.data.AUTOTUNE),
+            self.num_classes,
+            image_size,
+            batch_size,
+            seed,
+            augmentation,
+            shard,
+        )
+
+    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+        paths, labels = (tf.constant(column) for column in self._validation)
+        count = num_local_images(self.num_validation, batch_size, shard)
+        examples = pipeline.positions(0, count, batch_size, shard).map(
             lambda index: (tf.io.read_file(paths[index]), labels[index]),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        return pipeline.train_batches(
-            examples, self.num_classes, image_size, batch_size, seed
-        )
-
-    def validation_batches(self, image_size, batch_size):
-        examples = tf.data.Dataset.from_tensor_slices(self._validation).map(
-            lambda path, label: (tf.io.read_file(path), label),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
         return pipeline.validation_batches(
-            examples, self.num_classes, image_size, batch_size
+            examples,
+            self.num_validation,
+            self.num_classes,
+            image_size,
+            batch_size,
+            shard,
+            pad,
         )
 
     def diagnose(self, error):

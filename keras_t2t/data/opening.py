@@ -23,18 +23,28 @@ def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
         An object with
         - `name`, `class_names` (tuple of str), `num_classes`, `num_train`,
           `num_validation`;
-        - `train_batches(image_size, batch_size, seed)`: an infinite stream of
-          (images, labels), shuffled anew each epoch and augmented. The same seed
-          gives the same stream;
-        - `validation_batches(image_size, batch_size)`: one pass in a fixed order; the
-          last batch may be smaller;
+        - `train_batches(image_size, batch_size, seed, augmentation=None, first_step=0,
+          shard=(0, 1))`: an infinite stream of (images, targets), shuffled anew each
+          epoch. `augmentation` is an `Augmentation`; None means random crop and flip,
+          for the digits nothing, which is all that they accept. The same seed gives
+          the same stream, whatever the number of threads and shards; one with
+          `first_step=k` is that stream after k batches. `batch_size` counts the images
+          of all shards; shard (i, n) yields rows i x batch_size / n up to
+          (i + 1) x batch_size / n of each batch;
+        - `validation_batches(image_size, batch_size, shard=(0, 1), pad=False)`: one
+          pass in a fixed order, each image in one shard. The last batch may be
+          smaller, and may be missing in some shards. With `pad` all batches have one
+          size, all shards the same number of them, and each comes with weights
+          (batch,) float32: 1 for images, 0 for the black ones that fill up;
         - `diagnose(error)`: the ValueError that names the unreadable files if `error`
           (raised while batches were read) came from them, else None.
 
-        `images` are (batch, image_size, image_size, 3) in 0..255, uint8 or float32,
-        not normalised. `labels` are (batch, num_classes) one-hot float32. Both streams
-        go into `keras.Model.fit` on every backend, the infinite one with
-        `steps_per_epoch=num_train // batch_size`.
+        `images` are (batch, image_size, image_size, 3) in 0..255, not normalised:
+        uint8, or float32 where they are mixed or erased (the noise that fills an
+        erased rectangle exceeds 0..255). Targets are (batch, num_classes) float32 of
+        sum 1: one-hot, or soft where images are mixed. Label smoothing is the loss's;
+        being linear, it may follow mixing. Both streams go into `keras.Model.fit` on
+        every backend, the infinite one with `steps_per_epoch=num_train // batch_size`.
 
     Raises:
         ValueError: unknown or unprepared data set, a data set that is not image

@@ -1,4 +1,4 @@
-"""TensorFlow, TensorFlow Datasets and scikit-learn, loaded when they are needed."""
+"""TensorFlow, TensorFlow Datasets, KerasCV, scikit-learn and Pillow, loaded late."""
 
 import importlib
 import warnings
@@ -41,6 +41,16 @@ def import_tensorflow_datasets():
     return _import("tensorflow_datasets", "Reading a data set by its name")
 
 
+def import_keras_cv():
+    """Import KerasCV, after TensorFlow itself.
+
+    Raises:
+        ImportError: TensorFlow or KerasCV is not installed.
+    """
+    import_tensorflow()
+    return _import("keras_cv", "RandAugment", "keras-cv")
+
+
 def import_sklearn(submodule):
     """Import `sklearn.<submodule>`.
 
@@ -48,6 +58,15 @@ def import_sklearn(submodule):
         ImportError: scikit-learn is not installed.
     """
     return _import(f"sklearn.{submodule}", "The digits data set", "scikit-learn")
+
+
+def import_pillow(submodule):
+    """Import `PIL.<submodule>`.
+
+    Raises:
+        ImportError: Pillow is not installed.
+    """
+    return _import(f"PIL.{submodule}", "Drawing images", "Pillow")
 
 
 def _import(module, purpose, library=None):

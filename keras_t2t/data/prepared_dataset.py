@@ -3,10 +3,17 @@
 import difflib
 import textwrap
 
+import numpy as np
+
 from keras_t2t.data import pipeline
 from keras_t2t.data.optional_imports import (
     import_tensorflow,
     import_tensorflow_datasets,
+)
+from keras_t2t.data.sharding import (
+    check_first_step,
+    local_batch_size,
+    num_local_images,
 )
 
 tf = import_tensorflow()
@@ -19,6 +26,13 @@ SHUFFLE_BUFFER = 4096
 
 class PreparedDataset:
     """A prepared TFDS data set; validates on its "validation" split, else on "test".
+
+    Prepared with `file_format="array_record"`, examples are read one by one from
+    anywhere: each epoch is a permutation of all, a shard reads only its own, and a
+    stream starts at any step at once. TFDS's default, TFRecord, can only be read from
+    a file's start: an epoch is a random order of files and a shuffle buffer, every
+    shard reads all examples and decodes its own, and a stream that starts inside an
+    epoch first reads past that epoch's earlier examples, without decoding them.
 
     Args:
         name: TFDS's name, with an optional config and version
@@ -41,6 +55,10 @@ class PreparedDataset:
         self.class_names = tuple(features["label"].names)
         self.num_classes = len(self.class_names)
         splits = self._builder.info.splits
+        self._random_access = (
+            self._builder.info.file_format
+            in tfds.core.file_adapters.FileFormat.with_random_access()
+        )
         self._validation_split = "validation" if "validation" in splits else "test"
         for split in ("train", self._validation_split):
             if split not in splits:
@@ -51,47 +69,121 @@ class PreparedDataset:
         self.num_train = splits["train"].num_examples
         self.num_validation = splits[self._validation_split].num_examples
 
-    def train_batches(self, image_size, batch_size, seed):
-        examples = self._examples("train", shuffle_files=True, seed=seed)
-        buffer = min(self.num_train, SHUFFLE_BUFFER)
+    def train_batches(
+        self,
+        image_size,
+        batch_size,
+        seed,
+        augmentation=None,
+        first_step=0,
+        shard=(0, 1),
+    ):
+        check_first_step(first_step)
+        local = local_batch_size(batch_size, shard)
+        if self._random_access:
+            positions = pipeline.positions(
+                first_step * local, pipeline.FOREVER, batch_size, shard
+            )
+            indices = positions.map(
+                lambda position: pipeline.shuffled_index(position, self.num_train, seed)
+            )
+            examples = tf.data.Dataset.zip(positions, self._read("train", indices))
+        else:
+            start = first_step * batch_size
+            examples = pipeline.of_shard(
+                self._shuffled(seed, start), start, batch_size, shard
+            )
         return pipeline.train_batches(
-            examples.shuffle(buffer, seed=seed).repeat(),
+            examples.map(lambda position, record: (position, *self._parse(record))),
             self.num_classes,
             image_size,
             batch_size,
             seed,
+            augmentation,
+            shard,
         )
 
-    def validation_batches(self, image_size, batch_size):
+    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+        split, count = self._validation_split, self.num_validation
+        if self._random_access:
+            local_count = num_local_images(count, batch_size, shard)
+            indices = pipeline.positions(0, local_count, batch_size, shard)
+            records = self._read(split, indices)
+        else:
+            records = pipeline.of_shard(self._records(split), 0, batch_size, shard)
+            records = records.map(lambda _, record: record)
         return pipeline.validation_batches(
-            self._examples(self._validation_split),
+            records.map(self._parse),
+            count,
             self.num_classes,
             image_size,
             batch_size,
+            shard,
+            pad,
         )
 
     def diagnose(self, error):
         return None
 
-    def _examples(self, split, shuffle_files=False, seed=None):
-        """One pass over (encoded image, integer label)."""
-        examples = self._builder.as_dataset(
-            split=split,
-            shuffle_files=shuffle_files,
-            # Left encoded, so that only the window that is used gets decoded.
-            decoders=tfds.decode.PartialDecoding(
-                {"image": True, "label": True},
-                decoders={"image": tfds.decode.SkipDecoding()},
-            ),
-            read_config=tfds.ReadConfig(
-                shuffle_seed=seed,
-                # Training shuffles whatever order a data set was written in.
-                enable_ordering_guard=False,
-                try_autocache=False,
-                skip_prefetch=True,
-            ),
+    def _parse(self, record):
+        """The image, left encoded so that only its crop is decoded, and the label."""
+        example = self._builder.info.features.deserialize_example(
+            record, decoders={"image": tfds.decode.SkipDecoding()}
         )
-        return examples.map(lambda example: (example["image"], example["label"]))
+        return example["image"], example["label"]
+
+    def _read(self, split, indices):
+        """The records at these indices."""
+        source = self._builder.as_data_source(
+            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+        )
+
+        def read(index):
+            record = tf.numpy_function(
+                lambda index: source[index], [index], tf.string, stateful=False
+            )
+            return tf.ensure_shape(record, ())
+
+        return indices.map(read)
+
+    def _shuffled(self, seed, start):
+        """Records of all epochs one after the other, from a global position on."""
+        buffer = min(self.num_train, SHUFFLE_BUFFER)
+        first_epoch, offset = divmod(start, self.num_train)
+
+        def epoch(number):
+            # `Dataset.shuffle` would draw from TensorFlow's global seed too.
+            shuffled = tf.raw_ops.ShuffleDataset(
+                input_dataset=tf.data.experimental.to_variant(
+                    self._records("train", (seed, number))
+                ),
+                buffer_size=buffer,
+                seed=seed,
+                seed2=number + 1,  # (0, 0) means a seed from the system
+                output_types=[tf.string],
+                output_shapes=[()],
+                reshuffle_each_iteration=False,
+            )
+            records = tf.data.experimental.from_variant(
+                shuffled, tf.TensorSpec((), "string")
+            )
+            return records.skip(tf.where(number == first_epoch, np.int64(offset), 0))
+
+        return tf.data.Dataset.range(first_epoch, pipeline.FOREVER).flat_map(epoch)
+
+    def _records(self, split, seed=None):
+        """One pass, in a random order of files where a seed is given."""
+        info = self._builder.info
+        paths = tf.constant([str(path) for path in info.splits[split].filepaths])
+        if seed is not None:
+            paths = tf.random.experimental.stateless_shuffle(paths, seed)
+        return tf.data.Dataset.from_tensor_slices(paths).interleave(
+            tfds.core.file_adapters.ADAPTER_FOR_FORMAT[info.file_format].make_tf_data,
+            cycle_length=16,
+            block_length=16,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
 
 
 def _open_builder(name, data_dir):

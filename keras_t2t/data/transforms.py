@@ -2,22 +2,25 @@
 
 import math
 
+from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.decode import decode, decode_window
 from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.random_resized_crop import random_resized_crop
+from keras_t2t.data.resize import resize_and_cut
 
 tf = import_tensorflow()
 
 CROP_FRACTION = 0.9
 
 
-def training_image(encoded, image_size, seed):
-    """Random resized crop and horizontal flip.
+def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"]):
+    """Random resized crop, horizontal flip and RandAugment.
 
     Args:
         encoded: scalar string, an image file's bytes.
         image_size: height and width of the result, in pixels.
         seed: (2,) integers; the result is a function of it.
+        augmentation: an `Augmentation`; what it does to batches is not done here.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -25,16 +28,49 @@ def training_image(encoded, image_size, seed):
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
-    crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
+    crop_seed, flip_seed, filter_seed, rand_augment_seed = tf.unstack(
+        tf.random.split(seed, 4)
+    )
+    if augmentation.crop_scale:
+        image = _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation)
+    else:
+        image = evaluation_image(encoded, image_size)
+    if augmentation.flip_probability:
+        flipped = tf.random.stateless_uniform((), flip_seed)
+        image = tf.cond(
+            flipped < augmentation.flip_probability,
+            lambda: tf.reverse(image, axis=[1]),
+            lambda: image,
+        )
+    if augmentation.num_operations:
+        # Loads KerasCV.
+        from keras_t2t.data.rand_augment import rand_augment
+
+        image = rand_augment(image, rand_augment_seed, augmentation)
+    return image
+
+
+def _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
     image = decode_window(
-        encoded, lambda height, width: random_resized_crop(height, width, crop_seed)
+        encoded,
+        lambda height, width: random_resized_crop(
+            height, width, crop_seed, augmentation.crop_scale, augmentation.crop_ratio
+        ),
     )
-    # Evaluation's filter, as the authors train. It takes 2.5 times as long as plain
-    # bilinear, which aliases; both outrun any model on the same cores.
-    image = tf.image.resize(
-        image, (image_size, image_size), method="bicubic", antialias=True
+    size = tf.cast(tf.shape(image)[:2], "float32")
+
+    def resize(method):
+        return resize_and_cut(
+            image, image_size, tf.unstack(image_size / size), method=method
+        )
+
+    if augmentation.interpolation != "random":
+        return resize(augmentation.interpolation)
+    return tf.cond(
+        tf.random.stateless_uniform((), filter_seed) < 0.5,
+        lambda: resize("bicubic"),
+        lambda: resize("bilinear"),
     )
-    return tf.image.stateless_random_flip_left_right(_to_uint8(image), flip_seed)
 
 
 def evaluation_image(encoded, image_size):
@@ -57,34 +93,4 @@ def evaluation_image(encoded, image_size):
     # torchvision rounds the offset, halves to even.
     offset = tf.round(tf.cast(resized - image_size, "float32") / 2)
     scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
-    return _resize_and_cut(image, image_size, scale, offset)
-
-
-def _resize_and_cut(image, image_size, scale, offset):
-    """Pillow's bicubic resize by `scale`, of which only the window is computed that
-    starts at `offset`; both are (vertical, horizontal)."""
-    height, width, _ = tf.unstack(tf.shape(image))
-    # Pillow resizes along the width, rounds to 0..255, then resizes along the height.
-    # Without the rounding, pixels at hard edges differ by up to 10 grey levels.
-    image = tf.raw_ops.ScaleAndTranslate(
-        images=tf.reshape(image, (height, 1, width, 3)),
-        size=(1, image_size),
-        scale=(1, scale[1]),
-        translation=(0, -offset[1]),
-        kernel_type="keyscubic",
-        antialias=True,
-    )
-    image = tf.raw_ops.ScaleAndTranslate(
-        images=tf.reshape(_to_uint8(image), (1, height, 1, image_size * 3)),
-        size=(image_size, 1),
-        scale=(scale[0], 1),
-        translation=(-offset[0], 0),
-        kernel_type="keyscubic",
-        antialias=True,
-    )
-    return _to_uint8(tf.reshape(image, (image_size, image_size, 3)))
-
-
-def _to_uint8(image):
-    # Bicubic overshoots 0..255: saturate.
-    return tf.saturate_cast(tf.round(image), "uint8")
+    return resize_and_cut(image, image_size, tf.unstack(scale), tf.unstack(offset))

@@ -1,41 +1,28 @@
-"""What a training run can be told, and its defaults per data set."""
+"""What a training run can be told."""
 
 import dataclasses
 import math
 import numbers
-from typing import NamedTuple
 
-MIXED_PRECISION = {
+from keras_t2t.training.recipes import SHARED, find_recipe
+
+# name: (attribute's accepted values)
+CHOICES = {
+    "mixed_precision": ("none", "bfloat16", "float16"),
+    "augmentation": ("none", "light", "full"),
+    "rate_changes": ("epoch", "step"),
+}
+DTYPE_POLICIES = {
     "none": "float32",
     "bfloat16": "mixed_bfloat16",
     "float16": "mixed_float16",
 }
 
 
-class Defaults(NamedTuple):
-    """One row: what a run uses unless it is told otherwise."""
-
-    model: str
-    image_size: int  # pixels, height and width
-    epochs: int
-    batch_size: int
-    learning_rate: float  # peak, at this row's batch size
-    weight_decay: float
-    warmup_epochs: float
-    drop_path: float
-
-
-DEFAULTS = {
-    "digits": Defaults("T2TViT7", 64, 8, 64, 5e-4, 0.03, 1, 0.0),
-    # The authors' schedule for T2T-ViT-14.
-    "imagenet2012": Defaults("T2TViT14", 224, 310, 512, 5e-4, 0.05, 10, 0.1),
-    "other": Defaults("T2TViT7", 224, 100, 64, 5e-4, 0.05, 5, 0.1),
-}
-
-
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """One training run. None means the default for the data set.
+    """One training run. None means what the recipe says (`recipes.py`); with `resume`,
+    what the run was started with.
 
     Attributes:
         model: public name, such as `"T2TViT14"`.
@@ -43,18 +30,40 @@ class TrainingConfig:
         data_dir: folder of images (`train/<class>/*` and `val/` or
             `validation/`); with `dataset`, where TensorFlow Datasets keeps it.
         image_size: pixels, height and width, at least 16.
-        epochs: passes over the training images.
-        batch_size: images per step.
+        epochs: passes over the training images, cooldown included.
+        batch_size: images per step, over all devices and hosts.
         learning_rate: peak after the warmup. Its default grows linearly with
-            `batch_size`.
+            `batch_size` times `gradient_accumulation`.
         weight_decay: AdamW's, at least 0.
-        mixed_precision: `"none"`, `"bfloat16"` or `"float16"`.
+        warmup_epochs, cooldown_epochs: length of the linear rise and of the constant
+            end. Their defaults keep their share of the recipe's epochs.
+        rate_changes: `"epoch"` (the authors') or `"step"`.
+        drop_path: stochastic depth, in [0, 1).
         label_smoothing: in [0, 1).
+        augmentation: `"none"`, `"light"` (crop and flip) or `"full"`.
+        mixup, cutmix: the alpha of their Beta distributions, 0: off.
+        randaugment: whether RandAugment is applied.
+        random_erasing: probability, in [0, 1).
+        ema_decay: of the weights' moving average, in [0, 1), 0: off. Shorter in short
+            runs, see `ema.decay_for`.
+        clip_norm: greatest global norm of the gradients, 0: off.
+        gradient_accumulation: steps whose gradients make one update.
+        mixed_precision: `"none"`, `"bfloat16"` or `"float16"` (with loss scaling).
         seed: of initialisation, data order, augmentation and dropout.
         output_dir: the run folder; default `runs/<time>-<model>-<dataset>-<backend>`.
         steps_per_epoch: shortens an epoch, for trials.
         skip_corrupt: whether to leave unreadable image files out.
-        overwrite: whether `output_dir` may hold a finished run.
+        overwrite: whether `output_dir` may hold a run.
+        resume: continue the run in `output_dir`; start it if there is none.
+        snapshot_every: steps between two snapshots; one follows every epoch too.
+        snapshots_kept: int, the last ones.
+        devices: how many local devices to use; default all (JAX, TensorFlow).
+        coordinator: `"host:port"` of process 0, or `"auto"` where JAX finds it (TPU
+            pods, Slurm, Open MPI); JAX on several hosts.
+        num_processes, process_id: of a JAX run on several hosts.
+        host_timeout: seconds to wait for the other hosts.
+        preview: path of a PNG: draw a training batch to it first.
+        wandb: Weights & Biases project to log to.
 
     Raises:
         ValueError: naming the first attribute that is out of its range.
@@ -69,21 +78,42 @@ class TrainingConfig:
     learning_rate: float | None = None
     weight_decay: float | None = None
     warmup_epochs: float | None = None
+    cooldown_epochs: float | None = None
+    rate_changes: str | None = None
     drop_path: float | None = None
-    mixed_precision: str = "none"
-    label_smoothing: float = 0.1
-    seed: int = 0
+    label_smoothing: float | None = None
+    augmentation: str | None = None
+    mixup: float | None = None
+    cutmix: float | None = None
+    randaugment: bool | None = None
+    random_erasing: float | None = None
+    ema_decay: float | None = None
+    clip_norm: float | None = None
+    gradient_accumulation: int | None = None
+    mixed_precision: str | None = None
+    seed: int | None = None
     output_dir: str | None = None
     steps_per_epoch: int | None = None
     skip_corrupt: bool = False
     overwrite: bool = False
+    resume: bool = False
+    snapshot_every: int = 1000
+    snapshots_kept: int = 2
+    devices: int | None = None
+    coordinator: str | None = None
+    num_processes: int | None = None
+    process_id: int | None = None
+    host_timeout: float = 600
+    preview: str | None = None
+    wandb: str | None = None
 
     def __post_init__(self):
-        if self.mixed_precision not in MIXED_PRECISION:
-            raise ValueError(
-                f"mixed_precision must be one of {', '.join(MIXED_PRECISION)}, got "
-                f"{self.mixed_precision!r}"
-            )
+        for attribute, choices in CHOICES.items():
+            value = getattr(self, attribute)
+            if value is not None and value not in choices:
+                raise ValueError(
+                    f"{attribute} must be one of {', '.join(choices)}, got {value!r}"
+                )
         for attribute, (least, below, kind) in _RANGES.items():
             value = getattr(self, attribute)
             if value is None:
@@ -96,23 +126,44 @@ class TrainingConfig:
                 )
         if self.learning_rate == 0:
             raise ValueError("learning_rate must be greater than 0, got 0")
+        if self.resume and self.output_dir is None:
+            raise ValueError("resume needs output_dir, the folder of the run")
+        if self.resume and self.overwrite:
+            raise ValueError("resume and overwrite exclude each other; give one")
 
     def with_defaults(self, dataset_name, num_classes):
-        """The same run with every None of a training setting filled in."""
-        if dataset_name in DEFAULTS:
-            row = DEFAULTS[dataset_name]
-        else:
-            # A folder of a thousand classes is ImageNet in practice.
-            row = DEFAULTS["imagenet2012" if num_classes >= 1000 else "other"]
-        batch_size = self.batch_size or row.batch_size
-        rate = row.learning_rate * batch_size / row.batch_size
-        filled = {**row._asdict(), "batch_size": batch_size, "learning_rate": rate}
+        """The same run with every None of the recipe's settings filled in.
+
+        Raises:
+            ValueError: if warmup and cooldown leave no epoch between them.
+        """
+        recipe = find_recipe(self.model, dataset_name, num_classes)
+        accumulation = self.gradient_accumulation or 1
+        batch_size = self.batch_size or recipe.batch_size
+        epochs = self.epochs or recipe.epochs
+        share = min(1, epochs / recipe.epochs)
+        filled = {
+            **SHARED,
+            **recipe._asdict(),
+            "batch_size": batch_size,
+            "learning_rate": recipe.learning_rate
+            * (batch_size * accumulation / recipe.batch_size),
+            "warmup_epochs": recipe.warmup_epochs * share,
+            "cooldown_epochs": recipe.cooldown_epochs * share,
+        }
         missing = {
             attribute: value
             for attribute, value in filled.items()
             if getattr(self, attribute) is None
         }
-        return dataclasses.replace(self, **missing)
+        config = dataclasses.replace(self, **missing)
+        if config.warmup_epochs + config.cooldown_epochs >= config.epochs:
+            raise ValueError(
+                f"warmup_epochs ({config.warmup_epochs:g}) and cooldown_epochs "
+                f"({config.cooldown_epochs:g}) must be less than epochs together, got "
+                f"{config.epochs}"
+            )
+        return config
 
 
 # attribute: (at least, less than, kind)
@@ -121,10 +172,23 @@ _RANGES = {
     "epochs": (1, math.inf, numbers.Integral),
     "batch_size": (1, math.inf, numbers.Integral),
     "steps_per_epoch": (1, math.inf, numbers.Integral),
+    "gradient_accumulation": (1, math.inf, numbers.Integral),
+    "snapshot_every": (1, math.inf, numbers.Integral),
+    "snapshots_kept": (1, math.inf, numbers.Integral),
+    "devices": (1, math.inf, numbers.Integral),
+    "num_processes": (1, math.inf, numbers.Integral),
+    "process_id": (0, math.inf, numbers.Integral),
+    "host_timeout": (1, math.inf, numbers.Real),
     "seed": (0, 2**32, numbers.Integral),
     "learning_rate": (0, math.inf, numbers.Real),
     "weight_decay": (0, math.inf, numbers.Real),
     "warmup_epochs": (0, math.inf, numbers.Real),
+    "cooldown_epochs": (0, math.inf, numbers.Real),
+    "clip_norm": (0, math.inf, numbers.Real),
+    "mixup": (0, math.inf, numbers.Real),
+    "cutmix": (0, math.inf, numbers.Real),
+    "random_erasing": (0, 1, numbers.Real),
     "drop_path": (0, 1, numbers.Real),
     "label_smoothing": (0, 1, numbers.Real),
+    "ema_decay": (0, 1, numbers.Real),
 }

@@ -3,34 +3,49 @@
 import contextlib
 import dataclasses
 import datetime
-import importlib.util
 
 import keras
+import numpy as np
 
 import keras_t2t
 from keras_t2t import data
-from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.models.by_name import builder
 from keras_t2t.training.checkpointing import (
-    HISTORY,
-    TENSORBOARD,
+    FINAL,
+    FINAL_EMA,
+    SNAPSHOTS,
     RunFolder,
     SaveBestWeights,
 )
-from keras_t2t.training.config import MIXED_PRECISION
-from keras_t2t.training.optimizer import adamw, warmup_cosine
+from keras_t2t.training.config import DTYPE_POLICIES
+from keras_t2t.training.distribution import connected
+from keras_t2t.training.ema import averaged_weights, has_average
+from keras_t2t.training.evaluation import Validation, evaluate
+from keras_t2t.training.optimizer import adamw
+from keras_t2t.training.progress import Progress
+from keras_t2t.training.recording import recorders
+from keras_t2t.training.resuming import check_same_run, continued
+from keras_t2t.training.schedule import WarmupCosineCooldown
+from keras_t2t.training.snapshots import Snapshots
+from keras_t2t.training.steps import Steps
+from keras_t2t.training.streams import (
+    check_batch_size,
+    preview,
+    train_stream,
+    validation_stream,
+)
+from keras_t2t.training.survival import SaveSnapshots, noticing_sigterm
 from keras_t2t.training.throughput import ImagesPerSecond
-
-# The warmup never takes more than this share of a short run.
-LONGEST_WARMUP = 0.2
 
 
 def train(config, verbose="auto"):
     """Trains one model from scratch and leaves a run folder behind.
 
-    The folder holds `config.json`, `classes.json`, `history.csv`, `best.weights.h5`
-    (highest validation top-1), `final.keras` (which takes RGB pixels 0..255 and
-    gives logits) and, where TensorBoard and TensorFlow are installed, `tensorboard/`.
+    The folder holds `config.json`, `classes.json`, `history.csv`, `curves.png`,
+    `best.weights.h5` (highest validation top-1), `final.keras` (which takes RGB pixels
+    0..255 and gives logits), `final_ema.keras` (the same with the moving average of the
+    weights) and, where TensorBoard and TensorFlow are installed, `tensorboard/`. While
+    it runs, `snapshots/` holds what `resume=True` continues from.
 
     Args:
         config: a `TrainingConfig`.
@@ -38,71 +53,230 @@ def train(config, verbose="auto"):
 
     Returns:
         dict with `backend`, `model`, `dataset`, `epochs`, `val_top1` and
-        `val_top5` (fractions, of the weights after the last epoch),
-        `images_per_second` (of training, median over epochs) and `output_dir`.
+        `val_top5` (fractions, of the weights after the last epoch), `val_top1_ema` (of
+        their average), `images_per_second` (of training, median over epochs) and
+        `output_dir`. After SIGTERM: `backend`, `model`, `dataset`, `terminated_at_step`
+        and `output_dir`. In a process that shares the run with a main one: None.
 
     Raises:
-        ValueError: if the model, the data set, an image or the output folder is
-            not usable; nothing is left on disk then.
+        ValueError: if the model, the data set, an image, the devices or the output
+            folder is not usable, or `resume` finds another run; nothing is left on
+            disk then.
+        FloatingPointError: the loss is not finite.
+        OSError: a file could not be written.
     """
     if config.model is not None:
         builder(config.model)
-    if config.output_dir is not None:
-        RunFolder(config.output_dir, config.overwrite)
-    dataset = data.open_dataset(
-        config.dataset, config.data_dir, skip_corrupt=config.skip_corrupt
-    )
-    print(description(dataset, config), flush=True)
-    config = config.with_defaults(dataset.name, dataset.num_classes)
-    if config.output_dir is None:
-        config = dataclasses.replace(config, output_dir=default_folder(config, dataset))
-    folder = RunFolder(config.output_dir, config.overwrite)
+    with connected(config) as devices:
+        run = Run(config, devices, verbose if devices.main else 0)
+        policy = DTYPE_POLICIES[run.config.mixed_precision]
+        with dtype_policy(policy), devices.scope(), noticing_sigterm(run.progress):
+            result = run.run()
+            return result if devices.main else None
 
-    keras.utils.set_random_seed(config.seed)
-    with dtype_policy(MIXED_PRECISION[config.mixed_precision]):
-        steps = config.steps_per_epoch or max(1, dataset.num_train // config.batch_size)
-        model = compiled_model(config, dataset.num_classes, steps)
-        print(
-            f"{config.model}, {model.count_params():,} parameters, on "
-            f"{keras.backend.backend()}: {config.epochs} epochs of {steps} steps of "
-            f"{config.batch_size} images",
-            flush=True,
+
+class Run:
+    """A run that is ready to start: data open, settings filled in, folder checked."""
+
+    def __init__(self, config, devices, verbose):
+        self.devices = devices
+        self.verbose = verbose
+        record = None
+        if config.output_dir is not None:
+            folder = RunFolder(config.output_dir, config.overwrite, config.resume)
+            record = folder.record() if config.resume else None
+        if record is not None:
+            config = continued(config, record)
+        if config.data_dir is not None and config.dataset is None:
+            self.say(f"Listing the images in {config.data_dir}")
+        self.dataset = data.open_dataset(
+            config.dataset, config.data_dir, skip_corrupt=config.skip_corrupt
         )
-        throughput = ImagesPerSecond(config.batch_size)
-        folder.start(record(config), dataset.class_names)
-        try:
-            model.fit(
-                dataset.train_batches(
-                    config.image_size, config.batch_size, config.seed
-                ),
-                epochs=config.epochs,
-                steps_per_epoch=steps,
-                validation_data=dataset.validation_batches(
-                    config.image_size, config.batch_size
-                ),
-                callbacks=[throughput, *recorders(folder)],
-                shuffle=False,  # the stream is shuffled already
-                verbose=verbose,
+        self.say(description(self.dataset, config))
+        config = config.with_defaults(self.dataset.name, self.dataset.num_classes)
+        devices.check(config)
+        check_batch_size(config, devices.shard)
+        if config.output_dir is None:
+            default = default_folder(config, self.dataset)
+            config = dataclasses.replace(config, output_dir=default)
+        self.config = config
+        self.folder = RunFolder(
+            config.output_dir, config.overwrite, config.resume, devices.main
+        )
+        steps = config.steps_per_epoch or max(
+            1, self.dataset.num_train // config.batch_size
+        )
+        self.progress = Progress(config.epochs, steps)
+        self.snapshots = Snapshots(self.folder.path / SNAPSHOTS, config.snapshots_kept)
+        self.record = run_record(config, self.dataset)
+        self.resumed = None
+        if record is not None:
+            check_same_run(self.record, record, self.folder.path)
+            self.resumed = self.snapshots.newest()
+        self.check_same_snapshot()
+        if self.resumed is not None:
+            self.progress.step = self.resumed.facts["step"]
+            self.progress.history = self.resumed.facts["history"]
+
+    def check_same_snapshot(self):
+        """
+        Raises:
+            ValueError: the processes found different snapshots.
+        """
+        step = self.resumed.facts["step"] if self.resumed is not None else 0
+        if self.devices.differs(step):
+            raise ValueError(
+                f"output_dir {str(self.folder.path)!r} must be on a disk that all "
+                f"hosts share: process {self.devices.process} found the snapshot of "
+                f"step {step} there, another one did not"
             )
+
+    def say(self, line):
+        if self.devices.main:
+            print(line, flush=True)
+
+    def run(self):
+        """Trains, and gives the result."""
+        config, dataset, progress = self.config, self.dataset, self.progress
+        keras.utils.set_random_seed(config.seed)
+        model = compiled_model(config, dataset.num_classes, progress.steps_per_epoch)
+        self.devices.prepare(model)
+        self.say(
+            f"{config.model}, {model.count_params():,} parameters, on "
+            f"{keras.backend.backend()}: {config.epochs} epochs of "
+            f"{progress.steps_per_epoch} steps of {config.batch_size} images on "
+            f"{self.devices.count} device{'s' * (self.devices.count > 1)}"
+        )
+        if self.resumed is None:
+            self.folder.start(self.record, dataset.class_names)
+            if config.resume:
+                self.say(f"Nothing to resume in {self.folder.path}: starting")
+        else:
+            self.say(f"Resuming after step {progress.step} ({self.resumed.path})")
+
+        throughput = ImagesPerSecond(config.batch_size, announce=self.verbose != 0)
+        try:
+            if config.preview is not None and self.devices.main:
+                self.say("Making the training stream for a preview")
+                preview(dataset, config)
+                self.say(f"Drew a training batch to {config.preview}")
+            self.fit(model, throughput)
         except BaseException as error:
-            if not throughput.by_epoch:
-                folder.abandon()
+            if not progress.history and not self.snapshots.paths():
+                self.folder.abandon()
             if explanation := dataset.diagnose(error):
                 raise explanation from None
             raise
-        folder.save_final(model)
+        if progress.step < progress.epochs * progress.steps_per_epoch:
+            self.say(f"SIGTERM: saved after step {progress.step}; go on with --resume")
+            return self.result(terminated_at_step=progress.step)
+        return self.finish(model, throughput)
 
-    history = model.history.history
-    return {
-        "backend": keras.backend.backend(),
-        "model": config.model,
-        "dataset": dataset.name,
-        "epochs": config.epochs,
-        "val_top1": history["val_top1"][-1],
-        "val_top5": history["val_top5"][-1],
-        "images_per_second": round(throughput.median, 1),
-        "output_dir": str(folder.path),
-    }
+    def fit(self, model, throughput):
+        """Runs what is left of the run."""
+        config, progress = self.config, self.progress
+        saver = SaveSnapshots(
+            progress,
+            self.snapshots,
+            config.snapshot_every,
+            self.devices,
+            {"config": self.record},
+            self.resumed,
+        )
+        callbacks = [throughput, Validation(self.evaluate, self.devices)]
+        if self.devices.main:
+            title = f"{config.model} on {self.dataset.name}"
+            callbacks += recorders(
+                self.folder, progress, title, config.wandb, self.record
+            )
+        else:
+            callbacks.append(CountEpochs(progress))
+        callbacks += [SaveBestWeights(self.folder, progress.history), saver]
+        if self.verbose:
+            self.say(
+                "Making the training stream (some seconds with the full augmentation), "
+                "then compiling the first step"
+            )
+        for first_epoch, end, steps in progress.stretches():
+            model.fit(
+                train_stream(self.dataset, config, progress.step, self.devices.shard),
+                initial_epoch=first_epoch,
+                epochs=end,
+                steps_per_epoch=steps,
+                callbacks=Steps(
+                    progress,
+                    callbacks,
+                    needs_metrics=saver.due,
+                    not_finite=self.not_finite,
+                    model=model,
+                    verbose=self.verbose,
+                    epochs=progress.epochs,
+                ),
+                shuffle=False,  # the stream is shuffled already
+                verbose=0,
+            )
+            if model.stop_training:
+                break
+
+    def evaluate(self, model):
+        batches, padded = validation_stream(
+            self.dataset, self.config, self.devices.shard
+        )
+        images = self.dataset.num_validation
+        return evaluate(model, batches, images, padded, self.devices)
+
+    def not_finite(self, step, loss):
+        rate = float(self.rates(step - 1))
+        paths = self.snapshots.paths()
+        last = f"the last good snapshot is {paths[-1]}" if paths else "no snapshot yet"
+        return FloatingPointError(
+            f"the loss became {loss} at step {step} (epoch "
+            f"{(step - 1) // self.progress.steps_per_epoch + 1}), at learning rate "
+            f"{rate:.3g}; {last}. A lower --learning-rate, --clip-norm or another "
+            "--mixed-precision may help"
+        )
+
+    def rates(self, step):
+        return keras.ops.convert_to_numpy(
+            learning_rates(self.config, self.progress.steps_per_epoch)(step)
+        )
+
+    def finish(self, model, throughput):
+        """Saves the final models, removes the snapshots, and gives the result."""
+        last = self.progress.history[-1]
+        # `final.keras` comes last: it tells that the run is finished.
+        if has_average(model.optimizer):
+            with averaged_weights(model):
+                self.folder.save_model(model, FINAL_EMA)
+        self.folder.save_model(model, FINAL)
+        if self.devices.main:
+            self.snapshots.remove()
+        names = ("val_top1", "val_top5", "val_top1_ema")
+        return self.result(
+            epochs=self.config.epochs,
+            **{name: last[name] for name in names if name in last},
+            images_per_second=round(throughput.median, 1),
+        )
+
+    def result(self, **values):
+        return {
+            "backend": keras.backend.backend(),
+            "model": self.config.model,
+            "dataset": self.dataset.name,
+            **values,
+            "output_dir": str(self.folder.path),
+        }
+
+
+class CountEpochs(keras.callbacks.Callback):
+    """Keeps the history in processes that write none."""
+
+    def __init__(self, progress):
+        super().__init__()
+        self.progress = progress
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.progress.history.append({"epoch": epoch, **logs})
 
 
 def description(dataset, config):
@@ -120,12 +294,18 @@ def description(dataset, config):
     return line
 
 
-def record(config):
+def run_record(config, dataset):
     """What the run folder's `config.json` says: enough to repeat the run."""
     return {
         "backend": keras.backend.backend(),
         "versions": {"keras_t2t": keras_t2t.__version__, "keras": keras.__version__},
         **dataclasses.asdict(config),
+        "data": {
+            "name": dataset.name,
+            "training images": dataset.num_train,
+            "validation images": dataset.num_validation,
+            "classes": list(dataset.class_names),
+        },
     }
 
 
@@ -145,8 +325,20 @@ def dtype_policy(name):
         keras.config.set_dtype_policy(before)
 
 
+def learning_rates(config, steps_per_epoch):
+    return WarmupCosineCooldown(
+        config.learning_rate,
+        config.epochs,
+        steps_per_epoch,
+        config.warmup_epochs,
+        config.cooldown_epochs,
+        config.rate_changes,
+    )
+
+
 def compiled_model(config, num_classes, steps_per_epoch):
-    """The model for RGB pixels 0..255, with its loss, optimizer and metrics."""
+    """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
+    variables made."""
     model = builder(config.model)(
         include_preprocessing=True,
         input_shape=(config.image_size, config.image_size, 3),
@@ -154,34 +346,29 @@ def compiled_model(config, num_classes, steps_per_epoch):
         classifier_activation=None,
         drop_path=config.drop_path,
     )
-    total_steps = config.epochs * steps_per_epoch
-    warmup_epochs = min(config.warmup_epochs, LONGEST_WARMUP * config.epochs)
-    schedule = warmup_cosine(
-        config.learning_rate, int(warmup_epochs * steps_per_epoch), total_steps
-    )
     model.compile(
-        optimizer=adamw(model, schedule, config.weight_decay),
+        optimizer=adamw(
+            model,
+            learning_rates(config, steps_per_epoch),
+            config.weight_decay,
+            clip_norm=config.clip_norm or None,
+            accumulation=config.gradient_accumulation,
+            ema_decay=config.ema_decay,
+            total_steps=config.epochs * steps_per_epoch,
+            scale_loss=config.mixed_precision == "float16",
+        ),
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing
         ),
-        metrics=[
+        # Under mixup these count the dominant label. Padding has weight 0.
+        weighted_metrics=[
             keras.metrics.CategoricalAccuracy(name="top1"),
             keras.metrics.TopKCategoricalAccuracy(k=min(5, num_classes), name="top5"),
         ],
+        auto_scale_loss=False,  # done above, so that the average is kept
     )
+    # Metrics make their variables when they are first used; a snapshot needs them now.
+    zeros = np.zeros((1, num_classes), "float32")
+    model.compute_metrics(zeros, zeros, keras.ops.convert_to_tensor(zeros), None)
+    model.reset_metrics()
     return model
-
-
-def recorders(folder):
-    """Callbacks that write the history and the best weights."""
-    callbacks = [
-        keras.callbacks.CSVLogger(folder.path / HISTORY),
-        SaveBestWeights(folder),
-    ]
-    # Keras's TensorBoard callback writes through TensorFlow.
-    if all(importlib.util.find_spec(name) for name in ("tensorboard", "tensorflow")):
-        import_tensorflow()
-        callbacks.append(
-            keras.callbacks.TensorBoard(folder.path / TENSORBOARD, write_graph=False)
-        )
-    return callbacks

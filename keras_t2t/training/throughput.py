@@ -9,32 +9,44 @@ class ImagesPerSecond(keras.callbacks.Callback):
     """Adds `images_per_second` of training to the logs of batches and epochs.
 
     Validation is left out, and so is the first step of the run, which compiles
-    (unless an epoch has no other). It must come before callbacks that read it.
+    (unless an epoch has no other). It must come before callbacks that read it. It
+    waits for nothing: the end of an epoch, where `fit` reads the metrics, is the time
+    that counts.
 
     Args:
         batch_size: int, images per step.
+        announce: whether to say how long the first step took.
     """
 
-    def __init__(self, batch_size):
+    def __init__(self, batch_size, announce=False):
         super().__init__()
         self.batch_size = batch_size
+        self.announce = announce
+        self.started = False
         self.by_epoch = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.start, self.images, self.rate = time.perf_counter(), 0, 0.0
+        self.start, self.images = time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.perf_counter()
         self.images += self.batch_size
-        self.rate = self.images / (now - self.start)
-        logs["images_per_second"] = self.rate
-        if not self.by_epoch and batch == 0:
+        if logs:
+            logs["images_per_second"] = self.rate()
+        if not self.started:
+            self.started = True
+            now = time.perf_counter()
+            if self.announce:
+                print(f"First step: {now - self.start:.0f} s", flush=True)
+            self.first = self.rate()
             self.start, self.images = now, 0
 
     def on_epoch_end(self, epoch, logs=None):
-        self.by_epoch.append(self.rate)
-        logs["images_per_second"] = self.rate
+        self.by_epoch.append(self.rate() if self.images else self.first)
+        logs["images_per_second"] = self.by_epoch[-1]
+
+    def rate(self):
+        return self.images / (time.perf_counter() - self.start)
 
     @property
     def median(self):
-        return sorted(self.by_epoch)[len(self.by_epoch) // 2]
+        return sorted(self.by_epoch)[len(self.by_epoch) // 2] if self.by_epoch else 0.0

@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from keras_t2t import data
+from tests.data import streams
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +110,29 @@ def test_fit_takes_the_streams(digits):
         verbose=0,
     ).history
     assert history["val_accuracy"][-1] > 0.6 > history["val_accuracy"][0]
+
+
+def test_streams_start_anywhere_and_are_cut_into_shards(digits):
+    streams.check_training(digits)
+    # Past the end of an epoch.
+    whole = streams.batches(digits.train_batches(8, 479, seed=3), 5)
+    resumed = digits.train_batches(8, 479, seed=3, first_step=4)
+    streams.assert_same(streams.batches(resumed, 1), whole[4:])
+
+
+def test_validation_counts_every_image_once(digits):
+    streams.check_validation(digits)
+
+
+def test_bad_arguments(digits):
+    streams.check_bad_arguments(digits)
+
+
+def test_digits_are_not_augmented(digits):
+    with pytest.raises(ValueError, match="augmentation of the digits must be None"):
+        digits.train_batches(8, 4, 0, data.AUGMENTATIONS["light"])
+    plain, none = (
+        streams.batches(digits.train_batches(8, 4, 0, augmentation), 2)
+        for augmentation in (None, data.AUGMENTATIONS["none"])
+    )
+    streams.assert_same(plain, none)

@@ -1,5 +1,6 @@
 """Image folders: what the streams hold, and one clear error for each bad folder."""
 
+import dataclasses
 import itertools
 import shutil
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from keras_t2t import data
+from tests.data import streams
 
 
 def read(batches):
@@ -242,3 +244,88 @@ def test_classes_that_differ(write_folder, small_files):
     with pytest.raises(ValueError) as error:
         data.open_dataset(data_dir=folder)
     assert "only in train/: wolf; only in val/: dog" in str(error.value)
+
+
+@pytest.fixture
+def photo_folder(write_folder, photographs, encode):
+    """Ten training and seven validation photographs of two classes."""
+    return data.open_dataset(
+        data_dir=write_folder(
+            {
+                f"{split}/{name}/{i}.jpg": encode(photo[i * 30 :, i * 20 :], "JPEG")
+                for split, number in (("train", 5), ("val", 4))
+                for name, photo in zip(("china", "flower"), photographs, strict=True)
+                for i in range(number - (split == "val" and name == "china"))
+            }
+        )
+    )
+
+
+def test_streams_start_anywhere_and_are_cut_into_shards(photo_folder):
+    # 7 batches of 4 run over the ends of epochs of 10.
+    streams.check_training(photo_folder)
+    streams.check_training(photo_folder, data.AUGMENTATIONS["full"], first_steps=())
+
+
+def test_parallelism_does_not_change_the_stream(photo_folder):
+    from keras_t2t.data.optional_imports import import_tensorflow
+
+    options = import_tensorflow().data.Options()
+    options.threading.private_threadpool_size = 1
+    stream = photo_folder.train_batches(16, 4, 0, data.AUGMENTATIONS["full"])
+    streams.assert_same(
+        streams.batches(stream, 4), streams.batches(stream.with_options(options), 4)
+    )
+
+
+def test_validation_counts_every_image_once(photo_folder):
+    streams.check_validation(photo_folder)
+    streams.check_bad_arguments(photo_folder)
+
+
+def test_the_full_recipe_is_mixed_and_erased(photo_folder):
+    full = data.AUGMENTATIONS["full"]
+    images, targets = read(
+        itertools.islice(photo_folder.train_batches(16, 4, 0, full), 10)
+    )
+    assert images.dtype == np.float32 and targets.dtype == np.float32
+    assert images.min() < 0 and images.max() > 255  # noise
+    assert (images != np.round(images)).any()
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
+    # A pair shares its targets, each with the other's weight; a batch has one share.
+    shares = targets.reshape(10, 4, 2)
+    np.testing.assert_allclose(
+        shares[:, ::2] + shares[:, 1::2],
+        np.round(shares[:, ::2] + shares[:, 1::2]),
+        atol=1e-6,
+    )
+    with pytest.raises(ValueError, match="batch_size=3 must be divisible by 2"):
+        photo_folder.train_batches(16, 3, 0, full)
+
+
+@pytest.mark.parametrize(
+    ("changes", "dtype"),
+    [
+        ({}, np.uint8),
+        ({"erasing_probability": 1.0}, np.float32),
+        ({"mixup_alpha": 0.8}, np.float32),
+        ({"num_operations": 1}, np.uint8),
+    ],
+)
+def test_every_part_can_be_switched_on_alone(photo_folder, changes, dtype):
+    none = data.AUGMENTATIONS["none"]
+    plain, _ = read(itertools.islice(photo_folder.train_batches(16, 4, 0, none), 3))
+    augmentation = dataclasses.replace(none, **changes)
+    images, _ = read(
+        itertools.islice(photo_folder.train_batches(16, 4, 0, augmentation), 3)
+    )
+    assert images.dtype == dtype
+    assert np.array_equal(images, plain) == (not changes)
+
+
+def test_without_augmentation_training_sees_evaluation_images(photo_folder):
+    none = data.AUGMENTATIONS["none"]
+    images, _ = read(itertools.islice(photo_folder.train_batches(32, 10, 0, none), 1))
+    evaluated, _ = read(photo_folder.validation_batches(32, 7))
+    flat = {image.tobytes() for image in images}
+    assert {image.tobytes() for image in evaluated} < flat and len(flat) == 10

@@ -78,7 +78,9 @@ class Hidden:
     [
         ("tensorflow", optional_imports.import_tensorflow),
         ("tensorflow_datasets", optional_imports.import_tensorflow_datasets),
+        ("keras_cv", optional_imports.import_keras_cv),
         ("sklearn", lambda: optional_imports.import_sklearn("datasets")),
+        ("PIL", lambda: optional_imports.import_pillow("Image")),
     ],
 )
 def test_missing_library_is_one_line_that_names_the_extra(monkeypatch, module, load):

@@ -8,6 +8,7 @@ import pytest
 
 from keras_t2t import data
 from keras_t2t.data.optional_imports import import_tensorflow_datasets
+from tests.data import streams
 
 tfds = import_tensorflow_datasets()
 
@@ -213,3 +214,39 @@ def test_not_image_classification(data_dir, name):
 def test_no_validation_split(data_dir):
     with pytest.raises(ValueError, match=r"has the splits \['train'\]; needed are"):
         data.open_dataset("only_train", data_dir)
+
+
+@pytest.fixture(scope="module")
+def any_format(tmp_path_factory):
+    """Opens the same data set, prepared as records of either format in 3 files."""
+
+    def open_dataset(file_format):
+        folder = tmp_path_factory.mktemp(file_format)
+        builder = Colours(data_dir=folder, file_format=file_format)
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(num_shards=3)
+        )
+        return data.open_dataset("colours", folder)
+
+    return open_dataset
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_streams_of_either_format(any_format, file_format):
+    dataset = any_format(file_format)
+    # 7 batches of 4 run over the end of an epoch of 20.
+    streams.check_training(dataset)
+    streams.check_validation(dataset)
+    streams.check_bad_arguments(dataset)
+    images, labels = read(itertools.islice(dataset.train_batches(16, 5, seed=0), 8))
+    numbers = images[:, 0, 0, 0] // 10
+    np.testing.assert_array_equal(labels.argmax(axis=1), numbers >= 10)
+    epochs = numbers[:20].tolist(), numbers[20:].tolist()
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
+    assert epochs[0] != epochs[1]
+
+
+def test_the_global_seed_changes_nothing(colours):
+    first = streams.batches(colours.train_batches(16, 4, seed=0), 3)
+    keras.utils.set_random_seed(99)
+    streams.assert_same(streams.batches(colours.train_batches(16, 4, seed=0), 3), first)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from keras_t2t.training.config import DEFAULTS, TrainingConfig
+from keras_t2t.training.config import TrainingConfig
+from keras_t2t.training.recipes import IMAGENET
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,14 @@ from keras_t2t.training.config import DEFAULTS, TrainingConfig
         ({"drop_path": 1.0}, "drop_path must be at least 0 and less than 1, got 1.0"),
         ({"seed": -1}, "seed must be an integer at least 0 and less than"),
         ({"mixed_precision": "fp8"}, "mixed_precision must be one of none, bfloat16"),
+        ({"augmentation": "heavy"}, "augmentation must be one of none, light, full"),
+        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and less than 1, got 1.0"),
+        ({"gradient_accumulation": 0}, "gradient_accumulation must be an integer"),
+        ({"resume": True}, "resume needs output_dir"),
+        (
+            {"resume": True, "overwrite": True, "output_dir": "x"},
+            "resume and overwrite exclude each other",
+        ),
     ],
 )
 def test_out_of_range(settings, message):
@@ -34,11 +43,46 @@ def test_defaults_follow_the_data_set():
     assert TrainingConfig().with_defaults("my_photos", 10).model == "T2TViT7"
 
 
+@pytest.mark.parametrize(
+    ("model", "learning_rate", "weight_decay"),
+    [
+        ("T2TViT7", 1e-3, 0.03),
+        ("T2TViT12", 1e-3, 0.03),
+        ("T2TViT14", 5e-4, 0.05),
+        ("T2TViT19", 5e-4, 0.065),
+        ("T2TViTt24", 5e-4, 0.065),
+        ("T2TViT14SE", 5e-4, 0.05),
+    ],
+)
+def test_the_imagenet_recipe_is_the_authors(model, learning_rate, weight_decay):
+    config = TrainingConfig(model=model).with_defaults("imagenet2012", 1000)
+    assert (config.learning_rate, config.weight_decay) == (learning_rate, weight_decay)
+    assert (config.epochs, config.warmup_epochs, config.cooldown_epochs) == (
+        *(310, 10, 10),
+    )
+    assert (config.batch_size, config.rate_changes) == (512, "epoch")
+    assert (config.drop_path, config.label_smoothing) == (0.1, 0.1)
+    assert (config.augmentation, config.ema_decay) == ("full", 0.99996)
+
+
 def test_given_settings_stay_and_the_rate_follows_the_batch():
-    row = DEFAULTS["imagenet2012"]
+    rate = IMAGENET["T2TViT7"].learning_rate
     config = TrainingConfig(model="T2TViT7", batch_size=128, weight_decay=0.0)
-    config = config.with_defaults("imagenet2012", 1000)
-    assert (config.model, config.batch_size, config.weight_decay) == ("T2TViT7", 128, 0)
-    assert config.learning_rate == row.learning_rate / 4
-    rate = TrainingConfig(batch_size=128, learning_rate=0.01)
-    assert rate.with_defaults("imagenet2012", 1000).learning_rate == 0.01
+    filled = config.with_defaults("imagenet2012", 1000)
+    assert (filled.model, filled.batch_size, filled.weight_decay) == ("T2TViT7", 128, 0)
+    assert filled.learning_rate == rate / 4
+    accumulated = TrainingConfig(
+        model="T2TViT7", batch_size=128, gradient_accumulation=4
+    )
+    assert accumulated.with_defaults("imagenet2012", 1000).learning_rate == rate
+    given = TrainingConfig(batch_size=128, learning_rate=0.01)
+    assert given.with_defaults("imagenet2012", 1000).learning_rate == 0.01
+
+
+def test_warmup_and_cooldown_keep_their_share_of_a_short_run():
+    config = TrainingConfig(epochs=31).with_defaults("imagenet2012", 1000)
+    assert (config.warmup_epochs, config.cooldown_epochs) == (1, 1)
+    longer = TrainingConfig(epochs=620).with_defaults("imagenet2012", 1000)
+    assert (longer.warmup_epochs, longer.cooldown_epochs) == (10, 10)
+    with pytest.raises(ValueError, match=r"warmup_epochs \(8\).* less than epochs"):
+        TrainingConfig(warmup_epochs=8).with_defaults("digits", 10)

@@ -1,4 +1,4 @@
-"""The learning rate over a run, and which weights decay."""
+"""Which weights decay, the average of the weights, clipping and accumulation."""
 
 from functools import partial
 
@@ -8,20 +8,8 @@ import pytest
 from keras import ops
 
 import keras_t2t
-from keras_t2t.training.optimizer import adamw, warmup_cosine
-
-
-def test_warmup_then_cosine_to_zero():
-    schedule = warmup_cosine(peak=2.0, warmup_steps=10, total_steps=110)
-    rates = [float(ops.convert_to_numpy(schedule(step))) for step in range(0, 111, 5)]
-    expected = [0.0, 1.0]
-    expected += [1 + np.cos(np.pi * (s - 10) / 100) for s in range(10, 111, 5)]
-    np.testing.assert_allclose(rates, expected, atol=1e-5)
-
-
-def test_no_warmup_starts_at_the_peak():
-    schedule = warmup_cosine(peak=2.0, warmup_steps=0, total_steps=10)
-    assert float(ops.convert_to_numpy(schedule(0))) == 2.0
+from keras_t2t.training.ema import averaged_weights, averages, decay_for
+from keras_t2t.training.optimizer import adamw
 
 
 @pytest.mark.parametrize(
@@ -43,3 +31,126 @@ def test_only_kernels_decay(build):
         expected = old * (1 - 0.5 * 0.2) if decayed else old
         np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-6)
     assert isinstance(optimizer, keras.optimizers.AdamW)
+
+
+def small_model():
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(3, name="head")(inputs)
+    model = keras.Model(inputs, outputs)
+    model.compile(loss="mse")
+    return model
+
+
+def apply(model, optimizer, gradients):
+    weights = model.trainable_weights
+    gradients = [ops.convert_to_tensor(gradient) for gradient in gradients]
+    if keras.backend.backend() == "jax":  # as `fit` does there
+        variables = weights + optimizer.variables
+        new_weights, new_state = optimizer.stateless_apply(
+            [variable.value for variable in optimizer.variables],
+            gradients,
+            [weight.value for weight in weights],
+        )
+        for variable, value in zip(variables, new_weights + new_state, strict=True):
+            variable.assign(value)
+    else:
+        optimizer.apply(gradients, weights)
+    return [weight.numpy() for weight in weights]
+
+
+def random_gradients(steps):
+    random = np.random.default_rng(0)
+    return [
+        [random.normal(size=shape).astype("float32") for shape in ((4, 3), (3,))]
+        for _ in range(steps)
+    ]
+
+
+def test_the_average_equals_a_numpy_loop():
+    model = small_model()
+    optimizer = adamw(model, 0.1, 0.0, ema_decay=0.99996, total_steps=279)
+    decay = decay_for(0.99996, 279)
+    assert decay == 0.9
+    expected = None
+    for gradients in random_gradients(6):
+        weights = apply(model, optimizer, gradients)
+        if expected is None:
+            expected = weights  # it begins at the weights after the first step
+        else:
+            expected = [
+                decay * average + (1 - decay) * weight
+                for average, weight in zip(expected, weights, strict=True)
+            ]
+    for average, value in zip(averages(optimizer), expected, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(average), value, rtol=1e-5)
+    with averaged_weights(model_with(model, optimizer)):
+        for weight, value in zip(model.trainable_weights, expected, strict=True):
+            np.testing.assert_allclose(weight.numpy(), value, rtol=1e-5)
+    for weight, value in zip(model.trainable_weights, weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+
+def model_with(model, optimizer):
+    model.compile(optimizer, "mse")
+    return model
+
+
+def test_the_decay_follows_a_short_run():
+    assert decay_for(0.99996, 775_620) == 0.99996  # ImageNet: 310 epochs of 2,502 steps
+    assert decay_for(0.99996, 30_969) == 0.999
+    assert decay_for(0.9, 30_969) == 0.9
+    assert decay_for(0.99996, 31) == 0.5
+
+
+def test_accumulation_equals_a_larger_batch():
+    """Four steps of a quarter each move weights and average as one step does."""
+    runs = []
+    for accumulation in (1, 4):
+        model = small_model()
+        for weight in model.trainable_weights:
+            weight.assign(ops.ones(weight.shape))
+        optimizer = adamw(
+            *(model, 0.1, 0.05, 0.5, accumulation),
+            ema_decay=0.99996,
+            total_steps=62 * accumulation,
+        )
+        for gradients in random_gradients(3):
+            for part in range(accumulation):
+                # The parts differ; their mean is the whole.
+                shift = 0.0 if accumulation == 1 else (-3 + 2 * part)
+                weights = apply(model, optimizer, [g + shift for g in gradients])
+        averaged = [ops.convert_to_numpy(a) for a in averages(optimizer)]
+        runs.append((weights, averaged))
+    for one, four in zip(runs[0][0], runs[1][0], strict=True):
+        np.testing.assert_allclose(four, one, rtol=1e-5)
+    # The average moves between two updates too, so that it is up to one update ahead.
+    for one, four in zip(runs[0][1], runs[1][1], strict=True):
+        np.testing.assert_allclose(four, one, atol=0.1)
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    """AdamW's first step ignores the scale, so look at its first moment."""
+    model = small_model()
+    optimizer = adamw(model, 0.1, 0.0, clip_norm=0.5)
+    (gradients,) = random_gradients(1)
+    apply(model, optimizer, gradients)
+    norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
+    moments = [v for v in optimizer.variables if v.name.endswith("_momentum")]
+    for moment, gradient in zip(moments, gradients, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(moment), 0.1 * gradient * 0.5 / norm, rtol=1e-4
+        )
+
+
+def test_an_overflow_in_float16_changes_nothing_but_the_scale():
+    model = small_model()
+    optimizer = adamw(model, 0.1, 0.0, ema_decay=0.9, scale_loss=True)
+    before = [weight.numpy() for weight in model.trainable_weights]
+    scale = float(ops.convert_to_numpy(optimizer.scale_loss(ops.ones(()))))
+    (gradients,) = random_gradients(1)
+    gradients[0][0, 0] = np.inf
+    after = apply(model, optimizer, gradients)
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(new, old)
+    halved = float(ops.convert_to_numpy(optimizer.scale_loss(ops.ones(()))))
+    assert halved == scale / 2

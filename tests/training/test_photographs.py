@@ -16,6 +16,7 @@ def test_the_loss_falls_on_photographs(tmp_path):
     config = TrainingConfig(
         data_dir=str(CLOTHING),
         image_size=96,
+        augmentation="light",
         epochs=2,
         output_dir=str(tmp_path / "run"),
     )

@@ -8,16 +8,31 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_t2t.training import TrainingConfig, train
+import keras_t2t
+from keras_t2t.models.by_name import builder as by_name
+from keras_t2t.training import TrainingConfig, run, train
 from keras_t2t.training.run import compiled_model
 
-SHORT = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 2, "epochs": 2}
+SHORT = {"image_size": 32, "batch_size": 40, "steps_per_epoch": 2, "epochs": 2}
+FEW = {**SHORT, "batch_size": 8, "epochs": 1}  # for ten images
 
 
 def digits(folder, **settings):
     return TrainingConfig(
         dataset="digits", output_dir=str(folder), **{**SHORT, **settings}
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_model():
+    """One Performer block for every name; the scripts' test trains T2TViT7 itself."""
+
+    def build(**arguments):
+        return keras_t2t.T2TViT(16, 1, 2, 2, "performer", **arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "builder", lambda name: build if by_name(name) else None)
+        yield
 
 
 @pytest.fixture
@@ -45,7 +60,7 @@ def test_a_run_leaves_its_folder(finished):
     folder, result = finished
     assert list(result) == [
         *("backend", "model", "dataset", "epochs", "val_top1", "val_top5"),
-        *("images_per_second", "output_dir"),
+        *("val_top1_ema", "images_per_second", "output_dir"),
     ]
     assert result["backend"] == keras.backend.backend()
     assert (result["model"], result["dataset"]) == ("T2TViT7", "digits")
@@ -53,12 +68,12 @@ def test_a_run_leaves_its_folder(finished):
     assert result["images_per_second"] > 0
 
     assert {path.name for path in folder.iterdir()} - {"tensorboard"} == {
-        *("config.json", "classes.json", "history.csv"),
-        *("best.weights.h5", "final.keras"),
+        *("config.json", "classes.json", "history.csv", "curves.png"),
+        *("best.weights.h5", "final.keras", "final_ema.keras"),
     }
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
     config = json.loads((folder / "config.json").read_text())
-    assert (config["epochs"], config["learning_rate"]) == (2, 5e-4 / 8)
+    assert (config["epochs"], config["learning_rate"]) == (2, 5e-4 * 40 / 64)
     with open(folder / "history.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
@@ -94,17 +109,25 @@ def test_mixed_precision_trains(tmp_path, precision):
 
 
 def test_an_image_folder_trains(tmp_path, photos):
+    """With the whole recipe, and a preview of what it makes of the images."""
     config = TrainingConfig(
-        data_dir=str(photos), output_dir=str(tmp_path / "run"), **SHORT
+        data_dir=str(photos),
+        output_dir=str(tmp_path / "run"),
+        preview=str(tmp_path / "preview.png"),
+        **FEW,
     )
     result = train(config, verbose=0)
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert record["augmentation"] == "full"
+    assert Image.open(tmp_path / "preview.png").size == (3 * 164, 3 * 190)
     assert result["dataset"] == "photos"
     assert result["val_top5"] == 1.0  # of two classes
 
 
 def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos):
     (photos / "train" / "dark" / "0.jpg").write_bytes(b"\xff\xd8\xff no image")
-    settings = {**SHORT, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
+    settings = {**FEW, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
+    settings["augmentation"] = "light"
     with pytest.raises(ValueError, match=r"dark/0.jpg.* --skip-corrupt"):
         train(TrainingConfig(**settings), verbose=0)
     assert not (tmp_path / "run").exists()
@@ -132,9 +155,10 @@ def test_an_output_folder_that_is_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ViTS16", "ResNet50"])
-def test_the_baselines_take_a_step(name):
+def test_the_baselines_take_a_step(name, monkeypatch):
     """Without the files of a run: these are large."""
-    config = TrainingConfig(model=name, **SHORT).with_defaults("imagenet2012", 7)
+    monkeypatch.setattr(run, "builder", by_name)
+    config = TrainingConfig(model=name, **SHORT).with_defaults("digits", 7)
     model = compiled_model(config, num_classes=7, steps_per_epoch=2)
     model.run_eagerly = keras.backend.backend() == "tensorflow"  # tracing takes longer
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), "uint8")
@@ -142,6 +166,12 @@ def test_the_baselines_take_a_step(name):
     for _ in range(2):
         result = model.train_on_batch(pixels, labels, return_dict=True)
         assert np.isfinite(result["loss"])
+
+
+def test_a_preview_that_cannot_be_drawn_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match=r"must end in \.png, got .*sheet\.txt"):
+        train(digits(tmp_path / "run", preview="sheet.txt"), verbose=0)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_model_fails_before_anything_else(tmp_path):

@@ -1,0 +1,142 @@
+"""What is done to training images: a table of settings, which loads no library."""
+
+import dataclasses
+import math
+import numbers
+
+INTERPOLATIONS = ("bilinear", "bicubic", "random")
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Augmentation of training images; the defaults are the authors' for ImageNet.
+
+    The parts are applied in this order. Each can be switched off: the crop by
+    `crop_scale=None` (then as in evaluation), RandAugment by `num_operations=0`, all
+    else by 0.
+
+    Attributes:
+        crop_scale: least and greatest area of the random resized crop, as a fraction
+            of the image's, in (0, 1]; None for evaluation's centre crop.
+        crop_ratio: least and greatest width / height of the crop.
+        interpolation: `"bilinear"`, `"bicubic"` or `"random"` (one of both per image
+            and operation), of the crop and of RandAugment's geometric operations.
+        flip_probability: of mirroring left and right.
+        num_operations: RandAugment's operations per image, drawn with replacement.
+        operation_probability: of applying an operation that was drawn.
+        magnitude: RandAugment's, 0..10, the mean of a normal distribution.
+        magnitude_std: its standard deviation; what is drawn is clipped to 0..10.
+        mixup_alpha: of the Beta(alpha, alpha) from which mixup draws its shares.
+        cutmix_alpha: the same of CutMix.
+        switch_probability: of CutMix rather than mixup, where both are on.
+        mixing_probability: of mixing a batch at all.
+        erasing_probability: of erasing one rectangle of an image.
+
+    Raises:
+        ValueError: naming the first attribute that is out of its range.
+    """
+
+    crop_scale: tuple[float, float] | None = (0.08, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    interpolation: str = "random"
+    flip_probability: float = 0.5
+    num_operations: int = 2
+    operation_probability: float = 0.5
+    magnitude: float = 9.0
+    magnitude_std: float = 0.5
+    mixup_alpha: float = 0.8
+    cutmix_alpha: float = 1.0
+    switch_probability: float = 0.5
+    mixing_probability: float = 1.0
+    erasing_probability: float = 0.25
+
+    def __post_init__(self):
+        for attribute, (greatest, kind) in _RANGES.items():
+            value = getattr(self, attribute)
+            if not isinstance(value, kind) or not 0 <= value <= greatest:
+                whole = "an integer " if kind is numbers.Integral else ""
+                raise ValueError(
+                    f"{attribute} must be {whole}{_between(0, greatest)}, got {value!r}"
+                )
+        if self.crop_scale is not None:
+            # A configuration that was read from JSON has lists.
+            object.__setattr__(self, "crop_scale", _range(self, "crop_scale", 1))
+        object.__setattr__(self, "crop_ratio", _range(self, "crop_ratio", math.inf))
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got "
+                f"{self.interpolation!r}"
+            )
+
+    @property
+    def mixes(self):
+        """Whether images of a batch are mixed, two by two."""
+        return self.mixing_probability > 0 and (
+            self.mixup_alpha + self.cutmix_alpha > 0
+        )
+
+    @property
+    def is_off(self):
+        """Whether training images are those of evaluation."""
+        return not (
+            self.crop_scale
+            or self.flip_probability
+            or self.num_operations
+            or self.mixes
+            or self.erasing_probability
+        )
+
+
+# attribute: (at most, kind); all are 0 or more
+_RANGES = {
+    "flip_probability": (1, numbers.Real),
+    "num_operations": (math.inf, numbers.Integral),
+    "operation_probability": (1, numbers.Real),
+    "magnitude": (10, numbers.Real),
+    "magnitude_std": (math.inf, numbers.Real),
+    "mixup_alpha": (math.inf, numbers.Real),
+    "cutmix_alpha": (math.inf, numbers.Real),
+    "switch_probability": (1, numbers.Real),
+    "mixing_probability": (1, numbers.Real),
+    "erasing_probability": (1, numbers.Real),
+}
+
+
+def _between(least, greatest):
+    if greatest == math.inf:
+        return f"at least {least}"
+    return f"in {least}..{greatest}"
+
+
+def _range(augmentation, attribute, greatest):
+    ends = getattr(augmentation, attribute)
+    try:
+        low, high = map(float, ends)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not 0 < low <= high <= greatest or math.isinf(high):
+        limit = " <= 1" if greatest == 1 else ""
+        raise ValueError(
+            f"{attribute} must be two numbers, 0 < least <= greatest{limit}, got "
+            f"{ends!r}"
+        )
+    return low, high
+
+
+_ONLY_CROP_AND_FLIP = {
+    "num_operations": 0,
+    "mixup_alpha": 0.0,
+    "cutmix_alpha": 0.0,
+    "erasing_probability": 0.0,
+}
+
+AUGMENTATIONS = {
+    "none": Augmentation(
+        crop_scale=None,
+        interpolation="bicubic",
+        flip_probability=0.0,
+        **_ONLY_CROP_AND_FLIP,
+    ),
+    "light": Augmentation(interpolation="bicubic", **_ONLY_CROP_AND_FLIP),
+    "full": Augmentation(),
+}

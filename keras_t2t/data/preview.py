@@ -1,0 +1,78 @@
+"""A contact sheet: the images and targets that training sees, drawn to a PNG."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.data.optional_imports import import_pillow
+
+TILE = 160  # least width, in pixels: room for a line of text
+LINE = 13  # height of a line of text, in pixels
+MARGIN = 4
+MOST = 64  # images
+
+
+def write_contact_sheet(dataset, path, image_size, batch_size, seed, augmentation=None):
+    """Draw the first batch of training, each image above its classes.
+
+    Below an image stands its class; where two images are mixed, both classes and their
+    shares. The noise that fills an erased rectangle is cut to what a PNG can hold.
+
+    Args:
+        dataset: what `open_dataset` returns.
+        path: the PNG file to write; its folder is made if it is missing.
+        image_size: height and width of the images, in pixels.
+        batch_size: images of the batch, of which at most 64 are drawn.
+        seed, augmentation: as of `dataset.train_batches`.
+
+    Raises:
+        ValueError: `path` does not end in `.png`, or an argument is not accepted by
+            `dataset.train_batches`.
+        ImportError: Pillow is not installed.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"path must end in .png, got {str(path)!r}")
+    Image, ImageDraw = import_pillow("Image"), import_pillow("ImageDraw")
+    batches = dataset.train_batches(image_size, batch_size, seed, augmentation)
+    images, targets = (np.asarray(part)[:MOST] for part in next(iter(batches)))
+    images = np.clip(np.round(images), 0, 255).astype("uint8")
+    enlarged = max(1, TILE // image_size) * image_size
+
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    width, height = max(TILE, enlarged) + MARGIN, enlarged + 2 * LINE + MARGIN
+    sheet = Image.new("RGB", (columns * width, rows * height), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (image, target) in enumerate(zip(images, targets, strict=True)):
+        row, column = divmod(number, columns)
+        left, top = column * width, row * height
+        tile = Image.fromarray(image).resize((enlarged, enlarged), Image.NEAREST)
+        sheet.paste(tile, (left, top))
+        for line, text in enumerate(label_lines(target, dataset.class_names)):
+            text = _shortened(text, width - MARGIN, draw)
+            draw.text((left, top + enlarged + line * LINE), text, fill="black")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        sheet.save(temporary)
+
+
+def label_lines(target, class_names):
+    """The class of a target (classes,), or both with their shares, the larger first.
+
+    Returns:
+        One or two strings.
+    """
+    first, second = np.argsort(-target, kind="stable")[:2]
+    # Of two images of one class all is that class's.
+    if target[first] > 0.995:
+        return [class_names[first]]
+    return [f"{target[i]:.0%} {class_names[i]}" for i in (first, second)]
+
+
+def _shortened(text, width, draw):
+    while draw.textlength(text) > width:
+        text = text[:-2] + "…"
+    return text

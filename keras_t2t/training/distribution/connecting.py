@@ -1,0 +1,30 @@
+"""The backend's way to share a run."""
+
+import contextlib
+
+import keras
+
+
+@contextlib.contextmanager
+def connected(config):
+    """Within, the run's `Devices`, connected to the other processes.
+
+    Args:
+        config: `TrainingConfig`.
+
+    Raises:
+        ValueError: a setting does not suit the backend, another process does not
+            answer, or the batch cannot be divided.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        from keras_t2t.training.distribution.jax import JaxDevices as Kind
+    elif backend == "tensorflow":
+        from keras_t2t.training.distribution.tensorflow import TensorFlowDevices as Kind
+    else:
+        from keras_t2t.training.distribution.torch import TorchDevices as Kind
+    devices = Kind(config)
+    try:
+        yield devices
+    finally:
+        devices.disconnect()

@@ -1,0 +1,78 @@
+"""One process on one device, and what several of them do differently."""
+
+import contextlib
+
+
+class Devices:
+    """The devices of a run.
+
+    Attributes:
+        count: int, devices over all processes.
+        processes, process: int, their number and the number of this one.
+    """
+
+    count = 1
+    processes = 1
+    process = 0
+
+    @property
+    def main(self):
+        """Whether this process writes files and talks."""
+        return self.process == 0
+
+    @property
+    def shard(self):
+        """(i, n): this process reads the i-th of n parts of each batch."""
+        return self.process, self.processes
+
+    def scope(self):
+        """The context in which the model is built and trained."""
+        return contextlib.nullcontext()
+
+    def check(self, config):
+        """
+        Raises:
+            ValueError: a setting of the filled-in config cannot be had on these
+                devices.
+        """
+        if config.batch_size % self.count:
+            raise ValueError(
+                f"batch_size is for all devices together and must be divisible by "
+                f"their number, {self.count}, got {config.batch_size}"
+            )
+
+    def prepare(self, model):
+        """Makes a compiled model train on all devices."""
+
+    def any(self, flag):
+        """Whether `flag` is true in any process; every process must ask."""
+        return flag
+
+    def differs(self, number):
+        """Whether a number is not the same in all processes; every process must ask."""
+        return False
+
+    def reduce_metrics(self, model):
+        """The metrics over all processes, where Keras gives those of this one: dict,
+        empty where there is nothing to correct."""
+        return {}
+
+    def shared_state(self, arrays):
+        """The state that a snapshot keeps, from that of each process."""
+        return arrays
+
+    def part(self, model):
+        """Lets the processes differ in what they must not share, after a restore."""
+
+    def disconnect(self):
+        pass
+
+
+def refuse(config, names, reason):
+    """
+    Raises:
+        ValueError: one of the attributes `names` is set.
+    """
+    for name in names:
+        if getattr(config, name) is not None:
+            raise ValueError(f"{name}={getattr(config, name)!r}: {reason}")

@@ -1,0 +1,116 @@
+"""torch: one process per device, started by `torchrun`."""
+
+import datetime
+import os
+
+import torch
+import torch.distributed
+
+from keras_t2t.training.distribution.devices import Devices, refuse
+
+# So far apart that the processes' random numbers never meet.
+SEED_STRIDE = 1_000_003
+
+
+class TorchDevices(Devices):
+    """The processes that `torchrun` started, on one host or several; else this one."""
+
+    def __init__(self, config):
+        refuse(
+            config,
+            ("devices", "coordinator", "num_processes", "process_id"),
+            "with torch, start one process per device: torchrun --nproc-per-node "
+            "DEVICES [--nnodes HOSTS --rdzv-endpoint HOST:PORT] SCRIPT ...",
+        )
+        gpus = torch.cuda.device_count()
+        if "WORLD_SIZE" not in os.environ:
+            if gpus > 1:
+                print(
+                    f"Using one of {gpus} GPUs; torchrun --nproc-per-node {gpus} uses "
+                    "all",
+                    flush=True,
+                )
+            return
+        if gpus:
+            # Keras's "cuda" is the current device.
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        try:
+            torch.distributed.init_process_group(
+                "nccl" if gpus else "gloo",
+                timeout=datetime.timedelta(seconds=config.host_timeout),
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"not all {os.environ['WORLD_SIZE']} processes met at {address} within "
+                f"{config.host_timeout:g} s: {str(error).splitlines()[0]}"
+            ) from error
+        self.count = self.processes = torch.distributed.get_world_size()
+        self.process = torch.distributed.get_rank()
+
+    def prepare(self, model):
+        if self.processes == 1:
+            return
+        for variable in model.variables:
+            torch.distributed.broadcast(variable.value.data, src=0)
+        self.part(model)
+        for variable in model.trainable_variables:
+            # During the backward pass: Keras's own step stays as it is, and sees the
+            # same gradients (and the same overflow) in every process.
+            variable.value.register_post_accumulate_grad_hook(self._average)
+
+    def _average(self, parameter):
+        torch.distributed.all_reduce(parameter.grad)
+        parameter.grad /= self.processes
+
+    def any(self, flag):
+        if self.processes == 1:
+            return flag
+        return bool(self._total(torch.tensor(float(flag))) > 0)
+
+    def differs(self, number):
+        if self.processes == 1:
+            return False
+        mean = self._total(torch.tensor(float(number))) / self.processes
+        return self.any(float(mean) != number)
+
+    def reduce_metrics(self, model):
+        if self.processes == 1:
+            return {}
+        # All are means, kept as a sum and a count: both add up.
+        for variable in model.metrics_variables:
+            variable.assign(self._total(variable.value))
+        result = model.get_metrics_result()
+        return {name: float(value) for name, value in result.items()}
+
+    def shared_state(self, arrays):
+        if self.processes == 1:
+            return arrays
+        return {
+            name: self._total(torch.from_numpy(array)).cpu().numpy()
+            if name.startswith("metrics/")
+            else array
+            for name, array in arrays.items()
+        }
+
+    def part(self, model):
+        """All processes hold one state: the others than the first draw random numbers
+        of their own from here on, and begin with empty metrics."""
+        if self.main:
+            return
+        model.reset_metrics()
+        for variable in model.variables:
+            if variable.name == "seed_generator_state":
+                variable.assign_add([SEED_STRIDE * self.process, 0])
+        torch.manual_seed(int(torch.randint(2**31, ())) + self.process)
+
+    def disconnect(self):
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+    def _total(self, tensor):
+        """The sum over all processes, on the device that they talk through."""
+        device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+        total = tensor.detach().to(device, copy=True)
+        torch.distributed.all_reduce(total)
+        return total

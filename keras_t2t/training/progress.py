@@ -1,0 +1,37 @@
+"""Where a run stands."""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Progress:
+    """Counts the steps and keeps the results of the epochs.
+
+    Attributes:
+        epochs: int, of the whole run.
+        steps_per_epoch: int.
+        step: int, finished steps.
+        history: list of dict, one per finished epoch.
+        terminated: whether SIGTERM asked the run to stop.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    step: int = 0
+    history: list = dataclasses.field(default_factory=list)
+    terminated: bool = False
+
+    @property
+    def step_in_epoch(self):
+        """Finished steps of the epoch that has begun; 0 when an epoch has ended."""
+        return self.step % self.steps_per_epoch
+
+    def stretches(self):
+        """What is left, as (first epoch, epoch to end before, steps per epoch): the
+        rest of the epoch that has begun, then the whole epochs."""
+        epoch = self.step // self.steps_per_epoch
+        if self.step_in_epoch:
+            yield epoch, epoch + 1, self.steps_per_epoch - self.step_in_epoch
+            epoch += 1
+        if epoch < self.epochs:
+            yield epoch, self.epochs, self.steps_per_epoch

@@ -1,0 +1,88 @@
+"""What a run tells while it goes: history, learning curve, TensorBoard, W&B."""
+
+import csv
+import importlib.util
+
+import keras
+
+from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.training.checkpointing import CURVES, HISTORY, TENSORBOARD
+from keras_t2t.training.curves import draw_curves
+
+
+def recorders(folder, progress, title, wandb_project=None, config=None):
+    """Callbacks that write the results of each epoch.
+
+    Args:
+        folder: `RunFolder`.
+        progress: `Progress`.
+        title: str, over the learning curve.
+        wandb_project: Weights & Biases project, or None.
+        config: dict, what Weights & Biases shows of the run.
+
+    Raises:
+        ImportError: `wandb_project` is given and wandb is not installed.
+    """
+    callbacks = [History(folder.path, progress, title)]
+    # Keras's TensorBoard callback writes through TensorFlow.
+    if _installed("tensorboard", "tensorflow"):
+        import_tensorflow()
+        callbacks.append(
+            keras.callbacks.TensorBoard(folder.path / TENSORBOARD, write_graph=False)
+        )
+    if wandb_project is not None:
+        callbacks.append(wandb_logger(wandb_project, folder.path, config))
+    return callbacks
+
+
+class History(keras.callbacks.Callback):
+    """Adds each epoch to the progress, and writes `history.csv` and `curves.png`.
+
+    Both are written anew each time: after a kill they hold what the snapshot holds.
+    """
+
+    def __init__(self, path, progress, title):
+        super().__init__()
+        self.path = path
+        self.progress = progress
+        self.title = title
+        self.draws = _installed("matplotlib")
+        if not self.draws:
+            print(
+                f"No {CURVES}: matplotlib is not installed, "
+                'pip install "keras-t2t[train]"',
+                flush=True,
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"epoch": epoch, **logs, "learning_rate": rate}
+        history = self.progress.history
+        history.append(row)
+        with (
+            replacing(self.path / HISTORY) as path,
+            open(path, "w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, fieldnames=list(row), extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(history)
+        if self.draws:
+            draw_curves(history, self.path / CURVES, self.title)
+
+
+def wandb_logger(project, folder, config):
+    """Weights & Biases' own Keras callback, once per epoch."""
+    if not _installed("wandb"):
+        raise ImportError(
+            "wandb= needs wandb, which is not installed: pip install wandb"
+        )
+    import wandb
+    from wandb.integration.keras import WandbMetricsLogger
+
+    wandb.init(project=project, dir=str(folder), name=folder.name, config=config)
+    return WandbMetricsLogger(log_freq="epoch")
+
+
+def _installed(*names):
+    return all(importlib.util.find_spec(name) for name in names)

@@ -1,0 +1,57 @@
+"""Whether a run may be continued with what is asked for now."""
+
+import dataclasses
+
+# Settings that may change from one start of a run to the next: where it runs, how
+# often it saves, and what the data's own description tells better.
+FREE = (
+    *("dataset", "data_dir", "skip_corrupt", "output_dir", "overwrite", "resume"),
+    *("snapshot_every", "snapshots_kept", "devices", "coordinator", "num_processes"),
+    *("process_id", "host_timeout", "preview", "wandb"),
+)
+
+
+def continued(config, record):
+    """`config` with what it leaves open taken from the run's record.
+
+    Args:
+        config: `TrainingConfig` as it was asked for.
+        record: dict, the run folder's `config.json`.
+    """
+    known = {field.name for field in dataclasses.fields(config)}
+    taken = {
+        name: value
+        for name, value in record.items()
+        if name in known and name not in FREE and getattr(config, name) is None
+    }
+    if config.dataset is None and config.data_dir is None:
+        taken.update(dataset=record["dataset"], data_dir=record["data_dir"])
+    return dataclasses.replace(config, **taken)
+
+
+def check_same_run(now, record, folder):
+    """
+    Args:
+        now: dict, what would be recorded now.
+        record: dict, what was recorded when the run began.
+        folder: path of the run, for the error.
+
+    Raises:
+        ValueError: listing every setting, count or class that differs.
+    """
+    ignored = (*FREE, "versions")
+    differences = [
+        f"{name}: the run has {_short(record.get(name))}, now {_short(now.get(name))}"
+        for name in dict.fromkeys([*record, *now])
+        if name not in ignored and record.get(name) != now.get(name)
+    ]
+    if differences:
+        raise ValueError(
+            f"cannot resume the run in {str(folder)!r} as something else: "
+            f"{'; '.join(differences)}"
+        )
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + "..."

@@ -1,0 +1,74 @@
+"""The learning rate over a run: warmup, cosine, cooldown."""
+
+import math
+
+import keras
+from keras import ops
+
+# At the first epoch and at the end, as the authors set them.
+WARMUP_START = 1e-6
+FINAL = 1e-5
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
+    """The authors' schedule (their training code, timm's cosine scheduler).
+
+    With T = epochs - cooldown_epochs, at epoch e:
+
+    - e < warmup_epochs: linear from 1e-6 to the peak;
+    - then 1e-5 + (peak - 1e-5) (1 + cos(pi e / T)) / 2;
+    - from e = T on: 1e-5.
+
+    The cosine starts at epoch 0, not after the warmup, so that the rate jumps a little
+    where they meet; Keras's CosineDecay shifts it.
+
+    Args:
+        peak: float, the rate that the warmup leads to.
+        epochs: int, of the whole run.
+        steps_per_epoch: int.
+        warmup_epochs, cooldown_epochs: float.
+        changes: `"epoch"`: e is the number of finished epochs, as the authors have it;
+            `"step"`: e grows with every step.
+    """
+
+    def __init__(
+        self,
+        peak,
+        epochs,
+        steps_per_epoch,
+        warmup_epochs=0,
+        cooldown_epochs=0,
+        changes="epoch",
+    ):
+        self.peak = peak
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.warmup_epochs = warmup_epochs
+        self.cooldown_epochs = cooldown_epochs
+        self.changes = changes
+
+    def get_config(self):
+        return {
+            "peak": self.peak,
+            "epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+            "warmup_epochs": self.warmup_epochs,
+            "cooldown_epochs": self.cooldown_epochs,
+            "changes": self.changes,
+        }
+
+    def __call__(self, step):
+        """The rate (float32 scalar) of the step after `step` finished ones."""
+        epoch = ops.cast(step, "float32") / self.steps_per_epoch
+        if self.changes == "epoch":
+            epoch = ops.floor(epoch)
+        # A small batch can have a peak below the authors' ends.
+        start, final = min(WARMUP_START, self.peak), min(FINAL, self.peak)
+        warmup = start + epoch / max(self.warmup_epochs, 1e-6) * (self.peak - start)
+        length = self.epochs - self.cooldown_epochs
+        cosine = (1 + ops.cos(math.pi * epoch / length)) / 2
+        rate = ops.where(
+            epoch < self.warmup_epochs, warmup, final + (self.peak - final) * cosine
+        )
+        return ops.where(epoch < length, rate, final)

@@ -1,0 +1,64 @@
+"""The batches of a run, from any data set."""
+
+import dataclasses
+
+from keras_t2t.data import AUGMENTATIONS
+from keras_t2t.data.preview import write_contact_sheet
+from keras_t2t.data.sharding import local_batch_size, num_batches
+
+
+def train_stream(dataset, config, first_step, shard):
+    """Endless (images, soft targets) from step `first_step` on; this process's shard
+    of each batch."""
+    return dataset.train_batches(
+        config.image_size,
+        config.batch_size,
+        config.seed,
+        augmentation=augmentation(config),
+        first_step=first_step,
+        shard=shard,
+    )
+
+
+def validation_stream(dataset, config, shard):
+    """One pass of (images, targets, weights), and the images in it with padding."""
+    batches = dataset.validation_batches(
+        config.image_size, config.batch_size, shard, pad=True
+    )
+    padded = num_batches(dataset.num_validation, config.batch_size)
+    return batches, padded * config.batch_size
+
+
+def augmentation(config):
+    """The row of settings that the run names, with what it changes in it."""
+    changes = {
+        "mixup_alpha": config.mixup,
+        "cutmix_alpha": config.cutmix,
+        "erasing_probability": config.random_erasing,
+    }
+    if config.randaugment is not None:
+        operations = AUGMENTATIONS["full"].num_operations
+        changes["num_operations"] = operations if config.randaugment else 0
+    given = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(AUGMENTATIONS[config.augmentation], **given)
+
+
+def check_batch_size(config, shard):
+    """
+    Raises:
+        ValueError: the batch cannot be cut into shards, or a shard not into pairs to
+            mix.
+    """
+    local_batch_size(config.batch_size, shard, augmentation(config).mixes)
+
+
+def preview(dataset, config):
+    """Draws the first training batch to the PNG `config.preview`."""
+    write_contact_sheet(
+        dataset,
+        config.preview,
+        config.image_size,
+        config.batch_size,
+        config.seed,
+        augmentation(config),
+    )

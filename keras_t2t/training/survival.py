@@ -1,0 +1,104 @@
+"""What lets a run be killed: snapshots as it goes, and one when SIGTERM comes."""
+
+import contextlib
+import signal
+import threading
+
+import keras
+
+from keras_t2t.training import state
+
+# With several processes all must stop at the same step: they ask each other this often.
+ASK_EVERY = 10
+
+
+class SaveSnapshots(keras.callbacks.Callback):
+    """Saves the run every `every` steps, after each epoch, and when it is terminated;
+    gives back what a snapshot holds before the first step.
+
+    Args:
+        progress: the run's `Progress`.
+        snapshots: `Snapshots`.
+        every: int, steps.
+        devices: the run's `Devices`.
+        facts: dict that goes into each snapshot.
+        resumed: `Snapshot` to start from, or None.
+    """
+
+    def __init__(self, progress, snapshots, every, devices, facts, resumed=None):
+        super().__init__()
+        self.progress = progress
+        self.snapshots = snapshots
+        self.every = every
+        self.devices = devices
+        self.facts = facts
+        self.resumed = resumed
+        self.generators = {}
+
+    def due(self, step):
+        """Whether a snapshot falls on this step. At the end of an epoch it waits for
+        the epoch's results."""
+        return step % self.every == 0 and step % self.progress.steps_per_epoch != 0
+
+    def on_train_begin(self, logs=None):
+        self.begins = True
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if not self.begins:
+            return
+        # Not sooner: `fit` has cleared the metrics and made its iterator, for which
+        # torch draws a number that a run without this `fit` would not draw.
+        self.begins = False
+        if self.resumed is None:
+            state.restore_generators(self.generators)
+        else:
+            state.restore(self.model, self.resumed.arrays)
+            self.devices.part(self.model)
+            self.resumed = None
+            if self.progress.step_in_epoch == 0:
+                self.model.reset_metrics()  # they are the last validation's
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._terminated():
+            self.model.stop_training = True
+            if self.progress.step_in_epoch:
+                self.save()
+        elif self.due(self.progress.step):
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.generators = state.generators()
+        self.save()
+
+    def save(self):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        # Every process takes part; one keeps the file.
+        arrays = self.devices.shared_state(state.collect(self.model))
+        if self.devices.main:
+            facts = {**self.facts, "history": self.progress.history}
+            self.snapshots.save(self.progress.step, arrays, facts)
+
+    def _terminated(self):
+        if self.devices.processes == 1:
+            return self.progress.terminated
+        return self.progress.step % ASK_EVERY == 0 and self.devices.any(
+            self.progress.terminated
+        )
+
+
+@contextlib.contextmanager
+def noticing_sigterm(progress):
+    """Within, SIGTERM sets `progress.terminated` instead of ending the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def notice(number, frame):
+        progress.terminated = True
+
+    before = signal.signal(signal.SIGTERM, notice)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

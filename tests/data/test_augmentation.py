@@ -1,0 +1,72 @@
+"""The settings: the authors' values, what can be switched off, bad values."""
+
+import dataclasses
+
+import pytest
+
+from keras_t2t.data import AUGMENTATIONS, Augmentation
+
+
+def test_the_full_row_is_the_authors_recipe():
+    assert dataclasses.asdict(AUGMENTATIONS["full"]) == {
+        "crop_scale": (0.08, 1.0),
+        "crop_ratio": (3 / 4, 4 / 3),
+        "interpolation": "random",
+        "flip_probability": 0.5,
+        "num_operations": 2,
+        "operation_probability": 0.5,
+        "magnitude": 9.0,
+        "magnitude_std": 0.5,
+        "mixup_alpha": 0.8,
+        "cutmix_alpha": 1.0,
+        "switch_probability": 0.5,
+        "mixing_probability": 1.0,
+        "erasing_probability": 0.25,
+    }
+
+
+def test_light_is_crop_and_flip_and_none_is_nothing():
+    light = AUGMENTATIONS["light"]
+    assert light.crop_scale == (0.08, 1.0) and light.flip_probability == 0.5
+    assert not (light.num_operations or light.mixes or light.erasing_probability)
+    assert not light.is_off
+    assert AUGMENTATIONS["none"].is_off
+
+
+def test_mixing_is_off_without_probability_or_alphas():
+    assert AUGMENTATIONS["full"].mixes
+    assert not Augmentation(mixing_probability=0).mixes
+    assert not Augmentation(mixup_alpha=0, cutmix_alpha=0).mixes
+    assert Augmentation(mixup_alpha=0).mixes and Augmentation(cutmix_alpha=0).mixes
+
+
+def test_lists_from_a_configuration_file_are_ranges():
+    assert Augmentation(crop_scale=[0.5, 1]) == Augmentation(crop_scale=(0.5, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "accepted"),
+    [
+        ("crop_scale", (0.0, 1.0), "0 < least <= greatest <= 1"),
+        ("crop_scale", (0.5, 0.2), "0 < least <= greatest <= 1"),
+        ("crop_scale", (0.5, 1.1), "0 < least <= greatest <= 1"),
+        ("crop_scale", 0.5, "two numbers"),
+        ("crop_scale", "no", "two numbers"),
+        ("crop_ratio", (0.5, float("inf")), "0 < least <= greatest"),
+        ("crop_ratio", (1, 2, 3), "two numbers"),
+        ("interpolation", "nearest", "one of bilinear, bicubic, random"),
+        ("flip_probability", 1.5, r"in 0\.\.1"),
+        ("flip_probability", float("nan"), r"in 0\.\.1"),
+        ("num_operations", 1.5, "an integer at least 0"),
+        ("num_operations", -1, "an integer at least 0"),
+        ("magnitude", 11, r"in 0\.\.10"),
+        ("magnitude_std", -1.0, "at least 0"),
+        ("mixup_alpha", "high", "at least 0"),
+        ("mixup_alpha", -0.1, "at least 0"),
+        ("erasing_probability", -0.25, r"in 0\.\.1"),
+    ],
+)
+def test_a_bad_value_is_named(attribute, value, accepted):
+    with pytest.raises(ValueError, match=f"^{attribute} must be .*{accepted}") as error:
+        Augmentation(**{attribute: value})
+    assert repr(value) in str(error.value)

@@ -1,0 +1,115 @@
+"""Mixup and CutMix against NumPy; their draws have the authors' distribution."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keras_t2t.data import Augmentation
+from keras_t2t.data.mixing import draw_kept, mix_pair, tf
+
+MIXUP = Augmentation(cutmix_alpha=0)
+CUTMIX = Augmentation(mixup_alpha=0)
+
+
+def drawn(augmentation, height=20, width=30, number=2000):
+    """(number, height, width): what is kept, for the seeds 0, 1, 2 ..."""
+
+    @tf.function
+    def draw_all():
+        return tf.map_fn(
+            lambda step: draw_kept(height, width, tf.stack([9, step]), augmentation),
+            tf.range(number),
+            fn_output_signature="float32",
+        )
+
+    return draw_all().numpy()
+
+
+@pytest.mark.parametrize("augmentation", [MIXUP, CUTMIX])
+def test_images_and_targets_against_numpy(photographs, augmentation):
+    images = np.stack([photo[100:164, 200:280] for photo in photographs])
+    targets = np.eye(3, dtype="float32")[[2, 0]]
+    for number in range(5):
+        seed = (4, number)
+        kept = draw_kept(64, 80, seed, augmentation).numpy()[None, :, :, None]
+        mixed, soft = mix_pair(tf.constant(images), targets, seed, augmentation)
+        expected = kept * images + (1 - kept) * images[::-1]
+        assert mixed[0].dtype == tf.float32 and soft.dtype == tf.float32
+        np.testing.assert_allclose(mixed, expected, atol=1e-3)  # float32 of 0..255
+        share = kept.mean()
+        np.testing.assert_allclose(
+            soft,
+            share * targets + (1 - share) * targets[::-1],
+            atol=1e-5,  # the share is a mean over float32 pixels
+        )
+        np.testing.assert_allclose(soft.numpy().sum(axis=1), 1, atol=1e-6)
+
+
+def test_smoothing_after_mixing_is_mixing_after_smoothing(photographs):
+    """The loss may smooth: the authors mix smoothed targets."""
+    images = tf.constant(np.stack([photo[:32, :32] for photo in photographs]))
+    targets = np.eye(10, dtype="float32")[[7, 3]]
+
+    def smooth(targets):
+        return 0.9 * targets + 0.1 / 10
+
+    _, mixed = mix_pair(images, targets, (0, 1), MIXUP)
+    _, mixed_smooth = mix_pair(images, smooth(targets), (0, 1), MIXUP)
+    np.testing.assert_allclose(smooth(mixed), mixed_smooth, atol=1e-6)
+
+
+def test_mixup_keeps_one_share_drawn_from_beta():
+    kept = drawn(MIXUP, height=2, width=2)
+    assert (np.ptp(kept, axis=(1, 2)) == 0).all()
+    shares = kept[:, 0, 0]
+    expected = np.random.default_rng(0).beta(0.8, 0.8, size=200_000)
+    quantiles = np.linspace(0.1, 0.9, 9)
+    # 2,000 draws: a quantile's standard error is some 0.01.
+    np.testing.assert_allclose(
+        np.quantile(shares, quantiles), np.quantile(expected, quantiles), atol=0.045
+    )
+
+
+def timm_boxes(height, width, random, number):
+    """Shares kept when timm's box is drawn with NumPy."""
+    shares = []
+    for _ in range(number):
+        side = np.sqrt(1 - random.beta(1, 1))
+        lengths = int(height * side), int(width * side)
+        centre = random.integers(0, height), random.integers(0, width)
+        rows, columns = (
+            min(c + cut // 2, size) - max(c - cut // 2, 0)
+            for c, cut, size in zip(centre, lengths, (height, width), strict=True)
+        )
+        shares.append(1 - rows * columns / (height * width))
+    return shares
+
+
+def test_cutmix_cuts_one_box_of_timms_distribution():
+    kept = drawn(CUTMIX)
+    assert set(np.unique(kept)) == {0, 1}
+    for one in kept[:50]:
+        inside = one == 0
+        box = inside.any(axis=1)[:, None] & inside.any(axis=0)[None, :]
+        np.testing.assert_array_equal(inside, box)  # a rectangle
+        for side in (inside.any(axis=1), inside.any(axis=0)):
+            assert (np.diff(np.flatnonzero(side)) == 1).all()  # without gaps
+    shares = kept.mean(axis=(1, 2))
+    expected = timm_boxes(20, 30, np.random.default_rng(0), 20_000)
+    quantiles = np.linspace(0.1, 0.9, 9)
+    np.testing.assert_allclose(
+        np.quantile(shares, quantiles), np.quantile(expected, quantiles), atol=0.045
+    )
+    # Every corner is reached: the box may lie partly outside.
+    assert {kept[:, y, x].min() for y in (0, -1) for x in (0, -1)} == {0}
+
+
+def test_one_of_them_per_batch():
+    both = drawn(Augmentation(), height=8, width=8)
+    cut = np.array([set(np.unique(one)) <= {0, 1} for one in both])
+    assert 0.45 < cut.mean() < 0.55
+    rarely = dataclasses.replace(Augmentation(), mixing_probability=0.3)
+    untouched = (drawn(rarely, height=8, width=8) == 1).all(axis=(1, 2))
+    # 0.7, and 5% more: CutMix boxes of no pixels.
+    assert 0.66 < untouched.mean() < 0.8

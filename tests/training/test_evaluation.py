@@ -1,0 +1,57 @@
+"""Validation: every image once, the dominant label under soft targets."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_t2t.training.config import TrainingConfig
+from keras_t2t.training.distribution.devices import Devices
+from keras_t2t.training.evaluation import evaluate
+from keras_t2t.training.run import compiled_model
+from tests.training import tiny
+
+
+@pytest.fixture
+def model(monkeypatch):
+    monkeypatch.setattr("keras_t2t.training.run.builder", tiny.build(0.0))
+    config = TrainingConfig(image_size=32).with_defaults("digits", 4)
+    return compiled_model(config, num_classes=4, steps_per_epoch=5)
+
+
+def test_padding_does_not_count(model):
+    """10 images in batches of 4, the last with 2 of padding, against NumPy."""
+    batches = tiny.TinyBatches(32, 4, (0, 1), count=10)
+    logs = evaluate(model, batches, 10, 12, Devices())
+
+    images, labels, weights = map(
+        np.concatenate, zip(*(batches[i] for i in range(3)), strict=True)
+    )
+    assert weights.sum() == 10
+    logits = model.predict(images[:10], verbose=0)
+    labels = labels[:10]
+    scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    smooth = 0.9 * labels + 0.1 / 4
+    assert logs["loss"] == pytest.approx(-(smooth * scores).sum(1).mean(), rel=1e-5)
+    right = logits.argmax(1) == labels.argmax(1)
+    assert logs["top1"] == pytest.approx(right.mean(), abs=1e-6)
+    assert logs["top5"] == 1.0  # of four classes
+
+
+def test_under_mixup_the_dominant_label_counts(model):
+    images = np.zeros((4, 32, 32, 3), "uint8")
+    best = int(model.predict(images[:1], verbose=0).argmax())
+    mixed = np.zeros((4, 4), "float32")
+    mixed[:, best] = [0.7, 0.6, 0.4, 0.1]
+    mixed[:, best - 1] = [0.3, 0.4, 0.6, 0.9]
+    logs = model.evaluate(images, mixed, verbose=0, return_dict=True)
+    assert logs["top1"] == 0.5
+
+
+def test_float16_scales_the_loss():
+    """And keeps the average, which Keras's own wrapping would too."""
+    config = TrainingConfig(mixed_precision="float16", image_size=32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_t2t.training.run.builder", tiny.build(0.0))
+        model = compiled_model(config.with_defaults("digits", 4), 4, 5)
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert model.optimizer.inner_optimizer.use_ema

@@ -1,0 +1,100 @@
+"""Snapshot files: whole or not there, the last ones kept, damage passed over."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from keras_t2t.training import snapshots as module
+from keras_t2t.training.snapshots import Snapshots
+
+ARRAYS = {
+    "model/0": np.arange(1000, dtype="float32"),
+    "model/1": np.array([7, 8], "uint32"),
+    "optimizer/0": np.array(3),
+}
+
+
+def saved(folder, steps=(1, 2, 3), kept=2):
+    snapshots = Snapshots(folder, kept)
+    for step in steps:
+        snapshots.save(step, ARRAYS, {"history": [{"loss": 0.5}]})
+    return snapshots
+
+
+def test_what_was_saved_comes_back(tmp_path):
+    snapshot = saved(tmp_path).newest()
+    assert snapshot.facts == {"format": 1, "step": 3, "history": [{"loss": 0.5}]}
+    assert snapshot.arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert snapshot.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(snapshot.arrays[name], array)
+
+
+def test_the_last_ones_are_kept(tmp_path):
+    snapshots = saved(tmp_path, steps=range(1, 12), kept=3)
+    steps = [int(path.stem.partition("-")[2]) for path in snapshots.paths()]
+    assert steps == [9, 10, 11]
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def flip_a_byte(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+
+
+def of_another_format(path):
+    np.savez(path, **{module.FACTS: np.frombuffer(b'{"format": 99}', "uint8")})
+
+
+def pickled(path):
+    np.savez(path, **{module.FACTS: np.array([{"format": 1}], dtype=object)})
+
+
+@pytest.mark.parametrize(
+    "damage", [truncate, empty, flip_a_byte, of_another_format, pickled]
+)
+def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
+    snapshots = saved(tmp_path)
+    damage(snapshots.paths()[-1])
+    with pytest.warns(UserWarning, match=r"step-000000003.npz is damaged"):
+        assert snapshots.newest().facts["step"] == 2
+
+
+def test_all_damaged_is_an_error(tmp_path):
+    snapshots = saved(tmp_path)
+    for path in snapshots.paths():
+        empty(path)
+    with (
+        pytest.warns(UserWarning, match="damaged"),
+        pytest.raises(ValueError, match="none of the 2 snapshots"),
+    ):
+        snapshots.newest()
+
+
+def test_no_file_is_no_snapshot(tmp_path):
+    assert Snapshots(tmp_path / "none").newest() is None
+
+
+def test_a_full_disk_leaves_the_old_ones(tmp_path, monkeypatch):
+    snapshots = saved(tmp_path)
+    before = {path: path.read_bytes() for path in snapshots.paths()}
+
+    def full(file, **arrays):
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.np, "savez", full)
+    with pytest.raises(
+        OSError, match=r"no space is left.*step-000000003.npz is intact.*--resume"
+    ):
+        snapshots.save(4, ARRAYS, {})
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -1,0 +1,160 @@
+"""Runs that are killed, and go on as if they had not been."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+
+from keras_t2t.training.distribution.devices import Devices
+from tests.training.conftest import history
+
+SAVE = {"snapshot_every": 2, "snapshots_kept": 2}
+
+
+class Killed(BaseException):
+    """Passes through everything, as SIGKILL does."""
+
+
+def kill_at(step):
+    def on_step(finished):
+        if finished == step:
+            raise Killed
+
+    return on_step
+
+
+def compare(run, uninterrupted):
+    """The same results, to what float32 sums in another order may differ."""
+    for row, expected in zip(history(run), history(uninterrupted), strict=True):
+        for name in expected.keys() - {"images_per_second"}:
+            # 1e-5: JAX, TensorFlow and torch on one CPU draw the same dropout again
+            assert row[name] == pytest.approx(expected[name], abs=1e-5), name
+
+
+def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
+    """In epochs 1, 2 and 4 of 5 steps each, in the middle of all of them, with dropout;
+    once between two snapshots, once right after one, once before its first."""
+    tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
+    random = np.random.default_rng(0)
+    kills = (1, int(random.integers(7, 10)), int(random.integers(16, 20)))
+    for step in kills:
+        with pytest.raises(Killed):
+            tiny_run(drop=0.2, on_step=kill_at(step), resume=True, **SAVE)
+    result = tiny_run(drop=0.2, resume=True, **SAVE)
+    assert result["epochs"] == 4
+    compare(tmp_path / "run", tmp_path / "whole")
+    assert not (tmp_path / "run" / "snapshots").exists()
+    assert (tmp_path / "run" / "final.keras").exists()
+
+
+def test_killed_and_terminated_in_a_process_of_its_own(
+    tiny_run, start, tmp_path, capsys
+):
+    """SIGKILL in the middle of an epoch, then SIGTERM in the middle of another."""
+    tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
+    config = {"output_dir": str(tmp_path / "run"), "resume": True, **SAVE}
+    killed = start(config, DROP="0.2", SIGNAL="9@8")
+    assert killed.wait() == -signal.SIGKILL, killed.stderr.read()
+    steps = [path.stem for path in sorted((tmp_path / "run" / "snapshots").iterdir())]
+    assert steps == ["step-000000006", "step-000000008"]
+
+    terminated = start(config, DROP="0.2", SIGNAL="15@12")
+    output, errors = terminated.communicate()
+    assert terminated.returncode == 0, errors
+    result = json.loads(output.splitlines()[-1])
+    # The signal comes after step 12 and is noticed after step 13.
+    assert result["terminated_at_step"] == 13
+    assert (tmp_path / "run" / "snapshots" / "step-000000013.npz").exists()
+    assert "val_top1" not in result
+
+    tiny_run(drop=0.2, resume=True, **SAVE)
+    assert "Resuming after step 13" in capsys.readouterr().out
+    compare(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.fixture
+def killed(tiny_run, tmp_path):
+    """The folder of a run that was killed after step 8."""
+    with pytest.raises(Killed):
+        tiny_run(on_step=kill_at(8), **SAVE)
+    return tmp_path / "run"
+
+
+def test_what_stops_a_resume(tiny_run, killed, monkeypatch):
+    with pytest.raises(ValueError, match=r"unfinished run.*--resume.*--overwrite"):
+        tiny_run()
+    with pytest.raises(
+        ValueError,
+        match=r"cannot resume.*model: the run has 'T2TViT7', now 'T2TViT14'; "
+        r"batch_size: the run has 8, now 4",
+    ):
+        tiny_run(resume=True, model="T2TViT14", batch_size=4)
+    monkeypatch.setattr("tests.training.tiny.TinyData.num_train", 65)
+    with pytest.raises(ValueError, match=r"data: the run has .*64.*, now .*65"):
+        tiny_run(resume=True)
+    monkeypatch.undo()
+    for path in (killed / "snapshots").iterdir():
+        path.write_bytes(b"damaged")
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(ValueError, match="none of the 2 snapshots"),
+    ):
+        tiny_run(resume=True)
+
+
+def test_settings_that_are_left_out_are_the_run_s(tiny_run, tmp_path):
+    with pytest.raises(Killed):
+        tiny_run(on_step=kill_at(3), weight_decay=0.5, seed=3, **SAVE)
+    tiny_run(resume=True, **SAVE)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["weight_decay"], config["seed"]) == (0.5, 3)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny_run, tmp_path, monkeypatch):
+    """The step is named though the metrics are read only now and then."""
+    from tests.training import tiny
+
+    original = tiny.TinyBatches.__getitem__
+
+    def broken(self, step):
+        images, labels, *weights = original(self, step)
+        if self.count is None and step == 6:
+            labels = labels * np.float32(np.nan)
+        return images, labels, *weights
+
+    monkeypatch.setattr(tiny.TinyBatches, "__getitem__", broken)
+    with pytest.raises(
+        FloatingPointError,
+        match=r"became nan at step 7 \(epoch 2\), at learning rate 0.0007\d*; "
+        r"the last good snapshot is .*step-000000006.npz",
+    ):
+        tiny_run(snapshot_every=6)
+
+
+def test_a_full_disk_stops_the_run(tiny_run, tmp_path, monkeypatch):
+    from keras_t2t.training import snapshots
+
+    original = snapshots.np.savez
+
+    def full(file, **arrays):
+        if "step-000000006" in file.name:
+            raise OSError(28, "No space left on device")
+        original(file, **arrays)
+
+    monkeypatch.setattr(snapshots.np, "savez", full)
+    with pytest.raises(
+        OSError, match=r"no space is left.*step-000000005.npz is intact"
+    ):
+        tiny_run(**SAVE)
+    monkeypatch.undo()
+    tiny_run(resume=True, **SAVE)
+    assert len(history(tmp_path / "run")) == 4
+
+
+def test_one_device_changes_nothing():
+    """What several processes do differently, one leaves as it is."""
+    devices = Devices()
+    assert devices.any(True)
+    assert not devices.differs(3)
+    assert devices.shard == (0, 1)

@@ -1,0 +1,140 @@
+"""A run so small that it takes seconds: a model, a data set, and a script to run it."""
+
+import json
+import os
+import signal
+import sys
+
+if __name__ == "__main__" and os.environ["KERAS_BACKEND"] == "tensorflow":
+    import keras  # before TensorFlow
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    devices = [tf.config.LogicalDeviceConfiguration()] * 4
+    tf.config.set_logical_device_configuration(cpu, devices)
+
+import keras
+import numpy as np
+
+import keras_t2t
+from keras_t2t.training import TrainingConfig, recording, run, survival
+
+SETTINGS = {
+    "dataset": "digits",  # whose recipe, and not whose data, is used
+    "image_size": 32,
+    "batch_size": 8,
+    "epochs": 4,
+    "steps_per_epoch": 5,
+    "learning_rate": 1e-3,
+}
+
+
+class TinyData:
+    """64 training and 10 validation images of four classes that differ in brightness;
+    10 do not fill whole batches."""
+
+    name, num_classes, class_names = "digits", 4, ("a", "b", "c", "d")
+    num_train, num_validation = 64, 10
+
+    def train_batches(
+        self,
+        image_size,
+        batch_size,
+        seed,
+        augmentation=None,
+        first_step=0,
+        shard=(0, 1),
+    ):
+        return TinyBatches(image_size, batch_size, shard, seed, first_step)
+
+    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+        assert pad
+        return TinyBatches(image_size, batch_size, shard, count=self.num_validation)
+
+    def diagnose(self, error):
+        return None
+
+
+class TinyBatches(keras.utils.PyDataset):
+    def __init__(self, size, batch_size, shard, seed=1, first_step=0, count=None):
+        super().__init__()
+        self.size, self.batch_size, self.shard = size, batch_size, shard
+        self.seed, self.first_step, self.count = seed, first_step, count
+
+    @property
+    def num_batches(self):
+        return None if self.count is None else -(-self.count // self.batch_size)
+
+    def __getitem__(self, step):
+        step += self.first_step
+        part, parts = self.shard
+        size = self.batch_size // parts
+        indices = step * self.batch_size + part * size + np.arange(size)
+        draws = [np.random.default_rng([self.seed, index]) for index in indices]
+        labels = np.array([random.integers(4) for random in draws])
+        noise = [random.integers(0, 128, (self.size, self.size, 3)) for random in draws]
+        images = np.stack(noise) + 40 * labels[:, None, None, None]
+        batch = images.astype("uint8"), np.eye(4, dtype="float32")[labels]
+        if self.count is None:
+            return batch
+        return *batch, (indices < self.count).astype("float32")
+
+
+def build(drop):
+    """What stands in for a public model: one block, with or without dropout."""
+
+    def tiny_model(drop_path, **arguments):
+        return keras_t2t.T2TViT(
+            *(16, 1, 2, 2, "convolution"),
+            **arguments,
+            dropout=drop,
+            drop_path=drop,
+            name="tiny",
+        )
+
+    return lambda name: tiny_model
+
+
+def install(patch, drop=0.0, on_step=None):
+    """Puts the small model and data in the place of the real ones.
+
+    Args:
+        patch: function (object, attribute, value), such as `monkeypatch.setattr`.
+        drop: every drop rate.
+        on_step: function of the finished steps, called after each.
+    """
+    patch(run, "builder", build(drop))
+    patch(recording, "_installed", lambda *names: False)  # they take longer than steps
+    patch(run.data, "open_dataset", lambda *args, **kwargs: TinyData())
+    if on_step is not None:
+        original = survival.SaveSnapshots.on_train_batch_end
+
+        def on_train_batch_end(self, batch, logs=None):
+            original(self, batch, logs)
+            on_step(self.progress.step)
+
+        patch(survival.SaveSnapshots, "on_train_batch_end", on_train_batch_end)
+
+
+def script():
+    """Runs each configuration on the command line (as JSON), and prints what came of
+    it as JSON. SIGNAL=9@7 sends this process signal 9 after step 7."""
+    number, _, step = os.environ.get("SIGNAL", "0@0").partition("@")
+
+    def on_step(finished):
+        if finished == int(step):
+            os.kill(os.getpid(), signal.Signals(int(number)))
+
+    install(setattr, float(os.environ.get("DROP", "0")), on_step)
+    for settings in sys.argv[1:]:
+        config = TrainingConfig(**{**SETTINGS, **json.loads(settings)})
+        try:
+            result = run.train(config, verbose=0)
+        except (ValueError, FloatingPointError) as error:
+            sys.exit(f"error: {error}")
+        if result is not None:
+            print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    script()

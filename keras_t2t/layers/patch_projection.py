@@ -127,8 +127,9 @@ def convolve(images, kernel, soft_split):
 
 
 def jax_on_cpu():
-    devices = keras.distribution.list_devices()
-    return keras.backend.backend() == "jax" and devices[0].startswith("cpu")
+    if keras.backend.backend() != "jax":
+        return False
+    return keras.distribution.list_devices()[0].startswith("cpu")
 
 
 def patch_variance(images, soft_split):

@@ -6,11 +6,12 @@ import keras
 from keras import ops
 
 from keras_t2t.layers.channel_scale import ChannelScale
-from keras_t2t.layers.dense import dense, rows
+from keras_t2t.layers.dense import dense
+from keras_t2t.layers.mlp import MLP
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class GhostMLP(keras.Layer):
+class GhostMLP(MLP):
     """A perceptron that computes one part of its hidden features and derives the rest.
 
     y_1 = GELU(Dense(x)) as wide as x, y_i = GELU(scale_i * y_1) for i = 2 ... ratio,
@@ -30,29 +31,16 @@ class GhostMLP(keras.Layer):
     """
 
     # === Config ===
-    def __init__(self, ratio=3, hidden_dropout=0.0, dropout=0.0, remat=False, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, ratio=3, **kwargs):
         if not isinstance(ratio, int) or ratio < 1:
             raise ValueError(f"`ratio` must be a positive integer, got {ratio!r}")
+        super().__init__(None, **kwargs)  # the input's width is not known yet
         self.ratio = ratio
-        self.hidden_dropout_rate = hidden_dropout
-        self.dropout_rate = dropout
-        self.remat = remat
-        self.hidden_dropout = keras.layers.Dropout(
-            hidden_dropout, dtype=self.dtype_policy, name="hidden_dropout"
-        )
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "ratio": self.ratio,
-            "hidden_dropout": self.hidden_dropout_rate,
-            "dropout": self.dropout_rate,
-            "remat": self.remat,
-        }
+        config = super().get_config()
+        del config["hidden_dim"]
+        return {**config, "ratio": self.ratio}
 
     # === Weights ===
     def build(self, input_shape):
@@ -71,27 +59,10 @@ class GhostMLP(keras.Layer):
         self.contract.build((*input_shape[:-1], self.ratio * dim))
 
     # === Computation ===
-    def call(self, x, training=False):
-        _, *positions, dim = x.shape
-        x = rows(x)
-        if training and self.hidden_dropout_rate > 0:
-            x = self.contract(self.hidden_dropout(self.hidden(x), training=True))
-        elif training and self.remat:
-            x = keras.remat(self.perceptron)(x)
-        else:
-            x = self.perceptron(x)
-        return ops.reshape(self.dropout(x, training=training), (-1, *positions, dim))
-
-    def perceptron(self, x):
-        return self.contract(self.hidden(x))
-
     def hidden(self, x):
         first = self.expand(x)
         ghosts = [ops.gelu(scale(first), approximate=False) for scale in self.scales]
         return ops.concatenate([first, *ghosts], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
     def macs(self, input_shape):
         """Multiply-accumulates of one image: the two Dense."""

@@ -15,7 +15,7 @@ from keras_t2t.layers.precision import (
     convolution_is_exact,
     exact_convolution,
 )
-from keras_t2t.layers.soft_split import SoftSplit
+from keras_t2t.layers.soft_split import inner_soft_split
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -37,11 +37,7 @@ class PatchProjection(keras.Layer):
         super().__init__(**kwargs)
         self.units = units
         self.dense = dense(units, dtype=self.dtype_policy, name="dense")
-        self.soft_split = None
-        if soft_split is not None:
-            self.soft_split = SoftSplit(
-                *soft_split, dtype=self.dtype_policy, name="soft_split"
-            )
+        self.soft_split = inner_soft_split(soft_split, self.dtype_policy)
 
     def get_config(self):
         sizes = self.soft_split and self.soft_split.sizes

@@ -114,3 +114,19 @@ class SoftSplit(keras.Layer):
     def macs(self, input_shape):
         """Multiply-accumulates of one image: none, pixels are only copied."""
         return 0
+
+
+def inner_soft_split(sizes, dtype):
+    """The SoftSplit in another layer: None, or of `(kernel_size, strides, padding)`.
+
+    Raises:
+        ValueError: if `sizes` is neither.
+    """
+    if sizes is None:
+        return None
+    if not isinstance(sizes, (tuple, list)) or len(sizes) != 3:
+        raise ValueError(
+            "`soft_split` must be None or (kernel_size, strides, padding), "
+            f"got {sizes!r}"
+        )
+    return SoftSplit(*sizes, dtype=dtype, name="soft_split")

@@ -6,7 +6,7 @@ from keras import ops
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.mlp import MLP
 from keras_t2t.layers.patch_projection import project_patches
-from keras_t2t.layers.soft_split import SoftSplit
+from keras_t2t.layers.soft_split import inner_soft_split
 
 
 class TokenLayer(keras.Layer):
@@ -48,11 +48,7 @@ class TokenLayer(keras.Layer):
         self.token_dim = token_dim
         self.dropout_rate = dropout
         self.remat = remat
-        self.soft_split = None
-        if soft_split is not None:
-            self.soft_split = SoftSplit(
-                *soft_split, dtype=self.dtype_policy, name="soft_split"
-            )
+        self.soft_split = inner_soft_split(soft_split, self.dtype_policy)
         self.dropout = keras.layers.Dropout(
             dropout, dtype=self.dtype_policy, name="dropout"
         )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_t2t.layers
 from keras_t2t.layers import SoftSplit
 
 
@@ -46,3 +47,9 @@ def test_sizes_out_of_range(arguments, message):
 def test_an_image_smaller_than_a_patch():
     with pytest.raises(ValueError, match="at least 3, got 2"):
         SoftSplit(7, 4, 2, name="split").compute_output_shape((None, 2, 9, 3))
+
+
+@pytest.mark.parametrize("layer", ["TokenPerformer", "PatchProjection"])
+def test_sizes_that_are_no_soft_split(layer):
+    with pytest.raises(ValueError, match=r"`soft_split` must be .* got \(3, 2\)"):
+        getattr(keras_t2t.layers, layer)(16, soft_split=(3, 2))

@@ -66,11 +66,22 @@ class Keras:
 
     def run(self, steps):
         if self.mode == "training":
-            batches = (self.batch for _ in range(steps))
+            batches = self.batches(self.batch, steps)
             self.model.fit(batches, steps_per_epoch=steps, verbose=0)
         else:
-            batches = (self.batch[:1] for _ in range(steps))
+            batches = self.batches(self.batch[:1], steps)
             self.model.predict(batches, steps=steps, verbose=0)
+
+    def batches(self, batch, steps):
+        if self.backend != "tensorflow":
+            return (batch for _ in range(steps))
+        import tensorflow as tf
+
+        # Closing what Keras makes of a generator waits for tf.data's tuner, for up to
+        # as long as the round took.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return tf.data.Dataset.from_tensors(batch).repeat(steps).with_options(options)
 
     def saved(self):
         if self.mode != "training":

@@ -172,4 +172,7 @@ def _finished(batches):
     options.deterministic = True
     # Images are handled in parallel; parallel operations inside them only add switches.
     options.threading.max_intra_op_parallelism = 1
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+    # Else closing a stream waits for the tuner's next round, up to a minute (TensorFlow
+    # 2.21). Without it AUTOTUNE means as many calls as there are cores.
+    options.autotune.enabled = False
+    return batches.prefetch(2).with_options(options)

@@ -278,6 +278,14 @@ def test_parallelism_does_not_change_the_stream(photo_folder):
     )
 
 
+def test_closing_a_stream_does_not_wait_for_a_tuner(photo_folder):
+    for stream in (
+        photo_folder.train_batches(16, 4, 0),
+        photo_folder.validation_batches(16, 4),
+    ):
+        assert stream.options().autotune.enabled is False
+
+
 def test_validation_counts_every_image_once(photo_folder):
     streams.check_validation(photo_folder)
     streams.check_bad_arguments(photo_folder)

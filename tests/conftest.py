@@ -9,6 +9,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores: threads that wait for each other cost more.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# On JAX and TensorFlow small models take longer to compile than to run. With
+# XLA_FLAGS=" " everything is tested as users run it, in up to twice the time.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
+
 # Tests build the same small models again and again: XLA compiles each once, whatever
 # the number of processes.
 cache = tempfile.TemporaryDirectory(prefix="keras-t2t-jax-cache-")

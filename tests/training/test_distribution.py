@@ -1,6 +1,7 @@
 """One run on several devices or in several processes is the run on one."""
 
 import json
+import os
 import socket
 import sys
 
@@ -45,7 +46,8 @@ def test_devices_of_one_host(tiny_run, start, tmp_path):
         {"devices": count, "output_dir": str(tmp_path / str(count)), **TWENTY_STEPS}
         for count in (2, 4)
     )
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    devices = "--xla_force_host_platform_device_count=4"
+    flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}"}
     # TensorFlow cannot have groups of 2 and of 4 devices in one process.
     if BACKEND == "tensorflow":
         processes = start(two, **flags), start(four, **flags)

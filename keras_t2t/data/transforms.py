@@ -6,15 +6,13 @@ from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.decode import decode, decode_window
 from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.random_resized_crop import random_resized_crop
-from keras_t2t.data.resize import resize_and_cut
+from keras_t2t.data.resize import KERNELS, resize_and_cut
 
 tf = import_tensorflow()
 
-CROP_FRACTION = 0.9
-
 
 def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"]):
-    """Random resized crop, horizontal flip and RandAugment.
+    """Random crop, horizontal flip and RandAugment.
 
     Args:
         encoded: scalar string, an image file's bytes.
@@ -33,6 +31,8 @@ def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"
     )
     if augmentation.crop_scale:
         image = _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation)
+    elif augmentation.crop_padding:
+        image = _padded_crop(encoded, image_size, crop_seed, filter_seed, augmentation)
     else:
         image = evaluation_image(encoded, image_size)
     if augmentation.flip_probability:
@@ -58,27 +58,71 @@ def _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
         ),
     )
     size = tf.cast(tf.shape(image)[:2], "float32")
-
-    def resize(method):
-        return resize_and_cut(
+    return _interpolated(
+        lambda method: resize_and_cut(
             image, image_size, tf.unstack(image_size / size), method=method
-        )
+        ),
+        filter_seed,
+        augmentation,
+    )
 
+
+def _padded_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
+    image = decode(encoded)
+    resized, scale = _covering(image, image_size)
+    padding = int(image_size * augmentation.crop_padding)
+    # Outside the image `resize_and_cut` gives black, so that nothing need be padded.
+    places = tf.cast(resized - image_size + 2 * padding + 1, "float32")
+    drawn = tf.floor(tf.random.stateless_uniform((2,), crop_seed) * places)
+    offset = tf.unstack(tf.minimum(drawn, places - 1) - padding)
+    return _interpolated(
+        lambda method: resize_and_cut(image, image_size, scale, offset, method),
+        filter_seed,
+        augmentation,
+    )
+
+
+def _interpolated(resize, seed, augmentation):
+    """What `resize` gives for the method that is set, or for one of two at random."""
     if augmentation.interpolation != "random":
         return resize(augmentation.interpolation)
     return tf.cond(
-        tf.random.stateless_uniform((), filter_seed) < 0.5,
+        tf.random.stateless_uniform((), seed) < 0.5,
         lambda: resize("bicubic"),
         lambda: resize("bilinear"),
     )
 
 
-def evaluation_image(encoded, image_size):
-    """Resize the short side to image_size / 0.9, then cut the centre, as Pillow would.
+def _covering(image, short_side):
+    """Height and width (2,) int32 with a short side of `short_side`, and the list of
+    both over those of the image."""
+    size = tf.shape(image)[:2]
+    resized = short_side * size // tf.reduce_min(size)
+    scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
+    return resized, tf.unstack(scale)
+
+
+def check_evaluation(crop, interpolation):
+    """
+    Raises:
+        ValueError: `evaluation_image` does not accept them.
+    """
+    if not 0 < crop <= 1:
+        raise ValueError(f"crop must be in (0, 1], got {crop!r}")
+    if interpolation not in KERNELS:
+        raise ValueError(
+            f"interpolation must be one of {', '.join(KERNELS)}, got {interpolation!r}"
+        )
+
+
+def evaluation_image(encoded, image_size, crop=0.9, interpolation="bicubic"):
+    """Resize the short side to image_size / crop, then cut the centre, as Pillow would.
 
     Args:
         encoded: scalar string, an image file's bytes.
         image_size: height and width of the result, in pixels.
+        crop: float in (0, 1], side of the result over the short side it is cut from.
+        interpolation: `"bicubic"` or `"bilinear"`.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -87,10 +131,9 @@ def evaluation_image(encoded, image_size):
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
     image = decode(encoded)
-    size = tf.shape(image)[:2]
-    short_side = math.floor(image_size / CROP_FRACTION)
-    resized = short_side * size // tf.reduce_min(size)
+    resized, scale = _covering(image, math.floor(image_size / crop))
     # torchvision rounds the offset, halves to even.
     offset = tf.round(tf.cast(resized - image_size, "float32") / 2)
-    scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
-    return resize_and_cut(image, image_size, tf.unstack(scale), tf.unstack(offset))
+    return resize_and_cut(
+        image, image_size, scale, tf.unstack(offset), method=interpolation
+    )

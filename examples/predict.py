@@ -55,7 +55,7 @@ def main(arguments):
         evaluation_transform(path, size, source.crop, source.interpolation)
         for path in arguments.images
     ]
-    model = source.build(input_shape=(*size, 3), include_preprocessing=True)
+    model = source.build(input_shape=(*size, 3))
     for path, image in zip(arguments.images, images, strict=True):
         probabilities = model.predict(image[None], verbose=0)
         print(path)

@@ -8,10 +8,16 @@ from keras_t2t.checkpoints import describe, load_checkpoint, published_weights
 from keras_t2t.checkpoints.class_names import CIFAR
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.loading import existing_file
-from keras_t2t.checkpoints.registry import NAMES, Published
+from keras_t2t.checkpoints.named import converted_file
+from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
 from keras_t2t.models.variants import RESNET_VARIANTS
+from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.checkpointing import CLASSES, CONFIG, FINAL, FINAL_EMA
+from keras_t2t.training.config import NORMALIZATIONS
+
+# What the configuration of a run must say to be of use here.
+RECORDED = {"model", "image_size", "crop", "interpolation", "normalization"}
 
 
 class WeightsSource(NamedTuple):
@@ -23,13 +29,14 @@ class WeightsSource(NamedTuple):
     classes: int | None  # None where the file has no head
     crop: float = 0.9  # as for `preprocessing.evaluation_transform`
     interpolation: str = "bicubic"
+    normalization: tuple = NORMALIZATIONS["imagenet"]  # mean and standard deviation
     class_names: list | None = None
     published: Published | None = None  # row of the registry
     run: dict | None = None  # the configuration of the run that made the file
     raw: bool = False  # not the averages, of a torch checkpoint that has both
 
     def build(self, **arguments):
-        """The model with these weights.
+        """The model with these weights, for RGB pixels 0..255.
 
         Args:
             **arguments: of the builder; `input_shape` and `classes` are the source's
@@ -41,20 +48,30 @@ class WeightsSource(NamedTuple):
         Raises:
             ValueError, OSError, ImportError: as for the builder's `weights`.
         """
-        build = builder(self.variant)
         arguments = {
             "input_shape": (*self.size, 3),
             "classes": self.classes,
+            **dict(zip(("mean", "std"), self.normalization, strict=True)),
             **arguments,
         }
-        if self.published:
-            return build(weights=self.weights, **arguments)
-        model = build(**arguments)
+        model = pixel_model(builder(self.variant), **arguments)
+        self.load(model)
+        return model
+
+    def load(self, model):
+        """Gives the weights to a model of the variant, as `load_checkpoint` does.
+
+        Raises:
+            ValueError, OSError, ImportError: as for a builder's `weights`.
+        """
         if self.variant in RESNET_VARIANTS:
             model.load_weights(self.weights)
+        elif self.weights in NAMES:
+            load_checkpoint(
+                model, converted_file(self.published, builder(self.variant))
+            )
         else:
             load_checkpoint(model, self.weights, ema=not self.raw)
-        return model
 
 
 def find_weights(weights, variant=None, ema=False, raw=False):
@@ -91,21 +108,16 @@ def find_weights(weights, variant=None, ema=False, raw=False):
             "--raw chooses the raw weights of a torch checkpoint "
             f"({', '.join(TORCH_SUFFIXES)}), got {str(weights)!r}"
         )
-    published = published_weights(weights, variant or "T2TViT14")
-    if published:
-        return WeightsSource(
-            weights,
-            published.variant,
-            (published.size, published.size),
-            published.classes,
-            published.crop,
-            published.interpolation,
-            CIFAR.get(published.name),
-            published,
-        )
+    if weights in NAMES:
+        row = published_weights(weights, variant or "T2TViT14")
+        return _of_published(weights, row)
     if path.is_dir():
         path = final_weights(path, ema)
     path = existing_file(path)
+    # A file of the release under its own name.
+    row = next((row for row in PUBLISHED if row.file == path.name), None)
+    if row is not None and variant in (None, row.variant):
+        return _of_published(path, row)._replace(raw=raw)
     run, class_names = read_run(path.parent)
     if run is not None and variant in (None, run["model"]):
         return WeightsSource(
@@ -113,8 +125,9 @@ def find_weights(weights, variant=None, ema=False, raw=False):
             run["model"],
             (run["image_size"], run["image_size"]),
             len(class_names),
-            run.get("crop", 0.9),
-            run.get("interpolation", "bicubic"),
+            run["crop"],
+            run["interpolation"],
+            NORMALIZATIONS[run["normalization"]],
             class_names,
             run=run,
         )
@@ -126,6 +139,20 @@ def find_weights(weights, variant=None, ema=False, raw=False):
         held.classes,
         class_names=class_names,
         raw=raw,
+    )
+
+
+def _of_published(weights, row):
+    return WeightsSource(
+        weights,
+        row.variant,
+        (row.size, row.size),
+        row.classes,
+        row.crop,
+        row.interpolation,
+        (row.mean, row.std),
+        CIFAR.get(row.name),
+        row,
     )
 
 
@@ -156,5 +183,5 @@ def read_run(folder):
         json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         for path in (folder / CONFIG, folder / CLASSES)
     )
-    complete = isinstance(run, dict) and {"model", "image_size"} <= run.keys()
+    complete = isinstance(run, dict) and run.keys() >= RECORDED
     return run if complete and class_names else None, class_names

@@ -48,7 +48,7 @@ class ClassAccuracy(keras.metrics.Metric):
         if sample_weight is not None:
             weights = ops.cast(ops.reshape(sample_weight, (-1, 1)), "float32")
             labels = labels * weights
-        best = ops.top_k(ops.cast(y_pred, "float32"), self.k).indices
+        _, best = ops.top_k(ops.cast(y_pred, "float32"), self.k)
         right = ops.take_along_axis(labels, ops.cast(best, "int32"), axis=1)
         rows = [ops.ones_like(right[:, 0]), right[:, 0], ops.max(right, axis=1)]
         self.counts.assign_add(ops.matmul(ops.stack(rows), labels))

@@ -8,6 +8,7 @@ import torch
 
 from tests.checkpoints import helpers
 from tests.examples.script import finish
+from tests.examples.small_run import SIZE, build, random_model, write_run
 
 SHORT = ["--batch-size=4", "--steps-per-epoch=2", "--epochs=1"]
 
@@ -22,6 +23,25 @@ def script(monkeypatch, tmp_path, capsys):
     )
 
 
+def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
+    write_run(tmp_path / "source", list("abc"))
+    random_model(classes=3).save(tmp_path / "source" / "final.keras")
+    monkeypatch.setattr("keras_t2t.training.run.builder", lambda name: build)
+    code, out, _ = script(
+        *("--weights", "source", "--dataset", "digits", "--linear-probe", *SHORT)
+    )
+    assert code == 0
+    result = json.loads(out.splitlines()[-1])
+    assert (result["model"], result["dataset"]) == ("T2TViT7", "digits")
+    assert 0 <= result["val_top1"] <= result["val_top5"] <= 1
+    folder = tmp_path / result["output_dir"]
+    files = {path.name for path in folder.iterdir()}
+    assert {"config.json", "history.csv", "curves.png", "final.keras"} <= files
+    record = json.loads((folder / "config.json").read_text())
+    assert (record["linear_probe"], record["image_size"]) == (True, SIZE)
+
+
+@pytest.mark.slow
 def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
     """From another size and class count, and an average beside the raw weights."""
     average = helpers.random_oracle("T2TViT7", (64, 64), classes=12).state_dict()
@@ -32,11 +52,7 @@ def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
         *("--linear-probe", "--output-dir", "run"),
     )
     assert code == 0
-    result = json.loads(out.splitlines()[-1])
-    assert (result["model"], result["dataset"]) == ("T2TViT7", "digits")
-    assert 0 <= result["val_top1"] <= result["val_top5"] <= 1
-    files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"config.json", "history.csv", "curves.png", "final.keras"} <= files
+    assert json.loads(out.splitlines()[-1])["model"] == "T2TViT7"
     probed = helpers.build(
         "T2TViT7", (32, 32), weights=tmp_path / "run" / "final.keras"
     )

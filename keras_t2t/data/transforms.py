@@ -6,7 +6,7 @@ from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.decode import decode, decode_window
 from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.random_resized_crop import random_resized_crop
-from keras_t2t.data.resize import KERNELS, resize_and_cut
+from keras_t2t.data.resize import KERNELS, height_and_width, resize_and_cut
 
 tf = import_tensorflow()
 
@@ -69,7 +69,7 @@ def _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
 
 def _padded_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
     image = decode(encoded)
-    resized, scale = _covering(image, image_size)
+    resized, scale = _covering(image, [image_size, image_size])
     padding = int(image_size * augmentation.crop_padding)
     # Outside the image `resize_and_cut` gives black, so that nothing need be padded.
     places = tf.cast(resized - image_size + 2 * padding + 1, "float32")
@@ -93,47 +93,48 @@ def _interpolated(resize, seed, augmentation):
     )
 
 
-def _covering(image, short_side):
-    """Height and width (2,) int32 with a short side of `short_side`, and the list of
-    both over those of the image."""
+def _covering(image, least):
+    """Height and width (2,) int32 of the smallest size of the image's ratio that is
+    `least` or more, and the list of both over those of the image."""
     size = tf.shape(image)[:2]
-    resized = short_side * size // tf.reduce_min(size)
+    # The side that has further to go is resized to its least, the other in proportion.
+    upright = least[0] * size[1] >= least[1] * size[0]
+    resized = tf.where(upright, least[0] * size // size[0], least[1] * size // size[1])
     scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
     return resized, tf.unstack(scale)
 
 
-def check_evaluation(crop, interpolation):
+def check_evaluation(crop, method):
     """
     Raises:
         ValueError: `evaluation_image` does not accept them.
     """
     if not 0 < crop <= 1:
         raise ValueError(f"crop must be in (0, 1], got {crop!r}")
-    if interpolation not in KERNELS:
+    if method not in KERNELS:
         raise ValueError(
-            f"interpolation must be one of {', '.join(KERNELS)}, got {interpolation!r}"
+            f"interpolation must be one of {', '.join(KERNELS)}, got {method!r}"
         )
 
 
-def evaluation_image(encoded, image_size, crop=0.9, interpolation="bicubic"):
-    """Resize the short side to image_size / crop, then cut the centre, as Pillow would.
+def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
+    """Resize until image_size / crop is covered, then cut the centre, as Pillow would.
 
     Args:
         encoded: scalar string, an image file's bytes.
-        image_size: height and width of the result, in pixels.
-        crop: float in (0, 1], side of the result over the short side it is cut from.
-        interpolation: `"bicubic"` or `"bilinear"`.
+        image_size: side of the square result, or (height, width), in pixels.
+        crop: float in (0, 1], side of the result over that of the resized image.
+        method: `"bicubic"` or `"bilinear"`.
 
     Returns:
-        (image_size, image_size, 3) uint8.
+        (height, width, 3) uint8.
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
     image = decode(encoded)
-    resized, scale = _covering(image, math.floor(image_size / crop))
+    sides = height_and_width(image_size)
+    resized, scale = _covering(image, [math.floor(side / crop) for side in sides])
     # torchvision rounds the offset, halves to even.
-    offset = tf.round(tf.cast(resized - image_size, "float32") / 2)
-    return resize_and_cut(
-        image, image_size, scale, tf.unstack(offset), method=interpolation
-    )
+    offset = tf.round(tf.cast(resized - sides, "float32") / 2)
+    return resize_and_cut(image, sides, scale, tf.unstack(offset), method=method)

@@ -9,7 +9,6 @@ weights, else the indices.
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -43,6 +42,7 @@ def parse_arguments():
 
 
 def main(arguments):
+    from keras_t2t.checkpoints.class_names import class_names
     from keras_t2t.preprocessing import evaluation_transform
     from keras_t2t.training.weights_source import find_weights
 
@@ -50,7 +50,9 @@ def main(arguments):
     if source.classes is None:
         raise ValueError(f"{arguments.weights} has no head, so it names nothing")
     size = tuple(arguments.image_size or source.size)
-    names = class_names(arguments.classes, source)
+    names = class_names(
+        source.weights, source.published, source.classes, arguments.classes
+    )
     images = [
         evaluation_transform(path, size, source.crop, source.interpolation)
         for path in arguments.images
@@ -61,20 +63,6 @@ def main(arguments):
         print(path)
         for name, probability in top_classes(probabilities, names, arguments.top):
             print(f"  {probability:6.2%}  {name}")
-
-
-def class_names(path, source):
-    """The names in the file `path`, else the weights' own, None: ask Keras's index."""
-    names = source.class_names if path is None else json.loads(path.read_text())
-    if names is None:
-        classes = source.classes
-        return None if classes == 1000 else [f"class {i}" for i in range(classes)]
-    if not isinstance(names, list) or len(names) != source.classes:
-        raise ValueError(
-            f"{path or 'classes.json'} must hold a JSON list of {source.classes} class "
-            "names"
-        )
-    return names
 
 
 def top_classes(probabilities, names, top):

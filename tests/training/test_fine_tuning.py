@@ -9,10 +9,12 @@ import pytest
 import torch
 
 import keras_t2t
+from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import TrainingConfig, run
 from keras_t2t.training.optimizer import fine_tuning_sgd
 from keras_t2t.training.run import compiled_model, learning_rates, load_backbone
 from keras_t2t.training.weights_source import find_weights
+from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
 from tests.training.test_optimizer import apply
 from tests.training.test_survival import Killed, compare, kill_at
@@ -88,10 +90,15 @@ def test_the_optimizer_is_torch_s_at_two_rates():
 
 
 @pytest.fixture
-def source(tiny_run, tmp_path):
-    """A run whose weights are started from."""
-    tiny_run(epochs=1, output_dir=str(tmp_path / "source"))
-    return str(tmp_path / "source")
+def source(tmp_path):
+    """A run folder with weights to start from."""
+    folder = tmp_path / "source"
+    write_run(folder, list("abcd"))
+    model = pixel_model(tiny.build(0.0)(""), (SIZE, SIZE, 3), classes=4, drop_path=0.0)
+    for name in ("final.keras", "final_ema.keras"):
+        model.save(folder / name)
+    model.save_weights(folder / "best.weights.h5")
+    return str(folder)
 
 
 def weights_of(folder):
@@ -134,17 +141,15 @@ def test_a_linear_probe_trains_the_head_only(source, tiny_run, tmp_path):
     assert len(model.trainable_weights) > 2  # it can be trained further
 
 
-@pytest.mark.parametrize("linear_probe", [True, False])
-def test_a_probed_backbone_is_in_inference(linear_probe, monkeypatch):
+def test_a_probed_backbone_is_in_inference(monkeypatch):
     """Performer tokens have dropout unless told otherwise, at any drop_path."""
 
     def build(**arguments):
         return keras_t2t.T2TViT(16, 1, 2, 2, "performer", **arguments)
 
     monkeypatch.setattr(run, "builder", lambda name: build)
-    config = TrainingConfig(
-        weights="imagenet", linear_probe=linear_probe, image_size=32
-    ).with_defaults("cifar10", 10)
+    config = TrainingConfig(weights="imagenet", linear_probe=True, image_size=32)
+    config = config.with_defaults("cifar10", 10)
     model = compiled_model(config, num_classes=10, steps_per_epoch=2)
     dropout = [
         layer.rate
@@ -152,9 +157,7 @@ def test_a_probed_backbone_is_in_inference(linear_probe, monkeypatch):
         if isinstance(layer, keras.layers.Dropout)
     ]
     # Nothing else here depends on the mode; a stochastic forward pass takes longer.
-    assert dropout and (max(dropout) == 0) == linear_probe
-    names = {weight.path.split("/")[0] for weight in model.trainable_weights}
-    assert (names == {"head"}) == linear_probe
+    assert dropout and not any(dropout)
 
 
 def test_a_killed_run_goes_on_without_its_weights(source, tiny_run, tmp_path):

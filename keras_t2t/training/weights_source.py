@@ -13,7 +13,7 @@ from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
 from keras_t2t.models.variants import RESNET_VARIANTS
 from keras_t2t.preprocessing import pixel_model
-from keras_t2t.training.checkpointing import CLASSES, CONFIG, FINAL, FINAL_EMA
+from keras_t2t.training.checkpointing import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
 from keras_t2t.training.config import NORMALIZATIONS
 
 # What the configuration of a run must say to be of use here.
@@ -171,9 +171,9 @@ def final_weights(folder, ema=False):
         raise ValueError(
             f"{str(folder)!r} holds no {FINAL_EMA}: its run kept no average"
         )
+    best = f"; its best weights so far are {BEST}" if (folder / BEST).is_file() else ""
     raise ValueError(
-        f"{str(folder)!r} holds no {path.name}: its run is not finished; its best "
-        "weights so far are best.weights.h5"
+        f"{str(folder)!r} holds no {path.name}: its run is not finished{best}"
     )
 
 

@@ -1,7 +1,7 @@
 """Names what is in images.
 
     python examples/predict.py cat.jpg dog.jpg
-    python examples/predict.py --weights runs/flowers/final.keras rose.jpg
+    python examples/predict.py --weights runs/flowers rose.jpg
 
 Published weights are fetched at the first call. Class names are ImageNet's or CIFAR's;
 for other weights they are the JSON list in --classes or in `classes.json` beside the
@@ -9,7 +9,6 @@ weights, else the indices.
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -21,7 +20,8 @@ def parse_arguments():
     parser.add_argument(
         "--weights",
         default="imagenet",
-        help="a name of published weights, or a checkpoint file (default: imagenet)",
+        help="a name of published weights, a checkpoint file or a run folder (default: "
+        "imagenet)",
     )
     parser.add_argument(
         "--model",
@@ -42,59 +42,27 @@ def parse_arguments():
 
 
 def main(arguments):
-    from keras_t2t.checkpoints import describe, published_weights
-    from keras_t2t.models.by_name import builder
+    from keras_t2t.checkpoints.class_names import class_names
     from keras_t2t.preprocessing import evaluation_transform
+    from keras_t2t.training.weights_source import find_weights
 
-    variant = arguments.model or "T2TViT14"
-    builder(variant)  # an unknown name is told before anything is read
-    published = published_weights(arguments.weights, variant)
-    if published:
-        size, classes = (published.size, published.size), published.classes
-        transform = {
-            "crop": published.crop,
-            "interpolation": published.interpolation,
-        }
-    else:
-        held = describe(arguments.weights)
-        variant = arguments.model or held.variant
-        size, classes, transform = held.input_shape[:2], held.classes, {}
-        if classes is None:
-            raise ValueError(f"{arguments.weights} has no head, so it names nothing")
-    size = tuple(arguments.image_size or size)
-    names = class_names(arguments, published, classes)
-    images = [
-        evaluation_transform(path, size, **transform) for path in arguments.images
-    ]
-    model = builder(variant)(
-        weights=arguments.weights,
-        input_shape=(*size, 3),
-        classes=classes,
-        include_preprocessing=True,
+    source = find_weights(arguments.weights, arguments.model)
+    if source.classes is None:
+        raise ValueError(f"{arguments.weights} has no head, so it names nothing")
+    size = tuple(arguments.image_size or source.size)
+    names = class_names(
+        source.weights, source.published, source.classes, arguments.classes
     )
+    images = [
+        evaluation_transform(path, size, source.crop, source.interpolation)
+        for path in arguments.images
+    ]
+    model = source.build(input_shape=(*size, 3))
     for path, image in zip(arguments.images, images, strict=True):
         probabilities = model.predict(image[None], verbose=0)
         print(path)
         for name, probability in top_classes(probabilities, names, arguments.top):
             print(f"  {probability:6.2%}  {name}")
-
-
-def class_names(arguments, published, classes):
-    """List of `classes` names, or None to ask Keras's ImageNet index."""
-    from keras_t2t.checkpoints.class_names import CIFAR
-
-    path = arguments.classes
-    if path is None and not published:
-        beside = Path(arguments.weights).with_name("classes.json")
-        path = beside if beside.is_file() else None
-    if path is not None:
-        names = json.loads(path.read_text())
-        if not isinstance(names, list) or len(names) != classes:
-            raise ValueError(f"{path} must hold a JSON list of {classes} class names")
-        return names
-    if published and published.name in CIFAR:
-        return CIFAR[published.name]
-    return None if classes == 1000 else [f"class {i}" for i in range(classes)]
 
 
 def top_classes(probabilities, names, top):

@@ -51,6 +51,25 @@ def preprocessing_layer(mean=MEAN, std=STD, **kwargs):
     )
 
 
+def pixel_model(build, input_shape, mean=MEAN, std=STD, **arguments):
+    """A model for RGB pixels 0..255, standardised by any mean and deviation.
+
+    With ImageNet's it is what `build(include_preprocessing=True)` gives.
+
+    Args:
+        build: a builder, such as `keras_t2t.T2TViT14`.
+        input_shape: `(height, width, 3)`.
+        mean, std: three numbers each, of pixels scaled to 0..1, red, green, blue.
+        **arguments: of the builder.
+
+    Returns:
+        A functional `keras.Model`.
+    """
+    image = keras.Input(input_shape, name="image")
+    standardised = preprocessing_layer(mean, std, name="preprocessing")(image)
+    return build(input_tensor=standardised, **arguments)
+
+
 def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubic"):
     """Prepares one image as the published accuracies were measured.
 

@@ -62,7 +62,15 @@ class Digits:
             *self._train, image_size, batch_size, shard, seed, first_step
         )
 
-    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+    def validation_batches(
+        self,
+        image_size,
+        batch_size,
+        shard=(0, 1),
+        pad=False,
+        crop=0.9,
+        interpolation="bicubic",
+    ):
         return _InOrder(*self._validation, image_size, batch_size, shard, pad)
 
     def diagnose(self, error):

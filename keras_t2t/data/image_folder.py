@@ -24,21 +24,23 @@ class ImageFolder:
     Args:
         data_dir: the folder that holds `train/`.
         skip_corrupt: decode every file once now and leave out the unreadable ones.
+        evaluation_only: leave `train/` alone, which may be missing.
 
     Raises:
         ValueError: the folder is missing, has not this layout, has an empty class, or
             classes that differ between its splits.
     """
 
-    def __init__(self, data_dir, skip_corrupt=False):
+    def __init__(self, data_dir, skip_corrupt=False, evaluation_only=False):
         self._folder = Path(data_dir).expanduser()
         self.name = self._folder.resolve().name
-        train, validation = _split_folders(self._folder)
+        train, validation = _split_folders(self._folder, evaluation_only)
         self.class_names = _class_names(train, validation)
         self.num_classes = len(self.class_names)
         splits = {
             split: {name: _files(split / name) for name in self.class_names}
             for split in (train, validation)
+            if split is not None
         }
         if skip_corrupt:
             splits = self._readable(splits)
@@ -48,7 +50,7 @@ class ImageFolder:
                     f"data_dir: no {'readable ' * skip_corrupt}image in "
                     f"{_listed(split / name for name in empty)}; every class needs one"
                 )
-        self._train = _paths_and_labels(splits[train])
+        self._train = _paths_and_labels(splits.get(train, {}))
         self._validation = _paths_and_labels(splits[validation])
         self.num_train = len(self._train[0])
         self.num_validation = len(self._validation[0])
@@ -81,7 +83,15 @@ class ImageFolder:
             shard,
         )
 
-    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+    def validation_batches(
+        self,
+        image_size,
+        batch_size,
+        shard=(0, 1),
+        pad=False,
+        crop=0.9,
+        interpolation="bicubic",
+    ):
         paths, labels = (tf.constant(column) for column in self._validation)
         count = num_local_images(self.num_validation, batch_size, shard)
         examples = pipeline.positions(0, count, batch_size, shard).map(
@@ -96,6 +106,8 @@ class ImageFolder:
             batch_size,
             shard,
             pad,
+            crop,
+            interpolation,
         )
 
     def diagnose(self, error):
@@ -141,24 +153,28 @@ class ImageFolder:
         return _listed(os.path.relpath(path, self._folder) for path in paths)
 
 
-def _split_folders(folder):
+def _split_folders(folder, evaluation_only):
     if not folder.is_dir():
         raise ValueError(f"data_dir={str(folder)!r} is not an existing folder")
     found = _visible_folders(folder)
     expected = "expected train/<class>/* and val/<class>/* (or validation/<class>/*)"
+    if evaluation_only:
+        expected = "expected val/<class>/* (or validation/<class>/*)"
     held = f"it holds the folders {found}" if found else "it holds no folder"
-    if "train" not in found:
+    if "train" not in found and not evaluation_only:
         raise ValueError(f"data_dir={str(folder)!r} has no train/: {held}; {expected}")
     for validation in ("val", "validation"):
         if validation in found:
-            return folder / "train", folder / validation
+            train = None if evaluation_only else folder / "train"
+            return train, folder / validation
     raise ValueError(
         f"data_dir={str(folder)!r} has neither val/ nor validation/: {held}; {expected}"
     )
 
 
 def _class_names(train, validation):
-    in_train, in_validation = _visible_folders(train), _visible_folders(validation)
+    in_validation = _visible_folders(validation)
+    in_train = in_validation if train is None else _visible_folders(train)
     if in_train != in_validation:
         only_train = [name for name in in_train if name not in in_validation]
         only_validation = [name for name in in_validation if name not in in_train]
@@ -168,8 +184,9 @@ def _class_names(train, validation):
             f"only in {validation.name}/: {_listed(only_validation)}"
         )
     if not in_train:
+        folder = train or validation
         raise ValueError(
-            f"data_dir: {train} holds no class folder; expected {train}/<class>/*"
+            f"data_dir: {folder} holds no class folder; expected {folder}/<class>/*"
         )
     return tuple(in_train)
 

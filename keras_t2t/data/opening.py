@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 
-def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
+def open_dataset(
+    dataset=None, data_dir=None, skip_corrupt=False, evaluation_only=False
+):
     """Open a data set for training and validation.
 
     Args:
@@ -18,6 +20,9 @@ def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
             `~/tensorflow_datasets`).
         skip_corrupt: image folders only: decode every file once now, and leave out
             those that cannot be decoded, instead of failing when one is met.
+        evaluation_only: only `validation_batches` is needed: no training images are
+            asked for, listed or counted, and an image may have several labels or none,
+            as in `"imagenet2012_real"`.
 
     Returns:
         An object with
@@ -31,19 +36,22 @@ def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
           `first_step=k` is that stream after k batches. `batch_size` counts the images
           of all shards; shard (i, n) yields rows i x batch_size / n up to
           (i + 1) x batch_size / n of each batch;
-        - `validation_batches(image_size, batch_size, shard=(0, 1), pad=False)`: one
-          pass in a fixed order, each image in one shard. The last batch may be
-          smaller, and may be missing in some shards. With `pad` all batches have one
-          size, all shards the same number of them, and each comes with weights
-          (batch,) float32: 1 for images, 0 for the black ones that fill up;
+        - `validation_batches(image_size, batch_size, shard=(0, 1), pad=False, crop=0.9,
+          interpolation="bicubic")`: one pass in a fixed order, each image in one shard.
+          The last batch may be smaller, and may be missing in some shards. With `pad`
+          all batches have one size, all shards the same number of them, and each comes
+          with weights (batch,) float32: 1 for images, 0 for the black ones that fill
+          up. `crop` and `interpolation` are `preprocessing.evaluation_transform`'s; the
+          digits fill their square whatever they are;
         - `diagnose(error)`: the ValueError that names the unreadable files if `error`
           (raised while batches were read) came from them, else None.
 
         `images` are (batch, image_size, image_size, 3) in 0..255, not normalised:
         uint8, or float32 where they are mixed or erased (the noise that fills an
         erased rectangle exceeds 0..255). Targets are (batch, num_classes) float32 of
-        sum 1: one-hot, or soft where images are mixed. Label smoothing is the loss's;
-        being linear, it may follow mixing. Both streams go into `keras.Model.fit` on
+        sum 1: one-hot, or soft where images are mixed; with `evaluation_only`, 1 for
+        each of an image's labels. Label smoothing is the loss's; being linear, it may
+        follow mixing. Both streams go into `keras.Model.fit` on
         every backend, the infinite one with `steps_per_epoch=num_train // batch_size`.
 
     Raises:
@@ -54,7 +62,7 @@ def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
     if dataset is None and data_dir is not None:
         from keras_t2t.data.image_folder import ImageFolder
 
-        return ImageFolder(data_dir, skip_corrupt)
+        return ImageFolder(data_dir, skip_corrupt, evaluation_only)
     if skip_corrupt:
         raise ValueError(
             f"skip_corrupt=True works on an image folder (data_dir without dataset); "
@@ -73,7 +81,7 @@ def open_dataset(dataset=None, data_dir=None, skip_corrupt=False):
         return Digits()
     from keras_t2t.data.prepared_dataset import PreparedDataset
 
-    return PreparedDataset(dataset, _tfds_folder(data_dir))
+    return PreparedDataset(dataset, _tfds_folder(data_dir), evaluation_only)
 
 
 def is_prepared(dataset, data_dir=None):

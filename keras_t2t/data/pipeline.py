@@ -14,7 +14,11 @@ from keras_t2t.data.sharding import (
     num_batches,
     num_local_images,
 )
-from keras_t2t.data.transforms import evaluation_image, training_image
+from keras_t2t.data.transforms import (
+    check_evaluation,
+    evaluation_image,
+    training_image,
+)
 
 tf = import_tensorflow()
 
@@ -78,16 +82,25 @@ def train_batches(
 
 
 def validation_batches(
-    examples, num_examples, num_classes, image_size, batch_size, shard, pad
+    examples,
+    num_examples,
+    num_classes,
+    image_size,
+    batch_size,
+    shard,
+    pad,
+    crop,
+    interpolation,
 ):
     """One pass over resized and centre-cropped images.
 
     Args:
-        examples: tf.data.Dataset of (encoded image, integer label) scalars of this
-            shard, `num_local_images` long.
+        examples: tf.data.Dataset of this shard, `num_local_images` long, of encoded
+            images and labels: an integer each, or (labels,) of any number of them.
         num_examples: images of all shards.
         num_classes, image_size, batch_size, shard: as for `train_batches`.
         pad: whether every batch has the same size, on all shards the same number.
+        crop, interpolation: as for `evaluation_image`.
 
     Returns:
         tf.data.Dataset of images (local batch, height, width, 3) uint8 and targets
@@ -96,10 +109,14 @@ def validation_batches(
     """
     local = local_batch_size(batch_size, shard)
     count = num_local_images(num_examples, batch_size, shard)
+    check_evaluation(crop, interpolation)
 
     def load(encoded, label):
-        image = evaluation_image(encoded, image_size)
-        return image, tf.one_hot(label, num_classes), 1.0
+        image = evaluation_image(encoded, image_size, crop, interpolation)
+        target = tf.one_hot(label, num_classes)
+        if label.shape.rank == 1:
+            target = tf.reduce_max(tf.pad(target, [(1, 0), (0, 0)]), axis=0)
+        return image, target, 1.0
 
     images = examples.map(load, num_parallel_calls=tf.data.AUTOTUNE)
     images = images.apply(tf.data.experimental.assert_cardinality(count))

@@ -23,6 +23,9 @@ tfds = import_tensorflow_datasets()
 # and the files are shuffled too, so more would buy nothing.
 SHUFFLE_BUFFER = 4096
 
+# One label, or, to evaluate only, those of ImageNet-Real.
+LABEL, LABELS = "label", "real_label"
+
 
 class PreparedDataset:
     """A prepared TFDS data set; validates on its "validation" split, else on "test".
@@ -38,6 +41,8 @@ class PreparedDataset:
         name: TFDS's name, with an optional config and version
             (`"imagenette/160px-v2:1.0.0"`). Without a version: the newest on disk.
         data_dir: the folder in which TFDS keeps its data.
+        evaluation_only: the training split may be missing, and an image may have any
+            number of labels.
 
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
@@ -46,13 +51,14 @@ class PreparedDataset:
         ImportError: TensorFlow or TensorFlow Datasets is not installed.
     """
 
-    def __init__(self, name, data_dir):
+    def __init__(self, name, data_dir, evaluation_only=False):
         self.name = name
         self._builder = _open_builder(name, data_dir)
         features = self._builder.info.features
-        _check_image_classification(name, features)
+        self._label = _label_feature(name, features, evaluation_only)
         _check_prepared(name, self._builder, data_dir)
-        self.class_names = tuple(features["label"].names)
+        label = features[self._label]
+        self.class_names = tuple(getattr(label, "feature", label).names)
         self.num_classes = len(self.class_names)
         splits = self._builder.info.splits
         self._random_access = (
@@ -60,13 +66,15 @@ class PreparedDataset:
             in tfds.core.file_adapters.FileFormat.with_random_access()
         )
         self._validation_split = "validation" if "validation" in splits else "test"
-        for split in ("train", self._validation_split):
-            if split not in splits:
-                raise ValueError(
-                    f"dataset={name!r} has the splits {sorted(splits)}; "
-                    'needed are "train", and "validation" or "test"'
-                )
-        self.num_train = splits["train"].num_examples
+        if self._validation_split not in splits or not (
+            evaluation_only or "train" in splits
+        ):
+            training = "" if evaluation_only else '"train", and '
+            raise ValueError(
+                f"dataset={name!r} has the splits {sorted(splits)}; "
+                f'needed are {training}"validation" or "test"'
+            )
+        self.num_train = 0 if evaluation_only else splits["train"].num_examples
         self.num_validation = splits[self._validation_split].num_examples
 
     def train_batches(
@@ -103,7 +111,15 @@ class PreparedDataset:
             shard,
         )
 
-    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+    def validation_batches(
+        self,
+        image_size,
+        batch_size,
+        shard=(0, 1),
+        pad=False,
+        crop=0.9,
+        interpolation="bicubic",
+    ):
         split, count = self._validation_split, self.num_validation
         if self._random_access:
             local_count = num_local_images(count, batch_size, shard)
@@ -120,17 +136,20 @@ class PreparedDataset:
             batch_size,
             shard,
             pad,
+            crop,
+            interpolation,
         )
 
     def diagnose(self, error):
         return None
 
     def _parse(self, record):
-        """The image, left encoded so that only its crop is decoded, and the label."""
+        """The image, left encoded so that only its crop is decoded, and its label or
+        (labels,)."""
         example = self._builder.info.features.deserialize_example(
             record, decoders={"image": tfds.decode.SkipDecoding()}
         )
-        return example["image"], example["label"]
+        return example["image"], example[self._label]
 
     def _read(self, split, indices):
         """The records at these indices."""
@@ -205,18 +224,25 @@ def _open_builder(name, data_dir):
         ) from None
 
 
-def _check_image_classification(name, features):
+def _label_feature(name, features, evaluation_only):
+    """The name of the feature that tells an image's class."""
     features = dict(features)
-    label = features.get("label")
-    if not (
-        isinstance(features.get("image"), tfds.features.Image)
-        and isinstance(label, tfds.features.ClassLabel)
-        and label.num_classes
-    ):
-        raise ValueError(
-            f"dataset={name!r} is not image classification: it has the features "
-            f"{sorted(features)}; needed are image (Image) and label (ClassLabel)"
-        )
+    label, labels = features.get(LABEL), features.get(LABELS)
+    if isinstance(features.get("image"), tfds.features.Image):
+        if isinstance(label, tfds.features.ClassLabel) and label.num_classes:
+            return LABEL
+        several = isinstance(labels, tfds.features.Sequence)
+        if several and isinstance(labels.feature, tfds.features.ClassLabel):
+            if evaluation_only:
+                return LABELS
+            raise ValueError(
+                f"dataset={name!r} can only be evaluated on: its images have several "
+                "labels or none"
+            )
+    raise ValueError(
+        f"dataset={name!r} is not image classification: it has the features "
+        f"{sorted(features)}; needed are image (Image) and label (ClassLabel)"
+    )
 
 
 def _check_prepared(name, builder, data_dir):

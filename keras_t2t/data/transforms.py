@@ -6,15 +6,13 @@ from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.decode import decode, decode_window
 from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.random_resized_crop import random_resized_crop
-from keras_t2t.data.resize import resize_and_cut
+from keras_t2t.data.resize import KERNELS, height_and_width, resize_and_cut
 
 tf = import_tensorflow()
 
-CROP_FRACTION = 0.9
-
 
 def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"]):
-    """Random resized crop, horizontal flip and RandAugment.
+    """Random crop, horizontal flip and RandAugment.
 
     Args:
         encoded: scalar string, an image file's bytes.
@@ -33,6 +31,8 @@ def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"
     )
     if augmentation.crop_scale:
         image = _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation)
+    elif augmentation.crop_padding:
+        image = _padded_crop(encoded, image_size, crop_seed, filter_seed, augmentation)
     else:
         image = evaluation_image(encoded, image_size)
     if augmentation.flip_probability:
@@ -58,39 +58,83 @@ def _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
         ),
     )
     size = tf.cast(tf.shape(image)[:2], "float32")
-
-    def resize(method):
-        return resize_and_cut(
+    return _interpolated(
+        lambda method: resize_and_cut(
             image, image_size, tf.unstack(image_size / size), method=method
-        )
+        ),
+        filter_seed,
+        augmentation,
+    )
 
+
+def _padded_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
+    image = decode(encoded)
+    resized, scale = _covering(image, [image_size, image_size])
+    padding = int(image_size * augmentation.crop_padding)
+    # Outside the image `resize_and_cut` gives black, so that nothing need be padded.
+    places = tf.cast(resized - image_size + 2 * padding + 1, "float32")
+    drawn = tf.floor(tf.random.stateless_uniform((2,), crop_seed) * places)
+    offset = tf.unstack(tf.minimum(drawn, places - 1) - padding)
+    return _interpolated(
+        lambda method: resize_and_cut(image, image_size, scale, offset, method),
+        filter_seed,
+        augmentation,
+    )
+
+
+def _interpolated(resize, seed, augmentation):
+    """What `resize` gives for the method that is set, or for one of two at random."""
     if augmentation.interpolation != "random":
         return resize(augmentation.interpolation)
     return tf.cond(
-        tf.random.stateless_uniform((), filter_seed) < 0.5,
+        tf.random.stateless_uniform((), seed) < 0.5,
         lambda: resize("bicubic"),
         lambda: resize("bilinear"),
     )
 
 
-def evaluation_image(encoded, image_size):
-    """Resize the short side to image_size / 0.9, then cut the centre, as Pillow would.
+def _covering(image, least):
+    """Height and width (2,) int32 of the smallest size of the image's ratio that is
+    `least` or more, and the list of both over those of the image."""
+    size = tf.shape(image)[:2]
+    # The side that has further to go is resized to its least, the other in proportion.
+    upright = least[0] * size[1] >= least[1] * size[0]
+    resized = tf.where(upright, least[0] * size // size[0], least[1] * size // size[1])
+    scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
+    return resized, tf.unstack(scale)
+
+
+def check_evaluation(crop, method):
+    """
+    Raises:
+        ValueError: `evaluation_image` does not accept them.
+    """
+    if not 0 < crop <= 1:
+        raise ValueError(f"crop must be in (0, 1], got {crop!r}")
+    if method not in KERNELS:
+        raise ValueError(
+            f"interpolation must be one of {', '.join(KERNELS)}, got {method!r}"
+        )
+
+
+def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
+    """Resize until image_size / crop is covered, then cut the centre, as Pillow would.
 
     Args:
         encoded: scalar string, an image file's bytes.
-        image_size: height and width of the result, in pixels.
+        image_size: side of the square result, or (height, width), in pixels.
+        crop: float in (0, 1], side of the result over that of the resized image.
+        method: `"bicubic"` or `"bilinear"`.
 
     Returns:
-        (image_size, image_size, 3) uint8.
+        (height, width, 3) uint8.
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
     image = decode(encoded)
-    size = tf.shape(image)[:2]
-    short_side = math.floor(image_size / CROP_FRACTION)
-    resized = short_side * size // tf.reduce_min(size)
+    sides = height_and_width(image_size)
+    resized, scale = _covering(image, [math.floor(side / crop) for side in sides])
     # torchvision rounds the offset, halves to even.
-    offset = tf.round(tf.cast(resized - image_size, "float32") / 2)
-    scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
-    return resize_and_cut(image, image_size, tf.unstack(scale), tf.unstack(offset))
+    offset = tf.round(tf.cast(resized - sides, "float32") / 2)
+    return resize_and_cut(image, sides, scale, tf.unstack(offset), method=method)

@@ -1,4 +1,4 @@
-"""Training from scratch: what the scripts in `examples/` run."""
+"""Training, fine-tuning and evaluating: what the scripts in `examples/` run."""
 
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.run import train

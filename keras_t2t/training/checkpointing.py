@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.checkpoints.writing import check_writable, replacing
 
 CONFIG, CLASSES = "config.json", "classes.json"
 HISTORY, CURVES, TENSORBOARD = "history.csv", "curves.png", "tensorboard"
@@ -27,8 +27,9 @@ class RunFolder:
             reading weights that are spread over hosts needs all, and keep nothing.
 
     Raises:
-        ValueError: if `path` is a file, holds a finished run and `overwrite` is
-            False, or holds an unfinished one and neither it nor `resume` is given.
+        ValueError: if `path` is a file or cannot be written, holds a finished run and
+            `overwrite` is False, or holds an unfinished one and neither it nor `resume`
+            is given.
     """
 
     def __init__(self, path, overwrite=False, resume=False, main=True):
@@ -36,6 +37,7 @@ class RunFolder:
         self.main = main
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"output_dir {str(path)!r} is a file, not a folder")
+        check_writable(path, "output_dir")
         if overwrite:
             return
         if (self.path / FINAL).exists():

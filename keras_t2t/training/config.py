@@ -4,13 +4,27 @@ import dataclasses
 import math
 import numbers
 
+from keras_t2t.checkpoints.registry import (
+    CIFAR_MEAN,
+    CIFAR_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+)
 from keras_t2t.training.recipes import SHARED, find_recipe
+
+# Mean and standard deviation of pixels in 0..1, red, green, blue.
+NORMALIZATIONS = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
+    "cifar": (CIFAR_MEAN, CIFAR_STD),
+}
 
 # name: (attribute's accepted values)
 CHOICES = {
     "mixed_precision": ("none", "bfloat16", "float16"),
-    "augmentation": ("none", "light", "full"),
+    "augmentation": ("none", "light", "padded", "full"),
     "rate_changes": ("epoch", "step"),
+    "interpolation": ("bicubic", "bilinear"),
+    "normalization": tuple(NORMALIZATIONS),
 }
 DTYPE_POLICIES = {
     "none": "float32",
@@ -29,21 +43,34 @@ class TrainingConfig:
         dataset: `"digits"` or a name in TensorFlow Datasets.
         data_dir: folder of images (`train/<class>/*` and `val/` or
             `validation/`); with `dataset`, where TensorFlow Datasets keeps it.
+        weights: what to start from: a name of published weights, a checkpoint file or
+            a run folder. The recipe is then that of fine-tuning, with SGD, and `model`
+            and `image_size` are by default those of the weights. The head starts fresh.
+        linear_probe: whether only the head is trained; the rest stays as in `weights`,
+            without dropout.
         image_size: pixels, height and width, at least 16.
         epochs: passes over the training images, cooldown included.
         batch_size: images per step, over all devices and hosts.
         learning_rate: peak after the warmup. Its default grows linearly with
             `batch_size` times `gradient_accumulation`.
-        weight_decay: AdamW's, at least 0.
+        final_learning_rate: where the cosine ends, unless the peak is lower.
+        backbone_rate: with `weights`, the peak of all but the head over the head's.
+        weight_decay: at least 0; AdamW's, with `weights` that of torch's SGD, which is
+            part of the gradient.
         warmup_epochs, cooldown_epochs: length of the linear rise and of the constant
             end. Their defaults keep their share of the recipe's epochs.
         rate_changes: `"epoch"` (the authors') or `"step"`.
         drop_path: stochastic depth, in [0, 1).
         label_smoothing: in [0, 1).
-        augmentation: `"none"`, `"light"` (crop and flip) or `"full"`.
+        augmentation: `"none"`, `"light"` (crop and flip), `"padded"` (flip, and a crop
+            of the image with a border) or `"full"`.
         mixup, cutmix: the alpha of their Beta distributions, 0: off.
         randaugment: whether RandAugment is applied.
         random_erasing: probability, in [0, 1).
+        crop, interpolation: of the images that validate, as for
+            `preprocessing.evaluation_transform`.
+        normalization: `"imagenet"` or `"cifar"`, whose mean and standard deviation the
+            model standardises pixels by.
         ema_decay: of the weights' moving average, in [0, 1), 0: off. Shorter in short
             runs, see `ema.decay_for`.
         clip_norm: greatest global norm of the gradients, 0: off.
@@ -72,10 +99,14 @@ class TrainingConfig:
     model: str | None = None
     dataset: str | None = None
     data_dir: str | None = None
+    weights: str | None = None
+    linear_probe: bool | None = None
     image_size: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    final_learning_rate: float | None = None
+    backbone_rate: float | None = None
     weight_decay: float | None = None
     warmup_epochs: float | None = None
     cooldown_epochs: float | None = None
@@ -87,6 +118,9 @@ class TrainingConfig:
     cutmix: float | None = None
     randaugment: bool | None = None
     random_erasing: float | None = None
+    crop: float | None = None
+    interpolation: str | None = None
+    normalization: str | None = None
     ema_decay: float | None = None
     clip_norm: float | None = None
     gradient_accumulation: int | None = None
@@ -124,6 +158,8 @@ class TrainingConfig:
                 raise ValueError(
                     f"{attribute} must be {whole}at least {least}{limit}, got {value!r}"
                 )
+        if self.crop is not None and not 0 < self.crop <= 1:
+            raise ValueError(f"crop must be in (0, 1], got {self.crop!r}")
         if self.learning_rate == 0:
             raise ValueError("learning_rate must be greater than 0, got 0")
         if self.resume and self.output_dir is None:
@@ -135,9 +171,23 @@ class TrainingConfig:
         """The same run with every None of the recipe's settings filled in.
 
         Raises:
-            ValueError: if warmup and cooldown leave no epoch between them.
+            ValueError: if warmup and cooldown leave no epoch between them, or a setting
+                of fine-tuning is given without `weights`.
         """
-        recipe = find_recipe(self.model, dataset_name, num_classes)
+        one_rate = self.backbone_rate in (None, 1)
+        if self.weights is None and (self.linear_probe or not one_rate):
+            raise ValueError(
+                "linear_probe and backbone_rate need weights to start from, got "
+                f"linear_probe={self.linear_probe}, backbone_rate={self.backbone_rate}"
+            )
+        if self.linear_probe and self.drop_path:
+            raise ValueError(
+                "linear_probe leaves the backbone as it is in inference, without "
+                f"drop_path, got {self.drop_path}"
+            )
+        recipe = find_recipe(
+            self.model, dataset_name, num_classes, self.weights, self.linear_probe
+        )
         accumulation = self.gradient_accumulation or 1
         batch_size = self.batch_size or recipe.batch_size
         epochs = self.epochs or recipe.epochs
@@ -181,6 +231,8 @@ _RANGES = {
     "host_timeout": (1, math.inf, numbers.Real),
     "seed": (0, 2**32, numbers.Integral),
     "learning_rate": (0, math.inf, numbers.Real),
+    "final_learning_rate": (0, math.inf, numbers.Real),
+    "backbone_rate": (0, math.inf, numbers.Real),
     "weight_decay": (0, math.inf, numbers.Real),
     "warmup_epochs": (0, math.inf, numbers.Real),
     "cooldown_epochs": (0, math.inf, numbers.Real),

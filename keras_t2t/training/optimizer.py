@@ -1,6 +1,7 @@
-"""AdamW as the recipe has it: what it must not decay, clipping, averages, scaling."""
+"""The recipes' optimizers: what is not decayed, what is slower, clipping, averages."""
 
 import keras
+from keras import ops
 
 from keras_t2t.training.ema import decay_for
 
@@ -39,17 +40,12 @@ def adamw(
     Returns:
         A built `keras.optimizers.Optimizer`.
     """
-    decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
     optimizer = keras.optimizers.AdamW(
         learning_rate,
         weight_decay=weight_decay,
         beta_2=0.999,
         epsilon=1e-8,
-        global_clipnorm=clip_norm,
-        gradient_accumulation_steps=accumulation if accumulation > 1 else None,
-        use_ema=bool(ema_decay),
-        # Keras averages at each step, also at those between two updates.
-        ema_momentum=decay ** (1 / accumulation),
+        **shared_settings(clip_norm, accumulation, ema_decay, total_steps),
     )
     optimizer.exclude_from_weight_decay(
         var_list=[
@@ -59,6 +55,95 @@ def adamw(
             or (len(weight.shape) == 1 and weight.name not in DECAYED)
         ]
     )
+    return finished(optimizer, model, scale_loss)
+
+
+def fine_tuning_sgd(
+    model,
+    learning_rate,
+    backbone_learning_rate,
+    weight_decay,
+    clip_norm=None,
+    accumulation=1,
+    ema_decay=0.0,
+    total_steps=1,
+    scale_loss=False,
+):
+    """SGD for a pretrained `model`, slower on its backbone than on its head.
+
+    Args:
+        model: a built model with a layer `head`.
+        learning_rate, backbone_learning_rate: float or schedule, of the head and of all
+            other weights.
+        weight_decay: float, of all weights.
+        clip_norm, accumulation, ema_decay, total_steps, scale_loss: as for `adamw`.
+
+    Returns:
+        A built `keras.optimizers.Optimizer`.
+    """
+    head = {id(weight) for weight in model.get_layer("head").weights}
+    optimizer = FineTuningSGD(
+        learning_rate,
+        backbone_learning_rate,
+        [id(weight) in head for weight in model.trainable_weights],
+        weight_decay,
+        **shared_settings(clip_norm, accumulation, ema_decay, total_steps),
+    )
+    return finished(optimizer, model, scale_loss)
+
+
+class FineTuningSGD(keras.optimizers.SGD):
+    """torch's SGD with momentum 0.9, which the authors fine-tune with, at two rates.
+
+    Keras's own has one rate for all weights, multiplies the rate into the momentum,
+    and decays the weights apart from it.
+
+    Args:
+        learning_rate: float or schedule, of the head.
+        backbone_learning_rate: float or schedule, of all other weights.
+        in_head: list of bool, one per trainable weight in the model's order.
+        coupled_decay: float, the share of a weight that is added to its gradient.
+        **kwargs: of `keras.optimizers.SGD`.
+    """
+
+    def __init__(
+        self, learning_rate, backbone_learning_rate, in_head, coupled_decay, **kwargs
+    ):
+        super().__init__(learning_rate, momentum=0.9, **kwargs)
+        self.backbone_learning_rate = backbone_learning_rate
+        self.in_head = in_head
+        self.coupled_decay = coupled_decay
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        rate = self.backbone_learning_rate
+        if self.in_head[index]:
+            rate = learning_rate
+        elif callable(rate):
+            rate = rate(self.iterations)
+        gradient = ops.cast(gradient, variable.dtype)
+        rate = ops.cast(rate, variable.dtype)
+        velocity = self.momentums[index]
+        decayed = ops.add(gradient, ops.multiply(variable, self.coupled_decay))
+        new = ops.add(ops.multiply(velocity, self.momentum), decayed)
+        self.assign(velocity, new)
+        self.assign_sub(variable, ops.multiply(rate, new))
+
+
+def shared_settings(clip_norm, accumulation, ema_decay, total_steps):
+    """The arguments that any optimizer of Keras takes, from those of `adamw`."""
+    decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
+    return {
+        "global_clipnorm": clip_norm,
+        "gradient_accumulation_steps": accumulation if accumulation > 1 else None,
+        "use_ema": bool(ema_decay),
+        # Keras averages at each step, also at those between two updates.
+        "ema_momentum": decay ** (1 / accumulation),
+    }
+
+
+def finished(optimizer, model, scale_loss):
+    """`optimizer` with its variables made, scaling the loss if asked to."""
     if scale_loss:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # `fit` ends with this, which would put the averages in the weights' place.

@@ -10,6 +10,8 @@ import numpy as np
 import keras_t2t
 from keras_t2t import data
 from keras_t2t.models.by_name import builder
+from keras_t2t.models.variants import RESNET_VARIANTS, VARIANTS
+from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.checkpointing import (
     FINAL,
     FINAL_EMA,
@@ -17,11 +19,11 @@ from keras_t2t.training.checkpointing import (
     RunFolder,
     SaveBestWeights,
 )
-from keras_t2t.training.config import DTYPE_POLICIES
+from keras_t2t.training.config import DTYPE_POLICIES, NORMALIZATIONS
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.evaluation import Validation, evaluate
-from keras_t2t.training.optimizer import adamw
+from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
 from keras_t2t.training.progress import Progress
 from keras_t2t.training.recording import recorders
 from keras_t2t.training.resuming import check_same_run, continued
@@ -36,10 +38,11 @@ from keras_t2t.training.streams import (
 )
 from keras_t2t.training.survival import SaveSnapshots, noticing_sigterm
 from keras_t2t.training.throughput import ImagesPerSecond
+from keras_t2t.training.weights_source import find_weights
 
 
 def train(config, verbose="auto"):
-    """Trains one model from scratch and leaves a run folder behind.
+    """Trains one model, from scratch or from `config.weights`, and leaves a run folder.
 
     The folder holds `config.json`, `classes.json`, `history.csv`, `curves.png`,
     `best.weights.h5` (highest validation top-1), `final.keras` (which takes RGB pixels
@@ -59,9 +62,9 @@ def train(config, verbose="auto"):
         and `output_dir`. In a process that shares the run with a main one: None.
 
     Raises:
-        ValueError: if the model, the data set, an image, the devices or the output
-            folder is not usable, or `resume` finds another run; nothing is left on
-            disk then.
+        ValueError: if the model, the weights, the data set, an image, the devices or
+            the output folder is not usable, or `resume` finds another run; nothing is
+            left on disk then.
         FloatingPointError: the loss is not finite.
         OSError: a file could not be written.
     """
@@ -87,6 +90,10 @@ class Run:
             record = folder.record() if config.resume else None
         if record is not None:
             config = continued(config, record)
+        self.source = None
+        if config.weights is not None and record is None:
+            self.source = pretrained(config)
+            config = like_its_source(config, self.source)
         if config.data_dir is not None and config.dataset is None:
             self.say(f"Listing the images in {config.data_dir}")
         self.dataset = data.open_dataset(
@@ -140,6 +147,10 @@ class Run:
         config, dataset, progress = self.config, self.dataset, self.progress
         keras.utils.set_random_seed(config.seed)
         model = compiled_model(config, dataset.num_classes, progress.steps_per_epoch)
+        if config.weights is not None and self.resumed is None:
+            load_backbone(model, self.source or pretrained(config))
+            part = "the head" if config.linear_probe else "all weights"
+            self.say(f"Starting from {config.weights}, training {part}")
         self.devices.prepare(model)
         self.say(
             f"{config.model}, {model.count_params():,} parameters, on "
@@ -325,38 +336,80 @@ def dtype_policy(name):
         keras.config.set_dtype_policy(before)
 
 
-def learning_rates(config, steps_per_epoch):
+def pretrained(config):
+    """The `WeightsSource` that the run starts from.
+
+    Raises:
+        ValueError: it is none, or its head is not called `head`.
+    """
+    source = find_weights(config.weights, config.model)
+    if source.variant in RESNET_VARIANTS:
+        raise ValueError(
+            f"weights={config.weights!r} are of a {source.variant}; fine-tuning starts "
+            "from a T2T-ViT or ViT"
+        )
+    return source
+
+
+def like_its_source(config, source):
+    """`config` with the model and the image size of the weights it starts from."""
+    size = config.image_size
+    if size is None:
+        if source.size[0] != source.size[1]:
+            raise ValueError(
+                f"weights={config.weights!r} are for {source.size[0]}x{source.size[1]} "
+                "px, and images are trained on as squares: give image_size"
+            )
+        size = source.size[0]
+    return dataclasses.replace(config, model=source.variant, image_size=size)
+
+
+def load_backbone(model, source):
+    """Gives a model the weights of `source`, but for the head, which stays fresh even
+    where both have as many classes."""
+    head = model.get_layer("head")
+    fresh = head.get_weights()
+    source.load(model)
+    head.set_weights(fresh)
+
+
+def learning_rates(config, steps_per_epoch, share=1.0):
+    """The schedule of the learning rate, or of one with this share of its peak."""
     return WarmupCosineCooldown(
-        config.learning_rate,
+        share * config.learning_rate,
         config.epochs,
         steps_per_epoch,
         config.warmup_epochs,
         config.cooldown_epochs,
         config.rate_changes,
+        config.final_learning_rate,
     )
 
 
 def compiled_model(config, num_classes, steps_per_epoch):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
     variables made."""
-    model = builder(config.model)(
-        include_preprocessing=True,
-        input_shape=(config.image_size, config.image_size, 3),
+    arguments = {}
+    if config.linear_probe and config.model in VARIANTS:
+        arguments["token_dropout"] = 0.0  # with it, training would not be inference
+    mean, std = NORMALIZATIONS[config.normalization]
+    model = pixel_model(
+        builder(config.model),
+        (config.image_size, config.image_size, 3),
+        mean,
+        std,
         classes=num_classes,
         classifier_activation=None,
         drop_path=config.drop_path,
+        **arguments,
     )
+    if config.linear_probe:
+        head = {id(weight) for weight in model.get_layer("head").weights}
+        # Not the layers: they would come back frozen from the saved model.
+        for weight in model.trainable_weights:
+            weight.trainable = id(weight) in head
     model.compile(
-        optimizer=adamw(
-            model,
-            learning_rates(config, steps_per_epoch),
-            config.weight_decay,
-            clip_norm=config.clip_norm or None,
-            accumulation=config.gradient_accumulation,
-            ema_decay=config.ema_decay,
-            total_steps=config.epochs * steps_per_epoch,
-            scale_loss=config.mixed_precision == "float16",
-        ),
+        optimizer=recipe_optimizer(model, config, steps_per_epoch),
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing
         ),
@@ -372,3 +425,19 @@ def compiled_model(config, num_classes, steps_per_epoch):
     model.compute_metrics(zeros, zeros, keras.ops.convert_to_tensor(zeros), None)
     model.reset_metrics()
     return model
+
+
+def recipe_optimizer(model, config, steps_per_epoch):
+    """AdamW from scratch, SGD at two rates from weights; built."""
+    rates = learning_rates(config, steps_per_epoch)
+    settings = {
+        "clip_norm": config.clip_norm or None,
+        "accumulation": config.gradient_accumulation,
+        "ema_decay": config.ema_decay,
+        "total_steps": config.epochs * steps_per_epoch,
+        "scale_loss": config.mixed_precision == "float16",
+    }
+    if config.weights is None:
+        return adamw(model, rates, config.weight_decay, **settings)
+    backbone = learning_rates(config, steps_per_epoch, config.backbone_rate)
+    return fine_tuning_sgd(model, rates, backbone, config.weight_decay, **settings)

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-# At the first epoch and at the end, as the authors set them.
+# At the first epoch and at the end, as the authors set them for ImageNet.
 WARMUP_START = 1e-6
 FINAL = 1e-5
 
@@ -17,8 +17,8 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
     With T = epochs - cooldown_epochs, at epoch e:
 
     - e < warmup_epochs: linear from 1e-6 to the peak;
-    - then 1e-5 + (peak - 1e-5) (1 + cos(pi e / T)) / 2;
-    - from e = T on: 1e-5.
+    - then final + (peak - final) (1 + cos(pi e / T)) / 2;
+    - from e = T on: final, but never more than the peak.
 
     The cosine starts at epoch 0, not after the warmup, so that the rate jumps a little
     where they meet; Keras's CosineDecay shifts it.
@@ -30,6 +30,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
         warmup_epochs, cooldown_epochs: float.
         changes: `"epoch"`: e is the number of finished epochs, as the authors have it;
             `"step"`: e grows with every step.
+        final: float, the rate at the end.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
         warmup_epochs=0,
         cooldown_epochs=0,
         changes="epoch",
+        final=FINAL,
     ):
         self.peak = peak
         self.epochs = epochs
@@ -47,6 +49,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_epochs = warmup_epochs
         self.cooldown_epochs = cooldown_epochs
         self.changes = changes
+        self.final = final
 
     def get_config(self):
         return {
@@ -56,6 +59,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
             "warmup_epochs": self.warmup_epochs,
             "cooldown_epochs": self.cooldown_epochs,
             "changes": self.changes,
+            "final": self.final,
         }
 
     def __call__(self, step):
@@ -64,7 +68,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
         if self.changes == "epoch":
             epoch = ops.floor(epoch)
         # A small batch can have a peak below the authors' ends.
-        start, final = min(WARMUP_START, self.peak), min(FINAL, self.peak)
+        start, final = min(WARMUP_START, self.peak), min(self.final, self.peak)
         warmup = start + epoch / max(self.warmup_epochs, 1e-6) * (self.peak - start)
         length = self.epochs - self.cooldown_epochs
         cosine = (1 + ops.cos(math.pi * epoch / length)) / 2

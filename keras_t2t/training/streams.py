@@ -23,7 +23,12 @@ def train_stream(dataset, config, first_step, shard):
 def validation_stream(dataset, config, shard):
     """One pass of (images, targets, weights), and the images in it with padding."""
     batches = dataset.validation_batches(
-        config.image_size, config.batch_size, shard, pad=True
+        config.image_size,
+        config.batch_size,
+        shard,
+        pad=True,
+        crop=config.crop,
+        interpolation=config.interpolation,
     )
     padded = num_batches(dataset.num_validation, config.batch_size)
     return batches, padded * config.batch_size

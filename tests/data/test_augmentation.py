@@ -11,6 +11,7 @@ def test_the_full_row_is_the_authors_recipe():
     assert dataclasses.asdict(AUGMENTATIONS["full"]) == {
         "crop_scale": (0.08, 1.0),
         "crop_ratio": (3 / 4, 4 / 3),
+        "crop_padding": 0.0,
         "interpolation": "random",
         "flip_probability": 0.5,
         "num_operations": 2,
@@ -31,6 +32,16 @@ def test_light_is_crop_and_flip_and_none_is_nothing():
     assert not (light.num_operations or light.mixes or light.erasing_probability)
     assert not light.is_off
     assert AUGMENTATIONS["none"].is_off
+
+
+def test_padded_is_the_authors_fine_tuning():
+    padded = AUGMENTATIONS["padded"]
+    assert 224 * padded.crop_padding == 28
+    assert (padded.interpolation, padded.flip_probability) == ("bilinear", 0.5)
+    assert not (padded.num_operations or padded.mixes or padded.erasing_probability)
+    assert not padded.is_off
+    with pytest.raises(ValueError, match="crop_padding and crop_scale exclude each"):
+        Augmentation(crop_padding=0.125)
 
 
 def test_mixing_is_off_without_probability_or_alphas():
@@ -55,6 +66,7 @@ def test_lists_from_a_configuration_file_are_ranges():
         ("crop_ratio", (0.5, float("inf")), "0 < least <= greatest"),
         ("crop_ratio", (1, 2, 3), "two numbers"),
         ("interpolation", "nearest", "one of bilinear, bicubic, random"),
+        ("crop_padding", 2, r"in 0\.\.1"),
         ("flip_probability", 1.5, r"in 0\.\.1"),
         ("flip_probability", float("nan"), r"in 0\.\.1"),
         ("num_operations", 1.5, "an integer at least 0"),

@@ -46,6 +46,23 @@ def test_validation_is_in_order_and_ends_in_a_partial_batch(write_folder, small_
     assert labels.dtype == np.float32
 
 
+def test_evaluation_leaves_the_training_images_alone(write_folder, small_files):
+    files = {k: v for k, v in small_files.items() if k.startswith("val/")}
+    files["train/other/broken.png"] = b"not read"
+    folder = write_folder(files)
+    dataset = data.open_dataset(data_dir=folder, evaluation_only=True)
+    assert dataset.class_names == ("cat", "dog")
+    assert (dataset.num_train, dataset.num_validation) == (0, 4)
+    images, _ = read(dataset.validation_batches(16, 3))
+    assert colours(images) == [(0, 0, 150), (10, 0, 150), (0, 99, 150), (10, 99, 150)]
+    shutil.rmtree(folder / "val")
+    with pytest.raises(ValueError, match=r"expected val/<class>/\* \(or validation"):
+        data.open_dataset(data_dir=folder, evaluation_only=True)
+    (folder / "val").mkdir()
+    with pytest.raises(ValueError, match=r"val holds no class folder"):
+        data.open_dataset(data_dir=folder, evaluation_only=True)
+
+
 def test_every_image_once_per_epoch_in_another_order(write_folder, small_files):
     dataset = data.open_dataset(data_dir=write_folder(small_files))
     # Batches of 4 run over the ends of epochs of 6.

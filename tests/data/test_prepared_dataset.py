@@ -49,6 +49,36 @@ with tfds.core.registered.skip_registration():
     class OnlyTrain(Colours):
         SPLITS = (("train", 4),)
 
+    class OnlyTest(Colours):
+        SPLITS = (("test", 6),)
+
+    class Reassessed(Colours):
+        """As imagenet2012_real: any number of labels per image, no training split."""
+
+        SPLITS = (("validation", 20),)
+        LABELS = ([], [0], [1], [0, 1], [1, 2, 0])
+
+        def _info(self):
+            labels = tfds.features.ClassLabel(names=["dark", "bright", "grey"])
+            return self.dataset_info_from_configs(
+                features=tfds.features.FeaturesDict(
+                    {
+                        "image": tfds.features.Image(shape=(None, None, 3)),
+                        "original_label": labels,
+                        "real_label": tfds.features.Sequence(labels),
+                    }
+                )
+            )
+
+        def _generate(self, size):
+            for i in range(size):
+                image = np.full((20, 30, 3), 10 * i, "uint8")
+                labels = self.LABELS[i % 5]
+                yield (
+                    i,
+                    {"image": image, "original_label": 0, "real_label": labels},
+                )
+
     class Sentences(Colours):
         def _info(self):
             return self.dataset_info_from_configs(
@@ -63,7 +93,9 @@ with tfds.core.registered.skip_registration():
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tensorflow_datasets")
-    for builder in (Colours, ThreeSplits, OnlyTrain, Sentences):
+    for builder in (
+        *(Colours, ThreeSplits, OnlyTrain, OnlyTest, Reassessed, Sentences),
+    ):
         builder(data_dir=folder).download_and_prepare()
     return folder
 
@@ -209,6 +241,35 @@ def test_imagenet_not_prepared_says_what_to_download(tmp_path):
 def test_not_image_classification(data_dir, name):
     with pytest.raises(ValueError, match=f"'{name}' is not image classification"):
         data.open_dataset(name, data_dir)
+
+
+def test_evaluation_needs_no_training_split(data_dir):
+    with pytest.raises(
+        ValueError, match=r"the splits \['test'\]; needed are \"train\""
+    ):
+        data.open_dataset("only_test", data_dir)
+    dataset = data.open_dataset("only_test", data_dir, evaluation_only=True)
+    assert (dataset.num_train, dataset.num_validation) == (0, 6)
+    images, _ = read(dataset.validation_batches(16, 4))
+    assert sorted(images[:, 0, 0, 0]) == [0, 10, 20, 30, 40, 50]
+    with pytest.raises(ValueError, match=r"needed are \"validation\" or \"test\""):
+        data.open_dataset("only_train", data_dir, evaluation_only=True)
+
+
+def test_images_with_any_number_of_labels(data_dir):
+    with pytest.raises(ValueError, match="'reassessed' can only be evaluated on"):
+        data.open_dataset("reassessed", data_dir)
+    dataset = data.open_dataset("reassessed", data_dir, evaluation_only=True)
+    assert dataset.class_names == ("dark", "bright", "grey")
+    images, targets = read(dataset.validation_batches(16, 7))
+    expected = {number: np.zeros(3) for number in range(20)}
+    for number, labels in enumerate(4 * Reassessed.LABELS):
+        expected[number][labels] = 1
+    found = dict(zip(images[:, 0, 0, 0] // 10, targets.tolist(), strict=True))
+    assert len(found) == 20
+    for number, target in found.items():
+        np.testing.assert_array_equal(target, expected[number])
+    streams.check_validation(dataset)
 
 
 def test_no_validation_split(data_dir):

@@ -31,3 +31,14 @@ def failure(name, arguments, monkeypatch, capsys):
     with pytest.raises(SystemExit) as error:
         runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
     return error.value.code, capsys.readouterr().err
+
+
+def finish(name, arguments, monkeypatch, capsys):
+    """`(exit code, stdout, stderr)` of a script, run in this process."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    code = 0
+    try:
+        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    except SystemExit as stop:
+        code = stop.code
+    return code, *capsys.readouterr()

@@ -70,6 +70,10 @@ def test_without_data_it_says_so_and_trains_on_digits(tmp_path):
         (["--dataset", "cifar10"], "download_and_prepare"),
         (["--data-dir", "nowhere"], "'nowhere' is not an existing folder"),
         (["--image-size", "8"], "error: image_size must be an integer at least 16"),
+        (
+            ["--output-dir", "/proc/run"],
+            "error: output_dir '/proc/run' cannot be written: No such file",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(script, tmp_path, arguments, message):

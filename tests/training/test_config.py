@@ -20,7 +20,10 @@ from keras_t2t.training.recipes import IMAGENET
         ({"drop_path": 1.0}, "drop_path must be at least 0 and less than 1, got 1.0"),
         ({"seed": -1}, "seed must be an integer at least 0 and less than"),
         ({"mixed_precision": "fp8"}, "mixed_precision must be one of none, bfloat16"),
-        ({"augmentation": "heavy"}, "augmentation must be one of none, light, full"),
+        (
+            {"augmentation": "heavy"},
+            "augmentation must be one of none, light, padded,",
+        ),
         ({"ema_decay": 1.0}, "ema_decay must be at least 0 and less than 1, got 1.0"),
         ({"gradient_accumulation": 0}, "gradient_accumulation must be an integer"),
         ({"resume": True}, "resume needs output_dir"),

@@ -47,7 +47,9 @@ class TinyData:
     ):
         return TinyBatches(image_size, batch_size, shard, seed, first_step)
 
-    def validation_batches(self, image_size, batch_size, shard=(0, 1), pad=False):
+    def validation_batches(
+        self, image_size, batch_size, shard=(0, 1), pad=False, **transform
+    ):
         assert pad
         return TinyBatches(image_size, batch_size, shard, count=self.num_validation)
 

@@ -1,0 +1,192 @@
+"""Measures top-1 and top-5 accuracy.
+
+    python examples/evaluate.py --backend jax --model T2TViT14 --expect \
+        --data-dir path/to/imagenet
+    python examples/evaluate.py --weights 81.5_T2T_ViT_14.pth.tar --dataset imagenet_v2
+    python examples/evaluate.py --weights runs/flowers --ema --per-class flowers.csv
+
+Images are resized and cropped as the weights want it. --expect compares with the
+published accuracy and fails (exit code 1) where it is more than 0.1 points off; wrong
+input is exit code 2. The last line on standard output is one JSON object.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--backend", choices=("jax", "tensorflow", "torch"))
+    add(
+        "--weights",
+        default="imagenet",
+        help="a name of published weights, a checkpoint file or a run folder (default: "
+        "imagenet)",
+    )
+    add("--model", metavar="NAME", help="(default: the weights'; T2TViT14 for a name)")
+    add("--ema", action="store_true", help="the averaged weights of a run folder")
+    add("--raw", action="store_true", help="not the averages of a torch checkpoint")
+    add(
+        "--dataset",
+        metavar="NAME",
+        help="in TensorFlow Datasets, such as imagenet2012, imagenet_v2 or "
+        "imagenet2012_real (default: what the weights were trained on)",
+    )
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="image folders val/<class>/*; with --dataset, where TensorFlow Datasets "
+        "keeps its data",
+    )
+    add("--skip-corrupt", action="store_true", help="leave unreadable images out")
+    add("--image-size", type=int, metavar="PIXELS", help="(default: the weights')")
+    add("--crop", type=float, metavar="SHARE", help="(default: the weights')")
+    add("--batch-size", type=int, default=64, metavar="N", help="on all devices")
+    add("--mixed-precision", choices=("none", "bfloat16", "float16"), default="none")
+    add("--devices", type=int, metavar="N", help="of this host (default: all)")
+    add("--per-class", metavar="CSV", help="write the accuracy of each class here")
+    add("--expect", action="store_true", help="the published accuracy, else fail")
+    return parser.parse_args()
+
+
+def main(arguments):
+    """The exit code."""
+    import keras
+
+    from keras_t2t import data
+    from keras_t2t.checkpoints.writing import check_writable
+    from keras_t2t.training import TrainingConfig, accuracy
+    from keras_t2t.training.config import DTYPE_POLICIES
+    from keras_t2t.training.distribution import connected
+    from keras_t2t.training.run import dtype_policy
+    from keras_t2t.training.weights_source import find_weights
+
+    source = find_weights(
+        arguments.weights, arguments.model, arguments.ema, arguments.raw
+    )
+    height, width = source.size
+    if arguments.image_size is None and height != width:
+        raise ValueError(
+            f"{arguments.weights} is for {height}x{width} px, and images are evaluated "
+            "as squares: give --image-size"
+        )
+    config = TrainingConfig(
+        image_size=arguments.image_size or height,
+        batch_size=arguments.batch_size,
+        crop=source.crop if arguments.crop is None else arguments.crop,
+        gradient_accumulation=1,
+        devices=arguments.devices,
+    )
+    if arguments.per_class:
+        check_writable(arguments.per_class, "--per-class")
+    name, folder = which_data(arguments, source)
+    dataset = data.open_dataset(
+        name, folder, arguments.skip_corrupt, evaluation_only=True
+    )
+    accuracy.check_classes(
+        dataset, source.classes, source.class_names, arguments.weights
+    )
+    if arguments.expect:
+        check_comparable(arguments, source, dataset)
+    policy = DTYPE_POLICIES[arguments.mixed_precision]
+    with dtype_policy(policy), connected(config) as devices, devices.scope():
+        devices.check(config)
+        model = source.build(
+            input_shape=(config.image_size, config.image_size, 3),
+            classifier_activation=None,
+        )
+        if devices.main:
+            print(
+                f"{source.variant} on {keras.backend.backend()}: "
+                f"{dataset.num_validation:,} images of {dataset.name} at "
+                f"{config.image_size} px, crop {config.crop:g}",
+                flush=True,
+            )
+        start = time.perf_counter()
+        verbose = int(devices.main and sys.stdout.isatty())
+        counts = accuracy.measure(
+            model,
+            dataset,
+            config.batch_size,
+            devices,
+            verbose,
+            crop=config.crop,
+            interpolation=source.interpolation,
+        )
+        seconds = time.perf_counter() - start
+        if not devices.main:
+            return 0
+    images, top1, top5 = (int(row[-1]) for row in counts)
+    if arguments.per_class:
+        accuracy.write_per_class(arguments.per_class, dataset.class_names, counts)
+    result = {
+        "backend": keras.backend.backend(),
+        "model": source.variant,
+        "weights": str(source.weights),
+        "dataset": dataset.name,
+        "images": images,
+        "top1": top1 / images,
+        "top5": top5 / images,
+        "images_per_second": round(dataset.num_validation / seconds, 1),
+    }
+    print(json.dumps(result), flush=True)
+    if arguments.expect:
+        percent = 100 * top1 / images, 100 * top5 / images
+        if missed := accuracy.misses(source.published, *percent):
+            print(
+                f"evaluate.py: not as published: {'; '.join(missed)}", file=sys.stderr
+            )
+            return 1
+    return 0
+
+
+def which_data(arguments, source):
+    """The name and the folder of the data set."""
+    if arguments.dataset or arguments.data_dir:
+        return arguments.dataset, arguments.data_dir
+    if source.published:
+        return source.published.dataset, None
+    if source.run:
+        run = source.run
+        alone = run["dataset"] is None and run["data_dir"] is None
+        return run["data"]["name"] if alone else run["dataset"], run["data_dir"]
+    raise ValueError("say what to evaluate on: --dataset NAME or --data-dir DIR")
+
+
+def check_comparable(arguments, source, dataset):
+    """Raises a ValueError unless the published accuracy was measured just so."""
+    published = source.published
+    if published is None:
+        raise ValueError(
+            f"--expect: no accuracy is published for {arguments.weights}; it compares "
+            "a name of published weights, or a released file under its own name"
+        )
+    if arguments.image_size or arguments.crop is not None or arguments.raw:
+        raise ValueError(
+            "--expect compares the published weights at their own size: leave out "
+            "--image-size, --crop and --raw"
+        )
+    # A folder may have any name, and is recognised by its number of images.
+    same_name = arguments.dataset is None or dataset.name == published.dataset
+    if not same_name or dataset.num_validation != published.images:
+        raise ValueError(
+            f"--expect: the published accuracy is of the {published.images:,} images "
+            f"of {published.dataset}, and {dataset.name} has "
+            f"{dataset.num_validation:,}"
+        )
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()
+    if arguments.backend:
+        os.environ["KERAS_BACKEND"] = arguments.backend
+    try:
+        sys.exit(main(arguments))
+    except (OSError, ValueError, ImportError, FloatingPointError) as error:
+        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
+        sys.exit(2)

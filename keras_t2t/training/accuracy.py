@@ -1,0 +1,170 @@
+"""Top-1 and top-5 over a data set and per class, every image counted once."""
+
+import csv
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_t2t.checkpoints.writing import replacing
+
+TOLERANCE = 0.1  # percentage points from the published accuracy
+
+
+@keras.saving.register_keras_serializable(package="keras_t2t")
+class ClassAccuracy(keras.metrics.Metric):
+    """Counts images and right answers, in all and per class.
+
+    An answer is right if it is one of the image's labels. An image with several labels
+    counts once in all, and once in each of its classes; one without any does not count.
+    Images of weight 0 are padding. The counts are exact up to 2^24 images.
+
+    Args:
+        classes: int.
+        k: int, of top-k; at most `classes`.
+    """
+
+    def __init__(self, classes, k=5, name="class_accuracy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.classes = classes
+        self.k = min(k, classes)
+        # Rows: images, right at once, right among the first k. The last column: all.
+        self.counts = self.add_variable(
+            (3, classes + 1), initializer="zeros", dtype="float32", name="counts"
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes, "k": self.k}
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """
+        Args:
+            y_true: (batch, classes), 1 for each label of an image, else 0.
+            y_pred: (batch, classes), a higher score for a more probable class.
+            sample_weight: (batch,), 0 for padding, else 1.
+        """
+        labels = ops.cast(ops.cast(y_true, "float32") > 0, "float32")
+        labels = ops.concatenate([labels, ops.max(labels, 1, keepdims=True)], axis=1)
+        if sample_weight is not None:
+            weights = ops.cast(ops.reshape(sample_weight, (-1, 1)), "float32")
+            labels = labels * weights
+        _, best = ops.top_k(ops.cast(y_pred, "float32"), self.k)
+        right = ops.take_along_axis(labels, ops.cast(best, "int32"), axis=1)
+        rows = [ops.ones_like(right[:, 0]), right[:, 0], ops.max(right, axis=1)]
+        self.counts.assign_add(ops.matmul(ops.stack(rows), labels))
+
+    def result(self):
+        """Top-1 over all images."""
+        return ops.divide_no_nan(self.counts[1, -1], self.counts[0, -1])
+
+
+def measure(model, dataset, batch_size, devices, verbose=0, **transform):
+    """Evaluates a model on the validation images of a data set.
+
+    Args:
+        model: a `keras.Model` for pixels 0..255 of square images, which gives logits.
+        dataset: what `keras_t2t.data.open_dataset` returns; of the model's classes.
+        batch_size: int, over all devices.
+        devices: the `Devices` that the model was built on.
+        verbose: Keras's.
+        **transform: `crop` and `interpolation` of `dataset.validation_batches`.
+
+    Returns:
+        int array (3, classes + 1): images, right at once, right among the first five;
+        per class and, in the last column, in all.
+
+    Raises:
+        ValueError: no image has a label, or an image cannot be read.
+        FloatingPointError: the model gives something that is no number.
+    """
+    metric = ClassAccuracy(dataset.num_classes)
+    model.compile(
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        weighted_metrics=[metric],
+    )
+    batches = dataset.validation_batches(
+        model.input_shape[1], batch_size, devices.shard, pad=True, **transform
+    )
+    try:
+        logs = model.evaluate(batches, verbose=verbose, return_dict=True)
+    except Exception as error:
+        if explanation := dataset.diagnose(error):
+            raise explanation from None
+        raise
+    logs |= devices.reduce_metrics(model)
+    if not np.isfinite(logs["loss"]):
+        raise FloatingPointError(
+            f"{model.name} gives outputs that are no numbers (loss {logs['loss']})"
+        )
+    counts = ops.convert_to_numpy(metric.counts).astype("int64")
+    if not counts[0, -1]:
+        raise ValueError(f"none of the images of {dataset.name!r} has a label")
+    return counts
+
+
+def write_per_class(path, class_names, counts):
+    """Writes a CSV with a row per class: name, images, top-1 and top-5 as fractions,
+    which are empty where there is no image."""
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["class", "images", "top1", "top5"])
+        for name, (images, *right) in zip(class_names, counts.T, strict=False):
+            shares = [f"{number / images:.6f}" if images else "" for number in right]
+            writer.writerow([name, images, *shares])
+
+
+def check_classes(dataset, classes, class_names, weights):
+    """
+    Args:
+        dataset: what `keras_t2t.data.open_dataset` returns.
+        classes: int, outputs of the model.
+        class_names: list of their names, None where they are not known.
+        weights: what the model was loaded from, for the error.
+
+    Raises:
+        ValueError: the classes of the data set are not those of the model, or their
+            order cannot be told.
+    """
+    theirs = list(dataset.class_names)
+    if len(theirs) != classes:
+        raise ValueError(
+            f"{dataset.name!r} has {len(theirs)} classes, and {str(weights)!r} has "
+            f"{classes or 'no head'}"
+        )
+    if class_names is None:
+        by_number = all(name.isdecimal() for name in theirs)
+        if by_number and theirs != sorted(theirs, key=int):
+            raise ValueError(
+                f"the class folders of {dataset.name!r} are numbers whose order as "
+                f"text ({', '.join(theirs[:3])}, ...) is not that of the classes: fill "
+                "them up with zeros (or read ImageNet-V2 with --dataset imagenet_v2)"
+            )
+    elif theirs != list(class_names):
+        i = next(i for i in range(classes) if theirs[i] != class_names[i])
+        raise ValueError(
+            f"the classes of {dataset.name!r} are not those of {str(weights)!r}: class "
+            f"{i} is {theirs[i]!r} there and {class_names[i]!r} here"
+        )
+
+
+def misses(published, top1, top5):
+    """How far accuracies are off the published ones.
+
+    Args:
+        published: row of the registry of weights.
+        top1, top5: percent.
+
+    Returns:
+        list of str, one for each accuracy that is more than `TOLERANCE` points off;
+        top-5 counts where it is known.
+    """
+    return [
+        f"{name} is {measured:.3f}, published {expected:.3f}"
+        for name, measured, expected in zip(
+            ("top-1", "top-5"), (top1, top5), published.accuracy, strict=True
+        )
+        if expected is not None and abs(measured - expected) > TOLERANCE
+    ]

@@ -1,0 +1,177 @@
+"""`examples/evaluate.py` as its users call it."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import keras_t2t
+from keras_t2t.checkpoints.registry import Published
+from keras_t2t.preprocessing import evaluation_transform
+from keras_t2t.training import weights_source
+from tests.data.test_prepared_dataset import Reassessed
+from tests.examples.script import failure, finish, run
+from tests.examples.small_run import SIZE, build, random_model, write_run
+
+NAMES = list("abcdefg")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """21 images of seven classes, and a run folder whose weights answer about them."""
+    work = tmp_path_factory.mktemp("evaluate")
+    random = np.random.default_rng(0)
+    for i, name in enumerate(NAMES):
+        folder = work / "photos" / "val" / name
+        folder.mkdir(parents=True)
+        for j in range(3):
+            # 32 / 0.9 px, so that resizing changes nothing
+            pixels = random.normal(30 * i + 15, 40, (35, 35, 3)).clip(0, 255)
+            Image.fromarray(pixels.astype("uint8")).save(folder / f"{j}.png")
+    write_run(work / "run", NAMES, data_dir=str(work / "photos"))
+    random_model().save(work / "run" / "final.keras")
+    random_model(seed=1).save(work / "run" / "final_ema.keras")
+    return work
+
+
+@pytest.fixture
+def evaluate(work, monkeypatch, capsys):
+    """Runs the script in this process, in the folder of the images."""
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(work / "tfds"))
+    monkeypatch.setattr(weights_source, "builder", lambda name: build)
+
+    def evaluate(*arguments):
+        code, out, err = finish("evaluate.py", arguments, monkeypatch, capsys)
+        return code, json.loads(out.splitlines()[-1]), err
+
+    return evaluate
+
+
+def right(work, seed=0):
+    """(top-1, top-5) as (7, 3) booleans, by Pillow and NumPy."""
+    files = [
+        work / "photos" / "val" / name / f"{j}.png" for name in NAMES for j in "012"
+    ]
+    pixels = np.stack([evaluation_transform(file, (SIZE, SIZE)) for file in files])
+    logits = random_model(seed=seed).predict(pixels, verbose=0)
+    best = np.argsort(-logits, axis=1).reshape(7, 3, 7)
+    labels = np.arange(7)[:, None]
+    top1 = best[..., 0] == labels
+    top5 = (best[..., :5] == labels[..., None]).any(axis=-1)
+    assert 0 < top1.mean() < 1 and 0 < top5.mean() < 1  # else it would say little
+    return top1, top5
+
+
+def test_a_run_on_its_own_data_and_per_class(evaluate, work):
+    top1, top5 = right(work)
+    code, result, _ = evaluate(
+        *("--weights", "run", "--batch-size", "4", "--per-class", "classes.csv")
+    )
+    assert code == 0
+    assert (result["backend"], result["model"]) == (keras.backend.backend(), "T2TViT7")
+    assert (result["dataset"], result["images"]) == ("photos", 21)
+    assert result["top1"] == pytest.approx(top1.mean())
+    assert result["top5"] == pytest.approx(top5.mean())
+    with open(work / "classes.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == NAMES
+    assert {row["images"] for row in rows} == {"3"}
+    for name, expected in (("top1", top1), ("top5", top5)):
+        measured = [float(row[name]) for row in rows]
+        assert measured == pytest.approx(expected.mean(axis=1), abs=1e-6)
+
+
+def test_averaged_weights(evaluate, work):
+    _, result, _ = evaluate("--weights", "run", "--ema", "--data-dir", "photos")
+    assert result["top1"] == pytest.approx(right(work, seed=1)[0].mean())
+    assert result["weights"].endswith("final_ema.keras")
+
+
+def test_the_published_accuracy(evaluate, work, monkeypatch):
+    """Of a released file with raw weights beside the averaged ones."""
+    top1, top5 = (100 * part.mean() for part in right(work, seed=1))
+    for seed in (0, 1):
+        keras_t2t.save_official(random_model(seed=seed), work / f"{seed}.pth")
+    raw, average = (torch.load(work / f"{i}.pth")["state_dict"] for i in (0, 1))
+    torch.save({"state_dict": raw, "state_dict_ema": average}, work / "7.pth.tar")
+    row = Published(
+        *("imagenet", "T2TViT7", "7.pth.tar", 0.0, (top1 + 0.09, top5 - 0.09)),
+        **{"size": SIZE, "classes": 7, "images": 21},
+    )
+    monkeypatch.setattr(weights_source, "PUBLISHED", (row,))
+    arguments = ("--weights", "7.pth.tar", "--data-dir", "photos")
+    code, result, err = evaluate(*arguments, "--expect")
+    assert (code, err) == (0, "")
+    assert result["top1"] == pytest.approx(top1 / 100)
+
+    row = row._replace(remeasured=(top1 + 0.11, None))
+    monkeypatch.setattr(weights_source, "PUBLISHED", (row,))
+    code, result, err = evaluate(*arguments, "--expect")
+    assert code == 1
+    (line,) = err.splitlines()
+    assert f"top-1 is {top1:.3f}, published {top1 + 0.11:.3f}" in line
+
+    code, result, _ = evaluate(*arguments, "--raw")
+    assert (code, result["top1"]) == (0, pytest.approx(right(work)[0].mean()))
+
+
+def test_images_with_several_labels_or_none(evaluate, work):
+    """As imagenet2012_real: no training split, and a fifth of the images unlabelled."""
+    Reassessed(data_dir=work / "tfds").download_and_prepare()
+    write_run(work / "three", ["dark", "bright", "grey"])
+    model = random_model(classes=3)
+    model.save(work / "three" / "final.keras")
+    code, result, _ = evaluate("--weights", "three", "--dataset", "reassessed")
+    assert (code, result["images"], result["top5"]) == (0, 16, 1.0)
+    pixels = np.arange(20)[:, None, None, None] * np.full((SIZE, SIZE, 3), 10)
+    best = model.predict(pixels.astype("uint8"), verbose=0).argmax(axis=1)
+    hits = [i in labels for i, labels in zip(best, 4 * Reassessed.LABELS, strict=True)]
+    assert result["top1"] == sum(hits) / 16
+
+
+def test_the_flag_chooses_the_backend():
+    backend = keras.backend.backend()
+    done = run(
+        *("evaluate.py", "--backend", backend, "--weights", "gone.pth"),
+        KERAS_BACKEND="none such",
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("existing file, got 'gone.pth'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
+        (["--weights", "run", "--raw"], "--raw chooses the raw weights of a torch"),
+        (["--weights", "photos"], "is no run folder"),
+        (["--weights", "run", "--data-dir", "nowhere"], "is not an existing folder"),
+        (["--weights", "run", "--data-dir", "few"], "has 1 classes, and 'run' has 7"),
+        (["--weights", "run", "--dataset", "digits"], "10 classes, and 'run' has 7"),
+        (
+            ["--weights", "run", "--per-class", "/proc/x"],
+            "--per-class '/proc/x' cannot",
+        ),
+        (["--weights", "run", "--expect"], "no accuracy is published for run"),
+        (["--weights", "run", "--batch-size", "0"], "batch_size must be an integer"),
+        (["--weights", "run", "--crop", "0"], "crop must be in (0, 1], got 0"),
+        (["--dataset", "imagenet2012"], "'imagenet2012' is not prepared"),
+        ([], "'imagenet2012' is not prepared"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments, message, work, monkeypatch, capsys
+):
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(work / "nothing"))
+    (work / "few/val/rose").mkdir(parents=True, exist_ok=True)
+    (work / "few/val/rose/1.png").write_bytes(b"not decoded")
+    code, stderr = failure("evaluate.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    (line,) = stderr.splitlines()
+    assert line.startswith("evaluate.py: ") and message in line

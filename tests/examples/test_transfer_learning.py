@@ -1,0 +1,81 @@
+"""`examples/transfer_learning.py` as its users call it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from tests.checkpoints import helpers
+from tests.examples.script import finish
+from tests.examples.small_run import SIZE, build, random_model, write_run
+
+SHORT = ["--batch-size=4", "--steps-per-epoch=2", "--epochs=1"]
+
+
+@pytest.fixture
+def script(monkeypatch, tmp_path, capsys):
+    """Runs the script in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    return lambda *arguments: finish(
+        "transfer_learning.py", arguments, monkeypatch, capsys
+    )
+
+
+def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
+    write_run(tmp_path / "source", list("abc"))
+    random_model(classes=3).save(tmp_path / "source" / "final.keras")
+    monkeypatch.setattr("keras_t2t.training.run.builder", lambda name: build)
+    code, out, _ = script(
+        *("--weights", "source", "--dataset", "digits", "--linear-probe", *SHORT)
+    )
+    assert code == 0
+    result = json.loads(out.splitlines()[-1])
+    assert (result["model"], result["dataset"]) == ("T2TViT7", "digits")
+    assert 0 <= result["val_top1"] <= result["val_top5"] <= 1
+    folder = tmp_path / result["output_dir"]
+    files = {path.name for path in folder.iterdir()}
+    assert {"config.json", "history.csv", "curves.png", "final.keras"} <= files
+    record = json.loads((folder / "config.json").read_text())
+    assert (record["linear_probe"], record["image_size"]) == (True, SIZE)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
+    """From another size and class count, and an average beside the raw weights."""
+    average = helpers.random_oracle("T2TViT7", (64, 64), classes=12).state_dict()
+    raw = {name: value + 1 for name, value in average.items()}
+    torch.save({"state_dict": raw, "state_dict_ema": average}, tmp_path / "x.pth")
+    code, out, _ = script(
+        *("--weights", "x.pth", "--dataset", "digits", "--image-size", "32", *SHORT),
+        *("--linear-probe", "--output-dir", "run"),
+    )
+    assert code == 0
+    assert json.loads(out.splitlines()[-1])["model"] == "T2TViT7"
+    probed = helpers.build(
+        "T2TViT7", (32, 32), weights=tmp_path / "run" / "final.keras"
+    )
+    class_token = probed.get_layer("class_token").class_token.numpy()
+    np.testing.assert_array_equal(class_token, average["cls_token"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "gone.pth"], "error: `path` must be an existing file"),
+        (["--model", "T2TViT15"], "error: unknown model 'T2TViT15'"),
+        ([], "'cifar10' is not prepared"),
+        (["--backbone-rate", "-1"], "error: backbone_rate must be at least 0, got -1"),
+        (
+            ["--dataset", "digits", "--linear-probe", "--drop-path", "0.1"],
+            "error: linear_probe leaves the backbone as it is",
+        ),
+        (["--output-dir", "/proc/x"], "output_dir '/proc/x' cannot be written"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(script, tmp_path, arguments, message):
+    code, _, _ = script(*arguments)
+    assert message in code
+    assert len(code.splitlines()) == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,92 @@
+"""Top-1 and top-5 against a plain loop, with padding and any number of labels."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from keras_t2t.checkpoints import published_weights
+from keras_t2t.training import accuracy
+
+
+class Data:
+    """What `check_classes` looks at."""
+
+    name = "flowers"
+
+    def __init__(self, *class_names):
+        self.class_names = class_names
+
+
+def by_hand(targets, scores, k):
+    counts = np.zeros((3, targets.shape[1] + 1), int)
+    for target, score in zip(targets, scores, strict=True):
+        labels = set(np.flatnonzero(target))
+        best = sorted(range(len(score)), key=lambda i: -score[i])
+        right = 1, best[0] in labels, bool(labels & set(best[:k]))
+        for column in (*labels, -1) if labels else ():
+            counts[:, column] += right
+    return counts
+
+
+def test_counts_are_those_of_a_loop():
+    random = np.random.default_rng(0)
+    scores = random.normal(size=(60, 8)).astype("float32")
+    targets = (random.random((60, 8)) < 0.15).astype("float32")
+    assert (targets.sum(1) == 0).any() and (targets.sum(1) > 1).any()
+    metric = accuracy.ClassAccuracy(8)
+    for start in (0, 25, 50):  # the last batch has 15 of padding
+        part = slice(start, start + 25)
+        missing = 25 - len(scores[part])
+        filled = [np.pad(c[part], [(0, missing), (0, 0)]) for c in (targets, scores)]
+        metric.update_state(*filled, np.repeat([1.0, 0.0], [25 - missing, missing]))
+    counts = keras.ops.convert_to_numpy(metric.counts).astype(int)
+    np.testing.assert_array_equal(counts, by_hand(targets, scores, 5))
+    assert float(metric.result()) == pytest.approx(counts[1, -1] / counts[0, -1])
+    metric.reset_state()
+    assert not keras.ops.convert_to_numpy(metric.counts).any()
+
+
+def test_padding_does_not_count_even_where_it_is_right():
+    metric = accuracy.ClassAccuracy(2)
+    metric.update_state([[1, 0], [1, 0]], [[2.0, 1.0], [2.0, 1.0]], [1.0, 0.0])
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(metric.counts), [[1, 0, 1], [1, 0, 1], [1, 0, 1]]
+    )
+
+
+def test_the_table_of_classes(tmp_path):
+    counts = np.array([[4, 0, 4], [1, 0, 1], [3, 0, 3]])
+    accuracy.write_per_class(tmp_path / "classes.csv", ["a", "b, c"], counts)
+    with open(tmp_path / "classes.csv", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["class", "images", "top1", "top5"],
+            ["a", "4", "0.250000", "0.750000"],
+            ["b, c", "0", "", ""],
+        ]
+
+
+def test_classes_must_be_those_of_the_weights():
+    accuracy.check_classes(Data("rose", "tulip"), 2, ["rose", "tulip"], "runs/x")
+    accuracy.check_classes(Data("n01", "n02"), 2, None, "x.pth")
+    accuracy.check_classes(Data("08", "09", "10"), 3, None, "x.pth")
+    for names, classes, known, message in (
+        (("rose",), 2, None, "'flowers' has 1 classes, and 'x.pth' has 2"),
+        (("rose",), None, None, "'x.pth' has no head"),
+        (("10", "8", "9"), 3, None, "numbers whose order as text"),
+        (("a", "c"), 2, ["a", "b"], "class 1 is 'c' there and 'b' here"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            accuracy.check_classes(Data(*names), classes, known, "x.pth")
+
+
+def test_more_than_a_tenth_of_a_point_off_is_a_miss():
+    row = published_weights("imagenet", "T2TViT7")
+    assert row.accuracy == (71.676, 90.886)
+    assert accuracy.misses(row, 71.60, 90.98) == []
+    assert accuracy.misses(row, 71.5, 90.9) == ["top-1 is 71.500, published 71.676"]
+    assert len(accuracy.misses(row, 0.1, 0.5)) == 2
+    row = published_weights("cifar10", "T2TViT14")
+    assert accuracy.misses(row, 98.25, 12.0) == []  # its top-5 is not known
+    assert accuracy.misses(row, 98.15, 99.0) == ["top-1 is 98.150, published 98.300"]

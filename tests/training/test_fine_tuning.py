@@ -1,0 +1,217 @@
+"""Training from weights: the authors' optimizer, what is trained, what is kept."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+import keras_t2t
+from keras_t2t.preprocessing import pixel_model
+from keras_t2t.training import TrainingConfig, run
+from keras_t2t.training.optimizer import fine_tuning_sgd
+from keras_t2t.training.run import compiled_model, learning_rates, load_backbone
+from keras_t2t.training.weights_source import find_weights
+from tests.examples.small_run import SIZE, write_run
+from tests.training import tiny
+from tests.training.test_optimizer import apply
+from tests.training.test_survival import Killed, compare, kill_at
+
+# On the tiny data, whose name is that of the digits.
+TUNE = {"learning_rate": 0.05, "backbone_rate": 0.5, "epochs": 2}
+
+
+def test_the_recipe_is_the_authors():
+    config = TrainingConfig(weights="imagenet").with_defaults("cifar10", 10)
+    assert (config.model, config.image_size) == ("T2TViT14", 224)
+    assert (config.epochs, config.batch_size) == (60, 64)
+    assert (config.learning_rate, config.final_learning_rate) == (0.05, 2e-4)
+    assert (config.backbone_rate, config.weight_decay) == (0.01, 5e-4)
+    assert (config.augmentation, config.normalization) == ("padded", "cifar")
+    assert (config.crop, config.interpolation) == (1.0, "bilinear")
+    assert (config.label_smoothing, config.ema_decay, config.drop_path) == (0, 0, 0.1)
+    flowers = TrainingConfig(weights="imagenet").with_defaults("flowers", 5)
+    assert flowers.normalization == "imagenet"
+
+
+def test_no_rate_rises():
+    """At the authors' default of 0.01 their backbone's rises from 1e-4 to 2e-4."""
+    for rate, backbone_end in ((0.05, 2e-4), (0.01, 1e-4)):
+        config = TrainingConfig(weights="imagenet", learning_rate=rate)
+        config = config.with_defaults("cifar10", 10)
+        for share, end in ((1.0, 2e-4), (config.backbone_rate, backbone_end)):
+            schedule = learning_rates(config, 10, share)
+            rates = [float(schedule(10 * epoch)) for epoch in range(60)]
+            # torch's CosineAnnealingLR, set once per epoch
+            peak = share * rate
+            angles = np.pi * np.arange(60) / 60
+            cosine = end + (peak - end) * (1 + np.cos(angles)) / 2
+            np.testing.assert_allclose(rates, cosine, rtol=1e-5)
+            assert (np.diff(rates) <= 1e-9).all()
+
+
+def test_the_optimizer_is_torch_s_at_two_rates():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(5, name="body")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="head")(hidden))
+    model.compile(loss="mse")
+    config = TrainingConfig(weights="imagenet", epochs=3).with_defaults("cifar10", 3)
+    optimizer = fine_tuning_sgd(
+        model,
+        learning_rates(config, 2),
+        learning_rates(config, 2, config.backbone_rate),
+        config.weight_decay,
+    )
+    weights = [
+        torch.tensor(weight.numpy(), requires_grad=True)
+        for weight in model.trainable_weights
+    ]
+    peaks = (0.01 * 0.05, 0.05)
+    groups = [
+        {"params": part, "lr": rate}
+        for part, rate in zip((weights[:2], weights[2:]), peaks, strict=True)
+    ]
+    oracle = torch.optim.SGD(groups, lr=0.05, momentum=0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(oracle, 3, eta_min=2e-4)
+    random = np.random.default_rng(0)
+    for step in range(6):
+        gradients = [random.normal(size=w.shape).astype("float32") for w in weights]
+        ours = apply(model, optimizer, gradients)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = torch.from_numpy(gradient)
+        oracle.step()
+        if step % 2:
+            schedule.step()
+        for mine, theirs in zip(ours, weights, strict=True):
+            # six float32 updates of size 0.1 each
+            np.testing.assert_allclose(mine, theirs.detach(), rtol=0, atol=1e-6)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A run folder with weights to start from."""
+    folder = tmp_path / "source"
+    write_run(folder, list("abcd"))
+    model = pixel_model(tiny.build(0.0)(""), (SIZE, SIZE, 3), classes=4, drop_path=0.0)
+    for name in ("final.keras", "final_ema.keras"):
+        model.save(folder / name)
+    model.save_weights(folder / "best.weights.h5")
+    return str(folder)
+
+
+def weights_of(folder):
+    model = keras.saving.load_model(f"{folder}/final.keras")
+    return {weight.path: weight.numpy() for weight in model.weights}
+
+
+def test_all_weights_but_the_head_s_come_from_the_source(source, monkeypatch):
+    """Though both have four classes."""
+    monkeypatch.setattr(run, "builder", tiny.build(0.0))
+    config = TrainingConfig(weights=source, image_size=32).with_defaults("x", 4)
+    model = compiled_model(config, num_classes=4, steps_per_epoch=5)
+    fresh = model.get_layer("head").get_weights()
+    load_backbone(model, find_weights(source))
+    for weight, kept in zip(model.get_layer("head").weights, fresh, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), kept)
+    before = weights_of(source)
+    for weight in model.weights:
+        if not weight.path.startswith("head"):
+            np.testing.assert_array_equal(weight.numpy(), before[weight.path])
+
+
+def test_all_weights_are_trained(source, tiny_run, tmp_path):
+    """The final norm and the class token too."""
+    tiny_run(weights=source, **TUNE)
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (record["weights"], record["crop"]) == (source, 1.0)
+    before, after = weights_of(source), weights_of(tmp_path / "run")
+    for path, array in before.items():
+        fixed = "position_embedding" in path or "preprocessing" in path
+        assert np.array_equal(array, after[path]) == fixed, path
+
+
+def test_a_linear_probe_trains_the_head_only(source, tiny_run, tmp_path):
+    tiny_run(weights=source, linear_probe=True, epochs=1, learning_rate=0.05)
+    before, after = weights_of(source), weights_of(tmp_path / "run")
+    for path, array in before.items():
+        assert np.array_equal(array, after[path]) != path.startswith("head"), path
+    model = keras.saving.load_model(tmp_path / "run" / "final.keras")
+    assert len(model.trainable_weights) > 2  # it can be trained further
+
+
+def test_a_probed_backbone_is_in_inference(monkeypatch):
+    """Performer tokens have dropout unless told otherwise, at any drop_path."""
+
+    def build(**arguments):
+        return keras_t2t.T2TViT(16, 1, 2, 2, "performer", **arguments)
+
+    monkeypatch.setattr(run, "builder", lambda name: build)
+    config = TrainingConfig(weights="imagenet", linear_probe=True, image_size=32)
+    config = config.with_defaults("cifar10", 10)
+    model = compiled_model(config, num_classes=10, steps_per_epoch=2)
+    dropout = [
+        layer.rate
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Dropout)
+    ]
+    # Nothing else here depends on the mode; a stochastic forward pass takes longer.
+    assert dropout and not any(dropout)
+
+
+def test_a_killed_run_goes_on_without_its_weights(source, tiny_run, tmp_path):
+    arguments = {"weights": source, "snapshot_every": 2, **TUNE}
+    tiny_run(drop=0.2, **{**arguments, "output_dir": str(tmp_path / "whole")})
+    with pytest.raises(Killed):
+        tiny_run(drop=0.2, on_step=kill_at(7), **arguments)
+    shutil.rmtree(source)
+    tiny_run(drop=0.2, resume=True, **arguments)
+    compare(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weights": "gone.pth"}, "must be an existing file, got 'gone.pth'"),
+        ({"weights": "cifar10", "model": "T2TViT7"}, "no weights='cifar10' for"),
+        ({"weights": "."}, "is no run folder: it holds no config.json"),
+        ({"linear_probe": True}, "linear_probe and backbone_rate need weights"),
+        ({"weights": "imagenet", "linear_probe": True, "drop_path": 0.1}, "drop_path"),
+        ({"weights": "imagenet", "crop": 1.5}, r"crop must be in \(0, 1\], got 1.5"),
+    ],
+)
+def test_bad_settings_leave_nothing(settings, message, tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        tiny_run(**settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_folder_as_a_source(source, tmp_path):
+    found = find_weights(source)
+    assert found.weights.name == "final.keras"
+    assert (found.variant, found.size, found.classes) == ("T2TViT7", (32, 32), 4)
+    assert (found.crop, found.class_names) == (0.9, list("abcd"))
+    assert find_weights(source, ema=True).weights.name == "final_ema.keras"
+    (tmp_path / "source" / "final_ema.keras").unlink()
+    with pytest.raises(ValueError, match=r"no final_ema.keras: its run kept no averag"):
+        find_weights(source, ema=True)
+    (tmp_path / "source" / "final.keras").unlink()
+    with pytest.raises(ValueError, match=r"no final.keras: its run is not finished"):
+        find_weights(source)
+    best = find_weights(f"{source}/best.weights.h5")
+    assert (best.variant, best.classes) == ("T2TViT7", 4)
+
+
+@pytest.mark.parametrize(
+    ("weights", "chosen", "message"),
+    [
+        ("imagenet", "ema", "--ema chooses the averaged weights of a run folder"),
+        ("imagenet", "raw", "--raw chooses the raw weights of a torch checkpoint"),
+        (".", "raw", "--raw chooses the raw weights of a torch checkpoint"),
+    ],
+)
+def test_weights_that_a_source_does_not_have(weights, chosen, message):
+    with pytest.raises(ValueError, match=message):
+        find_weights(weights, **{chosen: True})

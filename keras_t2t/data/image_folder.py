@@ -74,7 +74,7 @@ class ImageFolder:
         start = first_step * local_batch_size(batch_size, shard)
         positions = pipeline.positions(start, pipeline.FOREVER, batch_size, shard)
         return pipeline.train_batches(
-            positions.map(example, num_parallel_calls=tf.data.AUTOTUNE),
+            positions.map(example, num_parallel_calls=pipeline.PARALLEL_CALLS),
             self.num_classes,
             image_size,
             batch_size,
@@ -96,7 +96,7 @@ class ImageFolder:
         count = num_local_images(self.num_validation, batch_size, shard)
         examples = pipeline.positions(0, count, batch_size, shard).map(
             lambda index: (tf.io.read_file(paths[index]), labels[index]),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=pipeline.PARALLEL_CALLS,
         )
         return pipeline.validation_batches(
             examples,

@@ -5,6 +5,8 @@ random draw is a function of the seed and of a position, or of the number of the
 that it lies in. So no parallelism changes a stream, and it can start anywhere.
 """
 
+import os
+
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.mixing import mix_pair
 from keras_t2t.data.optional_imports import import_tensorflow
@@ -23,6 +25,7 @@ from keras_t2t.data.transforms import (
 tf = import_tensorflow()
 
 FOREVER = tf.int64.max
+PARALLEL_CALLS = os.cpu_count()
 
 
 def train_batches(
@@ -72,11 +75,11 @@ def train_batches(
         shape = (local, image_size, image_size, 3)
         return tf.reshape(images, shape), tf.reshape(targets, (local, num_classes))
 
-    images = examples.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    images = examples.map(load, num_parallel_calls=PARALLEL_CALLS)
     rows = local
     if augmentation.mixes:
         images = images.batch(2, drop_remainder=True)
-        images = images.map(mix, num_parallel_calls=tf.data.AUTOTUNE)
+        images = images.map(mix, num_parallel_calls=PARALLEL_CALLS)
         rows = local // 2
     return _finished(images.batch(rows, drop_remainder=True).map(flat))
 
@@ -118,7 +121,7 @@ def validation_batches(
             target = tf.reduce_max(tf.pad(target, [(1, 0), (0, 0)]), axis=0)
         return image, target, 1.0
 
-    images = examples.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    images = examples.map(load, num_parallel_calls=PARALLEL_CALLS)
     images = images.apply(tf.data.experimental.assert_cardinality(count))
     if not pad:
         batches = images.batch(local).map(lambda image, target, _: (image, target))
@@ -190,6 +193,6 @@ def _finished(batches):
     # Images are handled in parallel; parallel operations inside them only add switches.
     options.threading.max_intra_op_parallelism = 1
     # Else closing a stream waits for the tuner's next round, up to a minute (TensorFlow
-    # 2.21). Without it AUTOTUNE means as many calls as there are cores.
+    # 2.21).
     options.autotune.enabled = False
     return batches.prefetch(2).with_options(options)

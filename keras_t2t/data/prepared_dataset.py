@@ -200,7 +200,7 @@ class PreparedDataset:
             tfds.core.file_adapters.ADAPTER_FOR_FORMAT[info.file_format].make_tf_data,
             cycle_length=16,
             block_length=16,
-            num_parallel_calls=tf.data.AUTOTUNE,
+            num_parallel_calls=pipeline.PARALLEL_CALLS,
             deterministic=True,
         )
 

@@ -8,24 +8,32 @@ KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
 
 def resize_and_cut(image, image_size, scale, offset=(0.0, 0.0), method="bicubic"):
-    """Resize an image and cut a square out of the result.
+    """Resize an image and cut a window out of the result.
 
     Args:
         image: (height, width, 3) uint8.
-        image_size: height and width of the square, in pixels.
+        image_size: side of the square window, or its (height, width), in pixels.
         scale: resized over old size, (vertical, horizontal) float32 scalars.
-        offset: where the square starts in the resized image, (top, left) in pixels.
+        offset: where the window starts in the resized image, (top, left) in pixels.
         method: `"bilinear"` or `"bicubic"`.
 
     Returns:
-        (image_size, image_size, 3) uint8, as Pillow computes it to 2 grey levels.
+        (window height, window width, 3) uint8, as Pillow computes it to 2 grey levels.
     """
     # Pillow resizes along the width, rounds to 0..255, then resizes along the height.
     # Without the rounding, pixels at hard edges differ by up to 10 grey levels.
+    height, width = height_and_width(image_size)
     columns = tf.transpose(image, (1, 0, 2))
-    columns = _resize_rows(columns, image_size, scale[1], offset[1], method)
+    columns = _resize_rows(columns, width, scale[1], offset[1], method)
     rows = tf.transpose(columns, (1, 0, 2))
-    return _resize_rows(rows, image_size, scale[0], offset[0], method)
+    return _resize_rows(rows, height, scale[0], offset[0], method)
+
+
+def height_and_width(image_size):
+    """`(height, width)` of an image whose size is one number or both."""
+    if isinstance(image_size, (tuple, list)):
+        return tuple(image_size)
+    return image_size, image_size
 
 
 def _resize_rows(image, length, scale, offset, method):

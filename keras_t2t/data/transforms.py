@@ -6,7 +6,7 @@ from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.decode import decode, decode_window
 from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.random_resized_crop import random_resized_crop
-from keras_t2t.data.resize import resize_and_cut
+from keras_t2t.data.resize import height_and_width, resize_and_cut
 
 tf = import_tensorflow()
 
@@ -73,24 +73,31 @@ def _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
     )
 
 
-def evaluation_image(encoded, image_size):
-    """Resize the short side to image_size / 0.9, then cut the centre, as Pillow would.
+def evaluation_image(encoded, image_size, crop=CROP_FRACTION, method="bicubic"):
+    """Resize until image_size / crop is covered, then cut the centre, as Pillow would.
 
     Args:
         encoded: scalar string, an image file's bytes.
-        image_size: height and width of the result, in pixels.
+        image_size: side of the square result, or (height, width), in pixels.
+        crop: float in (0, 1], side of the result over that of the resized image.
+        method: `"bicubic"` or `"bilinear"`.
 
     Returns:
-        (image_size, image_size, 3) uint8.
+        (height, width, 3) uint8.
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
     image = decode(encoded)
+    sides = height_and_width(image_size)
     size = tf.shape(image)[:2]
-    short_side = math.floor(image_size / CROP_FRACTION)
-    resized = short_side * size // tf.reduce_min(size)
+    least = tf.constant([math.floor(side / crop) for side in sides])
+    # The side that has further to go is resized to its least, the other in proportion.
+    upright = least[0] * size[1] >= least[1] * size[0]
+    resized = tf.where(upright, least[0] * size // size[0], least[1] * size // size[1])
     # torchvision rounds the offset, halves to even.
-    offset = tf.round(tf.cast(resized - image_size, "float32") / 2)
+    offset = tf.round(tf.cast(resized - sides, "float32") / 2)
     scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
-    return resize_and_cut(image, image_size, tf.unstack(scale), tf.unstack(offset))
+    return resize_and_cut(
+        image, sides, tf.unstack(scale), tf.unstack(offset), method=method
+    )

@@ -9,7 +9,6 @@ weights, else the indices.
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -43,6 +42,7 @@ def parse_arguments():
 
 def main(arguments):
     from keras_t2t.checkpoints import describe, published_weights
+    from keras_t2t.checkpoints.class_names import class_names
     from keras_t2t.models.by_name import builder
     from keras_t2t.preprocessing import evaluation_transform
 
@@ -62,7 +62,7 @@ def main(arguments):
         if classes is None:
             raise ValueError(f"{arguments.weights} has no head, so it names nothing")
     size = tuple(arguments.image_size or size)
-    names = class_names(arguments, published, classes)
+    names = class_names(arguments.weights, published, classes, arguments.classes)
     images = [
         evaluation_transform(path, size, **transform) for path in arguments.images
     ]
@@ -77,24 +77,6 @@ def main(arguments):
         print(path)
         for name, probability in top_classes(probabilities, names, arguments.top):
             print(f"  {probability:6.2%}  {name}")
-
-
-def class_names(arguments, published, classes):
-    """List of `classes` names, or None to ask Keras's ImageNet index."""
-    from keras_t2t.checkpoints.class_names import CIFAR
-
-    path = arguments.classes
-    if path is None and not published:
-        beside = Path(arguments.weights).with_name("classes.json")
-        path = beside if beside.is_file() else None
-    if path is not None:
-        names = json.loads(path.read_text())
-        if not isinstance(names, list) or len(names) != classes:
-            raise ValueError(f"{path} must hold a JSON list of {classes} class names")
-        return names
-    if published and published.name in CIFAR:
-        return CIFAR[published.name]
-    return None if classes == 1000 else [f"class {i}" for i in range(classes)]
 
 
 def top_classes(probabilities, names, top):

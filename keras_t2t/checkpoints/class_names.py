@@ -1,4 +1,7 @@
-"""Class names of the CIFAR fine-tunes, in the order of their labels."""
+"""Names of a model's classes, in the order of their labels."""
+
+import json
+from pathlib import Path
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 CIFAR100 = (
@@ -16,3 +19,33 @@ CIFAR100 = (
 
 # By the name of the published weights.
 CIFAR = {"cifar10": CIFAR10.split(), "cifar100": CIFAR100.split()}
+
+
+def class_names(weights, published, classes, path=None):
+    """The names that belong to `weights`.
+
+    Args:
+        weights: name of published weights, or the path of a checkpoint.
+        published: what `published_weights` gives for it.
+        classes: int, how many there are.
+        path: None, or a file with the names as a JSON list; else they are those in
+            `classes.json` beside the checkpoint, where there is one.
+
+    Returns:
+        List of `classes` names, or None where they are ImageNet's, of which Keras has
+        the index.
+
+    Raises:
+        ValueError: if the file holds anything else.
+    """
+    if path is None and not published:
+        beside = Path(weights).with_name("classes.json")
+        path = beside if beside.is_file() else None
+    if path is not None:
+        names = json.loads(Path(path).read_text())
+        if not isinstance(names, list) or len(names) != classes:
+            raise ValueError(f"{path} must hold a JSON list of {classes} class names")
+        return names
+    if published and published.name in CIFAR:
+        return CIFAR[published.name]
+    return None if classes == 1000 else [f"class {i}" for i in range(classes)]

@@ -27,8 +27,10 @@ def write(model, path, options):
             output_names=output_names(model),
             dynamo=True,
             verbose=False,
+            # onnxscript 0.7's changes the outputs of the token layers by whole units.
+            # ONNX Runtime and OpenVINO optimize when they load a file.
+            optimize=False,
         )
-        onnx_program.optimize()
         onnx_program.save(str(path), external_data=False)
     if options.precision == "int8":
         from keras_t2t.export.onnx_int8 import quantize

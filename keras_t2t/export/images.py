@@ -9,17 +9,22 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
 
 
 def photographs(shape):
-    """Two photographs of scikit-learn's, or where it is missing, two made images.
+    """Two photographs of scikit-learn's and their mirror images.
+
+    Where scikit-learn or Pillow is missing, or the model does not take colours, made
+    images.
 
     Args:
         shape: (height, width, channels).
 
     Returns:
-        uint8 array `(2, height, width, channels)`.
+        uint8 array `(4, height, width, channels)`.
     """
     height, width, channels = shape
     images = sample_images(height, width) if channels == 3 else None
-    return made_images(shape) if images is None else images
+    if images is None:
+        images = made_images(shape)
+    return np.concatenate([images, images[:, :, ::-1]])
 
 
 def sample_images(height, width):

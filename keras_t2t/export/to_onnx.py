@@ -27,9 +27,6 @@ def write(model, path, options):
             output_names=output_names(model),
             dynamo=True,
             verbose=False,
-            # onnxscript 0.7's changes the outputs of the token layers by whole units.
-            # ONNX Runtime and OpenVINO optimize when they load a file.
-            optimize=False,
         )
         onnx_program.save(str(path), external_data=False)
     if options.precision == "int8":

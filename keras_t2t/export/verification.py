@@ -14,7 +14,8 @@ from keras_t2t.export.rebuilding import child_environment
 
 TOLERANCE = 1e-4  # float32: the order of sums, over some hundred layers
 TOP = 5
-BATCH_SIZE = 8
+KERAS_BATCH = 8
+FILE_BATCH = 3  # two sizes for four photographs, neither of them the traced one
 
 
 class Verification(NamedTuple):
@@ -45,15 +46,15 @@ def verify_file(served, path, format, options, images):
     Raises:
         RuntimeError: if the file cannot be run, or in float32 is not the model.
     """
-    batch_size = min(BATCH_SIZE, len(images)) if options.dynamic_batch else 1
     expected = runtimes.run_in_batches(
         lambda batch: {
             name: keras.ops.convert_to_numpy(value)
             for name, value in served.predict_on_batch(batch).items()
         },
         images,
-        batch_size,
+        KERAS_BATCH,
     )
+    batch_size = FILE_BATCH if options.dynamic_batch else 1
     outputs = run_alone(format, path, images, batch_size)
     return compare(expected, outputs, exact=options.precision == "float32")
 

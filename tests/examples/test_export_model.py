@@ -32,7 +32,7 @@ def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     assert line.startswith("Exporting t2t_vit_7 -> keras (torch) ... ")
-    assert "max |difference|" in line and "on 2 images" in line
+    assert "max |difference|" in line and "on 4 images" in line
     assert json.loads((tmp_path / "flowers.classes.json").read_text()) == NAMES
     model = keras.saving.load_model(path, compile=False)
     assert model.input.shape == (None, 64, 64, 3)

@@ -75,7 +75,7 @@ def test_every_kind_of_tokens_and_sizes_that_differ(format, tokens, tmp_path):
             model, path, format, dynamic_batch=dynamic, overwrite=not dynamic
         )
         assert report.verification.max_difference <= TOLERANCE
-        assert report.verification.images == 2
+        assert report.verification.images == 4
 
 
 @pytest.mark.slow

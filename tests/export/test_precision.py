@@ -1,11 +1,11 @@
 """float16 and int8 files are smaller, and close to the model on photographs."""
 
 import keras
-import numpy as np
 import pytest
 
 import keras_t2t
 from keras_t2t.export.formats import FORMATS
+from keras_t2t.export.images import photographs
 from tests.export import tiny
 
 CASES = [
@@ -24,7 +24,7 @@ def test_a_smaller_file_that_says_nearly_the_same(format, precision, tmp_path):
     keras.utils.set_random_seed(0)
     model = tiny.build(classifier_activation=None)
     suffix = FORMATS[format].suffix
-    images = np.concatenate([tiny.images(), 255 - tiny.images()]).astype("uint8")
+    images = photographs(tiny.SIZE)
     report = keras_t2t.export_model(
         model, tmp_path / f"small{suffix}", format, precision=precision,
         calibration=images,

@@ -98,7 +98,8 @@ def write_table(path, cells):
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     rows = "\n".join(table(cells))
-    path.write_text(f"{before}{BEGIN}\n\n{rows}\n\n{END}{after}")
+    after = after.strip("\n")
+    path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n\n{rows}\n\n{END}\n{after}")
 
 
 def main():

@@ -30,6 +30,8 @@ def serving_model(model, include_preprocessing=True):
             f"`include_preprocessing` must be True: {model.name} has its preprocessing "
             "inside, its input is pixels 0..255"
         )
+    # A model that was saved may take and give lists of one.
+    model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     model = in_float32(model)
     image = keras.Input(model.inputs[0].shape[1:], name="image", dtype="float32")
     x = image
@@ -106,7 +108,7 @@ def outputs_of(model, image):
         activation = keras.activations.softmax
     else:
         (features,) = head._inbound_nodes[node].input_tensors
-        features = keras.Model(model.inputs, features, name=model.name)
+        features = keras.Model(model.input, features, name=model.name)
         logits = before_activation(head)(features(image))
         activation = head.activation
     probabilities = keras.layers.Activation(

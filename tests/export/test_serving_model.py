@@ -31,6 +31,9 @@ def test_probabilities_logits_and_preprocessing_in_any_form():
             np.testing.assert_allclose(found["probabilities"].sum(-1), 1, atol=1e-6)
             assert (found["probabilities"].argmax(-1) == expected.argmax(-1)).all()
     assert serving_model(model).input.name == "image"
+    listed = keras.Model([model.input], [model.output])  # so are models from files
+    found = outputs(serving_model(listed), pixels)
+    np.testing.assert_allclose(found["logits"], expected, atol=1e-5)
 
 
 def test_features_without_a_head_and_without_preprocessing():

@@ -3,6 +3,7 @@
 from keras_t2t import _backend  # noqa: F401  Keras first, before TensorFlow
 from keras_t2t.checkpoints import load_checkpoint, save_official
 from keras_t2t.counting import count_macs, summarize
+from keras_t2t.export import export_model
 from keras_t2t.models import (
     ResNet50,
     T2TViT,
@@ -55,6 +56,7 @@ __all__ = [
     "ViTS16",
     "count_macs",
     "decode_predictions",
+    "export_model",
     "list_models",
     "load_checkpoint",
     "preprocess_input",

@@ -10,6 +10,9 @@ from keras_t2t.layers.precision import at_least_float32
 from keras_t2t.layers.token_layer import TokenLayer
 
 EPSILON = 1e-8
+# Factor of the features, which cancels. Without it converters to float16 and onnxscript
+# take epsilon for zero, and where the features are small it decides the result.
+SCALE = 100.0
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -66,13 +69,13 @@ class TokenPerformer(TokenLayer):
 
     # === Computation ===
     def random_features(self, x):
-        """phi: `(batch, tokens, token_dim)` -> `(batch, tokens, num_features)`."""
+        """SCALE phi: (batch, tokens, token_dim) -> (batch, tokens, num_features)."""
         w = ops.cast(self.random_projection, x.dtype)
         _, tokens, _ = x.shape
         x = rows(x)
         half_square = ops.sum(ops.square(x), axis=-1, keepdims=True) / 2
         projected = ops.matmul(x, ops.transpose(w))
-        phi = ops.exp(projected - half_square) / math.sqrt(self.num_features)
+        phi = ops.exp(projected - half_square) * (SCALE / math.sqrt(self.num_features))
         return ops.reshape(phi, (-1, tokens, self.num_features))
 
     @property
@@ -86,7 +89,8 @@ class TokenPerformer(TokenLayer):
         phi_q = self.random_features(ops.cast(q, island))
         summary = ops.matmul(ops.transpose(phi_k, (0, 2, 1)), ops.cast(v, island))
         mass = ops.sum(phi_k, axis=1, keepdims=True)
-        normaliser = ops.sum(phi_q * mass, axis=-1, keepdims=True) + EPSILON
+        normaliser = ops.sum(phi_q * mass, axis=-1, keepdims=True)
+        normaliser = normaliser + EPSILON * SCALE**2
         attended = ops.matmul(phi_q, summary) / normaliser
         return ops.cast(attended, self.compute_dtype), v
 

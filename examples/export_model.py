@@ -1,0 +1,125 @@
+"""Writes a model for another runtime, preprocessing inside, and checks it there.
+
+    python examples/export_model.py --model T2TViT14 --format onnx t2t_vit_14.onnx
+    python examples/export_model.py --weights runs/flowers/final.keras \
+        --format litert --precision float16 flowers.tflite
+
+Published weights are fetched at the first call. Class names are stored beside the file:
+those in --classes, or in `classes.json` beside the weights, or ImageNet's or CIFAR's.
+docs/export.md says how to use each format.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "path",
+        type=Path,
+        nargs="?",
+        help="the file or folder to write (default: the model's name, here)",
+    )
+    parser.add_argument(
+        "--format",
+        default="tf_saved_model",
+        help="tf_saved_model (default), onnx, litert, openvino, torch or keras",
+    )
+    parser.add_argument(
+        "--weights",
+        default="imagenet",
+        help="a name of published weights, a checkpoint file or a run folder (default: "
+        "imagenet)",
+    )
+    parser.add_argument(
+        "--model",
+        help="variant, such as T2TViT14 (default: the checkpoint's; T2TViT14 for a "
+        "name)",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="(default: the weights' own)",
+    )
+    parser.add_argument("--classes", type=Path, help="JSON list of class names")
+    parser.add_argument(
+        "--precision", choices=("float32", "float16", "int8"), default="float32"
+    )
+    parser.add_argument(
+        "--calibration",
+        help="folder of photographs: ranges for ONNX in int8, and what float16 and "
+        "int8 are compared on",
+    )
+    parser.add_argument(
+        "--static-batch", action="store_true", help="one image at a time, no more"
+    )
+    parser.add_argument("--no-verify", action="store_true")
+    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--backend", choices=("jax", "tensorflow", "torch"))
+    return parser.parse_args()
+
+
+def main(arguments):
+    from keras_t2t import export_model
+    from keras_t2t.checkpoints.class_names import class_names
+    from keras_t2t.export.formats import find_format
+    from keras_t2t.training.weights_source import find_weights
+
+    row = find_format(arguments.format, arguments.precision)
+    source = find_weights(arguments.weights, arguments.model)
+    classes, labels = source.classes, None
+    if classes is not None:
+        names = class_names(
+            source.weights, source.published, classes, arguments.classes
+        )
+        labels = names or imagenet_names()
+    model = source.build(
+        input_shape=(*(arguments.image_size or source.size), 3),
+        include_top=classes is not None,
+        classes=classes or 1000,
+    )
+    export_model(
+        model,
+        arguments.path or model.name + row.suffix,
+        arguments.format,
+        dynamic_batch=not arguments.static_batch,
+        precision=arguments.precision,
+        verify=not arguments.no_verify,
+        overwrite=arguments.overwrite,
+        labels=labels,
+        calibration=arguments.calibration,
+        crop=source.crop,
+        interpolation=source.interpolation,
+    )
+
+
+def imagenet_names():
+    """Names of the 1000 classes, None where Keras cannot fetch its index."""
+    import numpy as np
+
+    from keras_t2t import decode_predictions
+
+    try:
+        (best_first,) = decode_predictions(np.arange(1000.0)[None], top=1000)
+    except Exception as error:  # Keras raises a bare one where there is no network
+        print(f"no ImageNet class names: {error}", file=sys.stderr)
+        return None
+    return [name for _, name, _ in reversed(best_first)]
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()
+    if arguments.backend:
+        os.environ["KERAS_BACKEND"] = arguments.backend
+    try:
+        main(arguments)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
+        sys.exit(2)

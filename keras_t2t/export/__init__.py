@@ -1,0 +1,5 @@
+"""Models as files for other runtimes: one function, see `export_model`."""
+
+from keras_t2t.export.exporting import ExportReport, export_model
+
+__all__ = ["ExportReport", "export_model"]

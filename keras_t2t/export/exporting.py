@@ -1,0 +1,253 @@
+"""Any model, from any backend, to any of the formats."""
+
+import contextlib
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_t2t.export.formats import check_installed, find_format
+from keras_t2t.export.images import calibration_images, photographs
+from keras_t2t.export.options import Options
+from keras_t2t.export.rebuilding import write_in_child
+from keras_t2t.export.serving_model import serving_model
+from keras_t2t.export.staging import staged
+from keras_t2t.export.verification import Verification, verify_file
+from keras_t2t.preprocessing import preprocess_input
+
+
+class ExportReport(NamedTuple):
+    """What was written."""
+
+    path: Path
+    format: str
+    precision: str
+    written_on: str  # Keras backend
+    bytes: int
+    seconds: float
+    verification: Verification | None
+
+
+def export_model(
+    model,
+    path,
+    format="tf_saved_model",
+    include_preprocessing=True,
+    dynamic_batch=True,
+    precision="float32",
+    verify=True,
+    overwrite=False,
+    labels=None,
+    calibration=None,
+    crop=0.9,
+    interpolation="bicubic",
+    verbose=True,
+):
+    """Writes a model for another runtime, from any backend.
+
+    Where the active backend cannot write the format, the model is rebuilt from its
+    saved file in a child process, on the backend that can.
+
+    The file takes `image`, float32 `(batch, height, width, channels)` of the model's
+    size, and gives `logits` and `probabilities`, float32 `(batch, classes)`; a model
+    that does not end in a Dense gives `features`. A SavedModel with the preprocessing
+    inside also has the signatures `serve_uint8` (`image` in uint8) and `serve_jpeg`
+    (`image_bytes`, strings `(batch,)`: files of any size, resized and cut as in
+    evaluation).
+
+    Args:
+        model: functional `keras.Model` of one image and one output, such as all
+            builders of this package give. It is not changed.
+        path: where to write: a folder for `"tf_saved_model"`; else a file ending in
+            `.onnx`, `.tflite`, `.xml` (with a `.bin` beside), `.pt2` or `.keras`.
+        format: `"tf_saved_model"`, `"onnx"`, `"litert"`, `"openvino"`, `"torch"` (an
+            ExportedProgram) or `"keras"`.
+        include_preprocessing: whether the file takes RGB pixels 0..255 and
+            standardises them itself. A model that does so already stays as it is;
+            else ImageNet's mean and deviation are used. If False the file takes what
+            `keras_t2t.preprocess_input` gives.
+        dynamic_batch: whether the file takes any batch size; otherwise one image.
+        precision: `"float32"`; `"float16"`, whose inputs and outputs are float32 all
+            the same; or `"int8"`, for LiteRT (weights; activations as they come), ONNX
+            (weights and activations, needs `calibration`) and Keras
+            (`model.quantize("int8")`).
+        verify: whether to run the file in its own runtime on photographs and compare
+            with Keras. In float32 the outputs must agree to 1e-4 and in their top-5;
+            else the differences are reported, over `calibration` if given.
+        overwrite: whether an existing `path` is replaced.
+        labels: None, or a list of class names, stored beside as `classes.json`.
+        calibration: None, or a folder of images (128 of them are used), or a uint8
+            array `(images, height, width, 3)`.
+        crop, interpolation: of `serve_jpeg` and of calibration folders, as for
+            `keras_t2t.preprocessing.evaluation_transform`.
+        verbose: whether to print one line of progress.
+
+    Returns:
+        `ExportReport`: path, size, time, and what the verification found.
+
+    Raises:
+        ValueError: if an argument is out of range, `path` exists without `overwrite`,
+            the model is of another kind, or a layer of it cannot be rebuilt; the
+            message names it. Nothing is written then.
+        ImportError: if the converter or the runtime is not installed.
+        RuntimeError: if the converter fails, or the file's outputs are not Keras's.
+    """
+    row = find_format(format, precision)
+    path = checked_path(path, format, row, overwrite)
+    check_installed(format, (*row.packages, *([row.runtime] * verify)))
+    check_transform(crop, interpolation)
+    served = serving_model(model, include_preprocessing)
+    labels = checked_labels(labels, served)
+    if (format, precision) == ("onnx", "int8") and calibration is None:
+        raise ValueError(
+            "`calibration` must be a folder of images or an array for format='onnx' "
+            "with precision='int8', got None"
+        )
+    shape = served.inputs[0].shape[1:]
+    images = calibration_images(calibration, shape, crop, interpolation)
+    if images is None and verify:
+        images = photographs(shape)
+    images = as_input(images, include_preprocessing)
+    backend = row.backend or keras.backend.backend()
+    here = row.backend is None or (
+        row.backend == keras.backend.backend() and not on_accelerator()
+    )
+    where = backend if here else f"{backend}, in a child process"
+    start = time.perf_counter()
+    with progress(f"{model.name} -> {format} ({where})", verbose) as tell:
+        with staged(path) as temporary, saved(images) as calibration_file:
+            options = Options(
+                dynamic_batch,
+                precision,
+                include_preprocessing,
+                crop,
+                interpolation,
+                calibration_file,
+            )
+            if here:
+                row.write(served, temporary, options)
+            else:
+                write_in_child(format, served, temporary, options)
+            write_labels(labels, temporary)
+            size = size_of(temporary.parent)
+            found = None
+            if verify:
+                found = verify_file(served, temporary, format, options, images)
+        seconds = time.perf_counter() - start
+        report = ExportReport(path, format, precision, backend, size, seconds, found)
+        tell(f"{path}, {size / 1e6:.1f} MB, {found or 'not verified'}, {seconds:.0f} s")
+    return report
+
+
+# === Arguments ===
+def checked_path(path, format, row, overwrite):
+    """`path` as a Path, or a ValueError that says what is wrong with it."""
+    path = Path(path)
+    if row.suffix and path.suffix != row.suffix:
+        raise ValueError(
+            f"`path` must end in {row.suffix} for format={format!r}, got {str(path)!r}"
+        )
+    if not path.parent.is_dir():
+        raise ValueError(f"`path` must be in an existing folder, got {str(path)!r}")
+    if path.resolve() == path.resolve().parent or path.resolve() == Path.cwd():
+        raise ValueError(f"`path` must be a new file or folder, got {str(path)!r}")
+    files = [path, *(path.with_suffix(suffix) for suffix in row.companions)]
+    taken = [str(file) for file in files if file.exists()]
+    if taken and not overwrite:
+        raise ValueError(
+            f"`path` exists: {', '.join(taken)}; overwrite=True replaces it"
+        )
+    if overwrite and path.is_dir() and not (path / "saved_model.pb").exists():
+        raise ValueError(
+            f"`path` is a folder that is no SavedModel and is not replaced: {path}"
+        )
+    return path
+
+
+def check_transform(crop, interpolation):
+    if not 0 < crop <= 1:
+        raise ValueError(f"`crop` must be in (0, 1], got {crop!r}")
+    if interpolation not in ("bicubic", "bilinear"):
+        raise ValueError(
+            f"`interpolation` must be 'bicubic' or 'bilinear', got {interpolation!r}"
+        )
+
+
+def checked_labels(labels, served):
+    """`labels` as a list of the model's number of names, or None."""
+    if labels is None:
+        return None
+    labels = [str(label) for label in labels]
+    classes = served.outputs[0].shape[-1] if len(served.outputs) == 2 else 0
+    if len(labels) != classes:
+        raise ValueError(
+            f"`labels` must name the model's {classes} classes, got {len(labels)} names"
+        )
+    return labels
+
+
+# === Steps ===
+def on_accelerator():
+    """Whether the backend that would write holds the weights on a GPU."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    return False
+
+
+@contextlib.contextmanager
+def saved(images):
+    """The path of a `.npy` file of images, None without any."""
+    if images is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "images.npy")
+        np.save(path, images)
+        yield path
+
+
+def as_input(images, include_preprocessing):
+    """uint8 images as the file takes them: as they are, or standardised; or None."""
+    if images is None or include_preprocessing:
+        return images
+    if images.shape[-1] == 3:
+        return preprocess_input(images)
+    return images.astype("float32") / 128 - 1
+
+
+def write_labels(labels, path):
+    """In a SavedModel's folder for further files, or beside a file by its name."""
+    if labels is None:
+        return
+    beside = path.with_name(f"{path.stem}.classes.json")
+    if path.is_dir():
+        (path / "assets.extra").mkdir(exist_ok=True)
+        beside = path / "assets.extra" / "classes.json"
+    beside.write_text(json.dumps(labels, indent=0, ensure_ascii=False))
+
+
+def size_of(folder):
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+@contextlib.contextmanager
+def progress(what, verbose):
+    """One line: what is done, and at its end the text given to what this yields."""
+    if verbose:
+        print(f"Exporting {what} ... ", end="", flush=True)
+    told = []
+    try:
+        yield told.append
+    finally:
+        if verbose:
+            print(*(told or ["failed"]))

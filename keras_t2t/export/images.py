@@ -1,0 +1,99 @@
+"""Photographs to verify a file with, and images to calibrate it on."""
+
+from pathlib import Path
+
+import numpy as np
+
+CALIBRATION_IMAGES = 128
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
+
+
+def photographs(shape):
+    """Two photographs of scikit-learn's and their mirror images.
+
+    Where scikit-learn or Pillow is missing, or the model does not take colours, made
+    images.
+
+    Args:
+        shape: (height, width, channels).
+
+    Returns:
+        uint8 array `(4, height, width, channels)`.
+    """
+    height, width, channels = shape
+    images = sample_images(height, width) if channels == 3 else None
+    if images is None:
+        images = made_images(shape)
+    return np.concatenate([images, images[:, :, ::-1]])
+
+
+def sample_images(height, width):
+    from keras_t2t.preprocessing import evaluation_transform
+
+    try:
+        from PIL import Image
+        from sklearn.datasets import load_sample_images
+    except ImportError:
+        return None
+    # The package's Pillow images, not arrays: one transform for all.
+    images = [Image.fromarray(image) for image in load_sample_images().images]
+    return np.stack([evaluation_transform(image, (height, width)) for image in images])
+
+
+def made_images(shape):
+    """Flat areas, edges, a gradient and grain: what photographs are made of."""
+    height, width, channels = shape
+    rows = np.linspace(0, 1, height)[:, None, None]
+    columns = np.linspace(0, 1, width)[None, :, None]
+    tints = np.linspace(0.5, 1, channels)
+    sky = 200 * rows * tints + 30 * columns
+    disc = (rows - 0.4) ** 2 + (columns - 0.6) ** 2 < 0.05
+    grain = np.random.default_rng(0).normal(0, 4, (height, width, channels))
+    image = np.where(disc, 240 * tints[::-1], sky)
+    image = np.clip(image + grain * (rows > 0.5), 0, 255).astype("uint8")
+    return np.stack([image, 255 - image[:, ::-1]])
+
+
+def calibration_images(calibration, shape, crop, interpolation):
+    """The images that `calibration` of `export_model` stands for.
+
+    Returns:
+        uint8 array `(images, height, width, channels)`, None for None.
+
+    Raises:
+        ValueError: if it is neither a folder with images nor such an array.
+    """
+    if calibration is None:
+        return None
+    height, width, channels = shape
+    if isinstance(calibration, np.ndarray):
+        if calibration.dtype != "uint8" or calibration.shape[1:] != tuple(shape):
+            raise ValueError(
+                f"`calibration` must be uint8 of shape (images, {height}, {width}, "
+                f"{channels}), got {calibration.dtype} of {calibration.shape}"
+            )
+        if len(calibration) == 0:
+            raise ValueError("`calibration` must hold an image or more, got none")
+        return calibration
+    from keras_t2t.preprocessing import evaluation_transform
+
+    files = []
+    if Path(calibration).is_dir():
+        files = sorted(
+            file
+            for file in Path(calibration).rglob("*")
+            if file.suffix.lower() in SUFFIXES
+        )
+    if not files or channels != 3:
+        raise ValueError(
+            "`calibration` must be a folder with images, for a model of 3 channels, or "
+            f"an array, got {str(calibration)!r} with {len(files)} images"
+        )
+    # Spread over the folder, whose first files may be all of one class.
+    places = np.linspace(0, len(files) - 1, min(len(files), CALIBRATION_IMAGES))
+    return np.stack(
+        [
+            evaluation_transform(files[i], (height, width), crop, interpolation)
+            for i in places.astype(int)
+        ]
+    )

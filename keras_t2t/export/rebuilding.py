@@ -1,0 +1,85 @@
+"""A model written in a child process, on the backend that can."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+
+import keras_t2t
+from keras_t2t.export.formats import FORMATS
+
+# The child's errors that its parent raises as their own kind.
+ERRORS = {error.__name__: error for error in (ValueError, ImportError, OSError)}
+
+
+def write_in_child(format, model, path, options):
+    """What `FORMATS[format].write(model, path, options)` does, on its backend.
+
+    Raises:
+        ValueError: if a layer of the model is not Keras's or this package's.
+        RuntimeError: if the child fails; the message ends in what it said.
+    """
+    check_layers(model, format)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        model.save(folder / "model.keras")
+        request = {
+            "format": format,
+            "model": str(folder / "model.keras"),
+            "path": str(Path(path).resolve()),
+            "options": options._asdict(),
+            "error": str(folder / "error.json"),
+        }
+        (folder / "request.json").write_text(json.dumps(request))
+        done = subprocess.run(
+            [sys.executable, "-m", "keras_t2t.export.child", folder / "request.json"],
+            capture_output=True,
+            text=True,
+            env=child_environment(FORMATS[format].backend),
+        )
+        if done.returncode == 0:
+            return
+        if (folder / "error.json").exists():
+            error = json.loads((folder / "error.json").read_text())
+            raise ERRORS.get(error["type"], RuntimeError)(error["message"])
+    raise RuntimeError(
+        f"the {FORMATS[format].backend} process that writes format={format!r} ended "
+        f"with code {done.returncode}: {done.stderr.strip()[-2000:]}"
+    )
+
+
+def child_environment(backend):
+    """The environment of a process with this Keras backend, on the CPU.
+
+    A graph that was traced on an accelerator may hold on to it.
+    """
+    root = str(Path(keras_t2t.__file__).parents[1])
+    search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "PYTHONPATH": os.pathsep.join(search),
+    }
+
+
+def check_layers(model, format):
+    """Raises a ValueError that names the layers a child process would not know."""
+    foreign = [
+        f"{layer.name} ({type(layer).__module__}.{type(layer).__name__})"
+        for layer in model._flatten_layers()
+        if type(layer).__module__.partition(".")[0] not in ("keras", "keras_t2t")
+        or isinstance(layer, keras.layers.Lambda)
+    ]
+    if foreign:
+        backend = FORMATS[format].backend
+        raise ValueError(
+            f"`model` has custom layers that format={format!r} cannot rebuild on the "
+            f"{backend} backend: {', '.join(sorted(set(foreign)))}; run with "
+            f"KERAS_BACKEND={backend}"
+        )

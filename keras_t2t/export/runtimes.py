@@ -1,0 +1,142 @@
+"""Runs exported files with nothing but their own runtime and NumPy.
+
+As a script, in a process without Keras:
+
+    python -P runtimes.py FORMAT FILE IMAGES.npy OUTPUTS.npz
+"""
+
+import os
+import sys
+
+import numpy as np
+
+
+def load(format, path, threads=None):
+    """Loads an exported file.
+
+    Args:
+        format: str, as for `keras_t2t.export_model`.
+        path: of the file or folder.
+        threads: None, or how many threads the runtime may use.
+
+    Returns:
+        Function: float32 images `(batch, height, width, channels)` -> dict of the
+        outputs' names and float32 arrays `(batch, ...)`.
+    """
+    return LOADERS[format](str(path), threads)
+
+
+def load_saved_model(path, threads):
+    import tensorflow as tf
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    loaded = tf.saved_model.load(path)
+    serve = loaded.signatures["serving_default"]
+
+    def run(images, loaded=loaded):  # without the reference its weights are freed
+        outputs = serve(image=tf.constant(images))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return run
+
+
+def load_onnx(path, threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    session = onnxruntime.InferenceSession(
+        path, options, providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return lambda images: dict(
+        zip(names, session.run(names, {"image": images}), strict=True)
+    )
+
+
+def load_litert(path, threads):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(path, num_threads=threads)
+    runner = interpreter.get_signature_runner("serving_default")
+    return lambda images: runner(image=images)
+
+
+def load_openvino(path, threads):
+    import openvino
+
+    core = openvino.Core()
+    # Its plugins for a CPU may choose bfloat16 by themselves.
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    compiled = core.compile_model(path, "CPU", settings)
+    return lambda images: {
+        output.get_any_name(): value for output, value in compiled(images).items()
+    }
+
+
+def load_torch(path, threads):
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
+    program = torch.export.load(path).module()
+
+    def run(images):
+        with torch.inference_mode():
+            outputs = program(torch.from_numpy(images))
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return run
+
+
+def load_keras(path, threads):
+    import keras
+
+    import keras_t2t  # noqa: F401  its layers
+
+    model = keras.saving.load_model(path, compile=False)
+
+    def run(images):
+        outputs = model.predict_on_batch(images)
+        return {k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()}
+
+    return run
+
+
+LOADERS = {
+    "tf_saved_model": load_saved_model,
+    "onnx": load_onnx,
+    "litert": load_litert,
+    "openvino": load_openvino,
+    "torch": load_torch,
+    "keras": load_keras,
+}
+
+
+def run_in_batches(run, images, batch_size):
+    """The outputs for all of `images`, uint8 or float32, as one dict of arrays."""
+    batches = [
+        run(images[start : start + batch_size].astype("float32"))
+        for start in range(0, len(images), batch_size)
+    ]
+    return {
+        name: np.concatenate([batch[name] for batch in batches]).astype("float32")
+        for name in batches[0]
+    }
+
+
+def main(format, path, images, batch_size, outputs):
+    run = load(format, path)
+    results = run_in_batches(run, np.load(images), int(batch_size))
+    np.savez(outputs, **results)
+    # Some runtimes' threads hold the exit up, or crash in it.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,131 @@
+"""The model as it is served: an image in, logits and probabilities out."""
+
+import keras
+
+from keras_t2t.preprocessing import preprocessing_layer
+
+PREPROCESSING = (keras.layers.Normalization, keras.layers.Rescaling)
+
+
+def serving_model(model, include_preprocessing=True):
+    """What is exported of `model`.
+
+    Args:
+        model: a functional `keras.Model` of one image and one output.
+        include_preprocessing: whether the input is pixels 0..255.
+
+    Returns:
+        Functional `keras.Model` in float32 with the input `image`
+        `(batch, height, width, channels)` and a dict of outputs: `logits` and
+        `probabilities`, each `(batch, classes)`, if the last layer is a Dense; else
+        `features`, the model's own output.
+
+    Raises:
+        ValueError: if the model is of another kind.
+    """
+    check_model(model)
+    inside = has_preprocessing(model)
+    if inside and not include_preprocessing:
+        raise ValueError(
+            f"`include_preprocessing` must be True: {model.name} has its preprocessing "
+            "inside, its input is pixels 0..255"
+        )
+    # A model that was saved may take and give lists of one.
+    model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    model = in_float32(model)
+    image = keras.Input(model.inputs[0].shape[1:], name="image", dtype="float32")
+    x = image
+    if include_preprocessing and not inside:
+        if image.shape[-1] != 3:
+            raise ValueError(
+                "`include_preprocessing` needs 3 channels (RGB), got a model of "
+                f"{image.shape[-1]}; set include_preprocessing=False"
+            )
+        x = preprocessing_layer(name="preprocessing")(x)
+    return keras.Model(image, outputs_of(model, x), name=model.name)
+
+
+def check_model(model):
+    """Raises a ValueError unless `model` is one that can be exported."""
+    if not isinstance(model, keras.Model) or not model.built:
+        raise ValueError(f"`model` must be a built keras.Model, got {model!r}")
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except AttributeError:
+        inputs = outputs = ()
+    shapes = [tuple(tensor.shape) for tensor in inputs or ()]
+    if len(inputs or ()) != 1 or len(outputs or ()) != 1:
+        raise ValueError(
+            "`model` must be a functional model of one input and one output, got "
+            f"{model.name} with inputs {shapes} and {len(outputs or ())} outputs"
+        )
+    if len(shapes[0]) != 4 or None in shapes[0][1:]:
+        raise ValueError(
+            "`model` must take (batch, height, width, channels) of known sizes, got "
+            f"{shapes[0]}"
+        )
+
+
+def has_preprocessing(model):
+    return any(isinstance(layer, PREPROCESSING) for layer in model._flatten_layers())
+
+
+def in_float32(model):
+    """The model itself, or its copy if one of its layers computes in half precision."""
+    half = ("float16", "bfloat16")
+    if not any(layer.compute_dtype in half for layer in model._flatten_layers()):
+        return model
+    return with_dtype(model, "float32")
+
+
+def with_dtype(model, dtype, keep=()):
+    """A copy of `model` whose layers have the dtype policy `dtype`.
+
+    Args:
+        model: functional `keras.Model`.
+        dtype: str, name of the policy.
+        keep: names of layers that keep theirs.
+    """
+
+    def copy(layer):
+        config = layer.get_config()
+        if layer.name not in keep:
+            config["dtype"] = dtype
+        return type(layer).from_config(config)
+
+    copied = keras.models.clone_model(model, clone_function=copy, recursive=True)
+    copied.set_weights(model.get_weights())
+    return copied
+
+
+def outputs_of(model, image):
+    """The dict of named outputs for the Keras tensor `image`."""
+    head, node, _ = model.outputs[0]._keras_history
+    if not isinstance(head, keras.layers.Dense):
+        return {"features": keras.layers.Identity(name="features")(model(image))}
+    if head.activation is keras.activations.linear:
+        logits = keras.layers.Identity(name="logits")(model(image))
+        activation = keras.activations.softmax
+    else:
+        (features,) = head._inbound_nodes[node].input_tensors
+        features = keras.Model(model.input, features, name=model.name)
+        logits = before_activation(head)(features(image))
+        activation = head.activation
+    probabilities = keras.layers.Activation(
+        activation, dtype=head.dtype_policy, name="probabilities"
+    )(logits)
+    return {"logits": logits, "probabilities": probabilities}
+
+
+def output_names(served):
+    """The names of a serving model's outputs, in its order."""
+    return [tensor._keras_history.operation.name for tensor in served.outputs]
+
+
+def before_activation(head):
+    """A copy of the Dense `head` without its activation."""
+    config = {**head.get_config(), "activation": None, "name": "logits"}
+    layer = keras.layers.Dense.from_config(config)
+    layer.build((None, head.kernel.shape[0]))
+    layer.set_weights(head.get_weights())
+    return layer

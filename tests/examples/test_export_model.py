@@ -1,0 +1,63 @@
+"""`examples/export_model.py` as its users call it."""
+
+import json
+
+import keras
+import pytest
+import torch
+
+from tests.checkpoints import helpers
+from tests.examples.script import failure, run
+
+# torch starts fastest.
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the same on every backend"
+)
+NAMES = [f"flower {i}" for i in range(10)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Weights with class names beside them."""
+    folder = tmp_path_factory.mktemp("export")
+    torch.save(helpers.random_oracle("T2TViT7").state_dict(), folder / "x.pth")
+    (folder / "classes.json").write_text(json.dumps(NAMES))
+    return folder
+
+
+def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path):
+    path = tmp_path / "flowers.keras"
+    weights = ("--weights", folder / "x.pth", "--format", "keras")
+    done = run("export_model.py", *weights, path)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("Exporting t2t_vit_7 -> keras (torch) ... ")
+    assert "max |difference|" in line and "on 4 images" in line
+    assert json.loads((tmp_path / "flowers.classes.json").read_text()) == NAMES
+    model = keras.saving.load_model(path, compile=False)
+    assert model.input.shape == (None, 64, 64, 3)
+    assert model.output["logits"].shape == (None, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "h5"], "`format` must be one of tf_saved_model, onnx, litert"),
+        (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
+        (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
+        (
+            ["--weights", "x.pth", "--format", "torch", "taken.pt2"],
+            "`path` exists: taken.pt2; overwrite=True replaces it",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments, message, folder, monkeypatch, capsys
+):
+    monkeypatch.chdir(folder)
+    (folder / "taken.pt2").write_bytes(b"mine")
+    code, stderr = failure("export_model.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    (line,) = stderr.splitlines()
+    assert line.startswith("export_model.py: ") and message in line
+    assert (folder / "taken.pt2").read_bytes() == b"mine"

@@ -1,0 +1,148 @@
+"""What `export_model` refuses, what it leaves behind, and what it finds wrong."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.export import exporting, formats, verification
+from keras_t2t.export.serving_model import serving_model
+from tests.export import tiny
+
+BACKEND = keras.backend.backend()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny.build()
+
+
+def export(model, path, format="keras", **settings):
+    return keras_t2t.export_model(model, path, format, verbose=False, **settings)
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "message"),
+    [
+        ("x.h5", {"format": "h5"}, "`format` must be one of tf_saved_model, onnx, li"),
+        ("x.onnx", {"format": "litert"}, "`path` must end in .tflite"),
+        ("gone/x.keras", {}, "`path` must be in an existing folder"),
+        ("x.keras", {"precision": "int4"}, "`precision` must be one of float32, fl"),
+        ("x.pt2", {"format": "torch", "precision": "int8"}, "int8 is for onnx, litert"),
+        ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
+        ("x.keras", {"crop": 0}, "`crop` must be in"),
+        ("x.keras", {"interpolation": "box"}, "`interpolation` must be"),
+        ("x.keras", {"calibration": "gone"}, "with 0 images"),
+        ("x.keras", {"calibration": np.zeros((1, 8, 8, 3))}, "(images, 64, 64, 3), g"),
+        ("x.onnx", {"format": "onnx", "precision": "int8"}, "`calibration` must be a"),
+    ],
+)
+def test_bad_arguments_are_told_and_nothing_is_written(
+    path, settings, message, model, tmp_path
+):
+    with pytest.raises(ValueError) as error:
+        export(model, tmp_path / path, **settings)
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_path_stays_unless_told(model, tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"`path` exists: .*overwrite=True"):
+        export(model, path)
+    (tmp_path / "model.bin").write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"`path` exists: .*model\.bin"):
+        export(model, tmp_path / "model.xml", "openvino")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ValueError, match="no SavedModel and is not replaced"):
+        export(model, tmp_path / "photos", "tf_saved_model", overwrite=True)
+    assert path.read_bytes() == b"mine"
+    export(model, path, verify=False, overwrite=True)
+    assert path.read_bytes() != b"mine"
+
+
+def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"mine")
+
+    def write(self, model, path, options):
+        path.write_bytes(b"half")
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(formats.Format, "write", write)
+    with pytest.raises(RuntimeError, match="no more"):
+        keras_t2t.export_model(model, path, "keras", overwrite=True)
+    assert capsys.readouterr().out.endswith(" ... failed\n")
+    assert path.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_outputs_that_are_not_the_models_are_found(model, tmp_path, monkeypatch):
+    """The file of another model passes for this one only if nobody looks."""
+    images = tiny.images()
+    expected = serving_model(model).predict_on_batch(images)
+    expected = {k: keras.ops.convert_to_numpy(v) for k, v in expected.items()}
+    found = verification.compare(expected, expected, exact=True)
+    assert found == (0.0, 0.0, 1.0, 3)
+    off = {**expected, "logits": expected["logits"] + 2e-4}
+    with pytest.raises(RuntimeError, match=r"differ from Keras's by 2\.0e-04"):
+        verification.compare(expected, off, exact=True)
+    reported = verification.compare(expected, off, exact=False)
+    assert reported.max_difference == pytest.approx(2e-4, rel=1e-2)
+    missing = {"logits": expected["logits"]}
+    with pytest.raises(RuntimeError, match="instead of"):
+        verification.compare(expected, missing, exact=True)
+    with pytest.raises(RuntimeError, match="not finite"):
+        verification.compare(expected, {k: v * np.nan for k, v in expected.items()}, 0)
+
+    monkeypatch.setattr(exporting, "verify_file", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        export(model, tmp_path / "model.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_top_classes_are_found():
+    scores = np.arange(10.0)[None]
+    swapped = scores[:, [0, 1, 2, 3, 4, 5, 6, 7, 9, 8]]
+    assert verification.same_top(scores, scores)
+    assert not verification.same_top(scores, swapped)
+    assert verification.same_top(scores * 1e-5, swapped * 1e-5)  # as good as equal
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the same everywhere")
+def test_a_missing_converter_names_the_extra(model, tmp_path, monkeypatch):
+    find_spec = formats.importlib.util.find_spec
+    monkeypatch.setattr(
+        formats.importlib.util,
+        "find_spec",
+        lambda name: None if name == "openvino" else find_spec(name),
+    )
+    with pytest.raises(ImportError, match=r"needs openvino.*keras-t2t\[export\]"):
+        export(model, tmp_path / "model.xml", "openvino")
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_custom_layers_are_named(tmp_path):
+    image = keras.Input(tiny.SIZE)
+    x = keras.layers.GlobalAveragePooling2D()(image)
+    x = Doubled(name="mine")(x)
+    model = keras.Model(image, keras.layers.Dense(10)(x))
+    elsewhere = "onnx" if BACKEND != "torch" else "litert"
+    suffix = formats.FORMATS[elsewhere].suffix
+    with pytest.raises(ValueError, match=r"mine \(.*Doubled\).*KERAS_BACKEND="):
+        export(model, tmp_path / f"model{suffix}", elsewhere)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the same everywhere")
+def test_a_child_that_fails_says_why(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match=r"torch process .* ended with code 1"):
+        export(model, tmp_path / "model.pt2", "torch")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,87 @@
+"""Every format, in a process that has its runtime but no Keras."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.export.formats import FORMATS
+from tests.export import tiny
+
+BACKEND = keras.backend.backend()
+FIVE = [name for name in FORMATS if name != "keras"]
+# Without a child process where the backend writes a format itself; JAX writes none, so
+# there one is rebuilt. The rest of the table is slow.
+FAST = {"jax": "tf_saved_model"}
+CASES = [
+    pytest.param(
+        name,
+        marks=[]
+        if FORMATS[name].backend == BACKEND or FAST.get(BACKEND) == name
+        else pytest.mark.slow,
+    )
+    for name in FIVE
+]
+TOLERANCE = 1e-4  # float32: sums in another order
+
+
+@pytest.mark.parametrize("format", CASES)
+def test_a_file_answers_alone_as_keras_does(format, tmp_path, capsys):
+    model = tiny.build(classifier_activation=None)
+    path = tmp_path / ("model" + FORMATS[format].suffix)
+    names = [f"class {i}" for i in range(10)]
+    report = keras_t2t.export_model(model, path, format, verify=False, labels=names)
+
+    line = capsys.readouterr().out
+    assert line.startswith("Exporting t2t_vit -> ") and line.count("\n") == 1
+    assert ("child process" in line) == (FORMATS[format].backend != BACKEND)
+    assert report.path == path and report.bytes > 50_000
+    beside = path.with_name("model.classes.json")
+    if format == "tf_saved_model":
+        beside = path / "assets.extra" / "classes.json"
+    assert json.loads(beside.read_text()) == names
+    files = {path.name, *(path.stem + s for s in FORMATS[format].companions)}
+    if format != "tf_saved_model":
+        files.add(beside.name)
+    assert {file.name for file in tmp_path.iterdir()} == files
+
+    pixels = tiny.images()
+    outputs = tiny.use_alone(format, path, pixels, tmp_path)
+    expected = tiny.logits_of(model, pixels)
+    assert np.ptp(expected[0] - expected[1]) > 0.1  # else any image would do
+    np.testing.assert_allclose(outputs["logits"], expected, atol=TOLERANCE)
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(expected))
+    np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=TOLERANCE)
+    if format == "tf_saved_model":
+        np.testing.assert_allclose(outputs["uint8"], expected, atol=TOLERANCE)
+        flat = np.full((1, 64, 64, 3), 200, "uint8")
+        jpeg = np.concatenate([tiny.evaluated(pixels), flat])
+        expected = tiny.logits_of(model, jpeg)
+        # Two grey levels between Pillow's and TensorFlow's resizing.
+        np.testing.assert_allclose(outputs["jpeg"], expected, atol=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tokens", ["performer", "transformer", "convolution"])
+@pytest.mark.parametrize("format", FIVE)
+def test_every_kind_of_tokens_and_sizes_that_differ(format, tokens, tmp_path):
+    """Verified in the runtime: dynamic and static batch, a grid that is not square."""
+    model = tiny.build(token_type=tokens, input_shape=(64, 96, 3))
+    path = tmp_path / ("model" + FORMATS[format].suffix)
+    for dynamic in (True, False):
+        report = keras_t2t.export_model(
+            model, path, format, dynamic_batch=dynamic, overwrite=not dynamic
+        )
+        assert report.verification.max_difference <= TOLERANCE
+        assert report.verification.images == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", ["se", "ghost"])
+@pytest.mark.parametrize("format", FIVE)
+def test_every_design_of_blocks(format, design, tmp_path):
+    model = tiny.build(block_type=design, fused_soft_split=design == "se")
+    path = tmp_path / ("model" + FORMATS[format].suffix)
+    keras_t2t.export_model(model, path, format)

@@ -1,0 +1,95 @@
+"""Whatever a model takes and gives, its served form takes pixels and gives both."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.export.precision import in_precision
+from keras_t2t.export.serving_model import serving_model
+from tests.export import tiny
+
+
+def outputs(served, pixels):
+    found = served.predict_on_batch(pixels)
+    return {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
+
+
+def test_probabilities_logits_and_preprocessing_in_any_form():
+    """One set of weights in four models, whose served forms are all the same."""
+    pixels = tiny.images()
+    logits = tiny.build(classifier_activation=None)
+    expected = tiny.logits_of(logits, pixels)
+    for preprocessing in (True, False):
+        for activation in ("softmax", None):
+            model = tiny.build(
+                classifier_activation=activation, include_preprocessing=preprocessing
+            )
+            model.set_weights(logits.get_weights())
+            found = outputs(serving_model(model), pixels)
+            np.testing.assert_allclose(found["logits"], expected, atol=1e-5)
+            np.testing.assert_allclose(found["probabilities"].sum(-1), 1, atol=1e-6)
+            assert (found["probabilities"].argmax(-1) == expected.argmax(-1)).all()
+    assert serving_model(model).input.name == "image"
+    listed = keras.Model([model.input], [model.output])  # so are models from files
+    found = outputs(serving_model(listed), pixels)
+    np.testing.assert_allclose(found["logits"], expected, atol=1e-5)
+
+
+def test_features_without_a_head_and_without_preprocessing():
+    model = tiny.build(include_top=False, pooling="avg")
+    scaled = keras_t2t.preprocess_input(tiny.images())
+    found = outputs(serving_model(model, include_preprocessing=False), scaled)
+    np.testing.assert_allclose(
+        found["features"], keras.ops.convert_to_numpy(model(scaled)), atol=1e-5
+    )
+
+
+def test_half_precision_is_served_in_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = tiny.build()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    served = serving_model(half)
+    assert {layer.compute_dtype for layer in served._flatten_layers()} == {"float32"}
+    assert half.get_layer("block_0_mlp").compute_dtype == "bfloat16"  # not changed
+
+
+def test_float16_keeps_what_must_not_overflow():
+    served = serving_model(tiny.build(classifier_activation=None))
+    half = in_precision(served, "float16")
+    pixels = tiny.images()
+    expected, found = outputs(served, pixels), outputs(half, pixels)
+    difference = np.abs(found["logits"] - expected["logits"]).max()
+    assert 1e-5 < difference < 0.05
+    size = sum(variable.dtype == "float16" for variable in half.variables)
+    assert size > 0.8 * len(half.variables)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: None, "`model` must be a built keras.Model"),
+        (lambda: keras.Sequential([keras.layers.Dense(2)]), "must be a built"),
+        (
+            lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]),
+            r"must take \(batch, height, width, channels\)",
+        ),
+        (
+            lambda: keras.Model(
+                [a := keras.Input((4,)), b := keras.Input((4,))], a + b
+            ),
+            "one input and one output",
+        ),
+        (lambda: tiny.build(input_shape=(64, 64, 1)), "needs 3 channels"),
+    ],
+)
+def test_other_models_are_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        serving_model(model())
+
+
+def test_preprocessing_that_is_inside_stays_inside():
+    with pytest.raises(ValueError, match="`include_preprocessing` must be True"):
+        serving_model(tiny.build(include_preprocessing=True), False)

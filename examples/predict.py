@@ -9,7 +9,6 @@ weights, else the indices.
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -42,74 +41,24 @@ def parse_arguments():
 
 
 def main(arguments):
-    from keras_t2t.checkpoints import describe, published_weights
-    from keras_t2t.models.by_name import builder
+    from keras_t2t.models.classifier import find_classifier, top_classes
     from keras_t2t.preprocessing import evaluation_transform
 
-    variant = arguments.model or "T2TViT14"
-    builder(variant)  # an unknown name is told before anything is read
-    published = published_weights(arguments.weights, variant)
-    if published:
-        size, classes = (published.size, published.size), published.classes
-        transform = {
-            "crop": published.crop,
-            "interpolation": published.interpolation,
-        }
-    else:
-        held = describe(arguments.weights)
-        variant = arguments.model or held.variant
-        size, classes, transform = held.input_shape[:2], held.classes, {}
-        if classes is None:
-            raise ValueError(f"{arguments.weights} has no head, so it names nothing")
-    size = tuple(arguments.image_size or size)
-    names = class_names(arguments, published, classes)
-    images = [
-        evaluation_transform(path, size, **transform) for path in arguments.images
-    ]
-    model = builder(variant)(
-        weights=arguments.weights,
-        input_shape=(*size, 3),
-        classes=classes,
-        include_preprocessing=True,
+    classifier = find_classifier(
+        arguments.weights, arguments.model, arguments.image_size, arguments.classes
     )
+    # An unreadable image is told before the model is built.
+    images = [
+        evaluation_transform(path, classifier.size, **classifier.transform)
+        for path in arguments.images
+    ]
+    model = classifier.build()
     for path, image in zip(arguments.images, images, strict=True):
-        probabilities = model.predict(image[None], verbose=0)
+        (probabilities,) = model.predict(image[None], verbose=0)
         print(path)
+        names = classifier.class_names
         for name, probability in top_classes(probabilities, names, arguments.top):
             print(f"  {probability:6.2%}  {name}")
-
-
-def class_names(arguments, published, classes):
-    """List of `classes` names, or None to ask Keras's ImageNet index."""
-    from keras_t2t.checkpoints.class_names import CIFAR
-
-    path = arguments.classes
-    if path is None and not published:
-        beside = Path(arguments.weights).with_name("classes.json")
-        path = beside if beside.is_file() else None
-    if path is not None:
-        names = json.loads(path.read_text())
-        if not isinstance(names, list) or len(names) != classes:
-            raise ValueError(f"{path} must hold a JSON list of {classes} class names")
-        return names
-    if published and published.name in CIFAR:
-        return CIFAR[published.name]
-    return None if classes == 1000 else [f"class {i}" for i in range(classes)]
-
-
-def top_classes(probabilities, names, top):
-    """Pairs (name, probability) of the first image, most probable first."""
-    from keras_t2t import decode_predictions
-
-    if names is None:
-        try:
-            decoded = decode_predictions(probabilities, top=top)[0]
-            return [(name, probability) for _, name, probability in decoded]
-        except Exception as error:  # Keras raises a bare one where there is no network
-            print(f"no ImageNet class names: {error}", file=sys.stderr)
-            names = [f"class {i}" for i in range(probabilities.shape[1])]
-    best = probabilities[0].argsort()[::-1][:top]
-    return [(names[i], probabilities[0, i]) for i in best]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""TensorFlow, TensorFlow Datasets, KerasCV, scikit-learn and Pillow, loaded late."""
+"""Libraries that only some parts of the package need, loaded late."""
 
 import importlib
 import warnings
@@ -69,7 +69,18 @@ def import_pillow(submodule):
     return _import(f"PIL.{submodule}", "Drawing images", "Pillow")
 
 
-def _import(module, purpose, library=None):
+def import_matplotlib():
+    """Import matplotlib with its `figure`, which needs no display.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    purpose = "Drawing figures"
+    _import("matplotlib.figure", purpose, "matplotlib", extra="visualize")
+    return importlib.import_module("matplotlib")
+
+
+def _import(module, purpose, library=None, extra="train"):
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -78,5 +89,5 @@ def _import(module, purpose, library=None):
             raise
         raise ImportError(
             f"{purpose} needs {library or module}, which is not installed: "
-            'pip install "keras-t2t[train]"'
+            f'pip install "keras-t2t[{extra}]"'
         ) from None

@@ -1,0 +1,51 @@
+"""Small models of every design, with weights large enough to tell tokens apart."""
+
+import functools
+
+import keras
+import numpy as np
+from sklearn.datasets import load_sample_image
+
+import keras_t2t
+
+SMALL = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+SHAPE = (48, 64, 3)  # a grid of 3 x 4 patches: rows and columns differ
+DESIGNS = {
+    "performer": {},
+    "transformer, ghost": {"token_type": "transformer", "block_type": "ghost"},
+    "readable path, se": {"fused_soft_split": False, "block_type": "se"},
+    "dense": {"depth": (1, 2), "growth": 4},
+    "convolution": {"token_type": "convolution", "num_heads": 16},  # as ResNeXt
+    "vit": {"builder": keras_t2t.ViT},
+}
+PHOTOGRAPH = load_sample_image("china.jpg")  # 427 x 640
+
+
+@functools.cache
+def model(design):
+    """The model of a row of `DESIGNS`; built once per process."""
+    settings = {**SMALL, "input_shape": SHAPE, "classes": 5, **DESIGNS[design]}
+    if design != "vit":
+        settings = {"token_type": "performer"} | settings
+    model = settings.pop("builder", keras_t2t.T2TViT)(**settings)
+    return randomized(model)
+
+
+@functools.cache
+def resnet50():
+    return keras_t2t.ResNet50(
+        input_shape=(32, 32, 3), classes=5, include_preprocessing=True
+    )
+
+
+def randomized(model):
+    """Fills all kernels anew, four times as large: attention is not uniform then."""
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1:
+            variable.assign(random.normal(0.0, 0.08, variable.shape))
+    return model
+
+
+def prediction(model, inputs):
+    return keras.ops.convert_to_numpy(model(inputs, training=False))

@@ -113,15 +113,19 @@ def mean_attention_distance(layer, x, grid, pixels, has_class_token):
     places = places.astype("float32")
     heads = getattr(layer, "num_heads", 1)
     chunk = max(1, MAX_PROBABILITIES // (patches * heads))
-    total = 0.0
+    total, counted = 0.0, 0
     for start in range(0, patches, chunk):
         stop = min(start + chunk, patches)
         rows = slice(first + start, first + stop)
         a = to_array(attention_probabilities(layer, x, rows))[..., first:]
         offsets = places[start:stop, None] - places
         distance = np.sqrt((offsets**2).sum(axis=-1))  # (queries, patches)
-        total = total + ((a * distance).sum(-1) / a.sum(-1)).sum(axis=-1)
-    return total.mean(axis=0) / patches
+        sums = a.sum(axis=-1)
+        attends = sums > 0  # a Performer's row may underflow to nothing
+        means = (a * distance).sum(axis=-1) / np.where(attends, sums, 1)
+        total = total + means.sum(axis=(0, 2))
+        counted = counted + attends.sum(axis=(0, 2))
+    return total / np.maximum(counted, 1)
 
 
 # === Of a model ===

@@ -9,7 +9,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
-from tests.examples.script import failure, run
+from tests.examples.script import failure, success
+from tests.visualization.small_models import any_backend
+
+pytestmark = any_backend
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +31,22 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_everything_is_written(folder, tmp_path):
-    done = run(
-        "visualize_features.py",
-        *("--weights", folder / "final.keras", "--compare", "ResNet50"),
+def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
+    arguments = [
+        *("--weights", folder / "final.keras", "--compare", "T2TViT7"),
         *("--folder", folder / "images", "--channels", "4", "--token", "0.2", "0.9"),
         *("--output", tmp_path / "out", "--backend", keras.backend.backend()),
         folder / "images" / "grey.png",
-    )
-    assert done.returncode == 0, done.stderr
+    ]
+    told = success("visualize_features.py", arguments, monkeypatch, capsys)
     written = {path.name for path in (tmp_path / "out").iterdir()}
     drawn = ("features", "attention", "depth", "comparison")
     assert written == {
         *("report.html", "statistics.csv"),
-        "statistics_ResNet50,_random_weights.csv",
+        "statistics_T2TViT7,_random_weights.csv",
         *(f"{name}{suffix}" for name in drawn for suffix in (".png", ".svg")),
     }
-    assert len(done.stdout.splitlines()) == len(written)
+    assert {line.rpartition("/")[2] for line in told.splitlines()} == written
     with open(tmp_path / "out" / "statistics.csv", encoding="utf-8") as file:
         stages = [row["stage"] for row in csv.DictReader(file)]
     blocks = [f"block_{i}" for i in range(7)]
@@ -83,16 +85,15 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert not (folder / "visualization").exists()
 
 
-def test_runs_are_compared(folder, monkeypatch, capsys):
-    monkeypatch.chdir(folder)
-    (folder / "run").mkdir()
-    (folder / "run" / "history.csv").write_text(
+def test_runs_are_compared(tmp_path, monkeypatch, capsys):
+    (tmp_path / "run").mkdir()
+    arguments = [tmp_path / "run", "--output", tmp_path / "runs.png"]
+    code, stderr = failure("plot_runs.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    assert stderr.startswith("plot_runs.py: ") and "is no run folder" in stderr
+    (tmp_path / "run" / "history.csv").write_text(
         "epoch,loss,val_loss,val_top1,images_per_second\n0,2,1,0.5,100\n"
     )
-    done = run("plot_runs.py", "run", "--output", folder / "runs.png")
-    assert done.returncode == 2  # this process runs elsewhere
-    assert done.stderr.startswith("plot_runs.py: 'run' is no run folder")
-    done = run("plot_runs.py", folder / "run", "--output", folder / "runs.png")
-    assert done.returncode == 0, done.stderr
-    with Image.open(folder / "runs.png") as image:
+    success("plot_runs.py", arguments, monkeypatch, capsys)
+    with Image.open(tmp_path / "runs.png") as image:
         assert image.width == 1080

@@ -14,7 +14,9 @@ from keras_t2t.visualization import figures, pictures
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
 from tests.visualization import small_models
-from tests.visualization.small_models import PHOTOGRAPH
+from tests.visualization.small_models import PHOTOGRAPH, any_backend
+
+pytestmark = any_backend
 
 
 @pytest.fixture(scope="module")

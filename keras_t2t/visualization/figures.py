@@ -18,7 +18,7 @@ from keras_t2t.visualization.pictures import (
 PAGE_WIDTH = 7.2  # inches
 FORMATS = (".png", ".svg")
 LEGEND = (
-    "Each channel from dark (its least value) to bright (its most). "
+    "Each channel from dark (its 1st percentile) to bright (its 99th). "
     "Orange cross: dead. Blue corner: saturated."
 )
 STYLE = {
@@ -92,6 +92,7 @@ def feature_figure(observation, title, channels=16):
         first.axis("off")
         if i == 0:
             first.imshow(drawn_view(observation.view))
+            first.set_anchor("N")
         draw_mosaic(second, mosaic)
         second.set_title(stage_title(name, observation.features[name]), loc="left")
     figure.suptitle(title)
@@ -113,7 +114,7 @@ def comparison_figure(networks, channels=16):
     """
     stages = max(len(features) for features in networks.values())
     width = PAGE_WIDTH / len(networks)
-    figure = new_figure(stages * (width + 0.25) + 0.9)
+    figure = new_figure(stages * (width + 0.45) + 0.6)
     cells = figure.subplots(stages, len(networks), squeeze=False)
     for axes in cells.flat:
         axes.axis("off")
@@ -122,7 +123,7 @@ def comparison_figure(networks, channels=16):
             zip(column, features.items(), strict=False)
         ):
             draw_mosaic(axes, channel_mosaic(values, channels))
-            heading = stage_title(name, values, "\n")
+            heading = stage_title(name, values, separator="\n")
             axes.set_title(f"{title}\n{heading}" if i == 0 else heading)
     figure.supxlabel(LEGEND, fontsize=7)
     return figure
@@ -136,9 +137,12 @@ def draw_mosaic(axes, mosaic):
 def stage_title(name, features, separator=", "):
     height, width, channels = features.shape
     states = channel_states(features)
-    return (
-        f"{name}: {channels} channels of {height} x {width}{separator}"
-        f"{states.dead.mean():.0%} dead, {states.saturated.mean():.0%} saturated"
+    return separator.join(
+        (
+            name,
+            f"{channels} channels of {height} x {width}",
+            f"{states.dead.mean():.0%} dead, {states.saturated.mean():.0%} saturated",
+        )
     )
 
 
@@ -163,7 +167,7 @@ def attention_figure(observation, title, heads=8):
     rows = -(-len(pictures) // columns)
     height, width = observation.view.shape[:2]
     figure = new_figure(rows * (PAGE_WIDTH / columns * height / width + 0.3) + 0.6)
-    cells = figure.subplots(rows, columns, squeeze=False).flat
+    cells = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in cells:
         axes.axis("off")
     for axes, (caption, picture) in zip(cells, pictures.items(), strict=False):
@@ -177,22 +181,28 @@ def attention_figure(observation, title, heads=8):
 def attention_pictures(observation, heads=8):
     """Dict of caption -> uint8 array `(height, width, 3)`, the image first.
 
+    Captions tell the largest weight as a multiple of what it would be if all patches
+    were attended to alike: about 1 means that the picture's shades mean little.
+
     Raises:
         ValueError: if the model has no attention.
     """
     view, attention = observation.view, observation.attention
     if attention is None:
         raise ValueError("`observation` is of a model without attention")
-    pictures = {"image": drawn_view(view)}
-    for name, weights in attention.of_class.items():
-        caption = f"class token, {block_name(name)}"
-        pictures[caption] = attention_overlay(view, weights)
-    pictures["rollout"] = attention_overlay(view, attention.rollout)
+    maps = {
+        f"class token, {block_name(name)}": (weights, None)
+        for name, weights in attention.of_class.items()
+    }
+    maps["rollout"] = (attention.rollout, None)
     for name, (row, place) in attention.of_token.items():
-        pictures[f"framed token, {name}"] = attention_overlay(view, row, place)
+        maps[f"framed token, {name}"] = (row, place)
     for head, weights in enumerate(attention.heads[:heads]):
-        caption = f"{block_name(attention.block)}, head {head}"
-        pictures[caption] = attention_overlay(view, weights)
+        maps[f"{block_name(attention.block)}, head {head}"] = (weights, None)
+    pictures = {"image": drawn_view(view)}
+    for caption, (weights, place) in maps.items():
+        peak = f"{caption}\npeak {weights.max() / (weights.mean() or 1):.1f} x mean"
+        pictures[peak] = attention_overlay(view, weights, place)
     return pictures
 
 
@@ -240,14 +250,14 @@ def depth_figure(tables, title=None):
     return figure
 
 
-def draw_depth(axes, tables, quantity, ink="black"):
+def draw_depth(axes, tables, quantity, ink="black", series=SERIES):
     """One quantity over the depth, 0 the first stage and 1 the last.
 
     Redundancy has a dotted line for what noise would have on the stage's grid;
     attention distance has a dot for each head.
     """
     for i, (network, table) in enumerate(tables.items()):
-        colour, marker = SERIES[i % len(SERIES)]
+        colour, marker = series[i % len(series)]
         depth = np.linspace(0, 1, len(table)) if len(table) > 1 else np.zeros(1)
         if quantity == "dead":
             values = [100 * row.dead_share for row in table]
@@ -266,9 +276,10 @@ def draw_depth(axes, tables, quantity, ink="black"):
             depth, values, color=colour, marker=marker, markersize=4, label=network
         )
     axes.set(xlabel="depth (first stage to last)", title=QUANTITIES[quantity])
-    axes.set_ylim(bottom=0)
-    if quantity == "redundancy":
-        axes.set_ylim(0, 1)
+    axes.set_xlim(-0.04, 1.04)
+    # Room above the largest value; a share of 1% is no mountain.
+    least = {"dead": 5, "redundancy": 0.5, "distance": 1}[quantity]
+    axes.set_ylim(0, 1.06 * max(least, axes.dataLim.y1))
     if quantity == "distance" and not any(len(line.get_xdata()) for line in axes.lines):
         axes.text(
             0.5, 0.5, "no attention", transform=axes.transAxes, ha="center", color=ink

@@ -38,7 +38,7 @@ def channels_drawn(channels, count):
 
 
 def channel_mosaic(features, count=16, columns=4):
-    """Draws channels side by side, dark to bright from each one's least to its most.
+    """Draws channels side by side, each from its 1st percentile to its 99th.
 
     A dead channel has an orange frame and a cross, a saturated one a blue frame and a
     filled corner (see `channel_states`).
@@ -77,10 +77,10 @@ def channel_mosaic(features, count=16, columns=4):
 
 
 def shades(values):
-    """Places 0..252 in the palette, from the least of `values` to the most."""
+    """Places 0..252 in the palette, from the 1st percentile of `values` to the 99th."""
     values = np.nan_to_num(values.astype("float64"))
-    span = np.ptp(values)
-    scaled = (values - values.min()) / span if span > 0 else np.zeros_like(values)
+    least, most = np.percentile(values, (1, 99))
+    scaled = np.clip((values - least) / (most - least or 1), 0, 1)
     return np.round((SHADES - 1) * scaled).astype("uint8")
 
 

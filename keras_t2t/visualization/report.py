@@ -26,8 +26,9 @@ from keras_t2t.visualization.pictures import (
 )
 
 PAGE = Path(__file__).with_name("report_page.html")
-PLOT_SIZE = (3.6, 4.5)  # inches, as wide as a phone at a size that can be read
-THEMES = {"light": "#1c1e21", "dark": "#e6e8ea"}  # colour of lines and text
+PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that a phone can show
+# Of lines and text, then of the curve; the page's own.
+THEMES = {"light": ("#1c1e21", "#0072B2"), "dark": ("#e6e8ea", "#56B4E9")}
 
 
 def write_report(
@@ -102,10 +103,10 @@ def feature_section(observation, channels_drawn):
         figures.append(figure(picture, caption, f"channels of {name}"))
     return (
         "<section><h2>Feature maps</h2><p>Channels of some stages, from early to late, "
-        "each from dark (its least value) to bright (its most). They are spread "
+        "each from dark (its 1st percentile) to bright (its 99th). They are spread "
         "evenly over all channels, none is picked by hand. "
-        '<span class="key dead"></span> dead: near zero everywhere. '
-        '<span class="key saturated"></span> saturated: far larger than the others.'
+        '<span class="key dead"></span>&nbsp;dead: near zero everywhere. '
+        '<span class="key saturated"></span>&nbsp;saturated: far larger than others.'
         f'</p><div class="stages">{"".join(figures)}</div></section>'
     )
 
@@ -115,7 +116,7 @@ def attention_section(observation):
         return "<section><h2>Attention</h2><p>This model has none.</p></section>"
     pictures = attention_pictures(observation, heads=len(observation.attention.heads))
     figures = [
-        figure(photograph(picture), f"<b>{escape(caption)}</b>", caption)
+        figure(photograph(picture), two_lines(caption), caption)
         for caption, picture in pictures.items()
         if caption != "image"
     ]
@@ -123,7 +124,8 @@ def attention_section(observation):
         "<section><h2>Attention</h2><p>Which patches the class token attends to "
         "(mean over the heads of a block, then each head of one block), all blocks "
         "together as attention rollout, and what the framed token attends to in the "
-        "token layers. Yellow is the most, each picture on its own scale.</p>"
+        "token layers. Yellow is the most, each picture on its own scale: where the "
+        "peak is about the mean, all patches are attended to alike.</p>"
         f'<div class="maps">{"".join(figures)}</div></section>'
     )
 
@@ -185,6 +187,11 @@ the one that it implies, phi(q) phi(k)<sup>T</sup> divided by its row sums plus
 
 
 # === Pieces ===
+def two_lines(caption):
+    first, _, rest = caption.partition("\n")
+    return f"<b>{escape(first)}</b><br>{escape(rest)}"
+
+
 def figure(source, caption, alternative):
     return (
         f'<figure><img alt="{escape(alternative)}" src="{source}">'
@@ -196,7 +203,7 @@ def plot(model_name, statistics, quantity):
     """A plot in the page's colours, light and dark."""
     matplotlib = import_matplotlib()
     sources = {}
-    for theme, ink in THEMES.items():
+    for theme, (ink, colour) in THEMES.items():
         names = ("text.color", "axes.labelcolor", "axes.edgecolor")
         names += ("axes.titlecolor", "xtick.color", "ytick.color", "grid.color")
         style = STYLE | {"font.size": 11, "axes.titlesize": 11}
@@ -204,7 +211,13 @@ def plot(model_name, statistics, quantity):
         style |= {"figure.facecolor": "none", "axes.facecolor": "none"}
         with matplotlib.rc_context(style):
             drawn = new_figure(*PLOT_SIZE)
-            draw_depth(drawn.subplots(), {model_name: statistics}, quantity, ink)
+            draw_depth(
+                drawn.subplots(),
+                {model_name: statistics},
+                quantity,
+                ink,
+                [(colour, "o")],
+            )
             file = io.BytesIO()
             drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
         sources[theme] = data_uri("image/svg+xml", file.getvalue())

@@ -88,6 +88,14 @@ def test_figures_are_written(suffix, observation, statistics, tmp_path):
         "depth": figures.depth_figure({"one": statistics, "two": statistics[:3]}),
         "comparison": figures.comparison_figure({"a": others, "b": others}, 4),
     }
+    # The photograph, then rows of channels; photograph, blocks, rollout, tokens, heads.
+    pictures_drawn = {
+        "features": 1 + 4,
+        "attention": 1 + 2 + 1 + 2 + 2,
+        "comparison": 4,
+    }
+    for name, count in pictures_drawn.items():
+        assert sum(len(axes.images) for axes in drawn[name].axes) == count, name
     for name, figure in drawn.items():
         path = tmp_path / f"{name}{suffix}"
         figures.save_figure(figure, path)

@@ -113,7 +113,7 @@ def test_the_table(tmp_path):
     assert [line["stage"] for line in table] == visualization.stage_names(model)
     block = table[1]
     assert [block[name] for name in ("height", "width", "channels")] == ["3", "4", "32"]
-    heads = [float(block[f"attention_distance_px_head_{head}"]) for head in range(2)]
+    heads = [float(block[f"attention_distance_px_head_{head}"]) for head in range(16)]
     assert heads == pytest.approx(rows[1].attention_distance, rel=1e-5)
     assert float(block["attention_distance_px"]) == pytest.approx(
         np.mean(heads), rel=1e-5

@@ -63,6 +63,7 @@ def parse_arguments():
         help="networks beside the first, with random weights where none are given",
     )
     add("--output", type=Path, default=Path("visualization"), help="folder")
+    add("--dpi", type=int, default=150, help="of the PNGs (default: 150)")
     add("--backend", choices=("jax", "tensorflow", "torch"))
     return parser.parse_args()
 
@@ -90,6 +91,7 @@ def main(arguments):
         token=arguments.token,
         folder=arguments.folder,
         max_images=arguments.max_images,
+        dpi=arguments.dpi,
     )
     for path in written:
         print(path)

@@ -32,8 +32,13 @@ STYLE = {
 }
 
 
-def save_figure(figure, path):
+def save_figure(figure, path, dpi=150):
     """Writes a figure as PNG or SVG.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        path: the file to write.
+        dpi: pixels per inch of a PNG.
 
     Raises:
         ValueError: if `path` ends in neither `.png` nor `.svg`.
@@ -44,7 +49,7 @@ def save_figure(figure, path):
     matplotlib = import_matplotlib()
     svg = path.suffix.lower() == ".svg"
     with replacing(path) as temporary, matplotlib.rc_context(STYLE):
-        figure.savefig(temporary, dpi=150, metadata={"Date": None} if svg else None)
+        figure.savefig(temporary, dpi=dpi, metadata={"Date": None} if svg else None)
 
 
 def styled(draw):

@@ -33,6 +33,7 @@ def study(
     token=None,
     folder=None,
     max_images=64,
+    dpi=150,
 ):
     """Looks at one image with a network, and compares it with others.
 
@@ -45,6 +46,7 @@ def study(
         block, token: see `observe`.
         folder: images over which the numbers are averaged; None for `image` alone.
         max_images: int, how many of `folder`, evenly spread over its sorted files.
+        dpi: int, pixels per inch of the PNGs, which are 7.2 inches wide.
 
     Returns:
         List of the paths written.
@@ -54,7 +56,8 @@ def study(
         OSError: if a file is missing or cannot be written.
         ImportError: if matplotlib or Pillow is not installed.
     """
-    for argument, value in {"channels": channels, "max_images": max_images}.items():
+    counts = {"channels": channels, "max_images": max_images, "dpi": dpi}
+    for argument, value in counts.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{argument}` must be a positive integer, got {value!r}")
     files = [image] if folder is None else image_list(folder)
@@ -86,7 +89,7 @@ def study(
     for name, figure in figures.items():
         for suffix in (".png", ".svg"):
             written.append(folder_out / f"{name}{suffix}")
-            save_figure(figure, written[-1])
+            save_figure(figure, written[-1], dpi)
     for network, (title, table) in zip(networks, tables.items(), strict=True):
         name = "statistics" if network is first else f"statistics {title}"
         written.append(folder_out / f"{name.replace(' ', '_')}.csv")

@@ -60,13 +60,13 @@ def import_sklearn(submodule):
     return _import(f"sklearn.{submodule}", "The digits data set", "scikit-learn")
 
 
-def import_pillow(submodule):
-    """Import `PIL.<submodule>`.
+def import_pillow(submodule, extra="train"):
+    """Import `PIL.<submodule>`; `extra` is named where Pillow is missing.
 
     Raises:
         ImportError: Pillow is not installed.
     """
-    return _import(f"PIL.{submodule}", "Drawing images", "Pillow")
+    return _import(f"PIL.{submodule}", "Drawing images", "Pillow", extra)
 
 
 def import_matplotlib():
@@ -76,7 +76,7 @@ def import_matplotlib():
         ImportError: matplotlib is not installed.
     """
     purpose = "Drawing figures"
-    _import("matplotlib.figure", purpose, "matplotlib", extra="visualize")
+    _import("matplotlib.figure", purpose, "matplotlib", "visualize")
     return importlib.import_module("matplotlib")
 
 

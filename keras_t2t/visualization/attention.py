@@ -18,6 +18,12 @@ TOKEN_LAYERS = (TokenPerformer, TokenTransformer)
 
 
 # === Which layers ===
+def has_attention(model):
+    """Whether the model has blocks with the attention layers of this package."""
+    layers = getattr(model, "layers", [])
+    return any(isinstance(layer, MultiHeadSelfAttention) for layer in layers)
+
+
 def backbone_attention(model):
     """Names of the attention layers of the model's blocks, first to last.
 

@@ -30,7 +30,7 @@ def model_view(model, image, **transform):
         ImportError: if Pillow is not installed.
     """
     size = _image_size(model)
-    Image = import_pillow("Image")
+    Image = import_pillow("Image", "visualize")
     if isinstance(image, (str, os.PathLike)):
         try:
             return evaluation_transform(image, size, **transform)

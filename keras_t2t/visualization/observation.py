@@ -11,6 +11,7 @@ from keras_t2t.visualization.attention import (
     chosen_block,
     chosen_token,
     class_rows,
+    has_attention,
     rollout,
     token_layers,
     token_row,
@@ -59,7 +60,7 @@ def observe(model, image, stages=None, block=-1, token=None):
             the image.
     """
     stages = check_stages(model, stages)
-    attends = token_grid(model) is not None
+    attends = has_attention(model)
     blocks, tokens = [], []
     if attends:
         blocks, tokens = backbone_attention(model), token_layers(model)

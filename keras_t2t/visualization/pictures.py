@@ -90,7 +90,7 @@ def enlarged(tile):
     if max(tile.shape) <= TILE:
         times = TILE // max(tile.shape)
         return tile.repeat(times, axis=0).repeat(times, axis=1)
-    Image = import_pillow("Image")
+    Image = import_pillow("Image", "visualize")
     factor = TILE / max(tile.shape)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.array(Image.fromarray(tile).resize(size, Image.BOX))
@@ -121,7 +121,7 @@ def attention_overlay(view, weights, token=None):
     Returns:
         uint8 array `(height, width, 3)`, enlarged to 224 px at least.
     """
-    Image = import_pillow("Image")
+    Image = import_pillow("Image", "visualize")
     photograph = Image.fromarray(drawn_view(view)).convert("L").convert("RGB")
     largest = weights.max()
     scaled = weights / largest if largest > 0 else np.zeros_like(weights)
@@ -145,7 +145,7 @@ def attention_overlay(view, weights, token=None):
 
 def drawn_view(view):
     """The image as the model sees it, enlarged to 224 px at least."""
-    Image = import_pillow("Image")
+    Image = import_pillow("Image", "visualize")
     height, width = view.shape[:2]
     times = max(1, math.ceil(LEAST_SIDE / min(height, width)))
     image = Image.fromarray(view)

@@ -231,7 +231,7 @@ def plot(model_name, statistics, quantity):
 
 def channels_png(mosaic):
     """Places in the palette as a PNG, whose gaps show the page."""
-    Image = import_pillow("Image")
+    Image = import_pillow("Image", "visualize")
     image = Image.fromarray(mosaic).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())
     image.putpalette(palette().tobytes())
@@ -242,7 +242,7 @@ def channels_png(mosaic):
 
 def photograph(picture):
     file = io.BytesIO()
-    import_pillow("Image").fromarray(np.asarray(picture)).save(
+    import_pillow("Image", "visualize").fromarray(np.asarray(picture)).save(
         file, "JPEG", quality=88, subsampling=0
     )
     return data_uri("image/jpeg", file.getvalue())

@@ -102,8 +102,10 @@ def on_grid(model, name, values):
 
 def token_grid(model):
     """`(rows, columns)` of the backbone's patch tokens, None if it has none."""
-    shapes = [_output_shape(x) for x in model.layers if x.name == "project"]
-    return tuple(shapes[0][1:3]) if shapes else None
+    layers = {layer.name: layer for layer in model.layers}
+    if "project" not in layers or "class_token" not in layers:
+        return None
+    return tuple(_output_shape(layers["project"])[1:3])
 
 
 def pixels_per_token(model, name):

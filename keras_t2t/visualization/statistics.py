@@ -13,6 +13,7 @@ from keras_t2t.visualization.attention import (
     attention_inputs,
     attention_probabilities,
     backbone_attention,
+    has_attention,
     token_layers,
 )
 from keras_t2t.visualization.features import channel_states, stage_outputs
@@ -200,7 +201,7 @@ def image_list(images):
 def _attention_of_stages(model, stages):
     """Dict of stage -> its attention layer, for the stages that have one."""
     layers = token_layers(model)
-    if token_grid(model):
+    if has_attention(model):
         layers = layers + backbone_attention(model)
     candidates = {name: name.removesuffix("_attention") for name in layers}
     return {stage: name for name, stage in candidates.items() if stage in stages}

@@ -26,7 +26,7 @@ from keras_t2t.visualization.statistics import (
 def study(
     networks,
     image,
-    folder_out,
+    output,
     stages=None,
     channels=16,
     block=-1,
@@ -40,7 +40,7 @@ def study(
     Args:
         networks: list of `Classifier`; the first is the one that is reported on.
         image: path of the image.
-        folder_out: where everything is written; made if it is missing.
+        output: folder where everything is written; made if it is missing.
         stages: see `feature_maps`; of the first network.
         channels: int, channels drawn of each stage.
         block, token: see `observe`.
@@ -83,18 +83,18 @@ def study(
     if side_by_side:
         figures["comparison"] = comparison_figure(side_by_side, channels)
 
-    folder_out = Path(folder_out)
-    folder_out.mkdir(parents=True, exist_ok=True)
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in figures.items():
         for suffix in (".png", ".svg"):
-            written.append(folder_out / f"{name}{suffix}")
+            written.append(output / f"{name}{suffix}")
             save_figure(figure, written[-1], dpi)
     for network, (title, table) in zip(networks, tables.items(), strict=True):
         name = "statistics" if network is first else f"statistics {title}"
-        written.append(folder_out / f"{name.replace(' ', '_')}.csv")
+        written.append(output / f"{name.replace(' ', '_')}.csv")
         write_statistics(table, written[-1])
-    written.insert(0, folder_out / "report.html")
+    written.insert(0, output / "report.html")
     write_report(
         written[0],
         first.variant,

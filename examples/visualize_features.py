@@ -64,14 +64,18 @@ def parse_arguments():
     )
     add("--output", type=Path, default=Path("visualization"), help="folder")
     add("--dpi", type=int, default=150, help="of the PNGs (default: 150)")
+    add("--seed", type=int, default=0, help="of random weights")
     add("--backend", choices=("jax", "tensorflow", "torch"))
     return parser.parse_args()
 
 
 def main(arguments):
-    from keras_t2t.models.classifier import find_classifier
-    from keras_t2t.visualization.study import study
+    import keras
 
+    from keras_t2t.models.classifier import find_classifier
+    from keras_t2t.visualization import study
+
+    keras.utils.set_random_seed(arguments.seed)
     networks = [
         find_classifier(
             arguments.weights, arguments.model, arguments.image_size, arguments.classes

@@ -61,7 +61,8 @@ def study(
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{argument}` must be a positive integer, got {value!r}")
     files = [image] if folder is None else image_list(folder)
-    files = files[:: -(-len(files) // max_images)]
+    drawn = min(len(files), max_images)
+    files = [files[i * len(files) // drawn] for i in range(drawn)]
     first = networks[0]
     titles = unique([network_title(network) for network in networks])
     figures, tables, side_by_side = {}, {}, {}

@@ -1,7 +1,7 @@
 """Names what is in images.
 
     python examples/predict.py cat.jpg dog.jpg
-    python examples/predict.py --weights runs/flowers rose.jpg
+    python examples/predict.py --weights runs/flowers/final.keras rose.jpg
 
 Published weights are fetched at the first call. Class names are ImageNet's or CIFAR's;
 for other weights they are the JSON list in --classes or in `classes.json` beside the
@@ -20,8 +20,7 @@ def parse_arguments():
     parser.add_argument(
         "--weights",
         default="imagenet",
-        help="a name of published weights, a checkpoint file or a run folder (default: "
-        "imagenet)",
+        help="a name of published weights, or a checkpoint file (default: imagenet)",
     )
     parser.add_argument(
         "--model",
@@ -42,42 +41,24 @@ def parse_arguments():
 
 
 def main(arguments):
-    from keras_t2t.checkpoints.class_names import class_names
+    from keras_t2t.classifier import find_classifier, top_classes
     from keras_t2t.preprocessing import evaluation_transform
-    from keras_t2t.training.weights_source import find_weights
 
-    source = find_weights(arguments.weights, arguments.model)
-    if source.classes is None:
-        raise ValueError(f"{arguments.weights} has no head, so it names nothing")
-    size = tuple(arguments.image_size or source.size)
-    names = class_names(
-        source.weights, source.published, source.classes, arguments.classes
+    classifier = find_classifier(
+        arguments.weights, arguments.model, arguments.image_size, arguments.classes
     )
+    # An unreadable image is told before the model is built.
     images = [
-        evaluation_transform(path, size, source.crop, source.interpolation)
+        evaluation_transform(path, classifier.size, **classifier.transform)
         for path in arguments.images
     ]
-    model = source.build(input_shape=(*size, 3))
+    model = classifier.build()
     for path, image in zip(arguments.images, images, strict=True):
-        probabilities = model.predict(image[None], verbose=0)
+        (probabilities,) = model.predict(image[None], verbose=0)
         print(path)
+        names = classifier.class_names
         for name, probability in top_classes(probabilities, names, arguments.top):
             print(f"  {probability:6.2%}  {name}")
-
-
-def top_classes(probabilities, names, top):
-    """Pairs (name, probability) of the first image, most probable first."""
-    from keras_t2t import decode_predictions
-
-    if names is None:
-        try:
-            decoded = decode_predictions(probabilities, top=top)[0]
-            return [(name, probability) for _, name, probability in decoded]
-        except Exception as error:  # Keras raises a bare one where there is no network
-            print(f"no ImageNet class names: {error}", file=sys.stderr)
-            names = [f"class {i}" for i in range(probabilities.shape[1])]
-    best = probabilities[0].argsort()[::-1][:top]
-    return [(names[i], probabilities[0, i]) for i in best]
 
 
 if __name__ == "__main__":

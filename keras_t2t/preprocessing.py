@@ -111,14 +111,20 @@ def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubi
         raise ValueError(f"`size` must be (height, width) of 1 px or more, got {size}")
     if not isinstance(image, Image.Image):
         with Image.open(image) as file:
-            return evaluation_transform(file.convert("RGB"), size, crop, interpolation)
-    image = image.convert("RGB")
+            return evaluation_transform(_rgb(file), size, crop, interpolation)
+    image = _rgb(image)
     resized = _covering(image.size, [math.floor(side / crop) for side in size[::-1]])
     if resized != image.size:
         image = image.resize(resized, filters[interpolation])
     # round() takes halves to the even side, as torchvision's CenterCrop does.
     left, top = (round((a - b) / 2) for a, b in zip(resized, size[::-1], strict=True))
     return np.asarray(image.crop((left, top, left + size[1], top + size[0])))
+
+
+def _rgb(image):
+    if image.mode.startswith("I;16"):  # which Pillow would cut off at 255
+        image = image.point(lambda value: value / 256).convert("L")
+    return image.convert("RGB")
 
 
 def _covering(size, least):

@@ -46,6 +46,16 @@ def test_files_and_other_modes(photograph, tmp_path):
         assert evaluation_transform(photograph.convert(mode)).shape == (224, 224, 3)
 
 
+def test_sixteen_bits_per_pixel(photograph, tmp_path):
+    """Their upper eight are the image; Pillow alone would make it all white."""
+    grey = np.asarray(photograph.convert("L"))
+    Image.fromarray(257 * grey.astype("uint16")).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(
+        evaluation_transform(tmp_path / "x.png", (64, 64)),
+        evaluation_transform(Image.fromarray(grey), (64, 64)),
+    )
+
+
 def test_bad_arguments(photograph, tmp_path):
     with pytest.raises(ValueError, match=r"`crop` must be in \(0, 1\], got 1\.5"):
         evaluation_transform(photograph, crop=1.5)

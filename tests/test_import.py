@@ -40,7 +40,10 @@ def test_only_the_chosen_backend_is_loaded():
     backend = keras.backend.backend()
     with_package, with_keras = (
         python(code.replace("{}", name, 1), backend)
-        for name in ("keras_t2t, keras_t2t.data, keras_t2t.training", "keras")
+        for name in (
+            "keras_t2t, keras_t2t.data, keras_t2t.training, keras_t2t.visualization",
+            "keras",
+        )
     )
     assert with_package.returncode == 0, with_package.stderr
     assert with_package.stdout == with_keras.stdout

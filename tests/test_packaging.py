@@ -53,6 +53,7 @@ def test_wheel_and_sdist_install_into_an_empty_environment(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert "keras_t2t/py.typed" in names
     assert "keras_t2t/layers/soft_split.py" in names
+    assert "keras_t2t/visualization/report_page.html" in names
     assert not [name for name in names if name.startswith(("tests", "examples"))]
     with tarfile.open(sdist) as archive:
         assert any(name.endswith("/LICENSE") for name in archive.getnames())

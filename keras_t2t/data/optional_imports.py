@@ -1,4 +1,4 @@
-"""TensorFlow, TensorFlow Datasets, KerasCV, scikit-learn and Pillow, loaded late."""
+"""Libraries that only some parts of the package need, loaded late."""
 
 import importlib
 import warnings
@@ -60,16 +60,27 @@ def import_sklearn(submodule):
     return _import(f"sklearn.{submodule}", "The digits data set", "scikit-learn")
 
 
-def import_pillow(submodule):
-    """Import `PIL.<submodule>`.
+def import_pillow(submodule, extra="train"):
+    """Import `PIL.<submodule>`; `extra` is named where Pillow is missing.
 
     Raises:
         ImportError: Pillow is not installed.
     """
-    return _import(f"PIL.{submodule}", "Drawing images", "Pillow")
+    return _import(f"PIL.{submodule}", "Drawing images", "Pillow", extra)
 
 
-def _import(module, purpose, library=None):
+def import_matplotlib():
+    """Import matplotlib with its `figure`, which needs no display.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    purpose = "Drawing figures"
+    _import("matplotlib.figure", purpose, "matplotlib", "visualize")
+    return importlib.import_module("matplotlib")
+
+
+def _import(module, purpose, library=None, extra="train"):
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -78,5 +89,5 @@ def _import(module, purpose, library=None):
             raise
         raise ImportError(
             f"{purpose} needs {library or module}, which is not installed: "
-            'pip install "keras-t2t[train]"'
+            f'pip install "keras-t2t[{extra}]"'
         ) from None

@@ -111,13 +111,18 @@ class TokenLayer(keras.Layer):
         both `(batch, tokens, token_dim)`."""
         raise NotImplementedError
 
-    def call(self, x, training=False):
+    def qkv_of(self, x):
+        """The layer's input -> `(batch, tokens, 3 * token_dim)`."""
         _, height, width, _ = self.compute_output_shape(x.shape)
         if self.soft_split is None:
             qkv = self.qkv_layer(rows(self.norm_1(x)))
         else:
             qkv = project_patches(x, self.soft_split, self.qkv_layer, self.norm_1)
-        qkv = ops.reshape(qkv, (-1, height * width, 3 * self.token_dim))
+        return ops.reshape(qkv, (-1, height * width, 3 * self.token_dim))
+
+    def call(self, x, training=False):
+        _, height, width, _ = self.compute_output_shape(x.shape)
+        qkv = self.qkv_of(x)
         attend = keras.remat(self.attend) if training and self.remat else self.attend
         attended, values = attend(qkv)
         x = self.dropout(self.projection(rows(attended)), training=training)

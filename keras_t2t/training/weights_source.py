@@ -4,7 +4,12 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_t2t.checkpoints import describe, load_checkpoint, published_weights
+from keras_t2t.checkpoints import (
+    describe,
+    keras_file,
+    load_checkpoint,
+    published_weights,
+)
 from keras_t2t.checkpoints.class_names import CIFAR
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.loading import existing_file
@@ -18,6 +23,8 @@ from keras_t2t.training.config import NORMALIZATIONS
 
 # What the configuration of a run must say to be of use here.
 RECORDED = {"model", "image_size", "crop", "interpolation", "normalization"}
+
+RESNET_SIZE = (224, 224)
 
 
 class WeightsSource(NamedTuple):
@@ -131,6 +138,11 @@ def find_weights(weights, variant=None, ema=False, raw=False):
             class_names,
             run=run,
         )
+    if variant in RESNET_VARIANTS:
+        classes = _resnet_classes(path)
+        return WeightsSource(
+            path, variant, RESNET_SIZE, classes, class_names=class_names
+        )
     held = describe(path)
     return WeightsSource(
         path,
@@ -140,6 +152,19 @@ def find_weights(weights, variant=None, ema=False, raw=False):
         class_names=class_names,
         raw=raw,
     )
+
+
+def _resnet_classes(path):
+    """Number of classes of Keras's ResNet50 in a file that Keras wrote."""
+    if not path.name.endswith(keras_file.SUFFIXES):
+        raise ValueError(
+            "the weights of ResNet50 must be a "
+            f"{' or '.join(keras_file.SUFFIXES)} file, got {str(path)!r}"
+        )
+    arrays, _ = keras_file.read(path)
+    if "predictions/1" not in arrays:
+        raise ValueError(f"{path} holds no ResNet50 with a head")
+    return len(arrays["predictions/1"])
 
 
 def _of_published(weights, row):

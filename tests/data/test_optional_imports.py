@@ -74,21 +74,26 @@ class Hidden:
 
 
 @pytest.mark.parametrize(
-    ("module", "load"),
+    ("module", "load", "extra"),
     [
-        ("tensorflow", optional_imports.import_tensorflow),
-        ("tensorflow_datasets", optional_imports.import_tensorflow_datasets),
-        ("keras_cv", optional_imports.import_keras_cv),
-        ("sklearn", lambda: optional_imports.import_sklearn("datasets")),
-        ("PIL", lambda: optional_imports.import_pillow("Image")),
+        ("tensorflow", optional_imports.import_tensorflow, "train"),
+        ("tensorflow_datasets", optional_imports.import_tensorflow_datasets, "train"),
+        ("keras_cv", optional_imports.import_keras_cv, "train"),
+        ("sklearn", lambda: optional_imports.import_sklearn("datasets"), "train"),
+        ("PIL", lambda: optional_imports.import_pillow("Image"), "train"),
+        ("PIL", lambda: optional_imports.import_pillow("Image", "x"), "x"),
+        ("matplotlib", optional_imports.import_matplotlib, "visualize"),
     ],
 )
-def test_missing_library_is_one_line_that_names_the_extra(monkeypatch, module, load):
+def test_missing_library_is_one_line_that_names_the_extra(
+    monkeypatch, module, load, extra
+):
     for loaded in list(sys.modules):
         if loaded == module or loaded.startswith(f"{module}."):
             monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setattr(sys, "meta_path", [Hidden(module), *sys.meta_path])
-    with pytest.raises(ImportError, match=r'pip install "keras-t2t\[train\]"') as error:
+    command = rf'pip install "keras-t2t\[{extra}\]"'
+    with pytest.raises(ImportError, match=command) as error:
         load()
     assert "\n" not in str(error.value)
     assert error.value.__suppress_context__

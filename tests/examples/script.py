@@ -24,6 +24,13 @@ def run(name, *arguments, **environment):
     )
 
 
+def success(name, arguments, monkeypatch, capsys):
+    """stdout of a script, run in this process: no import to wait for."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    return capsys.readouterr().out
+
+
 def failure(name, arguments, monkeypatch, capsys):
     """`(exit code, stderr)` of a script that fails, run in this process: no import
     to wait for."""

@@ -1,0 +1,112 @@
+"""Shows what a network sees: feature maps, attention and numbers over the depth.
+
+    python examples/visualize_features.py cat.jpg
+    python examples/visualize_features.py --weights runs/flowers/final.keras rose.jpg
+    python examples/visualize_features.py --weights random --model T2TViT24 \\
+        --compare ResNet50=resnet.weights.h5 ViTL16=vit.pth cat.jpg
+
+Writes to the folder --output a page for browsers (`report.html`), a table
+(`statistics.csv`) and figures as PNG and SVG: `features`, `attention`, `depth`, and
+with --compare the networks side by side, as in the paper's figure 2: `comparison`.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("image", type=Path)
+    add(
+        "--weights",
+        default="imagenet",
+        help="a name of published weights, a checkpoint file, a run folder, or random "
+        "(default: imagenet)",
+    )
+    add(
+        "--model",
+        help="variant, such as T2TViT14, ViTL16 or ResNet50 (default: the "
+        "checkpoint's; T2TViT14 for a name)",
+    )
+    add("--classes", type=Path, help="JSON list of class names")
+    add(
+        "--image-size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="(default: the weights' own; 224 224 where they tell none)",
+    )
+    add("--stages", nargs="+", metavar="NAME", help="layers whose channels are drawn")
+    add("--channels", type=int, default=16, help="drawn of each stage (default: 16)")
+    add("--block", type=int, default=-1, help="whose heads are drawn (default: last)")
+    add(
+        "--token",
+        type=float,
+        nargs=2,
+        metavar=("DOWN", "ACROSS"),
+        help="place in the image, 0 to 1, whose attention in the token layers is drawn "
+        "(default: the middle)",
+    )
+    add("--folder", type=Path, help="images to average the numbers over")
+    add("--max-images", type=int, default=64, help="of --folder (default: 64)")
+    add(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="MODEL[=WEIGHTS]",
+        help="networks beside the first, with random weights where none are given",
+    )
+    add("--output", type=Path, default=Path("visualization"), help="folder")
+    add("--dpi", type=int, default=150, help="of the PNGs (default: 150)")
+    add("--seed", type=int, default=0, help="of random weights")
+    add("--backend", choices=("jax", "tensorflow", "torch"))
+    return parser.parse_args()
+
+
+def main(arguments):
+    import keras
+
+    from keras_t2t.classifier import find_classifier
+    from keras_t2t.visualization import study
+
+    keras.utils.set_random_seed(arguments.seed)
+    networks = [
+        find_classifier(
+            arguments.weights, arguments.model, arguments.image_size, arguments.classes
+        )
+    ]
+    for network in arguments.compare:
+        variant, _, weights = network.partition("=")
+        size = networks[0].size
+        networks.append(find_classifier(weights or "random", variant, size))
+    written = study(
+        networks,
+        arguments.image,
+        arguments.output,
+        stages=arguments.stages,
+        channels=arguments.channels,
+        block=arguments.block,
+        token=arguments.token,
+        folder=arguments.folder,
+        max_images=arguments.max_images,
+        dpi=arguments.dpi,
+    )
+    for path in written:
+        print(path)
+
+
+if __name__ == "__main__":
+    arguments = parse_arguments()
+    if arguments.backend:
+        os.environ["KERAS_BACKEND"] = arguments.backend
+    try:
+        main(arguments)
+    except (OSError, ValueError, ImportError) as error:
+        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,273 @@
+"""Who attends to whom: the attention probabilities of the real forward pass."""
+
+import numpy as np
+from keras import ops
+
+from keras_t2t.layers import (
+    MultiHeadSelfAttention,
+    TokenPerformer,
+    TokenTransformer,
+)
+from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.token_performer import EPSILON
+from keras_t2t.visualization.images import model_input, model_view
+from keras_t2t.visualization.probe import Probe, to_array, without_gradients
+from keras_t2t.visualization.stages import token_grid
+
+TOKEN_LAYERS = (TokenPerformer, TokenTransformer)
+
+
+# === Which layers ===
+def has_attention(model):
+    """Whether the model has blocks with the attention layers of this package."""
+    layers = getattr(model, "layers", [])
+    return any(isinstance(layer, MultiHeadSelfAttention) for layer in layers)
+
+
+def backbone_attention(model):
+    """Names of the attention layers of the model's blocks, first to last.
+
+    Raises:
+        ValueError: if the model has none.
+    """
+    layers = getattr(model, "layers", [])
+    names = [x.name for x in layers if isinstance(x, MultiHeadSelfAttention)]
+    if not names:
+        raise ValueError(
+            f"`model` {getattr(model, 'name', model)!r} has no attention: give a "
+            "T2T-ViT or a ViT"
+        )
+    return names
+
+
+def token_layers(model):
+    """Names of the token layers with attention, an empty list if there are none."""
+    return [x.name for x in model.layers if isinstance(x, TOKEN_LAYERS)]
+
+
+def chosen_block(model, block):
+    """Name of the attention layer of a block, by its number; -1 is the last.
+
+    Raises:
+        ValueError: if the model has no attention or no such block.
+    """
+    names = backbone_attention(model)
+    number = isinstance(block, (int, np.integer)) and not isinstance(block, bool)
+    if not number or not -len(names) <= block < len(names):
+        raise ValueError(
+            f"`block` must be an integer from {-len(names)} to {len(names) - 1} for "
+            f"{model.name}, got {block!r}"
+        )
+    return names[block]
+
+
+# === The probabilities ===
+def attention_probabilities(layer, x, queries=slice(None)):
+    """The weights with which an attention layer sums up its values.
+
+    They come from the layer's own norm, Dense and scale. For softmax attention they
+    are softmax(scale * q k^T) and each row sums to 1. For the Performer they are the
+    implied weights phi(q) phi(k)^T / (phi(q) sum(phi(k)) + 1e-8), see
+    `TokenPerformer`: each row sums to S / (S + 1e-8) with S = phi(q) sum(phi(k)),
+    which is 1 where S is not itself that small.
+
+    Args:
+        layer: a `MultiHeadSelfAttention` (of any block design), `TokenPerformer` or
+            `TokenTransformer`.
+        x: the layer's input, a tensor with a batch axis.
+        queries: slice of the tokens whose rows are wanted.
+
+    Returns:
+        Tensor `(batch, heads, queries, keys)` in float32 or better.
+    """
+    with without_gradients():
+        if isinstance(layer, TokenPerformer):
+            return _performer(layer, x, queries)
+        if isinstance(layer, TokenTransformer):
+            q, k, _ = ops.split(layer.qkv_of(x), 3, axis=-1)
+            return _softmax(q[:, None, queries], k[:, None], layer.scale)
+        q, k, _ = (ops.transpose(part, (0, 2, 1, 3)) for part in layer.qkv_of(x))
+        return _softmax(q[:, :, queries], k, layer.head_dim**-0.5)
+
+
+def _softmax(q, k, scale):
+    logits = ops.matmul(q * scale, ops.transpose(k, (0, 1, 3, 2)))
+    return ops.softmax(ops.cast(logits, at_least_float32(logits.dtype)), axis=-1)
+
+
+def _performer(layer, x, queries):
+    k, q, _ = ops.split(layer.qkv_of(x), 3, axis=-1)
+    island = at_least_float32(layer.compute_dtype)
+    phi_k = layer.random_features(ops.cast(k, island))
+    phi_q = layer.random_features(ops.cast(q, island))[:, queries]
+    weights = ops.matmul(phi_q, ops.transpose(phi_k, (0, 2, 1)))
+    normaliser = ops.sum(weights, axis=-1, keepdims=True) + EPSILON
+    return (weights / normaliser)[:, None]
+
+
+# === Of an image ===
+def attention_maps(model, image, layers=None):
+    """Attention probabilities of the blocks, from the real forward pass.
+
+    Args:
+        model: a T2T-ViT or ViT of any block design.
+        image: an image of any size and aspect, see `model_view`.
+        layers: names of attention layers; None for those of all blocks. The token
+            layers `tokens_1` and `tokens_2` have as many rows as positions on their
+            grid: 3136 squared numbers at 224 px. `token_attention` gives one row.
+
+    Returns:
+        Dict of layer name -> float32 array `(heads, query tokens, key tokens)`. In
+        blocks the first token is the class token. See `attention_probabilities` for
+        what rows sum to.
+
+    Raises:
+        ValueError: if the model has no attention, a layer is none of its attention
+            layers, or `image` is no image.
+    """
+    known = backbone_attention(model)
+    if layers is None:
+        layers = known
+    layers = [layers] if isinstance(layers, str) else list(layers)
+    for name in layers:
+        if name not in known + token_layers(model):
+            raise ValueError(
+                f"`layers`: {name!r} is no attention layer of {model.name}; these are "
+                f"{', '.join(token_layers(model) + known)}"
+            )
+    values, _ = Probe(model, attention_inputs(model, layers))(
+        model_input(model, model_view(model, image))
+    )
+    return {
+        name: to_array(attention_probabilities(model.get_layer(name), x))[0]
+        for name, x in values.items()
+    }
+
+
+def attention_inputs(model, layers):
+    return {name: model.get_layer(name).input for name in layers}
+
+
+def class_attention(model, image, block=-1):
+    """How much the class token attends to each patch, in each head of one block.
+
+    Args:
+        model, image: as of `attention_maps`.
+        block: int, number of the block; -1 is the last.
+
+    Returns:
+        float32 array `(heads, rows, columns)` on the grid of the patch tokens. It
+        sums to 1 less what the class token attends to itself.
+
+    Raises:
+        ValueError: as `attention_maps`, or if there is no such block.
+    """
+    name = chosen_block(model, block)
+    return class_rows(model, attention_maps(model, image, name)[name])
+
+
+def class_rows(model, probabilities):
+    """The class token's row of `(heads, tokens, tokens)` on the grid of the patches."""
+    return probabilities[:, 0, 1:].reshape(-1, *token_grid(model))
+
+
+def attention_rollout(model, image):
+    """How much of each patch reaches the class token through all blocks.
+
+    Attention rollout (Abnar and Zuidema, 2020, "Quantifying Attention Flow in
+    Transformers", section 3): with A_l the probabilities of block l, averaged over
+    heads, the residual connection makes it (A_l + I) / 2, and the rollout is the
+    product of these from the last block to the first.
+
+    Args:
+        model, image: as of `attention_maps`.
+
+    Returns:
+        float32 array `(rows, columns)` on the grid of the patch tokens.
+
+    Raises:
+        ValueError: as `attention_maps`.
+    """
+    maps = attention_maps(model, image)
+    return rollout(maps.values())[0, 1:].reshape(token_grid(model))
+
+
+def rollout(probabilities):
+    """The product of the blocks' (A + I) / 2, the first block rightmost.
+
+    Args:
+        probabilities: arrays `(heads, tokens, tokens)`, first block first, rows
+            summing to 1.
+
+    Returns:
+        Array `(tokens, tokens)`; its rows sum to 1.
+    """
+    product = None
+    for block in probabilities:
+        with_residual = (block.mean(axis=0) + np.eye(block.shape[-1])) / 2
+        product = with_residual if product is None else with_residual @ product
+    return product.astype("float32")
+
+
+def token_attention(model, image, layer="tokens_1", token=None):
+    """What one token attends to in a token layer, between two soft splits.
+
+    Of a Performer layer it is the row of the implied attention matrix, which the
+    layer itself never writes.
+
+    Args:
+        model: a T2T-ViT with Performer or Transformer tokens.
+        image: as of `attention_maps`.
+        layer: `"tokens_1"` (4 px per token) or `"tokens_2"` (8 px).
+        token: `(row, column)` on the layer's grid; None for the middle.
+
+    Returns:
+        float32 array `(rows, columns)`. Its sum is 1 for Transformer tokens; see
+        `attention_probabilities` for the Performer's.
+
+    Raises:
+        ValueError: if the model has no such layer, or the grid no such token.
+    """
+    row, column = chosen_token(model, layer, token)
+    values, _ = Probe(model, attention_inputs(model, [layer]))(
+        model_input(model, model_view(model, image))
+    )
+    return token_row(model, layer, values[layer], (row, column))
+
+
+def token_row(model, layer, x, token):
+    """The row of `token` on the layer's grid, from the layer's input `x`."""
+    row, column = token
+    layer = model.get_layer(layer)
+    rows, columns = layer.output.shape[1:3]
+    index = row * columns + column
+    weights = attention_probabilities(layer, x, slice(index, index + 1))
+    return to_array(weights)[0, 0, 0].reshape(rows, columns)
+
+
+def chosen_token(model, layer, token=None):
+    """`token`, or the one in the middle of the layer's grid.
+
+    Raises:
+        ValueError: if the model has no such layer, or the grid no such token.
+    """
+    known = token_layers(model)
+    if layer not in known:
+        raise ValueError(
+            f"`layer`: {layer!r} is no token layer with attention of {model.name}, "
+            f"which has {', '.join(known) or 'none'}"
+        )
+    rows, columns = model.get_layer(layer).output.shape[1:3]
+    if token is None:
+        return rows // 2, columns // 2
+    try:
+        row, column = (int(place) for place in token)
+        inside = 0 <= row < rows and 0 <= column < columns
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise ValueError(
+            f"`token` must be (row, column) on the {rows} x {columns} grid of {layer}, "
+            f"got {token!r}"
+        )
+    return row, column

@@ -1,0 +1,77 @@
+"""Feature maps: what the stages of a model make of an image (paper figure 2)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_t2t.visualization.images import model_input, model_view
+from keras_t2t.visualization.probe import Probe, to_array
+from keras_t2t.visualization.stages import check_stages, on_grid
+
+# Of the usual magnitude of a stage's channels, see `channel_states`.
+DEAD = 0.01
+SATURATED = 10.0
+
+
+def feature_maps(model, image, stages=None):
+    """The channels of chosen stages on their grids, from the real forward pass.
+
+    Tokens are put back on the grid of the image that they were cut from; the class
+    token, which has no place there, took part in the computation and is left out.
+
+    Args:
+        model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
+        image: an image of any size and aspect, see `model_view`.
+        stages: names of layers, as of `stage_names`; None for `default_stages`.
+
+    Returns:
+        Dict of stage name -> float32 array `(height, width, channels)`.
+
+    Raises:
+        ValueError: if `image` is no image, or a stage is unknown; the message lists
+            the model's stages.
+    """
+    stages = check_stages(model, stages)
+    probe = Probe(model, stage_outputs(model, stages))
+    values, _ = probe(model_input(model, model_view(model, image)))
+    return {name: on_grid(model, name, to_array(x))[0] for name, x in values.items()}
+
+
+def stage_outputs(model, stages):
+    return {name: model.get_layer(name).output for name in stages}
+
+
+class ChannelStates(NamedTuple):
+    """Which channels of a stage show nothing."""
+
+    dead: np.ndarray  # bool (channels,)
+    saturated: np.ndarray  # bool (channels,)
+
+
+def channel_states(features, dead=DEAD, saturated=SATURATED):
+    """Finds the "feature maps with zero or too large values" of the paper's figure 2.
+
+    With x[p, c] the value of channel c at position p, and both medians over the
+    channels that are not zero everywhere:
+
+    - dead: max_p |x[p, c]| <= 0.01 * median_c max_p |x[p, c]|, near zero everywhere;
+    - saturated: mean_p |x[p, c]| >= 10 * median_c mean_p |x[p, c]|.
+
+    The paper gives no thresholds; these are ours.
+
+    Args:
+        features: array `(height, width, channels)`.
+        dead, saturated: the factors 0.01 and 10.
+
+    Returns:
+        `ChannelStates`.
+    """
+    magnitude = np.abs(features).reshape(-1, features.shape[-1])
+    largest, mean = magnitude.max(axis=0), magnitude.mean(axis=0)
+    active = largest > 0
+    if not active.any():
+        return ChannelStates(~active, active)
+    return ChannelStates(
+        largest <= dead * np.median(largest[active]),
+        mean >= saturated * np.median(mean[active]),
+    )

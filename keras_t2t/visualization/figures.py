@@ -1,0 +1,291 @@
+"""Figures for pages and papers: PNG and SVG, 7 inches wide, safe for all eyes."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.data.optional_imports import import_matplotlib
+from keras_t2t.visualization.features import channel_states
+from keras_t2t.visualization.pictures import (
+    attention_overlay,
+    channel_mosaic,
+    drawn_view,
+    palette,
+)
+
+PAGE_WIDTH = 7.2  # inches
+FORMATS = (".png", ".svg")
+LEGEND = (
+    "Each channel from dark (its 1st percentile) to bright (its 99th). "
+    "Orange cross: dead. Blue corner: saturated."
+)
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "keras_t2t",  # the same picture is the same file
+}
+
+
+def save_figure(figure, path, dpi=150):
+    """Writes a figure as PNG or SVG.
+
+    Args:
+        figure: `matplotlib.figure.Figure`.
+        path: the file to write.
+        dpi: pixels per inch of a PNG.
+
+    Raises:
+        ValueError: if `path` ends in neither `.png` nor `.svg`.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"`path` must end in .png or .svg, got {str(path)!r}")
+    matplotlib = import_matplotlib()
+    svg = path.suffix.lower() == ".svg"
+    with replacing(path) as temporary, matplotlib.rc_context(STYLE):
+        figure.savefig(temporary, dpi=dpi, metadata={"Date": None} if svg else None)
+
+
+def styled(draw):
+    """`draw` in our style, which matplotlib reads whenever axes are made."""
+
+    @functools.wraps(draw)
+    def drawn(*args, **kwargs):
+        with import_matplotlib().rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def new_figure(height, width=PAGE_WIDTH):
+    """An empty figure, in inches."""
+    figure = import_matplotlib().figure
+    return figure.Figure(figsize=(width, height), layout="constrained")
+
+
+# === Feature maps ===
+@styled
+def feature_figure(observation, title, channels=16):
+    """The image, and a row of channels for each stage.
+
+    Args:
+        observation: what `observe` gives.
+        title: str.
+        channels: int, how many channels of each stage, evenly spread over all.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    mosaics = {
+        name: channel_mosaic(features, channels, columns=8)
+        for name, features in observation.features.items()
+    }
+    shapes = [mosaic.shape for mosaic in mosaics.values()]
+    heights = [PAGE_WIDTH * 0.8 * height / width + 0.3 for height, width in shapes]
+    figure = new_figure(sum(heights) + 0.7)
+    rows = figure.subplots(
+        len(mosaics), 2, width_ratios=(1, 5.2), height_ratios=heights, squeeze=False
+    )
+    for i, (name, mosaic) in enumerate(mosaics.items()):
+        first, second = rows[i]
+        first.axis("off")
+        if i == 0:
+            first.imshow(drawn_view(observation.view))
+            first.set_anchor("N")
+        draw_mosaic(second, mosaic)
+        second.set_title(stage_title(name, observation.features[name]), loc="left")
+    figure.suptitle(title)
+    figure.supxlabel(LEGEND, fontsize=7)
+    return figure
+
+
+@styled
+def comparison_figure(networks, channels=16):
+    """Networks side by side on one image, as in the paper's figure 2.
+
+    Args:
+        networks: dict of title -> dict of stage -> features; for each network as many
+            stages, from early to late.
+        channels: int, channels of each stage.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    stages = max(len(features) for features in networks.values())
+    width = PAGE_WIDTH / len(networks)
+    figure = new_figure(stages * (width + 0.45) + 0.6)
+    cells = figure.subplots(stages, len(networks), squeeze=False)
+    for axes in cells.flat:
+        axes.axis("off")
+    for column, (title, features) in zip(cells.T, networks.items(), strict=True):
+        for i, (axes, (name, values)) in enumerate(
+            zip(column, features.items(), strict=False)
+        ):
+            draw_mosaic(axes, channel_mosaic(values, channels))
+            heading = stage_title(name, values, separator="\n")
+            axes.set_title(f"{title}\n{heading}" if i == 0 else heading)
+    figure.supxlabel(LEGEND, fontsize=7)
+    return figure
+
+
+def draw_mosaic(axes, mosaic):
+    axes.imshow(palette()[mosaic], interpolation="none")
+    axes.axis("off")
+
+
+def stage_title(name, features, separator=", "):
+    height, width, channels = features.shape
+    states = channel_states(features)
+    return separator.join(
+        (
+            name,
+            f"{channels} channels of {height} x {width}",
+            f"{states.dead.mean():.0%} dead, {states.saturated.mean():.0%} saturated",
+        )
+    )
+
+
+# === Attention ===
+@styled
+def attention_figure(observation, title, heads=8):
+    """What the class token and one token of each token layer attend to.
+
+    Args:
+        observation: what `observe` gives.
+        title: str.
+        heads: int, how many heads of the chosen block at most.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if the model has no attention.
+    """
+    pictures = attention_pictures(observation, heads)
+    columns = 4
+    rows = -(-len(pictures) // columns)
+    height, width = observation.view.shape[:2]
+    figure = new_figure(rows * (PAGE_WIDTH / columns * height / width + 0.3) + 0.6)
+    cells = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in cells:
+        axes.axis("off")
+    for axes, (caption, picture) in zip(cells, pictures.items(), strict=False):
+        axes.imshow(picture)
+        axes.set_title(caption)
+    figure.suptitle(title)
+    figure.supxlabel("Bright: attended to most; each picture on its own scale", size=7)
+    return figure
+
+
+def attention_pictures(observation, heads=8):
+    """Dict of caption -> uint8 array `(height, width, 3)`, the image first.
+
+    Captions tell the largest weight as a multiple of what it would be if all patches
+    were attended to alike: about 1 means that the picture's shades mean little.
+
+    Raises:
+        ValueError: if the model has no attention.
+    """
+    view, attention = observation.view, observation.attention
+    if attention is None:
+        raise ValueError("`observation` is of a model without attention")
+    maps = {
+        f"class token, {block_name(name)}": (weights, None)
+        for name, weights in attention.of_class.items()
+    }
+    maps["rollout"] = (attention.rollout, None)
+    for name, (row, place) in attention.of_token.items():
+        maps[f"framed token, {name}"] = (row, place)
+    for head, weights in enumerate(attention.heads[:heads]):
+        maps[f"{block_name(attention.block)}, head {head}"] = (weights, None)
+    pictures = {"image": drawn_view(view)}
+    for caption, (weights, place) in maps.items():
+        peak = f"{caption}\npeak {weights.max() / (weights.mean() or 1):.1f} x mean"
+        pictures[peak] = attention_overlay(view, weights, place)
+    return pictures
+
+
+def block_name(layer):
+    """`block_3` of its attention layer's name."""
+    return layer.removesuffix("_attention")
+
+
+# === Numbers over the depth ===
+# Okabe and Ito's colours, with a marker each, so that nothing hangs on colour alone.
+SERIES = (
+    ("#0072B2", "o"),
+    ("#D55E00", "s"),
+    ("#009E73", "^"),
+    ("#CC79A7", "D"),
+    ("#E69F00", "v"),
+    ("#56B4E9", "P"),
+)
+QUANTITIES = {
+    "dead": "dead channels (%)",
+    "redundancy": "redundancy of channels",
+    "distance": "attention distance (px)",
+}
+
+
+@styled
+def depth_figure(tables, title=None):
+    """Dead channels, redundancy and attention distance over the depth of networks.
+
+    Args:
+        tables: dict of network's title -> list of `StageStatistics`.
+        title: str or None.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    figure = new_figure(2.9 if title is None else 3.1)
+    panels = figure.subplots(1, len(QUANTITIES))
+    for axes, quantity in zip(panels, QUANTITIES, strict=True):
+        draw_depth(axes, tables, quantity)
+    lines = panels[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=3, frameon=False)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def draw_depth(axes, tables, quantity, ink="black", series=SERIES):
+    """One quantity over the depth, 0 the first stage and 1 the last.
+
+    Redundancy has a dotted line for what noise would have on the stage's grid;
+    attention distance has a dot for each head.
+    """
+    for i, (network, table) in enumerate(tables.items()):
+        colour, marker = series[i % len(series)]
+        depth = np.linspace(0, 1, len(table)) if len(table) > 1 else np.zeros(1)
+        if quantity == "dead":
+            values = [100 * row.dead_share for row in table]
+        elif quantity == "redundancy":
+            values = [row.redundancy for row in table]
+            noise = [row.redundancy_of_noise for row in table]
+            axes.plot(depth, noise, ":", color=colour, linewidth=1)
+        else:
+            attends = [bool(row.attention_distance) for row in table]
+            depth, table = depth[attends], [x for x in table if x.attention_distance]
+            values = [row.mean_attention_distance for row in table]
+            for place, row in zip(depth, table, strict=True):
+                heads = row.attention_distance
+                axes.plot(*([place] * len(heads), heads, "."), color=colour, alpha=0.4)
+        axes.plot(
+            depth, values, color=colour, marker=marker, markersize=4, label=network
+        )
+    axes.set(xlabel="depth (first stage to last)", title=QUANTITIES[quantity])
+    axes.set_xlim(-0.04, 1.04)
+    # Room above the largest value; a share of 1% is no mountain.
+    least = {"dead": 5, "redundancy": 0.5, "distance": 1}[quantity]
+    axes.set_ylim(0, 1.06 * max(least, axes.dataLim.y1))
+    if quantity == "distance" and not any(len(line.get_xdata()) for line in axes.lines):
+        axes.text(
+            0.5, 0.5, "no attention", transform=axes.transAxes, ha="center", color=ink
+        )

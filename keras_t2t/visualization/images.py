@@ -1,0 +1,101 @@
+"""From anything that is an image to what a model takes."""
+
+import os
+
+import numpy as np
+
+from keras_t2t.data.optional_imports import import_pillow
+from keras_t2t.preprocessing import evaluation_transform, preprocess_input
+
+
+def model_view(model, image, **transform):
+    """The part of an image that a model sees, in the model's size.
+
+    Args:
+        model: a `keras.Model` of images `(height, width, 3)`.
+        image: a path, a `PIL.Image.Image`, or an array `(height, width)` or `(height,
+            width, 1, 3 or 4 channels)` of values 0..255. It may have any size and
+            aspect: it is resized to cover the model's input and its centre is cut out,
+            as `evaluation_transform` does. An array that has the model's height and
+            width already is taken as it is.
+        transform: `crop` and `interpolation` of `evaluation_transform`.
+
+    Returns:
+        uint8 array `(height, width, 3)`, red, green, blue; grey images three times
+        the same.
+
+    Raises:
+        ValueError: if it is none of these, or the model takes no such images.
+        FileNotFoundError: if there is no such file.
+        ImportError: if Pillow is not installed.
+    """
+    size = _image_size(model)
+    Image = import_pillow("Image", "visualize")
+    if isinstance(image, (str, os.PathLike)):
+        try:
+            return evaluation_transform(image, size, **transform)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"`image`: there is no file {os.fspath(image)!r}"
+            ) from None
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"`image` {os.fspath(image)!r} is not an image that Pillow reads: "
+                f"{error}"
+            ) from None
+    if isinstance(image, Image.Image):
+        return evaluation_transform(image, size, **transform)
+    pixels = _pixels(image)
+    if pixels.shape[:2] == size:
+        return pixels
+    return evaluation_transform(Image.fromarray(pixels), size, **transform)
+
+
+def model_input(model, view):
+    """A view as a batch of one, standardised unless the model does that itself.
+
+    Returns:
+        float32 array `(1, height, width, 3)`.
+    """
+    inside = any(layer.name == "preprocessing" for layer in model.layers)
+    batch = view[None].astype("float32")
+    return batch if inside else preprocess_input(batch)
+
+
+def _image_size(model):
+    """`(height, width)` of what the model takes."""
+    shape = getattr(model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] != 3:
+        raise ValueError(
+            "`model` must take RGB images (batch, height, width, 3), got the input "
+            f"shape {shape}"
+        )
+    if None in shape[1:3]:
+        raise ValueError(
+            f"`model` must have a fixed height and width, got the input shape {shape}"
+        )
+    return tuple(shape[1:3])
+
+
+def _pixels(image):
+    """An array as uint8 `(height, width, 3)`."""
+    accepted = (
+        "`image` must be a path, a PIL image or an array (height, width) or (height, "
+        "width, channels) of values 0..255"
+    )
+    try:
+        pixels = np.asarray(image)
+    except Exception:
+        raise ValueError(f"{accepted}, got {type(image).__name__}") from None
+    if pixels.dtype.kind not in "uif":
+        raise ValueError(f"{accepted}, got {type(image).__name__} of {pixels.dtype}")
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or 0 in pixels.shape:
+        raise ValueError(f"{accepted}, got the shape {np.shape(image)}")
+    if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > 255:
+        raise ValueError(f"{accepted}, got values {pixels.min()}..{pixels.max()}")
+    if pixels.shape[-1] == 4:
+        pixels = pixels[..., :3]  # as Pillow's conversion, which drops the alpha
+    pixels = np.round(pixels).astype("uint8")
+    return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels

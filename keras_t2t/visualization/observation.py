@@ -1,0 +1,115 @@
+"""All that figures and report draw of one image, from one forward pass."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_t2t.visualization.attention import (
+    attention_inputs,
+    attention_probabilities,
+    backbone_attention,
+    chosen_block,
+    chosen_token,
+    class_rows,
+    has_attention,
+    rollout,
+    token_layers,
+    token_row,
+)
+from keras_t2t.visualization.features import stage_outputs
+from keras_t2t.visualization.images import model_input, model_view
+from keras_t2t.visualization.probe import Probe, to_array
+from keras_t2t.visualization.stages import check_stages, on_grid, token_grid
+
+
+class Observation(NamedTuple):
+    """What a model made of an image."""
+
+    view: np.ndarray  # uint8 (height, width, 3), the image as the model sees it
+    features: dict  # stage -> (height, width, channels)
+    attention: "ObservedAttention | None"  # None for a model without
+    output: np.ndarray  # the model's output for this image, without batch axis
+
+
+class ObservedAttention(NamedTuple):
+    """Attention weights, each `(rows, columns)` on the grid of its layer."""
+
+    of_class: dict  # early, middle and late block's layer -> mean over heads
+    heads: np.ndarray  # (heads, rows, columns) of the chosen block
+    block: str  # its layer
+    rollout: np.ndarray
+    of_token: dict  # token layer -> (row of the chosen token, its place)
+
+
+def observe(model, image, stages=None, block=-1, token=None):
+    """Runs `model` once on `image` and keeps what is worth drawing.
+
+    Args:
+        model: a functional `keras.Model`.
+        image: see `model_view`.
+        stages: see `feature_maps`.
+        block: number of the block whose heads are kept one by one.
+        token: `(vertical, horizontal)` place in the image, each from 0 to 1, of the
+            token whose rows are kept in the token layers; None for the middle.
+
+    Returns:
+        `Observation`.
+
+    Raises:
+        ValueError: as `feature_maps` and `class_attention`, or if `token` is not in
+            the image.
+    """
+    stages = check_stages(model, stages)
+    attends = has_attention(model)
+    blocks, tokens = [], []
+    if attends:
+        blocks, tokens = backbone_attention(model), token_layers(model)
+        chosen = chosen_block(model, block)
+    places = {name: _place(model, name, token) for name in tokens}
+    view = model_view(model, image)
+    wanted = stage_outputs(model, stages).items()
+    probe = Probe(
+        model,
+        {("stage", name): x for name, x in wanted}
+        | attention_inputs(model, [*tokens, *blocks]),
+    )
+    values, output = probe(model_input(model, view))
+    features = {
+        name: on_grid(model, name, to_array(values["stage", name]))[0]
+        for name in stages
+    }
+    attention = None
+    if attends:
+        maps = {
+            name: to_array(attention_probabilities(model.get_layer(name), values[name]))
+            for name in blocks
+        }
+        of_class = {name: class_rows(model, a[0]) for name, a in maps.items()}
+        drawn = dict.fromkeys((blocks[0], blocks[(len(blocks) - 1) // 2], blocks[-1]))
+        attention = ObservedAttention(
+            {name: of_class[name].mean(axis=0) for name in drawn},
+            of_class[chosen],
+            chosen,
+            rollout(a[0] for a in maps.values())[0, 1:].reshape(token_grid(model)),
+            {
+                name: (token_row(model, name, values[name], place), place)
+                for name, place in places.items()
+            },
+        )
+    return Observation(view, features, attention, to_array(output)[0])
+
+
+def _place(model, layer, token):
+    """The token of a layer at a place in the image."""
+    if token is None:
+        return chosen_token(model, layer)
+    if len(token) != 2 or not all(0 <= place <= 1 for place in token):
+        raise ValueError(
+            "`token` must be (vertical, horizontal), each from 0 to 1, got "
+            f"{tuple(token)}"
+        )
+    grid = model.get_layer(layer).output.shape[1:3]
+    return tuple(
+        min(int(place * size), size - 1)
+        for place, size in zip(token, grid, strict=True)
+    )

@@ -1,0 +1,152 @@
+"""Arrays of channels and attention weights as pixels."""
+
+import functools
+import math
+
+import numpy as np
+
+from keras_t2t.data.optional_imports import import_matplotlib, import_pillow
+from keras_t2t.visualization.features import channel_states
+
+TILE = 112  # pixels of a channel's longer side: whole multiples of 7, 14, 28 and 56
+GAP = 6
+LEAST_SIDE = 224  # pixels of a drawn image's shorter side
+
+# A picture of channels holds places in a palette: shades of cividis, whose lightness
+# rises evenly for every kind of colour vision, then these three.
+SHADES = 253
+BACKGROUND, DEAD, SATURATED = 253, 254, 255
+MARKS = {DEAD: "#D55E00", SATURATED: "#56B4E9"}  # of Okabe and Ito's safe colours
+
+
+@functools.cache
+def palette():
+    """uint8 array (256, 3): the shades, white, and the colours of the marks."""
+    matplotlib = import_matplotlib()
+    shades = matplotlib.colormaps["cividis"](np.linspace(0, 1, SHADES))[:, :3]
+    rest = ["white", *MARKS.values()]
+    colours = [*shades, *(matplotlib.colors.to_rgb(colour) for colour in rest)]
+    return np.round(255 * np.array(colours)).astype("uint8")
+
+
+# === Channels ===
+def channels_drawn(channels, count):
+    """Indices of `count` channels, evenly spread over all: none is picked by hand."""
+    return np.unique(
+        np.linspace(0, channels - 1, min(count, channels)).round(0)
+    ).astype(int)
+
+
+def channel_mosaic(features, count=16, columns=4):
+    """Draws channels side by side, each from its 1st percentile to its 99th.
+
+    A dead channel has an orange frame and a cross, a saturated one a blue frame and a
+    filled corner (see `channel_states`).
+
+    Args:
+        features: array `(height, width, channels)`.
+        count: int, channels drawn, evenly spread over all.
+        columns: int, channels per row.
+
+    Returns:
+        uint8 array `(rows of pixels, columns of pixels)` of places in `palette()`.
+    """
+    states = channel_states(features)
+    drawn = channels_drawn(features.shape[-1], count)
+    columns = min(columns, len(drawn))
+    tiles = []
+    for channel in drawn:
+        tile = enlarged(shades(features[..., channel]))
+        if states.dead[channel]:
+            tile[:] = 0
+            mark(tile, DEAD, cross=True)
+        elif states.saturated[channel]:
+            mark(tile, SATURATED, corner=True)
+        tiles.append(tile)
+    height, width = tiles[0].shape
+    rows = math.ceil(len(tiles) / columns)
+    sheet = np.full(
+        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP),
+        BACKGROUND,
+        "uint8",
+    )
+    for i, tile in enumerate(tiles):
+        top, left = (height + GAP) * (i // columns), (width + GAP) * (i % columns)
+        sheet[top : top + height, left : left + width] = tile
+    return sheet
+
+
+def shades(values):
+    """Places 0..252 in the palette, from the 1st percentile of `values` to the 99th."""
+    values = np.nan_to_num(values.astype("float64"))
+    least, most = np.percentile(values, (1, 99))
+    scaled = np.clip((values - least) / (most - least or 1), 0, 1)
+    return np.round((SHADES - 1) * scaled).astype("uint8")
+
+
+def enlarged(tile):
+    """A tile of about `TILE` pixels: each value a square, or means of too many."""
+    height, width = tile.shape
+    if max(tile.shape) <= TILE:
+        times = TILE // max(tile.shape)
+        return tile.repeat(times, axis=0).repeat(times, axis=1)
+    Image = import_pillow("Image", "visualize")
+    factor = TILE / max(tile.shape)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.array(Image.fromarray(tile).resize(size, Image.BOX))
+
+
+def mark(tile, colour, cross=False, corner=False):
+    """Frames a tile in place; the shape tells what the colour tells."""
+    height, width = tile.shape
+    thick = max(2, max(tile.shape) // 28)
+    tile[:thick] = tile[-thick:] = tile[:, :thick] = tile[:, -thick:] = colour
+    if cross:
+        y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1)
+        line = thick / 2 / min(tile.shape)
+        tile[(np.abs(y - x) < line) | (np.abs(y + x - 1) < line)] = colour
+    if corner:
+        tile[: height // 4, : width // 4] = colour
+
+
+# === Attention over the image ===
+def attention_overlay(view, weights, token=None):
+    """Attention weights over the grey image, yellow where they are largest.
+
+    Args:
+        view: uint8 array `(height, width, 3)`.
+        weights: array `(rows, columns)`, not negative.
+        token: None, or the `(row, column)` whose weights these are, which gets a frame.
+
+    Returns:
+        uint8 array `(height, width, 3)`, enlarged to 224 px at least.
+    """
+    Image = import_pillow("Image", "visualize")
+    photograph = Image.fromarray(drawn_view(view)).convert("L").convert("RGB")
+    largest = weights.max()
+    scaled = weights / largest if largest > 0 else np.zeros_like(weights)
+    heat = palette()[np.round((SHADES - 1) * scaled).astype("uint8")]
+    heat = Image.fromarray(heat).resize(photograph.size, Image.NEAREST)
+    picture = np.array(Image.blend(photograph, heat, 0.7))
+    if token is not None:
+        (height, width), (rows, columns) = picture.shape[:2], weights.shape
+        top, bottom = (round((token[0] + i) * height / rows) for i in (0, 1))
+        left, right = (round((token[1] + i) * width / columns) for i in (0, 1))
+        for reach, colour in ((4, (255, 255, 255)), (2, palette()[DEAD])):
+            frame = np.zeros(picture.shape[:2], bool)
+            frame[
+                max(0, top - reach) : bottom + reach,
+                max(0, left - reach) : right + reach,
+            ] = True
+            frame[top:bottom, left:right] = False
+            picture[frame] = colour
+    return picture
+
+
+def drawn_view(view):
+    """The image as the model sees it, enlarged to 224 px at least."""
+    Image = import_pillow("Image", "visualize")
+    height, width = view.shape[:2]
+    times = max(1, math.ceil(LEAST_SIDE / min(height, width)))
+    image = Image.fromarray(view)
+    return np.array(image.resize((times * width, times * height), Image.BICUBIC))

@@ -1,0 +1,252 @@
+"""One self-contained HTML page about what a model makes of an image."""
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.data.optional_imports import import_matplotlib, import_pillow
+from keras_t2t.visualization.features import channel_states
+from keras_t2t.visualization.figures import (
+    QUANTITIES,
+    STYLE,
+    attention_pictures,
+    draw_depth,
+    new_figure,
+)
+from keras_t2t.visualization.pictures import (
+    BACKGROUND,
+    channel_mosaic,
+    drawn_view,
+    palette,
+)
+
+PAGE = Path(__file__).with_name("report_page.html")
+PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that a phone can show
+# Of lines and text, then of the curve; the page's own.
+THEMES = {"light": ("#1c1e21", "#0072B2"), "dark": ("#e6e8ea", "#56B4E9")}
+
+
+def write_report(
+    path, model_name, facts, observation, statistics, predictions=None, channels=16
+):
+    """Writes a page that needs no network and no other file.
+
+    It fits phones and wide windows, light and dark.
+
+    Args:
+        path: the `.html` file to write.
+        model_name: str.
+        facts: list of str, what the reader should know of weights, image and numbers.
+        observation: what `observe` gives.
+        statistics: list of `StageStatistics`.
+        predictions: list of (class name, probability), best first, or None.
+        channels: int, channels drawn of each stage.
+
+    Raises:
+        ValueError: if `path` does not end in `.html`.
+        ImportError: if matplotlib or Pillow is not installed.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".html":
+        raise ValueError(f"`path` must end in .html, got {str(path)!r}")
+    sections = [
+        image_section(observation, predictions),
+        feature_section(observation, channels),
+        attention_section(observation),
+        number_section(model_name, statistics),
+        DEFINITIONS,
+    ]
+    page = Template(PAGE.read_text(encoding="utf-8")).substitute(
+        model=escape(model_name),
+        facts="<br>".join(map(escape, facts)),
+        sections="\n".join(sections),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+# === Sections ===
+def image_section(observation, predictions):
+    height, width = observation.view.shape[:2]
+    caption = f"The image as the model sees it, {width} x {height} px."
+    picture = figure(photograph(drawn_view(observation.view)), caption, "the image")
+    if predictions is None:
+        return f'<div class="image">{picture}</div>'
+    rows = "".join(
+        f'<li><div class="name"><span>{escape(str(name))}</span>'
+        f"<span>{probability:.1%}</span></div>"
+        f'<div class="bar"><div style="width:{100 * probability:.1f}%"></div></div>'
+        for name, probability in predictions
+    )
+    return (
+        f'<div class="top"><div class="image">{picture}</div>'
+        f"<section><h3>Most probable of its classes</h3>"
+        f'<ol class="classes">{rows}</ol></section></div>'
+    )
+
+
+def feature_section(observation, channels_drawn):
+    figures = []
+    for name, features in observation.features.items():
+        height, width, channels = features.shape
+        states = channel_states(features)
+        caption = (
+            f"<b>{escape(name)}</b><br>{channels} channels of {height} x {width}<br>"
+            f"{states.dead.mean():.1%} dead, {states.saturated.mean():.1%} saturated"
+        )
+        picture = channels_png(channel_mosaic(features, channels_drawn))
+        figures.append(figure(picture, caption, f"channels of {name}"))
+    return (
+        "<section><h2>Feature maps</h2><p>Channels of some stages, from early to late, "
+        "each from dark (its 1st percentile) to bright (its 99th). They are spread "
+        "evenly over all channels, none is picked by hand. "
+        '<span class="key dead"></span>&nbsp;dead: near zero everywhere. '
+        '<span class="key saturated"></span>&nbsp;saturated: far larger than others.'
+        f'</p><div class="stages">{"".join(figures)}</div></section>'
+    )
+
+
+def attention_section(observation):
+    if observation.attention is None:
+        return "<section><h2>Attention</h2><p>This model has none.</p></section>"
+    pictures = attention_pictures(observation, heads=len(observation.attention.heads))
+    figures = [
+        figure(photograph(picture), two_lines(caption), caption)
+        for caption, picture in pictures.items()
+        if caption != "image"
+    ]
+    return (
+        "<section><h2>Attention</h2><p>Which patches the class token attends to "
+        "(mean over the heads of a block, then each head of one block), all blocks "
+        "together as attention rollout, and what the framed token attends to in the "
+        "token layers. Yellow is the most, each picture on its own scale: where the "
+        "peak is about the mean, all patches are attended to alike.</p>"
+        f'<div class="maps">{"".join(figures)}</div></section>'
+    )
+
+
+def number_section(model_name, statistics):
+    quantities = list(QUANTITIES)
+    if not any(row.attention_distance for row in statistics):
+        quantities.remove("distance")
+    plots = "".join(plot(model_name, statistics, quantity) for quantity in quantities)
+    header = "".join(
+        f"<th>{name}</th>"
+        for name in (
+            *("stage", "grid", "channels", "dead", "saturated", "redundancy"),
+            *("of noise", "attention distance"),
+        )
+    )
+    rows = "".join(table_row(row) for row in statistics)
+    return (
+        "<section><h2>Over the depth</h2>"
+        "<p>Dotted: the redundancy of unrelated noise on as many positions. Faint "
+        f'dots: single heads.</p><div class="plots">{plots}</div>'
+        '<h3>The numbers</h3><div class="table" tabindex="0"><table><thead><tr>'
+        f"{header}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def table_row(row):
+    distance = row.mean_attention_distance
+    cells = (
+        escape(row.stage),
+        f"{row.height} x {row.width}",
+        row.channels,
+        f"{row.dead_share:.1%}",
+        f"{row.saturated_share:.1%}",
+        f"{row.redundancy:.3f}",
+        f"{row.redundancy_of_noise:.3f}",
+        "" if distance is None else f"{distance:.1f} px",
+    )
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+DEFINITIONS = """<section><h2>What the words mean</h2><dl>
+<dt>Dead and saturated</dt><dd>A channel is dead if its largest magnitude on the grid is
+at most 1% of the median over the channels, and saturated if its mean magnitude is at
+least 10 times the median. They are the &ldquo;zero or too large values&rdquo; of figure
+2 of the T2T-ViT paper (Yuan et al., 2021), which gives no thresholds.</dd>
+<dt>Redundancy</dt><dd>The mean absolute correlation between two channels over the
+positions of the grid: 1 if all show the same picture.</dd>
+<dt>Attention distance</dt><dd>The distance in pixels from a patch to all patches,
+weighted by its attention to them, averaged over the patches (Dosovitskiy et al., 2021,
+figure 7).</dd>
+<dt>Attention rollout</dt><dd>The product over the blocks, last to first, of
+(A + I) / 2, with A the attention of a block averaged over its heads; the row of the
+class token (Abnar and Zuidema, 2020).</dd>
+<dt>Token layers</dt><dd>A Performer layer never writes its attention matrix; shown is
+the one that it implies, phi(q) phi(k)<sup>T</sup> divided by its row sums plus
+10<sup>-8</sup>.</dd>
+</dl></section>"""
+
+
+# === Pieces ===
+def two_lines(caption):
+    first, _, rest = caption.partition("\n")
+    return f"<b>{escape(first)}</b><br>{escape(rest)}"
+
+
+def figure(source, caption, alternative):
+    return (
+        f'<figure><img alt="{escape(alternative)}" src="{source}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def plot(model_name, statistics, quantity):
+    """A plot in the page's colours, light and dark."""
+    matplotlib = import_matplotlib()
+    sources = {}
+    for theme, (ink, colour) in THEMES.items():
+        names = ("text.color", "axes.labelcolor", "axes.edgecolor")
+        names += ("axes.titlecolor", "xtick.color", "ytick.color", "grid.color")
+        style = STYLE | {"font.size": 11, "axes.titlesize": 11}
+        style |= dict.fromkeys(names, ink)
+        style |= {"figure.facecolor": "none", "axes.facecolor": "none"}
+        with matplotlib.rc_context(style):
+            drawn = new_figure(*PLOT_SIZE)
+            draw_depth(
+                drawn.subplots(),
+                {model_name: statistics},
+                quantity,
+                ink,
+                [(colour, "o")],
+            )
+            file = io.BytesIO()
+            drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        sources[theme] = data_uri("image/svg+xml", file.getvalue())
+    title = escape(QUANTITIES[quantity])
+    return (
+        '<figure><picture><source media="(prefers-color-scheme: dark)" '
+        f'srcset="{sources["dark"]}"><img alt="{title} over the depth" '
+        f'src="{sources["light"]}"></picture></figure>'
+    )
+
+
+def channels_png(mosaic):
+    """Places in the palette as a PNG, whose gaps show the page."""
+    Image = import_pillow("Image", "visualize")
+    image = Image.fromarray(mosaic).convert("L")
+    image = Image.frombytes("P", image.size, image.tobytes())
+    image.putpalette(palette().tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True, transparency=BACKGROUND)
+    return data_uri("image/png", file.getvalue())
+
+
+def photograph(picture):
+    file = io.BytesIO()
+    import_pillow("Image", "visualize").fromarray(np.asarray(picture)).save(
+        file, "JPEG", quality=88, subsampling=0
+    )
+    return data_uri("image/jpeg", file.getvalue())
+
+
+def data_uri(kind, content):
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

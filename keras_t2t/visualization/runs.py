@@ -1,0 +1,104 @@
+"""Learning curves and throughput of several runs in one figure."""
+
+import csv
+import json
+from pathlib import Path
+
+from keras_t2t.training.checkpointing import CONFIG, HISTORY
+from keras_t2t.training.curves import PANELS
+from keras_t2t.visualization.figures import SERIES, new_figure, styled
+
+SPEED = "images_per_second"
+# Of the names in a panel: training, validation, averaged weights.
+LINES = (
+    {"linestyle": ":", "linewidth": 1},
+    {"linestyle": "-"},
+    {"linestyle": "--", "linewidth": 1},
+)
+
+
+def read_run(folder):
+    """The history of a run folder.
+
+    Args:
+        folder: what `python examples/train_imagenet.py --output-dir` wrote; the run
+            need not be finished.
+
+    Returns:
+        `(label, history)`: the folder's name with model and backend, and a list of
+        dict with the numbers of each epoch.
+
+    Raises:
+        ValueError: if there is no `history.csv`, or it holds no epoch or no numbers.
+    """
+    folder = Path(folder)
+    path = folder / HISTORY
+    if not path.is_file():
+        raise ValueError(f"{str(folder)!r} is no run folder: it has no {HISTORY}")
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            history = [
+                {name: float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(file)
+            ]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from None
+    if not history or not all("epoch" in row for row in history):
+        raise ValueError(f"{path} holds no epoch")
+    label = folder.resolve().name
+    if (folder / CONFIG).is_file():
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        label += f" ({config.get('model')}, {config.get('backend')})"
+    return label, history
+
+
+@styled
+def runs_figure(folders, title=None):
+    """Loss, top-1 and images per second over the epochs of several runs.
+
+    Args:
+        folders: run folders, see `read_run`; at most six.
+        title: str or None.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if there are none or too many, or one is no run folder.
+        ImportError: if matplotlib is not installed.
+    """
+    folders = list(folders)
+    if not 1 <= len(folders) <= len(SERIES):
+        raise ValueError(
+            f"`folders` must be 1 to {len(SERIES)} run folders, got {len(folders)}"
+        )
+    runs = [read_run(folder) for folder in folders]
+    panels = {**PANELS, "images per second": (None, SPEED)}
+    figure = new_figure(2.8 + 0.18 * len(runs))
+    cells = figure.subplots(1, len(panels))
+    for axes, (heading, names) in zip(cells, panels.items(), strict=True):
+        for (label, history), (colour, marker) in zip(runs, SERIES, strict=False):
+            for name, line in zip(names, LINES, strict=False):
+                drawn = [row for row in history if name in row]
+                if not drawn:
+                    continue
+                epochs = [row["epoch"] + 1 for row in drawn]
+                solid = line["linestyle"] == "-"
+                axes.plot(
+                    epochs,
+                    [row[name] for row in drawn],
+                    color=colour,
+                    label=label if solid else None,
+                    # A marker for each epoch would hide the line of a long run.
+                    marker=marker if solid else None,
+                    markevery=max(1, len(drawn) // 10),
+                    markersize=4,
+                    **line,
+                )
+        axes.set(xlabel="epoch", title=heading)
+    cells[-1].set_ylim(bottom=0)
+    handles = cells[-1].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", frameon=False)
+    lines = "solid: validation, dotted: training, dashed: averaged weights"
+    figure.suptitle(f"{title}\n{lines}" if title else lines, fontsize=8)
+    return figure

@@ -1,0 +1,263 @@
+"""Numbers beside the pictures: what the stages of a model do, over its depth."""
+
+import csv
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.visualization.attention import (
+    TOKEN_LAYERS,
+    attention_inputs,
+    attention_probabilities,
+    backbone_attention,
+    has_attention,
+    token_layers,
+)
+from keras_t2t.visualization.features import channel_states, stage_outputs
+from keras_t2t.visualization.images import model_input, model_view
+from keras_t2t.visualization.probe import Probe, to_array
+from keras_t2t.visualization.stages import (
+    check_stages,
+    on_grid,
+    pixels_per_token,
+    stage_names,
+    token_grid,
+)
+
+MAX_PROBABILITIES = 2**24  # held at once, of one layer
+
+
+class StageStatistics(NamedTuple):
+    """The numbers of one stage, means over the images for which they are defined."""
+
+    stage: str
+    height: int  # of the grid
+    width: int
+    channels: int
+    dead_share: float  # 0..1, see `channel_states`
+    saturated_share: float  # 0..1
+    redundancy: float  # 0..1, see `channel_redundancy`
+    redundancy_of_noise: float  # what unrelated channels would have on this grid
+    attention_distance: tuple  # pixels, one per head; empty without attention
+
+    @property
+    def mean_attention_distance(self):
+        """Mean over the heads, in pixels, or None."""
+        distances = self.attention_distance
+        return sum(distances) / len(distances) if distances else None
+
+
+# === The quantities ===
+def channel_redundancy(features):
+    """Mean absolute correlation between the channels of a stage.
+
+    mean over c != d of |corr_p(x[p, c], x[p, d])|, Pearson's correlation over the
+    positions p: 0 if the channels are uncorrelated, 1 if they all show the same
+    picture up to scale and sign. Channels that are the same at all positions have no
+    correlation and are left out. This puts a number to the redundant channels of which
+    the paper speaks in sections 1 and 3.2; the measure is ours. Few positions make
+    even unrelated channels look correlated: see `redundancy_of_noise`.
+
+    Args:
+        features: array `(height, width, channels)`.
+
+    Returns:
+        float in 0..1; nan where fewer than two channels vary.
+    """
+    x = features.reshape(-1, features.shape[-1]).astype("float64")
+    x = x - x.mean(axis=0)
+    norm = np.sqrt((x**2).sum(axis=0))
+    # What is left of a constant after rounding is no picture.
+    varies = norm > 1e-6 * np.sqrt((features.astype("float64") ** 2).sum(axis=(0, 1)))
+    if varies.sum() < 2:
+        return float("nan")
+    x = (x[:, varies] / norm[varies]).astype("float32")
+    correlation = np.abs(x.T @ x)
+    channels = len(correlation)
+    of_itself = np.trace(correlation)
+    return float((correlation.sum() - of_itself) / (channels * (channels - 1)))
+
+
+def redundancy_of_noise(height, width):
+    """About what `channel_redundancy` of independent noise is on a grid.
+
+    The correlation of n independent pairs has standard deviation 1 / sqrt(n - 1), so
+    its mean absolute value is sqrt(2 / (pi (n - 1))).
+    """
+    return float(np.sqrt(2 / (np.pi * max(1, height * width - 1))))
+
+
+def mean_attention_distance(layer, x, grid, pixels, has_class_token):
+    """How far a head looks: distance to the patches, weighted by attention.
+
+    For each head, the mean over query patches i of sum_j a[i, j] |r_i - r_j|, with a
+    the attention probabilities (rows divided by their sum over the patches, since the
+    class token has no place) and r the centres of the patches in pixels. As in
+    Dosovitskiy et al. (2021), figure 7 and appendix D.7, and Raghu et al. (2021),
+    section 3.
+
+    Args:
+        layer, x: an attention layer and its input, see `attention_probabilities`.
+        grid: `(rows, columns)` of the patches.
+        pixels: `(vertical, horizontal)` pixels between neighbours.
+        has_class_token: whether the first token is no patch.
+
+    Returns:
+        float array `(heads,)`, in pixels, the mean over the batch.
+    """
+    first = int(has_class_token)
+    patches = grid[0] * grid[1]
+    places = np.indices(grid).reshape(2, -1).T * np.asarray(pixels)  # (patches, 2)
+    places = places.astype("float32")
+    heads = getattr(layer, "num_heads", 1)
+    chunk = max(1, MAX_PROBABILITIES // (patches * heads))
+    total, counted = 0.0, 0
+    for start in range(0, patches, chunk):
+        stop = min(start + chunk, patches)
+        rows = slice(first + start, first + stop)
+        a = to_array(attention_probabilities(layer, x, rows))[..., first:]
+        offsets = places[start:stop, None] - places
+        distance = np.sqrt((offsets**2).sum(axis=-1))  # (queries, patches)
+        sums = a.sum(axis=-1)
+        attends = sums > 0  # a Performer's row may underflow to nothing
+        means = (a * distance).sum(axis=-1) / np.where(attends, sums, 1)
+        total = total + means.sum(axis=(0, 2))
+        counted = counted + attends.sum(axis=(0, 2))
+    return total / np.maximum(counted, 1)
+
+
+# === Of a model ===
+def depth_statistics(model, images, stages=None):
+    """The numbers of every stage of a model, averaged over images.
+
+    Args:
+        model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
+        images: one image or a list of images, see `model_view`; or a folder, of which
+            all files count, those in folders within it too, hidden ones not.
+        stages: names of layers, as of `stage_names`; None for all of these.
+
+    Returns:
+        List of `StageStatistics`, in the order of `stages`.
+
+    Raises:
+        ValueError: if there is no image, one is no image, or a stage is unknown.
+    """
+    stages = check_stages(model, stage_names(model) if stages is None else stages)
+    images = image_list(images)
+    attention = _attention_of_stages(model, stages)
+    probe = Probe(
+        model,
+        {("stage", name): x for name, x in stage_outputs(model, stages).items()}
+        | {
+            ("attention", name): x
+            for name, x in attention_inputs(model, attention.values()).items()
+        },
+    )
+    sums = {}
+    for image in images:
+        values, _ = probe(model_input(model, model_view(model, image)))
+        for name in stages:
+            features = on_grid(model, name, to_array(values["stage", name]))[0]
+            states = channel_states(features)
+            numbers = [
+                states.dead.mean(),
+                states.saturated.mean(),
+                channel_redundancy(features),
+            ]
+            distances = np.empty(0)
+            if name in attention:
+                x = values["attention", attention[name]]
+                distances = _distances(model, attention[name], x)
+            sums.setdefault(name, []).append((features.shape, numbers, distances))
+    return [_averaged(name, sums[name]) for name in stages]
+
+
+def image_list(images):
+    """One image, a list of them or a folder, as a list.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
+        folder = Path(images)
+        images = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.is_file()
+            and not any(part[0] == "." for part in path.relative_to(folder).parts)
+        )
+        if not images:
+            raise ValueError(f"`images`: there is no file in {str(folder)!r}")
+    elif not isinstance(images, (list, tuple)):
+        images = [images]
+    if len(images) == 0:
+        raise ValueError("`images` must hold at least one image, got none")
+    return list(images)
+
+
+def _attention_of_stages(model, stages):
+    """Dict of stage -> its attention layer, for the stages that have one."""
+    layers = token_layers(model)
+    if has_attention(model):
+        layers = layers + backbone_attention(model)
+    candidates = {name: name.removesuffix("_attention") for name in layers}
+    return {stage: name for name, stage in candidates.items() if stage in stages}
+
+
+def _distances(model, name, x):
+    layer = model.get_layer(name)
+    in_tokens = isinstance(layer, TOKEN_LAYERS)
+    grid = tuple(layer.output.shape[1:3]) if in_tokens else token_grid(model)
+    pixels = pixels_per_token(model, name)
+    return mean_attention_distance(layer, x, grid, pixels, not in_tokens)
+
+
+def _averaged(name, images):
+    shapes, numbers, distances = zip(*images, strict=True)
+    height, width, channels = shapes[0]
+    numbers = np.ma.masked_invalid(numbers).mean(axis=0).filled(np.nan)
+    return StageStatistics(
+        name,
+        height,
+        width,
+        channels,
+        *(float(mean) for mean in numbers),
+        redundancy_of_noise(height, width),
+        tuple(float(mean) for mean in np.mean(distances, axis=0)),
+    )
+
+
+# === On disk ===
+def write_statistics(statistics, path):
+    """Writes a table with a row per stage, distances per head in the last columns.
+
+    Args:
+        statistics: list of `StageStatistics`.
+        path: the CSV file to write.
+
+    Raises:
+        ValueError: if `path` does not end in `.csv`.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".csv":
+        raise ValueError(f"`path` must end in .csv, got {str(path)!r}")
+    heads = max(len(row.attention_distance) for row in statistics)
+    names = list(StageStatistics._fields[:-1])
+    names.append("attention_distance_px")
+    names += [f"attention_distance_px_head_{head}" for head in range(heads)]
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for row in statistics:
+            distances = [row.mean_attention_distance, *row.attention_distance]
+            writer.writerow(map(_cell, [*row[:-1], *distances]))
+
+
+def _cell(value):
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,147 @@
+"""The whole study of one image: figures, table and report in a folder."""
+
+from pathlib import Path
+
+import keras
+
+from keras_t2t.classifier import top_classes
+from keras_t2t.visualization.figures import (
+    attention_figure,
+    comparison_figure,
+    depth_figure,
+    feature_figure,
+    save_figure,
+)
+from keras_t2t.visualization.images import model_view
+from keras_t2t.visualization.observation import observe
+from keras_t2t.visualization.report import write_report
+from keras_t2t.visualization.stages import default_stages
+from keras_t2t.visualization.statistics import (
+    depth_statistics,
+    image_list,
+    write_statistics,
+)
+
+
+def study(
+    networks,
+    image,
+    output,
+    stages=None,
+    channels=16,
+    block=-1,
+    token=None,
+    folder=None,
+    max_images=64,
+    dpi=150,
+):
+    """Looks at one image with a network, and compares it with others.
+
+    Args:
+        networks: list of `Classifier`; the first is the one that is reported on.
+        image: path of the image.
+        output: folder where everything is written; made if it is missing.
+        stages: see `feature_maps`; of the first network.
+        channels: int, channels drawn of each stage.
+        block, token: see `observe`.
+        folder: images over which the numbers are averaged; None for `image` alone.
+        max_images: int, how many of `folder`, evenly spread over its sorted files.
+        dpi: int, pixels per inch of the PNGs, which are 7.2 inches wide.
+
+    Returns:
+        List of the paths written.
+
+    Raises:
+        ValueError: if an image is none, or a stage, block or token is not there.
+        OSError: if a file is missing or cannot be written.
+        ImportError: if matplotlib or Pillow is not installed.
+    """
+    counts = {"channels": channels, "max_images": max_images, "dpi": dpi}
+    for argument, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"`{argument}` must be a positive integer, got {value!r}")
+    files = [image] if folder is None else image_list(folder)
+    drawn = min(len(files), max_images)
+    files = [files[i * len(files) // drawn] for i in range(drawn)]
+    first = networks[0]
+    titles = unique([network_title(network) for network in networks])
+    figures, tables, side_by_side = {}, {}, {}
+    for network, title in zip(networks, titles, strict=True):
+        model = network.build()
+        view = model_view(model, image, **network.transform)
+        if network is first:
+            observation = observe(model, view, stages, block, token)
+            figures["features"] = feature_figure(observation, title, channels)
+            if observation.attention is not None:
+                figures["attention"] = attention_figure(observation, title)
+        images = [model_view(model, file, **network.transform) for file in files]
+        tables[title] = depth_statistics(model, images)
+        if len(networks) > 1:
+            features = observe(model, view, early_middle_late(model)).features
+            side_by_side[title] = features
+        del model  # three large networks need not be there together
+    figures["depth"] = depth_figure(tables)
+    if side_by_side:
+        figures["comparison"] = comparison_figure(side_by_side, channels)
+
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, figure in figures.items():
+        for suffix in (".png", ".svg"):
+            written.append(output / f"{name}{suffix}")
+            save_figure(figure, written[-1], dpi)
+    for network, (title, table) in zip(networks, tables.items(), strict=True):
+        name = "statistics" if network is first else f"statistics {title}"
+        written.append(output / f"{name.replace(' ', '_')}.csv")
+        write_statistics(table, written[-1])
+    written.insert(0, output / "report.html")
+    write_report(
+        written[0],
+        first.variant,
+        facts(first, image, files),
+        observation,
+        tables[titles[0]],
+        top_classes(observation.output, first.class_names),
+        channels,
+    )
+    return written
+
+
+def early_middle_late(model):
+    """The first, a middle and the last of the model's default stages."""
+    stages = default_stages(model)
+    return list(dict.fromkeys([stages[0], *stages[-2:]]))
+
+
+def network_title(network):
+    return f"{network.variant}, {weights_of(network)}"
+
+
+def weights_of(network):
+    if Path(network.weights).is_file():
+        return Path(network.weights).name
+    return f"{network.weights} weights"
+
+
+def unique(titles):
+    """The titles, numbered where two are the same."""
+    return [
+        title
+        if titles.count(title) == 1
+        else f"{title} ({titles[: i + 1].count(title)})"
+        for i, title in enumerate(titles)
+    ]
+
+
+def facts(network, image, files):
+    height, width = network.size
+    lines = [
+        f"{network.variant} with {weights_of(network)}, input {width} x {height} px, "
+        f"Keras on {keras.backend.backend()}.",
+        f"Image: {Path(image).name}. The numbers over the depth are "
+        + ("of this image." if len(files) == 1 else f"means over {len(files)} images."),
+    ]
+    if network.weights == "random":
+        lines.append("The weights are random: nothing here was learned.")
+    return lines

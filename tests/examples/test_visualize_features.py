@@ -1,0 +1,99 @@
+"""`examples/visualize_features.py` and `examples/plot_runs.py` as users call them."""
+
+import csv
+import json
+
+import keras
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import keras_t2t
+from tests.examples.script import failure, success
+from tests.visualization.small_models import any_backend
+
+pytestmark = any_backend
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A photograph, a grey one, and weights with class names beside them."""
+    folder = tmp_path_factory.mktemp("visualize")
+    image = Image.fromarray(load_sample_image("flower.jpg"))
+    (folder / "images").mkdir()
+    image.save(folder / "images" / "flower.jpg")
+    image.convert("L").crop((0, 0, 90, 300)).save(folder / "images" / "grey.png")
+    model = keras_t2t.T2TViT7(
+        input_shape=(64, 48, 3), classes=4, include_preprocessing=True
+    )
+    model.save(folder / "final.keras")
+    (folder / "classes.json").write_text(json.dumps(["red", "green", "blue", "grey"]))
+    return folder
+
+
+def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
+    arguments = [
+        *("--weights", folder / "final.keras", "--compare", "T2TViT7"),
+        *("--folder", folder / "images", "--channels", "4", "--token", "0.2", "0.9"),
+        *("--output", tmp_path / "out", "--backend", keras.backend.backend()),
+        folder / "images" / "grey.png",
+    ]
+    told = success("visualize_features.py", arguments, monkeypatch, capsys)
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    drawn = ("features", "attention", "depth", "comparison")
+    assert written == {
+        *("report.html", "statistics.csv"),
+        "statistics_T2TViT7,_random_weights.csv",
+        *(f"{name}{suffix}" for name in drawn for suffix in (".png", ".svg")),
+    }
+    assert {line.rpartition("/")[2] for line in told.splitlines()} == written
+    with open(tmp_path / "out" / "statistics.csv", encoding="utf-8") as file:
+        stages = [row["stage"] for row in csv.DictReader(file)]
+    blocks = [f"block_{i}" for i in range(7)]
+    assert stages == ["tokens_1", "tokens_2", "project", *blocks, "norm"]
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "means over 2 images" in report
+    assert all(name in report for name in ("red", "green", "blue", "grey"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no.jpg"], "`image` 'no.jpg' is not an image that Pillow reads"),
+        (["gone.jpg"], "`image`: there is no file 'gone.jpg'"),
+        (["--stages", "block_9"], "'block_9' is no layer of t2t_vit_7; its stages are"),
+        (["--block", "7"], "`block` must be an integer from -7 to 6"),
+        (["--channels", "0"], "`channels` must be a positive integer, got 0"),
+        (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
+        (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
+        (["--model", "ResNet50", "--weights", "gone.h5"], "`path` must end in one of"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments, message, folder, monkeypatch, capsys
+):
+    monkeypatch.chdir(folder)
+    (folder / "no.jpg").write_bytes(b"no image")
+    if not arguments[0].endswith(".jpg"):
+        arguments = ["images/grey.png", *arguments]
+    if "--weights" not in arguments:
+        arguments = [*arguments, "--weights", "final.keras"]
+    code, stderr = failure("visualize_features.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    (line,) = stderr.splitlines()
+    assert line.startswith("visualize_features.py: ") and message in line
+    assert not (folder / "visualization").exists()
+
+
+def test_runs_are_compared(tmp_path, monkeypatch, capsys):
+    (tmp_path / "run").mkdir()
+    arguments = [tmp_path / "run", "--output", tmp_path / "runs.png"]
+    code, stderr = failure("plot_runs.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    assert stderr.startswith("plot_runs.py: ") and "is no run folder" in stderr
+    (tmp_path / "run" / "history.csv").write_text(
+        "epoch,loss,val_loss,val_top1,images_per_second\n0,2,1,0.5,100\n"
+    )
+    success("plot_runs.py", arguments, monkeypatch, capsys)
+    with Image.open(tmp_path / "runs.png") as image:
+        assert image.width == 1080

@@ -1,0 +1,73 @@
+"""What is known of a model before it is built, and the model that is built of it."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.classifier import find_classifier, top_classes
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="does not depend on the backend"
+)
+
+
+def test_random_weights():
+    classifier = find_classifier("random")
+    assert classifier[:4] == (None, "T2TViT14", (224, 224), 1000)
+    assert classifier.class_names[7] == "class 7"  # nobody taught it ImageNet's
+    classifier = find_classifier("random", "T2TViT7", [32, 48])
+    model = classifier.build()
+    assert model.input_shape == (None, 32, 48, 3)
+    probabilities = keras.ops.convert_to_numpy(model(np.zeros((1, 32, 48, 3))))
+    np.testing.assert_allclose(probabilities.sum(), 1, rtol=1e-5)
+
+
+def test_published_weights_bring_size_names_and_transform():
+    classifier = find_classifier("cifar10", "T2TViT19")
+    assert classifier.size == (224, 224)
+    assert classifier.class_names[0] == "airplane"
+    assert classifier.transform == {"crop": 1.0, "interpolation": "bilinear"}
+    assert find_classifier("imagenet").class_names is None
+
+
+@pytest.mark.slow  # 94 MB
+def test_a_resnet_of_a_run(tmp_path):
+    model = keras_t2t.ResNet50(
+        input_shape=(32, 32, 3), classes=3, include_preprocessing=True
+    )
+    model.save_weights(tmp_path / "best.weights.h5")
+    (tmp_path / "classes.json").write_text(json.dumps(["a", "b", "c"]))
+    path = str(tmp_path / "best.weights.h5")
+    classifier = find_classifier(path, "ResNet50", (32, 32))
+    assert classifier.class_names == ["a", "b", "c"]
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    np.testing.assert_array_equal(
+        classifier.build().predict(images, verbose=0), model.predict(images, verbose=0)
+    )
+    model.save(tmp_path / "final.keras")
+    again = find_classifier(tmp_path / "final.keras", "ResNet50", (32, 32)).build()
+    np.testing.assert_array_equal(
+        again.predict(images, verbose=0), model.predict(images, verbose=0)
+    )
+
+
+def test_top_classes():
+    probabilities = np.array([0.1, 0.6, 0.3])
+    assert top_classes(probabilities, ["a", "b", "c"], 2) == [("b", 0.6), ("c", 0.3)]
+
+
+def test_bad_weights(tmp_path):
+    (tmp_path / "x.pth").touch()
+    with pytest.raises(ValueError, match=r"the weights of ResNet50 must be a .* file"):
+        find_classifier(tmp_path / "x.pth", "ResNet50")
+    with pytest.raises(ValueError, match="unknown model 'T2TViT15'"):
+        find_classifier("random", "T2TViT15")
+    with pytest.raises(ValueError, match="no weights='imagenet' for ResNet50"):
+        find_classifier("imagenet", "ResNet50")
+    model = keras_t2t.T2TViT7(input_shape=(16, 16, 3))
+    model.save(tmp_path / "x.keras")
+    with pytest.raises(ValueError, match="holds no ResNet50 with a head"):
+        find_classifier(tmp_path / "x.keras", "ResNet50")

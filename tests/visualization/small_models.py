@@ -1,0 +1,58 @@
+"""Small models of every design, with weights that tell tokens apart."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from sklearn.datasets import load_sample_image
+
+import keras_t2t
+
+SMALL = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+SHAPE = (48, 64, 3)  # a grid of 3 x 4 patches: rows and columns differ
+DESIGNS = {
+    "performer": {},
+    "transformer, ghost": {"token_type": "transformer", "block_type": "ghost"},
+    "dense, se": {
+        **{"fused_soft_split": False, "block_type": "se"},
+        **{"depth": (1, 1), "growth": 4},
+    },
+    "vit": {"builder": keras_t2t.ViT, "num_heads": 16},  # as many as ResNeXt's
+}
+# The same on each backend: tested on the one that starts fastest.
+any_backend = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="does not depend on the backend"
+)
+PHOTOGRAPH = load_sample_image("china.jpg")  # 427 x 640
+
+
+@functools.cache
+def model(design):
+    """The model of a row of `DESIGNS`; built once per process."""
+    settings = {**SMALL, "input_shape": SHAPE, "classes": 5, **DESIGNS[design]}
+    if design != "vit":
+        settings = {"token_type": "performer"} | settings
+    model = settings.pop("builder", keras_t2t.T2TViT)(**settings)
+    return randomized(model)
+
+
+@functools.cache
+def resnet50():
+    return keras_t2t.ResNet50(
+        input_shape=(32, 32, 3), classes=5, include_preprocessing=True
+    )
+
+
+def randomized(model):
+    """Fills all kernels anew: attention is not uniform, and no Performer underflows."""
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1:
+            scale = 0.3 / np.sqrt(np.prod(variable.shape[:-1]))
+            variable.assign(random.normal(0.0, scale, variable.shape))
+    return model
+
+
+def prediction(model, inputs):
+    return keras.ops.convert_to_numpy(model(inputs, training=False))

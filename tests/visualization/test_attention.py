@@ -1,0 +1,161 @@
+"""Attention maps are those of the forward pass: they give its output again."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_t2t import visualization
+from keras_t2t.layers import MultiHeadSelfAttention, TokenPerformer
+from keras_t2t.visualization import attention, images
+from keras_t2t.visualization.probe import Probe, to_array
+from tests.visualization import small_models
+from tests.visualization.small_models import DESIGNS, PHOTOGRAPH, any_backend
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        pytest.param(name, marks=any_backend) if name == "dense, se" else name
+        for name in DESIGNS
+    ],
+)
+def test_the_probabilities_reproduce_layers_and_model(design, monkeypatch):
+    """Every attention is replaced by its probabilities times the values: class token,
+    positions, norms and gates stay the model's own."""
+    model = small_models.model(design)
+    inputs = images.model_input(model, images.model_view(model, PHOTOGRAPH))
+    names = attention.token_layers(model) + attention.backbone_attention(model)
+    assert len(names) == (2 if design == "vit" else 4)
+    outputs = {f"{name}, out": model.get_layer(name).output for name in names}
+    before, logits = Probe(model, attention.attention_inputs(model, names) | outputs)(
+        inputs
+    )
+    for name in names:
+        replace_by_probabilities(model.get_layer(name), monkeypatch)
+        again = to_array(model.get_layer(name)(before[name], training=False))
+        expected = to_array(before[f"{name}, out"])
+        # float32 sums in another order.
+        np.testing.assert_allclose(again, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        small_models.prediction(model, inputs), to_array(logits), rtol=1e-5, atol=1e-5
+    )
+
+
+def replace_by_probabilities(layer, monkeypatch):
+    """`layer` computes what it attends to through `attention_probabilities`."""
+    original_qkv = layer.qkv_of
+    seen = []
+
+    def qkv_of(x):
+        seen.append(x)
+        return original_qkv(x)
+
+    def probabilities():
+        monkeypatch.setattr(layer, "qkv_of", original_qkv)
+        try:
+            return attention.attention_probabilities(layer, seen[-1])
+        finally:
+            monkeypatch.setattr(layer, "qkv_of", qkv_of)
+
+    def attend(qkv):  # of token layers
+        values = ops.split(qkv, 3, axis=-1)[2]
+        return ops.matmul(probabilities()[:, 0], values), values
+
+    def attended(x, dropout=None):  # of the blocks
+        values = ops.transpose(qkv_of(x)[2], (0, 2, 1, 3))
+        heads = ops.transpose(ops.matmul(probabilities(), values), (0, 2, 1, 3))
+        return layer.projection(ops.reshape(heads, x.shape))
+
+    monkeypatch.setattr(layer, "qkv_of", qkv_of)
+    if isinstance(layer, MultiHeadSelfAttention):
+        monkeypatch.setattr(layer, "attended", attended)
+    else:
+        monkeypatch.setattr(layer, "attend", attend)
+
+
+def test_rows_sum_to_one_and_looking_changes_nothing():
+    model = small_models.model("performer")
+    inputs = images.model_input(model, images.model_view(model, PHOTOGRAPH))
+    before = small_models.prediction(model, inputs)
+    names = [*attention.token_layers(model), *attention.backbone_attention(model)]
+    maps = visualization.attention_maps(model, PHOTOGRAPH, names)
+    _, output = Probe(model, attention.attention_inputs(model, names))(inputs)
+    np.testing.assert_array_equal(to_array(output), before)
+    np.testing.assert_array_equal(small_models.prediction(model, inputs), before)
+
+    assert {name: map.shape for name, map in maps.items()} == {
+        "tokens_1": (1, 12 * 16, 12 * 16),
+        "tokens_2": (1, 6 * 8, 6 * 8),
+        "block_0_attention": (2, 13, 13),
+        "block_1_attention": (2, 13, 13),
+    }
+    for map in maps.values():
+        assert map.min() >= 0
+        # Of the Performer S / (S + 1e-8), with S far above that here.
+        np.testing.assert_allclose(map.sum(axis=-1), 1, rtol=1e-5)
+        assert map.std(axis=-1).max() > 0.01 / map.shape[-1]  # not uniform
+
+    row = visualization.token_attention(model, PHOTOGRAPH, "tokens_2", (1, 3))
+    np.testing.assert_allclose(
+        row, maps["tokens_2"][0, 1 * 8 + 3].reshape(6, 8), rtol=1e-5, atol=1e-8
+    )
+    of_class = visualization.class_attention(model, PHOTOGRAPH, block=0)
+    np.testing.assert_array_equal(
+        of_class, maps["block_0_attention"][:, 0, 1:].reshape(2, 3, 4)
+    )
+    rollout = visualization.attention_rollout(model, PHOTOGRAPH)
+    first, last = (maps[f"block_{i}_attention"].mean(axis=0) for i in range(2))
+    expected = (last + np.eye(13)) @ (first + np.eye(13)) / 4
+    np.testing.assert_allclose(rollout, expected[0, 1:].reshape(3, 4), rtol=1e-5)
+
+
+def test_the_performers_normalisation():
+    """Against its definition in NumPy, where S is so small that 1e-8 shows."""
+    layer = TokenPerformer(4, num_features=8)
+    x = np.random.default_rng(1).normal(size=(1, 2, 3, 5)).astype("float32")
+    layer(x)
+    kqv = layer.kqv.kernel
+    layer.kqv.kernel.assign(100 * ops.convert_to_numpy(kqv))
+    k, q, _ = np.split(ops.convert_to_numpy(layer.qkv_of(x))[0], 3, axis=-1)
+    w = ops.convert_to_numpy(layer.random_projection)
+
+    def phi(x):
+        return np.exp(x @ w.T - (x**2).sum(-1, keepdims=True) / 2) / np.sqrt(8)
+
+    similarity = phi(q) @ phi(k).T
+    expected = similarity / (similarity.sum(axis=-1, keepdims=True) + 1e-8)
+    actual = to_array(attention.attention_probabilities(layer, x))[0, 0]
+    # The exponential multiplies the rounding of its argument, here up to 100.
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-6)
+    assert actual.sum(axis=-1).min() < 0.99
+
+
+@any_backend
+def test_rollout_by_hand():
+    uniform = np.full((3, 2, 2), 0.5)
+    swapped = np.array([[[0.0, 1.0], [1.0, 0.0]]])
+    result = visualization.rollout([uniform, swapped])
+    np.testing.assert_allclose(result, [[0.5, 0.5], [0.5, 0.5]])
+    first_matters = np.array([[[0.0, 1.0], [0.0, 1.0]]])
+    result = visualization.rollout([first_matters, swapped])
+    np.testing.assert_allclose(result, [[0.25, 0.75], [0.25, 0.75]])
+
+
+@any_backend
+def test_bad_input():
+    model = small_models.model("performer")
+    with pytest.raises(ValueError, match=r"'resnet50' has no attention: give a T2T"):
+        visualization.attention_maps(small_models.resnet50(), PHOTOGRAPH)
+    with pytest.raises(
+        ValueError, match=r"'mlp' is no .*; these are tokens_1, tok.*_1"
+    ):
+        visualization.attention_maps(model, PHOTOGRAPH, "mlp")
+    with pytest.raises(ValueError, match=r"`block` must be .* from -2 to 1 .* got 2"):
+        visualization.class_attention(model, PHOTOGRAPH, block=2)
+    with pytest.raises(
+        ValueError, match=r"'tokens_1' is no token.* of vit, which has n"
+    ):
+        visualization.token_attention(small_models.model("vit"), PHOTOGRAPH)
+    for token in ((12, 0), (0, -1), "no", 3):
+        with pytest.raises(ValueError, match=r"on the 12 x 16 grid of tokens_1, got"):
+            visualization.token_attention(model, PHOTOGRAPH, token=token)

@@ -1,0 +1,103 @@
+"""Feature maps: the model's own, on their grid; and which channels show nothing."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_t2t
+from keras_t2t import visualization
+from keras_t2t.visualization import images
+from tests.visualization import small_models
+from tests.visualization.small_models import PHOTOGRAPH, SHAPE, SMALL, any_backend
+
+
+def test_tokens_are_put_back_on_their_grid():
+    """Token 1 + 4 i + j lies at row i and column j; the rest of the model is real."""
+    model = small_models.model("performer")
+    inputs = images.model_input(model, images.model_view(model, PHOTOGRAPH))
+    before = small_models.prediction(model, inputs)
+    features = visualization.feature_maps(model, PHOTOGRAPH, ["project", "block_1"])
+    inside = keras.Model(model.input, model.get_layer("block_1").output)
+    tokens = ops.convert_to_numpy(inside(inputs, training=False))[0]
+    assert tokens.shape == (13, 32)
+    for row in range(3):
+        for column in range(4):
+            np.testing.assert_array_equal(
+                features["block_1"][row, column], tokens[1 + 4 * row + column]
+            )
+    assert features["project"].shape == (3, 4, 32)
+    np.testing.assert_array_equal(small_models.prediction(model, inputs), before)
+
+
+@any_backend
+def test_stages_and_their_defaults():
+    stages = {
+        "performer": ["tokens_1", "tokens_2", "project", "block_0", "block_1", "norm"],
+        "vit": ["project", "block_0", "block_1", "norm"],
+    }
+    convolutions = keras_t2t.T2TViT(
+        **SMALL, token_type="convolution", input_shape=SHAPE
+    )
+    assert visualization.stage_names(convolutions)[:3] == [
+        *("convolution_0", "convolution_1", "project")
+    ]
+    for design, names in stages.items():
+        assert visualization.stage_names(small_models.model(design)) == names
+    performer, resnet = small_models.model("performer"), small_models.resnet50()
+    assert visualization.default_stages(performer) == [
+        *("tokens_1", "tokens_2", "block_0", "block_1")
+    ]
+    # The 1st, 25th and 49th of 50 convolutions.
+    assert visualization.default_stages(resnet) == [
+        *("conv1_relu", "conv4_block1_out", "conv5_block3_out")
+    ]
+    shapes = [x.shape for x in visualization.feature_maps(resnet, PHOTOGRAPH).values()]
+    assert shapes == [(16, 16, 64), (2, 2, 1024), (1, 1, 2048)]
+
+
+@any_backend
+def test_other_networks_and_layers():
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, name="lines", data_format="channels_last")(image)
+    model = keras.Model(image, keras.layers.Flatten(name="flat")(x), name="own")
+    assert visualization.stage_names(model) == ["lines"]
+    features = visualization.feature_maps(model, PHOTOGRAPH)
+    assert features["lines"].shape == (14, 14, 4)
+    with pytest.raises(ValueError, match=r"'flat' is not on a grid of own; .* lines"):
+        visualization.feature_maps(model, PHOTOGRAPH, "flat")
+    # Layers that are no stage of the list can still be asked for.
+    performer = small_models.model("performer")
+    features = visualization.feature_maps(performer, PHOTOGRAPH, "block_0_norm_2")
+    assert features["block_0_norm_2"].shape == (3, 4, 32)
+
+
+@any_backend
+def test_an_unknown_stage_lists_the_stages():
+    model = small_models.model("performer")
+    with pytest.raises(ValueError) as error:
+        visualization.feature_maps(model, PHOTOGRAPH, ["block_0", "block_7"])
+    assert str(error.value) == (
+        "`stages`: 'block_7' is no layer of t2t_vit; its stages are tokens_1, "
+        "tokens_2, project, block_0, block_1, norm"
+    )
+    with pytest.raises(ValueError, match="at least one stage"):
+        visualization.feature_maps(model, PHOTOGRAPH, [])
+    with pytest.raises(ValueError, match=r"`model` must be a functional keras\.Model"):
+        visualization.stage_names("T2TViT14")
+
+
+@any_backend
+def test_dead_and_saturated_channels():
+    features = np.random.default_rng(0).uniform(0.5, 1, (5, 6, 8))
+    features[..., 2] = 0
+    features[..., 4] *= 0.009  # of a median of about 1
+    features[..., 5] *= -20
+    features[..., 6] = 0
+    features[1, 2, 6] = 0.5  # alive in one place
+    states = visualization.channel_states(features)
+    assert np.flatnonzero(states.dead).tolist() == [2, 4]
+    assert np.flatnonzero(states.saturated).tolist() == [5]
+    states = visualization.channel_states(np.zeros((2, 2, 3)))
+    assert states.dead.all()
+    assert not states.saturated.any()

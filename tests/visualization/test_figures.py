@@ -1,0 +1,218 @@
+"""Pictures, figures and the report: what is drawn, and where it is written."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_t2t import visualization
+from keras_t2t.visualization import figures, pictures
+from keras_t2t.visualization.observation import observe
+from keras_t2t.visualization.report import write_report
+from tests.visualization import small_models
+from tests.visualization.small_models import PHOTOGRAPH, any_backend
+
+pytestmark = any_backend
+
+
+@pytest.fixture(scope="module")
+def observation():
+    model = small_models.model("performer")
+    return observe(model, PHOTOGRAPH, block=0, token=(0.99, 0.1))
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    model = small_models.model("performer")
+    return visualization.depth_statistics(model, PHOTOGRAPH)
+
+
+# === Pixels ===
+def test_dead_and_saturated_channels_are_marked():
+    features = np.random.default_rng(0).uniform(0.5, 1, (7, 14, 5))
+    features[..., 1] = 0
+    features[..., 3] *= 50
+    sheet = pictures.channel_mosaic(features, count=5, columns=3)
+    height, width = 56, 112  # 8 pixels per value
+    assert sheet.shape == (2 * height + pictures.GAP, 3 * width + 2 * pictures.GAP)
+    tiles = [
+        sheet[
+            (height + pictures.GAP) * row : (height + pictures.GAP) * row + height,
+            (width + pictures.GAP) * column : (width + pictures.GAP) * column + width,
+        ]
+        for row in range(2)
+        for column in range(3)
+    ]
+    assert [(tile == pictures.DEAD).any() for tile in tiles] == [0, 1, 0, 0, 0, 0]
+    assert [(tile == pictures.SATURATED).any() for tile in tiles] == [0, 0, 0, 1, 0, 0]
+    assert tiles[1][28, 56] == pictures.DEAD  # where the cross meets
+    assert (tiles[5] == pictures.BACKGROUND).all()
+    values = features[..., 4]
+    least, most = (np.unravel_index(f(values), (7, 14)) for f in (np.argmin, np.argmax))
+    assert tiles[4][8 * least[0] + 3, 8 * least[1] + 3] == 0
+    assert tiles[4][8 * most[0] + 3, 8 * most[1] + 3] == pictures.SHADES - 1
+
+
+def test_channels_are_spread_evenly():
+    assert pictures.channels_drawn(384, 4).tolist() == [0, 128, 255, 383]
+    assert pictures.channels_drawn(3, 16).tolist() == [0, 1, 2]
+    large = np.random.default_rng(0).normal(size=(300, 150, 2))
+    assert pictures.channel_mosaic(large).shape == (112, 56 + pictures.GAP + 56)
+
+
+def test_attention_lies_where_the_patch_is():
+    view = np.full((48, 64, 3), 128, "uint8")
+    weights = np.zeros((3, 4))
+    weights[2, 1] = 0.5
+    picture = pictures.attention_overlay(view, weights).astype(int)
+    assert picture.shape == (240, 320, 3)  # five times, 224 px at least
+    bright = picture.sum(axis=-1) == picture.sum(axis=-1).max()
+    expected = np.zeros((240, 320), bool)
+    expected[160:, 80:160] = True
+    np.testing.assert_array_equal(bright, expected)
+    framed = pictures.attention_overlay(view, weights, token=(2, 1))
+    assert (framed[200, 78] == pictures.palette()[pictures.DEAD]).all()
+
+
+# === Figures ===
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_figures_are_written(suffix, observation, statistics, tmp_path):
+    others = dict(list(observation.features.items())[:2])
+    drawn = {
+        "features": figures.feature_figure(observation, "title", channels=8),
+        "attention": figures.attention_figure(observation, "title"),
+        "depth": figures.depth_figure({"one": statistics, "two": statistics[:3]}),
+        "comparison": figures.comparison_figure({"a": others, "b": others}, 4),
+    }
+    # The photograph, then rows of channels; photograph, blocks, rollout, tokens, heads.
+    pictures_drawn = {
+        "features": 1 + 4,
+        "attention": 1 + 2 + 1 + 2 + 2,
+        "comparison": 4,
+    }
+    for name, count in pictures_drawn.items():
+        assert sum(len(axes.images) for axes in drawn[name].axes) == count, name
+    for name, figure in drawn.items():
+        path = tmp_path / f"{name}{suffix}"
+        figures.save_figure(figure, path)
+        if suffix == ".png":
+            with Image.open(path) as image:
+                assert image.width == round(figures.PAGE_WIDTH * 150)
+        else:
+            assert "<svg" in path.read_text(encoding="utf-8")
+    assert len(list(tmp_path.iterdir())) == len(drawn)
+
+
+def test_the_depth_figure_shows_the_numbers(statistics):
+    figure = figures.depth_figure({"network": statistics})
+    dead, redundancy, distance = figure.axes
+    np.testing.assert_allclose(
+        dead.lines[0].get_ydata(), [100 * row.dead_share for row in statistics]
+    )
+    noise, own = (line.get_ydata() for line in redundancy.lines)
+    np.testing.assert_allclose(own, [row.redundancy for row in statistics])
+    np.testing.assert_allclose(noise, [row.redundancy_of_noise for row in statistics])
+    # Two token layers and two blocks have attention, with a dot for each head.
+    *heads, mean = distance.lines
+    assert [len(line.get_ydata()) for line in heads] == [1, 1, 2, 2]
+    expected = [x.mean_attention_distance for x in statistics if x.attention_distance]
+    np.testing.assert_allclose(mean.get_ydata(), expected)
+
+
+def test_bad_paths_and_models_without_attention(tmp_path):
+    resnet = observe(small_models.resnet50(), PHOTOGRAPH)
+    assert resnet.attention is None
+    with pytest.raises(ValueError, match="of a model without attention"):
+        figures.attention_figure(resnet, "title")
+    with pytest.raises(ValueError, match=r"`path` must end in \.png or \.svg"):
+        figures.save_figure(figures.new_figure(1), tmp_path / "x.pdf")
+    with pytest.raises(ValueError, match=r"`path` must end in \.html"):
+        write_report(tmp_path / "x.txt", "", [], resnet, [])
+    with pytest.raises(ValueError, match=r"`token` must be .* got \(2, 0\)"):
+        observe(small_models.model("performer"), PHOTOGRAPH, token=(2, 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_observation_is_what_the_functions_give(observation):
+    model = small_models.model("performer")
+    features = visualization.feature_maps(model, PHOTOGRAPH)
+    assert list(observation.features) == list(features)
+    for name, values in features.items():
+        np.testing.assert_array_equal(observation.features[name], values)
+    attention = observation.attention
+    np.testing.assert_array_equal(
+        attention.heads, visualization.class_attention(model, PHOTOGRAPH, 0)
+    )
+    np.testing.assert_array_equal(
+        attention.rollout, visualization.attention_rollout(model, PHOTOGRAPH)
+    )
+    row, place = attention.of_token["tokens_1"]
+    assert place == (11, 1)  # 99% down a grid of 12, 10% across one of 16
+    np.testing.assert_array_equal(
+        row, visualization.token_attention(model, PHOTOGRAPH, "tokens_1", place)
+    )
+    inputs = visualization.model_view(model, PHOTOGRAPH)
+    assert inputs.shape == observation.view.shape
+    assert observation.output.shape == (5,)
+
+
+# === Report ===
+class Page(HTMLParser):
+    """Collects what a page points to, and checks that its elements are closed."""
+
+    EMPTY = ("meta", "link", "img", "source", "br")
+    MAY_STAY_OPEN = ("li",)
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.sources, self.text = [], [], ""
+        self.feed(text)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.sources += [v for k, v in attributes if k in ("src", "srcset", "href")]
+        if tag not in self.EMPTY + self.MAY_STAY_OPEN:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.MAY_STAY_OPEN:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_report_holds_everything_itself(observation, statistics, tmp_path):
+    predictions = [("<b>rose</b> & co", 0.75), ("tulip", 0.25)]
+    path = tmp_path / "report.html"
+    write_report(path, "T2TViT7", ["A fact < 3."], observation, statistics, predictions)
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert all(source.startswith("data:") for source in page.sources)
+    assert not re.search(r"https?://(?!www\.w3\.org)", text)
+    assert "<script" not in text
+    for expected in ("<b>rose</b> & co", "75.0%", "A fact < 3.", "tokens_1", "rollout"):
+        assert expected in page.text
+    for row in statistics:
+        assert f"{row.redundancy:.3f}" in page.text
+    images = [source.partition(",") for source in page.sources]
+    kinds = {kind for kind, _, _ in images}
+    assert "data:image/png;base64" in kinds and "data:image/jpeg;base64" in kinds
+    for kind, _, content in images:
+        if kind in ("data:image/png;base64", "data:image/jpeg;base64"):
+            Image.open(io.BytesIO(base64.b64decode(content))).verify()
+
+
+def test_a_report_on_a_model_without_attention_or_classes(tmp_path):
+    model = small_models.resnet50()
+    statistics = visualization.depth_statistics(model, PHOTOGRAPH, "conv1_relu")
+    write_report(
+        tmp_path / "x.html", "ResNet50", [], observe(model, PHOTOGRAPH), statistics
+    )
+    page = Page((tmp_path / "x.html").read_text(encoding="utf-8"))
+    assert "This model has none." in page.text
+    assert "probable" not in page.text

@@ -1,0 +1,92 @@
+"""Images of any size, aspect and colour become what the model takes."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_t2t.preprocessing import evaluation_transform, preprocess_input
+from keras_t2t.visualization import feature_maps, images, model_view
+from tests.visualization import small_models
+from tests.visualization.small_models import PHOTOGRAPH, any_backend
+
+pytestmark = any_backend
+
+
+def test_files_pillow_images_and_arrays_are_the_same_view(tmp_path):
+    model = small_models.model("performer")
+    image = Image.fromarray(PHOTOGRAPH)
+    image.save(tmp_path / "photograph.png")
+    expected = evaluation_transform(image, (48, 64))
+    for same in (
+        image,
+        PHOTOGRAPH,
+        PHOTOGRAPH.astype("float64"),
+        np.dstack([PHOTOGRAPH, PHOTOGRAPH[..., 0]]),
+        tmp_path / "photograph.png",
+        str(tmp_path / "photograph.png"),
+    ):
+        np.testing.assert_array_equal(model_view(model, same), expected)
+    np.testing.assert_array_equal(model_view(model, expected), expected)
+    np.testing.assert_array_equal(
+        images.model_input(model, expected), preprocess_input(expected[None])
+    )
+    np.testing.assert_array_equal(  # this model standardises by itself
+        images.model_input(small_models.resnet50(), expected), expected[None]
+    )
+
+
+@pytest.mark.parametrize("size", [(20, 500), (500, 20), (7, 7), (300, 401)])
+def test_any_size_and_aspect_grey_too(size):
+    model = small_models.model("performer")
+    grey = PHOTOGRAPH[: size[0], : size[1], 1]
+    assert grey.shape == tuple(np.minimum(size, PHOTOGRAPH.shape[:2]))
+    view = model_view(model, grey)
+    assert view.shape == (48, 64, 3)
+    assert (view == view[..., :1]).all()
+    np.testing.assert_array_equal(model_view(model, grey[..., None]), view)
+    np.testing.assert_array_equal(model_view(model, Image.fromarray(grey)), view)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (None, "values 0..255, got NoneType of object"),
+        (np.zeros(5), r"values 0\.\.255, got the shape \(5,\)"),
+        (np.zeros((5, 5, 2)), r"got the shape \(5, 5, 2\)"),
+        (np.zeros((0, 5, 3)), r"got the shape \(0, 5, 3\)"),
+        (np.full((5, 5), np.nan), "got values nan"),
+        (np.full((5, 5, 3), -1.0), r"got values -1\.0\.\.-1\.0"),
+        ([["a"]], "got list of <U1"),
+    ],
+)
+def test_what_is_no_image(image, message):
+    with pytest.raises(ValueError, match=message):
+        feature_maps(small_models.model("performer"), image)
+
+
+def test_files_that_are_no_images(tmp_path):
+    model = small_models.model("performer")
+    (tmp_path / "notes.jpg").write_text("no pixels here")
+    with pytest.raises(ValueError, match=r"`image` '.*notes\.jpg' is not an image"):
+        model_view(model, tmp_path / "notes.jpg")
+    Image.fromarray(PHOTOGRAPH).save(tmp_path / "cut.png")
+    whole = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"`image` '.*cut\.png' is not an image"):
+        model_view(model, tmp_path / "cut.png")
+    with pytest.raises(FileNotFoundError, match=r"`image`: there is no file '.*gone"):
+        model_view(model, tmp_path / "gone.png")
+
+
+def test_models_of_other_inputs():
+    vector = keras.Input((4,))
+    model = keras.Model(vector, keras.layers.Dense(2)(vector))
+    with pytest.raises(
+        ValueError, match=r"`model` must take RGB images .* \(None, 4\)"
+    ):
+        model_view(model, PHOTOGRAPH)
+    any_size = keras.Input((None, None, 3))
+    model = keras.Model(any_size, keras.layers.GlobalMaxPooling2D()(any_size))
+    with pytest.raises(ValueError, match="fixed height and width"):
+        model_view(model, PHOTOGRAPH)

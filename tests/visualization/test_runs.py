@@ -1,0 +1,61 @@
+"""Runs compared in one figure: the numbers of their history, on the right axes."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from keras_t2t.visualization.runs import read_run, runs_figure
+from tests.visualization.small_models import any_backend
+
+pytestmark = any_backend
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two run folders; the second has no averaged weights and an epoch less."""
+    for i, name in enumerate(("first", "second")):
+        (tmp_path / name).mkdir()
+        config = {"model": "T2TViT7", "backend": "torch"}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        with open(tmp_path / name / "history.csv", "w", newline="") as file:
+            names = ["epoch", "loss", "val_loss", "val_top1", "images_per_second"]
+            writer = csv.DictWriter(file, names + ["val_top1_ema"] * (i == 0))
+            writer.writeheader()
+            for epoch in range(3 - i):
+                row = {name: epoch + 10 * i for name in writer.fieldnames}
+                writer.writerow(row | {"epoch": epoch})
+    return [tmp_path / "first", tmp_path / "second"]
+
+
+def test_every_run_is_drawn(runs):
+    label, history = read_run(runs[0])
+    assert label == "first (T2TViT7, torch)"
+    assert [row["epoch"] for row in history] == [0, 1, 2]
+    figure = runs_figure(runs)
+    loss, top1, speed = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == [
+        *("loss", "top-1", "images per second")
+    ]
+    drawn = [line.get_xydata().tolist() for line in top1.lines]
+    first = [[1, 0], [2, 1], [3, 2]]
+    assert drawn == [first, first, [[1, 10], [2, 11]]]  # the average, too, of the first
+    assert [line.get_linestyle() for line in top1.lines] == ["-", "--", "-"]
+    assert len(loss.lines) == 4
+    colours = [line.get_color() for line in speed.lines]
+    assert colours[0] == top1.lines[0].get_color() != colours[1]
+    np.testing.assert_allclose(speed.lines[1].get_ydata(), [10, 11])
+
+
+def test_bad_folders(runs, tmp_path):
+    with pytest.raises(ValueError, match=r"nothing' is no run folder: .* history\.csv"):
+        runs_figure([*runs, tmp_path / "nothing"])
+    with pytest.raises(ValueError, match="must be 1 to 6 run folders, got 0"):
+        runs_figure([])
+    (runs[0] / "history.csv").write_text("epoch,loss\n1,high\n")
+    with pytest.raises(ValueError, match=r"history\.csv is damaged: .*'high'"):
+        runs_figure(runs)
+    (runs[0] / "history.csv").write_text("epoch,loss\n")
+    with pytest.raises(ValueError, match=r"history\.csv holds no epoch"):
+        runs_figure(runs)

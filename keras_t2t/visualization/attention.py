@@ -9,7 +9,7 @@ from keras_t2t.layers import (
     TokenTransformer,
 )
 from keras_t2t.layers.precision import at_least_float32
-from keras_t2t.layers.token_performer import EPSILON
+from keras_t2t.layers.token_performer import EPSILON, SCALE
 from keras_t2t.visualization.images import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
 from keras_t2t.visualization.stages import token_grid
@@ -101,7 +101,7 @@ def _performer(layer, x, queries):
     phi_k = layer.random_features(ops.cast(k, island))
     phi_q = layer.random_features(ops.cast(q, island))[:, queries]
     weights = ops.matmul(phi_q, ops.transpose(phi_k, (0, 2, 1)))
-    normaliser = ops.sum(weights, axis=-1, keepdims=True) + EPSILON
+    normaliser = ops.sum(weights, axis=-1, keepdims=True) + EPSILON * SCALE**2
     return (weights / normaliser)[:, None]
 
 

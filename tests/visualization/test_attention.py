@@ -112,10 +112,11 @@ def test_rows_sum_to_one_and_looking_changes_nothing():
 def test_the_performers_normalisation():
     """Against its definition in NumPy, where S is so small that 1e-8 shows."""
     layer = TokenPerformer(4, num_features=8)
-    x = np.random.default_rng(1).normal(size=(1, 2, 3, 5)).astype("float32")
+    random = np.random.default_rng(1)
+    x = random.normal(size=(1, 2, 3, 5)).astype("float32")
     layer(x)
-    kqv = layer.kqv.kernel
-    layer.kqv.kernel.assign(100 * ops.convert_to_numpy(kqv))
+    for weight, scale in ((layer.kqv.kernel, 1.4), (layer.random_projection, 1)):
+        weight.assign(scale * random.normal(size=weight.shape))
     k, q, _ = np.split(ops.convert_to_numpy(layer.qkv_of(x))[0], 3, axis=-1)
     w = ops.convert_to_numpy(layer.random_projection)
 
@@ -125,9 +126,10 @@ def test_the_performers_normalisation():
     similarity = phi(q) @ phi(k).T
     expected = similarity / (similarity.sum(axis=-1, keepdims=True) + 1e-8)
     actual = to_array(attention.attention_probabilities(layer, x))[0, 0]
-    # The exponential multiplies the rounding of its argument, here up to 100.
-    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-6)
-    assert actual.sum(axis=-1).min() < 0.99
+    # The exponential multiplies the rounding of its argument, here up to 30.
+    np.testing.assert_allclose(actual, expected, rtol=1e-3)
+    sums = actual.sum(axis=-1)
+    assert sums.min() < 0.1 and sums.max() > 0.9
 
 
 @any_backend

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_t2t.layers.channel_scale import ChannelScale
 from keras_t2t.layers.dense import dense
+from keras_t2t.layers.gelu import gelu
 from keras_t2t.layers.mlp import MLP
 
 
@@ -46,7 +47,7 @@ class GhostMLP(MLP):
     def build(self, input_shape):
         dim = input_shape[-1]
         self.expand = dense(
-            dim, activation="gelu", dtype=self.dtype_policy, name="expand"
+            dim, activation=gelu, dtype=self.dtype_policy, name="expand"
         )
         self.expand.build(input_shape)
         self.scales = [
@@ -61,7 +62,7 @@ class GhostMLP(MLP):
     # === Computation ===
     def hidden(self, x):
         first = self.expand(x)
-        ghosts = [ops.gelu(scale(first), approximate=False) for scale in self.scales]
+        ghosts = [gelu(scale(first)) for scale in self.scales]
         return ops.concatenate([first, *ghosts], axis=-1)
 
     def macs(self, input_shape):

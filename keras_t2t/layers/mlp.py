@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_t2t.layers.dense import dense, rows
+from keras_t2t.layers.gelu import gelu
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -52,7 +53,7 @@ class MLP(keras.Layer):
         dim = input_shape[-1]
         self.expand = dense(
             self.hidden_dim,
-            activation="gelu",
+            activation=gelu,
             dtype=self.dtype_policy,
             name="expand",
         )

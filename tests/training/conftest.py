@@ -1,8 +1,10 @@
 """Small runs, in this process and in others."""
 
+import contextlib
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,12 @@ import pytest
 from tests.training import tiny
 
 ROOT = Path(__file__).parents[2]
+QUIET = {
+    "PYTHONPATH": str(ROOT),
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore",
+}
 
 
 @pytest.fixture
@@ -38,14 +46,7 @@ def start():
         process = subprocess.Popen(
             [sys.executable, *launcher, str(ROOT / "tests" / "training" / "tiny.py")]
             + [json.dumps(config) for config in configs],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "OMP_NUM_THREADS": "1",
-                "PYTHONWARNINGS": "ignore",
-                **environment,
-            },
+            env={**os.environ, **QUIET, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -57,6 +58,38 @@ def start():
     for process in started:
         if process.poll() is None:
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def two_processes():
+    """Within, this process is the first of two that torch knows of, and a script of
+    this folder is started as the second."""
+
+    @contextlib.contextmanager
+    def two(name, *arguments):
+        group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+        group |= {"WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+        other = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "training" / name), *arguments],
+            env={**os.environ, **QUIET, **group, "RANK": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                for variable, value in {**group, "RANK": "0"}.items():
+                    patch.setenv(variable, value)
+                yield other
+        finally:
+            other.kill()
+
+    return two
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
 def history(folder):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import sys
 
 import keras
@@ -10,7 +9,7 @@ import pytest
 
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
-from tests.training.conftest import history
+from tests.training.conftest import free_port, history
 
 BACKEND = keras.backend.backend()
 only_jax = pytest.mark.skipif(BACKEND != "jax", reason="for JAX")
@@ -92,12 +91,6 @@ def start_two(start, config, **environment):
         start({**config, **group, "process_id": process}, **environment)
         for process in (0, 1)
     ]
-
-
-def free_port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
 
 
 def test_a_host_that_does_not_answer_is_named(tiny_run, monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ import os
 
 import torch
 import torch.distributed
+from torch.nn.parallel import DistributedDataParallel
 
 from keras_t2t.training.distribution.devices import Devices, refuse
 
@@ -51,17 +52,13 @@ class TorchDevices(Devices):
     def prepare(self, model):
         if self.processes == 1:
             return
-        for variable in model.variables:
-            torch.distributed.broadcast(variable.value.data, src=0)
+        # Keras's own step calls the model through it, stays as it is, and sees the same
+        # gradients (and the same overflow) in every process.
+        replicated = DistributedDataParallel(
+            Forward(model), gradient_as_bucket_view=True
+        )
+        model.call = replicated.__call__  # a method: Keras would wrap the module itself
         self.part(model)
-        for variable in model.trainable_variables:
-            # During the backward pass: Keras's own step stays as it is, and sees the
-            # same gradients (and the same overflow) in every process.
-            variable.value.register_post_accumulate_grad_hook(self._average)
-
-    def _average(self, parameter):
-        torch.distributed.all_reduce(parameter.grad)
-        parameter.grad /= self.processes
 
     def any(self, flag):
         if self.processes == 1:
@@ -114,3 +111,15 @@ class TorchDevices(Devices):
         total = tensor.detach().to(device, copy=True)
         torch.distributed.all_reduce(total)
         return total
+
+
+class Forward(torch.nn.Module):
+    """A model's forward pass with all its variables, which are to begin as those of
+    the first process."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.variables = torch.nn.ParameterList(
+            variable.value for variable in model.variables
+        )
+        self.forward = model.call

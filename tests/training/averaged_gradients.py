@@ -1,0 +1,82 @@
+"""Steps of a small model, in one process or in each of several."""
+
+import json
+
+import keras
+import numpy as np
+
+from keras_t2t.training import TrainingConfig
+from keras_t2t.training.distribution import connected
+from keras_t2t.training.optimizer import adamw
+
+STEPS, BATCH_SIZE = 6, 8
+OVERFLOWS_AT = 3  # only in the last image
+CASES = {
+    "plain": {},
+    "clipped": {"clip_norm": 0.1},
+    "accumulated": {"accumulation": 2, "clip_norm": 0.1},
+    "averaged weights": {"ema_decay": 0.9, "total_steps": 1000},
+    "frozen": {},
+    "float16": {"scale_loss": True, "clip_norm": 0.1},
+}
+
+
+def trained(case, devices):
+    """The model after some steps on the rows that are this process's."""
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("mixed_float16" if case == "float16" else "float32")
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(16, "tanh"),
+            keras.layers.Dense(16, "tanh"),
+            keras.layers.Dense(4, name="head"),
+        ]
+    )
+    keras.config.set_dtype_policy("float32")
+    model.layers[0].trainable = case != "frozen"
+    model.compile(
+        adamw(model, 1e-2, 0.05, **CASES[case]),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        auto_scale_loss=False,
+    )
+    devices.prepare(model)
+    random = np.random.default_rng(0)
+    process, processes = devices.shard
+    part = BATCH_SIZE // processes
+    mine = slice(process * part, (process + 1) * part)
+    for step in range(STEPS):
+        images = random.normal(size=(BATCH_SIZE, 8)).astype("float32")
+        labels = np.eye(4, dtype="float32")[random.integers(4, size=BATCH_SIZE)]
+        if case == "float16" and step == OVERFLOWS_AT:
+            images[-1] = np.inf
+        model.train_on_batch(images[mine], labels[mine])
+    return model
+
+
+def state(model):
+    """Weights, and the optimizer's variables, as lists."""
+    variables = [*model.weights, *model.optimizer.variables]
+    return [keras.ops.convert_to_numpy(variable).tolist() for variable in variables]
+
+
+def sums(model):
+    """How many collective sums one step makes."""
+    from torch.profiler import profile
+
+    batch = np.ones((2, 8), "float32"), np.eye(4, dtype="float32")[:2]
+    with profile() as profiled:
+        model.train_on_batch(*batch)
+    return sum(event.name == "c10d::allreduce_" for event in profiled.events())
+
+
+def results():
+    """Each case's state, and how often the processes add gradients up in a step."""
+    with connected(TrainingConfig(host_timeout=300)) as devices:
+        models = {case: trained(case, devices) for case in CASES}
+        found = {case: state(model) for case, model in models.items()}
+        return {**found, "sums": sums(models["plain"])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(results()))

@@ -1,0 +1,44 @@
+"""torch: several processes make the steps of one on the whole batch."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_t2t.training.distribution.devices import Devices
+from tests.training import averaged_gradients
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the others have one process and model"
+)
+
+
+@pytest.fixture(scope="module")
+def two(two_processes):
+    """What each of two processes had in the end."""
+    with two_processes("averaged_gradients.py") as other:
+        first = averaged_gradients.results()
+        output, _ = other.communicate(timeout=300)
+    return first, json.loads(output)
+
+
+@pytest.mark.parametrize("case", averaged_gradients.CASES)
+def test_the_steps_are_those_of_one_process(two, case):
+    one = averaged_gradients.state(averaged_gradients.trained(case, Devices()))
+    assert two[0][case] == two[1][case]
+    # float16 rounds the activations of each half batch's mean; both add up otherwise.
+    tolerance = 2e-3 if case == "float16" else 1e-5
+    for value, expected in zip(two[0][case], one, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_an_overflow_in_one_process_is_one_in_all(two):
+    """It was there to be seen: the loss is scaled by half of what it began with."""
+    model = averaged_gradients.trained("float16", Devices())
+    assert model.optimizer.dynamic_scale == model.optimizer.initial_scale / 2
+
+
+def test_gradients_are_added_up_in_buckets(two):
+    """One for the six weights, which are small."""
+    assert two[0]["sums"] == two[1]["sums"] == 1

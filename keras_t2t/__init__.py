@@ -1,6 +1,7 @@
 """T2T-ViT (Tokens-to-Token vision transformer) for Keras 3."""
 
-from keras_t2t import _backend  # noqa: F401  Keras first, before TensorFlow
+from keras_t2t import _import_order  # noqa: F401, I001  before Keras
+from keras_t2t import _backend  # noqa: F401
 from keras_t2t.checkpoints import load_checkpoint, save_official
 from keras_t2t.counting import count_macs, summarize
 from keras_t2t.export import export_model

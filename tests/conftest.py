@@ -24,6 +24,12 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 
+def pytest_configure(config):
+    """Before any test module can import TensorFlow or torch."""
+    if not config.getoption("numprocesses", None):  # the controller of others runs none
+        import keras_t2t  # noqa: F401  it decides their order
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Initial weights and dropout are the same in every run of a test."""

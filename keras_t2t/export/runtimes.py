@@ -27,6 +27,8 @@ def load(format, path, threads=None):
 
 
 def load_saved_model(path, threads):
+    # TensorFlow imports Keras, which on torch would bring triton: a crash after it.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
 
     if threads:

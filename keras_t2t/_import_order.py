@@ -1,0 +1,19 @@
+"""triton before TensorFlow: the other way round is a segmentation fault.
+
+torch's default build brings triton and loads it late, when an optimizer is made or a
+function compiled; Keras and others load TensorFlow late too. So whoever imports this
+package decides it, before Keras: triton comes now, or, where TensorFlow is there
+already, not at all in this process, and torch goes on as its builds without triton do.
+"""
+
+import importlib
+import importlib.util
+import sys
+
+if "triton" not in sys.modules and importlib.util.find_spec("triton"):
+    try:
+        if "tensorflow" in sys.modules:
+            raise ImportError("it is too late for triton")
+        importlib.import_module("triton")  # a third of a second, and not torch
+    except ImportError:
+        sys.modules["triton"] = None  # whoever imports it now gets an ImportError

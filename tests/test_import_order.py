@@ -1,0 +1,212 @@
+"""triton, a part of torch's default build, never comes after TensorFlow.
+
+That is a segmentation fault. Where the installed torch has no triton, a stand-in takes
+its place, which ends the process when it comes after TensorFlow.
+"""
+
+import ast
+import importlib.machinery
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import keras_t2t
+from keras_t2t.export.formats import FORMATS
+from tests.examples.script import ROOT
+
+BACKEND = keras.backend.backend()
+PACKAGE = ROOT / "keras_t2t"
+STAND_IN = """
+import os, sys
+if "tensorflow" in sys.modules:
+    print("triton came after TensorFlow", file=sys.stderr, flush=True)
+    os.abort()
+raise ImportError("a stand-in")  # torch goes on without it
+"""
+# It loads triton, as compiling does.
+OPTIMIZER = """
+import torch
+torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))])
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """Runs Python with arguments, in a folder; fails if it does."""
+    search = [str(ROOT)]
+    # Not by `sys.modules`: this process may have shut it out.
+    if importlib.machinery.PathFinder.find_spec("triton") is None:
+        stand_in = tmp_path_factory.mktemp("stand_in") / "triton"
+        stand_in.mkdir()
+        (stand_in / "__init__.py").write_text(STAND_IN)
+        search.append(str(stand_in.parent))
+
+    def run(*arguments, cwd=None):
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(search),
+                "KERAS_BACKEND": BACKEND,
+                "TFDS_DATA_DIR": os.devnull,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "first", ["keras_t2t, tensorflow", "keras, tensorflow, keras_t2t"]
+)
+def test_torch_works_beside_tensorflow(first, python):
+    """Whether TensorFlow comes before this package or after it."""
+    python("-c", f"import {first}\n{OPTIMIZER}")
+
+
+def test_the_order_is_decided_before_anything_else_is_imported():
+    """No module of the package can come before it, nor what it imports."""
+    first = next(
+        node
+        for node in ast.walk(tree_of(PACKAGE / "__init__.py"))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    )
+    assert ast.unparse(first) == "from keras_t2t import _import_order"
+    assert imported_by(PACKAGE / "_import_order.py") <= sys.stdlib_module_names
+
+
+# Modules that run only where Keras's backend is the library itself, and one that is
+# run as a script, without the package and with one of them.
+BACKENDS_OWN = {
+    "tensorflow": {
+        "export/exporting.py",
+        "export/runtimes.py",
+        "export/signatures.py",
+        "export/to_litert.py",
+        "export/to_saved_model.py",
+        "layers/precision.py",
+        "training/distribution/tensorflow.py",
+    },
+    "torch": {
+        "checkpoints/foreign_file.py",
+        "export/exporting.py",
+        "export/runtimes.py",
+        "export/to_onnx.py",
+        "export/to_torch.py",
+        "layers/precision.py",
+        "training/distribution/torch.py",
+        "training/state.py",
+        "visualization/probe.py",
+    },
+    "triton": set(),
+}
+
+
+@pytest.mark.parametrize("library", BACKENDS_OWN)
+def test_no_other_module_imports_it_by_itself(library):
+    """TensorFlow that only reads data comes by `import_tensorflow`, without GPUs."""
+    importing = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if library in imported_by(path)
+    }
+    assert importing <= BACKENDS_OWN[library]
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported_by(path):
+    """The libraries that a file imports by a statement, anywhere in it."""
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+# === Everything that may need both, each in a process of its own ===
+SHORT = "--image-size 32 --batch-size 4 --steps-per-epoch 2 --epochs 1"
+SCRIPTS = {
+    "transfer_learning": f"--weights run --data-dir photos --output-dir tuned {SHORT}",
+    "evaluate": "--weights run --data-dir photos",
+    "predict": "--weights x.pth --classes classes.json flower.jpg",
+    "convert_checkpoint": "x.pth x.safetensors",
+    "visualize_features": "--weights run/final.keras --output seen flower.jpg",
+    "plot_runs": "run",
+    **{
+        f"export_model {name}": f"--weights x.pth --format {name} x{row.suffix}"
+        for name, row in FORMATS.items()
+    },
+}
+# After tf.data has been read, as in a notebook.
+PUBLIC = """
+import keras_t2t
+from keras_t2t.data import open_dataset
+photos = open_dataset("photos")
+next(iter(photos.train_batches(32, 2, seed=0)))
+model = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=2)
+"""
+FUNCTIONS = {
+    "load_checkpoint": "keras_t2t.load_checkpoint(model, 'x.pth')",
+    "save_official": "keras_t2t.save_official(model, 'saved.pth')",
+    "train": "from keras_t2t.training import TrainingConfig, train\n"
+    "train(TrainingConfig(data_dir='photos', image_size=32, batch_size=4, epochs=1,"
+    "steps_per_epoch=1, output_dir='again'))",
+    "count_macs": "keras_t2t.count_macs(model); keras_t2t.summarize(model)",
+    "depth_statistics": "from keras_t2t import visualization\n"
+    "view = visualization.model_view(model, 'flower.jpg')\n"
+    "visualization.depth_statistics(model, [view])",
+    **{
+        f"export_model {name}": f"keras_t2t.export_model(model, 'y{row.suffix}', "
+        f"{name!r})"
+        for name, row in FORMATS.items()
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def folder(python, tmp_path_factory):
+    """Photographs of two classes, a run on them by `train_imagenet.py`, weights."""
+    folder = tmp_path_factory.mktemp("everything")
+    Image.fromarray(load_sample_image("flower.jpg")).save(folder / "flower.jpg")
+    for split in ("train", "val"):
+        for name in ("china", "flower"):
+            (folder / "photos" / split / name).mkdir(parents=True)
+            photograph = Image.fromarray(load_sample_image(f"{name}.jpg"))
+            for i in range(4):
+                cut = photograph.crop((i, i, 64 + i, 64 + i))
+                cut.save(folder / "photos" / split / name / f"{i}.png")
+    (folder / "classes.json").write_text('["china", "flower"]')
+    model = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=2)
+    keras_t2t.save_official(model, folder / "x.pth")
+    script = ROOT / "examples" / "train_imagenet.py"
+    arguments = f"--data-dir photos --output-dir run {SHORT}".split()
+    python(script, *arguments, cwd=folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_ends_well(script, python, folder):
+    path = ROOT / "examples" / f"{script.partition(' ')[0]}.py"
+    python(path, *SCRIPTS[script].split(), cwd=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_torch_works_after_a_public_function(function, python, folder):
+    python("-c", f"{PUBLIC}\n{FUNCTIONS[function]}\n{OPTIMIZER}", cwd=folder)

@@ -3,7 +3,6 @@
 import importlib
 import warnings
 
-# Keras comes first: a CUDA build of torch aborts when TensorFlow is loaded before it.
 import keras
 
 

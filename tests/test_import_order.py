@@ -156,7 +156,7 @@ SCRIPTS = {
 PUBLIC = """
 import keras_t2t
 from keras_t2t.data import open_dataset
-photos = open_dataset("photos")
+photos = open_dataset(data_dir="photos")
 next(iter(photos.train_batches(32, 2, seed=0)))
 model = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=2)
 """

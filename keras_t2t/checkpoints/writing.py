@@ -1,24 +1,148 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 import contextlib
+import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: what a killed process leaves is not removed there
+    fcntl = None
+
+PREFIX, LOCK = ".writing-", "lock"
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """Gives a temporary path beside `path`; it takes `path`'s place at the end.
+    """Gives a temporary path; what is written there takes the place of `path`.
 
-    The temporary name ends as `path` does, since Keras and others choose the format
-    by it. If the body raises, nothing stays and an existing `path` is untouched.
+    The body writes a file, or a folder, and may write more beside it, whose names say
+    where they go. The temporary name is that of `path`, since Keras and others choose
+    the format by it. If the body or the move fails or is interrupted, nothing stays and
+    what was there is untouched.
+
+    After a SIGKILL or a power cut a file is the old or the new one. A folder, or files
+    that belong together, are the old or the new ones, or during the few renames not at
+    `path`: then the next write in the same folder finishes the move. It also removes
+    what killed processes left.
+
+    Raises:
+        IsADirectoryError: if `path` is a folder and a file was written.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     # A folder of its own: writers may refuse an existing file, and lose its mode.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        temporary = Path(folder) / path.name
-        yield temporary
-        os.replace(temporary, path)
+    with _own_folder(path) as folder:
+        (folder / "new").mkdir()
+        yield folder / "new" / path.name
+        _flush(folder)
+        os.replace(folder / "new", folder / "whole")
+        _move(folder, path)
+
+
+@contextlib.contextmanager
+def _own_folder(path):
+    """A folder beside `path`, locked as long as this process lives."""
+    _remove_abandoned(path.parent)
+    lock = None
+    while lock is None:  # another process may take it for abandoned before it is locked
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=PREFIX))
+        lock = _lock(folder, path.name)
+    try:
+        yield folder
+    finally:
+        _finish(folder, path)
+        lock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder, name):
+    """The open lock file of a new folder, None if the folder is gone."""
+    try:
+        lock = open(folder / LOCK, "xb")  # noqa: SIM115  open until the end
+    except FileNotFoundError:
+        return None
+    lock.write(os.fsencode(name))
+    lock.flush()
+    with contextlib.suppress(OSError):  # a file system without locks
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    if not (folder / LOCK).exists():
+        lock.close()
+        return None
+    return lock
+
+
+def _remove_abandoned(parent):
+    """Finishes and removes what killed processes left in `parent`."""
+    for folder in parent.glob(f"{PREFIX}*") if fcntl else ():
+        try:
+            with open(folder / LOCK, "r+b") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _finish(folder, parent / os.fsdecode(lock.read()))
+                shutil.rmtree(folder, ignore_errors=True)
+        except FileNotFoundError:  # killed before it was locked, and empty; or not ours
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        except OSError:  # its process lives
+            continue
+
+
+def _finish(folder, path):
+    """Makes the move of `_move` if it was cut off where there is nothing at `path`."""
+    if os.path.lexists(folder / "whole" / path.name) and not os.path.lexists(path):
+        _move(folder, path)
+
+
+def _move(folder, path):
+    """Moves all of `whole` to where `path` is, which comes last; or nothing of it."""
+    whole, old = folder / "whole", folder / "old"
+    names = sorted(entry.name for entry in whole.iterdir() if entry.name != path.name)
+    for name in (*names, path.name):
+        if (path.parent / name).is_dir() and not (whole / name).is_dir():
+            reason = os.strerror(errno.EISDIR)
+            raise IsADirectoryError(errno.EISDIR, reason, str(path.parent / name))
+    moves = [(whole / name, path.parent / name) for name in (*names, path.name)]
+    if names or (whole / path.name).is_dir():
+        old.mkdir(exist_ok=True)
+        replaced = filter(os.path.lexists, (path, *(path.parent / n for n in names)))
+        # `path` first: without it nobody reads a mixture.
+        moves = [(entry, old / entry.name) for entry in replaced] + moves
+    try:
+        for source, target in moves:
+            os.replace(source, target)
+    except BaseException:
+        if os.path.lexists(whole / path.name):
+            for source, target in reversed(moves):
+                if os.path.lexists(target) and not os.path.lexists(source):
+                    os.replace(target, source)
+            os.replace(whole, folder / "new")
+        raise
+    _flush_names(path.parent)
+
+
+def _flush(folder):
+    """Brings all files and names in `folder` to the disk."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            flags = os.O_RDWR if os.name == "nt" else os.O_RDONLY
+            descriptor = os.open(os.path.join(parent, name), flags)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        _flush_names(parent)
+
+
+def _flush_names(folder):
+    with contextlib.suppress(OSError):  # not every system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def check_writable(path, argument):
@@ -36,7 +160,7 @@ def check_writable(path, argument):
     if existing == absolute and not absolute.is_dir():
         existing = absolute.parent
     try:
-        with tempfile.TemporaryDirectory(dir=existing, prefix=".writing-"):
+        with tempfile.TemporaryDirectory(dir=existing, prefix=PREFIX):
             pass
     except OSError as error:
         raise ValueError(

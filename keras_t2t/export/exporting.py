@@ -10,12 +10,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_t2t.checkpoints.writing import replacing
 from keras_t2t.export.formats import check_installed, find_format
 from keras_t2t.export.images import calibration_images, photographs
 from keras_t2t.export.options import Options
 from keras_t2t.export.rebuilding import write_in_child
 from keras_t2t.export.serving_model import serving_model
-from keras_t2t.export.staging import staged
 from keras_t2t.export.verification import Verification, verify_file
 from keras_t2t.preprocessing import preprocess_input
 
@@ -78,7 +78,7 @@ def export_model(
         verify: whether to run the file in its own runtime on photographs and compare
             with Keras. In float32 the outputs must agree to 1e-4 and in their top-5;
             else the differences are reported, over `calibration` if given.
-        overwrite: whether an existing `path` is replaced.
+        overwrite: whether an existing `path` is replaced, once the new one is complete.
         labels: None, or a list of class names, stored beside as `classes.json`.
         calibration: None, or a folder of images (128 of them are used), or a uint8
             array `(images, height, width, 3)`.
@@ -119,7 +119,7 @@ def export_model(
     where = backend if here else f"{backend}, in a child process"
     start = time.perf_counter()
     with progress(f"{model.name} -> {format} ({where})", verbose) as tell:
-        with staged(path) as temporary, saved(images) as calibration_file:
+        with replacing(path) as temporary, saved(images) as calibration_file:
             options = Options(
                 dynamic_batch,
                 precision,

@@ -1,5 +1,7 @@
 """What `export_model` refuses, what it leaves behind, and what it finds wrong."""
 
+import itertools
+import os
 import sys
 
 import keras
@@ -77,6 +79,24 @@ def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch, capsys):
         keras_t2t.export_model(model, path, "keras", overwrite=True)
     assert capsys.readouterr().out.endswith(" ... failed\n")
     assert path.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_interrupted_move_keeps_the_old_files(model, tmp_path, monkeypatch):
+    """Several belong together: all of them are the old ones."""
+    path, names = tmp_path / "model.keras", list("abcdefghij")
+    export(model, path, verify=False, labels=names)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    calls, replace = itertools.count(), os.replace
+
+    def interrupted(source, target):
+        replace(source, target)
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(model, path, verify=False, labels=names[::-1], overwrite=True)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_outputs_that_are_not_the_models_are_found(model, tmp_path, monkeypatch):

@@ -51,8 +51,6 @@ def load(variant, path):
     from keras_t2t import load_checkpoint
 
     model = build(variant)
-    if path.suffix == ".tar":
-        import torch  # noqa: F401  the library's own memory is not the checkpoint's
     before = resident("VmRSS")
     reset_peak()
     start = time.perf_counter()

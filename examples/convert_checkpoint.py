@@ -35,7 +35,7 @@ def parse_arguments():
 
 def main(arguments):
     import keras_t2t
-    from keras_t2t.checkpoints import describe
+    from keras_t2t.checkpoints import describe, keras_file
     from keras_t2t.checkpoints.writing import replacing
     from keras_t2t.models.by_name import builder
 
@@ -52,7 +52,7 @@ def main(arguments):
             if temporary.suffix == ".keras":
                 model.save(temporary)
             else:
-                model.save_weights(temporary)
+                keras_file.save_weights(model, temporary)
     else:
         keras_t2t.save_official(model, arguments.output)
     print(

@@ -1,6 +1,8 @@
 """The sdist and the wheel, installed into an empty environment."""
 
 import configparser
+import importlib.metadata
+import re
 import subprocess
 import sys
 import tarfile
@@ -31,14 +33,16 @@ def run(*command, **kwargs):
     )
 
 
-def test_only_keras_and_numpy_are_required():
+def test_nothing_is_required_that_keras_does_not_require():
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
-    required = settings["options"]["install_requires"].split()
-    assert [requirement.partition(">")[0] for requirement in required] == [
-        "keras",
-        "numpy",
-    ]
+    required = settings["options"]["install_requires"].split("\n")
+    names = [re.match(r"\w*", requirement)[0] for requirement in required]
+    assert [name for name in names if name] == ["keras", "numpy", "h5py", "ml_dtypes"]
+    theirs = importlib.metadata.requires("keras")
+    assert {"numpy", "h5py", "ml-dtypes"} <= {
+        re.match(r"[\w-]*", requirement)[0] for requirement in theirs
+    }
     assert {"jax", "tensorflow", "torch", "train", "convert", "export"} | {
         *("visualize", "all", "test")
     } == set(settings["options.extras_require"])

@@ -90,12 +90,19 @@ def official_architecture(shapes):
     Args:
         shapes: dict, official name -> shape in the authors' layout.
     """
-    return _architecture(shapes, _OFFICIAL)
+    return _architecture_or_none(shapes, _OFFICIAL)
 
 
 def keras_architecture(shapes):
     """The same for the names that `keras_file.read` gives, and Keras's layout."""
-    return _architecture(shapes, _KERAS)
+    return _architecture_or_none(shapes, _KERAS)
+
+
+def _architecture_or_none(shapes, names):
+    try:
+        return _architecture(shapes, names)
+    except (ValueError, IndexError, ZeroDivisionError):
+        return None  # a tensor of these names has another number of axes
 
 
 def _architecture(shapes, names):

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import check_plain_head, keras_architecture
 from keras_t2t.checkpoints.loading import existing_file
@@ -35,11 +37,11 @@ def describe(path):
     Raises:
         FileNotFoundError: if `path` does not exist.
         ValueError: if it cannot be read, or is of no variant.
-        ImportError: if torch or safetensors is needed and not installed.
+        ImportError: if safetensors is needed and not installed.
     """
     path = existing_file(path)
     if path.name.endswith(keras_file.SUFFIXES):
-        arrays, grid = keras_file.read(path)
+        arrays, grid, *_ = keras_file.read(path)
         architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
         table, bias = arrays.get("position_embedding/0"), arrays.get("head/1")
     else:
@@ -47,10 +49,10 @@ def describe(path):
         check_plain_head(checkpoint.tensors, path.name)
         architecture, grid = checkpoint.architecture, checkpoint.grid
         table, bias = (checkpoint.tensors.get(n) for n in ("pos_embed", "head.bias"))
-    if architecture is None or table is None:
+    if architecture is None or np.ndim(table) != 3 or np.ndim(bias) > 1:
         raise ValueError(f"{path.name} is no checkpoint of a T2T-ViT or ViT")
     if not architecture.variants:
         raise ValueError(f"{path.name} is {architecture}, which is no named variant")
     grid = table_grid(table.shape[1], grid, model_grid=())
-    classes = None if bias is None else len(bias)
+    classes = np.shape(bias)[0] if np.ndim(bias) else None
     return Description(architecture.variants[0], classes, grid)

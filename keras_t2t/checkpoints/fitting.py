@@ -3,6 +3,8 @@
 import logging
 from typing import NamedTuple
 
+import keras
+import ml_dtypes
 import numpy as np
 
 from keras_t2t.checkpoints.architecture import (
@@ -10,28 +12,31 @@ from keras_t2t.checkpoints.architecture import (
     check_plain_head,
     official_architecture,
 )
-from keras_t2t.checkpoints.official import official_entries, token_grid
+from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
 from keras_t2t.checkpoints.resize import resize_table, table_grid
 
 logger = logging.getLogger(__name__)
 
 HEAD = ("head.weight", "head.bias")
+MAX_POSITIONS = 2**17  # 5792 x 5792 px
+LOADED_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 class Checkpoint(NamedTuple):
     """What a file holds, whatever its format."""
 
-    tensors: dict  # official name -> NumPy array in the authors' layout
+    tensors: dict  # official name -> what `numpy.asarray` makes an array of
     own_names: dict  # official name -> the file's name for it, where it differs
     architecture: Architecture | None  # None if it is no T2T-ViT at all
     grid: tuple | None = None  # (rows, columns) of the patch tokens, if it says so
     headless: bool = False  # a file without a head is not incomplete
+    num_heads: int | None = None  # of the blocks; no shape tells, our own files do
 
     @property
     def classes(self):
         """Classes of the head, None without one."""
-        bias = self.tensors.get("head.bias")
-        return None if bias is None else len(bias)
+        shape = np.shape(self.tensors.get("head.bias", ()))
+        return shape[0] if len(shape) == 1 else None
 
 
 def load_state_dict(model, state_dict, grid=None):
@@ -76,6 +81,8 @@ def fit(model, checkpoint, label):
         tensors["pos_embed"] = resized
 
     problems = differences(entries, tensors, keep_fresh or (), checkpoint.own_names)
+    # Only what fits is read, and all of it before the first weight changes.
+    problems = problems or unusable(entries, tensors, checkpoint.own_names)
     if problems:
         raise ValueError(
             f"{label} does not fit {model.name}:\n  " + "\n  ".join(problems)
@@ -96,17 +103,23 @@ def fit(model, checkpoint, label):
             # A copy of its own: a backend may keep what it is given, and the file's
             # pages must not live on inside the model.
             array = entry.to_keras(np.asarray(tensors[entry.name]))
-            entry.variable.assign(np.array(array, order="C"))
+            dtype = numpy_dtype(entry.variable)
+            entry.variable.assign(np.array(array, dtype, order="C"))
 
 
 def check_architecture(model, entries, checkpoint, label):
     own = official_architecture({entry.name: entry.shape for entry in entries})
-    if checkpoint.architecture is None or checkpoint.architecture == own:
-        return
-    raise ValueError(
-        f"{label}: this is {checkpoint.architecture}, and the model {model.name!r} "
-        f"is {own}"
-    )
+    if checkpoint.architecture not in (None, own):
+        raise ValueError(
+            f"{label}: this is {checkpoint.architecture}, and the model "
+            f"{model.name!r} is {own}"
+        )
+    heads = num_heads(model)
+    if checkpoint.num_heads not in (None, heads):
+        raise ValueError(
+            f"{label}: its attention has {checkpoint.num_heads} heads, and that of "
+            f"the model {model.name!r} has {heads}"
+        )
 
 
 def fresh_head(entries, checkpoint):
@@ -130,6 +143,13 @@ def resized_table(model, checkpoint, entries):
     width = next(entry.shape[-1] for entry in entries if entry.name == "pos_embed")
     if table is None or np.ndim(table) != 3 or table.shape[-1] != width:
         return None
+    if table.dtype.name not in LOADED_DTYPES:
+        return None
+    if table.shape[1] > MAX_POSITIONS:
+        raise ValueError(
+            f"the checkpoint's position table has {table.shape[1]} positions, and no "
+            f"more than {MAX_POSITIONS} are resized"
+        )
     new_grid = token_grid(model)
     old_grid = table_grid(table.shape[1], checkpoint.grid, new_grid)
     if old_grid == new_grid:
@@ -141,8 +161,7 @@ def differences(entries, tensors, keep_fresh, own_names):
     """One line for each way in which `tensors` are not exactly what `entries` need."""
 
     def named(name):
-        own = own_names.get(name, name)
-        return name if own == name else f"{own} ({name})"
+        return name_in_file(name, own_names)
 
     names = {entry.name for entry in entries}
     problems = [
@@ -158,3 +177,38 @@ def differences(entries, tensors, keep_fresh, own_names):
         if entry.name in tensors and np.shape(tensors[entry.name]) != entry.shape
     ]
     return problems
+
+
+def unusable(entries, tensors, own_names):
+    """One line for each tensor that no weight can be: reads all of them."""
+    problems = []
+    for entry in entries:
+        if entry.name not in tensors:
+            continue
+        name, tensor = name_in_file(entry.name, own_names), tensors[entry.name]
+        if tensor.dtype.name not in LOADED_DTYPES:
+            problems.append(
+                f"type differs: {name} is {tensor.dtype.name}, while weights are "
+                f"{', '.join(LOADED_DTYPES)}"
+            )
+        elif not is_finite(np.asarray(tensor), numpy_dtype(entry.variable)):
+            problems.append(f"not finite: {name} holds NaN or infinite numbers")
+    return problems
+
+
+def is_finite(array, dtype):
+    """Whether all numbers of `array` are finite in `dtype` too."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.astype(dtype, copy=False)).all())
+
+
+def numpy_dtype(variable):
+    name = keras.backend.standardize_dtype(variable.dtype)
+    return np.dtype(getattr(ml_dtypes, name) if name == "bfloat16" else name)
+
+
+def name_in_file(name, own_names):
+    own = own_names.get(name, name)
+    # A damaged name may have line breaks.
+    own = "".join(c if c.isprintable() else "?" for c in own)[:200]
+    return name if own == name else f"{own} ({name})"

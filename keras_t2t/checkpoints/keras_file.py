@@ -1,21 +1,42 @@
 """Weights in the files Keras writes, by the names of the layers."""
 
-import contextlib
+import hashlib
 import json
+import logging
 import tempfile
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
-import h5py
 import ml_dtypes
 import numpy as np
 
+from keras_t2t.checkpoints import hdf5_file
+
+logger = logging.getLogger(__name__)
+
 SUFFIXES = (".weights.h5", ".keras")
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+MAX_CONFIG = 64 << 20  # bytes
+NUM_HEADS = "/num_heads"  # what the attention layers store beside their weights
+# HDF5 does not look behind its own end, so a checksum of all before it can stand there.
+SEAL = b"\nkeras_t2t SHA-256 "
+SEAL_SIZE = len(SEAL) + 64 + 1
+
+
+class Contents(NamedTuple):
+    """What is of use in a file that Keras wrote."""
+
+    arrays: dict  # key (see `variable_keys`) -> NumPy array
+    grid: tuple | None  # (rows, columns) of the patch tokens; only `.keras` tells
+    num_heads: int | None  # of the blocks' attention, if it says so
+    # Mean and variance of the pixels that the model standardises itself, if it does.
+    preprocessing: tuple | None
 
 
 def variable_keys(model):
-    """Key in `read`'s result -> variable, for all weights of `model`.
+    """Key in `Contents.arrays` -> variable, for all weights of `model`.
 
     A key is the names of the layers on the way and the variable's place in its
     layer: `block_3_attention/qkv/0`.
@@ -32,16 +53,25 @@ def read(path):
     """Reads the weights of a `.weights.h5` or `.keras` file; runs nothing of it.
 
     Returns:
-        `(arrays, grid)`: dict of key (see `variable_keys`) -> array, and the
-        `(rows, columns)` of the patch tokens, which only a `.keras` file tells.
+        `Contents`.
 
     Raises:
         ValueError: if the file is damaged or keeps no layer names.
     """
     try:
-        with _h5_file(path) as (file, config):
-            arrays = dict(_arrays(file["layers"]) if "layers" in file else ())
-    except (OSError, KeyError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        if Path(path).name.endswith(".keras"):
+            arrays, config = _read_archive(path)
+        else:
+            check_seal(path)
+            arrays, config = hdf5_file.read(path), {}
+        heads = {int(arrays.pop(k)) for k in list(arrays) if k.endswith(NUM_HEADS)}
+        heads |= set(_num_heads(config))
+        if len(heads) > 1:
+            raise ValueError(f"its layers have {sorted(heads)} heads")
+        grid, preprocessing = _grid(config), _preprocessing(config)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged zip or config fails in every way there is
         raise ValueError(
             f"{path} is damaged or was not written by Keras: {_line(error)}"
         ) from None
@@ -50,61 +80,92 @@ def read(path):
             f"{path} holds no weights of named layers: it is of another model, or of "
             "a Keras version that did not store the layers' names"
         )
-    return arrays, _grid(config)
+    arrays = {
+        key: array.view(ml_dtypes.bfloat16) if array.dtype.kind == "V" else array
+        for key, array in arrays.items()
+    }
+    return Contents(arrays, grid, *heads or (None,), preprocessing)
 
 
 def _line(error):
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, ValueError) else f"{type(error).__name__} {text}"
 
 
-@contextlib.contextmanager
-def _h5_file(path):
-    """The open HDF5 file of the weights, and the model's config or None."""
-    if not Path(path).name.endswith(".keras"):
-        with h5py.File(path, "r") as file:
-            yield file, None
-        return
+# === Checksums ===
+def save_weights(model, path):
+    """Saves a `.weights.h5` as Keras does, with a SHA-256 at its end."""
+    model.save_weights(path)
+    with open(path, "r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.write(SEAL + digest.encode() + b"\n")
+
+
+def check_seal(path):
+    """Compares the SHA-256 that `save_weights` left; Keras's own files have none.
+
+    Raises:
+        ValueError: if it is another.
+    """
+    with open(path, "rb") as file:
+        file.seek(0, 2)
+        end = max(0, file.tell() - SEAL_SIZE)
+        file.seek(end)
+        seal = file.read()
+        if not seal.startswith(SEAL):
+            logger.debug("%s has no checksum, so its numbers are not checked", path)
+            return
+        file.seek(0)
+        digest, left = hashlib.sha256(), end
+        while left:
+            left -= len(block := file.read(min(left, 1 << 20)))
+            digest.update(block)
+    if seal != SEAL + digest.hexdigest().encode() + b"\n":
+        raise ValueError("its SHA-256 is not that at its end")
+
+
+# === .keras ===
+def _read_archive(path):
+    """(arrays, config); every checksum of the zip is compared."""
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        names = archive.namelist()
+        if len(set(names)) < len(names):
+            raise ValueError("the zip holds a record twice")
+        most = hdf5_file.MAX_RATIO * Path(path).stat().st_size + hdf5_file.SPARE
+        for name, limit in ((WEIGHTS, most), (CONFIG, MAX_CONFIG)):
+            if archive.getinfo(name).file_size > limit:
+                raise ValueError(f"{name} is larger than {limit} bytes")
+        config = json.loads(archive.read(CONFIG))
         # HDF5 jumps about in its file, which a zip member does slowly.
-        extracted = archive.extract("model.weights.h5", folder)
-        with h5py.File(extracted, "r") as file:
-            yield file, json.loads(archive.read("config.json"))
+        return hdf5_file.read(archive.extract(WEIGHTS, folder)), config
 
 
-def _arrays(group, names=()):
-    """Yields (key, array) of all variables below `group`."""
-    for entry in group:
-        if not isinstance(group.get(entry, getlink=True), h5py.HardLink):
-            raise OSError(f"{group.name}/{entry} points elsewhere")
-        child = group[entry]
-        if entry == "vars" or not isinstance(child, h5py.Group):
-            continue
-        if "vars" not in child:  # a list of layers
-            yield from _arrays(child, names)
-            continue
-        variables = child["vars"]
-        if "name" not in variables.attrs:
-            continue
-        path = (*names, variables.attrs["name"])
-        for place, dataset in variables.items():
-            if dataset.external or dataset.is_virtual:
-                raise OSError(f"{dataset.name} points to another file")
-            yield "/".join((*path, place)), _array(dataset)
-        yield from _arrays(child, path)
-
-
-def _array(dataset):
-    array = dataset[()]
-    if dataset.attrs.get("dtype") == "bfloat16":
-        array = np.asarray(array).view(ml_dtypes.bfloat16)
-    return array
+def _layers(config):
+    return config.get("config", {}).get("layers", ())
 
 
 def _grid(config):
     """The grid that the layer `flatten_grid` was called on."""
-    for layer in (config or {}).get("config", {}).get("layers", ()):
+    for layer in _layers(config):
         if layer.get("name") == "flatten_grid":
             (tensor,) = layer["inbound_nodes"][0]["args"]
             _, rows, columns, _ = tensor["config"]["shape"]
-            return rows, columns
+            return int(rows), int(columns)
+    return None
+
+
+def _num_heads(config):
+    for layer in _layers(config):
+        if layer.get("name", "").endswith("_attention"):
+            yield int(layer["config"]["num_heads"])
+
+
+def _preprocessing(config):
+    for layer in _layers(config):
+        if layer.get("name") == "preprocessing":
+            settings = layer["config"]
+            return tuple(
+                tuple(np.ravel(settings[name]).astype(float).tolist())
+                for name in ("mean", "variance")
+            )
     return None

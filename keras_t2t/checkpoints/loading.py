@@ -34,7 +34,7 @@ def load_checkpoint(model, path, ema=True, grid=None):
         ValueError: if the file is damaged, of an unknown kind, would run code, or
             does not fit; the model is then unchanged. A checkpoint of another
             variant is named.
-        ImportError: if torch or safetensors is needed and not installed.
+        ImportError: if safetensors is needed and not installed.
     """
     path, entries = existing_file(path), official_entries(model)
     if path.name.endswith(keras_file.SUFFIXES):
@@ -60,7 +60,7 @@ def existing_file(path):
 
 def keras_checkpoint(path, model, entries):
     """The `Checkpoint` in a file that Keras wrote, by the names of `entries`."""
-    arrays, grid = keras_file.read(path)
+    arrays, grid, num_heads, _ = keras_file.read(path)
     architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
     keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
     tensors, own_names = {}, {}
@@ -71,8 +71,9 @@ def keras_checkpoint(path, model, entries):
         array = arrays.pop(key)
         if entry.name == "pos_embed" and grid is None and array.shape == entry.shape:
             grid = token_grid(model)
-        fits = array.shape == tuple(entry.variable.shape)
-        if fits or entry.layout.any_size:
+        shape = tuple(entry.variable.shape)
+        same_axes = array.ndim == len(shape) and entry.layout.any_size
+        if array.shape == shape or same_axes:
             array = entry.to_official(array)
         tensors[entry.name], own_names[entry.name] = array, key
     if "head.bias" not in own_names:  # the head of a model without one
@@ -81,4 +82,4 @@ def keras_checkpoint(path, model, entries):
             name: arrays.pop(key) for name, key in heads.items() if key in arrays
         }
     tensors |= arrays  # what is left over keeps its own name
-    return Checkpoint(tensors, own_names, architecture, grid, headless=True)
+    return Checkpoint(tensors, own_names, architecture, grid, True, num_heads)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import keras
 
+from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import download, sha256_of
-from keras_t2t.checkpoints.foreign_file import require
 from keras_t2t.checkpoints.loading import load_checkpoint
 from keras_t2t.checkpoints.registry import RELEASE
 from keras_t2t.checkpoints.writing import replacing
@@ -26,7 +26,6 @@ def converted_file(published, build):
     """Path of published weights as a `.weights.h5`; made at the first call.
 
     Its SHA-256 is recorded beside it when it is made and checked at every call.
-    torch is needed only to make it.
 
     Args:
         published: row of the registry.
@@ -34,7 +33,6 @@ def converted_file(published, build):
 
     Raises:
         FileNotFoundError, ConnectionError: if the original cannot be had.
-        ImportError: if torch is not installed, before anything is downloaded.
         ValueError: if a file is damaged or has another SHA-256 than recorded.
     """
     stem = published.file.removesuffix(".tar").removesuffix(".pth")
@@ -51,7 +49,6 @@ def converted_file(published, build):
 
 
 def _convert(published, build, path, record):
-    require("torch")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _original(published) as original:
         policy = keras.config.dtype_policy()
@@ -65,7 +62,7 @@ def _convert(published, build, path, record):
             keras.config.set_dtype_policy(policy)
         load_checkpoint(model, original)
     with replacing(path) as temporary:
-        model.save_weights(temporary)
+        keras_file.save_weights(model, temporary)
         with replacing(record) as temporary_record:
             temporary_record.write_text(sha256_of(temporary) + "\n")
 

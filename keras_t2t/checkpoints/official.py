@@ -5,6 +5,7 @@ The names are the authors' for T2T-ViT and timm's for ViT.
 
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from keras_t2t.checkpoints.layouts import (
@@ -57,6 +58,11 @@ def official_entries(model):
             "`model` must be a T2T-ViT or ViT that a builder of keras_t2t made, got "
             f"{getattr(model, 'name', model)!r} of type {type(model).__name__}"
         )
+    if quantized := [name for name, layer in layers.items() if is_quantized(layer)]:
+        raise ValueError(
+            f"`model` must have floating-point weights, and {model.name!r} is "
+            f"quantized: its layer {quantized[0]!r} has integers"
+        )
     entries = [
         Entry("cls_token", layers["class_token"].class_token),
         Entry("pos_embed", layers["position_embedding"].table),
@@ -67,6 +73,11 @@ def official_entries(model):
     if "head" in layers:
         entries += dense_entries(layers["head"], "head")
     return entries
+
+
+def num_heads(model):
+    """Number of heads of the blocks' attention, the same in all of them."""
+    return model.get_layer("block_0_attention").num_heads
 
 
 def token_grid(model):
@@ -176,6 +187,13 @@ def mlp_entries(layer, prefix):
 
 
 # === Single layers ===
+def is_quantized(layer):
+    return any(
+        "int" in keras.backend.standardize_dtype(weight.dtype)
+        for weight in layer.weights
+    )
+
+
 def norm_entries(layer, name, layout=SAME):
     return [
         Entry(f"{name}.weight", layer.gamma, layout),

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_t2t.checkpoints.foreign_file import SUFFIXES, require
-from keras_t2t.checkpoints.official import official_entries, token_grid
+from keras_t2t.checkpoints.foreign_file import (
+    GRID,
+    NUM_HEADS,
+    SHA256,
+    SUFFIXES,
+    require,
+    sha256,
+)
+from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
 from keras_t2t.checkpoints.writing import replacing
 
 
@@ -19,7 +26,7 @@ def save_official(model, path):
             weights come back bit for bit; half-precision ones are stored in float32.
 
     Raises:
-        ValueError: if `path` ends otherwise, or `model` is no T2T-ViT.
+        ValueError: if `path` ends otherwise, or `model` is no T2T-ViT or quantized.
         ImportError: if torch or safetensors, which write these, is not installed.
         OSError: if the file cannot be written; nothing half-written stays.
     """
@@ -37,14 +44,20 @@ def save_official(model, path):
     grid = token_grid(model)
     if path.name.endswith(".safetensors"):
         save = require("safetensors").numpy.save_file
-        metadata = {"format": "pt", "grid": "x".join(map(str, grid))}
+        metadata = {
+            "format": "pt",
+            GRID: "x".join(map(str, grid)),
+            NUM_HEADS: str(num_heads(model)),
+        }
+        metadata[SHA256] = sha256(tensors, metadata)
         with replacing(path) as temporary:
             save(tensors, temporary, metadata=metadata)
         return
     torch = require("torch")
     state_dict = {name: torch.from_numpy(value) for name, value in tensors.items()}
     with replacing(path) as temporary:
-        torch.save({"state_dict": state_dict, "grid": list(grid)}, temporary)
+        facts = {GRID: list(grid), NUM_HEADS: num_heads(model)}
+        torch.save({"state_dict": state_dict, **facts}, temporary)
 
 
 def _float32(array):

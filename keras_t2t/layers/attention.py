@@ -3,6 +3,7 @@
 from functools import partial
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_t2t.layers.dense import dense, rows
@@ -158,6 +159,25 @@ class MultiHeadSelfAttention(keras.Layer):
             name="qkv",
         )
         self.qkv.build(input_shape)
+
+    def save_own_variables(self, store):
+        """Stores the number of heads too: no shape of a weight tells it."""
+        super().save_own_variables(store)
+        store["num_heads"] = np.array(self.num_heads)
+
+    def load_own_variables(self, store):
+        """Files of another number of heads are refused.
+
+        Raises:
+            ValueError: if the file says so.
+        """
+        if "num_heads" in store.keys():  # noqa: SIM118  a store of Keras, not a dict
+            heads = int(store["num_heads"])
+            if heads != self.num_heads:
+                raise ValueError(
+                    f"the file's {self.name!r} has {heads} heads, and the model's has "
+                    f"{self.num_heads}"
+                )
 
     # === Computation ===
     def qkv_of(self, x):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.writing import check_writable, replacing
 
 CONFIG, CLASSES = "config.json", "classes.json"
@@ -99,7 +100,7 @@ class RunFolder:
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         with self.saving(name) as path:
             if name.endswith(".weights.h5"):
-                plain.save_weights(path)
+                keras_file.save_weights(plain, path)
             else:
                 plain.save(path)
 

@@ -79,14 +79,20 @@ def test_a_torch_file_without_a_state_dict(tmp_path):
         foreign_file.read(path)
 
 
-@pytest.mark.parametrize("library", ["torch", "safetensors"])
-def test_a_missing_library_names_the_extra(library, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("library", "extra"), [("torch", "torch"), ("safetensors", "convert")]
+)
+def test_a_missing_library_names_the_extra(library, extra, tmp_path, monkeypatch):
+    model = helpers.build()
     monkeypatch.setitem(sys.modules, library, None)
     path = tmp_path / ("x.pth" if library == "torch" else "x.safetensors")
-    path.touch()
-    message = rf'{library} is needed.*pip install "keras-t2t\[convert\]"'
+    message = rf'{library} is needed.*pip install "keras-t2t\[{extra}\]"'
     with pytest.raises(ImportError, match=message):
-        foreign_file.read(path)
+        save_official(model, path)
+    if library == "safetensors":
+        path.touch()
+        with pytest.raises(ImportError, match=message):
+            foreign_file.read(path)
 
 
 def test_importing_the_package_does_not_import_safetensors():

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t2t.checkpoints import keras_file
+import keras_t2t
+from keras_t2t.checkpoints import hdf5_file, keras_file
 from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.checkpoints.resize import resize_table
+from keras_t2t.layers.attention import MultiHeadSelfAttention
 from tests.checkpoints import helpers
 
 SUFFIXES = ["weights.h5", "keras"]
@@ -111,7 +113,7 @@ def test_a_loaded_model_has_the_same_keys(tmp_path):
     assert list(keras_file.variable_keys(loaded)) == list(
         keras_file.variable_keys(model)
     )
-    keys, _ = keras_file.read(tmp_path / "saved.keras")
+    keys = keras_file.read(tmp_path / "saved.keras").arrays
     assert set(keys) == set(keras_file.variable_keys(model))
     assert len(official_entries(loaded)) == len(model.weights)
 
@@ -154,6 +156,109 @@ def test_other_models_and_damaged_files(tmp_path):
         archive.writestr("config.json", "{}")
     with pytest.raises(ValueError, match="is damaged or was not written by Keras"):
         small(weights=path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_another_number_of_heads_is_told(suffix, tmp_path):
+    """No shape tells it: 4 heads took the weights of 2."""
+    path = save(small(), tmp_path, suffix)
+    with pytest.raises(ValueError, match=r"has 2 heads, and that of the model.*has 4"):
+        small(weights=path, num_heads=4)
+    model = small(num_heads=4)
+    with pytest.raises(ValueError, match="has 2 heads, and the model's has 4"):
+        model.load_weights(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_that_do_not_tell_their_heads_load(suffix, tmp_path, monkeypatch):
+    """Those of earlier versions."""
+    layer = MultiHeadSelfAttention
+    monkeypatch.setattr(layer, "save_own_variables", keras.Layer.save_own_variables)
+    model = small()
+    path = save(model, tmp_path, suffix)
+    helpers.assert_equal_weights(model, small(weights=path))
+    again = small()
+    again.load_weights(path)
+    helpers.assert_equal_weights(model, again)
+
+
+def test_a_file_of_ours_tells_every_flipped_bit(tmp_path):
+    model, path = small(), tmp_path / "x.weights.h5"
+    keras_file.save_weights(model, path)
+    again = small(name="again")
+    again.load_weights(path)  # Keras does not mind
+    helpers.assert_equal_weights(model, again)
+    data = bytearray(path.read_bytes())
+    for place in range(0, len(data) - keras_file.SEAL_SIZE, len(data) // 50):
+        data[place] ^= 4
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"x\.weights\.h5 is damaged.*SHA-256"):
+            keras_file.read(path)
+        data[place] ^= 4
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_are_refused(value, suffix, tmp_path):
+    broken = small()
+    head = broken.get_layer("head").kernel
+    head.assign(np.full(head.shape, value))
+    path = save(broken, tmp_path, suffix)
+    model = small()
+    before = helpers.arrays(model)
+    with pytest.raises(ValueError, match=r"not finite: head/0 \(head\.weight\)"):
+        keras_t2t.load_checkpoint(model, path)
+    for name, array in helpers.arrays(model).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_file_that_crashes_hangs_or_fills_the_memory_of_its_reader(
+    tmp_path, monkeypatch
+):
+    path = save(small(), tmp_path, "weights.h5")
+    reader = tmp_path / "reader.py"
+    monkeypatch.setattr(hdf5_file, "__file__", str(reader))
+    monkeypatch.setattr(hdf5_file, "SECONDS", 1)
+    for code, message in (
+        ("import os; os.abort()", "failed with exit status -6"),
+        ("import time; time.sleep(100)", "did not come to an end"),
+    ):
+        reader.write_text(code)
+        with pytest.raises(ValueError, match=f"damaged or was not .*{message}"):
+            keras_file.read(path)
+
+
+HDF5_TRICKS = {
+    "a soft link": lambda file: file.__setitem__("layers/x", h5py.SoftLink("/layers")),
+    "a circle": lambda file: file.__setitem__("layers/x", file["layers"]),
+    "a huge shape": lambda file: file["layers/class_token/vars"].create_dataset(
+        "1", (2**40,), "float32"
+    ),
+    "text": lambda file: file.__setitem__("layers/class_token/vars/1", "text"),
+    "references": lambda file: file["layers/class_token/vars"].create_dataset(
+        "1", (3,), h5py.ref_dtype
+    ),
+    "a name that is none": lambda file: file[
+        "layers/class_token/vars"
+    ].attrs.__setitem__("name", 3),
+    "one name twice": lambda file: file["layers/class_token/vars"].attrs.__setitem__(
+        "name", "norm"
+    ),
+    "numbers at layers": lambda file: (
+        file.__delitem__("layers"),
+        file.__setitem__("layers", np.ones(3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("trick", HDF5_TRICKS)
+def test_what_hdf5_can_hold_and_keras_does_not_write(trick, tmp_path):
+    path = save(small(), tmp_path, "weights.h5")
+    with h5py.File(path, "a") as file:
+        HDF5_TRICKS[trick](file)
+    with pytest.raises(ValueError, match=r"saved\.weights\.h5 is damaged") as error:
+        keras_file.read(path)
+    assert "\n" not in str(error.value)
 
 
 def test_links_to_other_files_are_refused(tmp_path):

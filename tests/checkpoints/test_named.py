@@ -108,11 +108,12 @@ def test_it_is_fetched_and_converted_once(mirror, server, cache, oracle, capsys)
 
 
 @not_on_torch
-def test_torch_is_needed_the_first_time_only(mirror, oracle, monkeypatch):
-    build()
-    monkeypatch.setitem(sys.modules, "torch", None)
-    again = build()
+@pytest.mark.parametrize("missing", ["torch", "safetensors"])
+def test_neither_torch_nor_safetensors_is_needed(missing, mirror, oracle, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)
+    model, again = build(), build()
     monkeypatch.undo()
+    helpers.assert_holds(model, oracle)
     helpers.assert_holds(again, oracle)
 
 
@@ -231,17 +232,6 @@ def test_a_cached_file_that_was_changed(mirror, cache):
         build()
     path.unlink()
     build()
-
-
-@not_on_torch
-def test_torch_is_missing_before_anything_is_fetched(
-    mirror, server, cache, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"torch is needed.*keras-t2t\[convert\]"):
-        build()
-    assert server.requests == []
-    assert files(cache) == []
 
 
 def test_a_file_of_another_variant(cache, tmp_path, monkeypatch):

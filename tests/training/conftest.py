@@ -39,12 +39,12 @@ def tiny_run(monkeypatch, tmp_path):
 
 @pytest.fixture
 def start():
-    """Starts the small run in a process of its own."""
+    """Starts the small run, or another script, in a process of its own."""
     started = []
 
-    def start(*configs, launcher=(), **environment):
+    def start(*configs, script="tiny.py", launcher=(), **environment):
         process = subprocess.Popen(
-            [sys.executable, *launcher, str(ROOT / "tests" / "training" / "tiny.py")]
+            [sys.executable, *launcher, str(ROOT / "tests" / "training" / script)]
             + [json.dumps(config) for config in configs],
             env={**os.environ, **QUIET, **environment},
             stdout=subprocess.PIPE,

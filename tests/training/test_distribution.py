@@ -5,17 +5,33 @@ import os
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
+from tests.training import recipe
 from tests.training.conftest import free_port, history
 
 BACKEND = keras.backend.backend()
 only_jax = pytest.mark.skipif(BACKEND != "jax", reason="for JAX")
 only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="for TensorFlow")
 only_torch = pytest.mark.skipif(BACKEND != "torch", reason="for torch")
-TWENTY_STEPS = {"epochs": 5, "steps_per_epoch": 4}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    recipe.write_photographs(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(photographs, tmp_path_factory):
+    """The folder of the run on one device, in this process."""
+    folder = tmp_path_factory.mktemp("one") / "run"
+    recipe.train(data_dir=str(photographs), output_dir=str(folder))
+    return folder
 
 
 def finish(*processes):
@@ -28,69 +44,100 @@ def finish(*processes):
 
 
 def check_same(folder, reference):
+    """The same images and targets, exactly, and the same losses, to what float32 sums
+    in another order may differ; of every step, and after every epoch."""
+    parts, whole = seen(folder), seen(reference)
+    for name in ("images", "targets"):
+        together = np.concatenate([part[name] for part in parts], axis=1)
+        np.testing.assert_array_equal(together, whole[0][name], name)
+    losses = np.mean([part["losses"] for part in parts], axis=0)
+    np.testing.assert_allclose(losses, whole[0]["losses"], rtol=0, atol=1e-4)
+    assert np.ptp(losses) > 0.01
+    check_same_history(folder, reference)
+
+
+def seen(folder):
+    return [np.load(path) for path in sorted(folder.glob("process-*.npz"))]
+
+
+def check_same_history(folder, reference):
     rows, expected = history(folder), history(reference)
-    assert len(rows) == len(expected) == 5
+    assert len(rows) == len(expected)
     for row, one in zip(rows, expected, strict=True):
         for name in ("loss", "val_loss", "val_loss_ema"):
             assert row[name] == pytest.approx(one[name], abs=1e-4), name
         for name in ("top1", "val_top1", "val_top1_ema", "val_top5"):
             assert row[name] == pytest.approx(one[name], abs=1e-6), name
-    # 10 images, each counted once
-    assert (10 * rows[-1]["val_top1"]) % 1 == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="one process per device with torch")
-def test_devices_of_one_host(tiny_run, start, tmp_path):
-    two, four = (
-        {"devices": count, "output_dir": str(tmp_path / str(count)), **TWENTY_STEPS}
-        for count in (2, 4)
-    )
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_devices_of_one_host(one, photographs, start, tmp_path, count):
     devices = "--xla_force_host_platform_device_count=4"
     flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}"}
-    # TensorFlow cannot have groups of 2 and of 4 devices in one process.
-    if BACKEND == "tensorflow":
-        processes = start(two, **flags), start(four, **flags)
-    else:
-        processes = (start(two, four, **flags),)
-    tiny_run(**TWENTY_STEPS)
-    finish(*processes)
-    check_same(tmp_path / "2", tmp_path / "run")
-    check_same(tmp_path / "4", tmp_path / "run")
+    config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
+    finish(start({**config, "devices": count}, script="recipe.py", **flags))
+    check_same(tmp_path / "run", one)
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
-def test_two_processes(tiny_run, start, tmp_path):
-    config = {"output_dir": str(tmp_path / "two"), **TWENTY_STEPS}
-    assert finish(*start_two(start, config))["epochs"] == 5
-    tiny_run(**TWENTY_STEPS)
-    check_same(tmp_path / "two", tmp_path / "run")
+@only_torch
+def test_two_torch_processes(one, photographs, two_processes, tmp_path):
+    config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
+    with two_processes("recipe.py", json.dumps(config)) as other:
+        assert recipe.train(**config)["epochs"] == 2
+        other.communicate(timeout=300)
+    assert other.returncode == 0
+    assert len(seen(tmp_path / "run")) == 2
+    check_same(tmp_path / "run", one)
+
+
+@only_torch
+@pytest.mark.slow
+def test_four_torch_processes(one, photographs, start, tmp_path):
+    config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
+    finish(start(config, script="recipe.py", launcher=torchrun(4)))
+    assert len(seen(tmp_path / "run")) == 4
+    check_same(tmp_path / "run", one)
+
+
+@only_jax
+@pytest.mark.slow
+def test_two_jax_processes(one, photographs, start, tmp_path):
+    config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
+    assert finish(*start_two(start, config, script="recipe.py"))["epochs"] == 2
+    assert len(seen(tmp_path / "run")) == 2
+    check_same(tmp_path / "run", one)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
 def test_two_processes_that_are_terminated(tiny_run, start, tmp_path):
     """Every process takes part in the snapshots, one keeps them."""
-    config = {"output_dir": str(tmp_path / "two"), "resume": True, **TWENTY_STEPS}
+    twenty_steps = {"epochs": 5, "steps_per_epoch": 4}
+    config = {"output_dir": str(tmp_path / "two"), "resume": True, **twenty_steps}
     finish(*start_two(start, {**config, "snapshot_every": 5}, SIGNAL="15@8"))
     snapshots = sorted((tmp_path / "two" / "snapshots").iterdir())
     assert snapshots[-1].name == "step-000000010.npz"
     result = finish(*start_two(start, config))
     assert result["epochs"] == 5
-    tiny_run(**TWENTY_STEPS)
-    check_same(tmp_path / "two", tmp_path / "run")
+    tiny_run(**twenty_steps)
+    check_same_history(tmp_path / "two", tmp_path / "run")
 
 
 def start_two(start, config, **environment):
     if BACKEND == "torch":
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
-        launcher += ["--master-port", str(free_port())]
-        return [start(config, launcher=launcher, **environment)]
+        return [start(config, launcher=torchrun(2), **environment)]
     port = free_port()
     group = {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
     return [
         start({**config, **group, "process_id": process}, **environment)
         for process in (0, 1)
     ]
+
+
+def torchrun(count):
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(count)]
+    return [*launcher, "--master-port", str(free_port())]
 
 
 def test_a_host_that_does_not_answer_is_named(tiny_run, monkeypatch, tmp_path):

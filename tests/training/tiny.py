@@ -5,14 +5,6 @@ import os
 import signal
 import sys
 
-if __name__ == "__main__" and os.environ["KERAS_BACKEND"] == "tensorflow":
-    import keras  # before TensorFlow
-    import tensorflow as tf
-
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    devices = [tf.config.LogicalDeviceConfiguration()] * 4
-    tf.config.set_logical_device_configuration(cpu, devices)
-
 import keras
 import numpy as np
 
@@ -118,9 +110,20 @@ def install(patch, drop=0.0, on_step=None):
         patch(survival.SaveSnapshots, "on_train_batch_end", on_train_batch_end)
 
 
+def split_cpu():
+    """Gives TensorFlow four devices, as XLA_FLAGS does JAX."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        devices = [tf.config.LogicalDeviceConfiguration()] * 4
+        tf.config.set_logical_device_configuration(cpu, devices)
+
+
 def script():
     """Runs each configuration on the command line (as JSON), and prints what came of
     it as JSON. SIGNAL=9@7 sends this process signal 9 after step 7."""
+    split_cpu()
     number, _, step = os.environ.get("SIGNAL", "0@0").partition("@")
 
     def on_step(finished):

@@ -1,0 +1,97 @@
+"""The full recipe on image files, with a model so small that it takes seconds, and
+a record of what every step saw and lost."""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_t2t
+from keras_t2t.data.image_folder import ImageFolder
+from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.training import TrainingConfig, recording, run, steps
+from tests.training.tiny import split_cpu
+
+CLASSES, IN_TRAIN, IN_VALIDATION = 4, 6, 3  # the last do not fill batches
+STEPS = np.arange(1, 4)  # of an epoch
+SETTINGS = {"image_size": 32, "batch_size": 8, "epochs": 2, "learning_rate": 5e-3}
+
+
+def write_photographs(folder):
+    """JPEGs of several sizes, in classes that differ in colour."""
+    random = np.random.default_rng(0)
+    for label in range(CLASSES):
+        for split, count in (("train", IN_TRAIN), ("val", IN_VALIDATION)):
+            for number in range(count):
+                height, width = random.integers(36, 60, 2)
+                pixels = random.integers(0, 120, (height, width, 3))
+                pixels[..., label % 3] += 40 * label
+                path = Path(folder, split, f"class {label}", f"{number}.jpg")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.astype("uint8")).save(path)
+
+
+def small_model(name):
+    def build(drop_path, **arguments):
+        assert not drop_path
+        return keras_t2t.T2TViT(
+            *(16, 1, 2, 2, "performer"), token_dropout=0.0, **arguments
+        )
+
+    return build
+
+
+def train(**settings):
+    """One run; writes `process-<number>.npz` into its folder: for every step `images`
+    and `targets` of this process's shard, and `losses`, which with torch are its own.
+    """
+    tf = import_tensorflow()
+    seen, means, shards = {}, [], []
+
+    def keep(number, images, targets):
+        # By number: with several devices Keras makes one more iterator, to look ahead.
+        seen[int(number)] = images.copy(), targets.copy()
+        return images
+
+    def kept(number, batch):
+        images, targets = batch
+        same = tf.numpy_function(keep, [number, images, targets], images.dtype)
+        return tf.ensure_shape(same, images.shape), targets
+
+    def recorded_batches(self, *args, shard, **kwargs):
+        shards.append(shard)
+        return batches(self, *args, shard=shard, **kwargs).enumerate().map(kept)
+
+    def on_train_batch_end(self, batch, logs=None):
+        means.append(float(keras.ops.convert_to_numpy(logs["loss"])))
+        step_ends(self, batch, logs)
+
+    batches = ImageFolder.train_batches
+    step_ends = steps.Steps.on_train_batch_end
+    config = TrainingConfig(drop_path=0.0, seed=1, **{**SETTINGS, **settings})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ImageFolder, "train_batches", recorded_batches)
+        patch.setattr(steps.Steps, "on_train_batch_end", on_train_batch_end)
+        patch.setattr(run, "builder", small_model)
+        # They take longer than steps.
+        patch.setattr(recording, "_installed", lambda *names: False)
+        result = run.train(config, verbose=0)
+
+    sums = STEPS * np.reshape(means, (config.epochs, len(STEPS)))
+    losses = np.diff(sums, prepend=0.0).flatten()
+    images, targets = zip(*map(seen.get, range(len(losses))), strict=True)
+    path = Path(config.output_dir, f"process-{shards[0][0]}.npz")
+    np.savez(path, images=images, targets=targets, losses=losses)
+    return result
+
+
+if __name__ == "__main__":
+    split_cpu()
+    for settings in sys.argv[1:]:
+        result = train(**json.loads(settings))
+        if result is not None:
+            print(json.dumps(result), flush=True)

@@ -88,7 +88,8 @@ class TrainingConfig:
         coordinator: `"host:port"` of process 0, or `"auto"` where JAX finds it (TPU
             pods, Slurm, Open MPI); JAX on several hosts.
         num_processes, process_id: of a JAX run on several hosts.
-        host_timeout: seconds to wait for the other hosts.
+        host_timeout: seconds to wait for the other hosts, and in which a dead one is
+            noticed.
         preview: path of a PNG: draw a training batch to it first.
         wandb: Weights & Biases project to log to.
 

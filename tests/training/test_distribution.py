@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import sys
 
 import keras
@@ -127,12 +129,7 @@ def test_two_processes_that_are_terminated(tiny_run, start, tmp_path):
 def start_two(start, config, **environment):
     if BACKEND == "torch":
         return [start(config, launcher=torchrun(2), **environment)]
-    port = free_port()
-    group = {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
-    return [
-        start({**config, **group, "process_id": process}, **environment)
-        for process in (0, 1)
-    ]
+    return start_both(start, config, [environment, environment])
 
 
 def torchrun(count):
@@ -140,22 +137,83 @@ def torchrun(count):
     return [*launcher, "--master-port", str(free_port())]
 
 
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_a_process_that_is_killed_is_named(start, tmp_path, victim):
+    """In the middle of the steps; the other one says it in one line, at once."""
+    config = {"output_dir": str(tmp_path / "run"), "host_timeout": 120}
+    kill = {"SIGNAL": "9@3"}
+    processes = start_both(start, config, [kill if i == victim else {} for i in (0, 1)])
+    _, errors = processes[1 - victim].communicate(timeout=300)
+    assert processes[1 - victim].returncode == 1
+    assert processes[victim].wait() == -signal.SIGKILL
+    told = [line for line in errors.splitlines() if "cudart" not in line]
+    told = [line for line in told if "InitializeLog" not in line]
+    name = rf"process {victim} \(\S+, pid {processes[victim].pid}\)"
+    assert len(told) == 1 and re.fullmatch(f"error: {name} has died", told[0]), told
+
+
+def start_both(start, config, environments):
+    """Both processes, each with its own environment."""
+    port = str(free_port())
+    if BACKEND == "torch":
+        group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return [
+            start(config, RANK=str(process), LOCAL_RANK="0", **group, **environment)
+            for process, environment in enumerate(environments)
+        ]
+    group = {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
+    return [
+        start({**config, **group, "process_id": process}, **environment)
+        for process, environment in enumerate(environments)
+    ]
+
+
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
 def test_a_host_that_does_not_answer_is_named(tiny_run, monkeypatch, tmp_path):
-    if BACKEND == "tensorflow":
-        pytest.skip("TensorFlow refuses several hosts")
     port = str(free_port())
     config = {}
     if BACKEND == "torch":
-        environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        environment |= {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+        set_torch_group(monkeypatch, rank=1, port=port)
     else:
         config |= {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
         config |= {"process_id": 1}
     with pytest.raises(ValueError, match=rf"127\.0\.0\.1:{port}.* 2 s"):
         tiny_run(host_timeout=2, **config)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
+def test_a_process_that_does_not_come_is_named(tiny_run, monkeypatch):
+    port = str(free_port())
+    config = {}
+    if BACKEND == "torch":
+        set_torch_group(monkeypatch, rank=0, port=port)
+    else:
+        config |= {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
+        config |= {"process_id": 0}
+    with pytest.raises(ValueError, match=r"process 1 of 2 did not come to .* 2 s"):
+        tiny_run(host_timeout=2, **config)
+
+
+@only_torch
+@pytest.mark.slow
+def test_torchrun_can_be_told_how_long_it_waits(start):
+    """Where it waits itself, before it starts a process; as docs/training.md says."""
+    launcher = ["-m", "torch.distributed.run", "--nnodes", "2", "--rdzv-backend"]
+    launcher += ["c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}"]
+    launcher += ["--rdzv-conf", "join_timeout=3,read_timeout=3"]
+    process = start({}, launcher=launcher)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "RendezvousTimeoutError" in errors
+
+
+def set_torch_group(monkeypatch, rank, port):
+    group = {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    group |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in group.items():
+        monkeypatch.setenv(name, value)
 
 
 def test_a_batch_that_cannot_be_divided():
@@ -178,6 +236,12 @@ def test_jax_names_what_is_missing(tiny_run):
         tiny_run(num_processes=2)
     with pytest.raises(ValueError, match="needs num_processes and process_id too"):
         tiny_run(coordinator="127.0.0.1:1")
+    with pytest.raises(
+        ValueError, match=r"devices=1: choosing fewer works on one host"
+    ):
+        tiny_run(coordinator="127.0.0.1:1", num_processes=2, process_id=0, devices=1)
+    with pytest.raises(ValueError, match=r"devices=2: this host has 1"):
+        tiny_run(devices=2)
 
 
 @only_tensorflow

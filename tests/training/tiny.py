@@ -135,7 +135,7 @@ def script():
         config = TrainingConfig(**{**SETTINGS, **json.loads(settings)})
         try:
             result = run.train(config, verbose=0)
-        except (ValueError, FloatingPointError) as error:
+        except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
         if result is not None:
             print(json.dumps(result), flush=True)

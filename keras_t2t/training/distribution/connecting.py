@@ -15,6 +15,9 @@ def connected(config):
     Raises:
         ValueError: a setting does not suit the backend, another process does not
             answer, or the batch cannot be divided.
+        ConnectionError: another process has ended before the run did; it is named. A
+            process whose main thread waits for the other one for ever is ended, with
+            the same words on standard error.
     """
     backend = keras.backend.backend()
     if backend == "jax":
@@ -26,5 +29,11 @@ def connected(config):
     devices = Kind(config)
     try:
         yield devices
-    finally:
+    except BaseException as error:
+        devices.abandon()
+        if cause := devices.watch.leave(error):
+            raise ConnectionError(cause) from error
+        raise
+    else:
+        devices.watch.leave()
         devices.disconnect()

@@ -2,6 +2,8 @@
 
 import contextlib
 
+from keras_t2t.training.distribution.watch import NoWatch
+
 
 class Devices:
     """The devices of a run.
@@ -9,11 +11,13 @@ class Devices:
     Attributes:
         count: int, devices over all processes.
         processes, process: int, their number and the number of this one.
+        watch: `Watch` over the other processes.
     """
 
     count = 1
     processes = 1
     process = 0
+    watch = NoWatch()
 
     @property
     def main(self):
@@ -64,8 +68,11 @@ class Devices:
     def part(self, model):
         """Lets the processes differ in what they must not share, after a restore."""
 
+    def abandon(self):
+        """Parts from the other processes though they may wait for this one."""
+
     def disconnect(self):
-        pass
+        """Parts from the other processes after a run that ended well in all."""
 
 
 def refuse(config, names, reason):

@@ -1,15 +1,17 @@
 """JAX: data parallelism over all devices of all hosts, by `keras.distribution`."""
 
+import atexit
 import contextlib
 import os
-import socket
-import time
+import sys
 
 import jax
 import keras
 import numpy as np
 
 from keras_t2t.training.distribution.devices import Devices
+from keras_t2t.training.distribution.relay import relayed
+from keras_t2t.training.distribution.watch import Watch
 
 
 class JaxDevices(Devices):
@@ -24,8 +26,15 @@ class JaxDevices(Devices):
             "KERAS_DISTRIBUTION_JOB_ADDRESSES"
         )
         self.connected = bool(coordinator)
-        if self.connected:
-            connect(coordinator, config)
+        if self.connected and config.devices is not None:
+            raise ValueError(
+                f"devices={config.devices}: choosing fewer works on one host, without "
+                "coordinator"
+            )
+        if coordinator == "auto":
+            connect(config.host_timeout)
+        elif self.connected:
+            self.watch = meet(coordinator.split(",")[0], config)
         elif config.num_processes or config.process_id:
             raise ValueError(
                 "num_processes and process_id need coordinator, the host:port of "
@@ -35,10 +44,9 @@ class JaxDevices(Devices):
         self.process = jax.process_index()
         names = keras.distribution.list_devices()
         if config.devices is not None:
-            if self.processes > 1 or config.devices > len(names):
+            if config.devices > len(names):
                 raise ValueError(
-                    f"devices={config.devices}: there are {len(names)} devices on "
-                    f"{self.processes} hosts; choosing fewer works on one host"
+                    f"devices={config.devices}: this host has {len(names)}"
                 )
             names = names[: config.devices]
         self.count = len(names)
@@ -67,64 +75,68 @@ class JaxDevices(Devices):
 
         return multihost_utils.process_allgather(np.array(value))
 
+    def abandon(self):
+        if self.connected:
+            # Before JAX's own, which waits for all processes, and then aborts this one.
+            atexit.register(_end)
+
     def disconnect(self):
         if self.connected:
             jax.distributed.shutdown()
 
 
-def connect(coordinator, config):
+def _end():
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def meet(address, config):
     """Joins the other processes.
 
-    `keras.distribution.initialize` does the same, but cannot be given a time-out.
+    `keras.distribution.initialize` does the same, but cannot be given a time-out, and
+    JAX ends the process when somebody is missing.
+
+    Returns:
+        The `Watch` over them.
 
     Raises:
-        ValueError: they do not answer within `config.host_timeout` seconds.
+        ValueError: they do not come within `config.host_timeout` seconds.
     """
-    from_environment = os.environ.get
-    num_processes = config.num_processes or from_environment(
-        "KERAS_DISTRIBUTION_NUM_PROCESSES"
-    )
-    process_id = config.process_id
-    if process_id is None:
-        process_id = from_environment("KERAS_DISTRIBUTION_PROCESS_ID")
-    if coordinator == "auto":
-        jax.distributed.initialize(initialization_timeout=int(config.host_timeout))
-        return
-    if num_processes is None or process_id is None:
+    processes = config.num_processes
+    if processes is None:
+        processes = os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES")
+    process = config.process_id
+    if process is None:
+        process = os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID")
+    if processes is None or process is None:
         raise ValueError(
-            f"coordinator={coordinator!r} needs num_processes and process_id too"
+            f"coordinator={address!r} needs num_processes and process_id too"
         )
-    address = coordinator.split(",")[0]
-    if int(process_id) != 0:
-        _wait_for(address, config.host_timeout)
-    try:
-        jax.distributed.initialize(
-            address,
-            int(num_processes),
-            int(process_id),
-            initialization_timeout=int(config.host_timeout),
-        )
-    except RuntimeError as error:
-        raise ValueError(
-            f"not all {num_processes} processes met at coordinator {address} within "
-            f"{config.host_timeout:g} s: {str(error).splitlines()[0]}"
-        ) from error
-
-
-def _wait_for(address, timeout):
-    """JAX ends the process when nobody answers; this says who did not."""
+    processes, process = int(processes), int(process)
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise ValueError(f"coordinator must be host:port, got {address!r}")
-    end = time.monotonic() + timeout
-    while True:
-        try:
-            with socket.create_connection((host, int(port)), timeout=timeout):
-                return
-        except OSError as error:
-            if time.monotonic() > end:
-                raise ValueError(
-                    f"the coordinator {address} did not answer within {timeout:g} s: "
-                    f"{error}"
-                ) from None
-            time.sleep(0.5)
+    host, port = host.strip("[]"), int(port)
+    timeout = config.host_timeout
+    # At the coordinator's own address, which is free until all have come.
+    watch = Watch(process, processes, host, port, lambda numbers: [port], timeout)
+    connect(
+        timeout,
+        coordinator_address=relayed(host, port) if process else address,
+        num_processes=processes,
+        process_id=process,
+        # After the watch, which says in one line what JAX says by aborting.
+        heartbeat_timeout_seconds=2 * int(timeout),
+    )
+    return watch
+
+
+def connect(timeout, heartbeat_timeout_seconds=None, **arguments):
+    """Starts JAX's own service; where JAX finds the processes, it also watches them."""
+    jax.distributed.initialize(
+        **arguments,
+        initialization_timeout=int(timeout),
+        shutdown_timeout_seconds=int(timeout),
+        heartbeat_timeout_seconds=heartbeat_timeout_seconds or int(timeout),
+    )

@@ -1,88 +1,171 @@
-"""The folder of a run."""
+"""The folder of a run: whose it is, what is in it, and when an older run goes."""
 
 import contextlib
+import csv
+import itertools
 import json
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 
 import keras
 
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.writing import check_writable, replacing
+from keras_t2t.training.lock import FolderLock
+from keras_t2t.training.snapshots import Snapshots, cannot_save
 
-CONFIG, CLASSES = "config.json", "classes.json"
+CONFIG, CLASSES, RESULT = "config.json", "classes.json", "result.json"
 HISTORY, CURVES, TENSORBOARD = "history.csv", "curves.png", "tensorboard"
 BEST, FINAL, FINAL_EMA = "best.weights.h5", "final.keras", "final_ema.keras"
 SNAPSHOTS = "snapshots"
 
+# All that a run writes. The result goes last: while it is there, an interrupted
+# removal is seen.
+CONTENTS = (
+    *(CONFIG, CLASSES, HISTORY, CURVES, TENSORBOARD, BEST, FINAL, FINAL_EMA),
+    *(SNAPSHOTS, RESULT),
+)
+# What a run has only if a snapshot was written before it.
+RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, RESULT, SNAPSHOTS)
+
 
 class RunFolder:
-    """Where a run keeps its configuration, history and weights.
+    """Where a run keeps its configuration, history, weights and result.
+
+    A context manager: within, no other process can enter the folder. A folder belongs
+    to this package if its `config.json` (or, where that is lost, its snapshots) says
+    so; nothing is ever removed from another one.
 
     Args:
         path: the folder; it need not exist.
-        overwrite: whether a run in it may be replaced.
-        resume: whether an unfinished run in it is to be continued.
         main: whether this process writes it; the others take part in saving, since
             reading weights that are spread over hosts needs all, and keep nothing.
 
     Raises:
-        ValueError: if `path` is a file or cannot be written, holds a finished run and
-            `overwrite` is False, or holds an unfinished one and neither it nor `resume`
-            is given.
+        ValueError: `path` is a file or cannot be written; on entering, another process
+            holds it.
     """
 
-    def __init__(self, path, overwrite=False, resume=False, main=True):
+    def __init__(self, path, main=True):
         self.path = Path(path)
         self.main = main
+        self.replaces = False  # whether an older run is here until the first result
+        self.started = False
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"output_dir {str(path)!r} is a file, not a folder")
         check_writable(path, "output_dir")
-        if overwrite:
-            return
-        if (self.path / FINAL).exists():
-            raise ValueError(
-                f"output_dir {str(path)!r} already holds a finished run; give "
-                "another folder, or --overwrite to replace it"
-            )
-        if (self.path / SNAPSHOTS).exists() and not resume:
-            raise ValueError(
-                f"output_dir {str(path)!r} already holds an unfinished run; continue "
-                "it with --resume, or replace it with --overwrite"
-            )
+        self.lock = FolderLock(self.path)
 
-    def record(self):
-        """What `config.json` holds, or None if there is no run."""
-        if not (self.path / CONFIG).exists():
+    @classmethod
+    def new(cls, path, main=True):
+        """A new folder `path`, or `path-2`, ... if others have these names."""
+        for number in itertools.count(1):
+            folder = cls(path if number == 1 else f"{path}-{number}", main)
+            if not main:
+                return folder
+            with contextlib.suppress(FileExistsError):
+                folder.lock.make(exist_ok=False)
+                return folder
+
+    def __enter__(self):
+        if self.main:
+            self.lock.acquire()
+        return self
+
+    def __exit__(self, *error):
+        self.lock.release()
+
+    def find_run(self, overwrite=False, resume=False):
+        """The record of the run that is to be continued here, None if there is none.
+
+        Args:
+            overwrite: whether a run in the folder may be replaced.
+            resume: whether a run in it is to be continued.
+
+        Raises:
+            ValueError: the folder holds a run, and neither is given; or files under
+                the names of a run's which this package did not write.
+        """
+        record = self._record()
+        name = f"output_dir {str(self.path)!r}"
+        if record is None:
+            if found := [part for part in CONTENTS if (self.path / part).exists()]:
+                raise ValueError(
+                    f"{name} holds {', '.join(found)}, and neither a {CONFIG} nor a "
+                    "snapshot in it is of a run of keras_t2t: it stays as it is; give "
+                    "another folder"
+                )
             return None
-        return json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+        if overwrite:
+            self.replaces = True
+            return None
+        if not resume:
+            if self.result(record) is not None:
+                raise ValueError(
+                    f"{name} already holds a finished run; give another folder, or "
+                    "--overwrite to replace it"
+                )
+            if any((self.path / part).exists() for part in RESULTS):
+                raise ValueError(
+                    f"{name} already holds an unfinished run; continue it with "
+                    "--resume, or replace it with --overwrite"
+                )
+            return None  # it was killed before it had anything to lose
+        if self.main and self._replaced_one_is_left(record):
+            self._remove_all_but(CONFIG, keep_run=record.get("run"))
+        return record
+
+    def snapshots(self, kept=2):
+        return Snapshots(self.path / SNAPSHOTS, kept)
+
+    def result(self, record):
+        """What the finished run of this record reported, None if it is not finished."""
+        if (held := self._read(RESULT)) is not None:
+            return held["result"] if held["run"] == record.get("run") else None
+        if "run" in record or not (self.path / FINAL).exists():
+            return None
+        # A run of version 0.1, which kept no result.
+        with open(self.path / HISTORY, encoding="utf-8") as file:
+            last = list(csv.DictReader(file))[-1]
+        names = ("val_top1", "val_top5", "val_top1_ema", "images_per_second")
+        return {
+            "backend": record["backend"],
+            "model": record["model"],
+            "dataset": record["data"]["name"],
+            "epochs": record["epochs"],
+            **{name: float(last[name]) for name in names if last.get(name)},
+            "output_dir": str(self.path),
+        }
 
     def start(self, record, class_names):
-        """Removes what an earlier run left here, writes configuration and classes."""
-        if not self.main:
-            return
-        self.existed = self.path.exists()
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.remove_run()
-        with replacing(self.path / CONFIG) as path:
-            path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        with replacing(self.path / CLASSES) as path:
-            path.write_text(json.dumps(class_names) + "\n", encoding="utf-8")
+        """Writes configuration and classes, unless an older run is still here."""
+        self.record, self.class_names = record, class_names
+        if self.main and not self.replaces:
+            self._write_record()
+            self.started = True
 
-    def remove_run(self):
-        for name in (CONFIG, CLASSES, HISTORY, CURVES, BEST, FINAL, FINAL_EMA):
-            (self.path / name).unlink(missing_ok=True)
-        for name in (TENSORBOARD, SNAPSHOTS):
-            shutil.rmtree(self.path / name, ignore_errors=True)
+    def has_result(self):
+        """To be called when the first snapshot is there: an older run goes now.
+
+        The configuration changes first. Whoever is killed after it finds the new run
+        here, before it the old one.
+        """
+        if self.main and self.replaces:
+            self._write_record()
+            self._remove_all_but(CONFIG, CLASSES, keep_run=self.record["run"])
+            self.replaces, self.started = False, True
 
     def abandon(self):
         """Takes back what `start` did, for a run that failed before any result."""
-        if not self.main:
-            return
-        self.remove_run()
-        if not self.existed:
-            self.path.rmdir()
+        if self.main and self.started:
+            self._remove_all_but()
+
+    def write_result(self, result):
+        """Says that the run is finished, and what came out."""
+        if self.main:
+            self._write(RESULT, {"run": self.record.get("run"), "result": result})
 
     @contextlib.contextmanager
     def saving(self, name):
@@ -96,13 +179,75 @@ class RunFolder:
                 yield Path(folder) / name
 
     def save_model(self, model, name):
-        """Saves the model, or for `.weights.h5` its weights, without the optimizer."""
+        """Saves the model, or for `.weights.h5` its weights, without the optimizer.
+
+        Raises:
+            OSError: it could not be written; what was there before is untouched.
+        """
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
-        with self.saving(name) as path:
-            if name.endswith(".weights.h5"):
-                keras_file.save_weights(plain, path)
+        try:
+            with self.saving(name) as path:
+                if name.endswith(".weights.h5"):
+                    keras_file.save_weights(plain, path)
+                else:
+                    plain.save(path)
+        except (OSError, RuntimeError) as error:  # HDF5 raises both on a full disk
+            raise cannot_save(
+                self.path / name, error, self.snapshots().paths()
+            ) from error
+
+    def _record(self):
+        """What `config.json` holds, or what its snapshots say where it is lost."""
+        record = self._read(CONFIG)
+        if is_record(record):
+            return record
+        snapshot = next(self.snapshots().readable(), None)
+        record = None if snapshot is None else snapshot.facts["config"]
+        return record if is_record(record) else None
+
+    def _replaced_one_is_left(self, record):
+        held = self._read(RESULT)
+        return held is not None and held["run"] != record.get("run")
+
+    def _read(self, name):
+        """What a JSON file holds, None if there is none or it is damaged."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def _remove_all_but(self, *names, keep_run=None):
+        """Removes what a run writes, but for `names` and the snapshots of a run."""
+        if keep_run is not None:
+            self.snapshots().remove_others(keep_run)
+            names = (*names, SNAPSHOTS)
+        for name in CONTENTS:
+            path = self.path / name
+            if name in names:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
             else:
-                plain.save(path)
+                path.unlink(missing_ok=True)
+
+    def _write_record(self):
+        self._write(CONFIG, self.record)
+        self._write(CLASSES, self.class_names)
+
+    def _write(self, name, value):
+        with replacing(self.path / name) as path:
+            path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def is_record(value):
+    """Whether a JSON value is what a run of this package recorded of itself."""
+    versions = value.get("versions") if isinstance(value, dict) else None
+    return isinstance(versions, dict) and "keras_t2t" in versions
+
+
+def new_run():
+    """What tells one run from another of the same settings: str."""
+    return uuid.uuid4().hex
 
 
 class SaveBestWeights(keras.callbacks.Callback):
@@ -122,6 +267,10 @@ class SaveBestWeights(keras.callbacks.Callback):
         self.best = max((row["val_top1"] for row in history), default=-1.0)
 
     def on_epoch_end(self, epoch, logs=None):
+        self.keep(self.model, logs)
+
+    def keep(self, model, logs):
+        """Saves the weights if `logs` are of the best epoch so far."""
         if logs["val_top1"] > self.best:
             self.best = logs["val_top1"]
-            self.folder.save_model(self.model, BEST)
+            self.folder.save_model(model, BEST)

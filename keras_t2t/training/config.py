@@ -10,6 +10,7 @@ from keras_t2t.checkpoints.registry import (
     IMAGENET_MEAN,
     IMAGENET_STD,
 )
+from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.training.recipes import SHARED, find_recipe
 
 # Mean and standard deviation of pixels in 0..1, red, green, blue.
@@ -193,9 +194,14 @@ class TrainingConfig:
         batch_size = self.batch_size or recipe.batch_size
         epochs = self.epochs or recipe.epochs
         share = min(1, epochs / recipe.epochs)
+        augmentation = AUGMENTATIONS[self.augmentation or recipe.augmentation]
         filled = {
             **SHARED,
             **recipe._asdict(),
+            "mixup": augmentation.mixup_alpha,
+            "cutmix": augmentation.cutmix_alpha,
+            "randaugment": augmentation.num_operations > 0,
+            "random_erasing": augmentation.erasing_probability,
             "batch_size": batch_size,
             "learning_rate": recipe.learning_rate
             * (batch_size * accumulation / recipe.batch_size),

@@ -22,6 +22,11 @@ class Progress:
     terminated: bool = False
 
     @property
+    def finished(self):
+        """Whether no step is left."""
+        return self.step >= self.epochs * self.steps_per_epoch
+
+    @property
     def step_in_epoch(self):
         """Finished steps of the epoch that has begun; 0 when an epoch has ended."""
         return self.step % self.steps_per_epoch

@@ -104,6 +104,7 @@ FINE_TUNING = Recipe(
 SHARED = {
     "linear_probe": False,
     "gradient_accumulation": 1,
+    "clip_norm": 0.0,
     "mixed_precision": "none",
     "seed": 0,
 }

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import warnings
 
 import keras
 
@@ -37,7 +38,7 @@ def recorders(folder, progress, title, wandb_project=None, config=None):
 
 
 class History(keras.callbacks.Callback):
-    """Adds each epoch to the progress, and writes `history.csv` and `curves.png`.
+    """Writes `history.csv` and `curves.png` from the progress after each epoch.
 
     Both are written anew each time: after a kill they hold what the snapshot holds.
     """
@@ -48,6 +49,8 @@ class History(keras.callbacks.Callback):
         self.progress = progress
         self.title = title
         self.draws = _installed("matplotlib")
+
+    def on_train_begin(self, logs=None):
         if not self.draws:
             print(
                 f"No {CURVES}: matplotlib is not installed, "
@@ -56,19 +59,23 @@ class History(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = {"epoch": epoch, **logs, "learning_rate": rate}
+        self.write()
+
+    def write(self):
         history = self.progress.history
-        history.append(row)
         with (
             replacing(self.path / HISTORY) as path,
             open(path, "w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, fieldnames=list(row), extrasaction="ignore")
+            names = list(history[-1])
+            writer = csv.DictWriter(file, fieldnames=names, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(history)
         if self.draws:
-            draw_curves(history, self.path / CURVES, self.title)
+            try:
+                draw_curves(history, self.path / CURVES, self.title)
+            except Exception as error:  # a picture is not worth a run
+                warnings.warn(f"no {CURVES} this time: {error}", stacklevel=2)
 
 
 def wandb_logger(project, folder, config):

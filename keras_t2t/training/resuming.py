@@ -10,6 +10,12 @@ FREE = (
     *("process_id", "host_timeout", "preview", "wandb"),
 )
 
+# What version 0.1 recorded as None where it was not asked for.
+NOT_RECORDED = (
+    *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
+    "steps_per_epoch",
+)
+
 
 def continued(config, record):
     """`config` with what it leaves open taken from the run's record.
@@ -39,17 +45,35 @@ def check_same_run(now, record, folder):
     Raises:
         ValueError: listing every setting, count or class that differs.
     """
-    ignored = (*FREE, "versions")
-    differences = [
-        f"{name}: the run has {_short(record.get(name))}, now {_short(now.get(name))}"
-        for name in dict.fromkeys([*record, *now])
-        if name not in ignored and record.get(name) != now.get(name)
-    ]
-    if differences:
+    if found := differences(now, record):
         raise ValueError(
             f"cannot resume the run in {str(folder)!r} as something else: "
-            f"{'; '.join(differences)}"
+            f"{'; '.join(found)}"
         )
+
+
+def check_asked(config, record, folder):
+    """The same, for what is asked for alone: the other settings are the run's.
+
+    Args:
+        config: `TrainingConfig` as it was asked for.
+        record, folder: as for `check_same_run`.
+    """
+    asked = dataclasses.asdict(config)
+    given = {name: value for name, value in asked.items() if value is not None}
+    check_same_run({**record, **given}, record, folder)
+
+
+def differences(now, record):
+    """What differs between two records, a text each."""
+    ignored = (*FREE, "versions", "run")
+    return [
+        f"{name}: the run has {_short(record.get(name))}, now {_short(now.get(name))}"
+        for name in dict.fromkeys([*record, *now])
+        if name not in ignored
+        and record.get(name) != now.get(name)
+        and not (name in NOT_RECORDED and record.get(name) is None)
+    ]
 
 
 def _short(value):

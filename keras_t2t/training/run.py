@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import datetime
+import statistics
+import warnings
 
 import keras
 import numpy as np
@@ -12,12 +14,14 @@ from keras_t2t import data
 from keras_t2t.models.by_name import builder
 from keras_t2t.models.variants import RESNET_VARIANTS, VARIANTS
 from keras_t2t.preprocessing import pixel_model
+from keras_t2t.training import state
 from keras_t2t.training.checkpointing import (
+    BEST,
     FINAL,
     FINAL_EMA,
-    SNAPSHOTS,
     RunFolder,
     SaveBestWeights,
+    new_run,
 )
 from keras_t2t.training.config import DTYPE_POLICIES, NORMALIZATIONS
 from keras_t2t.training.distribution import connected
@@ -25,10 +29,14 @@ from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.evaluation import Validation, evaluate
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
 from keras_t2t.training.progress import Progress
-from keras_t2t.training.recording import recorders
-from keras_t2t.training.resuming import check_same_run, continued
+from keras_t2t.training.recording import History, recorders
+from keras_t2t.training.resuming import (
+    check_asked,
+    check_same_run,
+    continued,
+    differences,
+)
 from keras_t2t.training.schedule import WarmupCosineCooldown
-from keras_t2t.training.snapshots import Snapshots
 from keras_t2t.training.steps import Steps
 from keras_t2t.training.streams import (
     check_batch_size,
@@ -61,17 +69,31 @@ def train(config, verbose="auto"):
         `output_dir`. After SIGTERM: `backend`, `model`, `dataset`, `terminated_at_step`
         and `output_dir`. In a process that shares the run with a main one: None.
 
+    With `resume` a finished run gives the result that it gave, and does nothing.
+
     Raises:
         ValueError: if the model, the weights, the data set, an image, the devices or
             the output folder is not usable, or `resume` finds another run; nothing is
             left on disk then.
-        FloatingPointError: the loss is not finite.
+        FloatingPointError: the loss or a weight is not finite.
         OSError: a file could not be written.
     """
     if config.model is not None:
         builder(config.model)
-    with connected(config) as devices:
-        run = Run(config, devices, verbose if devices.main else 0)
+    with connected(config) as devices, contextlib.ExitStack() as held:
+        folder = record = None
+        if config.output_dir is not None:
+            folder = held.enter_context(RunFolder(config.output_dir, devices.main))
+            record = folder.find_run(config.overwrite, config.resume)
+        if record is not None and (result := folder.result(record)) is not None:
+            check_asked(config, record, folder.path)
+            if devices.main:
+                print(f"The run in {folder.path} is finished already", flush=True)
+                folder.snapshots().remove()
+            return result if devices.main else None
+        run = Run(config, devices, verbose if devices.main else 0, folder, record)
+        if folder is None:
+            held.enter_context(run.folder)
         policy = DTYPE_POLICIES[run.config.mixed_precision]
         with dtype_policy(policy), devices.scope(), noticing_sigterm(run.progress):
             result = run.run()
@@ -79,15 +101,19 @@ def train(config, verbose="auto"):
 
 
 class Run:
-    """A run that is ready to start: data open, settings filled in, folder checked."""
+    """A run that is ready to start: data open, settings filled in.
 
-    def __init__(self, config, devices, verbose):
+    Args:
+        config: `TrainingConfig`.
+        devices: `Devices`.
+        verbose: Keras's.
+        folder: the `RunFolder` that was asked for, held; None: a new one is made.
+        record: what is recorded in it of the run that is to be continued, or None.
+    """
+
+    def __init__(self, config, devices, verbose, folder, record):
         self.devices = devices
         self.verbose = verbose
-        record = None
-        if config.output_dir is not None:
-            folder = RunFolder(config.output_dir, config.overwrite, config.resume)
-            record = folder.record() if config.resume else None
         if record is not None:
             config = continued(config, record)
         self.source = None
@@ -101,29 +127,70 @@ class Run:
         )
         self.say(description(self.dataset, config))
         config = config.with_defaults(self.dataset.name, self.dataset.num_classes)
+        if config.steps_per_epoch is None:
+            steps = max(1, self.dataset.num_train // config.batch_size)
+            config = dataclasses.replace(config, steps_per_epoch=steps)
         devices.check(config)
         check_batch_size(config, devices.shard)
-        if config.output_dir is None:
-            default = default_folder(config, self.dataset)
-            config = dataclasses.replace(config, output_dir=default)
+        if folder is None:
+            folder = RunFolder.new(default_folder(config, self.dataset), devices.main)
+            config = dataclasses.replace(config, output_dir=str(folder.path))
         self.config = config
-        self.folder = RunFolder(
-            config.output_dir, config.overwrite, config.resume, devices.main
-        )
-        steps = config.steps_per_epoch or max(
-            1, self.dataset.num_train // config.batch_size
-        )
-        self.progress = Progress(config.epochs, steps)
-        self.snapshots = Snapshots(self.folder.path / SNAPSHOTS, config.snapshots_kept)
+        self.folder = folder
+        self.progress = Progress(config.epochs, config.steps_per_epoch)
+        self.snapshots = folder.snapshots(config.snapshots_kept)
         self.record = run_record(config, self.dataset)
+        if record is None:
+            self.record["run"] = new_run()
+        else:
+            check_same_run(self.record, record, folder.path)
+            # A run of version 0.1 has no such mark.
+            self.record.update({"run": record["run"]} if "run" in record else {})
+        self.continues = record is not None
         self.resumed = None
-        if record is not None:
-            check_same_run(self.record, record, self.folder.path)
-            self.resumed = self.snapshots.newest()
+
+    def restore(self, model):
+        """Gives the model the state of the last good snapshot, if there is one.
+
+        Raises:
+            ValueError: there are snapshots, and none of them fits; or the processes
+                found different ones.
+        """
+        if self.continues:
+            for snapshot in self.snapshots.readable(self.record.get("run")):
+                try:
+                    if found := differences(self.record, snapshot.facts["config"]):
+                        raise ValueError(f"it is of another run: {'; '.join(found)}")
+                    state.restore(model, snapshot.arrays)
+                except ValueError as error:
+                    warnings.warn(
+                        f"passing over the snapshot {snapshot.path}: {error}",
+                        stacklevel=2,
+                    )
+                    continue
+                self.resumed = snapshot
+                self.progress.step = snapshot.facts["step"]
+                self.progress.history = snapshot.facts["history"]
+                break
+            else:
+                self.check_nothing_is_lost()
         self.check_same_snapshot()
-        if self.resumed is not None:
-            self.progress.step = self.resumed.facts["step"]
-            self.progress.history = self.resumed.facts["history"]
+
+    def check_nothing_is_lost(self):
+        """
+        Raises:
+            ValueError: no snapshot can be used, and there are results.
+        """
+        if paths := self.snapshots.paths():
+            raise ValueError(
+                f"none of the {len(paths)} snapshots in {self.snapshots.folder} can be "
+                "used; start again with --overwrite"
+            )
+        if (self.folder.path / BEST).exists():
+            raise ValueError(
+                f"output_dir {str(self.folder.path)!r} holds results and no snapshot "
+                "to continue from; start again with --overwrite"
+            )
 
     def check_same_snapshot(self):
         """
@@ -147,6 +214,7 @@ class Run:
         config, dataset, progress = self.config, self.dataset, self.progress
         keras.utils.set_random_seed(config.seed)
         model = compiled_model(config, dataset.num_classes, progress.steps_per_epoch)
+        self.restore(model)
         if config.weights is not None and self.resumed is None:
             load_backbone(model, self.source or pretrained(config))
             part = "the head" if config.linear_probe else "all weights"
@@ -164,26 +232,28 @@ class Run:
                 self.say(f"Nothing to resume in {self.folder.path}: starting")
         else:
             self.say(f"Resuming after step {progress.step} ({self.resumed.path})")
+            if progress.step_in_epoch == 0:
+                self.catch_up(model)
 
-        throughput = ImagesPerSecond(config.batch_size, announce=self.verbose != 0)
         try:
             if config.preview is not None and self.devices.main:
                 self.say("Making the training stream for a preview")
                 preview(dataset, config)
                 self.say(f"Drew a training batch to {config.preview}")
-            self.fit(model, throughput)
+            if not progress.finished:
+                self.fit(model)
         except BaseException as error:
             if not progress.history and not self.snapshots.paths():
                 self.folder.abandon()
             if explanation := dataset.diagnose(error):
                 raise explanation from None
             raise
-        if progress.step < progress.epochs * progress.steps_per_epoch:
+        if not progress.finished:
             self.say(f"SIGTERM: saved after step {progress.step}; go on with --resume")
             return self.result(terminated_at_step=progress.step)
-        return self.finish(model, throughput)
+        return self.finish(model)
 
-    def fit(self, model, throughput):
+    def fit(self, model):
         """Runs what is left of the run."""
         config, progress = self.config, self.progress
         saver = SaveSnapshots(
@@ -192,17 +262,22 @@ class Run:
             config.snapshot_every,
             self.devices,
             {"config": self.record},
+            self.folder.has_result,
             self.resumed,
         )
-        callbacks = [throughput, Validation(self.evaluate, self.devices)]
+        # The snapshot comes before all that may fail, or that an older run must be
+        # gone for; what comes after it is made up for by `catch_up`.
+        callbacks = [
+            ImagesPerSecond(config.batch_size, announce=self.verbose != 0),
+            Validation(self.evaluate, self.devices),
+            KeepHistory(progress),
+            saver,
+            SaveBestWeights(self.folder, progress.history),
+        ]
         if self.devices.main:
-            title = f"{config.model} on {self.dataset.name}"
             callbacks += recorders(
-                self.folder, progress, title, config.wandb, self.record
+                self.folder, progress, self.title, config.wandb, self.record
             )
-        else:
-            callbacks.append(CountEpochs(progress))
-        callbacks += [SaveBestWeights(self.folder, progress.history), saver]
         if self.verbose:
             self.say(
                 "Making the training stream (some seconds with the full augmentation), "
@@ -229,6 +304,17 @@ class Run:
             if model.stop_training:
                 break
 
+    @property
+    def title(self):
+        return f"{self.config.model} on {self.dataset.name}"
+
+    def catch_up(self, model):
+        """Writes again what follows the snapshot at the end of an epoch."""
+        *before, last = self.progress.history
+        SaveBestWeights(self.folder, before).keep(model, last)
+        if self.devices.main:
+            History(self.folder.path, self.progress, self.title).write()
+
     def evaluate(self, model):
         batches, padded = validation_stream(
             self.dataset, self.config, self.devices.shard
@@ -252,22 +338,25 @@ class Run:
             learning_rates(self.config, self.progress.steps_per_epoch)(step)
         )
 
-    def finish(self, model, throughput):
-        """Saves the final models, removes the snapshots, and gives the result."""
-        last = self.progress.history[-1]
-        # `final.keras` comes last: it tells that the run is finished.
+    def finish(self, model):
+        """Saves the final models and the result, removes the snapshots."""
+        history = self.progress.history
         if has_average(model.optimizer):
             with averaged_weights(model):
                 self.folder.save_model(model, FINAL_EMA)
         self.folder.save_model(model, FINAL)
+        names = ("val_top1", "val_top5", "val_top1_ema")
+        rate = statistics.median_low(row["images_per_second"] for row in history)
+        result = self.result(
+            epochs=self.config.epochs,
+            **{name: history[-1][name] for name in names if name in history[-1]},
+            images_per_second=round(rate, 1),
+        )
+        # It tells that the run is finished; until then the snapshots are needed.
+        self.folder.write_result(result)
         if self.devices.main:
             self.snapshots.remove()
-        names = ("val_top1", "val_top5", "val_top1_ema")
-        return self.result(
-            epochs=self.config.epochs,
-            **{name: last[name] for name in names if name in last},
-            images_per_second=round(throughput.median, 1),
-        )
+        return result
 
     def result(self, **values):
         return {
@@ -279,15 +368,16 @@ class Run:
         }
 
 
-class CountEpochs(keras.callbacks.Callback):
-    """Keeps the history in processes that write none."""
+class KeepHistory(keras.callbacks.Callback):
+    """Adds the results of each epoch to the progress."""
 
     def __init__(self, progress):
         super().__init__()
         self.progress = progress
 
     def on_epoch_end(self, epoch, logs=None):
-        self.progress.history.append({"epoch": epoch, **logs})
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.progress.history.append({"epoch": epoch, **logs, "learning_rate": rate})
 
 
 def description(dataset, config):

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import warnings
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,12 @@ class Snapshot(NamedTuple):
 
     path: Path
     arrays: dict  # name: NumPy array
-    facts: dict  # what JSON can hold
+    facts: dict  # what JSON can hold: step, history, config
+
+    @property
+    def run(self):
+        """What tells its run from others, None where it was not recorded."""
+        return self.facts["config"].get("run")
 
 
 class Snapshots:
@@ -44,11 +48,20 @@ class Snapshots:
         return sorted(self.folder.glob("step-*.npz"))
 
     def save(self, step, arrays, facts):
-        """Writes the snapshot of `step`, then removes the oldest.
+        """Writes the snapshot of `step`, then removes the oldest before it.
 
         Raises:
-            OSError: it could not be written; the earlier ones are untouched.
+            FloatingPointError: a number in it is not finite.
+            OSError: it could not be written.
+            In both cases the earlier ones are untouched.
         """
+        try:
+            check_finite(arrays)
+        except FloatingPointError as error:
+            raise FloatingPointError(
+                f"the state after step {step} is not saved: {error}; "
+                f"{_intact(self.paths())}"
+            ) from None
         facts = json.dumps({"format": FORMAT, "step": step, **facts}).encode()
         path = self.folder / f"step-{step:09d}.npz"
         try:
@@ -58,44 +71,45 @@ class Snapshots:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            last = self.paths()[-1:]
-            kept = f"{last[0]} is intact" if last else "there is none before it"
-            reason = (
-                "no space is left on the disk"
-                if error.errno in (errno.ENOSPC, errno.EDQUOT)
-                else error.strerror or error
-            )
-            raise OSError(
-                error.errno,
-                f"cannot save the snapshot {path}: {reason}; {kept}. Continue with "
-                "--resume when this is mended",
-            ) from error
-        for old in self.paths()[: -self.kept]:
+            raise cannot_save(path, error, self.paths()) from error
+        paths = self.paths()
+        for old in paths[: max(0, paths.index(path) + 1 - self.kept)]:
             old.unlink()
 
-    def newest(self):
-        """The last snapshot that can be read, or None if there is no file.
+    def readable(self, run=None):
+        """Those that can be read, newest first; the others are passed over with a
+        warning.
 
-        A file that is cut off or damaged is passed over with a warning.
-
-        Raises:
-            ValueError: there are snapshots and none of them can be read.
+        Args:
+            run: what tells the run from others, as recorded; those of another run are
+                passed over too. None: of a run that has no such mark, or of any.
         """
-        paths = self.paths()
-        for path in reversed(paths):
+        for path in reversed(self.paths()):
             try:
-                return read(path)
-            except _DAMAGE as error:
+                snapshot = read(path)
+            # NumPy, zipfile, zlib and JSON raise nearly anything for a damaged file.
+            except Exception as error:
                 warnings.warn(
                     f"the snapshot {path} is damaged ({error}): taking the one before",
                     stacklevel=2,
                 )
-        if paths:
-            raise ValueError(
-                f"none of the {len(paths)} snapshots in {self.folder} can be read; "
-                "start again with --overwrite"
-            )
-        return None
+                continue
+            if run is not None and snapshot.run != run:
+                warnings.warn(
+                    f"the snapshot {path} is of another run: taking the one before",
+                    stacklevel=2,
+                )
+                continue
+            yield snapshot
+
+    def remove_others(self, run):
+        """Removes what is not a readable snapshot of this run."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kept = {snapshot.path for snapshot in self.readable(run)}
+        for path in self.paths():
+            if path not in kept:
+                path.unlink()
 
     def remove(self):
         """Removes all, and the folder if nothing else is in it."""
@@ -105,15 +119,59 @@ class Snapshots:
             self.folder.rmdir()
 
 
-# What NumPy and zipfile raise for a file that is not whole.
-_DAMAGE = (zipfile.BadZipFile, EOFError, OSError, KeyError, ValueError)
-
-
 def read(path):
-    """The `Snapshot` in a file, every checksum compared."""
+    """The `Snapshot` in a file, every checksum compared.
+
+    Raises:
+        ValueError: it is not what `Snapshots.save` writes.
+        Exception: of many kinds, for a damaged file.
+    """
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     facts = json.loads(arrays.pop(FACTS).tobytes())
     if facts["format"] != FORMAT:
         raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
+    for name, kind in (("step", int), ("history", list), ("config", dict)):
+        if not isinstance(facts[name], kind):
+            raise ValueError(f"{name} is {facts[name]!r}")
+    if not all(isinstance(row, dict) for row in facts["history"]):
+        raise ValueError("the history is no list of epochs")
+    check_finite(arrays)
     return Snapshot(Path(path), arrays, facts)
+
+
+def check_finite(arrays):
+    """
+    Raises:
+        FloatingPointError: naming the first array that holds NaN or infinity.
+    """
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise FloatingPointError(f"{name} holds numbers that are not finite")
+
+
+def cannot_save(path, error, snapshots):
+    """The OSError for a file of a run that could not be written.
+
+    Args:
+        path: the file.
+        error: what came instead; OSError, or HDF5's RuntimeError.
+        snapshots: paths of the snapshots that are there.
+    """
+    number = getattr(error, "errno", None)
+    reason = (
+        "no space is left on the disk"
+        if number in (errno.ENOSPC, errno.EDQUOT)
+        else getattr(error, "strerror", None) or str(error).splitlines()[0]
+    )
+    return OSError(
+        number or errno.EIO,
+        f"cannot save {path}: {reason}; {_intact(snapshots)}. Continue with --resume "
+        "when this is mended",
+    )
+
+
+def _intact(snapshots):
+    if not snapshots:
+        return "there is no snapshot"
+    return f"the last good snapshot is {snapshots[-1]}"

@@ -35,17 +35,16 @@ def validation_stream(dataset, config, shard):
 
 
 def augmentation(config):
-    """The row of settings that the run names, with what it changes in it."""
-    changes = {
-        "mixup_alpha": config.mixup,
-        "cutmix_alpha": config.cutmix,
-        "erasing_probability": config.random_erasing,
-    }
-    if config.randaugment is not None:
-        operations = AUGMENTATIONS["full"].num_operations
-        changes["num_operations"] = operations if config.randaugment else 0
-    given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(AUGMENTATIONS[config.augmentation], **given)
+    """The row of settings that a filled-in config names, with what it changes in it."""
+    row = AUGMENTATIONS[config.augmentation]
+    operations = row.num_operations or AUGMENTATIONS["full"].num_operations
+    return dataclasses.replace(
+        row,
+        num_operations=operations if config.randaugment else 0,
+        mixup_alpha=config.mixup,
+        cutmix_alpha=config.cutmix,
+        erasing_probability=config.random_erasing,
+    )
 
 
 def check_batch_size(config, shard):

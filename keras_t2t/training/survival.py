@@ -22,16 +22,18 @@ class SaveSnapshots(keras.callbacks.Callback):
         every: int, steps.
         devices: the run's `Devices`.
         facts: dict that goes into each snapshot.
+        saved: function that is called after each snapshot.
         resumed: `Snapshot` to start from, or None.
     """
 
-    def __init__(self, progress, snapshots, every, devices, facts, resumed=None):
+    def __init__(self, progress, snapshots, every, devices, facts, saved, resumed=None):
         super().__init__()
         self.progress = progress
         self.snapshots = snapshots
         self.every = every
         self.devices = devices
         self.facts = facts
+        self.saved = saved
         self.resumed = resumed
         self.generators = {}
 
@@ -78,6 +80,7 @@ class SaveSnapshots(keras.callbacks.Callback):
         if self.devices.main:
             facts = {**self.facts, "history": self.progress.history}
             self.snapshots.save(self.progress.step, arrays, facts)
+        self.saved()
 
     def _terminated(self):
         if self.devices.processes == 1:

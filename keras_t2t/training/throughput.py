@@ -23,7 +23,6 @@ class ImagesPerSecond(keras.callbacks.Callback):
         self.batch_size = batch_size
         self.announce = announce
         self.started = False
-        self.by_epoch = []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start, self.images = time.perf_counter(), 0
@@ -41,12 +40,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
             self.start, self.images = now, 0
 
     def on_epoch_end(self, epoch, logs=None):
-        self.by_epoch.append(self.rate() if self.images else self.first)
-        logs["images_per_second"] = self.by_epoch[-1]
+        logs["images_per_second"] = self.rate() if self.images else self.first
 
     def rate(self):
         return self.images / (time.perf_counter() - self.start)
-
-    @property
-    def median(self):
-        return sorted(self.by_epoch)[len(self.by_epoch) // 2] if self.by_epoch else 0.0

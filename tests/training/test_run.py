@@ -69,7 +69,7 @@ def test_a_run_leaves_its_folder(finished):
 
     assert {path.name for path in folder.iterdir()} - {"tensorboard"} == {
         *("config.json", "classes.json", "history.csv", "curves.png"),
-        *("best.weights.h5", "final.keras", "final_ema.keras"),
+        *("best.weights.h5", "final.keras", "final_ema.keras", "result.json"),
     }
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
     config = json.loads((folder / "config.json").read_text())
@@ -138,7 +138,11 @@ def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos):
 def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
+    of_this_package = {"versions": {"keras_t2t": "0.1"}, "epochs": 1, "model": "x"}
+    of_this_package |= {"backend": "jax", "data": {"name": "digits"}}
+    (folder / "config.json").write_text(json.dumps(of_this_package))
     (folder / "final.keras").write_text("finished")
+    (folder / "history.csv").write_text("epoch\n0\n")
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"already holds a finished run.*--overwrite"):
         train(digits(folder), verbose=0)

@@ -1,6 +1,7 @@
 """Snapshot files: whole or not there, the last ones kept, damage passed over."""
 
 import errno
+import json
 
 import numpy as np
 import pytest
@@ -13,18 +14,23 @@ ARRAYS = {
     "model/1": np.array([7, 8], "uint32"),
     "optimizer/0": np.array(3),
 }
+FACTS = {"history": [{"loss": 0.5}], "config": {"run": "this"}}
 
 
 def saved(folder, steps=(1, 2, 3), kept=2):
     snapshots = Snapshots(folder, kept)
     for step in steps:
-        snapshots.save(step, ARRAYS, {"history": [{"loss": 0.5}]})
+        snapshots.save(step, ARRAYS, FACTS)
     return snapshots
 
 
+def newest(snapshots):
+    return next(snapshots.readable("this"), None)
+
+
 def test_what_was_saved_comes_back(tmp_path):
-    snapshot = saved(tmp_path).newest()
-    assert snapshot.facts == {"format": 1, "step": 3, "history": [{"loss": 0.5}]}
+    snapshot = newest(saved(tmp_path))
+    assert snapshot.facts == {"format": 1, "step": 3, **FACTS}
     assert snapshot.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert snapshot.arrays[name].dtype == array.dtype
@@ -59,29 +65,61 @@ def pickled(path):
     np.savez(path, **{module.FACTS: np.array([{"format": 1}], dtype=object)})
 
 
+def with_facts(text):
+    def rewrite(path):
+        np.savez(path, **ARRAYS, **{module.FACTS: np.frombuffer(text, "uint8")})
+
+    return rewrite
+
+
+def not_finite(path):
+    facts = {"format": 1, "step": 3, **FACTS}
+    text = np.frombuffer(json.dumps(facts).encode(), "uint8")
+    np.savez(path, **{module.FACTS: text, "model/0": np.array([1, np.nan])})
+
+
+ODD_FACTS = [
+    with_facts(b"[1, 2]"),
+    with_facts(b"\xff"),
+    with_facts(b'{"format": 1}'),
+    with_facts(b'{"format": 1, "step": "3", "history": [], "config": {}}'),
+    with_facts(b'{"format": 1, "step": 3, "history": [7], "config": {}}'),
+    with_facts(b'{"format": 1, "step": 3, "history": [], "config": null}'),
+    not_finite,
+]
+
+
 @pytest.mark.parametrize(
-    "damage", [truncate, empty, flip_a_byte, of_another_format, pickled]
+    "damage",
+    [truncate, empty, flip_a_byte, of_another_format, pickled, *ODD_FACTS],
 )
 def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
     snapshots = saved(tmp_path)
     damage(snapshots.paths()[-1])
     with pytest.warns(UserWarning, match=r"step-000000003.npz is damaged"):
-        assert snapshots.newest().facts["step"] == 2
+        assert newest(snapshots).facts["step"] == 2
 
 
-def test_all_damaged_is_an_error(tmp_path):
+def test_one_of_another_run_is_passed_over(tmp_path):
     snapshots = saved(tmp_path)
-    for path in snapshots.paths():
-        empty(path)
-    with (
-        pytest.warns(UserWarning, match="damaged"),
-        pytest.raises(ValueError, match="none of the 2 snapshots"),
-    ):
-        snapshots.newest()
+    snapshots.save(9, ARRAYS, {**FACTS, "config": {"run": "another"}})
+    with pytest.warns(UserWarning, match=r"step-000000009.npz is of another run"):
+        assert newest(snapshots).facts["step"] == 3
 
 
 def test_no_file_is_no_snapshot(tmp_path):
-    assert Snapshots(tmp_path / "none").newest() is None
+    assert newest(Snapshots(tmp_path / "none")) is None
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path):
+    snapshots = saved(tmp_path)
+    bad = {**ARRAYS, "optimizer/1": np.array([0, np.inf], "float32")}
+    with pytest.raises(
+        FloatingPointError,
+        match=r"after step 4 is not saved: optimizer/1 .*step-000000003.npz",
+    ):
+        snapshots.save(4, bad, FACTS)
+    assert len(snapshots.paths()) == 2
 
 
 def test_a_full_disk_leaves_the_old_ones(tmp_path, monkeypatch):
@@ -94,7 +132,7 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module.np, "savez", full)
     with pytest.raises(
-        OSError, match=r"no space is left.*step-000000003.npz is intact.*--resume"
+        OSError, match=r"no space is left.*snapshot is .*step-000000003.npz.*--resume"
     ):
         snapshots.save(4, ARRAYS, {})
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

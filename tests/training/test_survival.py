@@ -144,7 +144,7 @@ def test_a_full_disk_stops_the_run(tiny_run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(snapshots.np, "savez", full)
     with pytest.raises(
-        OSError, match=r"no space is left.*step-000000005.npz is intact"
+        OSError, match=r"no space is left.*good snapshot is .*step-000000005.npz"
     ):
         tiny_run(**SAVE)
     monkeypatch.undo()

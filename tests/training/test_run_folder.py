@@ -1,0 +1,190 @@
+"""Whose a folder is, who holds it, and what is ever removed from it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_t2t.training.checkpointing import RunFolder
+
+VERSIONS = {"keras_t2t": "0.2", "keras": "3.15"}
+ARRAYS = {"model/0": np.zeros(3, "float32")}
+RESULT = {"val_top1": 0.5}
+
+
+def record(run, **settings):
+    return {"versions": VERSIONS, "run": run, "epochs": 3, **settings}
+
+
+def leave_run(path, run="old", step=3, finished=False):
+    """What a run leaves: with `finished` all of it, else a snapshot."""
+    with RunFolder(path) as folder:
+        folder.start(record(run), ["a", "b"])
+        for name in ("history.csv", "best.weights.h5"):
+            (path / name).write_text(run)
+        if finished:
+            (path / "final.keras").write_text(run)
+            folder.write_result(RESULT)
+        else:
+            facts = {"history": [], "config": record(run)}
+            folder.snapshots().save(step, ARRAYS, facts)
+
+
+def contents(path):
+    return {
+        p.relative_to(path): p.is_file() and p.read_bytes() for p in path.rglob("*")
+    }
+
+
+@pytest.mark.parametrize(
+    "foreign", ["config.json", "history.csv", "tensorboard/mine", "final.keras"]
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_another_program_stays_as_it_is(tmp_path, foreign, overwrite):
+    (tmp_path / foreign).parent.mkdir(exist_ok=True)
+    (tmp_path / foreign).write_text('{"model": "mine"}')
+    before = contents(tmp_path)
+    with (
+        RunFolder(tmp_path) as folder,
+        pytest.raises(ValueError, match=r"holds .*it stays as it is; give another"),
+    ):
+        folder.find_run(overwrite, resume=not overwrite)
+    assert contents(tmp_path) == before
+
+
+def test_other_files_beside_a_run_stay(tmp_path):
+    leave_run(tmp_path, finished=True)
+    (tmp_path / "notes.txt").write_text("mine")
+    with RunFolder(tmp_path) as folder:
+        folder.find_run(overwrite=True)
+        folder.start(record("new"), ["c"])
+        folder.snapshots().save(1, ARRAYS, {"history": [], "config": record("new")})
+        folder.has_result()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("notes.txt", "config.json", "classes.json", "snapshots")
+    }
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
+    leave_run(tmp_path, finished=finished)
+    before = contents(tmp_path)
+    with RunFolder(tmp_path) as folder:
+        assert folder.find_run(overwrite=True) is None
+        folder.start(record("new"), ["c"])
+        folder.abandon()
+    assert contents(tmp_path) == before
+    with RunFolder(tmp_path) as folder:
+        folder.find_run(overwrite=True)
+        folder.start(record("new"), ["c"])
+        facts = {"history": [], "config": record("new")}
+        # the old one's snapshot is of a later step
+        folder.snapshots().save(1, ARRAYS, facts)
+        folder.has_result()
+        folder.snapshots().save(2, ARRAYS, facts)
+        assert folder.find_run(resume=True) == record("new")
+        assert folder.result(record("new")) is None
+    names = [path.name for path in sorted((tmp_path / "snapshots").iterdir())]
+    assert names == ["step-000000001.npz", "step-000000002.npz"]
+    assert not (tmp_path / "best.weights.h5").exists()
+    assert json.loads((tmp_path / "classes.json").read_text()) == ["c"]
+
+
+def test_killed_while_the_old_run_goes(tmp_path, monkeypatch):
+    """Between the two, either run is found whole, and never a mixture."""
+    leave_run(tmp_path, finished=True)
+    with RunFolder(tmp_path) as folder:
+        folder.find_run(overwrite=True)
+        folder.start(record("new"), ["c"])
+        folder.snapshots().save(1, ARRAYS, {"history": [], "config": record("new")})
+        monkeypatch.setattr(folder, "_remove_all_but", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            folder.has_result()
+    with RunFolder(tmp_path) as folder:
+        assert folder.find_run(resume=True) == record("new")
+        assert folder.result(record("new")) is None
+    assert not (tmp_path / "final.keras").exists()
+    assert not (tmp_path / "result.json").exists()
+
+
+def interrupted(*names, **arguments):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("damage", [None, "null", "{", '{"model": "x"}'])
+def test_a_lost_configuration_is_read_from_the_snapshots(tmp_path, damage):
+    leave_run(tmp_path)
+    (tmp_path / "config.json").unlink()
+    if damage is not None:
+        (tmp_path / "config.json").write_text(damage)
+    with RunFolder(tmp_path) as folder:
+        assert folder.find_run(resume=True) == record("old")
+    assert (tmp_path / "snapshots" / "step-000000003.npz").exists()
+
+
+def test_a_finished_run_tells_its_result(tmp_path):
+    leave_run(tmp_path, finished=True)
+    with RunFolder(tmp_path) as folder:
+        found = folder.find_run(resume=True)
+        assert folder.result(found) == RESULT
+        with pytest.raises(ValueError, match=r"finished run.*--overwrite"):
+            folder.find_run()
+
+
+def test_a_finished_run_of_version_0_1_tells_its_result(tmp_path):
+    """It kept no `result.json`, and no mark."""
+    old = record(None, backend="jax", model="T2TViT7", data={"name": "digits"})
+    del old["run"]
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    (tmp_path / "history.csv").write_text("epoch,val_top1\n0,0.25\n1,0.5\n")
+    (tmp_path / "final.keras").write_text("finished")
+    with RunFolder(tmp_path) as folder:
+        assert folder.result(folder.find_run(resume=True)) == {
+            "backend": "jax",
+            "model": "T2TViT7",
+            "dataset": "digits",
+            "epochs": 3,
+            "val_top1": 0.5,
+            "output_dir": str(tmp_path),
+        }
+
+
+def test_one_process_holds_the_folder(tmp_path):
+    path = tmp_path / "nested" / "run"
+    with RunFolder(path):
+        with (
+            pytest.raises(ValueError, match=rf"in use by process {os.getpid()} on "),
+            RunFolder(path),
+        ):
+            pass
+        assert (path / ".lock").exists()
+    assert not (tmp_path / "nested").exists()  # nothing was left in it
+
+
+def test_a_dead_process_holds_nothing(tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from keras_t2t.training.lock import FolderLock\n"
+        "FolderLock(sys.argv[1]).acquire()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, check=False
+    )
+    assert killed.returncode == -9, killed.stderr
+    assert (tmp_path / ".lock").exists()
+    with RunFolder(tmp_path):
+        pass
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_default_folders_have_names_of_their_own(tmp_path):
+    folders = [RunFolder.new(str(tmp_path / "run")) for _ in range(3)]
+    assert [folder.path.name for folder in folders] == ["run", "run-2", "run-3"]
+    for folder in folders:
+        with folder:
+            pass
+    assert not list(tmp_path.iterdir())

@@ -146,6 +146,12 @@ class RunFolder:
             self._write_record()
             self.started = True
 
+    def go_on(self, record, class_names):
+        """Takes up the run that is here, and writes what is lost of its description."""
+        self.record, self.class_names = record, class_names
+        if self.main and not is_record(self._read(CONFIG)):
+            self._write_record()
+
     def has_result(self):
         """To be called when the first snapshot is there: an older run goes now.
 

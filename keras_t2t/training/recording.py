@@ -26,6 +26,11 @@ def recorders(folder, progress, title, wandb_project=None, config=None):
         ImportError: `wandb_project` is given and wandb is not installed.
     """
     callbacks = [History(folder.path, progress, title)]
+    if not callbacks[0].draws:
+        print(
+            f'No {CURVES}: matplotlib is not installed, pip install "keras-t2t[train]"',
+            flush=True,
+        )
     # Keras's TensorBoard callback writes through TensorFlow.
     if _installed("tensorboard", "tensorflow"):
         import_tensorflow()
@@ -49,14 +54,6 @@ class History(keras.callbacks.Callback):
         self.progress = progress
         self.title = title
         self.draws = _installed("matplotlib")
-
-    def on_train_begin(self, logs=None):
-        if not self.draws:
-            print(
-                f"No {CURVES}: matplotlib is not installed, "
-                'pip install "keras-t2t[train]"',
-                flush=True,
-            )
 
     def on_epoch_end(self, epoch, logs=None):
         self.write()

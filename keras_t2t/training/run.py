@@ -231,6 +231,7 @@ class Run:
             if config.resume:
                 self.say(f"Nothing to resume in {self.folder.path}: starting")
         else:
+            self.folder.go_on(self.record, dataset.class_names)
             self.say(f"Resuming after step {progress.step} ({self.resumed.path})")
             if progress.step_in_epoch == 0:
                 self.catch_up(model)

@@ -3,6 +3,7 @@
 import json
 import signal
 
+import keras
 import numpy as np
 import pytest
 
@@ -71,6 +72,71 @@ def test_killed_and_terminated_in_a_process_of_its_own(
     tiny_run(drop=0.2, resume=True, **SAVE)
     assert "Resuming after step 13" in capsys.readouterr().out
     compare(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["final_ema.keras", "final.keras", "result.json"])
+def test_killed_while_the_final_model_is_saved(tiny_run, tmp_path, monkeypatch, name):
+    """After the last snapshot no step is left: the trained weights are saved all the
+    same, and the same command once more gives the same result."""
+    tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(*replacing_that_dies_at(name))
+        with pytest.raises(Killed):
+            tiny_run(drop=0.2, **SAVE)
+    history_file = tmp_path / "run" / "history.csv"
+    history_file.write_text("epoch\n")  # as if it had died right after the snapshot
+    (tmp_path / "run" / "best.weights.h5").unlink()
+    result = tiny_run(drop=0.2, resume=True, **SAVE)
+    compare(tmp_path / "run", tmp_path / "whole")
+    assert result["val_top1"] == history(tmp_path / "whole")[-1]["val_top1"]
+    for file in ("final.keras", "final_ema.keras"):
+        models = [
+            keras.saving.load_model(tmp_path / run / file) for run in ("run", "whole")
+        ]
+        for one, other in zip(*(model.get_weights() for model in models), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)  # as in `compare`
+    assert not (tmp_path / "run" / "snapshots").exists()
+
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").iterdir()}
+    assert tiny_run(drop=0.2, resume=True, **SAVE) == result
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").iterdir()} == before
+    with pytest.raises(ValueError, match=r"cannot resume.*seed: the run has 0, now 4"):
+        tiny_run(resume=True, seed=4)
+
+
+def replacing_that_dies_at(name):
+    from keras_t2t.training import checkpointing
+
+    original = checkpointing.replacing
+
+    def dying(path):
+        if path.name == name:
+            raise Killed
+        return original(path)
+
+    return checkpointing, "replacing", dying
+
+
+def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, tmp_path, killed):
+    """It reads well, and does not fit the model."""
+    newest = sorted((tmp_path / "run" / "snapshots").iterdir())[-1]
+    with np.load(newest) as file:
+        arrays = dict(file)
+    np.savez(newest, **{**arrays, "model/0": np.zeros(3, "float32")})
+    with pytest.warns(UserWarning, match=r"passing over .*step-000000008.npz.*another"):
+        assert tiny_run(resume=True, **SAVE)["epochs"] == 4
+
+
+def test_nothing_of_the_recipe_is_left_open(tiny_run, tmp_path):
+    tiny_run(augmentation="full", epochs=1)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert {name for name, value in config.items() if value is None} <= {
+        *("data_dir", "weights", "devices", "coordinator", "num_processes"),
+        *("process_id", "preview", "wandb"),
+    }
+    assert (config["mixup"], config["cutmix"], config["clip_norm"]) == (0.8, 1.0, 0)
+    assert (config["randaugment"], config["random_erasing"]) == (True, 0.25)
+    assert config["steps_per_epoch"] == 5
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ class RunFolder:
             return held["result"] if held["run"] == record.get("run") else None
         if "run" in record or not (self.path / FINAL).exists():
             return None
-        # A run of version 0.1, which kept no result.
+        # A run from before results were kept.
         with open(self.path / HISTORY, encoding="utf-8") as file:
             last = list(csv.DictReader(file))[-1]
         names = ("val_top1", "val_top5", "val_top1_ema", "images_per_second")

@@ -10,7 +10,7 @@ FREE = (
     *("process_id", "host_timeout", "preview", "wandb"),
 )
 
-# What version 0.1 recorded as None where it was not asked for.
+# What was once recorded as None where it was not asked for.
 NOT_RECORDED = (
     *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
     "steps_per_epoch",

@@ -144,7 +144,7 @@ class Run:
             self.record["run"] = new_run()
         else:
             check_same_run(self.record, record, folder.path)
-            # A run of version 0.1 has no such mark.
+            # A run from before runs were marked has none.
             self.record.update({"run": record["run"]} if "run" in record else {})
         self.continues = record is not None
         self.resumed = None

@@ -10,7 +10,7 @@ import pytest
 
 from keras_t2t.training.checkpointing import RunFolder
 
-VERSIONS = {"keras_t2t": "0.2", "keras": "3.15"}
+VERSIONS = {"keras_t2t": "0.1", "keras": "3.15"}
 ARRAYS = {"model/0": np.zeros(3, "float32")}
 RESULT = {"val_top1": 0.5}
 
@@ -134,7 +134,7 @@ def test_a_finished_run_tells_its_result(tmp_path):
             folder.find_run()
 
 
-def test_a_finished_run_of_version_0_1_tells_its_result(tmp_path):
+def test_a_run_from_before_results_were_kept_tells_its_result(tmp_path):
     """It kept no `result.json`, and no mark."""
     old = record(None, backend="jax", model="T2TViT7", data={"name": "digits"})
     del old["run"]

@@ -1,0 +1,215 @@
+"""Is a run that is killed again and again the run that was never killed?
+
+    python benchmarks/kill_storm.py --backend jax --kills 20
+
+Trains T2TViT7 with the full recipe on small JPEG files that it makes, once without
+interruption. Then it starts the same command again and again and kills each process
+with SIGKILL, at a time drawn uniformly over the life of the uninterrupted one, until a
+process ends by itself; then it begins another run, until there were `--kills` kills.
+Each run's history, final weights and result are compared with the uninterrupted one's,
+and the command is given once more: it must print the same result. Ends with exit code 1
+if anything differs by more than 1e-5.
+"""
+
+import argparse
+import collections
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+CLASSES = ("bright", "dark", "green", "red")
+SETTINGS = [
+    *("--model", "T2TViT7", "--image-size", "32", "--batch-size", "8"),
+    *("--epochs", "3", "--steps-per-epoch", "6", "--snapshot-every", "2"),
+]
+TOLERANCE = 1e-5  # one CPU sums in one order; the rest is float32's last digits
+# What the last line of a killed process says about where it was.
+PHASES = {
+    "": "importing",
+    "Listing": "opening the data",
+    "Data:": "building the model",
+    "T2TViT7,": "restoring",
+    "Resuming": "restoring",
+    "Nothing": "restoring",
+    "Making": "stream and first compile",
+    "First": "steps, snapshots, validation",
+    "Epoch": "steps, snapshots, validation",
+}
+
+
+def make_photographs(folder):
+    """JPEG files in folders train/<class> and val/<class>, of noise in four colours."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for split, count in (("train", 16), ("val", 5)):
+        for label, name in enumerate(CLASSES):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = random.integers(0, 128, (48, 40, 3))
+                pixels[..., label % 3] += 40 * label
+                image = Image.fromarray(pixels.astype("uint8"))
+                image.save(folder / split / name / f"{i}.jpg")
+
+
+def start(backend, photographs, folder, log):
+    """The process that trains; its output goes to the file `log`."""
+    command = [sys.executable, "-u", ROOT / "examples" / "train_imagenet.py", *SETTINGS]
+    command += ["--backend", backend, "--data-dir", photographs]
+    return subprocess.Popen(
+        [*command, "--output-dir", folder, "--resume"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def run_to_the_end(*arguments, log):
+    """Seconds that a process takes to its end.
+
+    Raises:
+        RuntimeError: it ends with an error, which is shown.
+    """
+    begin = time.monotonic()
+    with open(log, "w") as file:
+        process = start(*arguments, file)
+        if process.wait() != 0:
+            raise RuntimeError(Path(log).read_text()[-2000:])
+    return time.monotonic() - begin
+
+
+def storm(arguments, kills, life, random, log):
+    """Starts one run until it ends by itself; returns the phases it was killed in.
+
+    Raises:
+        RuntimeError: a process ended with an error of its own.
+    """
+    phases = []
+    while True:
+        with open(log, "w") as file:
+            process = start(*arguments, file)
+            # Past the last kill it is let go.
+            wait = random.uniform(0, life) if len(phases) < kills else None
+            try:
+                process.wait(wait)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        text = Path(log).read_text()
+        if process.returncode == 0:
+            return phases
+        if process.returncode != -9:
+            raise RuntimeError(text[-2000:])
+        phases.append(phase(text))
+
+
+def phase(text):
+    for line in reversed(text.splitlines()):
+        for word, name in PHASES.items():
+            if word and line.startswith(word):
+                return name
+    return PHASES[""]
+
+
+def result(log):
+    """The last line that a process printed, but for what a clock or a name says."""
+    values = json.loads(Path(log).read_text().splitlines()[-1])
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in ("images_per_second", "output_dir")
+    }
+
+
+def largest_difference(folder, whole):
+    """Between two run folders, over history and final weights."""
+    rows, expected = history(folder), history(whole)
+    if len(rows) != len(expected):
+        return float("inf")
+    differences = [
+        abs(row[name] - other[name])
+        for row, other in zip(rows, expected, strict=True)
+        for name in other.keys() - {"images_per_second"}
+    ]
+    for name in ("final.keras", "final_ema.keras"):
+        pairs = zip(weights(folder / name), weights(whole / name), strict=True)
+        differences += [np.abs(one - other).max() for one, other in pairs]
+    return float(max(differences))
+
+
+def history(folder):
+    with open(folder / "history.csv", encoding="utf-8") as file:
+        return [
+            {name: float(value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def weights(path):
+    import keras
+
+    import keras_t2t  # noqa: F401  registers the layers
+
+    model = keras.saving.load_model(path)
+    return [np.asarray(w, "float64") for w in model.get_weights()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--backend", choices=("jax", "tensorflow", "torch"), required=True
+    )
+    parser.add_argument("--kills", type=int, default=20, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    arguments = parser.parse_args()
+    os.environ["KERAS_BACKEND"] = arguments.backend
+    random = np.random.default_rng(arguments.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        good = compare(arguments, Path(folder), random)
+    return 0 if good else 1
+
+
+def compare(arguments, folder, random):
+    """Whether every killed run was the uninterrupted one; prints what came."""
+    photographs, log = folder / "photographs", folder / "log"
+    make_photographs(photographs)
+    given = (arguments.backend, photographs)
+    life = run_to_the_end(*given, folder / "whole", log=log)
+    expected = result(log)
+    print(f"uninterrupted: {life:.0f} s, {expected}", flush=True)
+    phases, runs, worst, same = collections.Counter(), 0, 0.0, True
+    while phases.total() < arguments.kills:
+        runs += 1
+        killed = folder / f"killed-{runs}"
+        left = arguments.kills - phases.total()
+        found = storm((*given, killed), left, life, random, log)
+        phases.update(found)
+        same &= result(log) == expected
+        difference = largest_difference(killed, folder / "whole")
+        worst = max(worst, difference)
+        run_to_the_end(*given, killed, log=log)
+        same &= result(log) == expected
+        print(
+            f"run {runs}: {len(found)} kills, difference {difference:.1e}", flush=True
+        )
+    print(f"\n| killed in ({arguments.backend}) | kills |\n| --- | --- |")
+    for name, count in phases.most_common():
+        print(f"| {name} | {count} |")
+    print(
+        f"\n{phases.total()} kills in {runs} runs; results "
+        f"{'the same' if same else 'DIFFER'}, also when asked for again; largest "
+        f"difference in history and final weights {worst:.1e}"
+    )
+    return same and worst <= TOLERANCE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -75,7 +75,9 @@ def test_killed_and_terminated_in_a_process_of_its_own(
 
 
 @pytest.mark.parametrize("name", ["final_ema.keras", "final.keras", "result.json"])
-def test_killed_while_the_final_model_is_saved(tiny_run, tmp_path, monkeypatch, name):
+def test_killed_while_the_final_model_is_saved(
+    tiny_run, tmp_path, monkeypatch, capsys, name
+):
     """After the last snapshot no step is left: the trained weights are saved all the
     same, and the same command once more gives the same result."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
@@ -87,6 +89,7 @@ def test_killed_while_the_final_model_is_saved(tiny_run, tmp_path, monkeypatch, 
     history_file.write_text("epoch\n")  # as if it had died right after the snapshot
     (tmp_path / "run" / "best.weights.h5").unlink()
     result = tiny_run(drop=0.2, resume=True, **SAVE)
+    assert "Resuming after step 20 " in capsys.readouterr().out
     compare(tmp_path / "run", tmp_path / "whole")
     assert result["val_top1"] == history(tmp_path / "whole")[-1]["val_top1"]
     for file in ("final.keras", "final_ema.keras"):

@@ -1,5 +1,6 @@
 """Multi-head self-attention of the backbone (paper section 3.2)."""
 
+import math
 from functools import partial
 
 import keras
@@ -34,19 +35,12 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None):
     # Keras's fused attention has no dropout, and where a backend has no kernel for it,
     # products of whole heads are faster.
     q, k, v = (ops.transpose(part, (0, 2, 1, 3)) for part in (q, k, v))
-    queries, keys = q.shape[2], k.shape[2]
-    chunk = max(1, MAX_SCORES // keys)
+    queries = q.shape[2]
+    chunk = max(1, MAX_SCORES // k.shape[2])
     if dropout is not None or queries <= chunk:
         attended = attend(q * scale, k, v, dropout)
     else:
-        attend_again = keras.remat(attend)
-        attended = ops.concatenate(
-            [
-                attend_again(q[:, :, start : start + chunk] * scale, k, v)
-                for start in range(0, queries, chunk)
-            ],
-            axis=2,
-        )
+        attended = attend_in_chunks(q * scale, k, v, chunk)
     return ops.transpose(attended, (0, 2, 1, 3))
 
 
@@ -64,6 +58,21 @@ def attend(q, k, v, dropout=None):
     if dropout is not None:
         probabilities = dropout(probabilities)
     return ops.matmul(probabilities, v)
+
+
+def attend_in_chunks(q, k, v, chunk):
+    """`attend`, with the scores of `chunk` queries at a time, also in the gradient.
+
+    A loop and not a list of chunks: XLA would compute several of a list at once.
+    """
+    _, heads, queries, dim = q.shape
+    chunks = math.ceil(queries / chunk)
+    size = math.ceil(queries / chunks)
+    q = ops.pad(q, [(0, 0), (0, 0), (0, chunks * size - queries), (0, 0)])
+    q = ops.moveaxis(ops.reshape(q, (-1, heads, chunks, size, dim)), 2, 0)
+    attended = ops.map(keras.remat(lambda part: attend(part, k, v)), q)
+    attended = ops.reshape(ops.moveaxis(attended, 0, 2), (-1, heads, chunks * size, dim))
+    return attended[:, :, :queries]
 
 
 def backend_has_fused_attention(dtype):

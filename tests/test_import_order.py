@@ -120,7 +120,7 @@ def test_no_other_module_imports_it_by_itself(library):
         for path in PACKAGE.rglob("*.py")
         if library in imported_by(path)
     }
-    assert importing <= BACKENDS_OWN[library]
+    assert importing == BACKENDS_OWN[library]
 
 
 def tree_of(path):

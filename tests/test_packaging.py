@@ -48,6 +48,16 @@ def test_nothing_is_required_that_keras_does_not_require():
     } == set(settings["options.extras_require"])
 
 
+def test_workflows_run_known_code_and_may_only_read():
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text()
+        assert re.findall(r"^permissions:\n  (.*)$", text, re.M) == ["contents: read"]
+        actions = re.findall(r"uses: (\S+)", text)
+        assert actions
+        assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", name) for name in actions)
+        assert text.count("persist-credentials: false") == text.count("/checkout@")
+
+
 @pytest.mark.packaging
 def test_wheel_and_sdist_install_into_an_empty_environment(tmp_path):
     # `build` makes the wheel from the sdist, so this proves both.

@@ -2,9 +2,30 @@
 
 from pathlib import Path
 
+from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
 from keras_t2t.checkpoints.named import converted_file
 from keras_t2t.checkpoints.registry import NAMES
+
+
+def standardization(weights, published, default):
+    """How the images of `weights` were standardised.
+
+    Args:
+        weights, published: as for `load_weights`.
+        default: what is given for weights that do not tell.
+
+    Returns:
+        `(mean, std)` of pixels in 0..1, three numbers each.
+
+    Raises:
+        ValueError: if a `.keras` file is damaged.
+    """
+    if published is not None:
+        return published.mean, published.std
+    if str(weights).endswith(".keras") and Path(weights).is_file():
+        return keras_file.read_standardization(weights) or default
+    return default
 
 
 def load_weights(model, weights, published=None, build=None):

@@ -42,10 +42,27 @@ def class_names(weights, published, classes, path=None):
         beside = Path(weights).with_name("classes.json")
         path = beside if beside.is_file() else None
     if path is not None:
-        names = json.loads(Path(path).read_text())
-        if not isinstance(names, list) or len(names) != classes:
+        names = read_json(path)
+        if not is_list_of_names(names) or len(names) != classes:
             raise ValueError(f"{path} must hold a JSON list of {classes} class names")
         return names
     if published and published.name in CIFAR:
         return CIFAR[published.name]
     return None if classes == 1000 else [f"class {i}" for i in range(classes)]
+
+
+def is_list_of_names(names):
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
+def read_json(path):
+    """What a JSON file holds.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON: {error}") from None

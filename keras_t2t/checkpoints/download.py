@@ -2,7 +2,10 @@
 
 import hashlib
 import http.client
+import ssl
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -11,6 +14,8 @@ import keras
 from keras_t2t.checkpoints.writing import replacing
 
 TIMEOUT = 60  # seconds without an answer
+SECONDS = 2 * 3600  # for the whole of a file
+BYTES = 2 << 30  # of a file; the largest of the release has 0.6 GB
 CHUNK = 1 << 20  # bytes
 
 
@@ -30,10 +35,12 @@ def download(url, path, sha256=None):
 
     Raises:
         FileNotFoundError: if the server has no such file.
-        ConnectionError: if there is no network, the server fails, or the connection
-            ends before the announced length.
-        ValueError: if the file has another SHA-256.
+        ConnectionError: if there is no network, the server fails, the connection ends
+            before the announced length, or the file is larger than `BYTES` or takes
+            longer than `SECONDS`.
+        ValueError: if `url` is none of HTTP, or the file has another SHA-256.
     """
+    check_url(url)
     with replacing(path) as temporary:
         try:
             received, announced = _fetch(url, temporary)
@@ -50,7 +57,14 @@ def download(url, path, sha256=None):
             raise ConnectionError(
                 f"{url} could not be downloaded, is there a network? {error.reason}"
             ) from None
-        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        except _Refused as error:
+            raise ConnectionError(f"{url} could not be downloaded: {error}") from None
+        except (
+            http.client.HTTPException,
+            ConnectionError,
+            TimeoutError,
+            ssl.SSLError,
+        ) as error:
             raise ConnectionError(
                 f"the connection broke while downloading {url}: {error!r}"
             ) from None
@@ -65,21 +79,64 @@ def download(url, path, sha256=None):
             )
 
 
+class _Refused(Exception):
+    """What the server sends is not waited for."""
+
+
+def check_url(url):
+    """Refuses what is no web address.
+
+    Raises:
+        ValueError: if so.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        valid = False
+    if not valid or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(
+            f"{url!r} is no address to download from: it must begin with http:// or "
+            "https:// and a server, and hold no spaces or characters beyond ASCII"
+        )
+
+
+def _announced(response):
+    """The length that the server announces in bytes, None if it does not.
+
+    Raises:
+        _Refused: if that is no length, or too much.
+    """
+    length = response.headers.get("Content-Length")
+    if length is None:
+        return None
+    if not length.isascii() or not length.isdigit() or len(length) > 20:
+        raise _Refused(f"the server announces a length of {length[:50]!r} bytes")
+    if int(length) > BYTES:
+        raise _Refused(f"it has {length} bytes, and no more than {BYTES} are fetched")
+    return int(length)
+
+
 def _fetch(url, path):
     """Writes the body to `path`; returns the bytes received and those announced."""
     request = urllib.request.Request(url, headers={"User-Agent": "keras-t2t"})
     print(f"Downloading {url}")
+    end = time.monotonic() + SECONDS
     with (
         urllib.request.urlopen(request, timeout=TIMEOUT) as response,
         Path(path).open("wb") as file,
     ):
-        length = response.headers.get("Content-Length")
-        announced = int(length) if length is not None else None
+        announced = _announced(response)
         progress = keras.utils.Progbar(announced, unit_name="byte")
         received = 0
-        while chunk := response.read(CHUNK):
+        while chunk := response.read1(CHUNK):  # what has come, to look at the clock
             file.write(chunk)
             received += len(chunk)
+            if received > BYTES:
+                raise _Refused(f"it has more than {BYTES} bytes")
+            if time.monotonic() > end:
+                raise _Refused(f"it did not come within {SECONDS} seconds")
             progress.update(received, finalize=False)
         progress.update(received, finalize=True)
     return received, announced

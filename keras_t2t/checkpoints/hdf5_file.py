@@ -125,7 +125,14 @@ def find_below(group, names, seen):
             yield from find_below(child, (*names, None), seen)
             continue
         variables = linked(child, "vars")
+        if not isinstance(variables, h5py.Group):
+            raise ValueError(f"{variables.name[:MAX_NAME]} is no group")
         if "name" not in variables.attrs:
+            if len(variables):
+                raise ValueError(
+                    f"{variables.name[:MAX_NAME]} has no name of a layer, which early "
+                    "versions of Keras 3 did not store"
+                )
             continue
         name = variables.attrs["name"]
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:

@@ -31,8 +31,8 @@ class Contents(NamedTuple):
     arrays: dict  # key (see `variable_keys`) -> NumPy array
     grid: tuple | None  # (rows, columns) of the patch tokens; only `.keras` tells
     num_heads: int | None  # of the blocks' attention, if it says so
-    # Mean and variance of the pixels that the model standardises itself, if it does.
-    preprocessing: tuple | None
+    # Mean and standard deviation of pixels in 0..1, if the model itself takes 0..255.
+    standardization: tuple | None
 
 
 def variable_keys(model):
@@ -68,13 +68,11 @@ def read(path):
         heads |= set(_num_heads(config))
         if len(heads) > 1:
             raise ValueError(f"its layers have {sorted(heads)} heads")
-        grid, preprocessing = _grid(config), _preprocessing(config)
+        grid, standardization = _grid(config), _standardization(config)
     except MemoryError:
         raise
     except Exception as error:  # a damaged zip or config fails in every way there is
-        raise ValueError(
-            f"{path} is damaged or was not written by Keras: {_line(error)}"
-        ) from None
+        raise _damaged(path, error) from None
     if not arrays:
         raise ValueError(
             f"{path} holds no weights of named layers: it is of another model, or of "
@@ -84,12 +82,29 @@ def read(path):
         key: array.view(ml_dtypes.bfloat16) if array.dtype.kind == "V" else array
         for key, array in arrays.items()
     }
-    return Contents(arrays, grid, *heads or (None,), preprocessing)
+    return Contents(arrays, grid, *heads or (None,), standardization)
 
 
-def _line(error):
+def read_standardization(path):
+    """`Contents.standardization` alone, without the weights.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    if not Path(path).name.endswith(".keras"):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _standardization(_config(archive))
+    except Exception as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path, error):
     text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, ValueError) else f"{type(error).__name__} {text}"
+    if not isinstance(error, ValueError):
+        text = f"{type(error).__name__} {text}"
+    return ValueError(f"{path} is damaged or was not written by Keras: {text}")
 
 
 # === Checksums ===
@@ -131,13 +146,18 @@ def _read_archive(path):
         names = archive.namelist()
         if len(set(names)) < len(names):
             raise ValueError("the zip holds a record twice")
+        config = _config(archive)
         most = hdf5_file.MAX_RATIO * Path(path).stat().st_size + hdf5_file.SPARE
-        for name, limit in ((WEIGHTS, most), (CONFIG, MAX_CONFIG)):
-            if archive.getinfo(name).file_size > limit:
-                raise ValueError(f"{name} is larger than {limit} bytes")
-        config = json.loads(archive.read(CONFIG))
+        if archive.getinfo(WEIGHTS).file_size > most:
+            raise ValueError(f"{WEIGHTS} is larger than {most} bytes")
         # HDF5 jumps about in its file, which a zip member does slowly.
         return hdf5_file.read(archive.extract(WEIGHTS, folder)), config
+
+
+def _config(archive):
+    if archive.getinfo(CONFIG).file_size > MAX_CONFIG:
+        raise ValueError(f"{CONFIG} is larger than {MAX_CONFIG} bytes")
+    return json.loads(archive.read(CONFIG))
 
 
 def _layers(config):
@@ -160,12 +180,14 @@ def _num_heads(config):
             yield int(layer["config"]["num_heads"])
 
 
-def _preprocessing(config):
+def _standardization(config):
     for layer in _layers(config):
         if layer.get("name") == "preprocessing":
-            settings = layer["config"]
-            return tuple(
-                tuple(np.ravel(settings[name]).astype(float).tolist())
-                for name in ("mean", "variance")
+            mean, variance = (
+                np.ravel(layer["config"][name]).astype(float) / scale
+                for name, scale in (("mean", 255), ("variance", 255**2))
             )
+            if not mean.size == variance.size == 3 or not (variance > 0).all():
+                raise ValueError(f"its pixels have {mean} and {variance}")
+            return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
     return None

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint, fit
@@ -60,7 +62,8 @@ def existing_file(path):
 
 def keras_checkpoint(path, model, entries):
     """The `Checkpoint` in a file that Keras wrote, by the names of `entries`."""
-    arrays, grid, num_heads, _ = keras_file.read(path)
+    arrays, grid, num_heads, standardization = keras_file.read(path)
+    check_standardization(model, standardization, path.name)
     architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
     keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
     tensors, own_names = {}, {}
@@ -83,3 +86,27 @@ def keras_checkpoint(path, model, entries):
         }
     tensors |= arrays  # what is left over keeps its own name
     return Checkpoint(tensors, own_names, architecture, grid, True, num_heads)
+
+
+def check_standardization(model, expected, label):
+    """Refuses a model that standardises its pixels otherwise than the file's.
+
+    Args:
+        model: a model that may have a layer `preprocessing`.
+        expected: `keras_file.Contents.standardization`.
+
+    Raises:
+        ValueError: if the two differ; where one of them has none, nothing is known.
+    """
+    layer = next((la for la in model.layers if la.name == "preprocessing"), None)
+    if layer is None or expected is None:
+        return
+    settings = layer.get_config()
+    mean = np.ravel(settings["mean"]) / 255
+    std = np.sqrt(np.ravel(settings["variance"])) / 255
+    if not np.allclose([mean, std], expected, rtol=1e-5, atol=0):
+        raise ValueError(
+            f"{label} standardises pixels with mean and deviation "
+            f"{np.round(expected, 4).tolist()}, and the model {model.name!r} with "
+            f"{np.round([mean, std], 4).tolist()}"
+        )

@@ -1,6 +1,7 @@
 """Published weights by name: fetched and converted once, then read from the cache."""
 
 import contextlib
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -12,6 +13,8 @@ from keras_t2t.checkpoints.download import download, sha256_of
 from keras_t2t.checkpoints.loading import load_checkpoint
 from keras_t2t.checkpoints.registry import RELEASE
 from keras_t2t.checkpoints.writing import replacing
+
+logger = logging.getLogger(__name__)
 
 MIRROR = "KERAS_T2T_WEIGHTS"  # environment variable: another base URL, or a folder
 
@@ -67,6 +70,18 @@ def _convert(published, build, path, record):
             temporary_record.write_text(sha256_of(temporary) + "\n")
 
 
+def _warn_unknown(published, path):
+    """Says that a mirror is trusted, where nothing tells the published file."""
+    if published.sha256 is None:
+        logger.warning(
+            "%s comes from %s, and no SHA-256 of the published file is known here: "
+            "another file of the same shapes would not be noticed. Its SHA-256 is %s",
+            published.file,
+            os.environ[MIRROR],
+            sha256_of(path),
+        )
+
+
 @contextlib.contextmanager
 def _original(published):
     """Path of the authors' file: in the mirror folder, or downloaded for the time."""
@@ -83,11 +98,14 @@ def _original(published):
                 f"{path} has the SHA-256 {sha256_of(path)}, expected "
                 f"{published.sha256}: it is damaged or not the published file"
             )
+        _warn_unknown(published, path)
         yield path
         return
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".original-") as folder:
         path = Path(folder) / published.file
         download(f"{mirror.rstrip('/')}/{published.file}", path, published.sha256)
+        if mirror != RELEASE:
+            _warn_unknown(published, path)
         try:
             yield path
         except ValueError as error:

@@ -145,6 +145,14 @@ def _flush_names(folder):
             os.close(descriptor)
 
 
+def table_cell(value):
+    """A cell of a CSV; text that a spreadsheet would compute is quoted with a '."""
+    formula = isinstance(value, str) and value.startswith(
+        ("=", "+", "-", "@", "\t", "\r")
+    )
+    return f"'{value}" if formula else value
+
+
 def check_writable(path, argument):
     """Finds out before the work, not after it, whether `path` can be written.
 

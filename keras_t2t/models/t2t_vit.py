@@ -5,7 +5,7 @@ from functools import partial
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t.checkpoints import load_weights, published_weights
+from keras_t2t.checkpoints import load_weights, published_weights, standardization
 from keras_t2t.models.arguments import (
     check_blocks,
     check_counts,
@@ -144,7 +144,7 @@ def T2TViT(
     published = published_weights(weights, variant_name(**architecture))
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
-        mean, std = (published.mean, published.std) if published else (MEAN, STD)
+        mean, std = standardization(weights, published, (MEAN, STD))
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     if fused_soft_split is None:

@@ -3,7 +3,7 @@
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t.checkpoints import load_weights, published_weights
+from keras_t2t.checkpoints import load_weights, published_weights, standardization
 from keras_t2t.models.arguments import (
     check_blocks,
     check_counts,
@@ -18,7 +18,7 @@ from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
 from keras_t2t.models.tokens import convolution, flatten_grid
 from keras_t2t.models.variants import VIT_VARIANTS
-from keras_t2t.preprocessing import preprocessing_layer
+from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
 
 
 def ViT(
@@ -80,7 +80,8 @@ def ViT(
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])
     if include_preprocessing:
-        x = preprocessing_layer(name="preprocessing")(x)
+        mean, std = standardization(weights, None, (MEAN, STD))
+        x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     x = convolution(x, embed_dim, patch_size, patch_size, padding=0, name="project")
     x = t2t_layers.ClassToken(name="class_token")(flatten_grid(x))

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.checkpoints.writing import replacing, table_cell
 
 TOLERANCE = 0.1  # percentage points from the published accuracy
 
@@ -113,7 +113,7 @@ def write_per_class(path, class_names, counts):
         writer.writerow(["class", "images", "top1", "top5"])
         for name, (images, *right) in zip(class_names, counts.T, strict=False):
             shares = [f"{number / images:.6f}" if images else "" for number in right]
-            writer.writerow([name, images, *shares])
+            writer.writerow([table_cell(name), images, *shares])
 
 
 def check_classes(dataset, classes, class_names, weights):

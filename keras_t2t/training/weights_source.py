@@ -1,6 +1,5 @@
 """What the scripts' `--weights` means: a name, a checkpoint file or a run folder."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +8,9 @@ from keras_t2t.checkpoints import (
     keras_file,
     load_checkpoint,
     published_weights,
+    standardization,
 )
-from keras_t2t.checkpoints.class_names import CIFAR
+from keras_t2t.checkpoints.class_names import CIFAR, is_list_of_names, read_json
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.named import converted_file
@@ -127,6 +127,9 @@ def find_weights(weights, variant=None, ema=False, raw=False):
         return _of_published(path, row)._replace(raw=raw)
     run, class_names = read_run(path.parent)
     if run is not None and variant in (None, run["model"]):
+        resnet = run["model"] in RESNET_VARIANTS
+        classes = _resnet_classes(path) if resnet else describe(path).classes
+        check_class_names(path, classes, class_names)
         return WeightsSource(
             path,
             run["model"],
@@ -140,18 +143,34 @@ def find_weights(weights, variant=None, ema=False, raw=False):
         )
     if variant in RESNET_VARIANTS:
         classes = _resnet_classes(path)
+        check_class_names(path, classes, class_names)
         return WeightsSource(
             path, variant, RESNET_SIZE, classes, class_names=class_names
         )
     held = describe(path)
+    check_class_names(path, held.classes, class_names)
     return WeightsSource(
         path,
         variant or held.variant,
         held.input_shape[:2],
         held.classes,
+        normalization=standardization(path, None, NORMALIZATIONS["imagenet"]),
         class_names=class_names,
         raw=raw,
     )
+
+
+def check_class_names(path, classes, class_names):
+    """Refuses names beside a file that are not as many as the classes of its head.
+
+    Raises:
+        ValueError: if so; the names are then of something else.
+    """
+    if class_names is not None and classes not in (None, len(class_names)):
+        raise ValueError(
+            f"{path.with_name(CLASSES)} has {len(class_names)} class names, and the "
+            f"head of {path.name} is for {classes} classes"
+        )
 
 
 def _resnet_classes(path):
@@ -203,10 +222,16 @@ def final_weights(folder, ema=False):
 
 
 def read_run(folder):
-    """The configuration and the class names in a run folder, None where missing."""
+    """The configuration and the class names in a run folder, None where missing.
+
+    Raises:
+        ValueError: if one of them is no JSON, or the names are no list of text.
+    """
     run, class_names = (
-        json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        read_json(path) if path.is_file() else None
         for path in (folder / CONFIG, folder / CLASSES)
     )
+    if class_names is not None and not is_list_of_names(class_names):
+        raise ValueError(f"{folder / CLASSES} must hold a JSON list of class names")
     complete = isinstance(run, dict) and run.keys() >= RECORDED
     return run if complete and class_names else None, class_names

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.checkpoints.writing import replacing, table_cell
 from keras_t2t.visualization.attention import (
     TOKEN_LAYERS,
     attention_inputs,
@@ -260,4 +260,4 @@ def write_statistics(statistics, path):
 
 
 def _cell(value):
-    return f"{value:.6g}" if isinstance(value, float) else value
+    return f"{value:.6g}" if isinstance(value, float) else table_cell(value)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import keras_t2t
+from keras_t2t.checkpoints import download as download_module
 from keras_t2t.checkpoints import named, registry
 from keras_t2t.checkpoints.download import sha256_of
 from keras_t2t.models.variants import VARIANTS
@@ -40,6 +41,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault == "announces too little":
             announced -= 1000
         self.send_response(200)
+        if isinstance(fault, tuple):
+            announced = fault[1]
         if fault != "announces nothing":
             self.send_header("Content-Length", str(announced))
         self.end_headers()
@@ -201,6 +204,72 @@ def test_a_cut_download_of_unannounced_length(mirror, server, cache):
     with pytest.raises(ValueError, match=r"downloaded from .* damaged, cut short"):
         build()
     assert files(cache) == []
+
+
+@pytest.mark.parametrize("length", ["-5", "many", "1e3", "9" * 30])
+def test_a_length_that_is_none(length, mirror, server, cache):
+    server.fault = "announces", length
+    with pytest.raises(ConnectionError, match=rf"a length of '{length}' bytes"):
+        build()
+    assert files(cache) == []
+
+
+def test_files_that_are_too_large(mirror, server, cache, monkeypatch):
+    monkeypatch.setattr(download_module, "BYTES", 100_000)
+    with pytest.raises(ConnectionError, match="no more than 100000 are fetched"):
+        build()
+    server.fault = "announces nothing"
+    with pytest.raises(ConnectionError, match="it has more than 100000 bytes"):
+        build()
+    assert files(cache) == []
+
+
+def test_files_that_take_too_long(mirror, server, cache, monkeypatch):
+    monkeypatch.setattr(download_module, "SECONDS", -1)
+    with pytest.raises(ConnectionError, match="did not come within"):
+        build()
+    assert files(cache) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "htp://x/",
+        "file:///etc/",
+        "http://",
+        "http://x:y/",
+        "http://a b/",
+        "http://ö/",
+        "http://x\n/",
+        "http://[/",
+    ],
+)
+def test_addresses_that_are_none(url, cache, monkeypatch):
+    monkeypatch.setenv(named.MIRROR, url)
+    with pytest.raises(ValueError, match="is no address to download from") as error:
+        build()
+    assert "\n" not in str(error.value)
+    assert files(cache) == []
+
+
+def test_a_mirror_is_trusted_aloud(mirror, cache, original, monkeypatch, caplog):
+    build()
+    (record,) = (
+        r for r in caplog.records if "no SHA-256 of the published" in r.getMessage()
+    )
+    assert sha256_of(original) in record.getMessage()
+    build()  # from the cache
+    monkeypatch.setenv(named.MIRROR, str(original.parent))
+    (cache / CONVERTED[0]).unlink()
+    build()
+    row = ROW._replace(sha256=sha256_of(original))
+    monkeypatch.setattr(registry, "PUBLISHED", (row,))
+    (cache / CONVERTED[0]).unlink()
+    build()
+    warned = [
+        r for r in caplog.records if "no SHA-256 of the published" in r.getMessage()
+    ]
+    assert len(warned) == 2
 
 
 def test_no_network(cache, monkeypatch):

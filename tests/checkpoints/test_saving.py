@@ -84,3 +84,36 @@ def test_nothing_half_written_stays(suffix, tmp_path, monkeypatch):
         keras_t2t.save_official(model, path)
     assert path.read_bytes() == b"what was there"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_the_number_of_heads_travels_with_the_file(suffix, tmp_path):
+    path = tmp_path / f"x.{suffix}"
+    keras_t2t.save_official(helpers.build(), path)
+    with pytest.raises(ValueError, match=r"has 2 heads, and that of the model.*has 4"):
+        helpers.build(num_heads=4, weights=path)
+
+
+def test_a_safetensors_file_of_ours_tells_every_flipped_bit(tmp_path):
+    path = tmp_path / "x.safetensors"
+    keras_t2t.save_official(helpers.build(), path)
+    data = bytearray(path.read_bytes())
+    for place in range(8, len(data), len(data) // 50):
+        data[place] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"x\.safetensors"):
+            helpers.build(weights=path)
+        data[place] ^= 1
+
+
+def test_a_quantized_model_is_refused(tmp_path):
+    """Its integers were written as if they were the weights."""
+    model = helpers.build()
+    path = tmp_path / "x.pth"
+    keras_t2t.save_official(model, path)
+    model.quantize("int8")
+    with pytest.raises(ValueError, match="must have floating-point weights"):
+        keras_t2t.save_official(model, tmp_path / "y.pth")
+    with pytest.raises(ValueError, match="must have floating-point weights"):
+        keras_t2t.load_checkpoint(model, path)
+    assert not (tmp_path / "y.pth").exists()

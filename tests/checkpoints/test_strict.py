@@ -213,3 +213,51 @@ def mmpretrain_names(state_dict):
             parts = ["backbone", *parts]
         renamed[".".join(parts)] = tensor
     return renamed
+
+
+@pytest.mark.parametrize("name", ["head.weight", "pos_embed"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_types_that_no_weight_has(dtype, name, model, oracle, save):
+    state_dict = {**oracle.state_dict()}
+    state_dict[name] = state_dict[name].to(dtype)
+    before = helpers.arrays(model)
+    with pytest.raises(ValueError, match=rf"type differs: {name} is") as error:
+        keras_t2t.load_checkpoint(model, save(state_dict))
+    assert len(str(error.value).splitlines()) == 2
+    for path, array in helpers.arrays(model).items():
+        np.testing.assert_array_equal(array, before[path])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["head.weight", "norm.bias"])
+def test_numbers_that_are_none(name, value, model, oracle, save):
+    state_dict = {key: tensor.clone() for key, tensor in oracle.state_dict().items()}
+    state_dict[name].view(-1)[-1] = value
+    before = helpers.arrays(model)
+    with pytest.raises(ValueError, match=rf"not finite: {name} holds NaN or infinite"):
+        keras_t2t.load_checkpoint(model, save(state_dict))
+    for path, array in helpers.arrays(model).items():
+        np.testing.assert_array_equal(array, before[path])
+
+
+def test_numbers_beyond_the_model_s_type(model, oracle, save):
+    state_dict = {key: tensor.double() for key, tensor in oracle.state_dict().items()}
+    state_dict["norm.bias"][0] = 1e300
+    with pytest.raises(ValueError, match=r"not finite: norm\.bias"):
+        keras_t2t.load_checkpoint(model, save(state_dict))
+
+
+def test_two_tensors_for_one_weight(model, oracle, save):
+    """The last one won."""
+    state_dict = {**oracle.state_dict()}
+    state_dict["module.norm.bias"] = state_dict["norm.bias"] + 1
+    message = r"two tensors for norm\.bias: norm\.bias and module\.norm\.bias"
+    with pytest.raises(ValueError, match=message):
+        keras_t2t.load_checkpoint(model, save(state_dict))
+
+
+def test_a_table_of_more_positions_than_memory(model, oracle, save):
+    state_dict = {**oracle.state_dict()}
+    state_dict["pos_embed"] = torch.zeros(1, 1, 1).expand(1, 10**11 + 1, 32)
+    with pytest.raises(ValueError, match="100000000001 positions, and no more than"):
+        keras_t2t.load_checkpoint(model, save(state_dict))

@@ -67,6 +67,14 @@ def test_the_table_of_classes(tmp_path):
         ]
 
 
+def test_a_folder_s_name_is_no_formula(tmp_path):
+    names = ["=HYPERLINK(1)", "+1", "-1", "@x", "a=b"]
+    accuracy.write_per_class(tmp_path / "classes.csv", names, np.ones((3, 5), int))
+    with open(tmp_path / "classes.csv", encoding="utf-8") as file:
+        written = [row[0] for row in csv.reader(file)]
+    assert written[1:] == ["'=HYPERLINK(1)", "'+1", "'-1", "'@x", "a=b"]
+
+
 def test_classes_must_be_those_of_the_weights():
     accuracy.check_classes(Data("rose", "tulip"), 2, ["rose", "tulip"], "runs/x")
     accuracy.check_classes(Data("n01", "n02"), 2, None, "x.pth")

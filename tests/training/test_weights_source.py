@@ -1,0 +1,75 @@
+"""Weights come with the right pixels and the right names, or not at all."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.checkpoints.registry import CIFAR_MEAN, CIFAR_STD
+from keras_t2t.preprocessing import pixel_model
+from keras_t2t.training.weights_source import find_weights
+
+
+def small(**arguments):
+    return keras_t2t.T2TViT7(
+        **{"input_shape": (32, 32, 3), "classes": 3, "weights": None, **arguments}
+    )
+
+
+@pytest.fixture(scope="module")
+def cifar_file(tmp_path_factory):
+    """A `.keras` that takes pixels 0..255 and has CIFAR's mean inside."""
+    path = tmp_path_factory.mktemp("weights") / "cifar.keras"
+    arguments = {"input_shape": (32, 32, 3), "classes": 3}
+    model = pixel_model(keras_t2t.T2TViT7, mean=CIFAR_MEAN, std=CIFAR_STD, **arguments)
+    model.save(path)
+    return path
+
+
+def standardised(model):
+    pixels = np.full((1, 32, 32, 3), 100, "uint8")
+    layer = model.get_layer("preprocessing")
+    return keras.Model(model.input, layer.output).predict(pixels, verbose=0)
+
+
+def test_a_file_s_own_mean_goes_into_the_model(cifar_file):
+    pixels = np.full((1, 32, 32, 3), 100, "uint8")
+    expected = keras_t2t.preprocess_input(pixels, CIFAR_MEAN, CIFAR_STD)
+    built = small(include_preprocessing=True, weights=cifar_file)
+    np.testing.assert_allclose(standardised(built), expected, rtol=0, atol=1e-5)
+    found = find_weights(cifar_file).build()
+    np.testing.assert_allclose(standardised(found), expected, rtol=0, atol=1e-5)
+
+
+def test_another_mean_inside_the_model_is_told(cifar_file):
+    model = small(include_preprocessing=True)
+    before = [np.array(weight.numpy()) for weight in model.weights]
+    with pytest.raises(ValueError, match=r"cifar\.keras standardises pixels with mean"):
+        keras_t2t.load_checkpoint(model, cifar_file)
+    for weight, array in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), array)
+    keras_t2t.load_checkpoint(small(), cifar_file)  # it standardises nothing itself
+
+
+@pytest.mark.parametrize("run", [True, False])
+def test_class_names_of_something_else_are_told(run, tmp_path):
+    """The model had a random head for as many classes as there are names."""
+    small().save(tmp_path / "final.keras")
+    if run:
+        config = {"model": "T2TViT7", "image_size": 32, "crop": 0.9}
+        config |= {"interpolation": "bicubic", "normalization": "imagenet"}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    names = tmp_path / "classes.json"
+    names.write_text(json.dumps(["a", "b", "c", "d"]))
+    with pytest.raises(
+        ValueError, match=r"classes\.json has 4 class names, and the hea"
+    ):
+        find_weights(tmp_path / "final.keras")
+    names.write_text(json.dumps(["a", "b", "c"]))
+    assert find_weights(tmp_path / "final.keras").class_names == ["a", "b", "c"]
+    for content in ('{"a": 1}', "[1, 2, 3]", '["a",'):
+        names.write_text(content)
+        with pytest.raises(ValueError, match=r"classes\.json (must hold|is no JSON)"):
+            find_weights(tmp_path / "final.keras")

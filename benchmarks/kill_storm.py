@@ -6,15 +6,18 @@ Trains T2TViT7 with the full recipe on small JPEG files that it makes, once with
 interruption. Then it starts the same command again and again and kills each process
 with SIGKILL, at a time drawn uniformly over the life of the uninterrupted one, until a
 process ends by itself; then it begins another run, until there were `--kills` kills.
-Each run's history, final weights and result are compared with the uninterrupted one's,
-and the command is given once more: it must print the same result. Ends with exit code 1
-if anything differs by more than 1e-5.
+One kill of each run is not drawn: it comes when the last snapshot is there and
+`final.keras` is not. Each run's history, final weights and result are compared with the
+uninterrupted one's, `evaluate.py` must score its final model as the result says, and
+the command, given once more, must print the same result. Ends with exit code 1 if
+anything differs by more than 1e-5.
 """
 
 import argparse
 import collections
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -26,10 +29,13 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ("bright", "dark", "green", "red")
+EPOCHS, STEPS = 3, 6
 SETTINGS = [
     *("--model", "T2TViT7", "--image-size", "32", "--batch-size", "8"),
-    *("--epochs", "3", "--steps-per-epoch", "6", "--snapshot-every", "2"),
+    *("--epochs", str(EPOCHS), "--steps-per-epoch", str(STEPS)),
+    *("--snapshot-every", "2"),
 ]
+LAST_SNAPSHOT = f"snapshots/step-{EPOCHS * STEPS:09}.npz"
 TOLERANCE = 1e-5  # one CPU sums in one order; the rest is float32's last digits
 # What the last line of a killed process says about where it was.
 PHASES = {
@@ -43,6 +49,7 @@ PHASES = {
     "First": "steps, snapshots, validation",
     "Epoch": "steps, snapshots, validation",
 }
+SAVING = "after the last snapshot"
 
 
 def make_photographs(folder):
@@ -60,19 +67,18 @@ def make_photographs(folder):
                 image.save(folder / split / name / f"{i}.jpg")
 
 
-def start(backend, photographs, folder, log):
-    """The process that trains; its output goes to the file `log`."""
-    command = [sys.executable, "-u", ROOT / "examples" / "train_imagenet.py", *SETTINGS]
-    command += ["--backend", backend, "--data-dir", photographs]
+def start(command, log):
+    """A process of a script in `examples/`; its output goes to the file `log`."""
+    script, *arguments = command
     return subprocess.Popen(
-        [*command, "--output-dir", folder, "--resume"],
+        [sys.executable, "-u", ROOT / "examples" / script, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=log,
         stderr=subprocess.STDOUT,
     )
 
 
-def run_to_the_end(*arguments, log):
+def run_to_the_end(command, log):
     """Seconds that a process takes to its end.
 
     Raises:
@@ -80,13 +86,13 @@ def run_to_the_end(*arguments, log):
     """
     begin = time.monotonic()
     with open(log, "w") as file:
-        process = start(*arguments, file)
+        process = start(command, file)
         if process.wait() != 0:
             raise RuntimeError(Path(log).read_text()[-2000:])
     return time.monotonic() - begin
 
 
-def storm(arguments, kills, life, random, log):
+def storm(command, folder, kills, life, random, log):
     """Starts one run until it ends by itself; returns the phases it was killed in.
 
     Raises:
@@ -94,21 +100,27 @@ def storm(arguments, kills, life, random, log):
     """
     phases = []
     while True:
+        left = kills - len(phases)
+        # Each run is killed at its end once, if need be with the last kill.
+        at_end = left > 0 and SAVING not in phases
+        wait = random.uniform(0, life) if left > at_end else math.inf
         with open(log, "w") as file:
-            process = start(*arguments, file)
-            # Past the last kill it is let go.
-            wait = random.uniform(0, life) if len(phases) < kills else None
-            try:
-                process.wait(wait)
-            except subprocess.TimeoutExpired:
+            process = start(command, file)
+            deadline = time.monotonic() + wait
+            saving = False
+            while process.poll() is None and time.monotonic() < deadline:
+                if saving := at_end and (folder / LAST_SNAPSHOT).exists():
+                    break
+                time.sleep(0.005)
+            if left > 0:
                 process.kill()
-                process.wait()
+            process.wait()
         text = Path(log).read_text()
         if process.returncode == 0:
             return phases
         if process.returncode != -9:
             raise RuntimeError(text[-2000:])
-        phases.append(phase(text))
+        phases.append(SAVING if saving else phase(text))
 
 
 def phase(text):
@@ -181,8 +193,13 @@ def compare(arguments, folder, random):
     """Whether every killed run was the uninterrupted one; prints what came."""
     photographs, log = folder / "photographs", folder / "log"
     make_photographs(photographs)
-    given = (arguments.backend, photographs)
-    life = run_to_the_end(*given, folder / "whole", log=log)
+    backend = ("--backend", arguments.backend)
+
+    def training(run):
+        command = ["train_imagenet.py", *SETTINGS, *backend, "--data-dir", photographs]
+        return [*command, "--output-dir", run, "--resume"]
+
+    life = run_to_the_end(training(folder / "whole"), log)
     expected = result(log)
     print(f"uninterrupted: {life:.0f} s, {expected}", flush=True)
     phases, runs, worst, same = collections.Counter(), 0, 0.0, True
@@ -190,13 +207,15 @@ def compare(arguments, folder, random):
         runs += 1
         killed = folder / f"killed-{runs}"
         left = arguments.kills - phases.total()
-        found = storm((*given, killed), left, life, random, log)
+        found = storm(training(killed), killed, left, life, random, log)
         phases.update(found)
         same &= result(log) == expected
         difference = largest_difference(killed, folder / "whole")
         worst = max(worst, difference)
-        run_to_the_end(*given, killed, log=log)
+        run_to_the_end(training(killed), log)
         same &= result(log) == expected
+        run_to_the_end(["evaluate.py", *backend, "--weights", killed], log)
+        same &= result(log)["top1"] == expected["val_top1"]
         print(
             f"run {runs}: {len(found)} kills, difference {difference:.1e}", flush=True
         )
@@ -205,8 +224,8 @@ def compare(arguments, folder, random):
         print(f"| {name} | {count} |")
     print(
         f"\n{phases.total()} kills in {runs} runs; results "
-        f"{'the same' if same else 'DIFFER'}, also when asked for again; largest "
-        f"difference in history and final weights {worst:.1e}"
+        f"{'the same' if same else 'DIFFER'}, also when asked for again and as "
+        f"evaluated; largest difference in history and final weights {worst:.1e}"
     )
     return same and worst <= TOLERANCE
 

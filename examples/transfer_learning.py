@@ -26,21 +26,7 @@ def main():
         from keras_t2t.training.command_line import train_from_flags, training_parser
     except ImportError as error:
         sys.exit(f"error: {error}")
-    parser = training_parser(__doc__, backend)
-    parser.add_argument(
-        "--weights",
-        default="imagenet",
-        help="what to start from: a name of published weights, a checkpoint file or a "
-        "run folder (default: imagenet)",
-    )
-    add = parser.recipe.add_argument
-    add("--linear-probe", action="store_true", help="train the head only")
-    add(
-        "--backbone-rate",
-        type=float,
-        metavar="SHARE",
-        help="learning rate of all but the head, over the head's",
-    )
+    parser = training_parser(__doc__, backend, weights="imagenet")
     settings = vars(parser.parse_args())
     if settings["dataset"] is None and settings["data_dir"] is None:
         settings["dataset"] = "cifar10"

@@ -71,7 +71,8 @@ def attend_in_chunks(q, k, v, chunk):
     q = ops.pad(q, [(0, 0), (0, 0), (0, chunks * size - queries), (0, 0)])
     q = ops.moveaxis(ops.reshape(q, (-1, heads, chunks, size, dim)), 2, 0)
     attended = ops.map(keras.remat(lambda part: attend(part, k, v)), q)
-    attended = ops.reshape(ops.moveaxis(attended, 0, 2), (-1, heads, chunks * size, dim))
+    attended = ops.moveaxis(attended, 0, 2)
+    attended = ops.reshape(attended, (-1, heads, chunks * size, dim))
     return attended[:, :, :queries]
 
 

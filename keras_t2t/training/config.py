@@ -1,8 +1,7 @@
 """What a training run can be told."""
 
 import dataclasses
-import math
-import numbers
+from functools import partial
 
 from keras_t2t.checkpoints.registry import (
     CIFAR_MEAN,
@@ -12,20 +11,12 @@ from keras_t2t.checkpoints.registry import (
 )
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.training.recipes import SHARED, find_recipe
+from keras_t2t.training.settings import check_settings, setting
 
 # Mean and standard deviation of pixels in 0..1, red, green, blue.
 NORMALIZATIONS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
     "cifar": (CIFAR_MEAN, CIFAR_STD),
-}
-
-# name: (attribute's accepted values)
-CHOICES = {
-    "mixed_precision": ("none", "bfloat16", "float16"),
-    "augmentation": ("none", "light", "padded", "full"),
-    "rate_changes": ("epoch", "step"),
-    "interpolation": ("bicubic", "bilinear"),
-    "normalization": tuple(NORMALIZATIONS),
 }
 DTYPE_POLICIES = {
     "none": "float32",
@@ -33,137 +24,162 @@ DTYPE_POLICIES = {
     "float16": "mixed_float16",
 }
 
+# The groups of `--help`. What is free may change when a run goes on.
+recipe = partial(setting, group="recipe")
+folder = partial(setting, group="run folder", free=True)
+device = partial(setting, group="devices", free=True)
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """One training run. None means what the recipe says (`recipes.py`); with `resume`,
     what the run was started with.
 
-    Attributes:
-        model: public name, such as `"T2TViT14"`.
-        dataset: `"digits"` or a name in TensorFlow Datasets.
-        data_dir: folder of images (`train/<class>/*` and `val/` or
-            `validation/`); with `dataset`, where TensorFlow Datasets keeps it.
-        weights: what to start from: a name of published weights, a checkpoint file or
-            a run folder. The recipe is then that of fine-tuning, with SGD, and `model`
-            and `image_size` are by default those of the weights. The head starts fresh.
-        linear_probe: whether only the head is trained; the rest stays as in `weights`,
-            without dropout.
-        image_size: pixels, height and width, at least 16.
-        epochs: passes over the training images, cooldown included.
-        batch_size: images per step, over all devices and hosts.
-        learning_rate: peak after the warmup. Its default grows linearly with
-            `batch_size` times `gradient_accumulation`.
-        final_learning_rate: where the cosine ends, unless the peak is lower.
-        backbone_rate: with `weights`, the peak of all but the head over the head's.
-        weight_decay: at least 0; AdamW's, with `weights` that of torch's SGD, which is
-            part of the gradient.
-        warmup_epochs, cooldown_epochs: length of the linear rise and of the constant
-            end. Their defaults keep their share of the recipe's epochs.
-        rate_changes: `"epoch"` (the authors') or `"step"`.
-        drop_path: stochastic depth, in [0, 1).
-        label_smoothing: in [0, 1).
-        augmentation: `"none"`, `"light"` (crop and flip), `"padded"` (flip, and a crop
-            of the image with a border) or `"full"`.
-        mixup, cutmix: the alpha of their Beta distributions, 0: off.
-        randaugment: whether RandAugment is applied.
-        random_erasing: probability, in [0, 1).
-        crop, interpolation: of the images that validate, as for
-            `preprocessing.evaluation_transform`.
-        normalization: `"imagenet"` or `"cifar"`, whose mean and standard deviation the
-            model standardises pixels by.
-        ema_decay: of the weights' moving average, in [0, 1), 0: off. Shorter in short
-            runs, see `ema.decay_for`.
-        clip_norm: greatest global norm of the gradients, 0: off.
-        gradient_accumulation: steps whose gradients make one update.
-        mixed_precision: `"none"`, `"bfloat16"` or `"float16"` (with loss scaling).
-        seed: of initialisation, data order, augmentation and dropout.
-        output_dir: the run folder; default `runs/<time>-<model>-<dataset>-<backend>`.
-        steps_per_epoch: shortens an epoch, for trials.
-        skip_corrupt: whether to leave unreadable image files out.
-        overwrite: whether `output_dir` may hold a run.
-        resume: continue the run in `output_dir`; start it if there is none.
-        snapshot_every: steps between two snapshots; one follows every epoch too.
-        snapshots_kept: int, the last ones.
-        devices: how many local devices to use; default all (JAX, TensorFlow).
-        coordinator: `"host:port"` of process 0, or `"auto"` where JAX finds it (TPU
-            pods, Slurm, Open MPI); JAX on several hosts.
-        num_processes, process_id: of a JAX run on several hosts.
-        host_timeout: seconds to wait for the other hosts, and in which a dead one is
-            noticed.
-        preview: path of a PNG: draw a training batch to it first.
-        wandb: Weights & Biases project to log to.
-
     Raises:
-        ValueError: naming the first attribute that is out of its range.
+        ValueError: naming the first setting that is not what it accepts.
     """
 
-    model: str | None = None
-    dataset: str | None = None
-    data_dir: str | None = None
-    weights: str | None = None
-    linear_probe: bool | None = None
-    image_size: int | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    final_learning_rate: float | None = None
-    backbone_rate: float | None = None
-    weight_decay: float | None = None
-    warmup_epochs: float | None = None
-    cooldown_epochs: float | None = None
-    rate_changes: str | None = None
-    drop_path: float | None = None
-    label_smoothing: float | None = None
-    augmentation: str | None = None
-    mixup: float | None = None
-    cutmix: float | None = None
-    randaugment: bool | None = None
-    random_erasing: float | None = None
-    crop: float | None = None
-    interpolation: str | None = None
-    normalization: str | None = None
-    ema_decay: float | None = None
-    clip_norm: float | None = None
-    gradient_accumulation: int | None = None
-    mixed_precision: str | None = None
-    seed: int | None = None
-    output_dir: str | None = None
-    steps_per_epoch: int | None = None
-    skip_corrupt: bool = False
-    overwrite: bool = False
-    resume: bool = False
-    snapshot_every: int = 1000
-    snapshots_kept: int = 2
-    devices: int | None = None
-    coordinator: str | None = None
-    num_processes: int | None = None
-    process_id: int | None = None
-    host_timeout: float = 600
-    preview: str | None = None
-    wandb: str | None = None
+    model: str | None = setting(str, "public name, such as T2TViT14", "NAME")
+    dataset: str | None = setting(
+        str, "digits, or a name in TensorFlow Datasets", "NAME", free=True
+    )
+    data_dir: str | None = setting(
+        str,
+        "image folders train/<class>/* and val/<class>/*; with --dataset, where "
+        "TensorFlow Datasets keeps its data",
+        "DIR",
+        free=True,
+    )
+    """Folder of images (`train/<class>/*` and `val/` or `validation/`); with `dataset`,
+    where TensorFlow Datasets keeps it."""
+    image_size: int | None = setting(int, "height and width", "PIXELS", at_least=16)
+    seed: int | None = setting(int, metavar="N", at_least=0, less_than=2**32)
+    """Of initialisation, data order, augmentation and dropout."""
+    skip_corrupt: bool = setting(
+        bool, "leave unreadable images out", default=False, free=True
+    )
+    preview: str | None = setting(
+        str, "draw a training batch to this file first", "PNG", free=True
+    )
+    weights: str | None = setting(
+        str,
+        "what to start from: a name of published weights, a checkpoint file or a run "
+        "folder (default: %(default)s)",
+        with_weights=True,
+    )
+    """What to start from: a name of published weights, a checkpoint file or a run
+    folder. The recipe is then that of fine-tuning, with SGD, and `model` and
+    `image_size` are by default those of the weights. The head starts fresh."""
+
+    epochs: int | None = recipe(int, "with the cooldown", "N", at_least=1)
+    """Passes over the training images, cooldown included."""
+    batch_size: int | None = recipe(
+        int, "images per step, on all devices", "N", at_least=1
+    )
+    """Images per step, over all devices and hosts."""
+    learning_rate: float | None = recipe(
+        float, "peak, after the warmup", "RATE", greater_than=0
+    )
+    """Peak after the warmup. Its default grows linearly with `batch_size` times
+    `gradient_accumulation`."""
+    final_learning_rate: float | None = recipe(
+        float, "end of the cosine", "RATE", at_least=0
+    )
+    """Where the cosine ends, unless the peak is lower."""
+    weight_decay: float | None = recipe(float, metavar="RATE", at_least=0)
+    """AdamW's; with `weights` that of torch's SGD, which is part of the gradient."""
+    warmup_epochs: float | None = recipe(float, metavar="N", at_least=0)
+    """Length of the linear rise. Its default keeps its share of the recipe's epochs."""
+    cooldown_epochs: float | None = recipe(float, metavar="N", at_least=0)
+    """Length of the constant end. Its default too."""
+    rate_changes: str | None = recipe(
+        str, "how often the rate changes", choices=("epoch", "step")
+    )
+    drop_path: float | None = recipe(
+        float, "stochastic depth", "RATE", at_least=0, less_than=1
+    )
+    """Stochastic depth, the last block's rate."""
+    label_smoothing: float | None = recipe(
+        float, metavar="SHARE", at_least=0, less_than=1
+    )
+    """Share of a target that is spread over all classes."""
+    augmentation: str | None = recipe(str, choices=("none", "light", "padded", "full"))
+    """`"none"`, `"light"` (crop and flip), `"padded"` (flip, and a crop of the image
+    with a border) or `"full"`."""
+    mixup: float | None = recipe(float, "0: off", "ALPHA", at_least=0)
+    """The alpha of mixup's Beta distribution, 0: off."""
+    cutmix: float | None = recipe(float, "0: off", "ALPHA", at_least=0)
+    """The alpha of CutMix's Beta distribution, 0: off."""
+    randaugment: bool | None = recipe(bool)
+    """Whether RandAugment is applied."""
+    random_erasing: float | None = recipe(
+        float, metavar="PROBABILITY", at_least=0, less_than=1
+    )
+    """Probability of erasing a rectangle of an image."""
+    crop: float | None = recipe(
+        float, "of validation images", "SHARE", greater_than=0, at_most=1
+    )
+    """Of the images that validate, as for `preprocessing.evaluation_transform`."""
+    interpolation: str | None = recipe(
+        str, "of the same", choices=("bicubic", "bilinear")
+    )
+    normalization: str | None = recipe(str, "of pixels", choices=tuple(NORMALIZATIONS))
+    """Whose mean and standard deviation the model standardises pixels by."""
+    ema_decay: float | None = recipe(
+        float, "of averaged weights, 0: off", "DECAY", at_least=0, less_than=1
+    )
+    """Of the weights' moving average, 0: off. Shorter in short runs, see
+    `ema.decay_for`."""
+    clip_norm: float | None = recipe(
+        float, "of all gradients together", "NORM", at_least=0
+    )
+    """Greatest global norm of the gradients, 0: off."""
+    gradient_accumulation: int | None = recipe(int, "per update", "STEPS", at_least=1)
+    mixed_precision: str | None = recipe(str, choices=tuple(DTYPE_POLICIES))
+    """`"none"`, `"bfloat16"` or `"float16"` (with loss scaling)."""
+    steps_per_epoch: int | None = recipe(
+        int, "shortens epochs, for trials", "N", at_least=1
+    )
+    linear_probe: bool | None = recipe(bool, "train the head only", with_weights=True)
+    """Whether only the head is trained; the rest stays as in `weights`, without
+    dropout."""
+    backbone_rate: float | None = recipe(
+        float,
+        "learning rate of all but the head, over the head's",
+        "SHARE",
+        at_least=0,
+        with_weights=True,
+    )
+    """With `weights`, the peak of all but the head over the head's."""
+
+    output_dir: str | None = folder(
+        str, "run folder (default: a new one in runs/)", "DIR"
+    )
+    """The run folder; default `runs/<time>-<model>-<dataset>-<backend>`."""
+    overwrite: bool = folder(bool, "replace the run in --output-dir", default=False)
+    """Whether `output_dir` may hold a run."""
+    resume: bool = folder(bool, "continue the run in --output-dir", default=False)
+    """Continue the run in `output_dir`; start it if there is none."""
+    snapshot_every: int = folder(int, metavar="STEPS", default=1000, at_least=1)
+    """Steps between two snapshots; one follows every epoch too."""
+    snapshots_kept: int = folder(int, metavar="N", default=2, at_least=1)
+    """How many of the last snapshots stay."""
+    wandb: str | None = folder(str, "log to Weights & Biases too", "PROJECT")
+
+    devices: int | None = device(int, "of this host (default: all)", "N", at_least=1)
+    """How many local devices to use; default all (JAX, TensorFlow)."""
+    coordinator: str | None = device(str, "JAX on several hosts; or auto", "HOST:PORT")
+    """`"host:port"` of process 0, or `"auto"` where JAX finds it (TPU pods, Slurm, Open
+    MPI); JAX on several hosts."""
+    num_processes: int | None = device(int, "JAX on several hosts", "N", at_least=1)
+    """Of a JAX run on several hosts."""
+    process_id: int | None = device(int, "JAX on several hosts", "N", at_least=0)
+    """Of this process, from 0."""
+    host_timeout: float = device(float, metavar="SECONDS", default=600.0, at_least=1)
+    """Seconds to wait for the other hosts, and in which a dead one is noticed."""
 
     def __post_init__(self):
-        for attribute, choices in CHOICES.items():
-            value = getattr(self, attribute)
-            if value is not None and value not in choices:
-                raise ValueError(
-                    f"{attribute} must be one of {', '.join(choices)}, got {value!r}"
-                )
-        for attribute, (least, below, kind) in _RANGES.items():
-            value = getattr(self, attribute)
-            if value is None:
-                continue
-            if not isinstance(value, kind) or not least <= value < below:
-                limit = "" if below == math.inf else f" and less than {below}"
-                whole = "an integer " if kind is numbers.Integral else ""
-                raise ValueError(
-                    f"{attribute} must be {whole}at least {least}{limit}, got {value!r}"
-                )
-        if self.crop is not None and not 0 < self.crop <= 1:
-            raise ValueError(f"crop must be in (0, 1], got {self.crop!r}")
-        if self.learning_rate == 0:
-            raise ValueError("learning_rate must be greater than 0, got 0")
+        check_settings(self)
         if self.resume and self.output_dir is None:
             raise ValueError("resume needs output_dir, the folder of the run")
         if self.resume and self.overwrite:
@@ -187,26 +203,26 @@ class TrainingConfig:
                 "linear_probe leaves the backbone as it is in inference, without "
                 f"drop_path, got {self.drop_path}"
             )
-        recipe = find_recipe(
+        row = find_recipe(
             self.model, dataset_name, num_classes, self.weights, self.linear_probe
         )
         accumulation = self.gradient_accumulation or 1
-        batch_size = self.batch_size or recipe.batch_size
-        epochs = self.epochs or recipe.epochs
-        share = min(1, epochs / recipe.epochs)
-        augmentation = AUGMENTATIONS[self.augmentation or recipe.augmentation]
+        batch_size = self.batch_size or row.batch_size
+        epochs = self.epochs or row.epochs
+        share = min(1, epochs / row.epochs)
+        augmentation = AUGMENTATIONS[self.augmentation or row.augmentation]
         filled = {
             **SHARED,
-            **recipe._asdict(),
+            **row._asdict(),
             "mixup": augmentation.mixup_alpha,
             "cutmix": augmentation.cutmix_alpha,
             "randaugment": augmentation.num_operations > 0,
             "random_erasing": augmentation.erasing_probability,
             "batch_size": batch_size,
-            "learning_rate": recipe.learning_rate
-            * (batch_size * accumulation / recipe.batch_size),
-            "warmup_epochs": recipe.warmup_epochs * share,
-            "cooldown_epochs": recipe.cooldown_epochs * share,
+            "learning_rate": row.learning_rate
+            * (batch_size * accumulation / row.batch_size),
+            "warmup_epochs": row.warmup_epochs * share,
+            "cooldown_epochs": row.cooldown_epochs * share,
         }
         missing = {
             attribute: value
@@ -221,33 +237,3 @@ class TrainingConfig:
                 f"{config.epochs}"
             )
         return config
-
-
-# attribute: (at least, less than, kind)
-_RANGES = {
-    "image_size": (16, math.inf, numbers.Integral),
-    "epochs": (1, math.inf, numbers.Integral),
-    "batch_size": (1, math.inf, numbers.Integral),
-    "steps_per_epoch": (1, math.inf, numbers.Integral),
-    "gradient_accumulation": (1, math.inf, numbers.Integral),
-    "snapshot_every": (1, math.inf, numbers.Integral),
-    "snapshots_kept": (1, math.inf, numbers.Integral),
-    "devices": (1, math.inf, numbers.Integral),
-    "num_processes": (1, math.inf, numbers.Integral),
-    "process_id": (0, math.inf, numbers.Integral),
-    "host_timeout": (1, math.inf, numbers.Real),
-    "seed": (0, 2**32, numbers.Integral),
-    "learning_rate": (0, math.inf, numbers.Real),
-    "final_learning_rate": (0, math.inf, numbers.Real),
-    "backbone_rate": (0, math.inf, numbers.Real),
-    "weight_decay": (0, math.inf, numbers.Real),
-    "warmup_epochs": (0, math.inf, numbers.Real),
-    "cooldown_epochs": (0, math.inf, numbers.Real),
-    "clip_norm": (0, math.inf, numbers.Real),
-    "mixup": (0, math.inf, numbers.Real),
-    "cutmix": (0, math.inf, numbers.Real),
-    "random_erasing": (0, 1, numbers.Real),
-    "drop_path": (0, 1, numbers.Real),
-    "label_smoothing": (0, 1, numbers.Real),
-    "ema_decay": (0, 1, numbers.Real),
-}

@@ -80,18 +80,52 @@ IMAGENET = {
 # Real images in scikit-learn, no download: 97% after two to three minutes on two CPU
 # cores. The rate changes at every step, since a run this short cannot spare an epoch.
 #     python examples/train_imagenet.py --dataset digits
-DIGITS = Recipe("T2TViT7", 64, 8, 64, 5e-4, 0.03, 1, 0, "step", 0.0, "none")
+DIGITS = Recipe(
+    model="T2TViT7",
+    image_size=64,
+    epochs=8,
+    batch_size=64,
+    learning_rate=5e-4,
+    weight_decay=0.03,
+    warmup_epochs=1,
+    cooldown_epochs=0,
+    rate_changes="step",
+    drop_path=0.0,
+    augmentation="none",
+)
 
 # Any other photographs; accuracy and time are those of the data.
 #     python examples/train_imagenet.py --data-dir path/to/photographs
-OTHER = Recipe("T2TViT7", 224, 100, 64, 5e-4, 0.05, 5, 0, "step", 0.1, "full")
+OTHER = Recipe(
+    model="T2TViT7",
+    image_size=224,
+    epochs=100,
+    batch_size=64,
+    learning_rate=5e-4,
+    weight_decay=0.05,
+    warmup_epochs=5,
+    cooldown_epochs=0,
+    rate_changes="step",
+    drop_path=0.1,
+    augmentation="full",
+)
 
 # From weights: the authors' fine-tuning on CIFAR, 98.3% of CIFAR-10 with T2TViT14. Two
 # things differ from their script: norm and class token are trained too, and no rate
 # rises to `final_learning_rate` from below it.
 #     python examples/transfer_learning.py --dataset cifar10
 FINE_TUNING = Recipe(
-    *("T2TViT14", 224, 60, 64, 0.05, 5e-4, 0, 0, "epoch", 0.1, "padded"),
+    model="T2TViT14",
+    image_size=224,
+    epochs=60,
+    batch_size=64,
+    learning_rate=0.05,
+    weight_decay=5e-4,
+    warmup_epochs=0,
+    cooldown_epochs=0,
+    rate_changes="epoch",
+    drop_path=0.1,
+    augmentation="padded",
     final_learning_rate=2e-4,
     label_smoothing=0.0,
     ema_decay=0.0,

@@ -2,13 +2,12 @@
 
 import dataclasses
 
+from keras_t2t.training.config import TrainingConfig
+from keras_t2t.training.settings import settings_of
+
 # Settings that may change from one start of a run to the next: where it runs, how
 # often it saves, and what the data's own description tells better.
-FREE = (
-    *("dataset", "data_dir", "skip_corrupt", "output_dir", "overwrite", "resume"),
-    *("snapshot_every", "snapshots_kept", "devices", "coordinator", "num_processes"),
-    *("process_id", "host_timeout", "preview", "wandb"),
-)
+FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
 
 # What was once recorded as None where it was not asked for.
 NOT_RECORDED = (

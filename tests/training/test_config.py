@@ -1,5 +1,9 @@
 """What a run may be told, and what it uses when it is not told."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from keras_t2t.training.config import TrainingConfig
@@ -13,9 +17,15 @@ from keras_t2t.training.recipes import IMAGENET
         ({"epochs": 1.5}, "epochs must be an integer at least 1, got 1.5"),
         ({"image_size": 15}, "image_size must be an integer at least 16, got 15"),
         ({"steps_per_epoch": -1}, "steps_per_epoch must be an integer at least 1"),
-        ({"learning_rate": -1e-3}, "learning_rate must be at least 0, got -0.001"),
-        ({"learning_rate": 0.0}, "learning_rate must be greater than 0, got 0"),
-        ({"learning_rate": float("nan")}, "learning_rate must be at least 0, got nan"),
+        ({"learning_rate": 0.0}, "learning_rate must be greater than 0, got 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be greater than 0, got"),
+        ({"warmup_epochs": float("inf")}, "warmup_epochs must be at least 0, got inf"),
+        ({"crop": 1.1}, "crop must be greater than 0 and at most 1, got 1.1"),
+        ({"epochs": True}, "epochs must be an integer at least 1, got True"),
+        ({"drop_path": False}, "drop_path must be at least 0 and less than 1, got Fal"),
+        ({"resume": 1}, "resume must be True or False, got 1"),
+        ({"resume": None}, "resume must be True or False, got None"),
+        ({"model": 7}, "model must be text or a path, got 7"),
         ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
         ({"drop_path": 1.0}, "drop_path must be at least 0 and less than 1, got 1.0"),
         ({"seed": -1}, "seed must be an integer at least 0 and less than"),
@@ -36,6 +46,15 @@ from keras_t2t.training.recipes import IMAGENET
 def test_out_of_range(settings, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**settings)
+
+
+def test_values_are_python_s_own():
+    """So that the record of the run can be written."""
+    config = TrainingConfig(
+        epochs=np.int64(3), mixup=np.float32(1), skip_corrupt=np.True_, data_dir=Path()
+    )
+    values = (config.epochs, config.mixup, config.skip_corrupt, config.data_dir)
+    assert json.dumps(values) == '[3, 1.0, true, "."]'
 
 
 def test_defaults_follow_the_data_set():

@@ -1,0 +1,140 @@
+"""What a setting is: a field of a configuration that is declared once, with its range,
+its flag, and whether a run may go on with another value."""
+
+import argparse
+import dataclasses
+import math
+import numbers
+import os
+
+import numpy as np
+
+# What is accepted for a kind; all but bool refuse True and False.
+ACCEPTED = {
+    int: (numbers.Integral,),
+    float: (numbers.Real,),
+    bool: (bool, np.bool_),
+    str: (str, os.PathLike),
+}
+WORDS = {
+    int: "an integer",
+    float: "a number",
+    bool: "True or False",
+    str: "text or a path",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is known of one setting beside its name and default.
+
+    Attributes:
+        kind: `int`, `float`, `bool` or `str`, of every value but None.
+        help: what `--help` says of it, or None.
+        metavar: what `--help` calls its value.
+        group: title of its flag's group, or None.
+        at_least, greater_than, less_than, at_most: the range of a number.
+        choices: all values, or None.
+        free: whether a run may be continued with another value.
+        with_weights: whether only scripts that start from weights have its flag.
+    """
+
+    kind: type
+    help: str | None = None
+    metavar: str | None = None
+    group: str | None = None
+    at_least: float = -math.inf
+    greater_than: float = -math.inf
+    less_than: float = math.inf
+    at_most: float = math.inf
+    choices: tuple | None = None
+    free: bool = False
+    with_weights: bool = False
+
+    def checked(self, name, value):
+        """`value` as Python's own type.
+
+        Raises:
+            ValueError: naming the setting, what it accepts and what it got.
+        """
+        if not self.accepts(value):
+            raise ValueError(f"{name} must be {self.accepted()}, got {value!r}")
+        return os.fspath(value) if self.kind is str else self.kind(value)
+
+    def accepts(self, value):
+        if not isinstance(value, ACCEPTED[self.kind]):
+            return False
+        if self.choices is not None:
+            return value in self.choices
+        if self.kind in (int, float):
+            return (
+                not isinstance(value, bool)
+                and math.isfinite(value)
+                and self.at_least <= value <= self.at_most
+                and self.greater_than < value < self.less_than
+            )
+        return True
+
+    def accepted(self):
+        """The same in words."""
+        if self.choices is not None:
+            return f"one of {', '.join(self.choices)}"
+        limits = " and ".join(
+            f"{name.replace('_', ' ')} {getattr(self, name)}"
+            for name in ("at_least", "greater_than", "less_than", "at_most")
+            if math.isfinite(getattr(self, name))
+        )
+        if self.kind is float and limits:
+            return limits
+        return f"{WORDS[self.kind]} {limits}".rstrip()
+
+
+def setting(kind, help=None, metavar=None, default=None, **known):
+    """A field of a dataclass that is a setting; see `Setting`."""
+    row = Setting(kind, help, metavar, **known)
+    return dataclasses.field(default=default, metadata={"setting": row})
+
+
+def settings_of(config):
+    """`(name, default, Setting)` of each field of a configuration or its class."""
+    for field in dataclasses.fields(config):
+        yield field.name, field.default, field.metadata["setting"]
+
+
+def check_settings(config):
+    """Checks all settings, and makes their values Python's own.
+
+    Raises:
+        ValueError: naming the first that is not what it accepts.
+    """
+    for name, default, row in settings_of(config):
+        value = getattr(config, name)
+        if value is not None or default is not None:
+            # The configuration is frozen.
+            object.__setattr__(config, name, row.checked(name, value))
+
+
+def add_flags(parser, config, with_weights=False):
+    """Gives a parser a flag for each setting, in the group that it names.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        config: class of a configuration.
+        with_weights: whether to add those that need weights to start from.
+    """
+    groups = {None: parser}
+    for name, default, row in settings_of(config):
+        if row.with_weights and not with_weights:
+            continue
+        if row.group not in groups:
+            groups[row.group] = parser.add_argument_group(row.group)
+        shown = {"help": row.help, "default": default}
+        if row.choices is not None:
+            shown["choices"] = row.choices
+        elif row.kind is not bool:
+            shown.update(type=row.kind, metavar=row.metavar)
+        elif default is False or row.with_weights:
+            shown["action"] = "store_true"
+        else:
+            shown["action"] = argparse.BooleanOptionalAction
+        groups[row.group].add_argument(f"--{name.replace('_', '-')}", **shown)

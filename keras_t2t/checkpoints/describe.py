@@ -56,3 +56,18 @@ def describe(path):
     grid = table_grid(table.shape[1], grid, model_grid=())
     classes = np.shape(bias)[0] if np.ndim(bias) else None
     return Description(architecture.variants[0], classes, grid)
+
+
+def head_classes(path):
+    """Number of classes of the head in a file of any model, None without one.
+
+    Args, Raises: as for `describe`; the model need not be a variant.
+    """
+    path = existing_file(path)
+    if path.name.endswith(keras_file.SUFFIXES):
+        arrays = keras_file.read(path).arrays
+        # The second is Keras's ResNet50's.
+        bias = arrays.get("head/1", arrays.get("predictions/1"))
+    else:
+        bias = foreign_file.read(path).tensors.get("head.bias")
+    return np.shape(bias)[0] if np.ndim(bias) == 1 else None

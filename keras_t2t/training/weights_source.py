@@ -11,6 +11,7 @@ from keras_t2t.checkpoints import (
     standardization,
 )
 from keras_t2t.checkpoints.class_names import CIFAR, is_list_of_names, read_json
+from keras_t2t.checkpoints.describe import head_classes
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.named import converted_file
@@ -127,9 +128,7 @@ def find_weights(weights, variant=None, ema=False, raw=False):
         return _of_published(path, row)._replace(raw=raw)
     run, class_names = read_run(path.parent)
     if run is not None and variant in (None, run["model"]):
-        resnet = run["model"] in RESNET_VARIANTS
-        classes = _resnet_classes(path) if resnet else describe(path).classes
-        check_class_names(path, classes, class_names)
+        check_class_names(path, head_classes(path), class_names)
         return WeightsSource(
             path,
             run["model"],
@@ -180,10 +179,10 @@ def _resnet_classes(path):
             "the weights of ResNet50 must be a "
             f"{' or '.join(keras_file.SUFFIXES)} file, got {str(path)!r}"
         )
-    bias = keras_file.read(path).arrays.get("predictions/1")
-    if bias is None or bias.ndim != 1:
+    classes = head_classes(path)
+    if classes is None:
         raise ValueError(f"{path} holds no ResNet50 with a head")
-    return len(bias)
+    return classes
 
 
 def _of_published(weights, row):

@@ -159,7 +159,10 @@ def test_the_flag_chooses_the_backend():
         ),
         (["--weights", "run", "--expect"], "no accuracy is published for run"),
         (["--weights", "run", "--batch-size", "0"], "batch_size must be an integer"),
-        (["--weights", "run", "--crop", "0"], "crop must be in (0, 1], got 0"),
+        (
+            ["--weights", "run", "--crop", "0"],
+            "crop must be greater than 0 and at most 1, got 0",
+        ),
         (["--dataset", "imagenet2012"], "'imagenet2012' is not prepared"),
         ([], "'imagenet2012' is not prepared"),
     ],

@@ -178,7 +178,10 @@ def test_a_killed_run_goes_on_without_its_weights(source, tiny_run, tmp_path):
         ({"weights": "."}, "is no run folder: it holds no config.json"),
         ({"linear_probe": True}, "linear_probe and backbone_rate need weights"),
         ({"weights": "imagenet", "linear_probe": True, "drop_path": 0.1}, "drop_path"),
-        ({"weights": "imagenet", "crop": 1.5}, r"crop must be in \(0, 1\], got 1.5"),
+        (
+            {"weights": "imagenet", "crop": 1.5},
+            "crop must be greater than 0 and at most 1, got 1.5",
+        ),
     ],
 )
 def test_bad_settings_leave_nothing(settings, message, tiny_run, tmp_path, monkeypatch):

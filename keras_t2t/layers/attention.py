@@ -70,7 +70,9 @@ def attend_in_chunks(q, k, v, chunk):
     size = math.ceil(queries / chunks)
     q = ops.pad(q, [(0, 0), (0, 0), (0, chunks * size - queries), (0, 0)])
     q = ops.moveaxis(ops.reshape(q, (-1, heads, chunks, size, dim)), 2, 0)
-    attended = ops.map(keras.remat(lambda part: attend(part, k, v)), q)
+    # k and v as arguments: TensorFlow's remat gives what is captured no gradient.
+    attend_again = keras.remat(attend)
+    attended = ops.map(lambda part: attend_again(part, k, v), q)
     attended = ops.moveaxis(attended, 0, 2)
     attended = ops.reshape(attended, (-1, heads, chunks * size, dim))
     return attended[:, :, :queries]

@@ -36,7 +36,7 @@ def parse_arguments():
 def main(arguments):
     import keras_t2t
     from keras_t2t.checkpoints import describe, keras_file
-    from keras_t2t.checkpoints.writing import replacing
+    from keras_t2t.files import replacing
     from keras_t2t.models.by_name import builder
 
     held = describe(arguments.input)

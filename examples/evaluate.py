@@ -59,7 +59,7 @@ def main(arguments):
     import keras
 
     from keras_t2t import data
-    from keras_t2t.checkpoints.writing import check_writable
+    from keras_t2t.files import check_writable
     from keras_t2t.training import TrainingConfig, accuracy
     from keras_t2t.training.config import DTYPE_POLICIES
     from keras_t2t.training.distribution import connected

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.files import replacing
 
 TIMEOUT = 60  # seconds without an answer
 SECONDS = 2 * 3600  # for the whole of a file

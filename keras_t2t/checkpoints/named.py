@@ -12,7 +12,7 @@ from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import download, sha256_of
 from keras_t2t.checkpoints.loading import load_checkpoint
 from keras_t2t.checkpoints.registry import RELEASE
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.files import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from keras_t2t.checkpoints.foreign_file import (
     sha256,
 )
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.files import replacing
 
 
 def save_official(model, path):

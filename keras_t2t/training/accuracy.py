@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_t2t.checkpoints.writing import replacing, table_cell
+from keras_t2t.files import replacing, table_cell
 
 TOLERANCE = 0.1  # percentage points from the published accuracy
 

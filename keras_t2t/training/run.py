@@ -15,14 +15,6 @@ from keras_t2t.models.by_name import builder
 from keras_t2t.models.variants import RESNET_VARIANTS, VARIANTS
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import state
-from keras_t2t.training.checkpointing import (
-    BEST,
-    FINAL,
-    FINAL_EMA,
-    RunFolder,
-    SaveBestWeights,
-    new_run,
-)
 from keras_t2t.training.config import DTYPE_POLICIES, NORMALIZATIONS
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
@@ -36,6 +28,18 @@ from keras_t2t.training.resuming import (
     continued,
     differences,
 )
+from keras_t2t.training.run_folder import (
+    BEST,
+    FINAL,
+    FINAL_EMA,
+    RunFolder,
+    new_run,
+)
+from keras_t2t.training.saving import (
+    SaveBestWeights,
+    SaveSnapshots,
+    noticing_sigterm,
+)
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.steps import Steps
 from keras_t2t.training.streams import (
@@ -44,7 +48,6 @@ from keras_t2t.training.streams import (
     train_stream,
     validation_stream,
 )
-from keras_t2t.training.survival import SaveSnapshots, noticing_sigterm
 from keras_t2t.training.throughput import ImagesPerSecond
 from keras_t2t.training.weights_source import find_weights
 

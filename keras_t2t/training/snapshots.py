@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t.files import replacing
 
 FORMAT = 1
 FACTS = "facts.json"

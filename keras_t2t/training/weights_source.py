@@ -19,8 +19,8 @@ from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
 from keras_t2t.models.variants import RESNET_VARIANTS
 from keras_t2t.preprocessing import pixel_model
-from keras_t2t.training.checkpointing import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
 from keras_t2t.training.config import NORMALIZATIONS
+from keras_t2t.training.run_folder import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
 
 # What the configuration of a run must say to be of use here.
 RECORDED = {"model", "image_size", "crop", "interpolation", "normalization"}

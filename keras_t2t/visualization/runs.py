@@ -4,8 +4,8 @@ import csv
 import json
 from pathlib import Path
 
-from keras_t2t.training.checkpointing import CONFIG, HISTORY
 from keras_t2t.training.curves import PANELS
+from keras_t2t.training.run_folder import CONFIG, HISTORY
 from keras_t2t.visualization.figures import SERIES, new_figure, styled
 
 SPEED = "images_per_second"

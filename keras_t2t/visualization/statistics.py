@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t.checkpoints.writing import replacing, table_cell
+from keras_t2t.files import replacing, table_cell
 from keras_t2t.visualization.attention import (
     TOKEN_LAYERS,
     attention_inputs,

@@ -17,7 +17,7 @@ from keras_t2t.training.weights_source import find_weights
 from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
 from tests.training.test_optimizer import apply
-from tests.training.test_survival import Killed, compare, kill_at
+from tests.training.test_resuming import Killed, compare, kill_at
 
 # On the tiny data, whose name is that of the digits.
 TUNE = {"learning_rate": 0.05, "backbone_rate": 0.5, "epochs": 2}

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_t2t.training.checkpointing import RunFolder
+from keras_t2t.training.run_folder import RunFolder
 
 VERSIONS = {"keras_t2t": "0.1", "keras": "3.15"}
 ARRAYS = {"model/0": np.zeros(3, "float32")}

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import keras_t2t
-from keras_t2t.training import TrainingConfig, recording, run, survival
+from keras_t2t.training import TrainingConfig, recording, run, saving
 
 SETTINGS = {
     "dataset": "digits",  # whose recipe, and not whose data, is used
@@ -101,13 +101,13 @@ def install(patch, drop=0.0, on_step=None):
     patch(recording, "_installed", lambda *names: False)  # they take longer than steps
     patch(run.data, "open_dataset", lambda *args, **kwargs: TinyData())
     if on_step is not None:
-        original = survival.SaveSnapshots.on_train_batch_end
+        original = saving.SaveSnapshots.on_train_batch_end
 
         def on_train_batch_end(self, batch, logs=None):
             original(self, batch, logs)
             on_step(self.progress.step)
 
-        patch(survival.SaveSnapshots, "on_train_batch_end", on_train_batch_end)
+        patch(saving.SaveSnapshots, "on_train_batch_end", on_train_batch_end)
 
 
 def split_cpu():

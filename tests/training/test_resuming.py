@@ -108,16 +108,16 @@ def test_killed_while_the_final_model_is_saved(
 
 
 def replacing_that_dies_at(name):
-    from keras_t2t.training import checkpointing
+    from keras_t2t.training import run_folder
 
-    original = checkpointing.replacing
+    original = run_folder.replacing
 
     def dying(path):
         if path.name == name:
             raise Killed
         return original(path)
 
-    return checkpointing, "replacing", dying
+    return run_folder, "replacing", dying
 
 
 def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, tmp_path, killed):

@@ -9,19 +9,19 @@ import sys
 
 import pytest
 
-from keras_t2t.checkpoints import writing
-from keras_t2t.checkpoints.writing import replacing
+from keras_t2t import files
+from keras_t2t.files import replacing
 
 # Writes in a process that starts at once: the file itself, without the package.
 START = f"""
 import importlib.util, os, signal, sys
-spec = importlib.util.spec_from_file_location("writing", {writing.__file__!r})
-writing = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(writing)
+spec = importlib.util.spec_from_file_location("files", {files.__file__!r})
+files = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(files)
 kind, path = sys.argv[1:3]
 """
 WAIT = """
-with writing.replacing(path) as temporary:
+with files.replacing(path) as temporary:
     temporary.write_text("half")
     print("writing", flush=True)
     sys.stdin.read()
@@ -38,7 +38,7 @@ def killing(*arguments):
     replace(*arguments)
 
 os.replace = killing
-with writing.replacing(path) as temporary:
+with files.replacing(path) as temporary:
     write(kind, temporary, "new")
 """
 KINDS = ("file", "pair", "folder")

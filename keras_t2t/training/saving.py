@@ -1,4 +1,5 @@
-"""What lets a run be killed: snapshots as it goes, and one when SIGTERM comes."""
+"""Callbacks that save: snapshots as a run goes and when SIGTERM comes, and the weights
+of its best epoch."""
 
 import contextlib
 import signal
@@ -7,6 +8,7 @@ import threading
 import keras
 
 from keras_t2t.training import state
+from keras_t2t.training.run_folder import BEST
 
 # With several processes all must stop at the same step: they ask each other this often.
 ASK_EVERY = 10
@@ -88,6 +90,32 @@ class SaveSnapshots(keras.callbacks.Callback):
         return self.progress.step % ASK_EVERY == 0 and self.devices.any(
             self.progress.terminated
         )
+
+
+class SaveBestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the highest `val_top1`.
+
+    Keras's ModelCheckpoint writes in place, so that a killed run can leave half a
+    file where the best weights were.
+
+    Args:
+        folder: `RunFolder`.
+        history: list of dict, the epochs before a resume.
+    """
+
+    def __init__(self, folder, history=()):
+        super().__init__()
+        self.folder = folder
+        self.best = max((row["val_top1"] for row in history), default=-1.0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.keep(self.model, logs)
+
+    def keep(self, model, logs):
+        """Saves the weights if `logs` are of the best epoch so far."""
+        if logs["val_top1"] > self.best:
+            self.best = logs["val_top1"]
+            self.folder.save_model(model, BEST)
 
 
 @contextlib.contextmanager

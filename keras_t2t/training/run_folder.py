@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 
 from keras_t2t.checkpoints import keras_file
-from keras_t2t.checkpoints.writing import check_writable, replacing
+from keras_t2t.files import check_writable, replacing
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
 
@@ -254,29 +254,3 @@ def is_record(value):
 def new_run():
     """What tells one run from another of the same settings: str."""
     return uuid.uuid4().hex
-
-
-class SaveBestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the highest `val_top1`.
-
-    Keras's ModelCheckpoint writes in place, so that a killed run can leave half a
-    file where the best weights were.
-
-    Args:
-        folder: `RunFolder`.
-        history: list of dict, the epochs before a resume.
-    """
-
-    def __init__(self, folder, history=()):
-        super().__init__()
-        self.folder = folder
-        self.best = max((row["val_top1"] for row in history), default=-1.0)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.keep(self.model, logs)
-
-    def keep(self, model, logs):
-        """Saves the weights if `logs` are of the best epoch so far."""
-        if logs["val_top1"] > self.best:
-            self.best = logs["val_top1"]
-            self.folder.save_model(model, BEST)

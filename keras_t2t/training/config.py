@@ -10,6 +10,7 @@ from keras_t2t.checkpoints.registry import (
     IMAGENET_STD,
 )
 from keras_t2t.data import AUGMENTATIONS
+from keras_t2t.models.by_name import builder
 from keras_t2t.training.recipes import SHARED, find_recipe
 from keras_t2t.training.settings import check_settings, setting
 
@@ -180,13 +181,20 @@ class TrainingConfig:
 
     def __post_init__(self):
         check_settings(self)
+        if self.model is not None:
+            builder(self.model)  # an unknown name is told before any work
         if self.resume and self.output_dir is None:
             raise ValueError("resume needs output_dir, the folder of the run")
         if self.resume and self.overwrite:
             raise ValueError("resume and overwrite exclude each other; give one")
 
-    def with_defaults(self, dataset_name, num_classes):
+    def with_defaults(self, dataset_name, num_classes, num_images=None):
         """The same run with every None of the recipe's settings filled in.
+
+        Args:
+            dataset_name: as the data set calls itself.
+            num_classes: int.
+            num_images: int, for training, from which the steps of an epoch follow.
 
         Raises:
             ValueError: if warmup and cooldown leave no epoch between them, or a setting
@@ -224,6 +232,8 @@ class TrainingConfig:
             "warmup_epochs": row.warmup_epochs * share,
             "cooldown_epochs": row.cooldown_epochs * share,
         }
+        if num_images is not None:
+            filled["steps_per_epoch"] = max(1, num_images // batch_size)
         missing = {
             attribute: value
             for attribute, value in filled.items()

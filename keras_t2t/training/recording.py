@@ -42,6 +42,18 @@ def recorders(folder, progress, title, wandb_project=None, config=None):
     return callbacks
 
 
+class KeepHistory(keras.callbacks.Callback):
+    """Adds the results of each epoch to the progress."""
+
+    def __init__(self, progress):
+        super().__init__()
+        self.progress = progress
+
+    def on_epoch_end(self, epoch, logs=None):
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.progress.history.append({"epoch": epoch, **logs, "learning_rate": rate})
+
+
 class History(keras.callbacks.Callback):
     """Writes `history.csv` and `curves.png` from the progress after each epoch.
 

@@ -1,80 +1,60 @@
-"""Whether a run may be continued with what is asked for now."""
+"""Where a run goes on: the last of its snapshots that can be used."""
 
-import dataclasses
+import warnings
 
-from keras_t2t.training.config import TrainingConfig
-from keras_t2t.training.settings import settings_of
-
-# Settings that may change from one start of a run to the next: where it runs, how
-# often it saves, and what the data's own description tells better.
-FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
-
-# What was once recorded as None where it was not asked for.
-NOT_RECORDED = (
-    *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
-    "steps_per_epoch",
-)
+from keras_t2t.training import state
+from keras_t2t.training.record import differences
+from keras_t2t.training.run_folder import BEST
 
 
-def continued(config, record):
-    """`config` with what it leaves open taken from the run's record.
+def restore_last(model, snapshots, folder, record):
+    """Gives a model the state of the last good snapshot of its run.
 
     Args:
-        config: `TrainingConfig` as it was asked for.
-        record: dict, the run folder's `config.json`.
-    """
-    known = {field.name for field in dataclasses.fields(config)}
-    taken = {
-        name: value
-        for name, value in record.items()
-        if name in known and name not in FREE and getattr(config, name) is None
-    }
-    if config.dataset is None and config.data_dir is None:
-        taken.update(dataset=record["dataset"], data_dir=record["data_dir"])
-    return dataclasses.replace(config, **taken)
+        model: the compiled model of the run.
+        snapshots: the run's `Snapshots`.
+        folder: its `RunFolder`.
+        record: what is recorded of it.
 
-
-def check_same_run(now, record, folder):
-    """
-    Args:
-        now: dict, what would be recorded now.
-        record: dict, what was recorded when the run began.
-        folder: path of the run, for the error.
+    Returns:
+        The `Snapshot`, or None where the run was killed before its first.
 
     Raises:
-        ValueError: listing every setting, count or class that differs.
+        ValueError: there are snapshots or results, and no snapshot can be used.
     """
-    if found := differences(now, record):
+    for snapshot in snapshots.readable(record.get("run")):
+        try:
+            if found := differences(record, snapshot.facts["config"]):
+                raise ValueError(f"it is of another run: {'; '.join(found)}")
+            state.restore(model, snapshot.arrays)
+        except ValueError as error:
+            warnings.warn(
+                f"passing over the snapshot {snapshot.path}: {error}", stacklevel=2
+            )
+            continue
+        return snapshot
+    if paths := snapshots.paths():
         raise ValueError(
-            f"cannot resume the run in {str(folder)!r} as something else: "
-            f"{'; '.join(found)}"
+            f"none of the {len(paths)} snapshots in {snapshots.folder} can be used; "
+            "start again with --overwrite"
         )
+    if (folder.path / BEST).exists():
+        raise ValueError(
+            f"output_dir {str(folder.path)!r} holds results and no snapshot to "
+            "continue from; start again with --overwrite"
+        )
+    return None
 
 
-def check_asked(config, record, folder):
-    """The same, for what is asked for alone: the other settings are the run's.
-
-    Args:
-        config: `TrainingConfig` as it was asked for.
-        record, folder: as for `check_same_run`.
+def check_same_snapshot(snapshot, folder, devices):
     """
-    asked = dataclasses.asdict(config)
-    given = {name: value for name, value in asked.items() if value is not None}
-    check_same_run({**record, **given}, record, folder)
-
-
-def differences(now, record):
-    """What differs between two records, a text each."""
-    ignored = (*FREE, "versions", "run")
-    return [
-        f"{name}: the run has {_short(record.get(name))}, now {_short(now.get(name))}"
-        for name in dict.fromkeys([*record, *now])
-        if name not in ignored
-        and record.get(name) != now.get(name)
-        and not (name in NOT_RECORDED and record.get(name) is None)
-    ]
-
-
-def _short(value):
-    text = repr(value)
-    return text if len(text) < 80 else text[:77] + "..."
+    Raises:
+        ValueError: the processes of a run found different snapshots.
+    """
+    step = 0 if snapshot is None else snapshot.facts["step"]
+    if devices.differs(step):
+        raise ValueError(
+            f"output_dir {str(folder.path)!r} must be on a disk that all hosts share: "
+            f"process {devices.process} found the snapshot of step {step} there, "
+            "another one did not"
+        )

@@ -1,55 +1,29 @@
 """One training run with `model.fit`, from a configuration to a result."""
 
 import contextlib
-import dataclasses
-import datetime
 import statistics
-import warnings
 
 import keras
-import numpy as np
 
-import keras_t2t
-from keras_t2t import data
-from keras_t2t.models.by_name import builder
-from keras_t2t.models.variants import RESNET_VARIANTS, VARIANTS
-from keras_t2t.preprocessing import pixel_model
-from keras_t2t.training import state
-from keras_t2t.training.config import DTYPE_POLICIES, NORMALIZATIONS
+from keras_t2t.training.compiled_model import compiled_model, learning_rates
+from keras_t2t.training.config import DTYPE_POLICIES
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.evaluation import Validation, evaluate
-from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
+from keras_t2t.training.planning import plan_run, pretrained
 from keras_t2t.training.progress import Progress
-from keras_t2t.training.recording import History, recorders
-from keras_t2t.training.resuming import (
-    check_asked,
-    check_same_run,
-    continued,
-    differences,
-)
-from keras_t2t.training.run_folder import (
-    BEST,
-    FINAL,
-    FINAL_EMA,
-    RunFolder,
-    new_run,
-)
+from keras_t2t.training.record import check_asked
+from keras_t2t.training.recording import History, KeepHistory, recorders
+from keras_t2t.training.resuming import check_same_snapshot, restore_last
+from keras_t2t.training.run_folder import FINAL, FINAL_EMA, RunFolder
 from keras_t2t.training.saving import (
     SaveBestWeights,
     SaveSnapshots,
     noticing_sigterm,
 )
-from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.steps import Steps
-from keras_t2t.training.streams import (
-    check_batch_size,
-    preview,
-    train_stream,
-    validation_stream,
-)
+from keras_t2t.training.streams import preview, train_stream, validation_stream
 from keras_t2t.training.throughput import ImagesPerSecond
-from keras_t2t.training.weights_source import find_weights
 
 
 def train(config, verbose="auto"):
@@ -81,8 +55,6 @@ def train(config, verbose="auto"):
         FloatingPointError: the loss or a weight is not finite.
         OSError: a file could not be written.
     """
-    if config.model is not None:
-        builder(config.model)
     with connected(config) as devices, contextlib.ExitStack() as held:
         folder = record = None
         if config.output_dir is not None:
@@ -94,119 +66,34 @@ def train(config, verbose="auto"):
                 print(f"The run in {folder.path} is finished already", flush=True)
                 folder.snapshots().remove()
             return result if devices.main else None
-        run = Run(config, devices, verbose if devices.main else 0, folder, record)
+        plan = plan_run(config, folder, record, devices)
         if folder is None:
-            held.enter_context(run.folder)
-        policy = DTYPE_POLICIES[run.config.mixed_precision]
+            held.enter_context(plan.folder)
+        run = Run(plan, devices, verbose if devices.main else 0)
+        policy = DTYPE_POLICIES[plan.config.mixed_precision]
         with dtype_policy(policy), devices.scope(), noticing_sigterm(run.progress):
             result = run.run()
             return result if devices.main else None
 
 
 class Run:
-    """A run that is ready to start: data open, settings filled in.
+    """Does what is planned: train, keep, finish.
 
     Args:
-        config: `TrainingConfig`.
+        plan: `Plan`.
         devices: `Devices`.
         verbose: Keras's.
-        folder: the `RunFolder` that was asked for, held; None: a new one is made.
-        record: what is recorded in it of the run that is to be continued, or None.
     """
 
-    def __init__(self, config, devices, verbose, folder, record):
+    def __init__(self, plan, devices, verbose):
+        self.plan = plan
+        self.config, self.dataset = plan.config, plan.dataset
+        self.folder, self.record = plan.folder, plan.record
         self.devices = devices
         self.verbose = verbose
-        if record is not None:
-            config = continued(config, record)
-        self.source = None
-        if config.weights is not None and record is None:
-            self.source = pretrained(config)
-            config = like_its_source(config, self.source)
-        if config.data_dir is not None and config.dataset is None:
-            self.say(f"Listing the images in {config.data_dir}")
-        self.dataset = data.open_dataset(
-            config.dataset, config.data_dir, skip_corrupt=config.skip_corrupt
-        )
-        self.say(description(self.dataset, config))
-        config = config.with_defaults(self.dataset.name, self.dataset.num_classes)
-        if config.steps_per_epoch is None:
-            steps = max(1, self.dataset.num_train // config.batch_size)
-            config = dataclasses.replace(config, steps_per_epoch=steps)
-        devices.check(config)
-        check_batch_size(config, devices.shard)
-        if folder is None:
-            folder = RunFolder.new(default_folder(config, self.dataset), devices.main)
-            config = dataclasses.replace(config, output_dir=str(folder.path))
-        self.config = config
-        self.folder = folder
-        self.progress = Progress(config.epochs, config.steps_per_epoch)
-        self.snapshots = folder.snapshots(config.snapshots_kept)
-        self.record = run_record(config, self.dataset)
-        if record is None:
-            self.record["run"] = new_run()
-        else:
-            check_same_run(self.record, record, folder.path)
-            # A run from before runs were marked has none.
-            self.record.update({"run": record["run"]} if "run" in record else {})
-        self.continues = record is not None
+        self.progress = Progress(plan.config.epochs, plan.config.steps_per_epoch)
+        self.snapshots = plan.folder.snapshots(plan.config.snapshots_kept)
         self.resumed = None
-
-    def restore(self, model):
-        """Gives the model the state of the last good snapshot, if there is one.
-
-        Raises:
-            ValueError: there are snapshots, and none of them fits; or the processes
-                found different ones.
-        """
-        if self.continues:
-            for snapshot in self.snapshots.readable(self.record.get("run")):
-                try:
-                    if found := differences(self.record, snapshot.facts["config"]):
-                        raise ValueError(f"it is of another run: {'; '.join(found)}")
-                    state.restore(model, snapshot.arrays)
-                except ValueError as error:
-                    warnings.warn(
-                        f"passing over the snapshot {snapshot.path}: {error}",
-                        stacklevel=2,
-                    )
-                    continue
-                self.resumed = snapshot
-                self.progress.step = snapshot.facts["step"]
-                self.progress.history = snapshot.facts["history"]
-                break
-            else:
-                self.check_nothing_is_lost()
-        self.check_same_snapshot()
-
-    def check_nothing_is_lost(self):
-        """
-        Raises:
-            ValueError: no snapshot can be used, and there are results.
-        """
-        if paths := self.snapshots.paths():
-            raise ValueError(
-                f"none of the {len(paths)} snapshots in {self.snapshots.folder} can be "
-                "used; start again with --overwrite"
-            )
-        if (self.folder.path / BEST).exists():
-            raise ValueError(
-                f"output_dir {str(self.folder.path)!r} holds results and no snapshot "
-                "to continue from; start again with --overwrite"
-            )
-
-    def check_same_snapshot(self):
-        """
-        Raises:
-            ValueError: the processes found different snapshots.
-        """
-        step = self.resumed.facts["step"] if self.resumed is not None else 0
-        if self.devices.differs(step):
-            raise ValueError(
-                f"output_dir {str(self.folder.path)!r} must be on a disk that all "
-                f"hosts share: process {self.devices.process} found the snapshot of "
-                f"step {step} there, another one did not"
-            )
 
     def say(self, line):
         if self.devices.main:
@@ -217,9 +104,14 @@ class Run:
         config, dataset, progress = self.config, self.dataset, self.progress
         keras.utils.set_random_seed(config.seed)
         model = compiled_model(config, dataset.num_classes, progress.steps_per_epoch)
-        self.restore(model)
-        if config.weights is not None and self.resumed is None:
-            load_backbone(model, self.source or pretrained(config))
+        if self.plan.continues:
+            self.resumed = restore_last(model, self.snapshots, self.folder, self.record)
+        check_same_snapshot(self.resumed, self.folder, self.devices)
+        if self.resumed is not None:
+            progress.step = self.resumed.facts["step"]
+            progress.history = self.resumed.facts["history"]
+        elif config.weights is not None:
+            load_backbone(model, self.plan.source or pretrained(config))
             part = "the head" if config.linear_probe else "all weights"
             self.say(f"Starting from {config.weights}, training {part}")
         self.devices.prepare(model)
@@ -372,54 +264,6 @@ class Run:
         }
 
 
-class KeepHistory(keras.callbacks.Callback):
-    """Adds the results of each epoch to the progress."""
-
-    def __init__(self, progress):
-        super().__init__()
-        self.progress = progress
-
-    def on_epoch_end(self, epoch, logs=None):
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.progress.history.append({"epoch": epoch, **logs, "learning_rate": rate})
-
-
-def description(dataset, config):
-    """The first line that a run prints: which data, and how to get ImageNet."""
-    line = (
-        f"Data: {dataset.name}, {dataset.num_train:,} training and "
-        f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"
-    )
-    if config.dataset is None and config.data_dir is None and dataset.name == "digits":
-        line += (
-            " (imagenet2012 is not prepared; to train on ImageNet, download it from "
-            "image-net.org and give its folder with --data-dir, or prepare it with "
-            "TensorFlow Datasets)"
-        )
-    return line
-
-
-def run_record(config, dataset):
-    """What the run folder's `config.json` says: enough to repeat the run."""
-    return {
-        "backend": keras.backend.backend(),
-        "versions": {"keras_t2t": keras_t2t.__version__, "keras": keras.__version__},
-        **dataclasses.asdict(config),
-        "data": {
-            "name": dataset.name,
-            "training images": dataset.num_train,
-            "validation images": dataset.num_validation,
-            "classes": list(dataset.class_names),
-        },
-    }
-
-
-def default_folder(config, dataset):
-    time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    backend = keras.backend.backend()
-    return f"runs/{time}-{config.model}-{dataset.name}-{backend}"
-
-
 @contextlib.contextmanager
 def dtype_policy(name):
     before = keras.config.dtype_policy()
@@ -430,34 +274,6 @@ def dtype_policy(name):
         keras.config.set_dtype_policy(before)
 
 
-def pretrained(config):
-    """The `WeightsSource` that the run starts from.
-
-    Raises:
-        ValueError: it is none, or its head is not called `head`.
-    """
-    source = find_weights(config.weights, config.model)
-    if source.variant in RESNET_VARIANTS:
-        raise ValueError(
-            f"weights={config.weights!r} are of a {source.variant}; fine-tuning starts "
-            "from a T2T-ViT or ViT"
-        )
-    return source
-
-
-def like_its_source(config, source):
-    """`config` with the model and the image size of the weights it starts from."""
-    size = config.image_size
-    if size is None:
-        if source.size[0] != source.size[1]:
-            raise ValueError(
-                f"weights={config.weights!r} are for {source.size[0]}x{source.size[1]} "
-                "px, and images are trained on as squares: give image_size"
-            )
-        size = source.size[0]
-    return dataclasses.replace(config, model=source.variant, image_size=size)
-
-
 def load_backbone(model, source):
     """Gives a model the weights of `source`, but for the head, which stays fresh even
     where both have as many classes."""
@@ -465,73 +281,3 @@ def load_backbone(model, source):
     fresh = head.get_weights()
     source.load(model)
     head.set_weights(fresh)
-
-
-def learning_rates(config, steps_per_epoch, share=1.0):
-    """The schedule of the learning rate, or of one with this share of its peak."""
-    return WarmupCosineCooldown(
-        share * config.learning_rate,
-        config.epochs,
-        steps_per_epoch,
-        config.warmup_epochs,
-        config.cooldown_epochs,
-        config.rate_changes,
-        config.final_learning_rate,
-    )
-
-
-def compiled_model(config, num_classes, steps_per_epoch):
-    """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
-    variables made."""
-    arguments = {}
-    if config.linear_probe and config.model in VARIANTS:
-        arguments["token_dropout"] = 0.0  # with it, training would not be inference
-    mean, std = NORMALIZATIONS[config.normalization]
-    model = pixel_model(
-        builder(config.model),
-        (config.image_size, config.image_size, 3),
-        mean,
-        std,
-        classes=num_classes,
-        classifier_activation=None,
-        drop_path=config.drop_path,
-        **arguments,
-    )
-    if config.linear_probe:
-        head = {id(weight) for weight in model.get_layer("head").weights}
-        # Not the layers: they would come back frozen from the saved model.
-        for weight in model.trainable_weights:
-            weight.trainable = id(weight) in head
-    model.compile(
-        optimizer=recipe_optimizer(model, config, steps_per_epoch),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing
-        ),
-        # Under mixup these count the dominant label. Padding has weight 0.
-        weighted_metrics=[
-            keras.metrics.CategoricalAccuracy(name="top1"),
-            keras.metrics.TopKCategoricalAccuracy(k=min(5, num_classes), name="top5"),
-        ],
-        auto_scale_loss=False,  # done above, so that the average is kept
-    )
-    # Metrics make their variables when they are first used; a snapshot needs them now.
-    zeros = np.zeros((1, num_classes), "float32")
-    model.compute_metrics(zeros, zeros, keras.ops.convert_to_tensor(zeros), None)
-    model.reset_metrics()
-    return model
-
-
-def recipe_optimizer(model, config, steps_per_epoch):
-    """AdamW from scratch, SGD at two rates from weights; built."""
-    rates = learning_rates(config, steps_per_epoch)
-    settings = {
-        "clip_norm": config.clip_norm or None,
-        "accumulation": config.gradient_accumulation,
-        "ema_decay": config.ema_decay,
-        "total_steps": config.epochs * steps_per_epoch,
-        "scale_loss": config.mixed_precision == "float16",
-    }
-    if config.weights is None:
-        return adamw(model, rates, config.weight_decay, **settings)
-    backbone = learning_rates(config, steps_per_epoch, config.backbone_rate)
-    return fine_tuning_sgd(model, rates, backbone, config.weight_decay, **settings)

@@ -6,7 +6,6 @@ import itertools
 import json
 import shutil
 import tempfile
-import uuid
 from pathlib import Path
 
 import keras
@@ -249,8 +248,3 @@ def is_record(value):
     """Whether a JSON value is what a run of this package recorded of itself."""
     versions = value.get("versions") if isinstance(value, dict) else None
     return isinstance(versions, dict) and "keras_t2t" in versions
-
-
-def new_run():
-    """What tells one run from another of the same settings: str."""
-    return uuid.uuid4().hex

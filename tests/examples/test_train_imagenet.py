@@ -64,7 +64,7 @@ def test_without_data_it_says_so_and_trains_on_digits(tmp_path):
     ("arguments", "message"),
     [
         (["--batch-size", "0"], "error: batch_size must be an integer at least 1"),
-        (["--learning-rate", "-1"], "error: learning_rate must be at least 0"),
+        (["--learning-rate", "-1"], "error: learning_rate must be greater than 0"),
         (["--model", "T2TViT15"], "error: unknown model 'T2TViT15': did you mean"),
         (["--dataset", "cifar11"], "cifar10"),
         (["--dataset", "cifar10"], "download_and_prepare"),

@@ -26,7 +26,7 @@ def script(monkeypatch, tmp_path, capsys):
 def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
     write_run(tmp_path / "source", list("abc"))
     random_model(classes=3).save(tmp_path / "source" / "final.keras")
-    monkeypatch.setattr("keras_t2t.training.run.builder", lambda name: build)
+    monkeypatch.setattr("keras_t2t.training.compiled_model.builder", lambda name: build)
     code, out, _ = script(
         *("--weights", "source", "--dataset", "digits", "--linear-probe", *SHORT)
     )

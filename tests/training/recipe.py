@@ -13,7 +13,13 @@ from PIL import Image
 import keras_t2t
 from keras_t2t.data.image_folder import ImageFolder
 from keras_t2t.data.optional_imports import import_tensorflow
-from keras_t2t.training import TrainingConfig, recording, run, steps
+from keras_t2t.training import (
+    TrainingConfig,
+    compiled_model,
+    recording,
+    run,
+    steps,
+)
 from tests.training.tiny import split_cpu
 
 CLASSES, IN_TRAIN, IN_VALIDATION = 4, 6, 3  # the last do not fill batches
@@ -76,7 +82,7 @@ def train(**settings):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ImageFolder, "train_batches", recorded_batches)
         patch.setattr(steps.Steps, "on_train_batch_end", on_train_batch_end)
-        patch.setattr(run, "builder", small_model)
+        patch.setattr(compiled_model, "builder", small_model)
         # They take longer than steps.
         patch.setattr(recording, "_installed", lambda *names: False)
         result = run.train(config, verbose=0)

@@ -4,16 +4,16 @@ import keras
 import numpy as np
 import pytest
 
+from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.evaluation import evaluate
-from keras_t2t.training.run import compiled_model
 from tests.training import tiny
 
 
 @pytest.fixture
 def model(monkeypatch):
-    monkeypatch.setattr("keras_t2t.training.run.builder", tiny.build(0.0))
+    monkeypatch.setattr("keras_t2t.training.compiled_model.builder", tiny.build(0.0))
     config = TrainingConfig(image_size=32).with_defaults("digits", 4)
     return compiled_model(config, num_classes=4, steps_per_epoch=5)
 
@@ -51,7 +51,7 @@ def test_float16_scales_the_loss():
     """And keeps the average, which Keras's own wrapping would too."""
     config = TrainingConfig(mixed_precision="float16", image_size=32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_t2t.training.run.builder", tiny.build(0.0))
+        patch.setattr("keras_t2t.training.compiled_model.builder", tiny.build(0.0))
         model = compiled_model(config.with_defaults("digits", 4), 4, 5)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert model.optimizer.inner_optimizer.use_ema

@@ -10,9 +10,10 @@ import torch
 
 import keras_t2t
 from keras_t2t.preprocessing import pixel_model
-from keras_t2t.training import TrainingConfig, run
+from keras_t2t.training import TrainingConfig
+from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
-from keras_t2t.training.run import compiled_model, learning_rates, load_backbone
+from keras_t2t.training.run import load_backbone
 from keras_t2t.training.weights_source import find_weights
 from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
@@ -108,7 +109,7 @@ def weights_of(folder):
 
 def test_all_weights_but_the_head_s_come_from_the_source(source, monkeypatch):
     """Though both have four classes."""
-    monkeypatch.setattr(run, "builder", tiny.build(0.0))
+    monkeypatch.setattr("keras_t2t.training.compiled_model.builder", tiny.build(0.0))
     config = TrainingConfig(weights=source, image_size=32).with_defaults("x", 4)
     model = compiled_model(config, num_classes=4, steps_per_epoch=5)
     fresh = model.get_layer("head").get_weights()
@@ -147,7 +148,7 @@ def test_a_probed_backbone_is_in_inference(monkeypatch):
     def build(**arguments):
         return keras_t2t.T2TViT(16, 1, 2, 2, "performer", **arguments)
 
-    monkeypatch.setattr(run, "builder", lambda name: build)
+    monkeypatch.setattr("keras_t2t.training.compiled_model.builder", lambda name: build)
     config = TrainingConfig(weights="imagenet", linear_probe=True, image_size=32)
     config = config.with_defaults("cifar10", 10)
     model = compiled_model(config, num_classes=10, steps_per_epoch=2)

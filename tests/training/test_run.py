@@ -10,8 +10,8 @@ from PIL import Image
 
 import keras_t2t
 from keras_t2t.models.by_name import builder as by_name
-from keras_t2t.training import TrainingConfig, run, train
-from keras_t2t.training.run import compiled_model
+from keras_t2t.training import TrainingConfig, train
+from keras_t2t.training.compiled_model import compiled_model
 
 SHORT = {"image_size": 32, "batch_size": 40, "steps_per_epoch": 2, "epochs": 2}
 FEW = {**SHORT, "batch_size": 8, "epochs": 1}  # for ten images
@@ -31,7 +31,10 @@ def small_model():
         return keras_t2t.T2TViT(16, 1, 2, 2, "performer", **arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "builder", lambda name: build if by_name(name) else None)
+        patch.setattr(
+            "keras_t2t.training.compiled_model.builder",
+            lambda name: build if by_name(name) else None,
+        )
         yield
 
 
@@ -161,7 +164,7 @@ def test_an_output_folder_that_is_a_file(tmp_path):
 @pytest.mark.parametrize("name", ["ViTS16", "ResNet50"])
 def test_the_baselines_take_a_step(name, monkeypatch):
     """Without the files of a run: these are large."""
-    monkeypatch.setattr(run, "builder", by_name)
+    monkeypatch.setattr("keras_t2t.training.compiled_model.builder", by_name)
     config = TrainingConfig(model=name, **SHORT).with_defaults("digits", 7)
     model = compiled_model(config, num_classes=7, steps_per_epoch=2)
     model.run_eagerly = keras.backend.backend() == "tensorflow"  # tracing takes longer

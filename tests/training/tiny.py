@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 import keras_t2t
-from keras_t2t.training import TrainingConfig, recording, run, saving
+from keras_t2t import data
+from keras_t2t.training import TrainingConfig, compiled_model, recording, run, saving
 
 SETTINGS = {
     "dataset": "digits",  # whose recipe, and not whose data, is used
@@ -97,9 +98,9 @@ def install(patch, drop=0.0, on_step=None):
         drop: every drop rate.
         on_step: function of the finished steps, called after each.
     """
-    patch(run, "builder", build(drop))
+    patch(compiled_model, "builder", build(drop))
     patch(recording, "_installed", lambda *names: False)  # they take longer than steps
-    patch(run.data, "open_dataset", lambda *args, **kwargs: TinyData())
+    patch(data, "open_dataset", lambda *args, **kwargs: TinyData())
     if on_step is not None:
         original = saving.SaveSnapshots.on_train_batch_end
 

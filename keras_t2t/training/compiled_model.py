@@ -1,0 +1,81 @@
+"""The model of a run, with the loss, the optimizer and the metrics of its recipe."""
+
+import keras
+import numpy as np
+
+from keras_t2t.models.by_name import builder
+from keras_t2t.models.variants import VARIANTS
+from keras_t2t.preprocessing import pixel_model
+from keras_t2t.training.config import NORMALIZATIONS
+from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
+from keras_t2t.training.schedule import WarmupCosineCooldown
+
+
+def compiled_model(config, num_classes, steps_per_epoch):
+    """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
+    variables made."""
+    arguments = {}
+    if config.linear_probe and config.model in VARIANTS:
+        arguments["token_dropout"] = 0.0  # with it, training would not be inference
+    mean, std = NORMALIZATIONS[config.normalization]
+    model = pixel_model(
+        builder(config.model),
+        (config.image_size, config.image_size, 3),
+        mean,
+        std,
+        classes=num_classes,
+        classifier_activation=None,
+        drop_path=config.drop_path,
+        **arguments,
+    )
+    if config.linear_probe:
+        head = {id(weight) for weight in model.get_layer("head").weights}
+        # Not the layers: they would come back frozen from the saved model.
+        for weight in model.trainable_weights:
+            weight.trainable = id(weight) in head
+    model.compile(
+        optimizer=recipe_optimizer(model, config, steps_per_epoch),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=config.label_smoothing
+        ),
+        # Under mixup these count the dominant label. Padding has weight 0.
+        weighted_metrics=[
+            keras.metrics.CategoricalAccuracy(name="top1"),
+            keras.metrics.TopKCategoricalAccuracy(k=min(5, num_classes), name="top5"),
+        ],
+        auto_scale_loss=False,  # done above, so that the average is kept
+    )
+    # Metrics make their variables when they are first used; a snapshot needs them now.
+    zeros = np.zeros((1, num_classes), "float32")
+    model.compute_metrics(zeros, zeros, keras.ops.convert_to_tensor(zeros), None)
+    model.reset_metrics()
+    return model
+
+
+def recipe_optimizer(model, config, steps_per_epoch):
+    """AdamW from scratch, SGD at two rates from weights; built."""
+    rates = learning_rates(config, steps_per_epoch)
+    settings = {
+        "clip_norm": config.clip_norm or None,
+        "accumulation": config.gradient_accumulation,
+        "ema_decay": config.ema_decay,
+        "total_steps": config.epochs * steps_per_epoch,
+        "scale_loss": config.mixed_precision == "float16",
+    }
+    if config.weights is None:
+        return adamw(model, rates, config.weight_decay, **settings)
+    backbone = learning_rates(config, steps_per_epoch, config.backbone_rate)
+    return fine_tuning_sgd(model, rates, backbone, config.weight_decay, **settings)
+
+
+def learning_rates(config, steps_per_epoch, share=1.0):
+    """The schedule of the learning rate, or of one with this share of its peak."""
+    return WarmupCosineCooldown(
+        share * config.learning_rate,
+        config.epochs,
+        steps_per_epoch,
+        config.warmup_epochs,
+        config.cooldown_epochs,
+        config.rate_changes,
+        config.final_learning_rate,
+    )

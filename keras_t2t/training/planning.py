@@ -1,0 +1,124 @@
+"""What a run will do, decided before anything is built or written."""
+
+import dataclasses
+import datetime
+
+import keras
+
+from keras_t2t import data
+from keras_t2t.models.variants import RESNET_VARIANTS
+from keras_t2t.training.config import TrainingConfig
+from keras_t2t.training.record import check_same_run, continued, run_record
+from keras_t2t.training.run_folder import RunFolder
+from keras_t2t.training.streams import check_batch_size
+from keras_t2t.training.weights_source import WeightsSource, find_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A run that is ready to start.
+
+    Attributes:
+        folder: `RunFolder`, held.
+        record: dict, what is or will be recorded of the run.
+        continues: whether the run has begun before.
+        source: `WeightsSource` that a new run starts from, or None.
+        dataset: as `data.open_dataset` gives it.
+        config: `TrainingConfig` that leaves nothing open.
+    """
+
+    folder: RunFolder
+    record: dict
+    continues: bool
+    source: WeightsSource | None
+    dataset: object
+    config: TrainingConfig
+
+
+def plan_run(config, folder, record, devices):
+    """
+    Args:
+        config: `TrainingConfig` as it was asked for.
+        folder: the `RunFolder` that was asked for, held; None: a new one is made.
+        record: what is recorded in it of the run that is to be continued, or None.
+        devices: `Devices`.
+
+    Returns:
+        A `Plan`.
+
+    Raises:
+        ValueError: if the weights, the data set, a setting or the devices are not
+            usable, or the recorded run is another one.
+    """
+    if record is not None:
+        config = continued(config, record)
+    source = None
+    if config.weights is not None and record is None:
+        source = pretrained(config)
+        config = like_its_source(config, source)
+    if devices.main and config.data_dir is not None and config.dataset is None:
+        print(f"Listing the images in {config.data_dir}", flush=True)
+    dataset = data.open_dataset(
+        config.dataset, config.data_dir, skip_corrupt=config.skip_corrupt
+    )
+    if devices.main:
+        print(description(dataset, config), flush=True)
+    config = config.with_defaults(dataset.name, dataset.num_classes, dataset.num_train)
+    devices.check(config)
+    check_batch_size(config, devices.shard)
+    if folder is None:
+        folder = RunFolder.new(default_folder(config, dataset), devices.main)
+        config = dataclasses.replace(config, output_dir=str(folder.path))
+    planned = run_record(config, dataset, record)
+    if record is not None:
+        check_same_run(planned, record, folder.path)
+    return Plan(folder, planned, record is not None, source, dataset, config)
+
+
+def pretrained(config):
+    """The `WeightsSource` that the run starts from.
+
+    Raises:
+        ValueError: it is none, or its head is not called `head`.
+    """
+    source = find_weights(config.weights, config.model)
+    if source.variant in RESNET_VARIANTS:
+        raise ValueError(
+            f"weights={config.weights!r} are of a {source.variant}; fine-tuning starts "
+            "from a T2T-ViT or ViT"
+        )
+    return source
+
+
+def like_its_source(config, source):
+    """`config` with the model and the image size of the weights it starts from."""
+    size = config.image_size
+    if size is None:
+        if source.size[0] != source.size[1]:
+            raise ValueError(
+                f"weights={config.weights!r} are for {source.size[0]}x{source.size[1]} "
+                "px, and images are trained on as squares: give image_size"
+            )
+        size = source.size[0]
+    return dataclasses.replace(config, model=source.variant, image_size=size)
+
+
+def description(dataset, config):
+    """The first line that a run prints: which data, and how to get ImageNet."""
+    line = (
+        f"Data: {dataset.name}, {dataset.num_train:,} training and "
+        f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"
+    )
+    if config.dataset is None and config.data_dir is None and dataset.name == "digits":
+        line += (
+            " (imagenet2012 is not prepared; to train on ImageNet, download it from "
+            "image-net.org and give its folder with --data-dir, or prepare it with "
+            "TensorFlow Datasets)"
+        )
+    return line
+
+
+def default_folder(config, dataset):
+    time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    backend = keras.backend.backend()
+    return f"runs/{time}-{config.model}-{dataset.name}-{backend}"

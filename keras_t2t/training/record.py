@@ -1,0 +1,110 @@
+"""What a run records of itself, and whether it may be continued as something else."""
+
+import dataclasses
+import uuid
+
+import keras
+
+import keras_t2t
+from keras_t2t.training.config import TrainingConfig
+from keras_t2t.training.settings import settings_of
+
+# Settings that may change from one start of a run to the next: where it runs, how
+# often it saves, and what the data's own description tells better.
+FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
+
+# What was once recorded as None where it was not asked for.
+NOT_RECORDED = (
+    *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
+    "steps_per_epoch",
+)
+
+
+def run_record(config, dataset, before=None):
+    """What the run folder's `config.json` says: enough to repeat the run.
+
+    Args:
+        config: `TrainingConfig` that leaves nothing open.
+        dataset: the opened data set.
+        before: the record of the run that is continued, or None.
+    """
+    # Tells one run from another of the same settings; a run from before has none.
+    run = {"run": uuid.uuid4().hex} if before is None else {}
+    if before is not None and "run" in before:
+        run = {"run": before["run"]}
+    return {
+        "backend": keras.backend.backend(),
+        "versions": {"keras_t2t": keras_t2t.__version__, "keras": keras.__version__},
+        **dataclasses.asdict(config),
+        "data": {
+            "name": dataset.name,
+            "training images": dataset.num_train,
+            "validation images": dataset.num_validation,
+            "classes": list(dataset.class_names),
+        },
+        **run,
+    }
+
+
+def continued(config, record):
+    """`config` with what it leaves open taken from the run's record.
+
+    Args:
+        config: `TrainingConfig` as it was asked for.
+        record: dict, the run folder's `config.json`.
+    """
+    known = {field.name for field in dataclasses.fields(config)}
+    taken = {
+        name: value
+        for name, value in record.items()
+        if name in known and name not in FREE and getattr(config, name) is None
+    }
+    if config.dataset is None and config.data_dir is None:
+        taken.update(dataset=record["dataset"], data_dir=record["data_dir"])
+    return dataclasses.replace(config, **taken)
+
+
+def check_same_run(now, record, folder):
+    """
+    Args:
+        now: dict, what would be recorded now.
+        record: dict, what was recorded when the run began.
+        folder: path of the run, for the error.
+
+    Raises:
+        ValueError: listing every setting, count or class that differs.
+    """
+    if found := differences(now, record):
+        raise ValueError(
+            f"cannot resume the run in {str(folder)!r} as something else: "
+            f"{'; '.join(found)}"
+        )
+
+
+def check_asked(config, record, folder):
+    """The same, for what is asked for alone: the other settings are the run's.
+
+    Args:
+        config: `TrainingConfig` as it was asked for.
+        record, folder: as for `check_same_run`.
+    """
+    asked = dataclasses.asdict(config)
+    given = {name: value for name, value in asked.items() if value is not None}
+    check_same_run({**record, **given}, record, folder)
+
+
+def differences(now, record):
+    """What differs between two records, a text each."""
+    ignored = (*FREE, "versions", "run")
+    return [
+        f"{name}: the run has {_short(record.get(name))}, now {_short(now.get(name))}"
+        for name in dict.fromkeys([*record, *now])
+        if name not in ignored
+        and record.get(name) != now.get(name)
+        and not (name in NOT_RECORDED and record.get(name) is None)
+    ]
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + "..."

@@ -6,10 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t2t.images import open_rgb, rgb
+from keras_t2t.optional_imports import import_pillow
+
 # ImageNet's per-channel mean and standard deviation, red, green, blue, of pixels
 # scaled to 0..1.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+# Long side over short side, from which on only what is cut out is resized.
+EXTREME = 16
 
 
 def preprocess_input(images, mean=MEAN, std=STD):
@@ -88,18 +93,12 @@ def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubi
         `preprocess_input`, unless the model has `include_preprocessing`.
 
     Raises:
-        ValueError: if an argument is out of range.
-        OSError: if the file is missing or no image that Pillow reads.
+        ValueError: if an argument is out of range, or an image's pixels have 32 bits.
+        OSError: if the file is missing or no image that can be read, see
+            `images.open_rgb`.
         ImportError: if Pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError(
-            "Pillow is needed to prepare images and is not installed: "
-            'pip install "keras-t2t[convert]"',
-            name="PIL",
-        ) from None
+    Image = import_pillow("Image", "convert")
     filters = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
     if interpolation not in filters:
         raise ValueError(
@@ -109,22 +108,35 @@ def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubi
         raise ValueError(f"`crop` must be in (0, 1], got {crop!r}")
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"`size` must be (height, width) of 1 px or more, got {size}")
-    if not isinstance(image, Image.Image):
-        with Image.open(image) as file:
-            return evaluation_transform(_rgb(file), size, crop, interpolation)
-    image = _rgb(image)
-    resized = _covering(image.size, [math.floor(side / crop) for side in size[::-1]])
-    if resized != image.size:
-        image = image.resize(resized, filters[interpolation])
+    image = rgb(image) if isinstance(image, Image.Image) else open_rgb(image)
+    width, height = _covering(
+        image.size, [math.floor(side / crop) for side in size[::-1]]
+    )
     # round() takes halves to the even side, as torchvision's CenterCrop does.
-    left, top = (round((a - b) / 2) for a, b in zip(resized, size[::-1], strict=True))
-    return np.asarray(image.crop((left, top, left + size[1], top + size[0])))
+    left, top = round((width - size[1]) / 2), round((height - size[0]) / 2)
+    window = left, top, left + size[1], top + size[0]
+    if max(image.size) > EXTREME * min(image.size):
+        # All of it, resized, could take gigabytes.
+        image = _resize_window(image, (width, height), window, filters[interpolation])
+        return np.asarray(image)
+    if (width, height) != image.size:
+        image = image.resize((width, height), filters[interpolation])
+    return np.asarray(image.crop(window))
 
 
-def _rgb(image):
-    if image.mode.startswith("I;16"):  # which Pillow would cut off at 255
-        image = image.point(lambda value: value / 256).convert("L")
-    return image.convert("RGB")
+def _resize_window(image, size, window, filter):
+    """What `image.resize(size, filter).crop(window)` gives, to a grey level."""
+    scale = image.width / size[0], image.height / size[1]
+    box = [side * scale[i % 2] for i, side in enumerate(window)]
+    # What the filter reaches: Pillow's boxes are not exact far from the corner.
+    reach = [math.ceil(2 * max(1, side)) + 1 for side in scale]
+    left, top = (max(0, math.floor(box[i]) - reach[i]) for i in (0, 1))
+    right = min(image.width, math.ceil(box[2]) + reach[0])
+    bottom = min(image.height, math.ceil(box[3]) + reach[1])
+    part = image.crop((left, top, right, bottom))
+    box = [side - (left, top)[i % 2] for i, side in enumerate(box)]
+    size = window[2] - window[0], window[3] - window[1]
+    return part.resize(size, filter, box)
 
 
 def _covering(size, least):

@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import numpy as np
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -36,3 +37,16 @@ def seeded():
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def unset_weights(monkeypatch):
+    """New weights are zeros: for tests that count them or give them others. On JAX
+    every shape's random numbers are a program to compile."""
+    import keras
+
+    def zeros(self, initializer):
+        value = np.zeros(self._shape, "float32")
+        self._initialize(self._convert_to_tensor(value, dtype=self._dtype))
+
+    monkeypatch.setattr(keras.Variable, "_initialize_with_initializer", zeros)

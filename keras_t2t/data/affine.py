@@ -5,7 +5,7 @@ TensorFlow's own projective transform has no bicubic filter.
 
 import numpy as np
 
-from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.optional_imports import import_tensorflow
 from keras_t2t.preprocessing import MEAN
 
 tf = import_tensorflow()

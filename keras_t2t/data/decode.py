@@ -1,6 +1,7 @@
 """Encoded bytes to pixels; the format is told by content, never by a file's name."""
 
-from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.data.header import check_header
+from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 
@@ -15,7 +16,8 @@ def decode(encoded):
     Args:
         encoded: scalar string, a JPEG (colour, grey or CMYK), PNG (also with palette,
             alpha or 16 bits), GIF (its first frame), still WebP, or BMP without
-            palette.
+            colour palette; of at most 178,956,970 pixels. An orientation in EXIF data
+            is not applied.
 
     Returns:
         (height, width, 3) uint8, red-green-blue.
@@ -23,6 +25,7 @@ def decode(encoded):
     Raises:
         tf.errors.InvalidArgumentError: the bytes are none of these.
     """
+    encoded = check_header(encoded)
     image = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, **JPEG_OPTIONS),
@@ -47,7 +50,8 @@ def decode_window(encoded, choose_window):
     """
 
     def jpeg_window():
-        height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(encoded), num=3)
+        checked = check_header(encoded)
+        height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(checked), num=3)
         window = tf.stack(choose_window(height, width))
         return tf.io.decode_and_crop_jpeg(encoded, window, **JPEG_OPTIONS)
 

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 
-from keras_t2t.data.optional_imports import import_sklearn
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
     num_batches,
     num_local_images,
 )
+from keras_t2t.optional_imports import import_sklearn
 
 
 class Digits:

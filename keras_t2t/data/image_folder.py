@@ -4,13 +4,15 @@ import os
 from pathlib import Path
 
 from keras_t2t.data import pipeline
-from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.data.listing import list_images
 from keras_t2t.data.scan import unreadable_files
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
     num_local_images,
 )
+from keras_t2t.images import shown
+from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 
@@ -38,7 +40,9 @@ class ImageFolder:
         self.class_names = _class_names(train, validation)
         self.num_classes = len(self.class_names)
         splits = {
-            split: {name: _files(split / name) for name in self.class_names}
+            split: {
+                name: _files(split / name, skip_corrupt) for name in self.class_names
+            }
             for split in (train, validation)
             if split is not None
         }
@@ -65,7 +69,7 @@ class ImageFolder:
         shard=(0, 1),
     ):
         check_first_step(first_step)
-        paths, labels = (tf.constant(column) for column in self._train)
+        paths, labels = map(tf.constant, self._train)
 
         def example(position):
             index = pipeline.shuffled_index(position, self.num_train, seed)
@@ -92,7 +96,7 @@ class ImageFolder:
         crop=0.9,
         interpolation="bicubic",
     ):
-        paths, labels = (tf.constant(column) for column in self._validation)
+        paths, labels = map(tf.constant, self._validation)
         count = num_local_images(self.num_validation, batch_size, shard)
         examples = pipeline.positions(0, count, batch_size, shard).map(
             lambda index: (tf.io.read_file(paths[index]), labels[index]),
@@ -114,10 +118,10 @@ class ImageFolder:
         """Name the unreadable files behind an error that was raised during reading.
 
         Returns:
-            A ValueError, or None if `error` is not TensorFlow's for bad input or if
-            every file can be read.
+            A ValueError, or None if `error` is not TensorFlow's or if every file can be
+            read.
         """
-        if not isinstance(error, tf.errors.InvalidArgumentError):
+        if not isinstance(error, tf.errors.OpError):
             return None
         paths = [*self._train[0], *self._validation[0]]
         print(f"looking for unreadable images among {len(paths):,} files")
@@ -150,7 +154,8 @@ class ImageFolder:
         }
 
     def _relative(self, paths):
-        return _listed(os.path.relpath(path, self._folder) for path in paths)
+        folder = os.fsencode(self._folder)
+        return _listed(shown(os.path.relpath(path, folder)) for path in paths)
 
 
 def _split_folders(folder, evaluation_only):
@@ -183,6 +188,12 @@ def _class_names(train, validation):
             f"only in {train.name}/: {_listed(only_train)}; "
             f"only in {validation.name}/: {_listed(only_validation)}"
         )
+    for name in in_train:
+        if name != shown(name):  # it is written to files and shown everywhere
+            raise ValueError(
+                f"data_dir: the name of the class folder {shown(name)} is no UTF-8; "
+                "rename it"
+            )
     if not in_train:
         folder = train or validation
         raise ValueError(
@@ -200,18 +211,26 @@ def _visible_folders(folder):
         )
 
 
-def _files(folder):
-    paths = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [
-            os.path.join(parent, name) for name in files if not name.startswith(".")
-        ]
-    return sorted(paths)
+def _files(folder, skip_others):
+    """Sorted paths of a class, as bytes.
+
+    Raises:
+        ValueError: something else than files and folders is in it.
+    """
+    files, others = list_images(folder)
+    if others:
+        found = f"broken links, or no files: {_listed(map(shown, others))}"
+        if not skip_others:
+            raise ValueError(
+                f"data_dir: {found}; remove them, or leave them out with "
+                "--skip-corrupt (skip_corrupt=True)"
+            )
+        print(f"skipped {found}")
+    return [os.fsencode(path) for path in files]  # a name need not be UTF-8
 
 
 def _paths_and_labels(files):
-    paths = [path for class_paths in files.values() for path in class_paths]
+    paths = [path for names in files.values() for path in names]
     labels = [
         label
         for label, class_paths in enumerate(files.values())

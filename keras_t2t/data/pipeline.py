@@ -9,7 +9,6 @@ import os
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.mixing import mix_pair
-from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.random_erasing import random_erasing
 from keras_t2t.data.sharding import (
     local_batch_size,
@@ -21,6 +20,7 @@ from keras_t2t.data.transforms import (
     evaluation_image,
     training_image,
 )
+from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

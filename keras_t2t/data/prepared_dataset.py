@@ -6,14 +6,14 @@ import textwrap
 import numpy as np
 
 from keras_t2t.data import pipeline
-from keras_t2t.data.optional_imports import (
-    import_tensorflow,
-    import_tensorflow_datasets,
-)
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
     num_local_images,
+)
+from keras_t2t.optional_imports import (
+    import_tensorflow,
+    import_tensorflow_datasets,
 )
 
 tf = import_tensorflow()

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

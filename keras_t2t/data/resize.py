@@ -1,9 +1,10 @@
 """Pillow's resize with antialias, of which only a window is computed."""
 
-from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 
+EXTREME = 16  # height over width, from which on rows are left out
 KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
 
@@ -23,10 +24,12 @@ def resize_and_cut(image, image_size, scale, offset=(0.0, 0.0), method="bicubic"
     # Pillow resizes along the width, rounds to 0..255, then resizes along the height.
     # Without the rounding, pixels at hard edges differ by up to 10 grey levels.
     height, width = height_and_width(image_size)
+    image, top = _rows_needed(image, height, scale[0], offset[0])
     columns = tf.transpose(image, (1, 0, 2))
-    columns = _resize_rows(columns, width, scale[1], offset[1], method)
+    columns, left = _rows_needed(columns, width, scale[1], offset[1])
+    columns = _resize_rows(columns, width, scale[1], left, method)
     rows = tf.transpose(columns, (1, 0, 2))
-    return _resize_rows(rows, height, scale[0], offset[0], method)
+    return _resize_rows(rows, height, scale[0], top, method)
 
 
 def height_and_width(image_size):
@@ -34,6 +37,23 @@ def height_and_width(image_size):
     if isinstance(image_size, (tuple, list)):
         return tuple(image_size)
     return image_size, image_size
+
+
+def _rows_needed(image, height, scale, offset):
+    """The rows of a very tall image that the window touches, and where it starts in
+    them, resized. Other images keep all rows, and their pixels to the last bit.
+
+    Without it a column of a million pixels would be resized to a million rows.
+    """
+    rows, columns = tf.unstack(tf.cast(tf.shape(image)[:2], "float64"))
+    scale, offset = tf.cast(scale, "float64"), tf.cast(offset, "float64")
+    support = tf.math.ceil(2 * tf.maximum(1 / scale, 1)) + 1  # of a cubic kernel
+    tall = rows > EXTREME * columns
+    start = tf.where(tall, tf.floor(offset / scale) - support, 0)
+    end = tf.where(tall, tf.math.ceil((offset + height) / scale) + support, rows)
+    start = tf.clip_by_value(start, 0, rows - 1)
+    image = image[tf.cast(start, "int32") : tf.cast(end, "int32")]
+    return image, tf.cast(offset - start * scale, "float32")
 
 
 def _resize_rows(image, length, scale, offset, method):

@@ -1,7 +1,7 @@
 """Which files of a list are not images: each is read and decoded once, in parallel."""
 
 from keras_t2t.data.decode import decode
-from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -4,9 +4,9 @@ import math
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.decode import decode, decode_window
-from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.data.random_resized_crop import random_resized_crop
 from keras_t2t.data.resize import KERNELS, height_and_width, resize_and_cut
+from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 
@@ -94,9 +94,9 @@ def _interpolated(resize, seed, augmentation):
 
 
 def _covering(image, least):
-    """Height and width (2,) int32 of the smallest size of the image's ratio that is
+    """Height and width (2,) int64 of the smallest size of the image's ratio that is
     `least` or more, and the list of both over those of the image."""
-    size = tf.shape(image)[:2]
+    size = tf.shape(image, "int64")[:2]
     # The side that has further to go is resized to its least, the other in proportion.
     upright = least[0] * size[1] >= least[1] * size[0]
     resized = tf.where(upright, least[0] * size // size[0], least[1] * size // size[1])
@@ -136,5 +136,5 @@ def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
     sides = height_and_width(image_size)
     resized, scale = _covering(image, [math.floor(side / crop) for side in sides])
     # torchvision rounds the offset, halves to even.
-    offset = tf.round(tf.cast(resized - sides, "float32") / 2)
+    offset = tf.round(tf.cast(resized - sides, "float64") / 2)
     return resize_and_cut(image, sides, scale, tf.unstack(offset), method=method)

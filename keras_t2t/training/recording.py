@@ -6,8 +6,8 @@ import warnings
 
 import keras
 
-from keras_t2t.data.optional_imports import import_tensorflow
 from keras_t2t.files import replacing
+from keras_t2t.optional_imports import import_tensorflow
 from keras_t2t.training.curves import draw_curves
 from keras_t2t.training.run_folder import CURVES, HISTORY, TENSORBOARD
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_t2t.data.optional_imports import import_matplotlib
 from keras_t2t.files import replacing
+from keras_t2t.optional_imports import import_matplotlib
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.pictures import (
     attention_overlay,

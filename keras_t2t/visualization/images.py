@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_t2t.data.optional_imports import import_pillow
+from keras_t2t.optional_imports import import_pillow
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
 
 
@@ -26,23 +26,13 @@ def model_view(model, image, **transform):
 
     Raises:
         ValueError: if it is none of these, or the model takes no such images.
-        FileNotFoundError: if there is no such file.
+        OSError: if there is no such file, or no image in it that can be read.
         ImportError: if Pillow is not installed.
     """
     size = _image_size(model)
     Image = import_pillow("Image", "visualize")
     if isinstance(image, (str, os.PathLike)):
-        try:
-            return evaluation_transform(image, size, **transform)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"`image`: there is no file {os.fspath(image)!r}"
-            ) from None
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(
-                f"`image` {os.fspath(image)!r} is not an image that Pillow reads: "
-                f"{error}"
-            ) from None
+        return evaluation_transform(image, size, **transform)
     if isinstance(image, Image.Image):
         return evaluation_transform(image, size, **transform)
     pixels = _pixels(image)

@@ -90,3 +90,66 @@ def test_no_image_is_an_error(encoded, encode, photographs, content):
         decode(content)
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode_window(content, lambda height, width: (0, 0, height, width))
+
+
+def of_size(height, width):
+    """The headers of images that would cost gigabytes; little or nothing follows."""
+    big, little = (lambda n: n.to_bytes(4, "big")), (lambda n: n.to_bytes(4, "little"))
+    png = b"\x89PNG\r\n\x1a\n" + big(13) + b"IHDR" + big(width) + big(height)
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    start, end = file.getvalue().split(b"\x08\0\x08\0\x08")
+    jpeg = start + b"\x08" + big(height)[2:] + big(width)[2:] + end
+    canvas = little(width - 1)[:3] + little(height - 1)[:3]
+    lossy = little(width)[:2] + little(height)[:2]
+    lossless = little((width - 1) % 2**14 + (height - 1) % 2**14 * 2**14)
+    return {
+        "png": png + b"\x08\x02\0\0\0" + bytes(40),
+        "jpeg": jpeg,
+        "gif": b"GIF89a" + lossy + bytes(60),
+        "bmp": b"BM"
+        + bytes(8)
+        + little(54)
+        + little(40)
+        + little(width)
+        # upside down
+        + little(2**32 - height)
+        + b"\1\0\x18\0"
+        + bytes(40),
+        "webp": b"RIFF" + bytes(4) + b"WEBPVP8X" + bytes(8) + canvas + bytes(40),
+        "lossy webp": b"RIFF" + bytes(4) + b"WEBPVP8 " + bytes(10) + lossy + bytes(40),
+        "lossless webp": b"RIFF"
+        + bytes(4)
+        + b"WEBPVP8L"
+        + bytes(5)
+        + lossless
+        + bytes(40),
+    }
+
+
+@pytest.mark.parametrize("name", of_size(1, 1))
+def test_too_many_pixels_are_told_from_the_header(name):
+    bomb = of_size(13_000, 16_000)[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 178,956,970"):
+        decode(bomb)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 178,956,970"):
+        decode_window(bomb, lambda height, width: (0, 0, 1, 1))
+    try:
+        decode(of_size(50, 60)[name])
+    except tf.errors.InvalidArgumentError as error:  # its decoder's
+        assert "178,956,970" not in str(error)
+
+
+@pytest.mark.parametrize(("mode", "colours"), [("P", 256), ("P", 16), ("1", 2)])
+def test_a_bmp_with_a_palette_of_colours_is_refused(photographs, encode, mode, colours):
+    """TensorFlow takes its indices for greys."""
+    bmp = encode(Image.fromarray(photographs[0]).quantize(colours).convert(mode), "BMP")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="BMP with a palette"):
+        decode(bmp)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_other_bmps_equal_pillow(photographs, encode, mode):
+    bmp = encode(Image.fromarray(photographs[0][:9, :7]).convert(mode), "BMP")
+    expected = Image.open(io.BytesIO(bmp)).convert("RGB")
+    np.testing.assert_array_equal(decode(bmp), expected)

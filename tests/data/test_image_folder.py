@@ -2,7 +2,9 @@
 
 import dataclasses
 import itertools
+import os
 import shutil
+import socket
 
 import keras
 import numpy as np
@@ -189,7 +191,7 @@ def test_diagnose_names_the_file_that_stopped_fit(
 
 
 def test_diagnose_leaves_other_errors_alone(write_folder, small_files):
-    from keras_t2t.data.optional_imports import import_tensorflow
+    from keras_t2t.optional_imports import import_tensorflow
 
     tf = import_tensorflow()
     dataset = data.open_dataset(data_dir=write_folder(small_files))
@@ -215,6 +217,61 @@ def test_a_class_of_only_corrupt_files_is_an_error(write_folder, small_files):
     small_files |= {f"val/cat/{i}.png": b"no image" for i in range(2)}
     with pytest.raises(ValueError, match=r"no readable image in .*val/cat"):
         data.open_dataset(data_dir=write_folder(small_files), skip_corrupt=True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("nowhere"),
+        lambda path: path.symlink_to(path),
+        os.mkfifo,
+        lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+    ],
+    ids=["broken link", "link to itself", "pipe", "socket"],
+)
+def test_what_is_no_file(write_folder, small_files, make, capsys):
+    """Reading a pipe waited for ever."""
+    folder = write_folder(small_files)
+    make(folder / "train/cat/odd.png")
+    with pytest.raises(ValueError, match=r"broken links, or no files: .*odd\.png; rem"):
+        data.open_dataset(data_dir=folder)
+    assert data.open_dataset(data_dir=folder, skip_corrupt=True).num_train == 6
+    assert "skipped broken links, or no files: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", [".", "..", "../.."])
+def test_a_link_to_a_folder_around_it(write_folder, small_files, target):
+    """The dogs were found again as cats."""
+    folder = write_folder(small_files)
+    (folder / "train/cat/more").symlink_to(target, target_is_directory=True)
+    for skip in (False, True):
+        with pytest.raises(ValueError, match="cat/more is a link to a folder that it"):
+            data.open_dataset(data_dir=folder, skip_corrupt=skip)
+
+
+def test_links_to_other_folders_are_followed(write_folder, small_files):
+    folder = write_folder(small_files)
+    (folder / "train/cat").rename(folder.parent / "elsewhere")
+    (folder / "train/cat").symlink_to(folder.parent / "elsewhere")
+    assert data.open_dataset(data_dir=folder).num_train == 6
+
+
+def test_names_that_are_no_utf_8(write_folder, small_files):
+    folder = write_folder(small_files)
+    odd = os.fsdecode(b"caf\xe9.png")
+    (folder / "train/cat/0.png").rename(folder / "train/cat" / odd)
+    dataset = data.open_dataset(data_dir=folder)
+    images, _ = read(itertools.islice(dataset.train_batches(16, 6, seed=0), 1))
+    assert len(set(colours(images))) == 6
+    (folder / "val/dog" / odd).write_bytes(b"no image")
+    dataset = data.open_dataset(data_dir=folder)
+    with pytest.raises(Exception) as raised:
+        list(dataset.validation_batches(16, 5))
+    assert r"val/dog/caf\xe9.png;" in str(dataset.diagnose(raised.value))
+    for split in ("train", "val"):
+        (folder / split / "dog").rename(folder / split / odd)
+    with pytest.raises(ValueError, match=r"the class folder caf\\xe9\.png is no UTF-8"):
+        data.open_dataset(data_dir=folder)
 
 
 def test_missing_folder(tmp_path):
@@ -285,7 +342,7 @@ def test_streams_start_anywhere_and_are_cut_into_shards(photo_folder):
 
 
 def test_parallelism_does_not_change_the_stream(photo_folder):
-    from keras_t2t.data.optional_imports import import_tensorflow
+    from keras_t2t.optional_imports import import_tensorflow
 
     options = import_tensorflow().data.Options()
     options.threading.private_threadpool_size = 1

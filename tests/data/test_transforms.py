@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.decode import decode, tf
 from keras_t2t.data.transforms import evaluation_image, training_image
+from keras_t2t.preprocessing import evaluation_transform
 
 
 def pillow_evaluation(image, image_size, crop=0.9, method=Image.BICUBIC):
@@ -140,3 +141,27 @@ def test_evaluation_equals_pillow_on_photographs_from_files():
         expected = pillow_evaluation(Image.open(path).convert("RGB"), 224)
         # The JPEG decoders differ by up to 4, resizing by 2 grey levels.
         assert np.abs(image.astype(int) - expected).max() <= 6
+
+
+@pytest.mark.parametrize("shape", [(5000, 3), (3, 5000), (1, 5000), (5000, 1)])
+def test_very_long_images_cost_no_more_than_others(encode, shape):
+    """A column of 5,000 pixels was resized to 1,240,000 rows: over a gigabyte."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype="uint8")
+    png = encode(Image.fromarray(pixels), "PNG")
+    image = evaluation_image(png, 224).numpy()
+    expected = evaluation_transform(Image.fromarray(pixels))
+    assert np.abs(image.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(170, 10), (10, 170)])
+def test_long_images_are_as_if_all_was_resized(encode, monkeypatch, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype="uint8")
+    image = Image.fromarray(pixels)
+    png = encode(image, "PNG")
+    cut = evaluation_image(png, 64).numpy(), evaluation_transform(image, (64, 64))
+    monkeypatch.setattr("keras_t2t.data.resize.EXTREME", 1000)
+    monkeypatch.setattr("keras_t2t.preprocessing.EXTREME", 1000)
+    whole = evaluation_image(png, 64).numpy(), evaluation_transform(image, (64, 64))
+    for one, other in zip(cut, whole, strict=True):
+        # 2: each of two passes may round to the next grey level
+        assert np.abs(one.astype(int) - other).max() <= 2

@@ -8,6 +8,8 @@ import pytest
 import keras_t2t
 from keras_t2t.models import list_models
 
+pytestmark = pytest.mark.usefixtures("unset_weights")
+
 ROOT = Path(__file__).parents[2]
 
 # all, trainable: computed from the paper's architectures, at 224 px, 1000 classes

@@ -12,6 +12,8 @@ from keras_t2t.models.variants import VARIANTS, VIT_VARIANTS
 from tests.reference import t2t_vit as t2t_reference
 from tests.reference import vit
 
+pytestmark = pytest.mark.usefixtures("unset_weights")
+
 # float32 sums over up to 24 blocks in another order; the oracle itself is 4e-6 from
 # its float64 self, and a wrong scale, order or activation moves logits by 1e-3 to 2.
 TOLERANCE = 1e-4

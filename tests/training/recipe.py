@@ -12,7 +12,7 @@ from PIL import Image
 
 import keras_t2t
 from keras_t2t.data.image_folder import ImageFolder
-from keras_t2t.data.optional_imports import import_tensorflow
+from keras_t2t.optional_imports import import_tensorflow
 from keras_t2t.training import (
     TrainingConfig,
     compiled_model,

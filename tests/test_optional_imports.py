@@ -7,7 +7,7 @@ import sys
 import keras
 import pytest
 
-from keras_t2t.data import optional_imports
+from keras_t2t import optional_imports
 
 
 def test_digits_need_no_tensorflow():

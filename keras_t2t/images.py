@@ -1,0 +1,65 @@
+"""Image files through Pillow: right pixels, or one error that names the file."""
+
+import os
+import stat
+
+from keras_t2t.optional_imports import import_pillow
+
+# Of an image, before it is decoded; Pillow's own limit.
+MOST_PIXELS = 178_956_970
+
+
+def open_rgb(path):
+    """The image in a file.
+
+    An orientation in its EXIF data is not applied, as torchvision does not.
+
+    Args:
+        path: of an image of any format that Pillow reads.
+
+    Returns:
+        A `PIL.Image.Image` of mode RGB.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        OSError: if it is no image that Pillow reads, is cut off, has more than
+            178,956,970 pixels, or pixels of 32 bits, whose range nothing tells.
+        ImportError: if Pillow is not installed.
+    """
+    Image = import_pillow("Image", "convert")
+    # Opening a pipe would wait for its other end.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{shown(path)} is no file")
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
+            return rgb(image)
+    except FileNotFoundError:
+        raise
+    # Each of Pillow's formats raises its own kinds for damaged files.
+    except Exception as error:
+        reason = str(error).replace("\n", " ") or type(error).__name__
+        raise OSError(f"{shown(path)} is no image that can be read: {reason}") from None
+
+
+def rgb(image):
+    """A Pillow image of any mode in mode RGB.
+
+    Raises:
+        ValueError: if its pixels have 32 bits.
+    """
+    if image.mode.startswith("I;16"):  # which Pillow would cut off at 255
+        image = image.point(lambda value: value / 256).convert("L")
+    elif image.mode in ("I", "F"):
+        raise ValueError(
+            f"pixels of 32 bits (mode {image.mode}), whose range nothing tells: save "
+            "it with 8 or 16 bits"
+        )
+    return image.convert("RGB")
+
+
+def shown(path):
+    """A path as text that any terminal can print."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import types
 
 import numpy as np
 import pytest
@@ -50,3 +51,44 @@ def unset_weights(monkeypatch):
         self._initialize(self._convert_to_tensor(value, dtype=self._dtype))
 
     monkeypatch.setattr(keras.Variable, "_initialize_with_initializer", zeros)
+
+
+@pytest.fixture(autouse=True)
+def numpy_initializers(monkeypatch):
+    """On JAX every shape's random numbers are a program to compile; NumPy draws the
+    same distributions, of the same seeds."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from keras.src.initializers import random_initializers as module
+
+        drawn = types.SimpleNamespace(
+            make_default_seed=module.random.make_default_seed,
+            normal=normal,
+            truncated_normal=truncated_normal,
+            uniform=uniform,
+        )
+        monkeypatch.setattr(module, "random", drawn)
+
+
+def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
+    draws = np.random.default_rng(seed).standard_normal(shape)
+    return as_tensor(mean + stddev * draws, dtype)
+
+
+def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
+    random = np.random.default_rng(seed)
+    draws = random.standard_normal(shape)
+    while (beyond := np.abs(draws) > 2).any():
+        draws[beyond] = random.standard_normal(beyond.sum())
+    return as_tensor(mean + stddev * draws, dtype)
+
+
+def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
+    return as_tensor(np.random.default_rng(seed).uniform(minval, maxval, shape), dtype)
+
+
+def as_tensor(draws, dtype):
+    import keras
+
+    return keras.ops.convert_to_tensor(draws.astype("float32"), dtype=dtype)

@@ -1,0 +1,188 @@
+"""One run of the study: data, recipe, training and what is measured of the result."""
+
+import io
+import json
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.claim_designs import CLASSES, DESIGNS, IMAGE_SIZE
+
+EPOCHS, SEARCH_EPOCHS = 25, 10
+BATCH_SIZE = 64
+RATES = (5e-4, 1e-3, 2e-3)  # peak learning rates that the search tries
+SHIFT = 8  # pixels that the random crop moves, each way
+LOOKED_AT = 32  # test images over which the feature study is averaged
+
+
+class Run(NamedTuple):
+    """What tells one run from another."""
+
+    design: str
+    images: int  # for training
+    seed: int
+    rate: float
+    search: bool = False  # validates on the held-out tenth, not on the test images
+    epochs: int = EPOCHS
+
+    @property
+    def name(self):
+        """Path of its folder below the study's."""
+        if self.search:
+            return f"search/{self.design}/rate-{self.rate:g}"
+        return f"{self.images}/{self.design}/seed-{self.seed}"
+
+
+class Data(NamedTuple):
+    """CIFAR-10 at 64 px."""
+
+    images: np.ndarray  # (n, 64, 64, 3) uint8
+    labels: np.ndarray  # (n,)
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+def read_cifar10(folder, train=10_000, test=10_000):
+    """The first images of each part.
+
+    Args:
+        folder: with `train-*.parquet` and `test-*.parquet` as the hub lays them out.
+        train, test: int, how many.
+    """
+    parts = [read_parquet(folder, "train", train), read_parquet(folder, "test", test)]
+    return Data(*parts[0], *parts[1])
+
+
+def read_parquet(folder, part, count):
+    import pyarrow.parquet
+    from PIL import Image
+
+    (path,) = folder.glob(f"{part}-*.parquet")
+    images, labels = [], []
+    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(1000):
+        for row in batch.to_pylist():
+            image = Image.open(io.BytesIO(row["img"]["bytes"])).convert("RGB")
+            images.append(image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.BICUBIC))
+            labels.append(row["label"])
+        if len(images) >= count:
+            break
+    return np.stack(images[:count]), np.array(labels[:count])
+
+
+def split(data, run):
+    """(images, labels) to train on and to validate with.
+
+    The search holds the last tenth of the training images back, the same for all; the
+    test images are looked at in the final runs, once, at their end.
+    """
+    images, labels = data.images[: run.images], data.labels[: run.images]
+    if not run.search:
+        return (images, labels), (data.test_images, data.test_labels)
+    kept = run.images - run.images // 10
+    return (images[:kept], labels[:kept]), (images[kept:], labels[kept:])
+
+
+def train(run, data, folder):
+    """Trains, and writes `history.csv` and last `result.json` into the run's folder."""
+    import keras
+
+    from keras_t2t.files import replacing
+
+    keras.utils.set_random_seed(run.seed)
+    training, validation = split(data, run)
+    model = DESIGNS[run.design].build()
+    batches = Augmented(*training, run.seed)
+    steps = len(batches) * run.epochs
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps, warmup_target=run.rate, warmup_steps=steps // 10
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.05)
+    optimizer.exclude_from_weight_decay(
+        var_list=[w for w in model.trainable_weights if len(w.shape) < 2]
+    )
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1),
+        metrics=[keras.metrics.CategoricalAccuracy(name="top1")],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.perf_counter()
+    history = model.fit(batches, epochs=run.epochs, verbose=0).history
+    seconds = time.perf_counter() - begin
+    logits = model.predict(standardised(validation[0]), batch_size=250, verbose=0)
+    top1 = float((logits.argmax(-1) == validation[1]).mean())
+    result = {
+        **run._asdict(),
+        "top1": top1,
+        "seconds": round(seconds, 1),
+        "images_per_second": round(len(training[0]) * run.epochs / seconds, 1),
+        "loss": history["loss"],
+        "training_top1": history["top1"],
+        "features": [] if run.search else features(model, validation[0]),
+    }
+    if not math.isfinite(history["loss"][-1]):
+        result["top1"] = 0.0  # a rate that diverges is not chosen
+    with replacing(folder / "result.json") as path:
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def standardised(images):
+    import keras_t2t
+
+    return keras_t2t.preprocess_input(images)
+
+
+def features(model, images):
+    """The numbers of the feature study over some images, a dict per stage."""
+    from keras_t2t.visualization.statistics import depth_statistics
+
+    rows = depth_statistics(model, list(images[:LOOKED_AT]))
+    return [
+        {
+            "stage": row.stage,
+            "dead_share": row.dead_share,
+            "redundancy": row.redundancy,
+            "redundancy_of_noise": row.redundancy_of_noise,
+            "attention_distance": row.mean_attention_distance,
+        }
+        for row in rows
+    ]
+
+
+def Augmented(images, labels, seed):
+    """Shuffled batches, each image flipped and moved at random; black comes in."""
+    import keras
+
+    class Batches(keras.utils.PyDataset):
+        epoch = 0
+
+        def __len__(self):
+            return len(images) // BATCH_SIZE
+
+        def __getitem__(self, index):
+            random = np.random.default_rng([seed, self.epoch])
+            order = random.permutation(len(images))
+            chosen = order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
+            random = np.random.default_rng([seed, self.epoch, index])
+            batch = np.zeros((BATCH_SIZE, *images.shape[1:]), "uint8")
+            for row, i in zip(batch, chosen, strict=True):
+                image = images[i][:, :: random.choice((-1, 1))]
+                down, right = random.integers(-SHIFT, SHIFT + 1, 2)
+                moved(row, down, right)[:] = moved(image, -down, -right)
+            return standardised(batch), np.eye(CLASSES, dtype="float32")[labels[chosen]]
+
+        def on_epoch_end(self):
+            self.epoch += 1
+
+    return Batches()
+
+
+def moved(image, down, right):
+    """The part of an image that stays inside when it is moved."""
+    height, width = image.shape[:2]
+    return image[
+        max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)
+    ]

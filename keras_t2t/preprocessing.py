@@ -1,11 +1,19 @@
 """From pixels to the model's input, and from its output to class names."""
 
 import math
+import os
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_t2t.arguments import (
+    check_choice,
+    check_share,
+    check_size,
+    python_number,
+    short,
+)
 from keras_t2t.images import open_rgb, rgb
 from keras_t2t.optional_imports import import_pillow
 
@@ -100,14 +108,15 @@ def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubi
     """
     Image = import_pillow("Image", "convert")
     filters = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
-    if interpolation not in filters:
+    check_choice("interpolation", interpolation, filters)
+    check_share("crop", crop)
+    size = python_number(size)
+    check_size("size", size)
+    if not isinstance(image, (Image.Image, str, os.PathLike)):
         raise ValueError(
-            f"`interpolation` must be one of {sorted(filters)}, got {interpolation!r}"
+            "`image` must be a PIL.Image.Image or the path of a file, got "
+            f"{short(image)}"
         )
-    if not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be in (0, 1], got {crop!r}")
-    if len(size) != 2 or min(size) < 1:
-        raise ValueError(f"`size` must be (height, width) of 1 px or more, got {size}")
     image = rgb(image) if isinstance(image, Image.Image) else open_rgb(image)
     width, height = _covering(
         image.size, [math.floor(side / crop) for side in size[::-1]]

@@ -63,5 +63,12 @@ def test_bad_arguments(photograph, tmp_path):
         evaluation_transform(photograph, interpolation="nearest")
     with pytest.raises(ValueError, match=r"`size` must be .*got \(0, 5\)"):
         evaluation_transform(photograph, (0, 5))
+    for size in (5, "ab", (5.0, 5), None):
+        with pytest.raises(ValueError, match=r"`size` must be \(height, width\)"):
+            evaluation_transform(photograph, size)
+    with pytest.raises(ValueError, match=r"`crop` must be in \(0, 1\], got 'x'"):
+        evaluation_transform(photograph, crop="x")
+    with pytest.raises(ValueError, match=r"`image` must be .*, got ndarray"):
+        evaluation_transform(np.asarray(photograph))
     with pytest.raises(OSError, match=r"gone\.jpg"):
         evaluation_transform(tmp_path / "gone.jpg")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from keras_t2t.arguments import check_path
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
 from keras_t2t.checkpoints.named import converted_file
@@ -47,6 +48,7 @@ def load_weights(model, weights, published=None, build=None):
     if published is not None:
         load_checkpoint(model, converted_file(published, build))
         return
+    check_path("weights", weights)
     if not str(weights).endswith(SUFFIXES) or not Path(weights).is_file():
         raise ValueError(
             f"`weights` must be None, one of {', '.join(map(repr, NAMES))}, or the "

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_t2t.arguments import check_path
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint, fit
@@ -50,6 +51,7 @@ def load_checkpoint(model, path, ema=True, grid=None):
 
 def existing_file(path):
     """`path` as a `Path`, once it is known to be a file that can be read."""
+    check_path("path", path)
     path = Path(path)
     if not path.name.endswith(SUFFIXES):
         raise ValueError(

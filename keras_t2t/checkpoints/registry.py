@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from keras_t2t.arguments import check_path
+
 RELEASE = "https://github.com/yitu-opensource/T2T-ViT/releases/download/main/"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -89,8 +91,12 @@ def published_weights(weights, variant):
         A `Published`, or None where `weights` is not one of `NAMES`.
 
     Raises:
-        ValueError: if there are no such weights for this variant.
+        ValueError: if there are no such weights for this variant, or it is neither
+            text nor a path.
     """
+    if weights is None:
+        return None
+    check_path("weights", weights)
     if weights not in NAMES:
         return None
     rows = {row.name: row for row in PUBLISHED if row.variant == variant}

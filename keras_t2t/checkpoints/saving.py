@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_t2t.arguments import check_path
 from keras_t2t.checkpoints.foreign_file import (
     GRID,
     NUM_HEADS,
@@ -30,6 +31,7 @@ def save_official(model, path):
         ImportError: if torch or safetensors, which write these, is not installed.
         OSError: if the file cannot be written; nothing half-written stays.
     """
+    check_path("path", path)
     path = Path(path)
     if not path.name.endswith(SUFFIXES):
         raise ValueError(

@@ -1,9 +1,16 @@
 """Checks of the arguments of the model builders."""
 
-import numbers
-
 import keras
 
+from keras_t2t.arguments import (
+    check_choice,
+    check_counts,
+    check_flags,
+    check_positive,
+    check_rates,
+    is_integer,
+    short,
+)
 from keras_t2t.models.backbone import dense_widths
 from keras_t2t.models.block_designs import BLOCK_DESIGNS, SE_RATIO
 from keras_t2t.models.tokens import TOKEN_DROPOUT
@@ -13,38 +20,13 @@ DEFAULT_INPUT_SHAPE = (224, 224, 3)
 POOLINGS = (None, "token", "avg")
 
 
-def check_counts(**counts):
-    """Raises a ValueError unless every value is an integer of at least 1."""
-    for argument, value in counts.items():
-        if not is_count(value):
-            raise ValueError(f"`{argument}` must be a positive integer, got {value!r}")
-
-
-def is_count(value):
-    return isinstance(value, numbers.Integral) and value >= 1
-
-
-def check_rates(**rates):
-    """Raises a ValueError unless every value is in [0, 1)."""
-    for argument, value in rates.items():
-        if not isinstance(value, numbers.Real) or not 0 <= value < 1:
-            raise ValueError(f"`{argument}` must be in [0, 1), got {value!r}")
-
-
 def check_remat(remat, dropout, attention_dropout):
     """Raises a ValueError if dropout would have to be drawn twice alike."""
+    check_flags(remat=remat)
     if remat and (dropout > 0 or attention_dropout > 0):
         raise ValueError(
             "`remat=True` needs `dropout` and `attention_dropout` of 0, got "
             f"dropout={dropout!r}, attention_dropout={attention_dropout!r}"
-        )
-
-
-def check_choice(argument, value, accepted):
-    """Raises a ValueError unless `value` is one of the names `accepted`."""
-    if value not in list(accepted):
-        raise ValueError(
-            f"`{argument}` must be one of {sorted(accepted)}, got {value!r}"
         )
 
 
@@ -56,15 +38,14 @@ def check_blocks(embed_dim, num_heads, mlp_ratio):
             f"`embed_dim` must be divisible by `num_heads`, got "
             f"embed_dim={embed_dim}, num_heads={num_heads}"
         )
-    if not isinstance(mlp_ratio, numbers.Real) or not mlp_ratio > 0:
-        raise ValueError(f"`mlp_ratio` must be positive, got {mlp_ratio!r}")
+    check_positive(mlp_ratio=mlp_ratio)
 
 
 def check_stages(embed_dim, num_heads, depth, growth):
     """Raises a ValueError unless densely connected blocks can be built."""
     check_counts(growth=growth)
     stages = depth if isinstance(depth, (tuple, list)) else ()
-    if not stages or not all(map(is_count, stages)):
+    if not stages or not all(map(is_integer, stages)):
         raise ValueError(
             "`depth` must be the number of blocks in each stage, such as (3, 6, 6, 4), "
             f"where `growth` is given, got {depth!r}"
@@ -121,8 +102,9 @@ def check_patches(patch_size, image_shape):
 
 def check_outputs(include_top, pooling, classes):
     """Raises a ValueError unless a head can be built."""
+    check_flags(include_top=include_top)
     check_counts(classes=classes)
-    if pooling not in POOLINGS:
+    if not isinstance(pooling, (str, type(None))) or pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be one of {POOLINGS}, got {pooling!r}")
     if include_top and pooling is not None:
         raise ValueError(
@@ -142,6 +124,12 @@ def image_input(input_tensor, input_shape, include_preprocessing):
         ValueError: if the shape is not three known integers, a side is shorter
             than 16 px, or it does not fit `input_tensor` or the preprocessing.
     """
+    check_flags(include_preprocessing=include_preprocessing)
+    if input_shape is not None and not isinstance(input_shape, (tuple, list)):
+        raise ValueError(
+            "`input_shape` must be three integers (height, width, channels), got "
+            f"{short(input_shape)}"
+        )
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
             raise ValueError(
@@ -158,9 +146,7 @@ def image_input(input_tensor, input_shape, include_preprocessing):
     elif input_shape is None:
         input_shape = DEFAULT_INPUT_SHAPE
     input_shape = tuple(input_shape)
-    if len(input_shape) != 3 or not all(
-        isinstance(size, numbers.Integral) for size in input_shape
-    ):
+    if len(input_shape) != 3 or not all(is_integer(size, -1) for size in input_shape):
         raise ValueError(
             "`input_shape` must be three integers (height, width, channels), got "
             f"{input_shape}"

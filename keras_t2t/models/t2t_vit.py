@@ -5,13 +5,16 @@ from functools import partial
 import keras
 
 from keras_t2t import layers as t2t_layers
+from keras_t2t.arguments import (
+    check_counts,
+    check_rates,
+    python_numbers,
+)
 from keras_t2t.checkpoints import load_weights, published_weights, standardization
 from keras_t2t.models.arguments import (
     check_blocks,
-    check_counts,
     check_design,
     check_outputs,
-    check_rates,
     check_remat,
     check_stages,
     check_tokens,
@@ -30,6 +33,7 @@ from keras_t2t.models.variants import VARIANTS, variant_name
 from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
 
 
+@python_numbers
 def T2TViT(
     embed_dim,
     depth,

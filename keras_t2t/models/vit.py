@@ -3,13 +3,18 @@
 import keras
 
 from keras_t2t import layers as t2t_layers
+from keras_t2t.arguments import (
+    check_counts,
+    check_flags,
+    check_positive,
+    check_rates,
+    python_numbers,
+)
 from keras_t2t.checkpoints import load_weights, published_weights, standardization
 from keras_t2t.models.arguments import (
     check_blocks,
-    check_counts,
     check_outputs,
     check_patches,
-    check_rates,
     check_remat,
     image_input,
 )
@@ -21,6 +26,7 @@ from keras_t2t.models.variants import VIT_VARIANTS
 from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
 
 
+@python_numbers
 def ViT(
     embed_dim,
     depth,
@@ -75,6 +81,8 @@ def ViT(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )
     check_remat(remat, dropout, attention_dropout)
+    check_flags(qkv_bias=qkv_bias)
+    check_positive(epsilon=epsilon)
     check_outputs(include_top, pooling, classes)
     published_weights(weights, None)  # there are none to ask for by name
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)

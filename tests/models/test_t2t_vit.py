@@ -229,11 +229,34 @@ def test_weights_by_path(tmp_path):
         ),
         ({"input_tensor": 3}, "`input_tensor` must be a Keras tensor .*, got int"),
         ({"weights": "no/such.keras"}, "`weights` must be .*, got 'no/such.keras'"),
+        ({"weights": np.ones(2)}, "`weights` must be text or a path, got ndarray"),
+        ({"weights": 7}, "`weights` must be text or a path, got int 7"),
+        ({"input_shape": 5}, "`input_shape` must be three integers .*, got int 5"),
+        ({"input_shape": "big"}, "`input_shape` must be three integers .*, got str"),
+        ({"input_shape": (64.0, 64, 3)}, "`input_shape` must be three integers"),
+        ({"classes": True}, "`classes` must be a positive integer, got True"),
+        ({"mlp_ratio": float("nan")}, "`mlp_ratio` must be positive, got nan"),
+        ({"mlp_ratio": float("inf")}, "`mlp_ratio` must be positive, got inf"),
+        ({"drop_path": float("nan")}, r"`drop_path` must be in \[0, 1\), got nan"),
+        ({"include_top": "no"}, "`include_top` must be True or False, got 'no'"),
+        ({"include_preprocessing": 1}, "`include_preprocessing` must be True or Fal"),
+        ({"remat": None}, "`remat` must be True or False, got None"),
+        ({"pooling": ["avg"]}, "`pooling` must be one of .*, got \\['avg'\\]"),
+        ({"token_type": ["x"]}, "`token_type` must be one of .*, got \\['x'\\]"),
     ],
 )
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         tiny(**arguments)
+
+
+def test_numpy_s_numbers_are_python_s():
+    """Keras refused them, or wrote configurations that could not be read."""
+    model = tiny(
+        classes=np.int64(7), depth=np.int32(1), input_shape=tuple(np.array((32, 32, 3)))
+    )
+    assert model.output_shape == (None, 7)
+    keras.models.model_from_json(model.to_json())
 
 
 def test_input_tensor_of_another_shape():

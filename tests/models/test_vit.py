@@ -74,6 +74,9 @@ def test_named_models_share_the_signature_of_the_others():
         ({"classes": 0}, "`classes` must be a positive integer, got 0"),
         ({"drop_path": 1}, r"`drop_path` must be in \[0, 1\), got 1"),
         ({"weights": "no/such.keras"}, "`weights` must be .*, got 'no/such.keras'"),
+        ({"epsilon": -1}, "`epsilon` must be positive, got -1"),
+        ({"epsilon": float("nan")}, "`epsilon` must be positive, got nan"),
+        ({"qkv_bias": "yes"}, "`qkv_bias` must be True or False, got 'yes'"),
     ],
 )
 def test_bad_arguments(arguments, message):

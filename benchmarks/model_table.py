@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import keras_t2t
 from keras_t2t.models.by_name import builder
-from keras_t2t.models.variants import FAMILIES
+from keras_t2t.variants import FAMILIES
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN = "<!-- model table: written by benchmarks/model_table.py -->\n"

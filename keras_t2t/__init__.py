@@ -2,6 +2,7 @@
 
 from keras_t2t import _import_order  # noqa: F401, I001  before Keras
 from keras_t2t import _backend  # noqa: F401
+from keras_t2t._version import __version__  # noqa: F401
 from keras_t2t.checkpoints import load_checkpoint, save_official
 from keras_t2t.counting import count_macs, summarize
 from keras_t2t.export import export_model
@@ -30,8 +31,6 @@ from keras_t2t.models import (
     list_models,
 )
 from keras_t2t.preprocessing import decode_predictions, preprocess_input
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ResNet50",

@@ -4,6 +4,8 @@ import itertools
 import re
 from typing import NamedTuple
 
+from keras_t2t.variants import VARIANTS, VIT_VARIANTS
+
 
 class Architecture(NamedTuple):
     """What shapes show of a row of the tables; the number of heads they do not."""
@@ -18,9 +20,6 @@ class Architecture(NamedTuple):
     @property
     def variants(self):
         """Names of the rows of the tables with these shapes."""
-        # Not at the top: `keras_t2t.models` imports this package.
-        from keras_t2t.models.variants import VARIANTS, VIT_VARIANTS
-
         fields = self._asdict().items()
         return [
             name

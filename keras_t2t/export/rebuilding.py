@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keras
 
-import keras_t2t
 from keras_t2t.export.formats import FORMATS
 
 # The child's errors that its parent raises as their own kind.
@@ -57,7 +56,7 @@ def child_environment(backend):
 
     A graph that was traced on an accelerator may hold on to it.
     """
-    root = str(Path(keras_t2t.__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,

@@ -98,7 +98,7 @@ def load_torch(path, threads):
 def load_keras(path, threads):
     import keras
 
-    import keras_t2t  # noqa: F401  its layers
+    from keras_t2t import layers  # noqa: F401  to be known when they are loaded
 
     model = keras.saving.load_model(path, compile=False)
 

@@ -3,7 +3,7 @@
 import difflib
 
 from keras_t2t.models import resnet50, t2t_vit, vit
-from keras_t2t.models.variants import FAMILIES
+from keras_t2t.variants import FAMILIES
 
 MODULES = {"t2t_vit": t2t_vit, "vit": vit, "resnet": resnet50}
 

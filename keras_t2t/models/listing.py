@@ -2,7 +2,7 @@
 
 import fnmatch
 
-from keras_t2t.models.variants import FAMILIES
+from keras_t2t.variants import FAMILIES
 
 
 def list_models(pattern="*", *, family=None, token_type=None, block_type=None):

@@ -29,8 +29,8 @@ from keras_t2t.models.backbone import (
 from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
 from keras_t2t.models.tokens import image_to_tokens
-from keras_t2t.models.variants import VARIANTS, variant_name
 from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
+from keras_t2t.variants import VARIANTS, variant_name
 
 
 @python_numbers

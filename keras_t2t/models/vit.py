@@ -22,8 +22,8 @@ from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
 from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
 from keras_t2t.models.tokens import convolution, flatten_grid
-from keras_t2t.models.variants import VIT_VARIANTS
 from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
+from keras_t2t.variants import VIT_VARIANTS
 
 
 @python_numbers

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 
 from keras_t2t.models.by_name import builder
-from keras_t2t.models.variants import VARIANTS
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.config import NORMALIZATIONS
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
 from keras_t2t.training.schedule import WarmupCosineCooldown
+from keras_t2t.variants import VARIANTS
 
 
 def compiled_model(config, num_classes, steps_per_epoch):

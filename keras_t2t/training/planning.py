@@ -6,12 +6,12 @@ import datetime
 import keras
 
 from keras_t2t import data
-from keras_t2t.models.variants import RESNET_VARIANTS
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.record import check_same_run, continued, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.streams import check_batch_size
 from keras_t2t.training.weights_source import WeightsSource, find_weights
+from keras_t2t.variants import RESNET_VARIANTS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import uuid
 
 import keras
 
-import keras_t2t
+from keras_t2t._version import __version__
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.settings import settings_of
 
@@ -34,7 +34,7 @@ def run_record(config, dataset, before=None):
         run = {"run": before["run"]}
     return {
         "backend": keras.backend.backend(),
-        "versions": {"keras_t2t": keras_t2t.__version__, "keras": keras.__version__},
+        "versions": {"keras_t2t": __version__, "keras": keras.__version__},
         **dataclasses.asdict(config),
         "data": {
             "name": dataset.name,

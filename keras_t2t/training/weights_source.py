@@ -17,10 +17,10 @@ from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.named import converted_file
 from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
-from keras_t2t.models.variants import RESNET_VARIANTS
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.config import NORMALIZATIONS
 from keras_t2t.training.run_folder import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
+from keras_t2t.variants import RESNET_VARIANTS
 
 # What the configuration of a run must say to be of use here.
 RECORDED = {"model", "image_size", "crop", "interpolation", "normalization"}

@@ -15,7 +15,7 @@ import keras_t2t
 from keras_t2t.checkpoints import download as download_module
 from keras_t2t.checkpoints import named, registry
 from keras_t2t.checkpoints.download import sha256_of
-from keras_t2t.models.variants import VARIANTS
+from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 
 # Smaller than the released one, under the name that it has in the registry.

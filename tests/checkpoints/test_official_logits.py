@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from keras_t2t.models.variants import VARIANTS
+from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 
 

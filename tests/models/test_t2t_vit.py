@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 import keras_t2t
-from keras_t2t.models.variants import VARIANTS
+from keras_t2t.variants import VARIANTS
 
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 

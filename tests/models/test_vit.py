@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 import keras_t2t
-from keras_t2t.models.variants import VIT_VARIANTS
+from keras_t2t.variants import VIT_VARIANTS
 
 
 def tiny(**kwargs):

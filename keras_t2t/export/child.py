@@ -11,8 +11,7 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.export.formats import FORMATS
-from keras_t2t.export.options import Options
+from keras_t2t.export.formats import FORMATS, Options
 from keras_t2t.export.rebuilding import ERRORS
 
 

@@ -10,9 +10,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t.export.formats import check_installed, find_format
+from keras_t2t.export.formats import Options, check_installed, find_format
 from keras_t2t.export.images import calibration_images, photographs
-from keras_t2t.export.options import Options
 from keras_t2t.export.rebuilding import write_in_child
 from keras_t2t.export.serving_model import serving_model
 from keras_t2t.export.verification import Verification, verify_file

@@ -1,8 +1,16 @@
 """The formats: which backend writes a file, with what, and what runs it."""
 
-import importlib
 import importlib.util
+from collections.abc import Callable
 from typing import NamedTuple
+
+from keras_t2t.export.precision import in_precision
+from keras_t2t.export.tensorflow_formats import (
+    write_litert,
+    write_openvino,
+    write_saved_model,
+)
+from keras_t2t.export.torch_formats import write_onnx, write_torch
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -11,41 +19,79 @@ class Format(NamedTuple):
     """One row: how a model becomes a file of this format."""
 
     backend: str | None  # of Keras, that writes it; None if any does
-    writer: str  # module of this package that writes it
+    write: Callable  # of a serving model, the path and `Options`, on that backend
     suffix: str  # of the path; "" for a folder
     packages: tuple  # modules that write it
     runtime: str  # module that runs it
     companions: tuple = ()  # suffixes of further files, beside the first
     precisions: tuple = PRECISIONS
 
-    def write(self, model, path, options):
-        """Writes `model`, a serving model, in a process on the row's backend."""
-        writer = importlib.import_module(f"keras_t2t.export.{self.writer}")
-        return writer.write(model, path, options)
+
+class Options(NamedTuple):
+    """Plain values: they reach the writing process as JSON."""
+
+    dynamic_batch: bool = True
+    precision: str = "float32"
+    include_preprocessing: bool = True
+    crop: float = 0.9  # of `serve_jpeg`: side of the crop over the resized image's
+    interpolation: str = "bicubic"
+    calibration: str | None = None  # .npy file of images as the file takes them
+
+    @property
+    def batch_size(self):
+        """Of the input's shape: None where it is dynamic."""
+        return None if self.dynamic_batch else 1
+
+
+def write_keras(model, path, options):
+    """Keras's own file, of the serving model."""
+    in_precision(model, options.precision).save(path)
 
 
 FLOATS = ("float32", "float16")
 FORMATS = {
     "tf_saved_model": Format(
-        *("tensorflow", "to_saved_model", "", ("tensorflow",), "tensorflow"),
+        backend="tensorflow",
+        write=write_saved_model,
+        suffix="",
+        packages=("tensorflow",),
+        runtime="tensorflow",
         precisions=FLOATS,
     ),
     "onnx": Format(
-        *("torch", "to_onnx", ".onnx", ("torch", "onnxscript", "onnx", "onnxruntime")),
+        backend="torch",
+        write=write_onnx,
+        suffix=".onnx",
+        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
         runtime="onnxruntime",
     ),
     "litert": Format(
-        *("tensorflow", "to_litert", ".tflite", ("tensorflow",), "ai_edge_litert"),
+        backend="tensorflow",
+        write=write_litert,
+        suffix=".tflite",
+        packages=("tensorflow",),
+        runtime="ai_edge_litert",
     ),
     "openvino": Format(
-        *("tensorflow", "to_openvino", ".xml", ("tensorflow", "openvino"), "openvino"),
+        backend="tensorflow",
+        write=write_openvino,
+        suffix=".xml",
+        packages=("tensorflow", "openvino"),
+        runtime="openvino",
         companions=(".bin",),
         precisions=FLOATS,
     ),
     "torch": Format(
-        *("torch", "to_torch", ".pt2", ("torch",), "torch"), precisions=FLOATS
+        backend="torch",
+        write=write_torch,
+        suffix=".pt2",
+        packages=("torch",),
+        runtime="torch",
+        precisions=FLOATS,
     ),
-    "keras": Format(None, "to_keras", ".keras", (), "keras"),
+    "keras": Format(
+        backend=None, write=write_keras, suffix=".keras", packages=(), runtime="keras"
+    ),
 }
 
 

@@ -1,0 +1,66 @@
+"""What torch's graph of a serving model becomes: an ExportedProgram, ONNX."""
+
+import contextlib
+import io
+import logging
+import warnings
+
+from keras_t2t.export.onnx_int8 import quantize
+from keras_t2t.export.precision import in_precision
+from keras_t2t.export.serving_model import output_names
+
+
+def write_torch(model, path, options):
+    """An ExportedProgram: the file `path`, which `torch.export.load` reads."""
+    import torch
+
+    model = in_precision(model, options.precision)
+    torch.export.save(exported_program(model, options), path)
+
+
+def write_onnx(model, path, options):
+    """ONNX, by torch's exporter: the file `path`, weights inside."""
+    import torch
+
+    if options.precision == "float16":
+        model = in_precision(model, "float16")
+    program = exported_program(model, options)
+    # It tells that torchvision's operators are not there, which we have no use for.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        onnx_program = torch.onnx.export(
+            program,
+            input_names=["image"],
+            output_names=output_names(model),
+            dynamo=True,
+            verbose=False,
+        )
+        onnx_program.save(str(path), external_data=False)
+    if options.precision == "int8":
+        quantize(path, options.calibration)
+
+
+def exported_program(model, options):
+    """The model as a graph of ATen operators: `image` -> dict of the outputs."""
+    import torch
+
+    class Served(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, image):
+            outputs = self.model(image, training=False)
+            return {name: value.float() for name, value in outputs.items()}
+
+    # A size of 1 would become a constant of the graph.
+    sample = torch.zeros(
+        (2 if options.dynamic_batch else 1, *model.inputs[0].shape[1:])
+    )
+    batch = {0: torch.export.Dim("batch")} if options.dynamic_batch else None
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return torch.export.export(
+            Served().eval(), (sample,), dynamic_shapes={"image": batch}, strict=False
+        )

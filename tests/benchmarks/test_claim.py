@@ -18,14 +18,14 @@ def data(monkeypatch):
         claim_designs.DESIGNS[name]._replace(embed_dim=16, depth=1, num_heads=2)
         for name in ("t2t", "patch16")
     )
-    designs = {"t2t": t2t, "patch16": patch16._replace(most_images=70)}
+    designs = {"t2t": t2t, "patch16": patch16._replace(most_images=64)}
     for module in (claim, claim_designs, claim_report, claim_training):
         monkeypatch.setattr(module, "DESIGNS", designs)
-    monkeypatch.setattr(claim, "IMAGES", (70, 80))
+    monkeypatch.setattr(claim, "IMAGES", (64, 80))
     monkeypatch.setattr(claim, "SEARCH_IMAGES", 80)
     monkeypatch.setattr(claim, "SEARCH_EPOCHS", 1)
     monkeypatch.setattr(claim, "SEEDS", (0, 1))
-    monkeypatch.setattr(claim, "RATES", (1e-3, 2e-3))
+    monkeypatch.setattr(claim, "RATES", (1e-3,))
     monkeypatch.setattr(claim_training, "LOOKED_AT", 1)
     monkeypatch.setattr(claim_training.Run.__new__, "__defaults__", (False, 2))
     random = np.random.default_rng(0)
@@ -36,15 +36,15 @@ def data(monkeypatch):
 
 def test_from_runs_to_the_report(data, tmp_path, capsys):
     assert not claim.work(tmp_path, data, end=0)
-    assert "stopped; 4 runs are left" in capsys.readouterr().out  # the searches
+    assert "stopped; 2 runs are left" in capsys.readouterr().out  # the searches
     with claim.held(tmp_path / "search/t2t/rate-0.001") as free:
         assert free
         with claim.held(tmp_path / "search/t2t/rate-0.001") as again:
             assert not again
     assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
     results = sorted(tmp_path.rglob("result.json"))
-    # four searches; two seeds of two designs at 70 images, of one at 80
-    assert len(results) == 4 + 2 * 2 + 2
+    # two searches; two seeds of two designs at 64 images, of one at 80
+    assert len(results) == 2 + 2 * 2 + 2
     before = [path.stat().st_mtime_ns for path in results]
     assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
     assert [path.stat().st_mtime_ns for path in results] == before
@@ -54,11 +54,11 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
     text = written[1].read_text()
     assert text.count("plain patches of 16 px") == 4  # one row, three stages
     top1 = [
-        json.loads((tmp_path / f"70/patch16/seed-{seed}/result.json").read_text())
+        json.loads((tmp_path / f"64/patch16/seed-{seed}/result.json").read_text())
         for seed in (0, 1)
     ]
     mean = 50 * sum(run["top1"] for run in top1)
-    assert f"| plain patches of 16 px | 70 | {mean:.1f} ±" in text
+    assert f"| plain patches of 16 px | 64 | {mean:.1f} ±" in text
 
 
 def test_the_search_sees_no_test_image(data):

@@ -54,21 +54,31 @@ def unset_weights(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def numpy_initializers(monkeypatch):
+def numpy_initializers(request, monkeypatch):
     """On JAX every shape's random numbers are a program to compile; NumPy draws the
     same distributions, of the same seeds."""
     import keras
 
-    if keras.backend.backend() == "jax":
+    if keras.backend.backend() == "jax" and not uses_keras_initializers(request):
         from keras.src.initializers import random_initializers as module
 
         drawn = types.SimpleNamespace(
             make_default_seed=module.random.make_default_seed,
+            SeedGenerator=module.random.SeedGenerator,
             normal=normal,
             truncated_normal=truncated_normal,
             uniform=uniform,
         )
         monkeypatch.setattr(module, "random", drawn)
+
+
+def uses_keras_initializers(request):
+    return "keras_initializers" in request.fixturenames
+
+
+@pytest.fixture
+def keras_initializers():
+    """For a test that compares with another process, which has no such fixtures."""
 
 
 def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):

@@ -49,6 +49,7 @@ def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
     assert (tmp_path / "run" / "final.keras").exists()
 
 
+@pytest.mark.usefixtures("keras_initializers")
 def test_killed_and_terminated_in_a_process_of_its_own(
     tiny_run, start, tmp_path, capsys
 ):

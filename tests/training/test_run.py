@@ -90,6 +90,7 @@ def test_a_run_leaves_its_folder(finished):
     assert np.isfinite(model.predict(pixels, verbose=0)).all()
 
 
+@pytest.mark.usefixtures("keras_initializers")
 def test_one_seed_gives_one_loss_curve(finished, tmp_path):
     train(digits(tmp_path / "again"), verbose=0)
     curves = []

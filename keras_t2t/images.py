@@ -27,6 +27,8 @@ def open_rgb(path):
         ImportError: if Pillow is not installed.
     """
     Image = import_pillow("Image", "convert")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no file {shown(path)}")
     # Opening a pipe would wait for its other end.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(f"{shown(path)} is no file")
@@ -36,8 +38,6 @@ def open_rgb(path):
             if width * height > MOST_PIXELS:
                 raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
             return rgb(image)
-    except FileNotFoundError:
-        raise
     # Each of Pillow's formats raises its own kinds for damaged files.
     except Exception as error:
         reason = str(error).replace("\n", " ") or type(error).__name__

@@ -96,7 +96,7 @@ def test_means_over_a_folder(tmp_path):
             np.mean([first.attention_distance, second.attention_distance], axis=0)
         )
     (tmp_path / "class" / "z.txt").write_text("no image")
-    with pytest.raises(ValueError, match=r"z\.txt' is not an image"):
+    with pytest.raises(OSError, match=r"z\.txt is no image that can be read"):
         visualization.depth_statistics(model, tmp_path, stages)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="there is no file in"):

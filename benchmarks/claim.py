@@ -6,10 +6,10 @@
 Trains the designs of `claim_designs.py` from scratch on CIFAR-10 at 64 px: first a
 search for each design's learning rate on a held-out tenth of the training images, then
 three seeds on 2,000, 5,000 and 10,000 images. Each finished run leaves a small folder
-in `--output-dir`, and none is trained twice: the same command goes on where it stopped,
-and started twice it shares the work between two processes. `--plan` lists the models,
-what they cost and what is left to train; `--report` makes table and figures of the
-folders alone.
+in `--output-dir`, and none is trained twice: the same command goes on after the last
+whole epoch, and started twice it shares the work between two processes. `--plan` lists
+the models, what they cost and what is left to train; `--report` makes table and figures
+of the folders alone.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main():
     add = parser.add_argument
     add("--data-dir", type=Path, metavar="DIR", help="train-*.parquet, test-*.parquet")
     add("--output-dir", type=Path, default=Path(__file__).parent / "claim")
-    add("--minutes", type=float, default=40, metavar="N", help="start no run after it")
+    add("--minutes", type=float, default=40, metavar="N", help="then stop")
     add("--plan", action="store_true", help="list models and runs, train nothing")
     add("--report", action="store_true", help="table and figures, train nothing")
     arguments = parser.parse_args()
@@ -73,10 +73,13 @@ def work(output, data, end):
             with held(output / run.name) as free:
                 if not free or (output / run.name / "result.json").exists():
                     continue
-                result = train(run, data, output / run.name)
+                result = train(run, data, output / run.name, end)
             trained = True
+            if result is None:
+                break
             print(
-                f"{run.name}: top-1 {result['top1']:.1%} in {result['seconds']:.0f} s",
+                f"{run.name}: top-1 {result['top1']:.1%}, "
+                f"{result['cpu_seconds']:.0f} s of one core",
                 flush=True,
             )
         if not trained:
@@ -147,7 +150,7 @@ def print_plan(output):
         )
     finished = [json.loads(p.read_text()) for p in output.rglob("result.json")]
     speed = {
-        name: [r["images_per_second"] for r in finished if r["design"] == name]
+        name: [r["images_per_cpu_second"] for r in finished if r["design"] == name]
         for name in DESIGNS
     }
     final = [
@@ -168,7 +171,7 @@ def print_plan(output):
             run.images * run.epochs / (sum(speed[run.design]) / len(speed[run.design]))
             for run in left
         )
-        print(f"about {seconds / 3600:.1f} hours of one process")
+        print(f"about {seconds / 3600:.1f} hours of one core")
 
 
 if __name__ == "__main__":

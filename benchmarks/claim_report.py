@@ -83,7 +83,7 @@ def table(results):
                 "t2t_minus_it_95": round(ahead_interval, 2),
                 "parameters": counted[name].parameters,
                 "macs": counted[name].macs,
-                "seconds": round(statistics.mean(run["seconds"] for run in runs)),
+                "cpu_seconds": round(statistics.mean(r["cpu_seconds"] for r in runs)),
                 "learning_rate": runs[0]["rate"],
             }
         )
@@ -92,7 +92,7 @@ def table(results):
 
 def markdown(rows):
     lines = [
-        "| design | images | top-1, % | T2T minus it | parameters | MACs | seconds |",
+        "| design | images | top-1, % | T2T minus it | parameters | MACs | core s |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
@@ -101,7 +101,7 @@ def markdown(rows):
             f"| {DESIGNS[row['design']].title} | {row['images']:,} | {row['top1']:.1f} "
             f"± {row['top1_95']:.1f} | {'' if row['design'] == 't2t' else ahead} | "
             f"{row['parameters'] / 1e6:.2f} M | {row['macs'] / 1e6:.1f} M | "
-            f"{row['seconds']} |"
+            f"{row['cpu_seconds']} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,8 +1,10 @@
 """One run of the study: data, recipe, training and what is measured of the result."""
 
+import csv
 import io
 import json
 import math
+import shutil
 import time
 from typing import NamedTuple
 
@@ -84,17 +86,68 @@ def split(data, run):
     return (images[:kept], labels[:kept]), (images[kept:], labels[kept:])
 
 
-def train(run, data, folder):
-    """Trains, and writes `history.csv` and last `result.json` into the run's folder."""
+def train(run, data, folder, end=math.inf):
+    """Trains one run; goes on after its last whole epoch where `folder` holds one.
+
+    Writes `history.csv`, one row per epoch, and last `result.json` into the folder.
+
+    Args:
+        end: of `time.monotonic`, after which no epoch begins.
+
+    Returns:
+        The result, a dict; None if it stopped at `end`.
+    """
     import keras
 
     from keras_t2t.files import replacing
 
     keras.utils.set_random_seed(run.seed)
     training, validation = split(data, run)
-    model = DESIGNS[run.design].build()
+    model = compiled(run, len(training[0]) // BATCH_SIZE)
     batches = Augmented(*training, run.seed)
-    steps = len(batches) * run.epochs
+    history, snapshot = folder / "history.csv", folder / "snapshot"
+    folder.mkdir(parents=True, exist_ok=True)
+    model.fit(
+        batches,
+        epochs=run.epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            Clock(batches, end),
+            keras.callbacks.CSVLogger(history, append=True),
+            keras.callbacks.BackupAndRestore(
+                str(snapshot), double_checkpoint=True, delete_checkpoint=False
+            ),
+        ],
+    )
+    epochs = read_history(history)
+    diverged = not math.isfinite(epochs[-1]["loss"])
+    if len(epochs) < run.epochs and not diverged:
+        return None
+    seconds = sum(row["cpu_seconds"] for row in epochs)
+    result = {
+        **run._asdict(),
+        # A rate that diverges is not chosen.
+        "top1": 0.0 if diverged else evaluated(model, validation),
+        "cpu_seconds": round(seconds, 1),
+        "images_per_cpu_second": round(len(training[0]) * len(epochs) / seconds, 1),
+        "loss": [round(row["loss"], 4) for row in epochs],
+        "training_top1": [round(row["top1"], 4) for row in epochs],
+        "features": [] if run.search else features(model, validation[0]),
+    }
+    with replacing(folder / "result.json") as path:
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    history.unlink()
+    shutil.rmtree(snapshot)
+    return result
+
+
+def compiled(run, steps_per_epoch):
+    """The run's model with the recipe of all runs."""
+    import keras
+
+    model = DESIGNS[run.design].build()
+    steps = steps_per_epoch * run.epochs
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=run.rate, warmup_steps=steps // 10
     )
@@ -107,26 +160,40 @@ def train(run, data, folder):
         loss=keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1),
         metrics=[keras.metrics.CategoricalAccuracy(name="top1")],
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    begin = time.perf_counter()
-    history = model.fit(batches, epochs=run.epochs, verbose=0).history
-    seconds = time.perf_counter() - begin
-    logits = model.predict(standardised(validation[0]), batch_size=250, verbose=0)
-    top1 = float((logits.argmax(-1) == validation[1]).mean())
-    result = {
-        **run._asdict(),
-        "top1": top1,
-        "seconds": round(seconds, 1),
-        "images_per_second": round(len(training[0]) * run.epochs / seconds, 1),
-        "loss": history["loss"],
-        "training_top1": history["top1"],
-        "features": [] if run.search else features(model, validation[0]),
-    }
-    if not math.isfinite(history["loss"][-1]):
-        result["top1"] = 0.0  # a rate that diverges is not chosen
-    with replacing(folder / "result.json") as path:
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return result
+    return model
+
+
+def evaluated(model, validation):
+    """Top-1, 0 to 1."""
+    images, labels = validation
+    logits = model.predict(standardised(images), batch_size=250, verbose=0)
+    return float((logits.argmax(-1) == labels).mean())
+
+
+def read_history(path):
+    """The epochs' rows; of one that a stop made twice, the second."""
+    with open(path, encoding="utf-8") as file:
+        rows = {row["epoch"]: row for row in csv.DictReader(file)}
+    names = ("loss", "top1", "cpu_seconds")
+    return [{name: float(row[name]) for name in names} for row in rows.values()]
+
+
+def Clock(batches, end):
+    """Gives each epoch its order of images and its CPU time; stops at `end`, or where
+    the loss is no number."""
+    import keras
+
+    class Clock(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            batches.epoch = epoch
+            self.begin = time.process_time()
+
+        def on_epoch_end(self, epoch, logs=None):
+            logs["cpu_seconds"] = time.process_time() - self.begin
+            if time.monotonic() > end or not math.isfinite(logs["loss"]):
+                self.model.stop_training = True
+
+    return Clock()
 
 
 def standardised(images):
@@ -173,9 +240,6 @@ def Augmented(images, labels, seed):
                 down, right = random.integers(-SHIFT, SHIFT + 1, 2)
                 moved(row, down, right)[:] = moved(image, -down, -right)
             return standardised(batch), np.eye(CLASSES, dtype="float32")[labels[chosen]]
-
-        def on_epoch_end(self):
-            self.epoch += 1
 
     return Batches()
 

@@ -61,6 +61,18 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
     assert f"| plain patches of 16 px | 64 | {mean:.1f} ±" in text
 
 
+def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):
+    run = claim_training.Run("t2t", 64, 0, 1e-3)
+    whole = claim_training.train(run, data, tmp_path / "whole")
+    assert claim_training.train(run, data, tmp_path / "two", end=0) is None
+    assert not (tmp_path / "two/result.json").exists()
+    two = claim_training.train(run, data, tmp_path / "two")
+    assert len(two["loss"]) == 2
+    for name in ("loss", "training_top1", "top1"):
+        assert two[name] == pytest.approx(whole[name], rel=1e-4), name
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["result.json"]
+
+
 def test_the_search_sees_no_test_image(data):
     run = claim_training.Run("t2t", 80, 0, 1e-3, search=True)
     (training, _), (held_out, _) = claim_training.split(data, run)
@@ -82,7 +94,7 @@ def test_augmentation_flips_and_moves(data):
         for x in first[..., 0]
     }
     assert {(True, False), (False, True)} <= borders
-    batches.on_epoch_end()
+    batches.epoch = 1
     assert (batches[0][0] != first).any()
 
 

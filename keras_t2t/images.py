@@ -34,6 +34,9 @@ def open_rgb(path):
         raise OSError(f"{shown(path)} is no file")
     try:
         with Image.open(path) as image:
+            if image.format == "PNG":
+                image.verify()  # decoding does not compare the checksums of pixels
+        with Image.open(path) as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")

@@ -1,5 +1,6 @@
 """Which data set an invocation means, and where it is read from."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def open_dataset(
     from keras_t2t.data.prepared_dataset import PreparedDataset
 
     return PreparedDataset(dataset, _tfds_folder(data_dir), evaluation_only)
+
+
+@contextlib.contextmanager
+def naming_unreadable(dataset):
+    """While batches are read: an error that unreadable images cause becomes a
+    ValueError that names them."""
+    try:
+        yield
+    except BaseException as error:
+        if explanation := dataset.diagnose(error):
+            raise explanation from None
+        raise
 
 
 def is_prepared(dataset, data_dir=None):

@@ -17,15 +17,17 @@ def unreadable_files(paths):
         `decode` does not know.
     """
 
-    def decoded(index, path):
-        # Returning a pixel count keeps TensorFlow from pruning the unused decoding.
-        return index, tf.size(decode(tf.io.read_file(path)))
-
     survivors = (
         tf.data.Dataset.from_tensor_slices(paths)
         .enumerate()
-        .map(decoded, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(_decoded, num_parallel_calls=tf.data.AUTOTUNE)
         .ignore_errors()
     )
     readable = {int(index) for index, _ in survivors.as_numpy_iterator()}
     return [path for index, path in enumerate(paths) if index not in readable]
+
+
+@tf.function  # traced once, which takes longer than to decode some files
+def _decoded(index, path):
+    # Returning a pixel count keeps TensorFlow from pruning the unused decoding.
+    return index, tf.size(decode(tf.io.read_file(path)))

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.files import replacing, table_cell
 
 TOLERANCE = 0.1  # percentage points from the published accuracy
@@ -85,12 +86,8 @@ def measure(model, dataset, batch_size, devices, verbose=0, **transform):
     batches = dataset.validation_batches(
         model.input_shape[1], batch_size, devices.shard, pad=True, **transform
     )
-    try:
+    with naming_unreadable(dataset):
         logs = model.evaluate(batches, verbose=verbose, return_dict=True)
-    except Exception as error:
-        if explanation := dataset.diagnose(error):
-            raise explanation from None
-        raise
     logs |= devices.reduce_metrics(model)
     if not np.isfinite(logs["loss"]):
         raise FloatingPointError(

@@ -5,6 +5,7 @@ import statistics
 
 import keras
 
+from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.config import DTYPE_POLICIES
 from keras_t2t.training.distribution import connected
@@ -132,17 +133,16 @@ class Run:
                 self.catch_up(model)
 
         try:
-            if config.preview is not None and self.devices.main:
-                self.say("Making the training stream for a preview")
-                preview(dataset, config)
-                self.say(f"Drew a training batch to {config.preview}")
-            if not progress.finished:
-                self.fit(model)
-        except BaseException as error:
+            with naming_unreadable(dataset):
+                if config.preview is not None and self.devices.main:
+                    self.say("Making the training stream for a preview")
+                    preview(dataset, config)
+                    self.say(f"Drew a training batch to {config.preview}")
+                if not progress.finished:
+                    self.fit(model)
+        except BaseException:
             if not progress.history and not self.snapshots.paths():
                 self.folder.abandon()
-            if explanation := dataset.diagnose(error):
-                raise explanation from None
             raise
         if not progress.finished:
             self.say(f"SIGTERM: saved after step {progress.step}; go on with --resume")

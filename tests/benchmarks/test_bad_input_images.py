@@ -1,0 +1,9 @@
+"""A part of the damaged and odd images; the script tries all of them."""
+
+from benchmarks import bad_input_harness as harness
+
+
+def test_bad_images_are_right_or_refused_in_one_line():
+    results = harness.run("benchmarks.bad_input_images", fraction=0.1)
+    assert len(results) > 900
+    assert not harness.failures(results), harness.table(results)

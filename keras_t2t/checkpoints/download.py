@@ -2,7 +2,9 @@
 
 import hashlib
 import http.client
+import queue
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -51,11 +53,12 @@ def download(url, path, sha256=None):
                 ) from None
             raise ConnectionError(
                 f"{url} could not be downloaded: the server answered HTTP "
-                f"{error.code} {error.reason}"
+                f"{error.code} {short(error.reason)}"
             ) from None
         except urllib.error.URLError as error:
             raise ConnectionError(
-                f"{url} could not be downloaded, is there a network? {error.reason}"
+                f"{url} could not be downloaded, is there a network? "
+                f"{short(error.reason)}"
             ) from None
         except _Refused as error:
             raise ConnectionError(f"{url} could not be downloaded: {error}") from None
@@ -66,7 +69,7 @@ def download(url, path, sha256=None):
             ssl.SSLError,
         ) as error:
             raise ConnectionError(
-                f"the connection broke while downloading {url}: {error!r}"
+                f"the connection broke while downloading {url}: {short(error)}"
             ) from None
         if announced is not None and received != announced:
             raise ConnectionError(
@@ -77,6 +80,13 @@ def download(url, path, sha256=None):
                 f"{url} has the SHA-256 {sha256_of(temporary)}, expected {sha256}: "
                 "the file is damaged or not the one that was published"
             )
+
+
+def short(reason):
+    """What a library says of an error, as the end of one line."""
+    text = reason if isinstance(reason, str) else repr(reason)
+    text = " ".join(text.split())
+    return text if len(text) < 200 else f"{text[:200]}..."
 
 
 class _Refused(Exception):
@@ -124,7 +134,7 @@ def _fetch(url, path):
     print(f"Downloading {url}")
     end = time.monotonic() + SECONDS
     with (
-        urllib.request.urlopen(request, timeout=TIMEOUT) as response,
+        _answer(request) as response,
         Path(path).open("wb") as file,
     ):
         announced = _announced(response)
@@ -140,3 +150,24 @@ def _fetch(url, path):
             progress.update(received, finalize=False)
         progress.update(received, finalize=True)
     return received, announced
+
+
+def _answer(request):
+    """What the server answers, its headers read, within `SECONDS` in all; `urlopen`
+    alone limits only the time between two bytes."""
+    answers = queue.SimpleQueue()
+
+    def ask():
+        try:
+            answers.put((urllib.request.urlopen(request, timeout=TIMEOUT), None))
+        except Exception as error:
+            answers.put((None, error))
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        response, error = answers.get(timeout=max(0, SECONDS))
+    except queue.Empty:
+        raise _Refused(f"no answer came within {SECONDS} seconds") from None
+    if error is not None:
+        raise error
+    return response

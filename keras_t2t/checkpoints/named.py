@@ -43,7 +43,7 @@ def converted_file(published, build):
     record = path.with_name(f"{path.name}.sha256")
     if not path.is_file() or not record.is_file():
         _convert(published, build, path, record)
-    elif sha256_of(path) != record.read_text().strip():
+    elif sha256_of(path) != record.read_text(errors="replace").strip():
         raise ValueError(
             f"{path} is not the file that was converted here (its SHA-256 is not that "
             f"in {record.name}): delete it, and it is fetched and converted again"
@@ -52,7 +52,14 @@ def converted_file(published, build):
 
 
 def _convert(published, build, path, record):
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"the cache folder {path.parent} cannot be made ({error.strerror}); "
+            "KERAS_HOME may name another place",
+        ) from None
     with _original(published) as original:
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")  # the cache serves every policy

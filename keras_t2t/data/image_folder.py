@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from keras_t2t.arguments import check_path
 from keras_t2t.data import pipeline
 from keras_t2t.data.listing import list_images
 from keras_t2t.data.scan import unreadable_files
@@ -34,7 +35,7 @@ class ImageFolder:
     """
 
     def __init__(self, data_dir, skip_corrupt=False, evaluation_only=False):
-        self._folder = Path(data_dir).expanduser()
+        self._folder = _existing_folder(data_dir)
         self.name = self._folder.resolve().name
         train, validation = _split_folders(self._folder, evaluation_only)
         self.class_names = _class_names(train, validation)
@@ -158,9 +159,15 @@ class ImageFolder:
         return _listed(shown(os.path.relpath(path, folder)) for path in paths)
 
 
+def _existing_folder(data_dir):
+    check_path("data_dir", data_dir)
+    folder = os.path.expanduser(data_dir)
+    if not os.path.isdir(folder):
+        raise ValueError(f"data_dir={str(data_dir)!r:.80} is not an existing folder")
+    return Path(folder)
+
+
 def _split_folders(folder, evaluation_only):
-    if not folder.is_dir():
-        raise ValueError(f"data_dir={str(folder)!r} is not an existing folder")
     found = _visible_folders(folder)
     expected = "expected train/<class>/* and val/<class>/* (or validation/<class>/*)"
     if evaluation_only:

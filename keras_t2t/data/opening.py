@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from keras_t2t.arguments import short
+
 
 def open_dataset(
     dataset=None, data_dir=None, skip_corrupt=False, evaluation_only=False
@@ -60,6 +62,8 @@ def open_dataset(
             classification, or a folder that is not in ImageNet's layout.
         ImportError: a library that the data set needs is not installed.
     """
+    if not isinstance(dataset, (str, type(None))):
+        raise ValueError(f"`dataset` must be a name, got {short(dataset)}")
     if dataset is None and data_dir is not None:
         from keras_t2t.data.image_folder import ImageFolder
 

@@ -9,6 +9,8 @@ import os
 
 import numpy as np
 
+LARGEST = 2**31 - 1
+
 
 def python_numbers(function):
     """Makes a function take NumPy's numbers as Python's own, which Keras, JSON and
@@ -35,10 +37,11 @@ def python_number(value):
 
 
 def is_integer(value, at_least=1):
+    """Whether it is an integer in the range that an array's shape may have."""
     return (
         isinstance(value, numbers.Integral)
         and not isinstance(value, bool)
-        and value >= at_least
+        and at_least <= value <= LARGEST
     )
 
 
@@ -54,43 +57,67 @@ def is_number(value):
 def check_counts(**counts):
     """Raises a ValueError unless every value is an integer of at least 1."""
     for argument, value in counts.items():
-        if not is_integer(value):
-            raise ValueError(f"`{argument}` must be a positive integer, got {value!r}")
+        integer(argument, value)
+
+
+def integer(argument, value, at_least=1):
+    """`value` as Python's integer.
+
+    Raises:
+        ValueError: unless it is an integer of `at_least`.
+    """
+    value = python_number(value)
+    if not is_integer(value, at_least):
+        accepted = (
+            "a positive integer"
+            if at_least == 1
+            else f"an integer of {at_least} or more"
+        )
+        raise ValueError(f"`{argument}` must be {accepted}, got {short(value)}")
+    return value
 
 
 def check_rates(**rates):
     """Raises a ValueError unless every value is in [0, 1)."""
     for argument, value in rates.items():
         if not is_number(value) or not 0 <= value < 1:
-            raise ValueError(f"`{argument}` must be in [0, 1), got {value!r}")
+            raise ValueError(f"`{argument}` must be in [0, 1), got {brief(value)}")
 
 
 def check_positive(**values):
     """Raises a ValueError unless every value is a finite number above 0."""
     for argument, value in values.items():
-        if not is_number(value) or value <= 0:
-            raise ValueError(f"`{argument}` must be positive, got {value!r}")
+        if not is_number(value) or not 0 < value <= LARGEST:
+            raise ValueError(
+                f"`{argument}` must be positive, below 2^31, got {brief(value)}"
+            )
 
 
 def check_share(argument, value):
     """Raises a ValueError unless the value is in (0, 1]."""
     if not is_number(value) or not 0 < value <= 1:
-        raise ValueError(f"`{argument}` must be in (0, 1], got {value!r}")
+        raise ValueError(f"`{argument}` must be in (0, 1], got {brief(value)}")
 
 
 def check_flags(**flags):
     """Raises a ValueError unless every value is True or False."""
     for argument, value in flags.items():
         if not isinstance(value, (bool, np.bool_)):
-            raise ValueError(f"`{argument}` must be True or False, got {value!r}")
+            raise ValueError(f"`{argument}` must be True or False, got {brief(value)}")
 
 
 def check_choice(argument, value, accepted):
     """Raises a ValueError unless `value` is one of the names `accepted`."""
     if not isinstance(value, str) or value not in accepted:
         raise ValueError(
-            f"`{argument}` must be one of {sorted(accepted)}, got {value!r}"
+            f"`{argument}` must be one of {sorted(accepted)}, got {brief(value)}"
         )
+
+
+def check_text(argument, value):
+    """Raises a ValueError unless the value is text."""
+    if not isinstance(value, str):
+        raise ValueError(f"`{argument}` must be text, got {short(value)}")
 
 
 def check_path(argument, value):
@@ -99,20 +126,55 @@ def check_path(argument, value):
         raise ValueError(f"`{argument}` must be text or a path, got {short(value)}")
 
 
-def check_size(argument, value):
-    """Raises a ValueError unless the value is (height, width) of 1 px or more."""
+def check_colours(argument, value, above=None):
+    """Raises a ValueError unless the value is a finite number per colour, red, green
+    and blue, each greater than `above`."""
+    try:
+        numbers = np.asarray(value, "float64")
+    except (TypeError, ValueError):
+        numbers = np.full(3, np.nan)
     if (
-        not isinstance(value, (tuple, list))
-        or len(value) != 2
-        or not all(map(is_integer, value))
+        numbers.shape != (3,)
+        or not np.isfinite(numbers).all()
+        or (above is not None and (numbers <= above).any())
     ):
+        least = "" if above is None else f" greater than {above}"
         raise ValueError(
-            f"`{argument}` must be (height, width) of 1 px or more, got {value!r}"
+            f"`{argument}` must be three numbers{least}, of red, green and blue, got "
+            f"{short(value)}"
         )
 
 
+def check_size(argument, value):
+    """Raises a ValueError unless the value is (height, width) of 1 px or more."""
+    if not is_pair(value):
+        raise ValueError(
+            f"`{argument}` must be (height, width) of 1 px or more, got {brief(value)}"
+        )
+
+
+def check_grid(argument, value):
+    """Raises a ValueError unless the value is (rows, columns) of 1 or more."""
+    if not is_pair(value):
+        raise ValueError(
+            f"`{argument}` must be (rows, columns) of 1 or more, got {brief(value)}"
+        )
+
+
+def is_pair(value):
+    return (
+        isinstance(value, (tuple, list))
+        and len(value) == 2
+        and all(map(is_integer, value))
+    )
+
+
 def short(value):
-    """What is shown of a value of any kind: one short line."""
-    text = repr(value).replace("\n", " ")
-    text = text if len(text) < 80 else text[:77] + "..."
-    return f"{type(value).__name__} {text}"
+    """A value of any kind and its kind, in one short line."""
+    return f"{type(value).__name__} {brief(value)}"
+
+
+def brief(value):
+    """A value of any kind in one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) < 80 else text[:77] + "..."

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import tree
 
+from keras_t2t.arguments import short
 from keras_t2t.counting_rules import macs_of
 
 
@@ -141,12 +142,15 @@ def _inputs(graph, input_shape):
     """KerasTensors like the inputs of `graph`, of `input_shape` if that is given."""
     if input_shape is None:
         return [keras.KerasTensor(x.shape, x.dtype) for x in graph.inputs]
-    shapes = [input_shape] if len(graph.inputs) == 1 else list(input_shape)
+    one = len(graph.inputs) == 1
+    shapes = [input_shape] if one else input_shape
+    if not isinstance(shapes, (list, tuple)):
+        shapes = []
     accepted = [x.shape[1:] for x in graph.inputs]
     if len(shapes) != len(accepted) or not all(map(_fits, shapes, accepted)):
         raise ValueError(
             f"`input_shape` must fit the inputs of {graph.name}, "
-            f"{accepted[0] if len(accepted) == 1 else accepted}, got {input_shape}"
+            f"{accepted[0] if one else accepted}, got {short(input_shape)}"
         )
     return [
         keras.KerasTensor((x.shape[0], *shape), x.dtype)
@@ -155,8 +159,13 @@ def _inputs(graph, input_shape):
 
 
 def _fits(shape, accepted):
-    return len(shape) == len(accepted) and all(
-        expected in (None, size) for size, expected in zip(shape, accepted, strict=True)
+    return (
+        isinstance(shape, (list, tuple))
+        and len(shape) == len(accepted)
+        and all(
+            expected in (None, size)
+            for size, expected in zip(shape, accepted, strict=True)
+        )
     )
 
 

@@ -28,7 +28,7 @@ def open_rgb(path):
     """
     Image = import_pillow("Image", "convert")
     if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no file {shown(path)}")
+        raise FileNotFoundError(f"there is no file '{shown(path)}'")
     # Opening a pipe would wait for its other end.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(f"{shown(path)} is no file")

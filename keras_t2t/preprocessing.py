@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_t2t.arguments import (
     check_choice,
+    check_colours,
+    check_counts,
     check_share,
     check_size,
     python_number,
@@ -38,13 +40,18 @@ def preprocess_input(images, mean=MEAN, std=STD):
         -2.1..2.7.
 
     Raises:
-        ValueError: if the last axis does not hold 3 channels.
+        ValueError: if `images` is no array, its last axis does not hold 3 channels, or
+            `mean` or `std` are not three numbers.
     """
-    if images.shape[-1] != 3:
+    shape = getattr(images, "shape", None)
+    if shape is None:
+        raise ValueError(f"`images` must be an array or tensor, got {short(images)}")
+    if not len(shape) or shape[-1] != 3:
         raise ValueError(
-            "`images` must have 3 channels on the last axis, got shape "
-            f"{tuple(images.shape)}"
+            f"`images` must have 3 channels on the last axis, got shape {tuple(shape)}"
         )
+    check_colours("mean", mean)
+    check_colours("std", std, above=0)
     mean = 255 * np.asarray(mean, "float32")
     std = 255 * np.asarray(std, "float32")
     if isinstance(images, np.ndarray):
@@ -167,11 +174,12 @@ def decode_predictions(predictions, top=5):
         For every image a list of `(wordnet_id, class_name, score)`, best first.
 
     Raises:
-        ValueError: if `predictions` is not `(batch, 1000)`.
+        ValueError: if `predictions` is not `(batch, 1000)`, or `top` no count.
 
     The class index is Keras's own; it is downloaded at the first call and kept in
     Keras's cache folder.
     """
+    check_counts(top=top)
     predictions = ops.convert_to_numpy(predictions)
     if predictions.ndim != 2 or predictions.shape[1] != 1000:
         raise ValueError(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_t2t.arguments import check_path
+from keras_t2t.arguments import check_flags, check_grid, check_path
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint, fit
@@ -39,6 +39,9 @@ def load_checkpoint(model, path, ema=True, grid=None):
             variant is named.
         ImportError: if safetensors is needed and not installed.
     """
+    check_flags(ema=ema)
+    if grid is not None:
+        check_grid("grid", grid)
     path, entries = existing_file(path), official_entries(model)
     if path.name.endswith(keras_file.SUFFIXES):
         checkpoint = keras_checkpoint(path, model, entries)

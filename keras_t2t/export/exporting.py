@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_t2t.arguments import check_choice, check_flags, check_path, check_share
 from keras_t2t.export.formats import Options, check_installed, find_format
 from keras_t2t.export.images import calibration_images, photographs
 from keras_t2t.export.rebuilding import write_in_child
@@ -95,10 +96,19 @@ def export_model(
         ImportError: if the converter or the runtime is not installed.
         RuntimeError: if the converter fails, or the file's outputs are not Keras's.
     """
+    check_flags(
+        include_preprocessing=include_preprocessing,
+        dynamic_batch=dynamic_batch,
+        verify=verify,
+        overwrite=overwrite,
+        verbose=verbose,
+    )
+    check_path("path", path)
+    check_share("crop", crop)
+    check_choice("interpolation", interpolation, ("bicubic", "bilinear"))
     row = find_format(format, precision)
     path = checked_path(path, format, row, overwrite)
     check_installed(format, (*row.packages, *([row.runtime] * verify)))
-    check_transform(crop, interpolation)
     served = serving_model(model, include_preprocessing)
     labels = checked_labels(labels, served)
     if (format, precision) == ("onnx", "int8") and calibration is None:
@@ -165,15 +175,6 @@ def checked_path(path, format, row, overwrite):
             f"`path` is a folder that is no SavedModel and is not replaced: {path}"
         )
     return path
-
-
-def check_transform(crop, interpolation):
-    if not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be in (0, 1], got {crop!r}")
-    if interpolation not in ("bicubic", "bilinear"):
-        raise ValueError(
-            f"`interpolation` must be 'bicubic' or 'bilinear', got {interpolation!r}"
-        )
 
 
 def checked_labels(labels, served):

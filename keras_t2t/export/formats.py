@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import NamedTuple
 
+from keras_t2t.arguments import check_choice
 from keras_t2t.export.precision import in_precision
 from keras_t2t.export.tensorflow_formats import (
     write_litert,
@@ -101,13 +102,9 @@ def find_format(name, precision):
     Raises:
         ValueError: if there is none, or it has no such `precision`.
     """
-    if name not in FORMATS:
-        raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, got {name!r}")
+    check_choice("format", name, FORMATS)
     row = FORMATS[name]
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"`precision` must be one of {', '.join(PRECISIONS)}, got {precision!r}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     if precision not in row.precisions:
         able = [name for name, row in FORMATS.items() if precision in row.precisions]
         raise ValueError(

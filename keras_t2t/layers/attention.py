@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t2t.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.precision import at_least_float32
 
@@ -119,11 +120,9 @@ class MultiHeadSelfAttention(keras.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(num_heads, int) or num_heads < 1:
-            raise ValueError(
-                f"`num_heads` must be a positive integer, got {num_heads!r}"
-            )
-        self.num_heads = num_heads
+        check_flags(qkv_bias=qkv_bias, remat=remat)
+        check_rates(attention_dropout=attention_dropout, dropout=dropout)
+        self.num_heads = integer("num_heads", num_heads)
         self.qkv_bias = qkv_bias
         self.attention_dropout_rate = attention_dropout
         self.dropout_rate = dropout

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_t2t.arguments import integer
 from keras_t2t.layers.channel_scale import ChannelScale
 from keras_t2t.layers.dense import dense
 from keras_t2t.layers.gelu import gelu
@@ -33,10 +34,9 @@ class GhostMLP(MLP):
 
     # === Config ===
     def __init__(self, ratio=3, **kwargs):
-        if not isinstance(ratio, int) or ratio < 1:
-            raise ValueError(f"`ratio` must be a positive integer, got {ratio!r}")
-        super().__init__(None, **kwargs)  # the input's width is not known yet
-        self.ratio = ratio
+        super().__init__(hidden_dim=1, **kwargs)
+        self.hidden_dim = None  # the input's width is not known yet
+        self.ratio = integer("ratio", ratio)
 
     def get_config(self):
         config = super().get_config()

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_t2t.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.gelu import gelu
 
@@ -28,7 +29,9 @@ class MLP(keras.Layer):
         self, hidden_dim, hidden_dropout=0.0, dropout=0.0, remat=False, **kwargs
     ):
         super().__init__(**kwargs)
-        self.hidden_dim = hidden_dim
+        check_rates(hidden_dropout=hidden_dropout, dropout=dropout)
+        check_flags(remat=remat)
+        self.hidden_dim = integer("hidden_dim", hidden_dim)
         self.hidden_dropout_rate = hidden_dropout
         self.dropout_rate = dropout
         self.remat = remat

@@ -9,6 +9,7 @@ what is left is a convolution, divided by sigma, plus `W^T beta + b`.
 import keras
 from keras import ops
 
+from keras_t2t.arguments import integer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.precision import (
     at_least_float32,
@@ -35,8 +36,8 @@ class PatchProjection(keras.Layer):
 
     def __init__(self, units, soft_split=None, **kwargs):
         super().__init__(**kwargs)
-        self.units = units
-        self.dense = dense(units, dtype=self.dtype_policy, name="dense")
+        self.units = integer("units", units)
+        self.dense = dense(self.units, dtype=self.dtype_policy, name="dense")
         self.soft_split = inner_soft_split(soft_split, self.dtype_policy)
 
     def get_config(self):

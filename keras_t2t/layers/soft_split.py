@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_t2t.arguments import integer
 from keras_t2t.layers.precision import convolution_is_exact, exact_convolution
 
 
@@ -32,19 +33,9 @@ class SoftSplit(keras.Layer):
     # === Config ===
     def __init__(self, kernel_size, strides, padding, **kwargs):
         super().__init__(**kwargs)
-        for argument, value, least in (
-            ("kernel_size", kernel_size, 1),
-            ("strides", strides, 1),
-            ("padding", padding, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{argument}` must be an integer of at least {least}, "
-                    f"got {value!r}"
-                )
-        self.kernel_size = kernel_size
-        self.strides = strides
-        self.padding = padding
+        self.kernel_size = integer("kernel_size", kernel_size)
+        self.strides = integer("strides", strides)
+        self.padding = integer("padding", padding, at_least=0)
 
     def get_config(self):
         return {

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_t2t.arguments import integer
 from keras_t2t.layers.dense import dense
 from keras_t2t.layers.precision import at_least_float32
 
@@ -26,9 +27,7 @@ class SqueezeExcitation(keras.Layer):
     # === Config ===
     def __init__(self, ratio=16, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(ratio, int) or ratio < 1:
-            raise ValueError(f"`ratio` must be a positive integer, got {ratio!r}")
-        self.ratio = ratio
+        self.ratio = integer("ratio", ratio)
 
     def get_config(self):
         return {**super().get_config(), "ratio": self.ratio}

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_t2t.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.mlp import MLP
 from keras_t2t.layers.patch_projection import project_patches
@@ -41,11 +42,9 @@ class TokenLayer(keras.Layer):
         self, token_dim=64, dropout=0.0, soft_split=None, remat=False, **kwargs
     ):
         super().__init__(**kwargs)
-        if not isinstance(token_dim, int) or token_dim < 1:
-            raise ValueError(
-                f"`token_dim` must be a positive integer, got {token_dim!r}"
-            )
-        self.token_dim = token_dim
+        check_rates(dropout=dropout)
+        check_flags(remat=remat)
+        self.token_dim = integer("token_dim", token_dim)
         self.dropout_rate = dropout
         self.remat = remat
         self.soft_split = inner_soft_split(soft_split, self.dtype_policy)

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_t2t.arguments import integer
 from keras_t2t.layers.dense import rows
 from keras_t2t.layers.precision import at_least_float32
 from keras_t2t.layers.token_layer import TokenLayer
@@ -43,11 +44,7 @@ class TokenPerformer(TokenLayer):
     # === Config ===
     def __init__(self, token_dim=64, num_features=32, **kwargs):
         super().__init__(token_dim=token_dim, **kwargs)
-        if not isinstance(num_features, int) or num_features < 1:
-            raise ValueError(
-                f"`num_features` must be a positive integer, got {num_features!r}"
-            )
-        self.num_features = num_features
+        self.num_features = integer("num_features", num_features)
 
     def get_config(self):
         return {**super().get_config(), "num_features": self.num_features}

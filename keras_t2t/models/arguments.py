@@ -100,12 +100,21 @@ def check_patches(patch_size, image_shape):
         )
 
 
-def check_outputs(include_top, pooling, classes):
-    """Raises a ValueError unless a head can be built."""
+def check_outputs(include_top, pooling, classes, classifier_activation, name):
+    """Raises a ValueError unless a head can be built, and the model be named so."""
     check_flags(include_top=include_top)
+    try:
+        keras.activations.get(classifier_activation)
+    except ValueError:
+        raise ValueError(
+            "`classifier_activation` must be None, the name of one of "
+            f"keras.activations, or a function, got {short(classifier_activation)}"
+        ) from None
+    if name is not None and (not isinstance(name, str) or not name or "/" in name):
+        raise ValueError(f"`name` must be text without `/`, got {short(name)}")
     check_counts(classes=classes)
     if not isinstance(pooling, (str, type(None))) or pooling not in POOLINGS:
-        raise ValueError(f"`pooling` must be one of {POOLINGS}, got {pooling!r}")
+        raise ValueError(f"`pooling` must be one of {POOLINGS}, got {short(pooling)}")
     if include_top and pooling is not None:
         raise ValueError(
             f"`pooling` needs include_top=False, got pooling={pooling!r} with "

@@ -2,6 +2,7 @@
 
 import fnmatch
 
+from keras_t2t.arguments import brief, check_text
 from keras_t2t.variants import FAMILIES
 
 
@@ -23,6 +24,7 @@ def list_models(pattern="*", *, family=None, token_type=None, block_type=None):
     Raises:
         ValueError: if a filter is a value that no model has.
     """
+    check_text("pattern", pattern)
     rows = [
         (name, {"family": kind, **row._asdict()})
         for kind, table in FAMILIES.items()
@@ -32,9 +34,9 @@ def list_models(pattern="*", *, family=None, token_type=None, block_type=None):
     filters = {key: value for key, value in filters.items() if value is not None}
     for key, value in filters.items():
         accepted = sorted({row[key] for _, row in rows if key in row})
-        if value not in accepted:
+        if not isinstance(value, str) or value not in accepted:
             raise ValueError(
-                f"`{key}` must be None or one of {accepted}, got {value!r}"
+                f"`{key}` must be None or one of {accepted}, got {brief(value)}"
             )
     return [
         name

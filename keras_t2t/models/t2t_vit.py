@@ -7,6 +7,7 @@ import keras
 from keras_t2t import layers as t2t_layers
 from keras_t2t.arguments import (
     check_counts,
+    check_flags,
     check_rates,
     python_numbers,
 )
@@ -135,7 +136,9 @@ def T2TViT(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )
     check_remat(remat, dropout, attention_dropout)
-    check_outputs(include_top, pooling, classes)
+    if fused_soft_split is not None:
+        check_flags(fused_soft_split=fused_soft_split)
+    check_outputs(include_top, pooling, classes, classifier_activation, name)
     architecture = {
         "embed_dim": embed_dim,
         "depth": depth,

@@ -83,7 +83,7 @@ def ViT(
     check_remat(remat, dropout, attention_dropout)
     check_flags(qkv_bias=qkv_bias)
     check_positive(epsilon=epsilon)
-    check_outputs(include_top, pooling, classes)
+    check_outputs(include_top, pooling, classes, classifier_activation, name)
     published_weights(weights, None)  # there are none to ask for by name
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])

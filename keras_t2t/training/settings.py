@@ -9,6 +9,8 @@ import os
 
 import numpy as np
 
+from keras_t2t.arguments import brief
+
 # What is accepted for a kind; all but bool refuse True and False.
 ACCEPTED = {
     int: (numbers.Integral,),
@@ -58,7 +60,7 @@ class Setting:
             ValueError: naming the setting, what it accepts and what it got.
         """
         if not self.accepts(value):
-            raise ValueError(f"{name} must be {self.accepted()}, got {value!r}")
+            raise ValueError(f"{name} must be {self.accepted()}, got {brief(value)}")
         return os.fspath(value) if self.kind is str else self.kind(value)
 
     def accepts(self, value):

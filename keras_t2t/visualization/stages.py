@@ -4,6 +4,7 @@ import re
 
 import keras
 
+from keras_t2t.arguments import short
 from keras_t2t.models.tokens import SOFT_SPLITS
 
 # What is listed, and drawn over the depth: of T2T-ViT and ViT, then of ResNet50. Any
@@ -70,7 +71,11 @@ def check_stages(model, stages):
     """
     if stages is None:
         return default_stages(model)
-    stages = [stages] if isinstance(stages, str) else list(stages)
+    stages = [stages] if isinstance(stages, str) else stages
+    if not isinstance(stages, (list, tuple)) or not all(
+        isinstance(name, str) for name in stages
+    ):
+        raise ValueError(f"`stages` must be names of layers, got {short(stages)}")
     layers = {layer.name: layer for layer in model.layers}
     for name in stages:
         if name not in layers or _grid(model, layers[name]) is None:

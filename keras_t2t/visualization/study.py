@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from keras_t2t.arguments import check_counts
 from keras_t2t.classifier import top_classes
 from keras_t2t.visualization.figures import (
     attention_figure,
@@ -56,10 +57,7 @@ def study(
         OSError: if a file is missing or cannot be written.
         ImportError: if matplotlib or Pillow is not installed.
     """
-    counts = {"channels": channels, "max_images": max_images, "dpi": dpi}
-    for argument, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"`{argument}` must be a positive integer, got {value!r}")
+    check_counts(channels=channels, max_images=max_images, dpi=dpi)
     files = [image] if folder is None else image_list(folder)
     drawn = min(len(files), max_images)
     files = [files[i * len(files) // drawn] for i in range(drawn)]

@@ -91,7 +91,7 @@ def test_a_name_of_published_weights(folder, tmp_path):
         (["--model", "T2TViT7", "--weights", "cifar10"], "no weights='cifar10'"),
         (["--weights", "x.pth", "--classes", "few.json"], "list of 10 class names"),
         (["broken.jpg", "--weights", "x.pth"], "cannot identify image file"),
-        (["gone.jpg", "--weights", "x.pth"], "there is no file gone.jpg"),
+        (["gone.jpg", "--weights", "x.pth"], "there is no file 'gone.jpg'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -60,7 +60,7 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["no.jpg"], "no.jpg is no image that can be read: cannot identify"),
-        (["gone.jpg"], "there is no file gone.jpg"),
+        (["gone.jpg"], "there is no file 'gone.jpg'"),
         (["--stages", "block_9"], "'block_9' is no layer of t2t_vit_7; its stages are"),
         (["--block", "7"], "`block` must be an integer from -7 to 6"),
         (["--channels", "0"], "`channels` must be a positive integer, got 0"),

@@ -68,12 +68,10 @@ def integer(argument, value, at_least=1):
     """
     value = python_number(value)
     if not is_integer(value, at_least):
-        accepted = (
-            "a positive integer"
-            if at_least == 1
-            else f"an integer of {at_least} or more"
-        )
-        raise ValueError(f"`{argument}` must be {accepted}, got {short(value)}")
+        accepted = f"an integer of at least {at_least}"
+        if at_least == 1:
+            accepted = "a positive integer"
+        raise ValueError(f"`{argument}` must be {accepted}, got {brief(value)}")
     return value
 
 
@@ -85,12 +83,10 @@ def check_rates(**rates):
 
 
 def check_positive(**values):
-    """Raises a ValueError unless every value is a finite number above 0."""
+    """Raises a ValueError unless every value is in (0, 2^31)."""
     for argument, value in values.items():
         if not is_number(value) or not 0 < value <= LARGEST:
-            raise ValueError(
-                f"`{argument}` must be positive, below 2^31, got {brief(value)}"
-            )
+            raise ValueError(f"`{argument}` must be positive, got {brief(value)}")
 
 
 def check_share(argument, value):

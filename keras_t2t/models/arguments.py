@@ -3,6 +3,7 @@
 import keras
 
 from keras_t2t.arguments import (
+    brief,
     check_choice,
     check_counts,
     check_flags,
@@ -114,7 +115,7 @@ def check_outputs(include_top, pooling, classes, classifier_activation, name):
         raise ValueError(f"`name` must be text without `/`, got {short(name)}")
     check_counts(classes=classes)
     if not isinstance(pooling, (str, type(None))) or pooling not in POOLINGS:
-        raise ValueError(f"`pooling` must be one of {POOLINGS}, got {short(pooling)}")
+        raise ValueError(f"`pooling` must be one of {POOLINGS}, got {brief(pooling)}")
     if include_top and pooling is not None:
         raise ValueError(
             f"`pooling` needs include_top=False, got pooling={pooling!r} with "

@@ -34,8 +34,8 @@ def test_patches_equal_a_loop_over_the_padded_image(kernel_size, strides, paddin
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 4, 2), "`kernel_size` must be an integer of at least 1, got 0"),
-        ((7, 2.5, 2), "`strides` must be an integer of at least 1, got 2.5"),
+        ((0, 4, 2), "`kernel_size` must be a positive integer, got 0"),
+        ((7, 2.5, 2), "`strides` must be a positive integer, got 2.5"),
         ((7, 4, -1), "`padding` must be an integer of at least 0, got -1"),
     ],
 )

@@ -14,7 +14,7 @@ from benchmarks.claim_designs import CLASSES, DESIGNS, IMAGE_SIZE
 
 EPOCHS, SEARCH_EPOCHS = 25, 10
 BATCH_SIZE = 64
-RATES = (5e-4, 1e-3, 2e-3)  # peak learning rates that the search tries
+RATES = (2.5e-4, 5e-4, 1e-3)  # peak learning rates that the search tries
 SHIFT = 8  # pixels that the random crop moves, each way
 LOOKED_AT = 32  # test images over which the feature study is averaged
 

@@ -3,6 +3,7 @@
 import keras
 
 from keras_t2t.export.serving_model import PREPROCESSING, with_dtype
+from keras_t2t.layers.composite import quantized_policy
 
 
 def in_precision(model, precision):
@@ -26,19 +27,6 @@ def in_precision(model, precision):
     copied.quantize("int8")
     for layer in copied._flatten_layers():
         if not isinstance(layer, keras.Model):
-            remember_quantized(layer)
+            # Of layers of layers that do not keep it themselves.
+            layer.dtype_policy = quantized_policy(layer)
     return copied
-
-
-def remember_quantized(layer):
-    """Notes in a layer of layers which are quantized, so that it is saved with them."""
-    inner = layer._flatten_layers(include_self=False)
-    quantized = {
-        part.path: part.dtype_policy
-        for part in inner
-        if part.quantization_mode is not None
-    }
-    if quantized:
-        layer.dtype_policy = keras.dtype_policies.DTypePolicyMap(
-            layer.dtype_policy.name, quantized
-        )

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_t2t.arguments import check_flags, check_rates, integer
+from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.precision import at_least_float32
 
@@ -90,7 +91,7 @@ def backend_has_fused_attention(dtype):
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class MultiHeadSelfAttention(keras.Layer):
+class MultiHeadSelfAttention(CompositeLayer):
     """Self-attention with one fused Dense for q, k, v and a projection.
 
     Args:

@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from keras_t2t.arguments import check_flags, check_rates, integer
+from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.gelu import gelu
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class MLP(keras.Layer):
+class MLP(CompositeLayer):
     """Dense, exact (erf) GELU, Dense back to the input width.
 
     Args:

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_t2t.arguments import integer
+from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.precision import (
     at_least_float32,
@@ -20,7 +21,7 @@ from keras_t2t.layers.soft_split import inner_soft_split
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class PatchProjection(keras.Layer):
+class PatchProjection(CompositeLayer):
     """The Dense that makes the backbone's tokens of the last soft split's patches.
 
     Args:

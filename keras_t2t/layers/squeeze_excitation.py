@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 from keras_t2t.arguments import integer
+from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense
 from keras_t2t.layers.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class SqueezeExcitation(keras.Layer):
+class SqueezeExcitation(CompositeLayer):
     """Scales every channel by a gate computed from the mean over the tokens.
 
     The gate is Dense to `dim // ratio`, ReLU, Dense to `dim`, sigmoid, both without

@@ -4,13 +4,14 @@ import keras
 from keras import ops
 
 from keras_t2t.arguments import check_flags, check_rates, integer
+from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.mlp import MLP
 from keras_t2t.layers.patch_projection import project_patches
 from keras_t2t.layers.soft_split import inner_soft_split
 
 
-class TokenLayer(keras.Layer):
+class TokenLayer(CompositeLayer):
     """Base of the transformers that run between two soft splits.
 
     A token layer reads long patch vectors and writes short tokens on the same

@@ -117,3 +117,17 @@ def test_a_quantized_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match="must have floating-point weights"):
         keras_t2t.load_checkpoint(model, path)
     assert not (tmp_path / "y.pth").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
+def test_a_quantized_model_is_loaded_as_it_was_saved(tmp_path):
+    model = helpers.build(block_type="se")
+    model.quantize("int8")
+    model.save(tmp_path / "x.keras")
+    loaded = keras.models.load_model(tmp_path / "x.keras")
+    loaded.save(tmp_path / "again.keras")
+    again = keras.models.load_model(tmp_path / "again.keras")
+    image = np.random.default_rng(0).normal(size=(1, *model.input_shape[1:]))
+    expected = model.predict(image, verbose=0)
+    np.testing.assert_array_equal(loaded.predict(image, verbose=0), expected)
+    np.testing.assert_array_equal(again.predict(image, verbose=0), expected)

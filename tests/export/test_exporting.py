@@ -28,10 +28,18 @@ def export(model, path, format="keras", **settings):
 @pytest.mark.parametrize(
     ("path", "settings", "message"),
     [
-        ("x.h5", {"format": "h5"}, "`format` must be one of ['keras', 'litert', 'onnx'"),
+        (
+            "x.h5",
+            {"format": "h5"},
+            "`format` must be one of ['keras', 'litert'",
+        ),
         ("x.onnx", {"format": "litert"}, "`path` must end in .tflite"),
         ("gone/x.keras", {}, "`path` must be in an existing folder"),
-        ("x.keras", {"precision": "int4"}, "`precision` must be one of ['float16', 'float32'"),
+        (
+            "x.keras",
+            {"precision": "int4"},
+            "`precision` must be one of ['float16'",
+        ),
         ("x.pt2", {"format": "torch", "precision": "int8"}, "int8 is for onnx, litert"),
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),

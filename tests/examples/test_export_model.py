@@ -42,7 +42,7 @@ def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "h5"], "`format` must be one of tf_saved_model, onnx, litert"),
+        (["--format", "h5"], "`format` must be one of ['keras', 'litert'"),
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
         (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
         (

@@ -74,7 +74,7 @@ def test_files_that_are_no_images(tmp_path):
     whole = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
-        OSError, match=r"cut\.png is no image that can be read: .*trunc"
+        OSError, match=r"cut\.png is no image that can be read: (?i:.*trunc)"
     ):
         model_view(model, tmp_path / "cut.png")
     with pytest.raises(FileNotFoundError, match="gone"):

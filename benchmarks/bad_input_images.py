@@ -167,7 +167,7 @@ def close(pixels, expected):
 # === The readers: bytes to standardised pixels ===
 def make_readers(folder):
     import keras_t2t
-    from keras_t2t.data.image_folder import ImageFolder
+    from keras_t2t.data import open_dataset
     from keras_t2t.data.opening import naming_unreadable
     from keras_t2t.preprocessing import evaluation_transform
 
@@ -177,7 +177,7 @@ def make_readers(folder):
     for path in (place, held):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded("jpeg"))
-    dataset = ImageFolder(root)
+    dataset = open_dataset(data_dir=root)
     batches = {
         "training": dataset.train_batches(SIDE, 1, seed=0),
         "ImageFolder": dataset.validation_batches(SIDE, 1),
@@ -362,10 +362,10 @@ def odd_name(folder, name):
     path.write_bytes(encoded("jpeg"))
     if where == "predict.py":
         return predict(path, folder / "final.keras")
-    from keras_t2t.data.image_folder import ImageFolder
+    from keras_t2t.data import open_dataset
 
     (place / "other").write_bytes(encoded("jpeg"))
-    dataset = ImageFolder(folder / "odd", evaluation_only=True)
+    dataset = open_dataset(data_dir=folder / "odd", evaluation_only=True)
     images, _ = next(iter(dataset.validation_batches(SIDE, 2)))
     expected = 2 if NAMES[name] else 1
     return RIGHT if len(images) == dataset.num_validation == expected else WRONG

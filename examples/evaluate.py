@@ -40,8 +40,15 @@ def parse_arguments():
     add(
         "--data-dir",
         metavar="DIR",
-        help="image folders val/<class>/*; with --dataset, where TensorFlow Datasets "
-        "keeps its data",
+        help="folder of images, as for train_imagenet.py; with --dataset, where "
+        "TensorFlow Datasets keeps its data",
+    )
+    add(
+        "--validation-share",
+        type=float,
+        metavar="SHARE",
+        help="of a folder <class>/*, the images to evaluate (default: 0.2, or the "
+        "run's on its own data; 1: all)",
     )
     add("--skip-corrupt", action="store_true", help="leave unreadable images out")
     add("--image-size", type=int, metavar="PIXELS", help="(default: the weights')")
@@ -84,9 +91,13 @@ def main(arguments):
     )
     if arguments.per_class:
         check_writable(arguments.per_class, "--per-class")
-    name, folder = which_data(arguments, source)
+    name, folder, share = which_data(arguments, source)
     dataset = data.open_dataset(
-        name, folder, arguments.skip_corrupt, evaluation_only=True
+        name,
+        folder,
+        arguments.skip_corrupt,
+        evaluation_only=True,
+        validation_share=share,
     )
     accuracy.check_classes(
         dataset, source.classes, source.class_names, arguments.weights
@@ -146,15 +157,18 @@ def main(arguments):
 
 
 def which_data(arguments, source):
-    """The name and the folder of the data set."""
+    """The name, the folder and the validation share of the data set."""
+    share, run = arguments.validation_share, source.run
     if arguments.dataset or arguments.data_dir:
-        return arguments.dataset, arguments.data_dir
+        return arguments.dataset, arguments.data_dir, share
     if source.published:
-        return source.published.dataset, None
-    if source.run:
-        run = source.run
+        return source.published.dataset, None, share
+    if run:
+        if share is None:
+            share = run.get("validation_share")
         alone = run["dataset"] is None and run["data_dir"] is None
-        return run["data"]["name"] if alone else run["dataset"], run["data_dir"]
+        name = run["data"]["name"] if alone else run["dataset"]
+        return name, run["data_dir"], share
     raise ValueError("say what to evaluate on: --dataset NAME or --data-dir DIR")
 
 

@@ -145,6 +145,11 @@ def _flush_names(folder):
             os.close(descriptor)
 
 
+def keras_folder():
+    """Where Keras keeps its files: `$KERAS_HOME`, else `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
 def table_cell(value):
     """A cell of a CSV; text that a spreadsheet would compute is quoted with a '."""
     formula = isinstance(value, str) and value.startswith(

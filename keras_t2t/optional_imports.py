@@ -59,6 +59,25 @@ def import_sklearn(submodule):
     return _import(f"sklearn.{submodule}", "The digits data set", "scikit-learn")
 
 
+def import_scipy(submodule):
+    """Import `scipy.<submodule>`.
+
+    Raises:
+        ImportError: SciPy is not installed.
+    """
+    purpose = "Reading ImageNet's development kit"
+    return _import(f"scipy.{submodule}", purpose, "SciPy", "data")
+
+
+def import_pyarrow(submodule):
+    """Import `pyarrow.<submodule>`, which reads parquet files.
+
+    Raises:
+        ImportError: pyarrow is not installed.
+    """
+    return _import(f"pyarrow.{submodule}", "Reading parquet files", "pyarrow", "data")
+
+
 def import_pillow(submodule, extra="train"):
     """Import `PIL.<submodule>`; `extra` is named where Pillow is missing.
 

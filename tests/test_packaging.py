@@ -43,8 +43,8 @@ def test_nothing_is_required_that_keras_does_not_require():
     assert {"numpy", "h5py", "ml-dtypes"} <= {
         re.match(r"[\w-]*", requirement)[0] for requirement in theirs
     }
-    assert {"jax", "tensorflow", "torch", "train", "convert", "export"} | {
-        *("visualize", "all", "test")
+    assert {"jax", "tensorflow", "torch", "train", "data", "convert"} | {
+        *("export", "visualize", "all", "test")
     } == set(settings["options.extras_require"])
 
 

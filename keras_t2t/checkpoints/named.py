@@ -12,7 +12,7 @@ from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import download, sha256_of
 from keras_t2t.checkpoints.loading import load_checkpoint
 from keras_t2t.checkpoints.registry import RELEASE
-from keras_t2t.files import replacing
+from keras_t2t.files import keras_folder, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +21,7 @@ MIRROR = "KERAS_T2T_WEIGHTS"  # environment variable: another base URL, or a fol
 
 def cache_folder():
     """Where converted weights are kept: `models/keras_t2t` in Keras's folder."""
-    home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return Path(home).expanduser() / "models" / "keras_t2t"
+    return keras_folder() / "models" / "keras_t2t"
 
 
 def converted_file(published, build):

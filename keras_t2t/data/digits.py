@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
@@ -12,7 +13,7 @@ from keras_t2t.data.sharding import (
 from keras_t2t.optional_imports import import_sklearn
 
 
-class Digits:
+class Digits(Dataset):
     """1,797 grey 8x8 images of ten digits; a fixed fifth of each class validates.
 
     Training images are shuffled and cannot be augmented: a mirrored digit is another
@@ -24,7 +25,6 @@ class Digits:
 
     name = "digits"
     class_names = tuple("0123456789")
-    num_classes = 10
 
     def __init__(self):
         digits = import_sklearn("datasets").load_digits()
@@ -72,9 +72,6 @@ class Digits:
         interpolation="bicubic",
     ):
         return _InOrder(*self._validation, image_size, batch_size, shard, pad)
-
-    def diagnose(self, error):
-        return None
 
 
 class _Batches(keras.utils.PyDataset):

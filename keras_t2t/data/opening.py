@@ -4,11 +4,15 @@ import contextlib
 import os
 from pathlib import Path
 
-from keras_t2t.arguments import short
+from keras_t2t.arguments import brief, check_path, is_number, short
 
 
 def open_dataset(
-    dataset=None, data_dir=None, skip_corrupt=False, evaluation_only=False
+    dataset=None,
+    data_dir=None,
+    skip_corrupt=False,
+    evaluation_only=False,
+    validation_share=None,
 ):
     """Open a data set for training and validation.
 
@@ -17,57 +21,42 @@ def open_dataset(
             name of a prepared image-classification data set of TensorFlow Datasets
             (`"imagenet2012"`, `"cifar10"`, `"imagenette/160px-v2"`). With neither
             `dataset` nor `data_dir`: imagenet2012 if it is prepared, else digits.
-        data_dir: alone, an image folder in ImageNet's layout (`train/<class>/*`, and
-            `val/<class>/*` or `validation/<class>/*`). With `dataset`, the folder in
-            which TensorFlow Datasets keeps its data (default: `$TFDS_DATA_DIR`, else
-            `~/tensorflow_datasets`).
-        skip_corrupt: image folders only: decode every file once now, and leave out
+        data_dir: alone, a folder of images in one of these layouts, told by what lies
+            in it: `train/<class>/*` with `val/`, `validation/` or `test/<class>/*`;
+            `<class>/*`; parquet files (`train-00000-of-00294.parquet`) or tars
+            (`imagenet1k-train-0000.tar`) as hubs keep them; image-net.org's two tars
+            with the development kit; what Kaggle's archive of ImageNet holds. With
+            `dataset`, the folder in which TensorFlow Datasets keeps its data (default:
+            `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`).
+        skip_corrupt: with `data_dir` alone: decode every image once now, and leave out
             those that cannot be decoded, instead of failing when one is met.
         evaluation_only: only `validation_batches` is needed: no training images are
             asked for, listed or counted, and an image may have several labels or none,
             as in `"imagenet2012_real"`.
+        validation_share: for a folder `<class>/*`, the share of each class's images
+            that validates, always the same ones; by default a fifth. 1 is for
+            evaluation only.
 
     Returns:
-        An object with
-        - `name`, `class_names` (tuple of str), `num_classes`, `num_train`,
-          `num_validation`;
-        - `train_batches(image_size, batch_size, seed, augmentation=None, first_step=0,
-          shard=(0, 1))`: an infinite stream of (images, targets), shuffled anew each
-          epoch. `augmentation` is an `Augmentation`; None means random crop and flip,
-          for the digits nothing, which is all that they accept. The same seed gives
-          the same stream, whatever the number of threads and shards; one with
-          `first_step=k` is that stream after k batches. `batch_size` counts the images
-          of all shards; shard (i, n) yields rows i x batch_size / n up to
-          (i + 1) x batch_size / n of each batch;
-        - `validation_batches(image_size, batch_size, shard=(0, 1), pad=False, crop=0.9,
-          interpolation="bicubic")`: one pass in a fixed order, each image in one shard.
-          The last batch may be smaller, and may be missing in some shards. With `pad`
-          all batches have one size, all shards the same number of them, and each comes
-          with weights (batch,) float32: 1 for images, 0 for the black ones that fill
-          up. `crop` and `interpolation` are `preprocessing.evaluation_transform`'s; the
-          digits fill their square whatever they are;
-        - `diagnose(error)`: the ValueError that names the unreadable files if `error`
-          (raised while batches were read) came from them, else None.
-
-        `images` are (batch, image_size, image_size, 3) in 0..255, not normalised:
-        uint8, or float32 where they are mixed or erased (the noise that fills an
-        erased rectangle exceeds 0..255). Targets are (batch, num_classes) float32 of
-        sum 1: one-hot, or soft where images are mixed; with `evaluation_only`, 1 for
-        each of an image's labels. Label smoothing is the loss's; being linear, it may
-        follow mixing. Both streams go into `keras.Model.fit` on
-        every backend, the infinite one with `steps_per_epoch=num_train // batch_size`.
+        A `Dataset`.
 
     Raises:
         ValueError: unknown or unprepared data set, a data set that is not image
-            classification, or a folder that is not in ImageNet's layout.
+            classification, or a folder that has none of the layouts, or several, or
+            whose files cannot be read.
         ImportError: a library that the data set needs is not installed.
     """
     if not isinstance(dataset, (str, type(None))):
         raise ValueError(f"`dataset` must be a name, got {short(dataset)}")
+    if validation_share is not None:
+        _check_share(validation_share)
     if dataset is None and data_dir is not None:
-        from keras_t2t.data.image_folder import ImageFolder
-
-        return ImageFolder(data_dir, skip_corrupt, evaluation_only)
+        return _open_folder(data_dir, skip_corrupt, evaluation_only, validation_share)
+    if validation_share is not None:
+        raise ValueError(
+            "validation_share splits a folder <class>/* (data_dir without dataset), "
+            f"got validation_share={validation_share} with dataset={dataset!r}"
+        )
     if skip_corrupt:
         raise ValueError(
             f"skip_corrupt=True works on an image folder (data_dir without dataset); "
@@ -99,6 +88,23 @@ def naming_unreadable(dataset):
         if explanation := dataset.diagnose(error):
             raise explanation from None
         raise
+
+
+def _open_folder(data_dir, skip_corrupt, evaluation_only, validation_share):
+    from keras_t2t.data.encoded_dataset import EncodedDataset
+    from keras_t2t.data.sources.layouts import find_source
+
+    check_path("data_dir", data_dir)
+    folder = os.path.expanduser(data_dir)
+    if not os.path.isdir(folder):
+        raise ValueError(f"data_dir={str(data_dir)!r:.80} is not an existing folder")
+    source = find_source(Path(folder), skip_corrupt, evaluation_only, validation_share)
+    return EncodedDataset(Path(folder), source, skip_corrupt)
+
+
+def _check_share(share):
+    if not is_number(share) or not 0 < share <= 1:
+        raise ValueError(f"validation_share must be in (0, 1], got {brief(share)}")
 
 
 def is_prepared(dataset, data_dir=None):

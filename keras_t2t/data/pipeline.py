@@ -29,7 +29,7 @@ PARALLEL_CALLS = os.cpu_count()
 
 
 def train_batches(
-    examples, num_classes, image_size, batch_size, seed, augmentation, shard
+    examples, *, num_classes, image_size, batch_size, seed, augmentation, shard
 ):
     """Batches of augmented images.
 
@@ -86,6 +86,7 @@ def train_batches(
 
 def validation_batches(
     examples,
+    *,
     num_examples,
     num_classes,
     image_size,

@@ -6,6 +6,7 @@ import textwrap
 import numpy as np
 
 from keras_t2t.data import pipeline
+from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
@@ -27,7 +28,7 @@ SHUFFLE_BUFFER = 4096
 LABEL, LABELS = "label", "real_label"
 
 
-class PreparedDataset:
+class PreparedDataset(Dataset):
     """A prepared TFDS data set; validates on its "validation" split, else on "test".
 
     Prepared with `file_format="array_record"`, examples are read one by one from
@@ -59,7 +60,6 @@ class PreparedDataset:
         _check_prepared(name, self._builder, data_dir)
         label = features[self._label]
         self.class_names = tuple(getattr(label, "feature", label).names)
-        self.num_classes = len(self.class_names)
         splits = self._builder.info.splits
         self._random_access = (
             self._builder.info.file_format
@@ -103,12 +103,12 @@ class PreparedDataset:
             )
         return pipeline.train_batches(
             examples.map(lambda position, record: (position, *self._parse(record))),
-            self.num_classes,
-            image_size,
-            batch_size,
-            seed,
-            augmentation,
-            shard,
+            num_classes=self.num_classes,
+            image_size=image_size,
+            batch_size=batch_size,
+            seed=seed,
+            augmentation=augmentation,
+            shard=shard,
         )
 
     def validation_batches(
@@ -130,18 +130,15 @@ class PreparedDataset:
             records = records.map(lambda _, record: record)
         return pipeline.validation_batches(
             records.map(self._parse),
-            count,
-            self.num_classes,
-            image_size,
-            batch_size,
-            shard,
-            pad,
-            crop,
-            interpolation,
+            num_examples=count,
+            num_classes=self.num_classes,
+            image_size=image_size,
+            batch_size=batch_size,
+            shard=shard,
+            pad=pad,
+            crop=crop,
+            interpolation=interpolation,
         )
-
-    def diagnose(self, error):
-        return None
 
     def _parse(self, record):
         """The image, left encoded so that only its crop is decoded, and its label or

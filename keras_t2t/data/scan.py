@@ -1,4 +1,6 @@
-"""Which files of a list are not images: each is read and decoded once, in parallel."""
+"""Which images of a split are none: each is read and decoded once, in parallel."""
+
+import numpy as np
 
 from keras_t2t.data.decode import decode
 from keras_t2t.optional_imports import import_tensorflow
@@ -6,28 +8,27 @@ from keras_t2t.optional_imports import import_tensorflow
 tf = import_tensorflow()
 
 
-def unreadable_files(paths):
-    """Find the files that cannot be read or decoded.
+def unreadable_images(split):
+    """Find the images that cannot be read or decoded.
 
     Args:
-        paths: list of str.
+        split: `Split`.
 
     Returns:
-        The sub-list of `paths` that are empty, cut off, no image, or of a format that
-        `decode` does not know.
+        Array of the indices of those that are empty, cut off, no image, or of a format
+        that `decode` does not know.
     """
 
+    @tf.function  # traced once, which takes longer than to decode some files
+    def decoded(index):
+        encoded = tf.numpy_function(split.read, [index], tf.string, stateful=False)
+        # Returning a pixel count keeps TensorFlow from pruning the unused decoding.
+        return index, tf.size(decode(tf.ensure_shape(encoded, ())))
+
     survivors = (
-        tf.data.Dataset.from_tensor_slices(paths)
-        .enumerate()
-        .map(_decoded, num_parallel_calls=tf.data.AUTOTUNE)
+        tf.data.Dataset.range(len(split))
+        .map(decoded, num_parallel_calls=tf.data.AUTOTUNE)
         .ignore_errors()
     )
-    readable = {int(index) for index, _ in survivors.as_numpy_iterator()}
-    return [path for index, path in enumerate(paths) if index not in readable]
-
-
-@tf.function  # traced once, which takes longer than to decode some files
-def _decoded(index, path):
-    # Returning a pixel count keeps TensorFlow from pruning the unused decoding.
-    return index, tf.size(decode(tf.io.read_file(path)))
+    readable = [int(index) for index, _ in survivors.as_numpy_iterator()]
+    return np.delete(np.arange(len(split)), readable)

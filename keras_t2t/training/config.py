@@ -46,13 +46,22 @@ class TrainingConfig:
     )
     data_dir: str | None = setting(
         str,
-        "image folders train/<class>/* and val/<class>/*; with --dataset, where "
-        "TensorFlow Datasets keeps its data",
+        "folder of images: train/<class>/* and val/<class>/*, <class>/*, a hub's "
+        "parquet files or tars, ImageNet's own tars; with --dataset, where TensorFlow "
+        "Datasets keeps its data",
         "DIR",
         free=True,
     )
-    """Folder of images (`train/<class>/*` and `val/` or `validation/`); with `dataset`,
+    """Folder of images in one of the layouts of `data.open_dataset`; with `dataset`,
     where TensorFlow Datasets keeps it."""
+    validation_share: float | None = setting(
+        float,
+        "of a folder <class>/*, the images that validate (default: 0.2)",
+        "SHARE",
+        greater_than=0,
+        less_than=1,
+    )
+    """Of a folder `<class>/*`, the share of images that validate."""
     image_size: int | None = setting(int, "height and width", "PIXELS", at_least=16)
     seed: int | None = setting(int, metavar="N", at_least=0, less_than=2**32)
     """Of initialisation, data order, augmentation and dropout."""

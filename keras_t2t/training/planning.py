@@ -59,8 +59,12 @@ def plan_run(config, folder, record, devices):
     if devices.main and config.data_dir is not None and config.dataset is None:
         print(f"Listing the images in {config.data_dir}", flush=True)
     dataset = data.open_dataset(
-        config.dataset, config.data_dir, skip_corrupt=config.skip_corrupt
+        config.dataset,
+        config.data_dir,
+        skip_corrupt=config.skip_corrupt,
+        validation_share=config.validation_share,
     )
+    config = dataclasses.replace(config, validation_share=dataset.validation_share)
     if devices.main:
         print(description(dataset, config), flush=True)
     config = config.with_defaults(dataset.name, dataset.num_classes, dataset.num_train)

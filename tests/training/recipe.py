@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import keras_t2t
-from keras_t2t.data.image_folder import ImageFolder
+from keras_t2t.data.encoded_dataset import EncodedDataset
 from keras_t2t.optional_imports import import_tensorflow
 from keras_t2t.training import (
     TrainingConfig,
@@ -76,11 +76,11 @@ def train(**settings):
         means.append(float(keras.ops.convert_to_numpy(logs["loss"])))
         step_ends(self, batch, logs)
 
-    batches = ImageFolder.train_batches
+    batches = EncodedDataset.train_batches
     step_ends = steps.Steps.on_train_batch_end
     config = TrainingConfig(drop_path=0.0, seed=1, **{**SETTINGS, **settings})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ImageFolder, "train_batches", recorded_batches)
+        patch.setattr(EncodedDataset, "train_batches", recorded_batches)
         patch.setattr(steps.Steps, "on_train_batch_end", on_train_batch_end)
         patch.setattr(compiled_model, "builder", small_model)
         # They take longer than steps.

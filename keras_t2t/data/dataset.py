@@ -1,0 +1,100 @@
+"""What every data set offers, whatever it is read from."""
+
+import abc
+
+
+class Dataset(abc.ABC):
+    """Images of classes, for training and validation.
+
+    Images are (batch, image_size, image_size, 3) in 0..255, not normalised: uint8, or
+    float32 where they are mixed or erased (the noise that fills an erased rectangle
+    exceeds 0..255). Targets are (batch, num_classes) float32 of sum 1: one-hot, or soft
+    where images are mixed; opened for evaluation only, 1 for each of an image's labels.
+    Label smoothing is the loss's; being linear, it may follow mixing. Both streams go
+    into `keras.Model.fit` on every backend, the infinite one with
+    `steps_per_epoch=num_train // batch_size`.
+
+    Attributes:
+        name: str, for people and for folders' names.
+        class_names: tuple of str, by label.
+        num_train, num_validation: int, images.
+        validation_share: the share of images that validate where the files have no
+            splits of their own, else None.
+    """
+
+    name: str
+    class_names: tuple
+    num_train: int
+    num_validation: int
+    validation_share: float | None = None
+
+    @property
+    def num_classes(self):
+        return len(self.class_names)
+
+    @abc.abstractmethod
+    def train_batches(
+        self,
+        image_size,
+        batch_size,
+        seed,
+        augmentation=None,
+        first_step=0,
+        shard=(0, 1),
+    ):
+        """An infinite stream, shuffled anew each epoch.
+
+        Args:
+            image_size: int, height and width in pixels.
+            batch_size: int, images of all shards together.
+            seed: int. The same seed gives the same stream, whatever the number of
+                threads and shards.
+            augmentation: an `Augmentation`; None for random crop and flip, for the
+                digits nothing, which is all that they accept.
+            first_step: int; `first_step=k` gives that stream after k batches.
+            shard: (i, n), for rows i x batch_size / n up to (i + 1) x batch_size / n
+                of each batch.
+
+        Returns:
+            An iterable of (images, targets).
+
+        Raises:
+            ValueError: naming the argument that is not accepted.
+        """
+
+    @abc.abstractmethod
+    def validation_batches(
+        self,
+        image_size,
+        batch_size,
+        shard=(0, 1),
+        pad=False,
+        crop=0.9,
+        interpolation="bicubic",
+    ):
+        """One pass in a fixed order, each image in one shard.
+
+        The last batch may be smaller, and may be missing in some shards.
+
+        Args:
+            image_size, batch_size, shard: as of `train_batches`.
+            pad: whether all batches have one size, all shards the same number of them,
+                and each comes with weights (batch,) float32: 1 for images, 0 for the
+                black ones that fill up.
+            crop, interpolation: `preprocessing.evaluation_transform`'s; the digits fill
+                their square whatever they are.
+
+        Returns:
+            An iterable of (images, targets) or (images, targets, weights).
+
+        Raises:
+            ValueError: naming the argument that is not accepted.
+        """
+
+    def diagnose(self, error):
+        """Explain an error that was raised while batches were read.
+
+        Returns:
+            A ValueError that names the images or files that caused it, or None.
+        """
+        return None

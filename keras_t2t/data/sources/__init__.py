@@ -1,0 +1,1 @@
+"""Where encoded images and their labels lie: one layout of files per module."""

@@ -1,0 +1,52 @@
+"""Names of classes beside files that hold numbers only."""
+
+FILES = ("classnames.txt", "classes.txt")
+
+
+def names_beside(folder):
+    """The lines of `classnames.txt` or `classes.txt` in the folder.
+
+    Returns:
+        Tuple of str, or None if there is no such file.
+
+    Raises:
+        ValueError: a line is empty, or the file is no UTF-8.
+    """
+    for path in (folder / name for name in FILES):
+        if path.is_file():
+            try:
+                names = path.read_text("utf-8").splitlines()
+            except UnicodeDecodeError:
+                raise ValueError(f"data_dir: {path} is no UTF-8") from None
+            if not names or not all(name.strip() for name in names):
+                raise ValueError(
+                    f"data_dir: {path} must hold the name of a class on every line"
+                )
+            return tuple(name.strip() for name in names)
+    return None
+
+
+def check_named(names, folder):
+    """Raises a ValueError that tells how to name classes, if `names` is None."""
+    if names is None:
+        raise ValueError(
+            f"data_dir={str(folder)!r} holds labels without names: write the names of "
+            f"the classes into {FILES[0]} there, one on each line, in the order of "
+            "their numbers"
+        )
+
+
+def check_labels(labels, names, place):
+    """Raises a ValueError unless every label has a name.
+
+    Args:
+        labels: (images,) integers.
+        names: tuple of str.
+        place: what holds the labels, for the error.
+    """
+    wrong = labels[(labels < 0) | (labels >= len(names))]
+    if len(wrong):
+        raise ValueError(
+            f"data_dir: {place} has the label {wrong[0]} ({len(wrong):,} of "
+            f"{len(labels):,} images), and there are names for 0 to {len(names) - 1}"
+        )

@@ -1,0 +1,107 @@
+"""ImageNet as image-net.org gives it: two tars and the development kit."""
+
+import io
+import tarfile
+
+import numpy as np
+
+from keras_t2t.data.sources.source import Source
+from keras_t2t.data.sources.tar_index import index_tars
+from keras_t2t.data.sources.tar_split import TarSplit
+from keras_t2t.optional_imports import import_scipy
+
+TRAIN = "ILSVRC2012_img_train.tar"
+VALIDATION = "ILSVRC2012_img_val.tar"
+KIT = "ILSVRC2012_devkit_t12.tar.gz"
+TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+LAYOUT = f"{TRAIN}, {VALIDATION} and {KIT}"
+CLASSES = 1000  # of the challenge; the kit tells of their groups too
+
+
+def holds(folder):
+    return any((folder / name).is_file() for name in (TRAIN, VALIDATION))
+
+
+def open_source(folder, evaluation_only=False):
+    """The images of the tar of tars and of the validation tar.
+
+    Classes are named by WordNet's numbers (`n01440764`) in their order, as in folders
+    that were unpacked.
+
+    Args:
+        folder: Path of the folder that holds the files.
+        evaluation_only: leave the training tar alone, which may be missing.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        ValueError: a file is missing or cannot be read, or they do not belong together.
+        ImportError: SciPy is not installed, which reads the kit.
+    """
+    needed = (VALIDATION, KIT) if evaluation_only else (TRAIN, VALIDATION, KIT)
+    if missing := [name for name in needed if not (folder / name).is_file()]:
+        raise ValueError(
+            f"data_dir={str(folder)!r} lacks {', '.join(missing)} of image-net.org; "
+            f"needed are {', '.join(needed)}"
+        )
+    numbers, truth = _read_kit(folder / KIT)
+    names = tuple(sorted(numbers.values()))
+    label = {name: i for i, name in enumerate(names)}
+
+    def of_validation(index):
+        # The truth follows the images' numbers, which end their names.
+        order = np.argsort(np.argsort(index.names))
+        if len(truth) != len(order):
+            raise ValueError(
+                f"data_dir: {VALIDATION} has {len(order):,} images, and {KIT} labels "
+                f"{len(truth):,}"
+            )
+        return np.array([label[numbers[number]] for number in truth])[order]
+
+    def of_training(index):
+        try:
+            return np.array([label[name.partition("/")[0]] for name in index.names])
+        except KeyError as error:
+            raise ValueError(
+                f"data_dir: {TRAIN} holds the class {error}, of which {KIT} does not "
+                "tell"
+            ) from None
+
+    validation = _split(folder / VALIDATION, of_validation)
+    train = None if evaluation_only else _split(folder / TRAIN, of_training)
+    return Source(names, train, validation)
+
+
+def _split(path, labels):
+    [index], stamps = index_tars([path])
+    return TarSplit([path], [index], stamps, labels(index))
+
+
+def _read_kit(path):
+    """The kit's own numbers of classes, {number: WordNet's}, and the validation
+    images' numbers, a list."""
+    try:
+        with tarfile.open(path) as kit:
+            files = {name.rpartition("/")[2]: name for name in kit.getnames()}
+            truth = kit.extractfile(files[TRUTH]).read()
+            meta = kit.extractfile(files["meta.mat"]).read()
+        synsets = import_scipy("io").loadmat(io.BytesIO(meta), squeeze_me=True)
+        numbers = {
+            int(row["ILSVRC2012_ID"]): str(row["WNID"])
+            for row in synsets["synsets"]
+            if int(row["ILSVRC2012_ID"]) <= CLASSES
+        }
+        truth = [int(line) for line in truth.split()]
+        if not set(truth) <= set(numbers):
+            raise ValueError("its validation labels are of unknown classes")
+    except ImportError:
+        raise
+    # Each library raises its own kinds for damaged files.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"data_dir: {path} cannot be read as ImageNet's development kit: "
+            f"{reason:.200}"
+        ) from None
+    return numbers, truth

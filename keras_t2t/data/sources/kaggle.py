@@ -1,0 +1,107 @@
+"""ImageNet as Kaggle gives it: ILSVRC/Data/CLS-LOC and LOC_val_solution.csv."""
+
+import csv
+import os
+
+import numpy as np
+
+from keras_t2t.data.sources.image_folder import FolderSplit, visible_folders
+from keras_t2t.data.sources.source import Source, Split, listed
+from keras_t2t.images import shown
+
+IMAGES = "ILSVRC/Data/CLS-LOC"
+SOLUTION = "LOC_val_solution.csv"
+LAYOUT = f"{IMAGES} and {SOLUTION}"
+
+
+def holds(folder):
+    return (folder / IMAGES).is_dir()
+
+
+def open_source(folder, skip_corrupt=False, evaluation_only=False):
+    """The images under `train/<class>/` and in `val/`, whose classes a table tells.
+
+    Classes are named by WordNet's numbers (`n01440764`) in their order, as the
+    training folders.
+
+    Args:
+        folder: Path of what Kaggle's archive holds.
+        skip_corrupt: leave out what is no file, such as a broken link.
+        evaluation_only: leave the training images alone, which may be missing.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        ValueError: a folder or the table is missing, or they do not belong together.
+    """
+    root = folder / IMAGES
+    needed = [root / "val", folder / SOLUTION]
+    if not evaluation_only:
+        needed.insert(0, root / "train")
+    if missing := [
+        str(path.relative_to(folder)) for path in needed if not path.exists()
+    ]:
+        raise ValueError(f"data_dir={str(folder)!r} lacks {', '.join(missing)}")
+    truth = _read_solution(folder / SOLUTION)
+    in_table = sorted(set(truth.values()))
+    names = tuple(in_table if evaluation_only else visible_folders(root / "train"))
+    if strange := sorted(set(in_table) - set(names)):
+        raise ValueError(
+            f"data_dir: {SOLUTION} tells of classes that train/ lacks: "
+            f"{listed(strange)}"
+        )
+    train = None
+    if not evaluation_only:
+        train = FolderSplit(folder, root / "train", names, skip_corrupt)
+    validation = ListedImages(root / "val", truth, names)
+    return Source(names, train, validation, ("train", "val"))
+
+
+class ListedImages(Split):
+    """The images of one folder, of classes that a table tells.
+
+    Args:
+        folder: Path.
+        truth: {file name without suffix: class name}.
+        class_names: tuple.
+
+    Raises:
+        ValueError: an image is not in the table.
+    """
+
+    def __init__(self, folder, truth, class_names):
+        self._folder = folder
+        self._names = sorted(
+            name for name in os.listdir(folder) if not name.startswith(".")
+        )
+        stems = [os.path.splitext(name)[0] for name in self._names]
+        if unknown := [stem for stem in stems if stem not in truth]:
+            raise ValueError(
+                f"data_dir: {SOLUTION} does not tell the class of "
+                f"{listed(map(shown, unknown))}"
+            )
+        label = {name: i for i, name in enumerate(class_names)}
+        self.labels = np.array([label[truth[stem]] for stem in stems], "int64")
+
+    def read(self, index):
+        with open(self._folder / self._names[index], "rb") as file:
+            return file.read()
+
+    def name(self, index):
+        return f"{self._folder.name}/{shown(self._names[index])}"
+
+
+def _read_solution(path):
+    """{image: class}; a row tells the class before each box, all of one class."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return {
+                row["ImageId"]: row["PredictionString"].split()[0]
+                for row in csv.DictReader(file)
+            }
+    except (KeyError, IndexError, AttributeError, UnicodeDecodeError, csv.Error):
+        raise ValueError(
+            f"data_dir: {path} must be a table of ImageId and PredictionString, as "
+            "Kaggle gives it"
+        ) from None

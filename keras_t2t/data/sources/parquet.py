@@ -1,0 +1,196 @@
+"""Parquet files as hubs keep images: a column of {bytes, path} and one of labels."""
+
+import functools
+import json
+import threading
+
+import numpy as np
+
+from keras_t2t.data.sources.class_names import (
+    check_labels,
+    check_named,
+    names_beside,
+)
+from keras_t2t.data.sources.shards import choose_splits, find_shards
+from keras_t2t.data.sources.source import Source, Split, listed
+from keras_t2t.data.sources.tar_index import Stamp
+from keras_t2t.images import shown
+from keras_t2t.optional_imports import import_pyarrow
+
+LAYOUT = "train-00000-of-00294.parquet and validation-*.parquet"
+IMAGE_COLUMNS = ("image", "img")
+LABEL_COLUMNS = ("label", "labels", "fine_label")
+KEPT_BYTES = 256 << 20  # of row groups in memory: an epoch's order is random
+
+
+def holds(folder):
+    return bool(find_shards(folder, "parquet"))
+
+
+def open_source(folder, evaluation_only=False):
+    """The images of parquet files named by split and number.
+
+    The column `image` or `img` holds the encoded bytes, or a struct with them; `label`
+    (or `labels`, `fine_label`) the number of the class. The names of the classes are
+    those of the metadata `huggingface`, or the lines of `classnames.txt` beside.
+
+    Args:
+        folder: Path of the folder that holds the files, or of the one above `data/`.
+        evaluation_only: leave the training files alone, which may be missing.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        ValueError: a file, a split, a column or the classes' names are missing, a file
+            cannot be read, or a label has no name.
+        ImportError: pyarrow is not installed.
+    """
+    found = find_shards(folder, "parquet")
+    train, validation = choose_splits(found, folder, "parquet files", evaluation_only)
+    names = None
+    splits = []
+    for shards in (train, validation):
+        split = shards and ParquetSplit(shards[1])
+        splits.append(split)
+        names = names or (split and split.class_names)
+    names = names or names_beside(validation[1][0].parent) or names_beside(folder)
+    check_named(names, folder)
+    for split in splits:
+        if split is not None:
+            check_labels(split.labels, names, split.place)
+    return Source(names, *splits, ("train", validation[0]))
+
+
+class ParquetSplit(Split):
+    """The images of some parquet files, one file after the other.
+
+    An image is read with its row group; the last read ones stay in memory.
+
+    Args:
+        paths: list of Path.
+
+    Raises:
+        ValueError: a file cannot be read, or lacks the column of images or of labels.
+    """
+
+    def __init__(self, paths):
+        self._paths = paths
+        self._stamps = [Stamp.of(path) for path in paths]
+        self._metadata, groups, labels, most = [], [], [], 1
+        for number, path in enumerate(paths):
+            metadata, columns, names, found = _describe(path)
+            if number == 0:
+                (self._image, _), self.class_names = columns, names
+            self._metadata.append(metadata)
+            labels.append(found)
+            for group in range(metadata.num_row_groups):
+                row_group = metadata.row_group(group)
+                groups.append((number, group, row_group.num_rows))
+                most = max(most, row_group.total_byte_size)
+        self._groups = groups
+        self._first = np.cumsum([0, *(rows for *_, rows in groups)])
+        self.labels = np.concatenate(labels)
+        self.place = f"{paths[0].parent}"
+        self._local = threading.local()
+        self._rows = functools.lru_cache(max(2, KEPT_BYTES // most))(self._read_group)
+
+    def read(self, index):
+        group = int(np.searchsorted(self._first, index, side="right")) - 1
+        return self._rows(group)[int(index - self._first[group])].as_py() or b""
+
+    def name(self, index):
+        group = int(np.searchsorted(self._first, index, side="right")) - 1
+        number, _, _ = self._groups[group]
+        first = next(i for i, row in enumerate(self._groups) if row[0] == number)
+        row = int(index - self._first[first])
+        return f"{shown(self._paths[number].name)}: row {row}"
+
+    def changed(self):
+        for path, stamp in zip(self._paths, self._stamps, strict=True):
+            try:
+                same = Stamp.of(path) == stamp
+            except OSError as error:
+                return f"{shown(path)} cannot be read any more: {error.strerror}"
+            if not same:
+                return f"{shown(path)} changed since it was opened; start again"
+        return None
+
+    def _read_group(self, group):
+        """The encoded images of a row group, an Arrow array of binaries."""
+        number, within, _ = self._groups[group]
+        # A reader is not made for several threads, and its metadata is at hand.
+        readers = self._local.__dict__.setdefault("readers", {})
+        if number not in readers:
+            readers[number] = _open(self._paths[number], self._metadata[number])
+        table = readers[number].read_row_group(
+            within, columns=[self._image], use_threads=False
+        )
+        column = table.column(0).combine_chunks()
+        return column.field("bytes") if hasattr(column, "field") else column
+
+
+def _open(path, metadata=None):
+    try:
+        return import_pyarrow("parquet").ParquetFile(path, metadata=metadata)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"data_dir: {path} cannot be read as parquet: {reason:.200}"
+        ) from None
+
+
+def _describe(path):
+    """Metadata, (image column, label column), class names or None, and labels."""
+    with _open(path) as file:
+        schema = file.schema_arrow
+        columns = _columns(schema, path)
+        names = _class_names(schema, columns[1])
+        try:
+            labels = file.read(columns=[columns[1]]).column(0).to_numpy()
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"data_dir: {path} cannot be read as parquet: {reason:.200}"
+            ) from None
+        if labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"data_dir: {path}: the column {columns[1]} must hold a class's number "
+                f"in every row, got {schema.field(columns[1]).type} or empty rows"
+            )
+        return file.metadata, columns, names, labels.astype("int64")
+
+
+def _columns(schema, path):
+    types = import_pyarrow("types")
+    column = []
+    for kind, accepted in (("images", IMAGE_COLUMNS), ("labels", LABEL_COLUMNS)):
+        found = [name for name in accepted if name in schema.names]
+        if not found:
+            raise ValueError(
+                f"data_dir: {path} has no column of {kind} "
+                f"({', '.join(accepted)}): it has {listed(schema.names)}"
+            )
+        column.append(found[0])
+    image = schema.field(column[0]).type
+    parts = (
+        {image.field(i).name: image.field(i).type for i in range(image.num_fields)}
+        if types.is_struct(image)
+        else {"bytes": image}
+    )
+    stored = parts.get("bytes")
+    if stored is None or not (types.is_binary(stored) or types.is_large_binary(stored)):
+        raise ValueError(
+            f"data_dir: {path}: the column {column[0]} must hold encoded images, "
+            f"binary or a struct with bytes, got {image!s:.80}"
+        )
+    return tuple(column)
+
+
+def _class_names(schema, label):
+    try:
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        names = features[label]["names"]
+    except (TypeError, KeyError, ValueError):
+        return None
+    return tuple(map(str, names))

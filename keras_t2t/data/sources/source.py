@@ -1,0 +1,99 @@
+"""Encoded images with their labels, by index, whatever files they lie in."""
+
+import abc
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Split(abc.ABC):
+    """The images of training or of validation.
+
+    Attributes:
+        labels: (images,) int64.
+    """
+
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+    @abc.abstractmethod
+    def read(self, index):
+        """The bytes of an image, from any thread.
+
+        Raises:
+            OSError, ValueError: it cannot be read.
+        """
+
+    @abc.abstractmethod
+    def name(self, index):
+        """What to call an image in messages: printable, relative to the folder."""
+
+    def changed(self):
+        """A sentence on a file that is not what it was when it was opened, or None."""
+        return None
+
+
+class Part(Split):
+    """Some images of a split, in the order of `indices` (images,)."""
+
+    def __init__(self, whole, indices):
+        self._whole = whole
+        self._indices = np.asarray(indices, "int64")
+        self.labels = whole.labels[self._indices]
+
+    def read(self, index):
+        return self._whole.read(self._indices[index])
+
+    def name(self, index):
+        return self._whole.name(self._indices[index])
+
+    def changed(self):
+        return self._whole.changed()
+
+
+class Source(NamedTuple):
+    """The images of a folder."""
+
+    class_names: tuple  # of str, by label
+    train: Split | None  # None: for evaluation only
+    validation: Split
+    names: tuple = ("train", "validation")  # of the splits, as the files have them
+    validation_share: float | None = None  # where the files have no splits
+
+    @property
+    def splits(self):
+        """{name: split} of those that there are."""
+        both = zip(self.names, (self.train, self.validation), strict=True)
+        return {name: split for name, split in both if split is not None}
+
+    def without(self, removed):
+        """The source without some images: {name of a split: their indices}."""
+        parts = {
+            name: Part(split, np.delete(np.arange(len(split)), removed[name]))
+            for name, split in self.splits.items()
+        }
+        train, validation = map(parts.get, self.names)
+        return self._replace(train=train, validation=validation)
+
+
+def check_classes(source, kind="image"):
+    """Raises a ValueError unless every class has an image in every split."""
+    empty = [
+        f"{name}/{source.class_names[label]}"
+        for name, split in source.splits.items()
+        for label in np.flatnonzero(
+            np.bincount(split.labels, minlength=len(source.class_names)) == 0
+        )
+    ]
+    if empty:
+        raise ValueError(
+            f"data_dir: no {kind} in {listed(empty)}; every class needs one"
+        )
+
+
+def listed(names, most=10):
+    names = [str(name) for name in names]
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more

@@ -1,0 +1,434 @@
+"""Every layout gives the same streams of the same images, and tells bad files."""
+
+import functools
+import os
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+
+from keras_t2t import data
+from tests.data import layouts, streams
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras/datasets/keras_t2t"
+
+
+def in_data_folder(folder, files):
+    layouts.write_parquet(folder / "data", files)
+
+
+WRITERS = {
+    "parquet": layouts.write_parquet,
+    "parquet, img": functools.partial(layouts.write_parquet, column="img"),
+    "parquet in data/": in_data_folder,
+    "tars": layouts.write_tars,
+    "tars with json": functools.partial(layouts.write_tars, labels="json"),
+    "kaggle": layouts.write_kaggle,
+}
+
+
+@pytest.fixture
+def copy(request, tmp_path, small_files):
+    WRITERS[request.param](tmp_path / "copy", small_files)
+    return data.open_dataset(data_dir=tmp_path / "copy")
+
+
+@pytest.mark.parametrize("copy", WRITERS, indirect=True)
+def test_streams_equal_the_folders(copy, write_folder, small_files):
+    folder = data.open_dataset(data_dir=write_folder(small_files))
+    assert copy.name == "copy"
+    assert copy.class_names == folder.class_names == layouts.NAMES
+    assert (copy.num_train, copy.num_validation) == (6, 4)
+    streams.assert_same(
+        streams.batches(copy.train_batches(16, 4, 3), 5),
+        streams.batches(folder.train_batches(16, 4, 3), 5),
+    )
+    streams.assert_same(
+        streams.batches(copy.validation_batches(16, 3)),
+        streams.batches(folder.validation_batches(16, 3)),
+    )
+
+
+@pytest.mark.parametrize("copy", ["parquet", "tars"], indirect=True)
+def test_streams_start_anywhere_and_are_cut_into_shards(copy):
+    streams.check_training(copy)
+
+
+def test_image_net_s_own_tars(tmp_path, small_files, write_folder, capsys):
+    layouts.write_imagenet_tars(tmp_path / "tars", small_files)
+    dataset = data.open_dataset(data_dir=tmp_path / "tars")
+    assert "6 images in 1 tars, indexed in 0 s" in capsys.readouterr().out
+    # As the folders that people unpack them to, in WordNet's order.
+    assert dataset.class_names == ("n01000001", "n02000002")
+    renamed = {
+        f"{path.split('/')[0]}/{layouts.SYNSETS[path.split('/')[1]]}/"
+        f"{path.split('/')[2]}": content
+        for path, content in small_files.items()
+    }
+    folder = data.open_dataset(data_dir=write_folder(renamed))
+    assert folder.class_names == dataset.class_names
+    everything = [
+        sorted(
+            (image.tobytes(), target.tobytes())
+            for images, targets in streams.batches(one.validation_batches(16, 4))
+            for image, target in zip(images, targets, strict=True)
+        )
+        for one in (dataset, folder)
+    ]
+    assert everything[0] == everything[1]
+    none = data.AUGMENTATIONS["none"]
+    [(images, targets)] = streams.batches(dataset.train_batches(16, 6, 0, none), 1)
+    for image, target in zip(images, targets, strict=True):
+        is_cat = image[0, 0, 1] == 0
+        np.testing.assert_array_equal(target, [0, 1] if is_cat else [1, 0])
+
+
+def test_a_flat_folder_is_split_within_each_class(write_folder, encode):
+    files = {
+        f"{name}/{i}.png": encode(np.full((20, 20, 3), 40 * label + i, "uint8"), "PNG")
+        for label, (name, count) in enumerate((("cat", 10), ("dog", 20)))
+        for i in range(count)
+    }
+    folder = write_folder(files)
+    dataset = data.open_dataset(data_dir=folder)
+    assert dataset.class_names == ("cat", "dog")
+    assert (dataset.num_train, dataset.num_validation) == (24, 6)
+    assert dataset.validation_share == 0.2
+
+    def seen(batches, count=None):
+        parts = streams.batches(batches, count)
+        images, targets = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        pixels = images[:, 0, 0, 0].astype(int)
+        np.testing.assert_array_equal(targets.argmax(1), pixels >= 40)
+        return set(pixels)
+
+    validation = seen(dataset.validation_batches(16, 4))
+    training = seen(dataset.train_batches(16, 24, 0), 1)
+    assert len(validation) == 6 and len(training) == 24
+    assert not training & validation
+    assert sum(pixel < 40 for pixel in validation) == 2
+    # The same images, to evaluate or in another run.
+    again = data.open_dataset(data_dir=folder, evaluation_only=True)
+    assert seen(again.validation_batches(16, 4)) == validation
+    everything = data.open_dataset(
+        data_dir=folder, evaluation_only=True, validation_share=1
+    )
+    assert everything.num_validation == 30
+    half = data.open_dataset(data_dir=folder, validation_share=0.5)
+    assert (half.num_train, half.num_validation) == (15, 15)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5, "x", True, float("nan")])
+def test_a_share_that_is_none(write_folder, small_files, share):
+    with pytest.raises(ValueError, match=r"validation_share must be in \(0, 1\], got"):
+        data.open_dataset(data_dir=write_folder(small_files), validation_share=share)
+
+
+def test_a_share_where_nothing_is_split(write_folder, small_files):
+    folder = write_folder(small_files)
+    with pytest.raises(ValueError, match=r"photos' has splits of its own; got 0\.2"):
+        data.open_dataset(data_dir=folder, validation_share=0.2)
+    with pytest.raises(ValueError, match="must leave images to train on, got 1"):
+        data.open_dataset(data_dir=folder / "train", validation_share=1)
+    with pytest.raises(ValueError, match="validation_share splits a folder <class>"):
+        data.open_dataset("digits", validation_share=0.2)
+    shutil.rmtree(folder / "train/dog")
+    with pytest.raises(ValueError, match=r"none of the layouts .* with two classes"):
+        data.open_dataset(data_dir=folder / "train")
+
+
+def test_two_layouts_in_one_folder(write_folder, small_files):
+    folder = write_folder(small_files)
+    layouts.write_parquet(folder, small_files)
+    with pytest.raises(
+        ValueError, match=r"has 2 layouts, train/<class>/\* and train-0"
+    ):
+        data.open_dataset(data_dir=folder)
+
+
+def test_an_index_is_kept_until_its_tar_changes(tmp_path, small_files, cache, capsys):
+    folder = tmp_path / "tars"
+    layouts.write_tars(folder, small_files)
+    data.open_dataset(data_dir=folder)
+    assert "6 images in 2 tars, indexed in 0 s" in capsys.readouterr().out
+    assert len(list(cache.iterdir())) == 4
+    data.open_dataset(data_dir=folder)
+    assert capsys.readouterr().out == ""
+    # Another order of the same bytes, of another time.
+    layouts.write_tars(folder, dict(reversed(list(small_files.items()))))
+    dataset = data.open_dataset(data_dir=folder)
+    assert "indexed in" in capsys.readouterr().out
+    for images, targets in streams.batches(dataset.validation_batches(16, 4)):
+        np.testing.assert_array_equal(targets.argmax(1), images[:, 0, 0, 1] > 0)
+    # What the cache holds is checked too.
+    for path in cache.iterdir():
+        path.write_bytes(path.read_bytes()[:-50])
+    assert data.open_dataset(data_dir=folder).num_train == 6
+    assert "indexed in" in capsys.readouterr().out
+
+
+def test_a_cache_that_cannot_be_written(tmp_path, small_files, cache, capsys):
+    cache.parent.mkdir(parents=True)
+    cache.write_text("no folder")
+    layouts.write_tars(tmp_path / "tars", small_files)
+    assert data.open_dataset(data_dir=tmp_path / "tars").num_train == 6
+    assert "pets-train-0000.tar is not kept: " in capsys.readouterr().out
+
+
+def cut(path, share=0.5):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+
+
+def cut_at_a_member(path):
+    """No end, and no half member: what a stopped download may leave."""
+    with tarfile.open(path) as archive:
+        end = archive.getmembers()[1].offset
+    path.write_bytes(path.read_bytes()[:end])
+
+
+def change(folder, name, function):
+    function(folder / name)
+
+
+def gz(path):
+    import gzip
+
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+TAR = "pets-train-0000.tar"
+BAD_TARS = {
+    "missing": (lambda f: (f / TAR).unlink(), r"lacks 1 of the 2 files like pets-tr"),
+    "cut": (lambda f: cut(f / TAR), rf"{TAR} cannot be read as a tar: it has no end"),
+    "cut between": (lambda f: cut_at_a_member(f / TAR), rf"{TAR} .*: it has no end; "),
+    "empty": (lambda f: (f / TAR).write_bytes(b""), rf"{TAR} cannot be read as a tar"),
+    "no tar": (lambda f: (f / TAR).write_bytes(b"x" * 2000), rf"{TAR} cannot be read"),
+    "compressed": (lambda f: gz(f / TAR), rf"{TAR} cannot .* damaged or compressed"),
+    "no names": (
+        lambda f: (f / "classnames.txt").unlink(),
+        "holds labels without names: write .* into classnames.txt",
+    ),
+    "one name": (
+        lambda f: (f / "classnames.txt").write_text("cat"),
+        r"has the label 1 \(3 of 3 images\), and there are names for 0 to 0",
+    ),
+    "an empty name": (
+        lambda f: (f / "classnames.txt").write_text("cat\n\ndog"),
+        "classnames.txt must hold the name of a class on every line",
+    ),
+    "names in Latin-1": (
+        lambda f: (f / "classnames.txt").write_bytes(b"caf\xe9\ndog"),
+        "classnames.txt is no UTF-8",
+    ),
+    "three names": (
+        lambda f: (f / "classnames.txt").write_text("cat\ndog\nowl"),
+        "no image in train/owl, validation/owl; every class needs one",
+    ),
+    "no label": (
+        lambda f: layouts.write_tar(f / TAR, {"a.jpg": b"x"}),
+        f"{TAR}: a.jpg has no label: expected .cls or .json",
+    ),
+    "a wrong label": (
+        lambda f: layouts.write_tar(f / TAR, {"a.jpg": b"x", "a.cls": b"cat"}),
+        f"{TAR}: a.cls holds b'cat', expected the number of a class",
+    ),
+    "no training": (
+        lambda f: [p.unlink() for p in f.glob("*train*")],
+        r"has tars of the splits \['validation'\]; needed are train, and validation",
+    ),
+    "no validation": (
+        lambda f: [p.unlink() for p in f.glob("*validation*")],
+        r"has tars of the splits \['train'\]; needed are train, and validation, val",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_TARS)
+def test_bad_tars(tmp_path, small_files, fault):
+    layouts.write_tars(tmp_path / "tars", small_files)
+    spoil, message = BAD_TARS[fault]
+    spoil(tmp_path / "tars")
+    with pytest.raises(ValueError, match=message):
+        data.open_dataset(data_dir=tmp_path / "tars")
+
+
+def rewrite(change):
+    def spoil(folder):
+        import pyarrow.parquet as pq
+
+        for path in folder.iterdir():
+            pq.write_table(change(pq.read_table(path)), path)
+
+    return spoil
+
+
+def without_images(table):
+    return table.drop_columns("image").append_column("picture", table["label"])
+
+
+def text_labels(table):
+    import pyarrow as pa
+
+    return table.drop_columns("label").append_column(
+        "label", pa.array(["cat"] * len(table))
+    )
+
+
+def other_images(table):
+    return table.drop_columns("image").append_column("image", table["label"])
+
+
+PARQUET = "train-00000-of-00002.parquet"
+BAD_PARQUET = {
+    "missing": (lambda f: (f / PARQUET).unlink(), "lacks 1 of the 2 files like train-"),
+    "cut": (lambda f: cut(f / PARQUET), f"{PARQUET} cannot be read as parquet: "),
+    "empty": (lambda f: (f / PARQUET).write_bytes(b""), f"{PARQUET} cannot be read as"),
+    "no images": (
+        rewrite(without_images),
+        r"has no column of images \(image, img\): it has label, picture",
+    ),
+    "no labels": (
+        rewrite(lambda table: table.drop_columns("label")),
+        r"has no column of labels \(label, labels, fine_label\): it has image",
+    ),
+    "numbers as images": (
+        rewrite(other_images),
+        "the column image must hold encoded images, .* got int64",
+    ),
+    "text as labels": (
+        rewrite(text_labels),
+        "the column label must hold a class's number in every row, got string",
+    ),
+    "no names": (
+        rewrite(lambda table: table.replace_schema_metadata({})),
+        "holds labels without names: write .* into classnames.txt",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_PARQUET)
+def test_bad_parquet(tmp_path, small_files, fault):
+    layouts.write_parquet(tmp_path / "parquet", small_files)
+    spoil, message = BAD_PARQUET[fault]
+    spoil(tmp_path / "parquet")
+    with pytest.raises(ValueError, match=message):
+        data.open_dataset(data_dir=tmp_path / "parquet")
+
+
+def test_names_beside_parquet(tmp_path, small_files):
+    layouts.write_parquet(tmp_path / "parquet", small_files, names=None)
+    (tmp_path / "parquet/classnames.txt").write_text("cat\ndog\n")
+    dataset = data.open_dataset(data_dir=tmp_path / "parquet")
+    assert dataset.class_names == layouts.NAMES
+
+
+KIT = "ILSVRC2012_devkit_t12.tar.gz"
+BAD_IMAGENET = {
+    "no kit": (lambda f: (f / KIT).unlink(), f"lacks {KIT} of image-net.org"),
+    "a cut kit": (lambda f: cut(f / KIT), f"{KIT} cannot be read as ImageNet's dev"),
+    "no validation": (
+        lambda f: (f / "ILSVRC2012_img_val.tar").unlink(),
+        "lacks ILSVRC2012_img_val.tar of image-net.org",
+    ),
+    "a class too many": (
+        lambda f: layouts.write_tar(
+            f / "ILSVRC2012_img_train.tar", {"n09999999/x.JPEG": b"x"}
+        ),
+        "holds the class 'n09999999', of which",
+    ),
+    "an image less": (
+        lambda f: layouts.write_tar(f / "ILSVRC2012_img_val.tar", {"x.JPEG": b"x"}),
+        "ILSVRC2012_img_val.tar has 1 images, and .* labels 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_IMAGENET)
+def test_bad_image_net_tars(tmp_path, small_files, fault):
+    layouts.write_imagenet_tars(tmp_path / "tars", small_files)
+    spoil, message = BAD_IMAGENET[fault]
+    spoil(tmp_path / "tars")
+    with pytest.raises(ValueError, match=message):
+        data.open_dataset(data_dir=tmp_path / "tars")
+
+
+BAD_KAGGLE = {
+    "no table": (
+        lambda f: (f / "LOC_val_solution.csv").unlink(),
+        "lacks LOC_val_solution.csv",
+    ),
+    "another table": (
+        lambda f: (f / "LOC_val_solution.csv").write_text("a,b\n1,2"),
+        "must be a table of ImageId and PredictionString",
+    ),
+    "a row less": (
+        lambda f: (f / "LOC_val_solution.csv").write_text(
+            "ImageId,PredictionString\nILSVRC2012_val_00000001,cat 1 2 3 4"
+        ),
+        "does not tell the class of ILSVRC2012_val_00000002, ",
+    ),
+    "another class": (
+        lambda f: (f / "LOC_val_solution.csv").write_text(
+            "ImageId,PredictionString\nILSVRC2012_val_00000001,owl 1 2 3 4"
+        ),
+        "tells of classes that train/ lacks: owl",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_KAGGLE)
+def test_bad_kaggle(tmp_path, small_files, fault):
+    layouts.write_kaggle(tmp_path / "kaggle", small_files)
+    spoil, message = BAD_KAGGLE[fault]
+    spoil(tmp_path / "kaggle")
+    with pytest.raises(ValueError, match=message):
+        data.open_dataset(data_dir=tmp_path / "kaggle")
+
+
+@pytest.mark.parametrize(
+    ("write", "name"), [(layouts.write_tars, TAR), (layouts.write_parquet, PARQUET)]
+)
+def test_a_file_that_changes_under_a_run(tmp_path, small_files, write, name):
+    folder = tmp_path / "copy"
+    write(folder, small_files)
+    dataset = data.open_dataset(data_dir=folder)
+    (folder / name).write_bytes(b"\0" * (folder / name).stat().st_size)
+    with pytest.raises(Exception) as raised:
+        streams.batches(dataset.train_batches(16, 6, 0), 2)
+    error = dataset.diagnose(raised.value)
+    assert isinstance(error, ValueError)
+    assert f"{name} changed since it was" in str(error)
+    os.remove(folder / name)
+    assert f"{name} cannot be read any more" in str(dataset.diagnose(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("write", "place"),
+    [
+        (layouts.write_tars, r"pets-train-0000.tar: cat_0.jpg"),
+        (layouts.write_parquet, r"train-00000-of-00002.parquet: row 0"),
+        (layouts.write_kaggle, r"ILSVRC/Data/CLS-LOC/train/cat/0.png"),
+    ],
+)
+def test_corrupt_images_are_named_and_skipped(
+    tmp_path, small_files, write, place, capsys
+):
+    small_files["train/cat/0.png"] = b"no image"
+    write(tmp_path / "copy", small_files)
+    dataset = data.open_dataset(data_dir=tmp_path / "copy")
+    with pytest.raises(Exception) as raised:
+        streams.batches(dataset.train_batches(16, 6, 0), 1)
+    message = str(dataset.diagnose(raised.value))
+    assert f"1 of 10 files cannot be decoded as images: {place};" in message
+    dataset = data.open_dataset(data_dir=tmp_path / "copy", skip_corrupt=True)
+    assert dataset.num_train == 5
+    assert f"skipped 1 of 10 files as corrupt: {place}" in capsys.readouterr().out
+    streams.batches(dataset.train_batches(16, 5, 0), 2)

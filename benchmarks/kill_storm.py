@@ -1,6 +1,7 @@
 """Is a run that is killed again and again the run that was never killed?
 
     python benchmarks/kill_storm.py --backend jax --kills 20
+    python benchmarks/kill_storm.py --backend torch --kills 5 --layout tars
 
 Trains T2TViT7 with the full recipe on small JPEG files that it makes, once without
 interruption. Then it starts the same command again and again and kills each process
@@ -27,7 +28,11 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.data_layouts import WRITERS, read_folder
+
+ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ("bright", "dark", "green", "red")
 EPOCHS, STEPS = 3, 6
 SETTINGS = [
@@ -181,6 +186,7 @@ def main():
     )
     parser.add_argument("--kills", type=int, default=20, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--layout", choices=WRITERS, default="folders")
     arguments = parser.parse_args()
     os.environ["KERAS_BACKEND"] = arguments.backend
     random = np.random.default_rng(arguments.seed)
@@ -192,7 +198,8 @@ def main():
 def compare(arguments, folder, random):
     """Whether every killed run was the uninterrupted one; prints what came."""
     photographs, log = folder / "photographs", folder / "log"
-    make_photographs(photographs)
+    make_photographs(folder / "made")
+    WRITERS[arguments.layout](photographs, read_folder(folder / "made"))
     backend = ("--backend", arguments.backend)
 
     def training(run):

@@ -8,8 +8,9 @@ import tarfile
 import numpy as np
 import pytest
 
+from benchmarks import data_layouts as layouts
 from keras_t2t import data
-from tests.data import layouts, streams
+from tests.data import streams
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +23,10 @@ def in_data_folder(folder, files):
     layouts.write_parquet(folder / "data", files)
 
 
+# Row groups that are smaller than a batch.
+write_parquet = functools.partial(layouts.write_parquet, rows_each=2)
 WRITERS = {
-    "parquet": layouts.write_parquet,
+    "parquet": write_parquet,
     "parquet, img": functools.partial(layouts.write_parquet, column="img"),
     "parquet in data/": in_data_folder,
     "tars": layouts.write_tars,
@@ -42,7 +45,7 @@ def copy(request, tmp_path, small_files):
 def test_streams_equal_the_folders(copy, write_folder, small_files):
     folder = data.open_dataset(data_dir=write_folder(small_files))
     assert copy.name == "copy"
-    assert copy.class_names == folder.class_names == layouts.NAMES
+    assert copy.class_names == folder.class_names == ("cat", "dog")
     assert (copy.num_train, copy.num_validation) == (6, 4)
     streams.assert_same(
         streams.batches(copy.train_batches(16, 4, 3), 5),
@@ -64,12 +67,12 @@ def test_image_net_s_own_tars(tmp_path, small_files, write_folder, capsys):
     dataset = data.open_dataset(data_dir=tmp_path / "tars")
     assert "6 images in 1 tars, indexed in 0 s" in capsys.readouterr().out
     # As the folders that people unpack them to, in WordNet's order.
-    assert dataset.class_names == ("n01000001", "n02000002")
-    renamed = {
-        f"{path.split('/')[0]}/{layouts.SYNSETS[path.split('/')[1]]}/"
-        f"{path.split('/')[2]}": content
-        for path, content in small_files.items()
-    }
+    assert dataset.class_names == (layouts.synset(1), layouts.synset(0))
+    synsets = {"cat": layouts.synset(0), "dog": layouts.synset(1)}
+    renamed = {}
+    for path, content in small_files.items():
+        split, name, image = path.split("/")
+        renamed[f"{split}/{synsets[name]}/{image}"] = content
     folder = data.open_dataset(data_dir=write_folder(renamed))
     assert folder.class_names == dataset.class_names
     everything = [
@@ -324,10 +327,10 @@ def test_bad_parquet(tmp_path, small_files, fault):
 
 
 def test_names_beside_parquet(tmp_path, small_files):
-    layouts.write_parquet(tmp_path / "parquet", small_files, names=None)
+    layouts.write_parquet(tmp_path / "parquet", small_files, named=False)
     (tmp_path / "parquet/classnames.txt").write_text("cat\ndog\n")
     dataset = data.open_dataset(data_dir=tmp_path / "parquet")
-    assert dataset.class_names == layouts.NAMES
+    assert dataset.class_names == ("cat", "dog")
 
 
 KIT = "ILSVRC2012_devkit_t12.tar.gz"

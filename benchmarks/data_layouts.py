@@ -1,4 +1,8 @@
-"""The same images in every layout that `open_dataset` reads."""
+"""Writes the images of folders train/<class>/* and val/<class>/* in the other layouts
+that `open_dataset` reads.
+
+Every writer takes the folder to fill and `files`, {path: bytes}, as of `read_folder`.
+"""
 
 import io
 import json
@@ -6,39 +10,56 @@ import tarfile
 
 import numpy as np
 
-NAMES = ("cat", "dog")
+
+def read_folder(folder):
+    """{path relative to it: bytes} of all files, sorted."""
+    paths = sorted(path for path in folder.rglob("*/*/*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def class_names(files):
+    return sorted({path.split("/")[1] for path in files})
 
 
 def samples(files, split):
-    """(name, label, bytes) of a split of files like `small_files`, in their order."""
+    """[(path without the split, label, bytes)], in their order."""
+    names = class_names(files)
     return [
-        (path.split("/", 1)[1], NAMES.index(path.split("/")[1]), content)
+        (path.split("/", 1)[1], names.index(path.split("/")[1]), content)
         for path, content in files.items()
         if path.startswith(f"{split}/")
     ]
 
 
-def write_parquet(folder, files, shards=2, names=NAMES, column="image"):
+def write_folders(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def write_parquet(folder, files, shards=2, column="image", rows_each=100, named=True):
+    """As a hub keeps a data set, in row groups of `rows_each` images."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
-    features = {"label": {"names": names, "_type": "ClassLabel"}}
+    features = {"label": {"names": class_names(files), "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     for split, called in (("train", "train"), ("val", "validation")):
         rows = samples(files, split)
         for number, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
             images = [{"bytes": rows[i][2], "path": rows[i][0]} for i in part]
             table = pa.table({column: images, "label": [rows[i][1] for i in part]})
-            if names:
+            if named:
                 table = table.replace_schema_metadata(metadata)
             path = folder / f"{called}-{number:05}-of-{shards:05}.parquet"
-            pq.write_table(table, path, row_group_size=2)
+            pq.write_table(table, path, row_group_size=rows_each)
 
 
 def write_tars(folder, files, shards=2, labels="cls"):
+    """WebDataset's shards; `labels` is the suffix of the files that hold them."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "classnames.txt").write_text("\n".join(NAMES))
+    (folder / "classnames.txt").write_text("\n".join(class_names(files)))
     for split, called in (("train", "train"), ("val", "validation")):
         rows = samples(files, split)
         for number, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
@@ -61,8 +82,9 @@ def write_tar(path, members):
     return path
 
 
-# WordNet's numbers, whose order is not that of the kit's own numbers.
-SYNSETS = {"cat": "n02000002", "dog": "n01000001"}
+def synset(label):
+    """A number like WordNet's, whose order is not that of the labels."""
+    return f"n{9_000_000 - label:08}"
 
 
 def write_imagenet_tars(folder, files):
@@ -70,13 +92,14 @@ def write_imagenet_tars(folder, files):
     from scipy.io import savemat
 
     folder.mkdir(parents=True, exist_ok=True)
-    inner = {name: {} for name in NAMES}
+    names = class_names(files)
+    inner = [{} for _ in names]
     for name, label, content in samples(files, "train"):
-        inner[NAMES[label]][f"{SYNSETS[NAMES[label]]}_{name[4:]}"] = content
+        inner[label][f"{synset(label)}_{name.split('/')[1]}"] = content
     outer = {}
-    for name, members in inner.items():
+    for label, members in enumerate(inner):
         path = write_tar(folder / "inner.tar", members)
-        outer[f"{SYNSETS[name]}.tar"] = path.read_bytes()
+        outer[f"{synset(label)}.tar"] = path.read_bytes()
         path.unlink()
     write_tar(folder / "ILSVRC2012_img_train.tar", outer)
     rows = samples(files, "val")
@@ -86,12 +109,10 @@ def write_imagenet_tars(folder, files):
     }
     # Not in the order of their numbers.
     write_tar(folder / "ILSVRC2012_img_val.tar", dict(reversed(list(images.items()))))
-    table = np.zeros(3, [("ILSVRC2012_ID", "i4"), ("WNID", "O"), ("words", "O")])
-    table[:] = [
-        (1, SYNSETS["cat"], "cat, true cat"),
-        (2, SYNSETS["dog"], "dog"),
-        (1001, "n00000000", "animal"),  # a group, not a class
-    ]
+    kinds = [("ILSVRC2012_ID", "i4"), ("WNID", "O"), ("words", "O")]
+    table = np.zeros(len(names) + 1, kinds)
+    table[:-1] = [(i + 1, synset(i), f"{name}, it") for i, name in enumerate(names)]
+    table[-1] = (1001, "n00000000", "a group, not a class")
     mat = io.BytesIO()
     savemat(mat, {"synsets": table})
     truth = "".join(f"{label + 1}\n" for _, label, _ in rows).encode()
@@ -108,14 +129,23 @@ def write_imagenet_tars(folder, files):
 
 def write_kaggle(folder, files):
     root = folder / "ILSVRC/Data/CLS-LOC"
+    names = class_names(files)
     rows = ["ImageId,PredictionString"]
     for i, (_, label, content) in enumerate(samples(files, "val")):
         name = f"ILSVRC2012_val_{i + 1:08}"
         (root / "val").mkdir(parents=True, exist_ok=True)
         (root / "val" / f"{name}.JPEG").write_bytes(content)
-        rows.append(f"{name},{NAMES[label]} 1 2 3 4 {NAMES[label]} 5 6 7 8 ")
+        rows.append(f"{name},{names[label]} 1 2 3 4 {names[label]} 5 6 7 8 ")
     for name, _, content in samples(files, "train"):
         path = root / "train" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     (folder / "LOC_val_solution.csv").write_text("\n".join(rows))
+
+
+WRITERS = {
+    "folders": write_folders,
+    "parquet": write_parquet,
+    "tars": write_tars,
+    "kaggle": write_kaggle,
+}

@@ -1,5 +1,6 @@
 """Settings for all tests, made before Keras is imported."""
 
+import gc
 import os
 import tempfile
 import types
@@ -32,12 +33,47 @@ def pytest_configure(config):
         import keras_t2t  # noqa: F401  it decides their order
 
 
+# Of these nothing depends on the backend, nor of tests with the marker `once`.
+ONCE = ("benchmarks", "data", "reference")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What does not depend on the backend is tested on torch, where tests are fastest;
+    elsewhere with `-m once`."""
+    import keras
+
+    for item in items:
+        if item.path.parent.name in ONCE:
+            item.add_marker(pytest.mark.once)
+    if keras.backend.backend() == "torch" or "once" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("once")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Initial weights and dropout are the same in every run of a test."""
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgetting():
+    """What one module compiled and built is of no use to the next, and fills gigabytes;
+    what comes again is in the cache on disk."""
+    yield
+    import keras
+
+    keras.backend.clear_session()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

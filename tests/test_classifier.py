@@ -9,9 +9,7 @@ import pytest
 import keras_t2t
 from keras_t2t.classifier import find_classifier, top_classes
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="does not depend on the backend"
-)
+pytestmark = pytest.mark.once
 
 
 def test_random_weights():

@@ -12,6 +12,8 @@ import pytest
 from keras_t2t import files
 from keras_t2t.files import replacing
 
+pytestmark = pytest.mark.once
+
 # Writes in a process that starts at once: the file itself, without the package.
 START = f"""
 import importlib.util, os, signal, sys

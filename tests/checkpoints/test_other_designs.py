@@ -66,6 +66,7 @@ def test_own_files_at_another_size(tmp_path, design):
     np.testing.assert_array_equal(table[:, 0], old[:, 0])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "variant", ["T2TViT14SE", "T2TViT16Ghost", "T2TViTDense", "T2TViTc14", "ViTS16"]
 )

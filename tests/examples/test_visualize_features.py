@@ -10,9 +10,8 @@ from sklearn.datasets import load_sample_image
 
 import keras_t2t
 from tests.examples.script import failure, success
-from tests.visualization.small_models import any_backend
 
-pytestmark = any_backend
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")

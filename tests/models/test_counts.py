@@ -8,7 +8,7 @@ import pytest
 import keras_t2t
 from keras_t2t.models import list_models
 
-pytestmark = pytest.mark.usefixtures("unset_weights")
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("unset_weights")]
 
 ROOT = Path(__file__).parents[2]
 

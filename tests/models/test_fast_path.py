@@ -176,7 +176,7 @@ def test_jax_is_told_not_to_round_pixels():
         )
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.once)])
 def test_int8_quantization(fused):
     """Keras's own quantization replaces the kernels that the fast path convolves."""
     model = build("performer", fused_soft_split=fused)

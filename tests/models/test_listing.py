@@ -6,6 +6,8 @@ import keras_t2t
 from keras_t2t import list_models
 from keras_t2t.models.by_name import builder
 
+pytestmark = pytest.mark.once
+
 
 def test_every_listed_model_is_a_public_function_found_by_name():
     names = list_models()

@@ -9,6 +9,8 @@ import pytest
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.recipes import IMAGENET
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("settings", "message"),

@@ -11,6 +11,8 @@ from PIL import Image
 from keras_t2t.training.curves import draw_curves
 from keras_t2t.training.recording import wandb_logger
 
+pytestmark = pytest.mark.once
+
 
 def test_the_learning_curve_is_drawn(tmp_path):
     history = [

@@ -10,6 +10,8 @@ import pytest
 
 from keras_t2t.training.run_folder import RunFolder
 
+pytestmark = pytest.mark.once
+
 VERSIONS = {"keras_t2t": "0.1", "keras": "3.15"}
 ARRAYS = {"model/0": np.zeros(3, "float32")}
 RESULT = {"val_top1": 0.5}

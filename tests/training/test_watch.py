@@ -10,6 +10,8 @@ import pytest
 from keras_t2t.training.distribution import watch as module
 from keras_t2t.training.distribution.watch import Watch
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def ended(monkeypatch):

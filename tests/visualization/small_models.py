@@ -4,7 +4,6 @@ import functools
 
 import keras
 import numpy as np
-import pytest
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
@@ -20,10 +19,6 @@ DESIGNS = {
     },
     "vit": {"builder": keras_t2t.ViT, "num_heads": 16},  # as many as ResNeXt's
 }
-# The same on each backend: tested on the one that starts fastest.
-any_backend = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="does not depend on the backend"
-)
 PHOTOGRAPH = load_sample_image("china.jpg")  # 427 x 640
 
 

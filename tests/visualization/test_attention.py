@@ -9,13 +9,13 @@ from keras_t2t.layers import MultiHeadSelfAttention, TokenPerformer
 from keras_t2t.visualization import attention, images
 from keras_t2t.visualization.probe import Probe, to_array
 from tests.visualization import small_models
-from tests.visualization.small_models import DESIGNS, PHOTOGRAPH, any_backend
+from tests.visualization.small_models import DESIGNS, PHOTOGRAPH
 
 
 @pytest.mark.parametrize(
     "design",
     [
-        pytest.param(name, marks=any_backend) if name == "dense, se" else name
+        pytest.param(name, marks=pytest.mark.once) if name == "dense, se" else name
         for name in DESIGNS
     ],
 )
@@ -132,7 +132,7 @@ def test_the_performers_normalisation():
     assert sums.min() < 0.1 and sums.max() > 0.9
 
 
-@any_backend
+@pytest.mark.once
 def test_rollout_by_hand():
     uniform = np.full((3, 2, 2), 0.5)
     swapped = np.array([[[0.0, 1.0], [1.0, 0.0]]])
@@ -143,7 +143,7 @@ def test_rollout_by_hand():
     np.testing.assert_allclose(result, [[0.25, 0.75], [0.25, 0.75]])
 
 
-@any_backend
+@pytest.mark.once
 def test_bad_input():
     model = small_models.model("performer")
     with pytest.raises(ValueError, match=r"'resnet50' has no attention: give a T2T"):

@@ -14,9 +14,9 @@ from keras_t2t.visualization import figures, pictures
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
 from tests.visualization import small_models
-from tests.visualization.small_models import PHOTOGRAPH, any_backend
+from tests.visualization.small_models import PHOTOGRAPH
 
-pytestmark = any_backend
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")

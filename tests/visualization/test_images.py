@@ -8,9 +8,9 @@ from PIL import Image
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
 from keras_t2t.visualization import feature_maps, images, model_view
 from tests.visualization import small_models
-from tests.visualization.small_models import PHOTOGRAPH, any_backend
+from tests.visualization.small_models import PHOTOGRAPH
 
-pytestmark = any_backend
+pytestmark = pytest.mark.once
 
 
 def test_files_pillow_images_and_arrays_are_the_same_view(tmp_path):

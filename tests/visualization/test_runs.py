@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from keras_t2t.visualization.runs import read_run, runs_figure
-from tests.visualization.small_models import any_backend
 
-pytestmark = any_backend
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from keras_t2t import visualization
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.visualization import statistics
 from tests.visualization import small_models
-from tests.visualization.small_models import PHOTOGRAPH, any_backend
+from tests.visualization.small_models import PHOTOGRAPH
 
 
-@any_backend
+@pytest.mark.once
 def test_redundancy():
     random = np.random.default_rng(0)
     noise = random.normal(size=(30, 40, 16))
@@ -36,7 +36,7 @@ def test_redundancy():
     assert np.isnan(visualization.channel_redundancy(constants[..., 2:]))
 
 
-@any_backend
+@pytest.mark.once
 @pytest.mark.parametrize("held", [2**24, 10])
 def test_distance_of_uniform_attention(held, monkeypatch):
     """Equal weights: the mean distance of all pairs of patches, class token aside."""
@@ -75,7 +75,7 @@ def test_distance_follows_the_attention():
     assert np.ptp(block.attention_distance) > 0
 
 
-@any_backend
+@pytest.mark.once
 def test_means_over_a_folder(tmp_path):
     model = small_models.model("performer")
     halves = [PHOTOGRAPH[:, :320], PHOTOGRAPH[:, 320:]]
@@ -103,7 +103,7 @@ def test_means_over_a_folder(tmp_path):
         visualization.depth_statistics(model, tmp_path / "empty")
 
 
-@any_backend
+@pytest.mark.once
 def test_the_table(tmp_path):
     model, resnet = small_models.model("vit"), small_models.resnet50()
     rows = visualization.depth_statistics(model, PHOTOGRAPH)

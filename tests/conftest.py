@@ -1,5 +1,7 @@
 """Settings for all tests, made before Keras is imported."""
 
+import contextlib
+import ctypes
 import gc
 import os
 import tempfile
@@ -74,6 +76,14 @@ def forgetting():
 
         jax.clear_caches()
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def trimmed():
+    """Freed memory goes back to the system, which glibc keeps by gigabytes."""
+    yield
+    with contextlib.suppress(OSError, AttributeError):  # another system
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ MODEL = {
     "attention_dropout": RATE,
     "drop_path": RATE,
 }
-TOKENS = {"token_dropout": RATE | NONE, "fused_soft_split": FLAG | NONE}
+TOKENS = {"token_dropout": RATE | NONE, "fused_soft_split": FLAG}
 # Function, its arguments for a good call, what each argument accepts.
 TABLE = {
     "T2TViT": (

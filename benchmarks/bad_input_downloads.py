@@ -107,7 +107,7 @@ class Place(NamedTuple):
         os.environ[self.named.MIRROR] = str(value)
 
     def hashed(self, sha256):
-        self.registry.PUBLISHED = (self.row._replace(sha256=sha256),)
+        self.registry.PUBLISHED = (self.row._replace(checksum=sha256),)
 
 
 # === The server: one function per fault, of the connection and the body ===

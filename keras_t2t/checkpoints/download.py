@@ -23,24 +23,51 @@ CHUNK = 1 << 20  # bytes
 
 def sha256_of(path):
     """SHA-256 of a file, in hexadecimal."""
+    return digest_of(path, "sha256")
+
+
+def digest_of(path, algorithm):
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def download(url, path, sha256=None):
+def check_digest(path, expected, name=None):
+    """Compares a file with what is known of it.
+
+    Args:
+        path: of the file.
+        expected: its SHA-256 or SHA-384 in hexadecimal, told by the length; None where
+            it is not known.
+        name: what to call the file in the error; None for its path.
+
+    Raises:
+        ValueError: if the file is another one.
+    """
+    if expected is None:
+        return
+    algorithm = {64: "SHA-256", 96: "SHA-384"}[len(expected)]
+    found = digest_of(path, algorithm.replace("-", "").lower())
+    if found != expected:
+        raise ValueError(
+            f"{name or path} has the {algorithm} {found}, expected {expected}: it is "
+            "damaged or not the published file"
+        )
+
+
+def download(url, path, checksum=None):
     """Downloads `url` to `path` with a progress bar, through a temporary file.
 
     Args:
         url: what to fetch.
         path: where the whole, checked file appears.
-        sha256: its SHA-256 in hexadecimal, None where it is not known.
+        checksum: as of `check_digest`.
 
     Raises:
         FileNotFoundError: if the server has no such file.
         ConnectionError: if there is no network, the server fails, the connection ends
             before the announced length, or the file is larger than `BYTES` or takes
             longer than `SECONDS`.
-        ValueError: if `url` is none of HTTP, or the file has another SHA-256.
+        ValueError: if `url` is none of HTTP, or the file has another checksum.
     """
     check_url(url)
     with replacing(path) as temporary:
@@ -75,11 +102,7 @@ def download(url, path, sha256=None):
             raise ConnectionError(
                 f"the download of {url} was cut: {received} of {announced} bytes came"
             )
-        if sha256 is not None and sha256_of(temporary) != sha256:
-            raise ValueError(
-                f"{url} has the SHA-256 {sha256_of(temporary)}, expected {sha256}: "
-                "the file is damaged or not the one that was published"
-            )
+        check_digest(temporary, checksum, url)
 
 
 def short(reason):

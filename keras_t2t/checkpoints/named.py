@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_t2t.checkpoints import keras_file
-from keras_t2t.checkpoints.download import download, sha256_of
+from keras_t2t.checkpoints.download import check_digest, download, sha256_of
 from keras_t2t.checkpoints.loading import load_checkpoint
 from keras_t2t.checkpoints.registry import RELEASE
 from keras_t2t.files import keras_folder, replacing
@@ -78,9 +78,9 @@ def _convert(published, build, path, record):
 
 def _warn_unknown(published, path):
     """Says that a mirror is trusted, where nothing tells the published file."""
-    if published.sha256 is None:
+    if published.checksum is None:
         logger.warning(
-            "%s comes from %s, and no SHA-256 of the published file is known here: "
+            "%s comes from %s, and no checksum of the published file is known here: "
             "another file of the same shapes would not be noticed. Its SHA-256 is %s",
             published.file,
             os.environ[MIRROR],
@@ -99,17 +99,13 @@ def _original(published):
                 f"{path} does not exist; {MIRROR}={mirror!r} must be a folder with "
                 "the released files, or a URL below which they are"
             )
-        if published.sha256 not in (None, sha256_of(path)):
-            raise ValueError(
-                f"{path} has the SHA-256 {sha256_of(path)}, expected "
-                f"{published.sha256}: it is damaged or not the published file"
-            )
+        check_digest(path, published.checksum)
         _warn_unknown(published, path)
         yield path
         return
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".original-") as folder:
         path = Path(folder) / published.file
-        download(f"{mirror.rstrip('/')}/{published.file}", path, published.sha256)
+        download(f"{mirror.rstrip('/')}/{published.file}", path, published.checksum)
         if mirror != RELEASE:
             _warn_unknown(published, path)
         try:

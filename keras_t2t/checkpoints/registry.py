@@ -26,7 +26,8 @@ class Published(NamedTuple):
     interpolation: str = "bicubic"
     # The repository's; the files name none of their own.
     licence: str = "Clear BSD (BSD-3-Clause-Clear)"
-    sha256: str | None = None  # of the file; None where it is not known
+    # Of the file, SHA-256 or SHA-384 in hexadecimal; None where it is not known.
+    checksum: str | None = None
     # What the accuracies were measured on: TensorFlow Datasets' name, and how many.
     dataset: str = "imagenet2012"
     images: int = 50_000
@@ -41,8 +42,17 @@ class Published(NamedTuple):
         return RELEASE + self.file
 
 
-def _imagenet(variant, file, top1, remeasured=None, name="imagenet", size=224):
-    return Published(name, variant, file, top1, remeasured, size)
+def _imagenet(
+    variant, file, top1, remeasured=None, name="imagenet", size=224, checksum=None
+):
+    return Published(name, variant, file, top1, remeasured, size, checksum=checksum)
+
+
+# 86,212,823 bytes, as OpenVINO's model zoo downloads and checks it (t2t-vit-14).
+T2T_VIT_14 = (
+    "98c8ae06a1e9997f3e83ad2dfbac49985bf7bd7723eb64e4"
+    "b8462338163be02657998f0bd9f8997367417003caeaf7a1"
+)
 
 
 def _cifar(variant, file, top1, classes):
@@ -65,7 +75,13 @@ PUBLISHED = (
     _imagenet("T2TViT7", "71.7_T2T_ViT_7.pth.tar", 71.7, (71.676, 90.886)),
     _imagenet("T2TViT10", "75.2_T2T_ViT_10.pth.tar", 75.2, (75.15, 92.806)),
     _imagenet("T2TViT12", "76.5_T2T_ViT_12.pth.tar", 76.5, (76.48, 93.484)),
-    _imagenet("T2TViT14", "81.5_T2T_ViT_14.pth.tar", 81.5, (81.5, 95.666)),
+    _imagenet(
+        "T2TViT14",
+        "81.5_T2T_ViT_14.pth.tar",
+        81.5,
+        (81.5, 95.666),
+        checksum=T2T_VIT_14,
+    ),
     _imagenet("T2TViT19", "81.9_T2T_ViT_19.pth.tar", 81.9, (81.932, 95.744)),
     _imagenet("T2TViT24", "82.3_T2T_ViT_24.pth.tar", 82.3, (82.276, 95.886)),
     _imagenet("T2TViTt14", "81.7_T2T_ViTt_14.pth.tar", 81.7, (81.688, 95.852)),

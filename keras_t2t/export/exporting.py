@@ -63,7 +63,8 @@ def export_model(
         model: functional `keras.Model` of one image and one output, such as all
             builders of this package give. It is not changed.
         path: where to write: a folder for `"tf_saved_model"`; else a file ending in
-            `.onnx`, `.tflite`, `.xml` (with a `.bin` beside), `.pt2` or `.keras`.
+            `.onnx`, `.tflite`, `.xml` (with a `.bin` beside), `.pt2` or `.keras`,
+            which is put after a name without an ending.
         format: `"tf_saved_model"`, `"onnx"`, `"litert"`, `"openvino"`, `"torch"` (an
             ExportedProgram) or `"keras"`.
         include_preprocessing: whether the file takes RGB pixels 0..255 and
@@ -156,6 +157,8 @@ def export_model(
 def checked_path(path, format, row, overwrite):
     """`path` as a Path, or a ValueError that says what is wrong with it."""
     path = Path(path)
+    if row.suffix and path.name and not path.suffix:
+        path = path.with_name(path.name + row.suffix)
     if row.suffix and path.suffix != row.suffix:
         raise ValueError(
             f"`path` must end in {row.suffix} for format={format!r}, got {str(path)!r}"

@@ -57,7 +57,7 @@ def T2TViT(
     drop_path=0.0,
     remat=False,
     token_dropout=None,
-    fused_soft_split=None,
+    fused_soft_split=True,
 ):
     """Builds a Tokens-to-Token vision transformer (paper section 3).
 
@@ -111,8 +111,8 @@ def T2TViT(
         fused_soft_split: bool, whether a soft split, its norm and the Dense behind it
             are computed as one strided convolution (the fast path), or the long patch
             vectors are written by layers `soft_split_0` to `soft_split_2` (the
-            readable path). Weights, checkpoints and outputs are the same. None means
-            the faster for the backend, which is True on all three.
+            readable path). Weights, checkpoints and outputs are the same; the fast
+            path is the faster one on all three backends.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
@@ -136,8 +136,7 @@ def T2TViT(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )
     check_remat(remat, dropout, attention_dropout)
-    if fused_soft_split is not None:
-        check_flags(fused_soft_split=fused_soft_split)
+    check_flags(fused_soft_split=fused_soft_split)
     check_outputs(include_top, pooling, classes, classifier_activation, name)
     architecture = {
         "embed_dim": embed_dim,
@@ -154,8 +153,6 @@ def T2TViT(
         mean, std = standardization(weights, published, (MEAN, STD))
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
-    if fused_soft_split is None:
-        fused_soft_split = True
     x = image_to_tokens(
         x, embed_dim, token_type, token_dropout, fused_soft_split, remat
     )

@@ -1,6 +1,7 @@
 """`weights="imagenet"` against a local server, with its faults."""
 
 import http.server
+import shutil
 import socketserver
 import sys
 import threading
@@ -14,7 +15,7 @@ import torch
 import keras_t2t
 from keras_t2t.checkpoints import download as download_module
 from keras_t2t.checkpoints import named, registry
-from keras_t2t.checkpoints.download import sha256_of
+from keras_t2t.checkpoints.download import digest_of, sha256_of
 from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 
@@ -255,19 +256,19 @@ def test_addresses_that_are_none(url, cache, monkeypatch):
 def test_a_mirror_is_trusted_aloud(mirror, cache, original, monkeypatch, caplog):
     build()
     (record,) = (
-        r for r in caplog.records if "no SHA-256 of the published" in r.getMessage()
+        r for r in caplog.records if "no checksum of the published" in r.getMessage()
     )
     assert sha256_of(original) in record.getMessage()
     build()  # from the cache
     monkeypatch.setenv(named.MIRROR, str(original.parent))
     (cache / CONVERTED[0]).unlink()
     build()
-    row = ROW._replace(sha256=sha256_of(original))
+    row = ROW._replace(checksum=sha256_of(original))
     monkeypatch.setattr(registry, "PUBLISHED", (row,))
     (cache / CONVERTED[0]).unlink()
     build()
     warned = [
-        r for r in caplog.records if "no SHA-256 of the published" in r.getMessage()
+        r for r in caplog.records if "no checksum of the published" in r.getMessage()
     ]
     assert len(warned) == 2
 
@@ -280,17 +281,32 @@ def test_no_network(cache, monkeypatch):
 
 
 def test_a_wrong_hash_of_the_original(mirror, cache, original, monkeypatch):
-    monkeypatch.setattr(registry, "PUBLISHED", (ROW._replace(sha256="0" * 64),))
+    monkeypatch.setattr(registry, "PUBLISHED", (ROW._replace(checksum="0" * 64),))
     with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
         build()
     monkeypatch.setenv(named.MIRROR, str(original.parent))
     with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
         build()
     assert files(cache) == []
-    monkeypatch.setattr(
-        registry, "PUBLISHED", (ROW._replace(sha256=sha256_of(original)),)
-    )
-    build()
+    for known in (sha256_of(original), digest_of(original, "sha384")):
+        monkeypatch.setattr(registry, "PUBLISHED", (ROW._replace(checksum=known),))
+        build()
+        (cache / CONVERTED[0]).unlink()
+    wrong = ROW._replace(checksum="0" * 96)
+    monkeypatch.setattr(registry, "PUBLISHED", (wrong,))
+    with pytest.raises(ValueError, match=r"has the SHA-384 .*, expected 000"):
+        build()
+
+
+def test_another_file_under_the_name_of_one_that_is_known(
+    original, tmp_path, monkeypatch
+):
+    """T2T-ViT-14's checksum is public; a mirror's own file is refused."""
+    row = registry.published_weights("imagenet", "T2TViT14")
+    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    shutil.copy(original, tmp_path / row.file)
+    with pytest.raises(ValueError, match=r"has the SHA-384 .*, expected 98c8ae06"):
+        keras_t2t.T2TViT14(weights="imagenet")
 
 
 def test_a_cached_file_that_was_changed(mirror, cache):

@@ -174,3 +174,10 @@ def test_a_child_that_fails_says_why(model, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match=r"torch process .* ended with code 1"):
         export(model, tmp_path / "model.pt2", "torch")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_without_an_ending_gets_the_format_s(model, tmp_path):
+    report = export(model, tmp_path / "model", verify=False)
+    assert report.path == tmp_path / "model.keras" and report.path.is_file()
+    with pytest.raises(ValueError, match=r"`path` exists: .*model\.keras"):
+        export(model, tmp_path / "model", verify=False)

@@ -29,6 +29,7 @@ from keras_t2t.models.backbone import (
 )
 from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
+from keras_t2t.models.signatures import NamedT2TViT
 from keras_t2t.models.tokens import image_to_tokens
 from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
 from keras_t2t.variants import VARIANTS, variant_name
@@ -179,7 +180,7 @@ def T2TViT(
     return model
 
 
-def _named_variant(public_name):
+def _named_variant(public_name: str) -> NamedT2TViT:
     row = VARIANTS[public_name]
     summary = f"T2T-ViT, {row}: {row.top1}% top-1 on ImageNet-1k as published."
     return named_variant(T2TViT, public_name, row, summary)

@@ -21,6 +21,7 @@ from keras_t2t.models.arguments import (
 from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
 from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
+from keras_t2t.models.signatures import NamedViT
 from keras_t2t.models.tokens import convolution, flatten_grid
 from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
 from keras_t2t.variants import VIT_VARIANTS
@@ -113,7 +114,7 @@ def ViT(
     return model
 
 
-def _named_variant(public_name):
+def _named_variant(public_name: str) -> NamedViT:
     row = VIT_VARIANTS[public_name]
     summary = (
         f"ViT, {row}: {row.top1}% top-1 on ImageNet-1k as the T2T-ViT paper reports."

@@ -1,0 +1,59 @@
+"""What editors and type checkers show of the builders of the tables' rows.
+
+`tests/models/test_signatures.py` holds them to the builders' own signatures.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import keras
+
+Weights = str | os.PathLike[str] | None
+Shape = tuple[int, int, int] | None
+Pooling = Literal["token", "avg"] | None
+Activation = str | Callable[..., Any] | None
+
+
+class NamedViT(Protocol):
+    """A builder such as `keras_t2t.ViTB16`; arguments as of `keras_t2t.ViT`."""
+
+    def __call__(
+        self,
+        include_top: bool = True,
+        include_preprocessing: bool = False,
+        weights: Weights = None,
+        input_tensor: Any = None,
+        input_shape: Shape = None,
+        pooling: Pooling = None,
+        classes: int = 1000,
+        classifier_activation: Activation = "softmax",
+        name: str = ...,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        remat: bool = False,
+    ) -> keras.Model: ...
+
+
+class NamedT2TViT(Protocol):
+    """A builder such as `keras_t2t.T2TViT14`; arguments as of `keras_t2t.T2TViT`."""
+
+    def __call__(
+        self,
+        include_top: bool = True,
+        include_preprocessing: bool = False,
+        weights: Weights = None,
+        input_tensor: Any = None,
+        input_shape: Shape = None,
+        pooling: Pooling = None,
+        classes: int = 1000,
+        classifier_activation: Activation = "softmax",
+        name: str = ...,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        remat: bool = False,
+        token_dropout: float | None = None,
+        fused_soft_split: bool = True,
+    ) -> keras.Model: ...

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import gc
 import os
 import tempfile
 import types
@@ -61,21 +60,6 @@ def seeded():
     import keras
 
     keras.utils.set_random_seed(0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def forgetting():
-    """What one module compiled and built is of no use to the next, and fills gigabytes;
-    what comes again is in the cache on disk."""
-    yield
-    import keras
-
-    keras.backend.clear_session()
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.clear_caches()
-    gc.collect()
 
 
 @pytest.fixture(autouse=True)

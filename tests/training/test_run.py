@@ -128,6 +128,19 @@ def test_an_image_folder_trains(tmp_path, photos):
     assert result["val_top5"] == 1.0  # of two classes
 
 
+@pytest.mark.once
+def test_the_share_of_a_flat_folder_is_the_run_s(tmp_path, photos):
+    settings = {**FEW, "data_dir": str(photos / "train"), "augmentation": "light"}
+    settings["output_dir"] = str(tmp_path / "run")
+    train(TrainingConfig(**settings), verbose=0)
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert record["validation_share"] == 0.2
+    assert record["data"]["training images"] == 8
+    again = TrainingConfig(**settings, resume=True, validation_share=0.4)
+    with pytest.raises(ValueError, match=r"validation_share: the run has 0\.2, now 0"):
+        train(again, verbose=0)
+
+
 def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos):
     (photos / "train" / "dark" / "0.jpg").write_bytes(b"\xff\xd8\xff no image")
     settings = {**FEW, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}

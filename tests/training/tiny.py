@@ -10,6 +10,7 @@ import numpy as np
 
 import keras_t2t
 from keras_t2t import data
+from keras_t2t.data.dataset import Dataset
 from keras_t2t.training import TrainingConfig, compiled_model, recording, run, saving
 
 SETTINGS = {
@@ -22,11 +23,11 @@ SETTINGS = {
 }
 
 
-class TinyData:
+class TinyData(Dataset):
     """64 training and 10 validation images of four classes that differ in brightness;
     10 do not fill whole batches."""
 
-    name, num_classes, class_names = "digits", 4, ("a", "b", "c", "d")
+    name, class_names = "digits", ("a", "b", "c", "d")
     num_train, num_validation = 64, 10
 
     def train_batches(
@@ -45,9 +46,6 @@ class TinyData:
     ):
         assert pad
         return TinyBatches(image_size, batch_size, shard, count=self.num_validation)
-
-    def diagnose(self, error):
-        return None
 
 
 class TinyBatches(keras.utils.PyDataset):

@@ -235,10 +235,16 @@ TREES = {
     "classes in upper case in val/": Tree(move(("val/dog", "val/Dog"))),
     "images at the top": Tree(both(remove("train", "val"), write("x.png"))),
     "a flat folder of classes": Tree(
-        both(move(("train/cat", "cat"), ("train/dog", "dog")), remove("train", "val"))
+        both(move(("train/cat", "cat"), ("train/dog", "dog")), remove("train", "val")),
+        expected=(4, 2),
+    ),
+    "a flat folder of one class": Tree(
+        both(move(("train/cat", "cat")), remove("train", "val"))
     ),
     "the folder above": Tree(nothing, of(data_dir=lambda root: root.parent)),
-    "the folder train/": Tree(nothing, of(data_dir=lambda root: root / "train")),
+    "the folder train/": Tree(
+        nothing, of(data_dir=lambda root: root / "train"), (4, 2)
+    ),
     "images in folders below": Tree(more("train/cat/a/b/c/x.png"), expected=(7, 4)),
     "no ending": Tree(more("train/cat/picture"), expected=(7, 4)),
     "a name with spaces": Tree(more("train/cat/a b.png"), expected=(7, 4)),

@@ -43,7 +43,7 @@ class Keras:
         exact_float32(backend, precision)
         keras.config.set_dtype_policy(HALF.get(precision, "float32"))
         arguments = {
-            "fused_soft_split": {"readable": False}.get(design),
+            "fused_soft_split": design != "readable",
             "remat": design == "remat",
         }
         if model.startswith(("ViT", "ResNet")):

@@ -263,14 +263,21 @@ def test_bad_tars(tmp_path, small_files, fault):
         data.open_dataset(data_dir=tmp_path / "tars")
 
 
-def rewrite(change):
+def rewrite(change, pattern="*"):
     def spoil(folder):
         import pyarrow.parquet as pq
 
-        for path in folder.iterdir():
+        for path in folder.glob(pattern):
             pq.write_table(change(pq.read_table(path)), path)
 
     return spoil
+
+
+def names_in_another_order(table):
+    metadata = table.schema.metadata[b"huggingface"]
+    other = metadata.replace(b'"cat", "dog"', b'"dog", "cat"')
+    assert other != metadata
+    return table.replace_schema_metadata({"huggingface": other})
 
 
 def without_images(table):
@@ -309,6 +316,14 @@ BAD_PARQUET = {
     "text as labels": (
         rewrite(text_labels),
         "the column label must hold a class's number in every row, got string",
+    ),
+    "another order in validation": (
+        rewrite(names_in_another_order, "validation*"),
+        "validation-00000-of-00002.parquet has other names of classes",
+    ),
+    "another order in one file": (
+        rewrite(names_in_another_order, "train-00001*"),
+        "train-00001-of-00002.parquet has other names of classes",
     ),
     "no names": (
         rewrite(lambda table: table.replace_schema_metadata({})),
@@ -394,6 +409,17 @@ def test_bad_kaggle(tmp_path, small_files, fault):
     spoil(tmp_path / "kaggle")
     with pytest.raises(ValueError, match=message):
         data.open_dataset(data_dir=tmp_path / "kaggle")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux tells of them")
+@pytest.mark.parametrize("write", [layouts.write_tars, layouts.write_parquet])
+def test_no_file_stays_open(tmp_path, small_files, write):
+    """ImageNet's 1,024 tars are as many files as a process may have open."""
+    write(tmp_path / "copy", small_files)
+    train = data.open_dataset(data_dir=tmp_path / "copy")._source.train
+    before = len(os.listdir("/proc/self/fd"))
+    assert all(train.read(index) for index in range(len(train)))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(

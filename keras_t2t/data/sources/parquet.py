@@ -2,7 +2,6 @@
 
 import functools
 import json
-import threading
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from keras_t2t.data.sources.class_names import (
 )
 from keras_t2t.data.sources.shards import choose_splits, find_shards
 from keras_t2t.data.sources.source import Source, Split, listed
-from keras_t2t.data.sources.tar_index import Stamp
+from keras_t2t.data.sources.stamp import Stamp, changed
 from keras_t2t.images import shown
 from keras_t2t.optional_imports import import_pyarrow
 
@@ -53,7 +52,9 @@ def open_source(folder, evaluation_only=False):
     for shards in (train, validation):
         split = shards and ParquetSplit(shards[1])
         splits.append(split)
-        names = names or (split and split.class_names)
+        if split is not None:
+            names = names or split.class_names
+            check_same_names(names, split.class_names, shards[1][0])
     names = names or names_beside(validation[1][0].parent) or names_beside(folder)
     check_named(names, folder)
     for split in splits:
@@ -82,6 +83,7 @@ class ParquetSplit(Split):
             metadata, columns, names, found = _describe(path)
             if number == 0:
                 (self._image, _), self.class_names = columns, names
+            check_same_names(self.class_names, names, path)
             self._metadata.append(metadata)
             labels.append(found)
             for group in range(metadata.num_row_groups):
@@ -92,7 +94,6 @@ class ParquetSplit(Split):
         self._first = np.cumsum([0, *(rows for *_, rows in groups)])
         self.labels = np.concatenate(labels)
         self.place = f"{paths[0].parent}"
-        self._local = threading.local()
         self._rows = functools.lru_cache(max(2, KEPT_BYTES // most))(self._read_group)
 
     def read(self, index):
@@ -107,27 +108,28 @@ class ParquetSplit(Split):
         return f"{shown(self._paths[number].name)}: row {row}"
 
     def changed(self):
-        for path, stamp in zip(self._paths, self._stamps, strict=True):
-            try:
-                same = Stamp.of(path) == stamp
-            except OSError as error:
-                return f"{shown(path)} cannot be read any more: {error.strerror}"
-            if not same:
-                return f"{shown(path)} changed since it was opened; start again"
-        return None
+        return changed(self._paths, self._stamps)
 
     def _read_group(self, group):
         """The encoded images of a row group, an Arrow array of binaries."""
         number, within, _ = self._groups[group]
-        # A reader is not made for several threads, and its metadata is at hand.
-        readers = self._local.__dict__.setdefault("readers", {})
-        if number not in readers:
-            readers[number] = _open(self._paths[number], self._metadata[number])
-        table = readers[number].read_row_group(
-            within, columns=[self._image], use_threads=False
-        )
+        # Opened anew each time: a reader is not made for several threads, and one for
+        # each of ImageNet's files in each thread is more than a process may have.
+        with _open(self._paths[number], self._metadata[number]) as file:
+            table = file.read_row_group(
+                within, columns=[self._image], use_threads=False
+            )
         column = table.column(0).combine_chunks()
         return column.field("bytes") if hasattr(column, "field") else column
+
+
+def check_same_names(names, others, path):
+    """Raises a ValueError if a file numbers other classes than those before it."""
+    if names != others:
+        raise ValueError(
+            f"data_dir: {path} has other names of classes than the files before it, or "
+            "in another order"
+        )
 
 
 def _open(path, metadata=None):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t.data.sources.stamp import Stamp
 from keras_t2t.files import keras_folder, replacing
 from keras_t2t.images import shown
 
@@ -18,18 +19,6 @@ VERSION = 1  # of what the cache holds
 BLOCK = 512  # bytes of a tar's header, which all contents are filled up to
 NO_LABEL = -1
 LABEL_SUFFIXES = (".cls", ".json")
-
-
-class Stamp(NamedTuple):
-    """What tells that a file is the one that was indexed."""
-
-    size: int  # bytes
-    modified: int  # nanoseconds
-
-    @classmethod
-    def of(cls, path):
-        status = os.stat(path)
-        return cls(status.st_size, status.st_mtime_ns)
 
 
 class TarIndex(NamedTuple):

@@ -39,7 +39,7 @@ def write_photographs(folder, number=64):
 
 def decoded(data_dir, split):
     """Decoded images, one by one and whole."""
-    from keras_t2t.data.decode import decode, tf
+    from keras_t2t.data.tensorflow_reader.decode import decode, tf
 
     paths = sorted(str(path) for path in Path(data_dir, split).glob("*/*"))
     images = tf.data.Dataset.from_tensor_slices(paths).repeat()

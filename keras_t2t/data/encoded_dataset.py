@@ -1,14 +1,14 @@
 """A data set of encoded images that lie anywhere, decoded and batched by TensorFlow."""
 
-from keras_t2t.data import pipeline
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.data.scan import unreadable_images
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
     num_local_images,
 )
 from keras_t2t.data.sources.source import check_classes, listed
+from keras_t2t.data.tensorflow_reader import pipeline
+from keras_t2t.data.tensorflow_reader.scan import unreadable_images
 from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()

@@ -5,13 +5,13 @@ import textwrap
 
 import numpy as np
 
-from keras_t2t.data import pipeline
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
     num_local_images,
 )
+from keras_t2t.data.tensorflow_reader import pipeline
 from keras_t2t.optional_imports import (
     import_tensorflow,
     import_tensorflow_datasets,

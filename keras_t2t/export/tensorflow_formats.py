@@ -19,7 +19,7 @@ def write_saved_model(model, path, options):
     """
     import tensorflow as tf
 
-    from keras_t2t.data.transforms import evaluation_image
+    from keras_t2t.data.tensorflow_reader.transforms import evaluation_image
 
     model = in_precision(model, options.precision)
     _, height, width, _ = model.inputs[0].shape

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_t2t.data.decode import decode, decode_window, tf
+from keras_t2t.data.tensorflow_reader.decode import decode, decode_window, tf
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_t2t.data import Augmentation
-from keras_t2t.data.mixing import draw_kept, mix_pair, tf
+from keras_t2t.data.tensorflow_reader.mixing import draw_kept, mix_pair, tf
 
 MIXUP = Augmentation(cutmix_alpha=0)
 CUTMIX = Augmentation(mixup_alpha=0)

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from keras_t2t.data.affine import FILL
 from keras_t2t.data.augmentation import Augmentation
-from keras_t2t.data.rand_augment import OPERATIONS, apply, draw, rand_augment, tf
+from keras_t2t.data.tensorflow_reader.affine import FILL
+from keras_t2t.data.tensorflow_reader.rand_augment import (
+    OPERATIONS,
+    apply,
+    draw,
+    rand_augment,
+    tf,
+)
 
 PILLOW_METHODS = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_t2t.data.random_erasing import draw_box, random_erasing, tf
+from keras_t2t.data.tensorflow_reader.random_erasing import draw_box, random_erasing, tf
 from keras_t2t.preprocessing import preprocess_input
 
 

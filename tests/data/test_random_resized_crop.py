@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_t2t.data.random_resized_crop import random_resized_crop, tf
+from keras_t2t.data.tensorflow_reader.random_resized_crop import random_resized_crop, tf
 
 DRAWS = 4000
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_t2t.data.resize import resize_and_cut
+from keras_t2t.data.tensorflow_reader.resize import resize_and_cut
 
 
 @pytest.mark.parametrize("method", ["bilinear", "bicubic"])

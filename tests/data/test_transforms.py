@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.decode import decode, tf
-from keras_t2t.data.transforms import evaluation_image, training_image
+from keras_t2t.data.tensorflow_reader.decode import decode, tf
+from keras_t2t.data.tensorflow_reader.transforms import evaluation_image, training_image
 from keras_t2t.preprocessing import evaluation_transform
 
 
@@ -159,7 +159,7 @@ def test_long_images_are_as_if_all_was_resized(encode, monkeypatch, shape):
     image = Image.fromarray(pixels)
     png = encode(image, "PNG")
     cut = evaluation_image(png, 64).numpy(), evaluation_transform(image, (64, 64))
-    monkeypatch.setattr("keras_t2t.data.resize.EXTREME", 1000)
+    monkeypatch.setattr("keras_t2t.data.tensorflow_reader.resize.EXTREME", 1000)
     monkeypatch.setattr("keras_t2t.preprocessing.EXTREME", 1000)
     whole = evaluation_image(png, 64).numpy(), evaluation_transform(image, (64, 64))
     for one, other in zip(cut, whole, strict=True):

@@ -8,14 +8,14 @@ that it lies in. So no parallelism changes a stream, and it can start anywhere.
 import os
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.mixing import mix_pair
-from keras_t2t.data.random_erasing import random_erasing
 from keras_t2t.data.sharding import (
     local_batch_size,
     num_batches,
     num_local_images,
 )
-from keras_t2t.data.transforms import (
+from keras_t2t.data.tensorflow_reader.mixing import mix_pair
+from keras_t2t.data.tensorflow_reader.random_erasing import random_erasing
+from keras_t2t.data.tensorflow_reader.transforms import (
     check_evaluation,
     evaluation_image,
     training_image,

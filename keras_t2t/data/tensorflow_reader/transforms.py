@@ -3,9 +3,13 @@
 import math
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.decode import decode, decode_window
-from keras_t2t.data.random_resized_crop import random_resized_crop
-from keras_t2t.data.resize import KERNELS, height_and_width, resize_and_cut
+from keras_t2t.data.tensorflow_reader.decode import decode, decode_window
+from keras_t2t.data.tensorflow_reader.random_resized_crop import random_resized_crop
+from keras_t2t.data.tensorflow_reader.resize import (
+    KERNELS,
+    height_and_width,
+    resize_and_cut,
+)
 from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
@@ -44,7 +48,7 @@ def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"
         )
     if augmentation.num_operations:
         # Loads KerasCV.
-        from keras_t2t.data.rand_augment import rand_augment
+        from keras_t2t.data.tensorflow_reader.rand_augment import rand_augment
 
         image = rand_augment(image, rand_augment_seed, augmentation)
     return image

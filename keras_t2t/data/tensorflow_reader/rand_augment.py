@@ -5,7 +5,11 @@ Cubuk et al., "RandAugment", 2020, in the variant `rand-m9-mstd0.5-inc1`.
 
 import functools
 
-from keras_t2t.data import affine, keras_cv_operations, point_operations
+from keras_t2t.data.tensorflow_reader import (
+    affine,
+    keras_cv_operations,
+    point_operations,
+)
 from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()

@@ -1,0 +1,1 @@
+"""Reads, decodes and augments images with tf.data."""

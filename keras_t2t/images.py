@@ -1,5 +1,6 @@
 """Image files through Pillow: right pixels, or one error that names the file."""
 
+import io
 import os
 import stat
 
@@ -32,11 +33,26 @@ def open_rgb(path):
     # Opening a pipe would wait for its other end.
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(f"{shown(path)} is no file")
+    return _decoded(lambda: Image.open(path), shown(path))
+
+
+def decode_rgb(encoded, name="the data"):
+    """The image in a file's bytes, as `open_rgb`.
+
+    Args:
+        encoded: bytes.
+        name: str, what messages call it.
+    """
+    Image = import_pillow("Image", "data")
+    return _decoded(lambda: Image.open(io.BytesIO(encoded)), name)
+
+
+def _decoded(open_image, name):
     try:
-        with Image.open(path) as image:
+        with open_image() as image:
             if image.format == "PNG":
                 image.verify()  # decoding does not compare the checksums of pixels
-        with Image.open(path) as image:
+        with open_image() as image:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
@@ -44,7 +60,7 @@ def open_rgb(path):
     # Each of Pillow's formats raises its own kinds for damaged files.
     except Exception as error:
         reason = str(error).replace("\n", " ") or type(error).__name__
-        raise OSError(f"{shown(path)} is no image that can be read: {reason}") from None
+        raise OSError(f"{name} is no image that can be read: {reason}") from None
 
 
 def rgb(image):

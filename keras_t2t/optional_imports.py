@@ -78,6 +78,15 @@ def import_pyarrow(submodule):
     return _import(f"pyarrow.{submodule}", "Reading parquet files", "pyarrow", "data")
 
 
+def import_grain():
+    """Import Grain.
+
+    Raises:
+        ImportError: Grain is not installed.
+    """
+    return _import("grain", "Reading images without TensorFlow", "Grain", "data")
+
+
 def import_pillow(submodule, extra="train"):
     """Import `PIL.<submodule>`; `extra` is named where Pillow is missing.
 

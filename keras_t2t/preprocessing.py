@@ -125,19 +125,38 @@ def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubi
             f"{short(image)}"
         )
     image = rgb(image) if isinstance(image, Image.Image) else open_rgb(image)
-    width, height = _covering(
+    return np.asarray(resize_and_crop(image, size, crop, filters[interpolation]))
+
+
+def resize_and_crop(image, size, crop, filter):
+    """The centre of an image, resized until it covers `size / crop`.
+
+    Args:
+        image: `PIL.Image.Image` of mode RGB.
+        size: `(height, width)` of the result, in pixels.
+        crop: float in (0, 1].
+        filter: Pillow's.
+
+    Returns:
+        `PIL.Image.Image`.
+    """
+    width, height = covering(
         image.size, [math.floor(side / crop) for side in size[::-1]]
     )
     # round() takes halves to the even side, as torchvision's CenterCrop does.
     left, top = round((width - size[1]) / 2), round((height - size[0]) / 2)
     window = left, top, left + size[1], top + size[0]
+    return resize_and_cut(image, (width, height), window, filter)
+
+
+def resize_and_cut(image, size, window, filter):
+    """What `image.resize(size, filter).crop(window)` gives, a window inside it."""
     if max(image.size) > EXTREME * min(image.size):
         # All of it, resized, could take gigabytes.
-        image = _resize_window(image, (width, height), window, filters[interpolation])
-        return np.asarray(image)
-    if (width, height) != image.size:
-        image = image.resize((width, height), filters[interpolation])
-    return np.asarray(image.crop(window))
+        return _resize_window(image, size, window, filter)
+    if size != image.size:
+        image = image.resize(size, filter)
+    return image.crop(window)
 
 
 def _resize_window(image, size, window, filter):
@@ -155,7 +174,7 @@ def _resize_window(image, size, window, filter):
     return part.resize(size, filter, box)
 
 
-def _covering(size, least):
+def covering(size, least):
     """The smallest `(width, height)` of `size`'s ratio that is `least` or more."""
     (width, height), (least_width, least_height) = size, least
     if least_width * height > least_height * width:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.sharding import (
     check_first_step,
     local_batch_size,
@@ -107,13 +108,8 @@ class _ShuffledForever(_Batches):
     num_batches = None  # Keras: infinite
 
     def __getitem__(self, step):
-        count = len(self.images)
-        epochs, offsets = np.divmod(self._positions(self.first_step + step), count)
-        indices = np.empty_like(offsets)
-        for epoch in np.unique(epochs):
-            order = np.random.default_rng([self.seed, epoch]).permutation(count)
-            indices[epochs == epoch] = order[offsets[epochs == epoch]]
-        return self._batch(indices)
+        positions = self._positions(self.first_step + step)
+        return self._batch(shuffled_indices(positions, len(self.images), self.seed))
 
 
 class _InOrder(_Batches):

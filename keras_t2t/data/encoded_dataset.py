@@ -1,17 +1,8 @@
-"""A data set of encoded images that lie anywhere, decoded and batched by TensorFlow."""
+"""A data set of encoded images that lie anywhere, decoded and batched by a reader."""
 
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.data.sharding import (
-    check_first_step,
-    local_batch_size,
-    num_local_images,
-)
+from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.source import check_classes, listed
-from keras_t2t.data.tensorflow_reader import pipeline
-from keras_t2t.data.tensorflow_reader.scan import unreadable_images
-from keras_t2t.optional_imports import import_tensorflow
-
-tf = import_tensorflow()
 
 
 class EncodedDataset(Dataset):
@@ -20,20 +11,22 @@ class EncodedDataset(Dataset):
     Args:
         folder: Path of the folder that was opened.
         source: `Source`.
+        reader: module, see `readers`.
         skip_corrupt: decode every image once now and leave out the unreadable ones.
 
     Raises:
         ValueError: a class has no readable image.
     """
 
-    def __init__(self, folder, source, skip_corrupt=False):
+    def __init__(self, folder, source, reader, skip_corrupt=False):
         self._folder = folder
+        self._reader = reader
         self.name = folder.resolve().name
         self.class_names = source.class_names
         self.validation_share = source.validation_share
         check_classes(source)
         if skip_corrupt:
-            source = _readable(source)
+            source = _readable(source, reader)
             check_classes(source, "readable image")
         self._source = source
         self.num_train = len(source.train) if source.train is not None else 0
@@ -49,21 +42,14 @@ class EncodedDataset(Dataset):
         shard=(0, 1),
     ):
         check_first_step(first_step)
-        read = _reader(self._source.train)
-
-        def example(position):
-            index = pipeline.shuffled_index(position, self.num_train, seed)
-            return position, *read(index)
-
-        start = first_step * local_batch_size(batch_size, shard)
-        positions = pipeline.positions(start, pipeline.FOREVER, batch_size, shard)
-        return pipeline.train_batches(
-            positions.map(example, num_parallel_calls=pipeline.PARALLEL_CALLS),
+        return self._reader.train_batches(
+            self._source.train,
             num_classes=self.num_classes,
             image_size=image_size,
             batch_size=batch_size,
             seed=seed,
             augmentation=augmentation,
+            first_step=first_step,
             shard=shard,
         )
 
@@ -76,14 +62,8 @@ class EncodedDataset(Dataset):
         crop=0.9,
         interpolation="bicubic",
     ):
-        count = num_local_images(self.num_validation, batch_size, shard)
-        examples = pipeline.positions(0, count, batch_size, shard).map(
-            _reader(self._source.validation),
-            num_parallel_calls=pipeline.PARALLEL_CALLS,
-        )
-        return pipeline.validation_batches(
-            examples,
-            num_examples=self.num_validation,
+        return self._reader.validation_batches(
+            self._source.validation,
             num_classes=self.num_classes,
             image_size=image_size,
             batch_size=batch_size,
@@ -94,7 +74,7 @@ class EncodedDataset(Dataset):
         )
 
     def diagnose(self, error):
-        if not isinstance(error, tf.errors.OpError):
+        if not self._reader.is_read_error(error):
             return None
         splits = self._source.splits.values()
         for split in splits:
@@ -103,7 +83,9 @@ class EncodedDataset(Dataset):
         count = sum(map(len, splits))
         print(f"looking for unreadable images among {count:,} files")
         unreadable = [
-            split.name(index) for split in splits for index in unreadable_images(split)
+            split.name(index)
+            for split in splits
+            for index in self._reader.unreadable_images(split)
         ]
         if not unreadable:
             return None
@@ -114,21 +96,12 @@ class EncodedDataset(Dataset):
         )
 
 
-def _reader(split):
-    """A function of an index tensor: the encoded image and its label."""
-    labels = tf.constant(split.labels)
-
-    def read(index):
-        encoded = tf.numpy_function(split.read, [index], tf.string, stateful=False)
-        return tf.ensure_shape(encoded, ()), labels[index]
-
-    return read
-
-
-def _readable(source):
+def _readable(source, reader):
     """The source without the images that cannot be decoded, which are told."""
     splits = source.splits
-    unreadable = {name: unreadable_images(split) for name, split in splits.items()}
+    unreadable = {
+        name: reader.unreadable_images(split) for name, split in splits.items()
+    }
     names = [splits[s].name(i) for s, indices in unreadable.items() for i in indices]
     named = f": {listed(names)}" if names else ""
     count = sum(map(len, splits.values()))

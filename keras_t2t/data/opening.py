@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from keras_t2t.arguments import brief, check_path, is_number, short
+from keras_t2t.data.readers import find_reader, open_reader
 
 
 def open_dataset(
@@ -13,6 +14,7 @@ def open_dataset(
     skip_corrupt=False,
     evaluation_only=False,
     validation_share=None,
+    reader=None,
 ):
     """Open a data set for training and validation.
 
@@ -36,6 +38,9 @@ def open_dataset(
         validation_share: for a folder `<class>/*`, the share of each class's images
             that validates, always the same ones; by default a fifth. 1 is for
             evaluation only.
+        reader: what decodes and augments images: `"tensorflow"`, or `"grain"`, which
+            needs Grain and Pillow in its place; by default TensorFlow where it is
+            installed. The digits need neither.
 
     Returns:
         A `Dataset`.
@@ -48,10 +53,13 @@ def open_dataset(
     """
     if not isinstance(dataset, (str, type(None))):
         raise ValueError(f"`dataset` must be a name, got {short(dataset)}")
+    reader = find_reader(reader)
     if validation_share is not None:
         _check_share(validation_share)
     if dataset is None and data_dir is not None:
-        return _open_folder(data_dir, skip_corrupt, evaluation_only, validation_share)
+        return _open_folder(
+            data_dir, reader, skip_corrupt, evaluation_only, validation_share
+        )
     if validation_share is not None:
         raise ValueError(
             "validation_share splits a folder <class>/* (data_dir without dataset), "
@@ -75,7 +83,7 @@ def open_dataset(
         return Digits()
     from keras_t2t.data.prepared_dataset import PreparedDataset
 
-    return PreparedDataset(dataset, _tfds_folder(data_dir), evaluation_only)
+    return PreparedDataset(dataset, _tfds_folder(data_dir), evaluation_only, reader)
 
 
 @contextlib.contextmanager
@@ -90,7 +98,7 @@ def naming_unreadable(dataset):
         raise
 
 
-def _open_folder(data_dir, skip_corrupt, evaluation_only, validation_share):
+def _open_folder(data_dir, reader, skip_corrupt, evaluation_only, validation_share):
     from keras_t2t.data.encoded_dataset import EncodedDataset
     from keras_t2t.data.sources.layouts import find_source
 
@@ -99,7 +107,7 @@ def _open_folder(data_dir, skip_corrupt, evaluation_only, validation_share):
     if not os.path.isdir(folder):
         raise ValueError(f"data_dir={str(data_dir)!r:.80} is not an existing folder")
     source = find_source(Path(folder), skip_corrupt, evaluation_only, validation_share)
-    return EncodedDataset(Path(folder), source, skip_corrupt)
+    return EncodedDataset(Path(folder), source, open_reader(reader), skip_corrupt)
 
 
 def _check_share(share):

@@ -3,26 +3,13 @@
 import difflib
 import textwrap
 
-import numpy as np
-
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.data.sharding import (
-    check_first_step,
-    local_batch_size,
-    num_local_images,
-)
-from keras_t2t.data.tensorflow_reader import pipeline
-from keras_t2t.optional_imports import (
-    import_tensorflow,
-    import_tensorflow_datasets,
-)
+from keras_t2t.data.readers import find_reader, open_reader
+from keras_t2t.data.sharding import check_first_step
+from keras_t2t.data.sources.records import RecordSplit
+from keras_t2t.optional_imports import import_tensorflow_datasets
 
-tf = import_tensorflow()
 tfds = import_tensorflow_datasets()
-
-# Examples, still encoded: 0.5 GB for ImageNet. TFDS wrote them in random order already
-# and the files are shuffled too, so more would buy nothing.
-SHUFFLE_BUFFER = 4096
 
 # One label, or, to evaluate only, those of ImageNet-Real.
 LABEL, LABELS = "label", "real_label"
@@ -32,11 +19,9 @@ class PreparedDataset(Dataset):
     """A prepared TFDS data set; validates on its "validation" split, else on "test".
 
     Prepared with `file_format="array_record"`, examples are read one by one from
-    anywhere: each epoch is a permutation of all, a shard reads only its own, and a
-    stream starts at any step at once. TFDS's default, TFRecord, can only be read from
-    a file's start: an epoch is a random order of files and a shuffle buffer, every
-    shard reads all examples and decodes its own, and a stream that starts inside an
-    epoch first reads past that epoch's earlier examples, without decoding them.
+    anywhere, by either reader: each epoch is a permutation of all, a shard reads only
+    its own, and a stream starts at any step at once. TFDS's default, TFRecord, is read
+    by TensorFlow alone and in the files' order, see `tensorflow_reader.tfrecords`.
 
     Args:
         name: TFDS's name, with an optional config and version
@@ -44,38 +29,37 @@ class PreparedDataset(Dataset):
         data_dir: the folder in which TFDS keeps its data.
         evaluation_only: the training split may be missing, and an image may have any
             number of labels.
+        reader: name of the reader; None for TensorFlow's where it is installed.
 
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
             not prepared (the command that prepares it is named), is not image
-            classification, or lacks a split.
-        ImportError: TensorFlow or TensorFlow Datasets is not installed.
+            classification, lacks a split, or is not of a format that the reader reads.
+        ImportError: TensorFlow Datasets or the reader's library is not installed.
     """
 
-    def __init__(self, name, data_dir, evaluation_only=False):
+    def __init__(self, name, data_dir, evaluation_only=False, reader=None):
         self.name = name
-        self._builder = _open_builder(name, data_dir)
-        features = self._builder.info.features
-        self._label = _label_feature(name, features, evaluation_only)
-        _check_prepared(name, self._builder, data_dir)
-        label = features[self._label]
-        self.class_names = tuple(getattr(label, "feature", label).names)
-        splits = self._builder.info.splits
-        self._random_access = (
-            self._builder.info.file_format
-            in tfds.core.file_adapters.FileFormat.with_random_access()
+        builder = _open_builder(name, data_dir)
+        features = builder.info.features
+        label = _label_feature(name, features, evaluation_only)
+        _check_prepared(name, builder, data_dir)
+        self.class_names = tuple(
+            getattr(features[label], "feature", features[label]).names
         )
-        self._validation_split = "validation" if "validation" in splits else "test"
-        if self._validation_split not in splits or not (
-            evaluation_only or "train" in splits
-        ):
+        splits = builder.info.splits
+        validation = "validation" if "validation" in splits else "test"
+        if validation not in splits or not (evaluation_only or "train" in splits):
             training = "" if evaluation_only else '"train", and '
             raise ValueError(
                 f"dataset={name!r} has the splits {sorted(splits)}; "
                 f'needed are {training}"validation" or "test"'
             )
-        self.num_train = 0 if evaluation_only else splits["train"].num_examples
-        self.num_validation = splits[self._validation_split].num_examples
+        self._reader, open_split = _reader(name, builder, find_reader(reader))
+        self._validation = open_split(builder, validation, label)
+        self._train = None if evaluation_only else open_split(builder, "train", label)
+        self.num_train = 0 if evaluation_only else len(self._train)
+        self.num_validation = len(self._validation)
 
     def train_batches(
         self,
@@ -87,27 +71,14 @@ class PreparedDataset(Dataset):
         shard=(0, 1),
     ):
         check_first_step(first_step)
-        local = local_batch_size(batch_size, shard)
-        if self._random_access:
-            positions = pipeline.positions(
-                first_step * local, pipeline.FOREVER, batch_size, shard
-            )
-            indices = positions.map(
-                lambda position: pipeline.shuffled_index(position, self.num_train, seed)
-            )
-            examples = tf.data.Dataset.zip(positions, self._read("train", indices))
-        else:
-            start = first_step * batch_size
-            examples = pipeline.of_shard(
-                self._shuffled(seed, start), start, batch_size, shard
-            )
-        return pipeline.train_batches(
-            examples.map(lambda position, record: (position, *self._parse(record))),
+        return self._reader.train_batches(
+            self._train,
             num_classes=self.num_classes,
             image_size=image_size,
             batch_size=batch_size,
             seed=seed,
             augmentation=augmentation,
+            first_step=first_step,
             shard=shard,
         )
 
@@ -120,17 +91,8 @@ class PreparedDataset(Dataset):
         crop=0.9,
         interpolation="bicubic",
     ):
-        split, count = self._validation_split, self.num_validation
-        if self._random_access:
-            local_count = num_local_images(count, batch_size, shard)
-            indices = pipeline.positions(0, local_count, batch_size, shard)
-            records = self._read(split, indices)
-        else:
-            records = pipeline.of_shard(self._records(split), 0, batch_size, shard)
-            records = records.map(lambda _, record: record)
-        return pipeline.validation_batches(
-            records.map(self._parse),
-            num_examples=count,
+        return self._reader.validation_batches(
+            self._validation,
             num_classes=self.num_classes,
             image_size=image_size,
             batch_size=batch_size,
@@ -140,66 +102,21 @@ class PreparedDataset(Dataset):
             interpolation=interpolation,
         )
 
-    def _parse(self, record):
-        """The image, left encoded so that only its crop is decoded, and its label or
-        (labels,)."""
-        example = self._builder.info.features.deserialize_example(
-            record, decoders={"image": tfds.decode.SkipDecoding()}
+
+def _reader(name, builder, reader):
+    """The reader, and the kind of split that it reads."""
+    file_format = builder.info.file_format
+    if file_format in tfds.core.file_adapters.FileFormat.with_random_access():
+        return open_reader(reader), RecordSplit
+    if reader != "tensorflow":
+        raise ValueError(
+            f"dataset={name!r} is prepared as {file_format.value}, which only "
+            f'reader="tensorflow" reads; got reader={reader!r}. Prepare it with '
+            'file_format="array_record", or install TensorFlow'
         )
-        return example["image"], example[self._label]
+    from keras_t2t.data.tensorflow_reader.tfrecords import TFRecordReader, TFRecords
 
-    def _read(self, split, indices):
-        """The records at these indices."""
-        source = self._builder.as_data_source(
-            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-        )
-
-        def read(index):
-            record = tf.numpy_function(
-                lambda index: source[index], [index], tf.string, stateful=False
-            )
-            return tf.ensure_shape(record, ())
-
-        return indices.map(read)
-
-    def _shuffled(self, seed, start):
-        """Records of all epochs one after the other, from a global position on."""
-        buffer = min(self.num_train, SHUFFLE_BUFFER)
-        first_epoch, offset = divmod(start, self.num_train)
-
-        def epoch(number):
-            # `Dataset.shuffle` would draw from TensorFlow's global seed too.
-            shuffled = tf.raw_ops.ShuffleDataset(
-                input_dataset=tf.data.experimental.to_variant(
-                    self._records("train", (seed, number))
-                ),
-                buffer_size=buffer,
-                seed=seed,
-                seed2=number + 1,  # (0, 0) means a seed from the system
-                output_types=[tf.string],
-                output_shapes=[()],
-                reshuffle_each_iteration=False,
-            )
-            records = tf.data.experimental.from_variant(
-                shuffled, tf.TensorSpec((), "string")
-            )
-            return records.skip(tf.where(number == first_epoch, np.int64(offset), 0))
-
-        return tf.data.Dataset.range(first_epoch, pipeline.FOREVER).flat_map(epoch)
-
-    def _records(self, split, seed=None):
-        """One pass, in a random order of files where a seed is given."""
-        info = self._builder.info
-        paths = tf.constant([str(path) for path in info.splits[split].filepaths])
-        if seed is not None:
-            paths = tf.random.experimental.stateless_shuffle(paths, seed)
-        return tf.data.Dataset.from_tensor_slices(paths).interleave(
-            tfds.core.file_adapters.ADAPTER_FOR_FORMAT[info.file_format].make_tf_data,
-            cycle_length=16,
-            block_length=16,
-            num_parallel_calls=pipeline.PARALLEL_CALLS,
-            deterministic=True,
-        )
+    return TFRecordReader, TFRecords
 
 
 def _open_builder(name, data_dir):

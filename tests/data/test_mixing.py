@@ -6,44 +6,51 @@ import numpy as np
 import pytest
 
 from keras_t2t.data import Augmentation
-from keras_t2t.data.tensorflow_reader.mixing import draw_kept, mix_pair, tf
+from keras_t2t.data.draws.mixing import Mixing, draw_mixing, kept_share
+from keras_t2t.data.tensorflow_reader.mixing import mix_pair, tf
 
 MIXUP = Augmentation(cutmix_alpha=0)
 CUTMIX = Augmentation(mixup_alpha=0)
 
 
+def kept_pixels(mixing, height, width):
+    """(height, width): how much of its own each pixel of an image keeps."""
+    kept = np.full((height, width), mixing.kept)
+    top, left, rows, columns = mixing.box
+    kept[top : top + rows, left : left + columns] = 0
+    return kept
+
+
 def drawn(augmentation, height=20, width=30, number=2000):
-    """(number, height, width): what is kept, for the seeds 0, 1, 2 ..."""
-
-    @tf.function
-    def draw_all():
-        return tf.map_fn(
-            lambda step: draw_kept(height, width, tf.stack([9, step]), augmentation),
-            tf.range(number),
-            fn_output_signature="float32",
-        )
-
-    return draw_all().numpy()
+    """(number, height, width): what is kept in so many batches."""
+    random = np.random.default_rng(0)
+    return np.stack(
+        [
+            kept_pixels(draw_mixing(random, height, width, augmentation), height, width)
+            for _ in range(number)
+        ]
+    )
 
 
 @pytest.mark.parametrize("augmentation", [MIXUP, CUTMIX])
 def test_images_and_targets_against_numpy(photographs, augmentation):
     images = np.stack([photo[100:164, 200:280] for photo in photographs])
     targets = np.eye(3, dtype="float32")[[2, 0]]
-    for number in range(5):
-        seed = (4, number)
-        kept = draw_kept(64, 80, seed, augmentation).numpy()[None, :, :, None]
-        mixed, soft = mix_pair(tf.constant(images), targets, seed, augmentation)
+    random = np.random.default_rng(4)
+    for _ in range(5):
+        mixing = draw_mixing(random, 64, 80, augmentation)
+        kept = kept_pixels(mixing, 64, 80)[None, :, :, None]
+        share = kept_share(mixing, 64, 80)
+        assert abs(share - kept.mean()) < 1e-5  # a mean over float32 pixels
+        mixed, soft = mix_pair(tf.constant(images), targets, *mixing, share)
         expected = kept * images + (1 - kept) * images[::-1]
-        assert mixed[0].dtype == tf.float32 and soft.dtype == tf.float32
+        soft = np.asarray(soft)
+        assert mixed[0].dtype == np.float32 and soft.dtype == np.float32
         np.testing.assert_allclose(mixed, expected, atol=1e-3)  # float32 of 0..255
-        share = kept.mean()
         np.testing.assert_allclose(
-            soft,
-            share * targets + (1 - share) * targets[::-1],
-            atol=1e-5,  # the share is a mean over float32 pixels
+            soft, share * targets + (1 - share) * targets[::-1], atol=1e-6
         )
-        np.testing.assert_allclose(soft.numpy().sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
 
 
 def test_smoothing_after_mixing_is_mixing_after_smoothing(photographs):
@@ -51,11 +58,13 @@ def test_smoothing_after_mixing_is_mixing_after_smoothing(photographs):
     images = tf.constant(np.stack([photo[:32, :32] for photo in photographs]))
     targets = np.eye(10, dtype="float32")[[7, 3]]
 
+    mixing, share = Mixing(np.float32(0.3), np.zeros(4, "int32")), np.float32(0.3)
+
     def smooth(targets):
         return 0.9 * targets + 0.1 / 10
 
-    _, mixed = mix_pair(images, targets, (0, 1), MIXUP)
-    _, mixed_smooth = mix_pair(images, smooth(targets), (0, 1), MIXUP)
+    _, mixed = mix_pair(images, targets, *mixing, share)
+    _, mixed_smooth = mix_pair(images, smooth(targets), *mixing, share)
     np.testing.assert_allclose(smooth(mixed), mixed_smooth, atol=1e-6)
 
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from keras_t2t.data.augmentation import Augmentation
-from keras_t2t.data.tensorflow_reader.affine import FILL
+from keras_t2t.data.draws.images import ImageDraws, image_draws
+from keras_t2t.data.draws.rand_augment import FILL, draw_operations
 from keras_t2t.data.tensorflow_reader.rand_augment import (
     OPERATIONS,
     apply,
-    draw,
     rand_augment,
     tf,
 )
@@ -121,22 +121,12 @@ def test_apply_runs_the_operation_of_that_number(images):
 
 
 def draws(augmentation, number=3000):
-    """Four arrays (number, num_operations) of what the seeds 0, 1, 2 ... draw."""
-
-    @tf.function
-    def draw_all():
-        signature = (tf.int32, tf.float32, tf.float32, tf.string)
-        return tf.map_fn(
-            lambda position: draw(tf.stack([5, position]), augmentation),
-            tf.range(number),
-            fn_output_signature=signature,
-        )
-
-    return [column.numpy() for column in draw_all()]
+    """Four arrays (number, num_operations)."""
+    return draw_operations(np.random.default_rng(5), number, augmentation)
 
 
 def test_draws_have_timms_distribution():
-    operations, levels, signs, methods = draws(Augmentation())
+    operations, levels, signs, bicubic = draws(Augmentation())
     assert operations.shape == (3000, 2)
     # 6,000 draws: half are applied; each operation in one of 30, +- 4 deviations.
     counts = np.bincount(operations.ravel(), minlength=16)
@@ -152,12 +142,11 @@ def test_draws_have_timms_distribution():
     # An eighth, lower than 9 by 1.15 standard deviations.
     assert abs(np.quantile(magnitudes, 0.125) - (9 - 1.15 * 0.5)) < 0.05
     assert abs(signs.mean()) < 4 / math.sqrt(6000) and set(signs.ravel()) == {-1, 1}
-    assert abs((methods == b"bicubic").mean() - 0.5) < 2 / math.sqrt(6000)
-    assert set(methods.ravel()) == {b"bicubic", b"bilinear"}
+    assert abs(bicubic.mean() - 0.5) < 2 / math.sqrt(6000)
 
 
 def test_settings_reach_the_draws():
-    operations, levels, _, methods = draws(
+    operations, levels, _, bicubic = draws(
         Augmentation(
             num_operations=3,
             operation_probability=1,
@@ -169,16 +158,21 @@ def test_settings_reach_the_draws():
     )
     assert operations.shape == (20, 3) and operations.max() < 15
     np.testing.assert_allclose(levels, 0.4)
-    assert set(methods.ravel()) == {b"bilinear"}
+    assert not bicubic.any()
 
 
-def test_an_image_is_a_function_of_its_seed(images):
-    image = tf.constant(images[0])
+def test_operations_follow_each_other(images):
     always = Augmentation(operation_probability=1)
-    first, again, other = (
-        rand_augment(image, (3, number), always).numpy() for number in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
+    drawn = image_draws(np.arange(8), 3, 96, always)
+    for row in range(8):
+        one = ImageDraws(*(column[row] for column in drawn))
+        expected = tf.constant(images[0])
+        for i in range(2):
+            method = "bicubic" if one.operations_bicubic[i] else "bilinear"
+            arguments = one.operations[i], one.levels[i], one.signs[i], method
+            expected = apply(expected, *map(tf.constant, arguments))
+        result = rand_augment(tf.constant(images[0]), one, 2)
+        np.testing.assert_array_equal(result, expected)
     never = Augmentation(operation_probability=0)
-    np.testing.assert_array_equal(rand_augment(image, (3, 1), never), image)
+    one = ImageDraws(*(column[0] for column in image_draws([0], 3, 96, never)))
+    np.testing.assert_array_equal(rand_augment(images[0], one, 2), images[0])

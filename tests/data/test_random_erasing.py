@@ -1,43 +1,44 @@
 """Random erasing: one rectangle of the authors' distribution, filled with noise."""
 
+import functools
 import math
 
 import numpy as np
 import pytest
 
-from keras_t2t.data.tensorflow_reader.random_erasing import draw_box, random_erasing, tf
+from keras_t2t.data.augmentation import Augmentation
+from keras_t2t.data.draws.erasing import draw_boxes, noise
+from keras_t2t.data.draws.images import image_draws
+from keras_t2t.data.tensorflow_reader.random_erasing import erase, tf
 from keras_t2t.preprocessing import preprocess_input
 
 
 def test_one_rectangle_is_noise_of_the_normalised_image(photographs):
     image = photographs[0][:64, :80].astype("float32")
-    noise = []
-    for number in range(60):
-        erased = random_erasing(tf.constant(image), (0, number), 1.0).numpy()
+    filling = []
+    boxes = draw_boxes(np.random.default_rng(0), 60, 64, 80, 1.0)
+    for number, box in enumerate(boxes):
+        erased = erase(
+            tf.constant(image), box, functools.partial(noise, 0, number, (*box[2:], 3))
+        ).numpy()
         assert erased.dtype == np.float32 and erased.shape == image.shape
         changed = (erased != image).any(axis=-1)
         rows, columns = changed.any(axis=1), changed.any(axis=0)
         for side in (rows, columns):
             assert (np.diff(np.flatnonzero(side)) == 1).all()
         np.testing.assert_array_equal(changed, rows[:, None] & columns[None, :])
-        noise.append(preprocess_input(erased)[changed])
-    noise = np.concatenate(noise)
-    assert len(noise) > 20_000
+        filling.append(preprocess_input(erased)[changed])
+    filling = np.concatenate(filling)
+    assert len(filling) > 20_000
     # Neither cut nor rounded; a mean's standard error is below 0.01.
-    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.04)
-    np.testing.assert_allclose(noise.std(axis=0), 1, atol=0.04)
-    assert noise.min() < -3 and noise.max() > 3
+    np.testing.assert_allclose(filling.mean(axis=0), 0, atol=0.04)
+    np.testing.assert_allclose(filling.std(axis=0), 1, atol=0.04)
+    assert filling.min() < -3 and filling.max() > 3
 
 
 def test_boxes_have_the_authors_distribution():
-    @tf.function
-    def draw_all():
-        return tf.map_fn(
-            lambda number: tf.stack(draw_box(200, 224, tf.stack([1, number]))),
-            tf.range(3000),
-        )
-
-    top, left, height, width = draw_all().numpy().T
+    boxes = draw_boxes(np.random.default_rng(1), 3000, 200, 224, 1.0)
+    top, left, height, width = boxes.T
     assert (top >= 0).all() and (left >= 0).all()
     assert (height < 200).all() and (width < 224).all()
     assert (top + height <= 200).all() and (left + width <= 224).all()
@@ -59,24 +60,13 @@ def test_boxes_have_the_authors_distribution():
     )
 
 
-def test_the_probability_counts_images_and_the_seed_decides(photographs):
-    images = tf.constant(photographs[0][:16, :16])
-
-    @tf.function
-    def erase_all():
-        return tf.map_fn(
-            lambda number: random_erasing(images, tf.stack([2, number]), 0.25),
-            tf.range(1000),
-            fn_output_signature="float32",
-        )
-
-    first = erase_all().numpy()
-    erased = (first != images.numpy()).any(axis=(1, 2, 3))
-    assert 195 <= erased.sum() <= 305  # 250 +- 4 standard deviations
-    np.testing.assert_array_equal(first, erase_all())
+def test_the_probability_counts_images():
+    boxes = image_draws(np.arange(1000), 2, 16, Augmentation()).erased
+    assert 195 <= boxes[:, 2:].all(axis=1).sum() <= 305  # 250 +- 4 deviations
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
 def test_an_image_that_no_rectangle_fits_is_left_alone(size):
+    [box] = draw_boxes(np.random.default_rng(0), 1, *size, 1.0)
     image = tf.fill((*size, 3), 7.0)
-    np.testing.assert_array_equal(random_erasing(image, (0, 0), 1.0), image)
+    np.testing.assert_array_equal(erase(image, box, None), image)

@@ -11,12 +11,22 @@ class Split(abc.ABC):
 
     Attributes:
         labels: (images,) int64.
+        several_labels: whether an image has any number of them.
     """
 
     labels: np.ndarray
+    several_labels = False
 
     def __len__(self):
         return len(self.labels)
+
+    def example(self, index):
+        """The bytes of an image and its label, int64, or array (labels,).
+
+        Raises:
+            OSError, ValueError: it cannot be read.
+        """
+        return self.read(index), self.labels[index]
 
     @abc.abstractmethod
     def read(self, index):

@@ -5,13 +5,10 @@ TensorFlow's own projective transform has no bicubic filter.
 
 import numpy as np
 
+from keras_t2t.data.draws.rand_augment import FILL
 from keras_t2t.optional_imports import import_tensorflow
-from keras_t2t.preprocessing import MEAN
 
 tf = import_tensorflow()
-
-# Of pixels that lie outside the source.
-FILL = tuple(round(255 * mean) for mean in MEAN)
 
 
 def rotate(image, degrees, method):

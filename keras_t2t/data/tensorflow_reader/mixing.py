@@ -10,25 +10,27 @@ from keras_t2t.optional_imports import import_tensorflow
 tf = import_tensorflow()
 
 
-def mix_pair(images, targets, seed, augmentation):
+def mix_pair(images, targets, kept, box, share):
     """Mix two images with each other; the first keeps the share that the second does.
 
     Args:
         images: (2, height, width, 3) uint8.
         targets: (2, classes) float32, each of sum 1.
-        seed: (2,) integers; what is drawn is a function of it: one seed per batch.
-        augmentation: an `Augmentation`.
+        kept: float32 scalar, what an image keeps of its own outside the box.
+        box: (4,) int32: top, left, height, width, where it keeps nothing.
+        share: float32 scalar, what a target keeps.
 
     Returns:
         The two images, (height, width, 3) float32 in 0..255, not rounded, and targets
         (2, classes) float32, each of sum 1.
     """
     height, width = images.shape[1:3]
-    kept = draw_kept(height, width, seed, augmentation)
-    share = tf.reduce_mean(kept)
     targets = share * targets + (1 - share) * targets[::-1]
+    top, left, rows, columns = tf.unstack(box)
     # Channels in one axis with columns: broadcasting along a short axis is slow.
-    kept = tf.repeat(kept, 3, axis=1)
+    inside = _between(height, top, rows)[:, None]
+    inside *= tf.repeat(_between(width, left, columns), 3)[None, :]
+    kept *= 1 - inside
     images = tf.reshape(tf.cast(images, "float32"), (2, height, 3 * width))
     first, second = tf.unstack(images)
     moved = kept * (first - second)
@@ -39,43 +41,7 @@ def mix_pair(images, targets, seed, augmentation):
     return images, targets
 
 
-def draw_kept(height, width, seed, augmentation):
-    """Draw how much each pixel keeps of its own image.
-
-    Mixup keeps one share everywhere. CutMix keeps nothing inside a box, which may lie
-    partly outside the image, and all outside; the share is then the mean, so that it
-    is of the box as cut off by the image's border.
-
-    Returns:
-        (height, width) float32 in 0..1; of ones where the batch is not mixed.
-    """
-    mixup = float(augmentation.mixup_alpha)
-    cutmix = float(augmentation.cutmix_alpha)
-    uniform_seed, beta_seed = tf.unstack(tf.random.split(seed, 2))
-    mixed, switched, *centre = tf.unstack(
-        tf.random.stateless_uniform((4,), uniform_seed)
-    )
-    cuts = cutmix > 0
-    if mixup and cutmix:
-        cuts = switched < augmentation.switch_probability
-    alpha = tf.where(cuts, cutmix, mixup)
-    # The share of one of two gamma variables in their sum is Beta(alpha, alpha).
-    gammas = tf.random.stateless_gamma((2,), beta_seed, alpha=alpha)
-    share = gammas[0] / tf.maximum(tf.reduce_sum(gammas), 1e-30)
-
-    side = tf.sqrt(1 - share)
-    in_rows, in_columns = (
-        _in_box(length, side, place)
-        for length, place in zip((height, width), centre, strict=True)
-    )
-    outside = 1 - in_rows[:, None] * in_columns[None, :]
-    kept = tf.where(cuts, outside, share)
-    return tf.where(mixed < augmentation.mixing_probability, kept, 1.0)
-
-
-def _in_box(length, side, place):
-    """(length,): 1 for rows (or columns) inside the box, else 0."""
-    half = tf.floor(side * length) // 2
-    centre = tf.floor(place * length)
-    pixels = tf.range(length, dtype="float32")
-    return tf.cast((pixels >= centre - half) & (pixels < centre + half), "float32")
+def _between(length, first, number):
+    """(length,) float32: 1 for so many pixels from the first on, else 0."""
+    pixels = tf.range(length)
+    return tf.cast((pixels >= first) & (pixels < first + number), "float32")

@@ -1,20 +1,21 @@
-"""Encoded examples to batches: decoded, augmented and mixed in parallel.
-
-A global position counts the images of all shards from the start of training. Every
-random draw is a function of the seed and of a position, or of the number of the batch
-that it lies in. So no parallelism changes a stream, and it can start anywhere.
-"""
+"""Encoded examples to batches: decoded, augmented and mixed in parallel."""
 
 import os
 
+import numpy as np
+
 from keras_t2t.data.augmentation import AUGMENTATIONS
+from keras_t2t.data.draws.crop import NUMBERS
+from keras_t2t.data.draws.erasing import noise
+from keras_t2t.data.draws.images import ImageDraws, batch_mixing, image_draws
+from keras_t2t.data.draws.mixing import kept_share
 from keras_t2t.data.sharding import (
     local_batch_size,
     num_batches,
     num_local_images,
 )
 from keras_t2t.data.tensorflow_reader.mixing import mix_pair
-from keras_t2t.data.tensorflow_reader.random_erasing import random_erasing
+from keras_t2t.data.tensorflow_reader.random_erasing import erase
 from keras_t2t.data.tensorflow_reader.transforms import (
     check_evaluation,
     evaluation_image,
@@ -26,21 +27,53 @@ tf = import_tensorflow()
 
 FOREVER = tf.int64.max
 PARALLEL_CALLS = os.cpu_count()
+# Positions that NumPy works on at a time: entering Python takes as long as to draw.
+BLOCK = 64
+
+DRAW_TYPES = ImageDraws(
+    crop="float64",
+    bicubic="bool",
+    flipped="bool",
+    operations="int32",
+    levels="float32",
+    signs="float32",
+    operations_bicubic="bool",
+    erased="int32",
+)
+DRAW_SHAPES = ImageDraws(
+    crop=(NUMBERS,),
+    bicubic=(),
+    flipped=(),
+    operations=(None,),
+    levels=(None,),
+    signs=(None,),
+    operations_bicubic=(None,),
+    erased=(4,),
+)
 
 
 def train_batches(
-    examples, *, num_classes, image_size, batch_size, seed, augmentation, shard
+    examples,
+    *,
+    num_classes,
+    image_size,
+    batch_size,
+    seed,
+    augmentation,
+    first_step,
+    shard,
 ):
     """Batches of augmented images.
 
     Args:
-        examples: infinite tf.data.Dataset of (global position, encoded image, integer
-            label) scalars, of this shard.
+        examples: infinite tf.data.Dataset of (encoded image, integer label) scalars,
+            those of this shard from `first_step` on.
         num_classes: length of a target.
         image_size: height and width of the images, in pixels.
         batch_size: images per batch, of all shards together.
         seed: integer.
         augmentation: an `Augmentation`, or None for random crop and flip.
+        first_step: number of the first batch.
         shard: (index, count).
 
     Returns:
@@ -51,36 +84,47 @@ def train_batches(
     augmentation = augmentation or AUGMENTATIONS["light"]
     local = local_batch_size(batch_size, shard, augmentation.mixes)
 
-    def load(position, encoded, label):
-        image_seed, _ = _image_seeds(seed, position)
-        image = training_image(encoded, image_size, image_seed, augmentation)
+    def load(drawn, example):
+        (position, draws, mixing), (encoded, label) = drawn, example
+        image = training_image(encoded, image_size, draws, augmentation)
         if not augmentation.mixes:
-            image = erase(position, image)
-        return position, image, tf.one_hot(label, num_classes)
+            image = erased(position, image, draws.erased)
+        target = tf.one_hot(label, num_classes)
+        return position, image, target, draws.erased, mixing
 
-    def mix(positions, images, targets):
-        # Below 0, where no image has its seed.
-        batch_seed = tf.stack([seed, -1 - positions[0] // batch_size])
-        images, targets = mix_pair(images, targets, batch_seed, augmentation)
-        images = [erase(positions[i], image) for i, image in enumerate(images)]
-        return positions, tf.stack(images), targets
+    def mix(positions, images, targets, boxes, mixings):
+        mixing = (column[0] for column in mixings)
+        images, targets = mix_pair(images, targets, *mixing)
+        images = [
+            erased(positions[i], image, boxes[i]) for i, image in enumerate(images)
+        ]
+        return tf.stack(images), targets
 
-    def erase(position, image):
+    def erased(position, image, box):
         if not augmentation.erasing_probability:
             return image
-        _, erasing_seed = _image_seeds(seed, position)
-        return random_erasing(image, erasing_seed, augmentation.erasing_probability)
+        return erase(image, box, lambda: _noise(seed, position, box[2:]))
 
-    def flat(_, images, targets):
+    def flat(images, targets):
         shape = (local, image_size, image_size, 3)
         return tf.reshape(images, shape), tf.reshape(targets, (local, num_classes))
 
-    images = examples.map(load, num_parallel_calls=PARALLEL_CALLS)
+    drawn = _drawn(
+        positions(first_step * local, FOREVER, batch_size, shard),
+        batch_size,
+        seed,
+        image_size,
+        augmentation,
+    )
+    images = tf.data.Dataset.zip(drawn, examples)
+    images = images.map(load, num_parallel_calls=PARALLEL_CALLS)
     rows = local
     if augmentation.mixes:
         images = images.batch(2, drop_remainder=True)
         images = images.map(mix, num_parallel_calls=PARALLEL_CALLS)
         rows = local // 2
+    else:
+        images = images.map(lambda position, image, target, *_: (image, target))
     return _finished(images.batch(rows, drop_remainder=True).map(flat))
 
 
@@ -153,39 +197,64 @@ def positions(start, stop, batch_size, shard):
     return tf.data.Dataset.range(start, stop).map(position)
 
 
-def of_shard(examples, start, batch_size, shard):
-    """The shard's part of a stream that holds all shards' examples in order.
+def in_blocks(positions, function, types):
+    """What a function of positions (n,) gives for each, computed in NumPy.
 
     Args:
-        examples: tf.data.Dataset of which the first has the global position `start`.
+        positions: tf.data.Dataset of int64 scalars.
+        function: maps an array (n,) to a list of arrays (n, ...).
+        types: their dtypes.
 
     Returns:
-        tf.data.Dataset of (global position, example).
+        tf.data.Dataset of tensors, whose shapes are not known; one of zeros in place of
+        an empty one.
     """
-    local = local_batch_size(batch_size, shard)
-    return examples.enumerate(start).filter(
-        lambda position, _: position % batch_size // local == shard[0]
+
+    def not_empty(positions):
+        columns = function(positions)
+        # tf.data crashes where it cuts an array (n, 0) up (TensorFlow 2.21).
+        return [c if c.size else np.zeros((len(c), 1), c.dtype) for c in columns]
+
+    def block(positions):
+        return tf.numpy_function(not_empty, [positions], types, stateful=False)
+
+    return positions.batch(BLOCK).map(block, num_parallel_calls=2).unbatch()
+
+
+def _drawn(positions, batch_size, seed, image_size, augmentation):
+    """tf.data.Dataset of (position, `ImageDraws`, what `mix_pair` takes)."""
+
+    def draw(positions):
+        mixings = [
+            batch_mixing(int(batch), seed, image_size, augmentation)
+            for batch in positions // batch_size
+        ]
+        return [
+            positions,
+            *image_draws(positions, seed, image_size, augmentation),
+            *map(np.stack, zip(*mixings, strict=True)),
+            np.stack([kept_share(m, image_size, image_size) for m in mixings]),
+        ]
+
+    def named(position, *columns):
+        *draws, kept, box, share = columns
+        draws = ImageDraws(*map(tf.ensure_shape, draws, DRAW_SHAPES))
+        return position, draws, (kept, tf.ensure_shape(box, (4,)), share)
+
+    types = ["int64", *DRAW_TYPES, "float32", "int32", "float32"]
+    return in_blocks(positions, draw, types).map(named)
+
+
+def _noise(seed, position, size):
+    """(height, width, 3) float32, for an image at a position."""
+
+    def draw(position, size):
+        return noise(seed, int(position), (*size, 3))
+
+    return tf.ensure_shape(
+        tf.numpy_function(draw, [position, size], tf.float32, stateful=False),
+        (None, None, 3),
     )
-
-
-def shuffled_index(position, count, seed):
-    """The image at a global position, where each epoch has a new random order.
-
-    A permutation that is computed, not stored, needs no shuffle buffer, and a stream
-    can start anywhere in it.
-
-    Returns:
-        int64 scalar in 0..count-1.
-    """
-    epoch, offset = position // count, position % count
-    return tf.random.experimental.index_shuffle(
-        offset, seed=tf.stack([seed, epoch]), max_index=count - 1
-    )
-
-
-def _image_seeds(seed, position):
-    """One for what is done to an image before it is mixed, and one for after."""
-    return tf.unstack(tf.random.split(tf.stack([seed, position]), 2))
 
 
 def _finished(batches):

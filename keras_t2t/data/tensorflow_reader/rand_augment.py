@@ -4,15 +4,19 @@ Cubuk et al., "RandAugment", 2020, in the variant `rand-m9-mstd0.5-inc1`.
 """
 
 import functools
+import importlib.util
 
-from keras_t2t.data.tensorflow_reader import (
-    affine,
-    keras_cv_operations,
-    point_operations,
-)
+from keras_t2t.data.tensorflow_reader import affine, point_operations
 from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
+
+if importlib.util.find_spec("keras_cv"):
+    from keras_t2t.data.tensorflow_reader import (
+        keras_cv_operations as colour_operations,
+    )
+else:
+    from keras_t2t.data.tensorflow_reader import pillow_operations as colour_operations
 
 
 def _integer(number):
@@ -22,8 +26,8 @@ def _integer(number):
 # Each takes (image, level, sign, method): the level is magnitude / 10, in 0..1; the
 # sign is 1 or -1; the method is "bilinear" or "bicubic".
 OPERATIONS = {
-    "auto_contrast": lambda image, level, sign, method: (
-        keras_cv_operations.auto_contrast(image)
+    "auto_contrast": lambda image, level, sign, method: colour_operations.auto_contrast(
+        image
     ),
     "equalize": lambda image, level, sign, method: point_operations.equalize(image),
     "invert": lambda image, level, sign, method: point_operations.invert(image),
@@ -33,13 +37,13 @@ OPERATIONS = {
     "posterize": lambda image, level, sign, method: point_operations.posterize(
         image, 4 - _integer(4 * level)
     ),
-    "solarize": lambda image, level, sign, method: keras_cv_operations.solarize(
+    "solarize": lambda image, level, sign, method: colour_operations.solarize(
         image, 256 - _integer(256 * level)
     ),
     "solarize_add": lambda image, level, sign, method: point_operations.solarize_add(
         image, _integer(110 * level)
     ),
-    "color": lambda image, level, sign, method: keras_cv_operations.color(
+    "color": lambda image, level, sign, method: colour_operations.color(
         image, 1 + sign * 0.9 * level
     ),
     "contrast": lambda image, level, sign, method: point_operations.contrast(
@@ -48,7 +52,7 @@ OPERATIONS = {
     "brightness": lambda image, level, sign, method: point_operations.brightness(
         image, 1 + sign * 0.9 * level
     ),
-    "sharpness": lambda image, level, sign, method: keras_cv_operations.sharpness(
+    "sharpness": lambda image, level, sign, method: colour_operations.sharpness(
         image, 1 + sign * 0.9 * level
     ),
     "shear_x": lambda image, level, sign, method: affine.shear_x(
@@ -66,49 +70,22 @@ OPERATIONS = {
 }
 
 
-def rand_augment(image, seed, augmentation):
-    """Apply operations drawn with replacement, each with its own magnitude.
+def rand_augment(image, draws, number):
+    """Apply the operations that were drawn, one after the other.
 
     Args:
         image: (height, width, 3) uint8, its shape known when traced.
-        seed: (2,) integers; the result is a function of it.
-        augmentation: an `Augmentation`.
+        draws: `ImageDraws` of tensors.
+        number: int, of operations.
 
     Returns:
         (height, width, 3) uint8.
     """
-    draws = draw(seed, augmentation)
-    for number in range(augmentation.num_operations):
-        image = apply(image, *(column[number] for column in draws))
+    methods = tf.where(draws.operations_bicubic, "bicubic", "bilinear")
+    columns = draws.operations, draws.levels, draws.signs, methods
+    for i in range(number):
+        image = apply(image, *(column[i] for column in columns))
     return image
-
-
-def draw(seed, augmentation):
-    """Draw what `rand_augment` does to one image.
-
-    Returns:
-        Four tensors (num_operations,): the operations' numbers, int32, where the one
-        past the last means none; levels 0..1; signs 1 or -1; interpolation methods.
-    """
-    number = augmentation.num_operations
-    uniform_seed, normal_seed = tf.unstack(tf.random.split(seed, 2))
-    which, applied, negated, smooth = tf.unstack(
-        tf.random.stateless_uniform((4, number), uniform_seed)
-    )
-    operations = tf.where(
-        applied < augmentation.operation_probability,
-        _integer(which * len(OPERATIONS)),
-        len(OPERATIONS),
-    )
-    spread = tf.random.stateless_normal((number,), normal_seed)
-    magnitudes = augmentation.magnitude + augmentation.magnitude_std * spread
-    levels = tf.clip_by_value(magnitudes, 0, 10) / 10
-    signs = tf.where(negated < 0.5, -1.0, 1.0)
-    if augmentation.interpolation == "random":
-        methods = tf.where(smooth < 0.5, "bicubic", "bilinear")
-    else:
-        methods = tf.fill((number,), augmentation.interpolation)
-    return operations, levels, signs, methods
 
 
 def apply(image, operation, level, sign, method):

@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
+
 from keras_t2t.data.augmentation import AUGMENTATIONS
+from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.tensorflow_reader.decode import decode, decode_window
-from keras_t2t.data.tensorflow_reader.random_resized_crop import random_resized_crop
 from keras_t2t.data.tensorflow_reader.resize import (
     KERNELS,
     height_and_width,
@@ -15,14 +17,15 @@ from keras_t2t.optional_imports import import_tensorflow
 tf = import_tensorflow()
 
 
-def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"]):
+def training_image(encoded, image_size, draws, augmentation=AUGMENTATIONS["light"]):
     """Random crop, horizontal flip and RandAugment.
 
     Args:
         encoded: scalar string, an image file's bytes.
         image_size: height and width of the result, in pixels.
-        seed: (2,) integers; the result is a function of it.
-        augmentation: an `Augmentation`; what it does to batches is not done here.
+        draws: `ImageDraws` of tensors.
+        augmentation: the `Augmentation` that they were drawn from; what it does to
+            batches is not done here.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -30,71 +33,64 @@ def training_image(encoded, image_size, seed, augmentation=AUGMENTATIONS["light"
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
-    crop_seed, flip_seed, filter_seed, rand_augment_seed = tf.unstack(
-        tf.random.split(seed, 4)
-    )
     if augmentation.crop_scale:
-        image = _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation)
+        image = _random_crop(encoded, image_size, draws, augmentation)
     elif augmentation.crop_padding:
-        image = _padded_crop(encoded, image_size, crop_seed, filter_seed, augmentation)
+        image = _padded_crop(encoded, image_size, draws, augmentation)
     else:
         image = evaluation_image(encoded, image_size)
     if augmentation.flip_probability:
-        flipped = tf.random.stateless_uniform((), flip_seed)
         image = tf.cond(
-            flipped < augmentation.flip_probability,
-            lambda: tf.reverse(image, axis=[1]),
-            lambda: image,
+            draws.flipped, lambda: tf.reverse(image, axis=[1]), lambda: image
         )
     if augmentation.num_operations:
         # Loads KerasCV.
         from keras_t2t.data.tensorflow_reader.rand_augment import rand_augment
 
-        image = rand_augment(image, rand_augment_seed, augmentation)
+        image = rand_augment(image, draws, augmentation.num_operations)
     return image
 
 
-def _random_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
-    image = decode_window(
-        encoded,
-        lambda height, width: random_resized_crop(
-            height, width, crop_seed, augmentation.crop_scale, augmentation.crop_ratio
-        ),
-    )
+def _random_crop(encoded, image_size, draws, augmentation):
+    def choose(height, width, numbers):
+        scale, ratio = augmentation.crop_scale, augmentation.crop_ratio
+        return np.array(crop_window(height, width, numbers, scale, ratio), "int32")
+
+    def window(height, width):
+        arguments = [height, width, draws.crop]
+        window = tf.numpy_function(choose, arguments, tf.int32, stateful=False)
+        return tf.unstack(tf.ensure_shape(window, (4,)))
+
+    image = decode_window(encoded, window)
     size = tf.cast(tf.shape(image)[:2], "float32")
     return _interpolated(
         lambda method: resize_and_cut(
             image, image_size, tf.unstack(image_size / size), method=method
         ),
-        filter_seed,
-        augmentation,
+        draws.bicubic,
     )
 
 
-def _padded_crop(encoded, image_size, crop_seed, filter_seed, augmentation):
+def _padded_crop(encoded, image_size, draws, augmentation):
     image = decode(encoded)
     resized, scale = _covering(image, [image_size, image_size])
     padding = int(image_size * augmentation.crop_padding)
+
+    def choose(resized, numbers):
+        return np.array(padded_corner(*resized, image_size, padding, numbers), "int32")
+
     # Outside the image `resize_and_cut` gives black, so that nothing need be padded.
-    places = tf.cast(resized - image_size + 2 * padding + 1, "float32")
-    drawn = tf.floor(tf.random.stateless_uniform((2,), crop_seed) * places)
-    offset = tf.unstack(tf.minimum(drawn, places - 1) - padding)
+    offset = tf.numpy_function(choose, [resized, draws.crop], tf.int32, stateful=False)
+    offset = tf.unstack(tf.cast(tf.ensure_shape(offset, (2,)), "float32"))
     return _interpolated(
         lambda method: resize_and_cut(image, image_size, scale, offset, method),
-        filter_seed,
-        augmentation,
+        draws.bicubic,
     )
 
 
-def _interpolated(resize, seed, augmentation):
-    """What `resize` gives for the method that is set, or for one of two at random."""
-    if augmentation.interpolation != "random":
-        return resize(augmentation.interpolation)
-    return tf.cond(
-        tf.random.stateless_uniform((), seed) < 0.5,
-        lambda: resize("bicubic"),
-        lambda: resize("bilinear"),
-    )
+def _interpolated(resize, bicubic):
+    """What `resize` gives for one of two methods."""
+    return tf.cond(bicubic, lambda: resize("bicubic"), lambda: resize("bilinear"))
 
 
 def _covering(image, least):

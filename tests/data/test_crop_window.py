@@ -5,24 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from keras_t2t.data.tensorflow_reader.random_resized_crop import random_resized_crop, tf
+from keras_t2t.data.draws.crop import NUMBERS, crop_window
 
 DRAWS = 4000
 
 
 def draw(height, width, draws=DRAWS):
-    """(draws, 4): top, left, height, width of windows from seeds 0, 1, 2 ..."""
-
-    @tf.function
-    def windows():
-        return tf.map_fn(
-            lambda seed: tf.stack(
-                random_resized_crop(tf.constant(height), tf.constant(width), (0, seed))
-            ),
-            tf.range(draws),
-        )
-
-    return windows().numpy()
+    """(draws, 4): top, left, height, width of windows."""
+    random = np.random.default_rng(0)
+    return np.array(
+        [crop_window(height, width, random.random(NUMBERS)) for _ in range(draws)]
+    )
 
 
 def torchvision_windows(height, width, draws, random):
@@ -82,11 +75,3 @@ def test_every_offset_occurs():
 )
 def test_an_image_that_no_window_fits_is_cut_at_its_centre(size, window):
     assert {tuple(w) for w in draw(*size, draws=20)} == {window}
-
-
-def test_the_seed_decides():
-    def window(seed):
-        return [int(x) for x in random_resized_crop(300, 400, seed)]
-
-    assert window((1, 2)) == window((1, 2))
-    assert window((1, 2)) != window((1, 3)) != window((2, 2))

@@ -1,0 +1,46 @@
+"""Random erasing (Zhong et al., 2020) as the authors train: noise, not a colour."""
+
+import math
+
+import numpy as np
+
+from keras_t2t.data.draws.generator import Purpose, generator
+
+AREA = (0.02, 1 / 3)  # as a fraction of the image's
+ASPECT = (0.3, 1 / 0.3)  # height / width, uniform in its logarithm
+TRIES = 10
+
+
+def draw_boxes(random, images, height, width, probability):
+    """One rectangle an image, lower and narrower than it.
+
+    Area and aspect ratio are drawn together up to 10 times, until it fits.
+
+    Args:
+        random: `numpy.random.Generator`.
+        images: int.
+        height, width: the images' size in pixels.
+        probability: of erasing anything.
+
+    Returns:
+        (images, 4) int32: top, left, height, width; of no pixels for nothing.
+    """
+    chosen = random.random(images) < probability
+    area, aspect = random.random((2, images, TRIES))
+    place = random.random((images, 2))
+    area = height * width * (AREA[0] + (AREA[1] - AREA[0]) * area)
+    low, high = map(math.log, ASPECT)
+    aspect = np.exp(low + (high - low) * aspect)
+    sides = np.round(np.sqrt([area * aspect, area / aspect])).astype("int32")
+    fits = (sides[0] < height) & (sides[1] < width)
+    first = fits.argmax(axis=1)
+    size = sides[:, np.arange(images), first].T
+    size[~(chosen & fits.any(axis=1))] = 0
+    corner = (place * (np.array([height, width]) - size + 1)).astype("int32")
+    return np.concatenate([corner, size], axis=1)
+
+
+def noise(seed, position, shape):
+    """What fills the rectangle of the image at a position: N(0, 1), float32."""
+    random = generator(Purpose.NOISE, seed, position)
+    return random.standard_normal(tuple(shape), dtype="float32")

@@ -1,0 +1,86 @@
+"""All that is drawn for the images at some positions, from one table of settings."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_t2t.data.draws.crop import NUMBERS
+from keras_t2t.data.draws.erasing import draw_boxes
+from keras_t2t.data.draws.generator import Purpose, generator
+from keras_t2t.data.draws.mixing import NOTHING, draw_mixing
+from keras_t2t.data.draws.rand_augment import are_bicubic, draw_operations
+
+# Images are drawn so many at a time: making a generator takes as long as 500 numbers.
+BLOCK = 64
+
+
+class ImageDraws(NamedTuple):
+    """What is done to an image, or, with one more axis in front, to several."""
+
+    crop: np.ndarray  # (22,) float64, numbers for `crop_window` or `padded_corner`
+    bicubic: np.ndarray  # () bool, the crop's filter
+    flipped: np.ndarray  # () bool
+    operations: np.ndarray  # (num_operations,) int32, see `draw_operations`
+    levels: np.ndarray  # (num_operations,) float32
+    signs: np.ndarray  # (num_operations,) float32
+    operations_bicubic: np.ndarray  # (num_operations,) bool
+    erased: np.ndarray  # (4,) int32: top, left, height, width; 0 x 0 for nothing
+
+
+def image_draws(positions, seed, image_size, augmentation):
+    """Draw for several images.
+
+    Args:
+        positions: (n,) integers, 0 or more.
+        seed: int, 0 or more.
+        image_size: int, height and width after the crop, in pixels.
+        augmentation: an `Augmentation`.
+
+    Returns:
+        `ImageDraws` of arrays (n, ...).
+    """
+    blocks, rows = np.divmod(positions, BLOCK)
+    whole = {
+        block: _block(int(block), int(seed), int(image_size), augmentation)
+        for block in np.unique(blocks)
+    }
+    picked = [
+        [column[row] for column in whole[block]]
+        for block, row in zip(blocks, rows, strict=True)
+    ]
+    return ImageDraws(*map(np.stack, zip(*picked, strict=True)))
+
+
+@functools.lru_cache(maxsize=64)
+def _block(block, seed, image_size, augmentation):
+    def random(purpose):
+        return generator(purpose, seed, block)
+
+    crop = random(Purpose.CROP)
+    return ImageDraws(
+        crop.random((BLOCK, NUMBERS)),
+        are_bicubic(crop.random(BLOCK), augmentation),
+        random(Purpose.FLIP).random(BLOCK) < augmentation.flip_probability,
+        *draw_operations(random(Purpose.OPERATIONS), BLOCK, augmentation),
+        draw_boxes(
+            random(Purpose.ERASING),
+            BLOCK,
+            image_size,
+            image_size,
+            augmentation.erasing_probability,
+        ),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def batch_mixing(batch, seed, image_size, augmentation):
+    """Draw for the batch of this number.
+
+    Returns:
+        `Mixing`.
+    """
+    if not augmentation.mixes:
+        return NOTHING
+    random = generator(Purpose.MIXING, seed, batch)
+    return draw_mixing(random, image_size, image_size, augmentation)

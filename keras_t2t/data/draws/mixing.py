@@ -1,0 +1,66 @@
+"""Mixup (Zhang et al., 2018) and CutMix (Yun et al., 2019), one of them per batch."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Mixing(NamedTuple):
+    """How the two images of each pair of a batch are mixed.
+
+    An image keeps `kept` of itself outside the box and nothing inside.
+    """
+
+    kept: np.float32  # in 0..1
+    box: np.ndarray  # (4,) int32: top, left, height, width, inside the image
+
+
+NOTHING = Mixing(np.float32(1), np.zeros(4, "int32"))
+
+
+def draw_mixing(random, height, width, augmentation):
+    """Draw what is done to a batch.
+
+    Mixup keeps one share everywhere. CutMix keeps nothing inside a box, which is drawn
+    so that it may lie partly outside the image, and all outside it.
+
+    Args:
+        random: `numpy.random.Generator`.
+        height, width: the images' size in pixels.
+        augmentation: an `Augmentation`.
+
+    Returns:
+        `Mixing`.
+    """
+    mixed, switched, *centre = random.random(4)
+    if mixed >= augmentation.mixing_probability:
+        return NOTHING
+    cuts = augmentation.cutmix_alpha > 0
+    if augmentation.mixup_alpha and augmentation.cutmix_alpha:
+        cuts = switched < augmentation.switch_probability
+    alpha = augmentation.cutmix_alpha if cuts else augmentation.mixup_alpha
+    share = random.beta(alpha, alpha)
+    if not cuts:
+        return Mixing(np.float32(share), NOTHING.box)
+    side = np.sqrt(1 - share)
+    (top, rows), (left, columns) = (
+        _interval(length, side, place)
+        for length, place in zip((height, width), centre, strict=True)
+    )
+    return Mixing(np.float32(1), np.array([top, left, rows, columns], "int32"))
+
+
+def kept_share(mixing, height, width):
+    """Of an image's pixels, what remains its own, float32: the share of its target.
+
+    Of CutMix it is what the box, as cut off by the image's border, leaves.
+    """
+    _, _, rows, columns = mixing.box
+    return np.float32(mixing.kept * (1 - rows * columns / (height * width)))
+
+
+def _interval(length, side, place):
+    """First pixel and number of pixels of the box along one axis."""
+    half, centre = int(side * length) // 2, int(place * length)
+    first, end = max(centre - half, 0), min(centre + half, length)
+    return first, end - first

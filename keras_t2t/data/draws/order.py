@@ -1,0 +1,31 @@
+"""Which image stands at a position of the training stream."""
+
+import functools
+
+import numpy as np
+
+from keras_t2t.data.draws.generator import Purpose, generator
+
+
+def shuffled_indices(positions, count, seed):
+    """The images at global positions; each epoch has a new random order.
+
+    Args:
+        positions: (n,) integers, 0 or more.
+        count: int, images of an epoch.
+        seed: int, 0 or more.
+
+    Returns:
+        (n,) int64 in 0..count-1.
+    """
+    epochs, offsets = np.divmod(positions, count)
+    indices = np.empty(len(offsets), "int64")
+    for epoch in np.unique(epochs):
+        there = epochs == epoch
+        indices[there] = _permutation(count, seed, int(epoch))[offsets[there]]
+    return indices
+
+
+@functools.lru_cache(maxsize=2)  # 10 MB each for ImageNet
+def _permutation(count, seed, epoch):
+    return generator(Purpose.ORDER, seed, epoch).permutation(count)

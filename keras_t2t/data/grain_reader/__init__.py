@@ -1,0 +1,1 @@
+"""Reads, decodes and augments images with Grain and Pillow, without TensorFlow."""

@@ -1,0 +1,95 @@
+"""RandAugment's operations, which are Pillow's own.
+
+Each takes (image, level, sign, filter): the level is magnitude / 10, in 0..1; the sign
+is 1 or -1; the filter is Pillow's. All take and give images of mode RGB.
+"""
+
+from keras_t2t.data.draws.rand_augment import FILL, NONE
+from keras_t2t.data.draws.rand_augment import OPERATIONS as NAMES
+from keras_t2t.optional_imports import import_pillow
+
+Image, ImageEnhance, ImageOps = (
+    import_pillow(name, "data") for name in ("Image", "ImageEnhance", "ImageOps")
+)
+
+
+def _affine(image, matrix, filter):
+    return image.transform(image.size, Image.AFFINE, matrix, filter, fillcolor=FILL)
+
+
+def _posterize(image, bits):
+    # Today's Pillow refuses 0 bits; the authors' made the image black.
+    return ImageOps.posterize(image, bits) if bits else Image.new("RGB", image.size)
+
+
+def _solarize_add(image, amount):
+    table = [value + amount if value < 128 else value for value in range(256)]
+    return image.point(3 * table)
+
+
+def _enhanced(kind, image, level, sign):
+    return kind(image).enhance(1 + sign * 0.9 * level)
+
+
+OPERATIONS = {
+    "auto_contrast": lambda image, level, sign, filter: ImageOps.autocontrast(image),
+    "equalize": lambda image, level, sign, filter: ImageOps.equalize(image),
+    "invert": lambda image, level, sign, filter: ImageOps.invert(image),
+    "rotate": lambda image, level, sign, filter: image.rotate(
+        sign * 30 * level, filter, fillcolor=FILL
+    ),
+    "posterize": lambda image, level, sign, filter: _posterize(
+        image, 4 - int(4 * level)
+    ),
+    "solarize": lambda image, level, sign, filter: ImageOps.solarize(
+        image, 256 - int(256 * level)
+    ),
+    "solarize_add": lambda image, level, sign, filter: _solarize_add(
+        image, int(110 * level)
+    ),
+    "color": lambda image, level, sign, filter: _enhanced(
+        ImageEnhance.Color, image, level, sign
+    ),
+    "contrast": lambda image, level, sign, filter: _enhanced(
+        ImageEnhance.Contrast, image, level, sign
+    ),
+    "brightness": lambda image, level, sign, filter: _enhanced(
+        ImageEnhance.Brightness, image, level, sign
+    ),
+    "sharpness": lambda image, level, sign, filter: _enhanced(
+        ImageEnhance.Sharpness, image, level, sign
+    ),
+    "shear_x": lambda image, level, sign, filter: _affine(
+        image, (1, sign * 0.3 * level, 0, 0, 1, 0), filter
+    ),
+    "shear_y": lambda image, level, sign, filter: _affine(
+        image, (1, 0, 0, sign * 0.3 * level, 1, 0), filter
+    ),
+    "translate_x": lambda image, level, sign, filter: _affine(
+        image, (1, 0, sign * 0.45 * level * image.width, 0, 1, 0), filter
+    ),
+    "translate_y": lambda image, level, sign, filter: _affine(
+        image, (1, 0, 0, 0, 1, sign * 0.45 * level * image.height), filter
+    ),
+}
+
+
+def rand_augment(image, draws):
+    """Apply the operations that were drawn, one after the other.
+
+    Args:
+        image: `PIL.Image.Image` of mode RGB.
+        draws: `ImageDraws` of one image.
+
+    Returns:
+        `PIL.Image.Image`.
+    """
+    columns = draws.operations, draws.levels, draws.signs, draws.operations_bicubic
+    for number, level, sign, bicubic in zip(*columns, strict=True):
+        if number != NONE:
+            operation = OPERATIONS[NAMES[number]]
+            image = operation(image, level, float(sign), FILTERS[bool(bicubic)])
+    return image
+
+
+FILTERS = (Image.BILINEAR, Image.BICUBIC)

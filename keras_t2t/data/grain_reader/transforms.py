@@ -1,0 +1,104 @@
+"""One encoded image to the pixels that a model sees, in training and in evaluation."""
+
+import numpy as np
+
+from keras_t2t.data.draws.crop import crop_window, padded_corner
+from keras_t2t.data.draws.erasing import noise
+from keras_t2t.data.grain_reader.operations import FILTERS, Image, rand_augment
+from keras_t2t.images import decode_rgb
+from keras_t2t.preprocessing import (
+    MEAN,
+    STD,
+    covering,
+    resize_and_crop,
+    resize_and_cut,
+)
+
+METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
+
+
+def training_image(encoded, image_size, draws, augmentation):
+    """Random crop, horizontal flip and RandAugment.
+
+    Args:
+        encoded: bytes of an image file.
+        image_size: height and width of the result, in pixels.
+        draws: `ImageDraws` of one image.
+        augmentation: the `Augmentation` that they were drawn from; what it does to
+            batches is not done here.
+
+    Returns:
+        (image_size, image_size, 3) uint8.
+
+    Raises:
+        OSError: the bytes are no image.
+    """
+    image = decode_rgb(encoded)
+    filter = FILTERS[bool(draws.bicubic)]
+    if augmentation.crop_scale:
+        image = _random_crop(image, image_size, draws, augmentation, filter)
+    elif augmentation.crop_padding:
+        image = _padded_crop(image, image_size, draws, augmentation, filter)
+    else:
+        image = resize_and_crop(image, (image_size, image_size), 0.9, Image.BICUBIC)
+    if draws.flipped:
+        image = image.transpose(Image.FLIP_LEFT_RIGHT)
+    return np.asarray(rand_augment(image, draws))
+
+
+def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
+    """Resize until image_size / crop is covered, then cut the centre.
+
+    Args:
+        encoded: bytes of an image file.
+        image_size: side of the square result, in pixels.
+        crop: float in (0, 1], side of the result over that of the resized image.
+        method: `"bicubic"` or `"bilinear"`.
+
+    Returns:
+        (image_size, image_size, 3) uint8.
+
+    Raises:
+        OSError: the bytes are no image.
+    """
+    size = image_size, image_size
+    return np.asarray(resize_and_crop(decode_rgb(encoded), size, crop, METHODS[method]))
+
+
+def erase(image, box, seed, position):
+    """Replace one rectangle by noise that is N(0, 1) once the image is normalised.
+
+    Args:
+        image: (height, width, 3) float32 in 0..255, which is changed.
+        box: (4,) integers: top, left, height, width; of no pixels for nothing.
+        seed, position: of the noise, which is neither rounded nor cut to 0..255.
+    """
+    top, left, height, width = map(int, box)
+    if height and width:
+        image[top : top + height, left : left + width] = 255 * (
+            np.float32(MEAN)
+            + np.float32(STD) * noise(seed, position, (height, width, 3))
+        )
+
+
+def _random_crop(image, image_size, draws, augmentation, filter):
+    top, left, height, width = crop_window(
+        *(image.height, image.width, draws.crop),
+        *(augmentation.crop_scale, augmentation.crop_ratio),
+    )
+    image = image.crop((left, top, left + width, top + height))
+    return image.resize((image_size, image_size), filter)
+
+
+def _padded_crop(image, image_size, draws, augmentation, filter):
+    width, height = covering(image.size, (image_size, image_size))
+    padding = int(image_size * augmentation.crop_padding)
+    top, left = padded_corner(height, width, image_size, padding, draws.crop)
+    inside = (
+        *(max(left, 0), max(top, 0)),
+        *(min(left + image_size, width), min(top + image_size, height)),
+    )
+    square = Image.new("RGB", (image_size, image_size))
+    part = resize_and_cut(image, (width, height), inside, filter)
+    square.paste(part, (inside[0] - left, inside[1] - top))
+    return square

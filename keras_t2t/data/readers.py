@@ -1,0 +1,34 @@
+"""What decodes, augments and batches encoded images: TensorFlow, or Grain and Pillow.
+
+A reader is a module with `train_batches(split, ...)`, `validation_batches(split, ...)`,
+whose arguments are those of a `Dataset`, `unreadable_images(split)` and
+`is_read_error(error)`. Both draw the same numbers (`draws`) and give the same images to
+a few grey levels.
+"""
+
+import importlib
+import importlib.util
+
+READERS = ("tensorflow", "grain")
+
+
+def find_reader(name=None):
+    """The name of a reader: TensorFlow's where it is installed, unless told.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if name is None:
+        return READERS[importlib.util.find_spec("tensorflow") is None]
+    if name not in READERS:
+        raise ValueError(f"reader must be one of {', '.join(READERS)}, got {name!r}")
+    return name
+
+
+def open_reader(name):
+    """The module.
+
+    Raises:
+        ImportError: a library that it needs is not installed.
+    """
+    return importlib.import_module(f"keras_t2t.data.{name}_reader.reader")

@@ -1,0 +1,42 @@
+"""Pillow's operations in the place of KerasCV's, where that is not installed.
+
+The names and the pixels are those of `keras_cv_operations`.
+"""
+
+import numpy as np
+
+from keras_t2t.optional_imports import import_pillow, import_tensorflow
+
+tf = import_tensorflow()
+Image, ImageEnhance, ImageOps = (
+    import_pillow(name) for name in ("Image", "ImageEnhance", "ImageOps")
+)
+
+
+def auto_contrast(image):
+    return _apply(ImageOps.autocontrast, image)
+
+
+def solarize(image, threshold):
+    return _apply(ImageOps.solarize, image, threshold)
+
+
+def color(image, factor):
+    return _apply(
+        lambda i, factor: ImageEnhance.Color(i).enhance(factor), image, factor
+    )
+
+
+def sharpness(image, factor):
+    return _apply(
+        lambda i, factor: ImageEnhance.Sharpness(i).enhance(factor), image, factor
+    )
+
+
+def _apply(operation, image, *arguments):
+    def run(pixels, *arguments):
+        values = [argument.item() for argument in arguments]
+        return np.asarray(operation(Image.fromarray(pixels), *values))
+
+    result = tf.numpy_function(run, [image, *arguments], tf.uint8, stateful=False)
+    return tf.ensure_shape(result, image.shape)

@@ -1,0 +1,77 @@
+"""A split of encoded images, whatever it is read from, to batches."""
+
+from keras_t2t.data.draws.order import shuffled_indices
+from keras_t2t.data.sharding import local_batch_size, num_local_images
+from keras_t2t.data.tensorflow_reader import pipeline
+from keras_t2t.data.tensorflow_reader.scan import unreadable_images
+from keras_t2t.optional_imports import import_tensorflow
+
+tf = import_tensorflow()
+
+__all__ = ["is_read_error", "train_batches", "unreadable_images", "validation_batches"]
+
+
+def train_batches(split, *, batch_size, seed, first_step, shard, **arguments):
+    """An infinite stream; see `Dataset.train_batches`.
+
+    Args:
+        split: `Split`.
+        batch_size, seed, first_step, shard: as of `Dataset.train_batches`.
+        **arguments: of `pipeline.train_batches`.
+    """
+    start = first_step * local_batch_size(batch_size, shard)
+    positions = pipeline.positions(start, pipeline.FOREVER, batch_size, shard)
+
+    def indices(positions):
+        return [shuffled_indices(positions, len(split), seed)]
+
+    examples = pipeline.in_blocks(positions, indices, ["int64"]).map(
+        _reader(split), num_parallel_calls=pipeline.PARALLEL_CALLS
+    )
+    return pipeline.train_batches(
+        examples,
+        batch_size=batch_size,
+        seed=seed,
+        first_step=first_step,
+        shard=shard,
+        **arguments,
+    )
+
+
+def validation_batches(split, *, batch_size, shard, **arguments):
+    """One pass; see `Dataset.validation_batches`.
+
+    Args:
+        split: `Split`.
+        batch_size, shard: as of `Dataset.validation_batches`.
+        **arguments: of `pipeline.validation_batches`.
+    """
+    count = num_local_images(len(split), batch_size, shard)
+    examples = pipeline.positions(0, count, batch_size, shard).map(
+        _reader(split), num_parallel_calls=pipeline.PARALLEL_CALLS
+    )
+    return pipeline.validation_batches(
+        examples,
+        num_examples=len(split),
+        batch_size=batch_size,
+        shard=shard,
+        **arguments,
+    )
+
+
+def is_read_error(error):
+    """Whether reading or decoding an image raised it."""
+    return isinstance(error, tf.errors.OpError)
+
+
+def _reader(split):
+    """A function of an index tensor: the encoded image and its label or (labels,)."""
+
+    def read(index):
+        encoded, label = tf.numpy_function(
+            split.example, [index], [tf.string, tf.int64], stateful=False
+        )
+        label_shape = (None,) if split.several_labels else ()
+        return tf.ensure_shape(encoded, ()), tf.ensure_shape(label, label_shape)
+
+    return read

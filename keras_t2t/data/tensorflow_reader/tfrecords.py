@@ -1,0 +1,125 @@
+"""A split that TensorFlow Datasets wrote as TFRecords, which are read from the start.
+
+An epoch is a random order of files and a shuffle buffer. Every shard reads all records
+and decodes its own; a stream that starts inside an epoch first reads past that epoch's
+earlier records, without decoding them.
+"""
+
+import numpy as np
+
+from keras_t2t.data.sharding import local_batch_size
+from keras_t2t.data.tensorflow_reader import pipeline
+from keras_t2t.optional_imports import import_tensorflow, import_tensorflow_datasets
+
+tf = import_tensorflow()
+tfds = import_tensorflow_datasets()
+
+# Examples, still encoded: 0.5 GB for ImageNet. TFDS wrote them in random order already
+# and the files are shuffled too, so more would buy nothing.
+SHUFFLE_BUFFER = 4096
+
+
+class TFRecordReader:
+    """A reader of `readers`, for `TFRecords` splits."""
+
+    is_read_error = staticmethod(lambda error: False)
+
+    @staticmethod
+    def train_batches(split, *, batch_size, seed, first_step, shard, **arguments):
+        start = first_step * batch_size
+        examples = split.shuffled(seed, start)
+        examples = _of_shard(examples, start, batch_size, shard).map(split.parse)
+        return pipeline.train_batches(
+            examples,
+            batch_size=batch_size,
+            seed=seed,
+            first_step=first_step,
+            shard=shard,
+            **arguments,
+        )
+
+    @staticmethod
+    def validation_batches(split, *, batch_size, shard, **arguments):
+        examples = _of_shard(split.records(), 0, batch_size, shard).map(split.parse)
+        return pipeline.validation_batches(
+            examples,
+            num_examples=len(split),
+            batch_size=batch_size,
+            shard=shard,
+            **arguments,
+        )
+
+
+class TFRecords:
+    """A split.
+
+    Args:
+        builder: TFDS's.
+        split: name.
+        label: name of the feature that tells an image's class or classes.
+    """
+
+    def __init__(self, builder, split, label):
+        self._builder = builder
+        self._label = label
+        self._split = builder.info.splits[split]
+
+    def __len__(self):
+        return self._split.num_examples
+
+    def parse(self, record):
+        """The image, left encoded so that only its crop is decoded, and its label or
+        (labels,)."""
+        example = self._builder.info.features.deserialize_example(
+            record, decoders={"image": tfds.decode.SkipDecoding()}
+        )
+        return example["image"], example[self._label]
+
+    def shuffled(self, seed, start):
+        """Records of all epochs one after the other, from a global position on."""
+        buffer = min(len(self), SHUFFLE_BUFFER)
+        first_epoch, offset = divmod(start, len(self))
+
+        def epoch(number):
+            # `Dataset.shuffle` would draw from TensorFlow's global seed too.
+            shuffled = tf.raw_ops.ShuffleDataset(
+                input_dataset=tf.data.experimental.to_variant(
+                    self.records((seed, number))
+                ),
+                buffer_size=buffer,
+                seed=seed,
+                seed2=number + 1,  # (0, 0) means a seed from the system
+                output_types=[tf.string],
+                output_shapes=[()],
+                reshuffle_each_iteration=False,
+            )
+            records = tf.data.experimental.from_variant(
+                shuffled, tf.TensorSpec((), "string")
+            )
+            return records.skip(tf.where(number == first_epoch, np.int64(offset), 0))
+
+        return tf.data.Dataset.range(first_epoch, pipeline.FOREVER).flat_map(epoch)
+
+    def records(self, seed=None):
+        """One pass, in a random order of files where a seed is given."""
+        file_format = self._builder.info.file_format
+        paths = tf.constant([str(path) for path in self._split.filepaths])
+        if seed is not None:
+            paths = tf.random.experimental.stateless_shuffle(paths, seed)
+        return tf.data.Dataset.from_tensor_slices(paths).interleave(
+            tfds.core.file_adapters.ADAPTER_FOR_FORMAT[file_format].make_tf_data,
+            cycle_length=16,
+            block_length=16,
+            num_parallel_calls=pipeline.PARALLEL_CALLS,
+            deterministic=True,
+        )
+
+
+def _of_shard(records, start, batch_size, shard):
+    """The shard's part of a stream that holds all shards' records in order, of which
+    the first has the global position `start`."""
+    local = local_batch_size(batch_size, shard)
+    own = records.enumerate(start).filter(
+        lambda position, _: position % batch_size // local == shard[0]
+    )
+    return own.map(lambda _, record: record)

@@ -50,6 +50,11 @@ def parse_arguments():
         help="of a folder <class>/*, the images to evaluate (default: 0.2, or the "
         "run's on its own data; 1: all)",
     )
+    add(
+        "--reader",
+        choices=("tensorflow", "grain"),
+        help="what decodes images (default: tensorflow where it is installed)",
+    )
     add("--skip-corrupt", action="store_true", help="leave unreadable images out")
     add("--image-size", type=int, metavar="PIXELS", help="(default: the weights')")
     add("--crop", type=float, metavar="SHARE", help="(default: the weights')")
@@ -98,6 +103,7 @@ def main(arguments):
         arguments.skip_corrupt,
         evaluation_only=True,
         validation_share=share,
+        reader=arguments.reader,
     )
     accuracy.check_classes(
         dataset, source.classes, source.class_names, arguments.weights

@@ -20,6 +20,7 @@ class Dataset(abc.ABC):
         num_train, num_validation: int, images.
         validation_share: the share of images that validate where the files have no
             splits of their own, else None.
+        reader: name of what decodes images, see `readers`; None where nothing does.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Dataset(abc.ABC):
     num_train: int
     num_validation: int
     validation_share: float | None = None
+    reader: str | None = None
 
     @property
     def num_classes(self):

@@ -1,6 +1,7 @@
 """A data set of encoded images that lie anywhere, decoded and batched by a reader."""
 
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.source import check_classes, listed
 
@@ -11,7 +12,7 @@ class EncodedDataset(Dataset):
     Args:
         folder: Path of the folder that was opened.
         source: `Source`.
-        reader: module, see `readers`.
+        reader: name, see `readers`.
         skip_corrupt: decode every image once now and leave out the unreadable ones.
 
     Raises:
@@ -20,13 +21,14 @@ class EncodedDataset(Dataset):
 
     def __init__(self, folder, source, reader, skip_corrupt=False):
         self._folder = folder
-        self._reader = reader
+        self.reader = reader
+        self._reader = open_reader(reader)
         self.name = folder.resolve().name
         self.class_names = source.class_names
         self.validation_share = source.validation_share
         check_classes(source)
         if skip_corrupt:
-            source = _readable(source, reader)
+            source = _readable(source, self._reader)
             check_classes(source, "readable image")
         self._source = source
         self.num_train = len(source.train) if source.train is not None else 0

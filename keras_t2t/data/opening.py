@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from keras_t2t.arguments import brief, check_path, is_number, short
-from keras_t2t.data.readers import find_reader, open_reader
+from keras_t2t.data.readers import find_reader
 
 
 def open_dataset(
@@ -107,7 +107,7 @@ def _open_folder(data_dir, reader, skip_corrupt, evaluation_only, validation_sha
     if not os.path.isdir(folder):
         raise ValueError(f"data_dir={str(data_dir)!r:.80} is not an existing folder")
     source = find_source(Path(folder), skip_corrupt, evaluation_only, validation_share)
-    return EncodedDataset(Path(folder), source, open_reader(reader), skip_corrupt)
+    return EncodedDataset(Path(folder), source, reader, skip_corrupt)
 
 
 def _check_share(share):

@@ -4,7 +4,7 @@ import difflib
 import textwrap
 
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.data.readers import find_reader, open_reader
+from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.records import RecordSplit
 from keras_t2t.optional_imports import import_tensorflow_datasets
@@ -29,7 +29,7 @@ class PreparedDataset(Dataset):
         data_dir: the folder in which TFDS keeps its data.
         evaluation_only: the training split may be missing, and an image may have any
             number of labels.
-        reader: name of the reader; None for TensorFlow's where it is installed.
+        reader: name, see `readers`.
 
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
@@ -38,8 +38,9 @@ class PreparedDataset(Dataset):
         ImportError: TensorFlow Datasets or the reader's library is not installed.
     """
 
-    def __init__(self, name, data_dir, evaluation_only=False, reader=None):
+    def __init__(self, name, data_dir, evaluation_only, reader):
         self.name = name
+        self.reader = reader
         builder = _open_builder(name, data_dir)
         features = builder.info.features
         label = _label_feature(name, features, evaluation_only)
@@ -55,7 +56,7 @@ class PreparedDataset(Dataset):
                 f"dataset={name!r} has the splits {sorted(splits)}; "
                 f'needed are {training}"validation" or "test"'
             )
-        self._reader, open_split = _reader(name, builder, find_reader(reader))
+        self._reader, open_split = _reader(name, builder, reader)
         self._validation = open_split(builder, validation, label)
         self._train = None if evaluation_only else open_split(builder, "train", label)
         self.num_train = 0 if evaluation_only else len(self._train)

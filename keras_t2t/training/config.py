@@ -10,6 +10,7 @@ from keras_t2t.checkpoints.registry import (
     IMAGENET_STD,
 )
 from keras_t2t.data import AUGMENTATIONS
+from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder
 from keras_t2t.training.recipes import SHARED, find_recipe
 from keras_t2t.training.settings import check_settings, setting
@@ -62,6 +63,14 @@ class TrainingConfig:
         less_than=1,
     )
     """Of a folder `<class>/*`, the share of images that validate."""
+    reader: str | None = setting(
+        str,
+        "what decodes and augments images: grain needs no TensorFlow (default: "
+        "tensorflow where it is installed)",
+        choices=READERS,
+        free=True,
+    )
+    """What decodes and augments images."""
     image_size: int | None = setting(int, "height and width", "PIXELS", at_least=16)
     seed: int | None = setting(int, metavar="N", at_least=0, less_than=2**32)
     """Of initialisation, data order, augmentation and dropout."""

@@ -63,8 +63,13 @@ def plan_run(config, folder, record, devices):
         config.data_dir,
         skip_corrupt=config.skip_corrupt,
         validation_share=config.validation_share,
+        reader=config.reader,
     )
-    config = dataclasses.replace(config, validation_share=dataset.validation_share)
+    config = dataclasses.replace(
+        config,
+        validation_share=dataset.validation_share,
+        reader=dataset.reader,
+    )
     if devices.main:
         print(description(dataset, config), flush=True)
     config = config.with_defaults(dataset.name, dataset.num_classes, dataset.num_train)

@@ -22,15 +22,19 @@ def solarize(image, threshold):
 
 
 def color(image, factor):
-    return _apply(
-        lambda i, factor: ImageEnhance.Color(i).enhance(factor), image, factor
-    )
+    return _apply(_color, image, factor)
 
 
 def sharpness(image, factor):
-    return _apply(
-        lambda i, factor: ImageEnhance.Sharpness(i).enhance(factor), image, factor
-    )
+    return _apply(_sharpness, image, factor)
+
+
+def _color(image, factor):
+    return ImageEnhance.Color(image).enhance(factor)
+
+
+def _sharpness(image, factor):
+    return ImageEnhance.Sharpness(image).enhance(factor)
 
 
 def _apply(operation, image, *arguments):

@@ -222,7 +222,8 @@ def compare(arguments, folder, random):
         run_to_the_end(training(killed), log)
         same &= result(log) == expected
         run_to_the_end(["evaluate.py", *backend, "--weights", killed], log)
-        same &= result(log)["top1"] == expected["val_top1"]
+        # Counted there; here a mean in float32.
+        same &= abs(result(log)["top1"] - expected["val_top1"]) < 1e-6
         print(
             f"run {runs}: {len(found)} kills, difference {difference:.1e}", flush=True
         )

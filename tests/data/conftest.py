@@ -7,11 +7,22 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from keras_t2t.data.readers import READERS
+
 
 @pytest.fixture(scope="session")
 def photographs():
     """Two photographs, (427, 640, 3) uint8, decoded once."""
     return [load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
+
+
+@pytest.fixture(params=READERS)
+def reader(request, monkeypatch):
+    """What reads images where a test does not say: each in turn."""
+    monkeypatch.setattr(
+        "keras_t2t.data.opening.find_reader", lambda name: name or request.param
+    )
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,10 @@ import pytest
 from PIL import Image
 
 from keras_t2t import data
+from keras_t2t.optional_imports import import_tensorflow
 from tests.data import streams
+
+pytestmark = pytest.mark.usefixtures("reader")
 
 
 def read(batches):
@@ -191,8 +194,6 @@ def test_diagnose_names_the_file_that_stopped_fit(
 
 
 def test_diagnose_leaves_other_errors_alone(write_folder, small_files):
-    from keras_t2t.optional_imports import import_tensorflow
-
     tf = import_tensorflow()
     dataset = data.open_dataset(data_dir=write_folder(small_files))
     assert dataset.diagnose(ValueError("of the model")) is None
@@ -341,18 +342,24 @@ def test_streams_start_anywhere_and_are_cut_into_shards(photo_folder):
     streams.check_training(photo_folder, data.AUGMENTATIONS["full"], first_steps=())
 
 
-def test_parallelism_does_not_change_the_stream(photo_folder):
-    from keras_t2t.optional_imports import import_tensorflow
+def test_parallelism_does_not_change_the_stream(photo_folder, reader, monkeypatch):
+    def stream():
+        return photo_folder.train_batches(16, 4, 0, data.AUGMENTATIONS["full"])
 
-    options = import_tensorflow().data.Options()
-    options.threading.private_threadpool_size = 1
-    stream = photo_folder.train_batches(16, 4, 0, data.AUGMENTATIONS["full"])
-    streams.assert_same(
-        streams.batches(stream, 4), streams.batches(stream.with_options(options), 4)
-    )
+    parallel = streams.batches(stream(), 4)
+    if reader == "tensorflow":
+        options = import_tensorflow().data.Options()
+        options.threading.private_threadpool_size = 1
+        alone = stream().with_options(options)
+    else:
+        monkeypatch.setattr("keras_t2t.data.grain_reader.reader.THREADS", 1)
+        alone = stream()
+    streams.assert_same(streams.batches(alone, 4), parallel)
 
 
-def test_closing_a_stream_does_not_wait_for_a_tuner(photo_folder):
+def test_closing_a_stream_does_not_wait_for_a_tuner(photo_folder, reader):
+    if reader != "tensorflow":
+        pytest.skip("it has none")
     for stream in (
         photo_folder.train_batches(16, 4, 0),
         photo_folder.validation_batches(16, 4),

@@ -281,20 +281,28 @@ def test_no_validation_split(data_dir):
 def any_format(tmp_path_factory):
     """Opens the same data set, prepared as records of either format in 3 files."""
 
-    def open_dataset(file_format):
+    def open_dataset(file_format, reader="tensorflow"):
         folder = tmp_path_factory.mktemp(file_format)
         builder = Colours(data_dir=folder, file_format=file_format)
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(num_shards=3)
         )
-        return data.open_dataset("colours", folder)
+        return data.open_dataset("colours", folder, reader=reader)
 
     return open_dataset
 
 
-@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
-def test_streams_of_either_format(any_format, file_format):
-    dataset = any_format(file_format)
+@pytest.mark.parametrize(
+    ("file_format", "reader"),
+    [
+        ("tfrecord", "tensorflow"),
+        ("array_record", "tensorflow"),
+        ("array_record", "grain"),
+    ],
+)
+def test_streams_of_either_format(any_format, file_format, reader):
+    dataset = any_format(file_format, reader)
+    assert dataset.reader == reader
     # 7 batches of 4 run over the end of an epoch of 20.
     streams.check_training(dataset)
     streams.check_validation(dataset)
@@ -305,6 +313,23 @@ def test_streams_of_either_format(any_format, file_format):
     epochs = numbers[:20].tolist(), numbers[20:].tolist()
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
     assert epochs[0] != epochs[1]
+
+
+def test_tfrecords_need_tensorflow(any_format):
+    with pytest.raises(ValueError, match="prepared as tfrecord, which only reader="):
+        any_format("tfrecord", "grain")
+
+
+@pytest.mark.parametrize("reader", ["tensorflow", "grain"])
+def test_records_with_any_number_of_labels(tmp_path, reader):
+    Reassessed(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    arguments = {"evaluation_only": True, "reader": reader}
+    dataset = data.open_dataset("reassessed", tmp_path, **arguments)
+    images, targets = read(dataset.validation_batches(16, 7))
+    for number, target in zip(images[:, 0, 0, 0] // 10, targets, strict=True):
+        expected = np.zeros(3)
+        expected[Reassessed.LABELS[number % 5]] = 1
+        np.testing.assert_array_equal(target, expected)
 
 
 def test_the_global_seed_changes_nothing(colours):

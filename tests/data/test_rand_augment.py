@@ -9,6 +9,9 @@ from PIL import Image, ImageEnhance, ImageOps
 from keras_t2t.data.augmentation import Augmentation
 from keras_t2t.data.draws.images import ImageDraws, image_draws
 from keras_t2t.data.draws.rand_augment import FILL, draw_operations
+from keras_t2t.data.draws.rand_augment import OPERATIONS as NAMES
+from keras_t2t.data.grain_reader import operations
+from keras_t2t.data.tensorflow_reader import keras_cv_operations, pillow_operations
 from keras_t2t.data.tensorflow_reader.rand_augment import (
     OPERATIONS,
     apply,
@@ -84,6 +87,7 @@ def images(photographs):
 
 def test_every_operation_is_compared():
     assert list(EXPECTED) == list(OPERATIONS) and len(OPERATIONS) == 15
+    assert tuple(OPERATIONS) == tuple(operations.OPERATIONS) == NAMES
 
 
 @pytest.mark.parametrize(
@@ -105,6 +109,30 @@ def test_operation_equals_pillow(images, name, method):
                 assert result.dtype == tf.uint8 and result.shape == image.shape
                 difference = np.abs(result.numpy().astype(int) - np.asarray(expected))
                 assert difference.max() <= 2, (image.shape, magnitude, sign)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation_of_the_other_reader_is_pillows(images, name):
+    for filter in PILLOW_METHODS.values() if name in GEOMETRIC else [Image.BICUBIC]:
+        method = {Image.BICUBIC: "bicubic", Image.BILINEAR: "bilinear"}[filter]
+        for magnitude, sign in ((0.0, 1), (3.7, -1), (8.63, 1), (10.0, -1)):
+            image = Image.fromarray(images[0])
+            result = operations.OPERATIONS[name](
+                image, magnitude / 10, float(sign), filter
+            )
+            expected = EXPECTED[name](image, magnitude, sign, method)
+            np.testing.assert_array_equal(result, expected)
+
+
+def test_without_keras_cv_the_same_pixels(images):
+    arguments = {"solarize": (tf.constant(100),), "color": (0.3,), "sharpness": (1.7,)}
+    for name in ("auto_contrast", "solarize", "color", "sharpness"):
+        ours, kerascv = (
+            getattr(module, name)(tf.constant(images[0]), *arguments.get(name, ()))
+            for module in (pillow_operations, keras_cv_operations)
+        )
+        assert ours.shape == images[0].shape
+        assert np.abs(ours.numpy().astype(int) - kerascv.numpy()).max() <= 1
 
 
 def test_apply_runs_the_operation_of_that_number(images):

@@ -41,6 +41,7 @@ def copy(request, tmp_path, small_files):
     return data.open_dataset(data_dir=tmp_path / "copy")
 
 
+@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("copy", WRITERS, indirect=True)
 def test_streams_equal_the_folders(copy, write_folder, small_files):
     folder = data.open_dataset(data_dir=write_folder(small_files))

@@ -93,6 +93,13 @@ class Dataset(abc.ABC):
             ValueError: naming the argument that is not accepted.
         """
 
+    def watched(self, batches, function):
+        """The same batches; the function is called as each is handed over.
+
+        Where nothing is decoded, it is not.
+        """
+        return batches
+
     def diagnose(self, error):
         """Explain an error that was raised while batches were read.
 

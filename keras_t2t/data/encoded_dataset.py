@@ -75,6 +75,9 @@ class EncodedDataset(Dataset):
             interpolation=interpolation,
         )
 
+    def watched(self, batches, function):
+        return self._reader.watched(batches, function)
+
     def diagnose(self, error):
         if not self._reader.is_read_error(error):
             return None

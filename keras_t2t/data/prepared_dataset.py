@@ -103,6 +103,9 @@ class PreparedDataset(Dataset):
             interpolation=interpolation,
         )
 
+    def watched(self, batches, function):
+        return self._reader.watched(batches, function)
+
 
 def _reader(name, builder, reader):
     """The reader, and the kind of split that it reads."""

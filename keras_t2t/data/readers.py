@@ -1,9 +1,9 @@
 """What decodes, augments and batches encoded images: TensorFlow, or Grain and Pillow.
 
 A reader is a module with `train_batches(split, ...)`, `validation_batches(split, ...)`,
-whose arguments are those of a `Dataset`, `unreadable_images(split)` and
-`is_read_error(error)`. Both draw the same numbers (`draws`) and give the same images to
-a few grey levels.
+whose arguments are those of a `Dataset`, `watched(batches, function)` as a `Dataset`
+has, `unreadable_images(split)` and `is_read_error(error)`. Both draw the same numbers
+(`draws`) and give the same images to a few grey levels.
 """
 
 import importlib

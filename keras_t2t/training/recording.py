@@ -28,7 +28,8 @@ def recorders(folder, progress, title, wandb_project=None, config=None):
     callbacks = [History(folder.path, progress, title)]
     if not callbacks[0].draws:
         print(
-            f'No {CURVES}: matplotlib is not installed, pip install "keras-t2t[visualize]"',
+            f"No {CURVES}: matplotlib is not installed, "
+            'pip install "keras-t2t[visualize]"',
             flush=True,
         )
     # Keras's TensorBoard callback writes through TensorFlow.

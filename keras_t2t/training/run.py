@@ -25,6 +25,7 @@ from keras_t2t.training.saving import (
 from keras_t2t.training.steps import Steps
 from keras_t2t.training.streams import preview, train_stream, validation_stream
 from keras_t2t.training.throughput import ImagesPerSecond
+from keras_t2t.training.waiting import WaitingForData
 
 
 def train(config, verbose="auto"):
@@ -179,9 +180,14 @@ class Run:
                 "Making the training stream (some seconds with the full augmentation), "
                 "then compiling the first step"
             )
+        waiting = WaitingForData(self.say)
+        callbacks.append(waiting)
         for first_epoch, end, steps in progress.stretches():
+            batches = train_stream(
+                self.dataset, config, progress.step, self.devices.shard
+            )
             model.fit(
-                train_stream(self.dataset, config, progress.step, self.devices.shard),
+                self.dataset.watched(batches, waiting.delivered),
                 initial_epoch=first_epoch,
                 epochs=end,
                 steps_per_epoch=steps,

@@ -78,7 +78,9 @@ def check_bad_arguments(dataset):
     with pytest.raises(ValueError, match=r"first_step must be .* got -1"):
         dataset.train_batches(16, 4, 0, first_step=-1)
     if dataset.name != "digits":
-        with pytest.raises(ValueError, match=r"crop must be in \(0, 1\], got 0"):
+        with pytest.raises(ValueError, match=r"`crop` must be in \(0, 1\], got 0"):
             dataset.validation_batches(16, 4, crop=0)
-        with pytest.raises(ValueError, match=r"interpolation must be one of .*'area'"):
+        with pytest.raises(
+            ValueError, match=r"`interpolation` must be one of .*'area'"
+        ):
             dataset.validation_batches(16, 4, interpolation="area")

@@ -276,7 +276,7 @@ def test_names_that_are_no_utf_8(write_folder, small_files):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"data_dir=.*nowhere' is not an existing"):
+    with pytest.raises(ValueError, match=r"data_dir=.* is not an existing folder"):
         data.open_dataset(data_dir=tmp_path / "nowhere")
 
 

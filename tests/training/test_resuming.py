@@ -138,6 +138,7 @@ def test_nothing_of_the_recipe_is_left_open(tiny_run, tmp_path):
         *("data_dir", "weights", "devices", "coordinator", "num_processes"),
         *("process_id", "preview", "wandb"),
         "validation_share",  # of data that has splits of its own
+        "reader",  # of data that is not decoded
     }
     assert (config["mixup"], config["cutmix"], config["clip_norm"]) == (0.8, 1.0, 0)
     assert (config["randaugment"], config["random_erasing"]) == (True, 0.25)

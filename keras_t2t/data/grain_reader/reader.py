@@ -116,6 +116,16 @@ def validation_batches(
     return _batches(numbers.map(load), local)
 
 
+def watched(batches, function):
+    """The same batches; the function is called as each is handed over."""
+
+    def call(batch):
+        function()
+        return batch
+
+    return batches.map(call)
+
+
 def unreadable_images(split):
     """Find the images that cannot be read or decoded.
 

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from keras_t2t.arguments import check_choice, check_share
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.crop import NUMBERS
 from keras_t2t.data.draws.erasing import noise
@@ -16,8 +17,8 @@ from keras_t2t.data.sharding import (
 )
 from keras_t2t.data.tensorflow_reader.mixing import mix_pair
 from keras_t2t.data.tensorflow_reader.random_erasing import erase
+from keras_t2t.data.tensorflow_reader.resize import KERNELS
 from keras_t2t.data.tensorflow_reader.transforms import (
-    check_evaluation,
     evaluation_image,
     training_image,
 )
@@ -157,7 +158,8 @@ def validation_batches(
     """
     local = local_batch_size(batch_size, shard)
     count = num_local_images(num_examples, batch_size, shard)
-    check_evaluation(crop, interpolation)
+    check_share("crop", crop)
+    check_choice("interpolation", interpolation, KERNELS)
 
     def load(encoded, label):
         image = evaluation_image(encoded, image_size, crop, interpolation)
@@ -181,6 +183,20 @@ def validation_batches(
     missing = num_batches(num_examples, batch_size) * local - count
     images = images.concatenate(filling.repeat(missing))
     return _finished(images.batch(local, drop_remainder=True))
+
+
+def watched(batches, function):
+    """The same batches; the function is called as each is handed over."""
+
+    def call():
+        function()
+        return np.int64(0)
+
+    def waiting(*batch):
+        with tf.control_dependencies([tf.numpy_function(call, [], tf.int64)]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    return batches.map(waiting)
 
 
 def positions(start, stop, batch_size, shard):

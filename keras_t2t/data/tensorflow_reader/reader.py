@@ -3,12 +3,19 @@
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.sharding import local_batch_size, num_local_images
 from keras_t2t.data.tensorflow_reader import pipeline
+from keras_t2t.data.tensorflow_reader.pipeline import watched
 from keras_t2t.data.tensorflow_reader.scan import unreadable_images
 from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 
-__all__ = ["is_read_error", "train_batches", "unreadable_images", "validation_batches"]
+__all__ = [
+    "is_read_error",
+    "train_batches",
+    "unreadable_images",
+    "validation_batches",
+    "watched",
+]
 
 
 def train_batches(split, *, batch_size, seed, first_step, shard, **arguments):

@@ -23,6 +23,7 @@ class TFRecordReader:
     """A reader of `readers`, for `TFRecords` splits."""
 
     is_read_error = staticmethod(lambda error: False)
+    watched = staticmethod(pipeline.watched)
 
     @staticmethod
     def train_batches(split, *, batch_size, seed, first_step, shard, **arguments):

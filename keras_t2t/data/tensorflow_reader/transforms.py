@@ -8,7 +8,6 @@ from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.tensorflow_reader.decode import decode, decode_window
 from keras_t2t.data.tensorflow_reader.resize import (
-    KERNELS,
     height_and_width,
     resize_and_cut,
 )
@@ -102,19 +101,6 @@ def _covering(image, least):
     resized = tf.where(upright, least[0] * size // size[0], least[1] * size // size[1])
     scale = tf.cast(resized, "float32") / tf.cast(size, "float32")
     return resized, tf.unstack(scale)
-
-
-def check_evaluation(crop, method):
-    """
-    Raises:
-        ValueError: `evaluation_image` does not accept them.
-    """
-    if not 0 < crop <= 1:
-        raise ValueError(f"crop must be in (0, 1], got {crop!r}")
-    if method not in KERNELS:
-        raise ValueError(
-            f"interpolation must be one of {', '.join(KERNELS)}, got {method!r}"
-        )
 
 
 def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):

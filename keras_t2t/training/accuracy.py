@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_t2t.data.opening import naming_unreadable
+from keras_t2t.data.sharding import num_batches
 from keras_t2t.files import replacing, table_cell
 
 TOLERANCE = 0.1  # percentage points from the published accuracy
@@ -87,7 +88,12 @@ def measure(model, dataset, batch_size, devices, verbose=0, **transform):
         model.input_shape[1], batch_size, devices.shard, pad=True, **transform
     )
     with naming_unreadable(dataset):
-        logs = model.evaluate(batches, verbose=verbose, return_dict=True)
+        logs = model.evaluate(
+            batches,
+            steps=num_batches(dataset.num_validation, batch_size),
+            verbose=verbose,
+            return_dict=True,
+        )
     logs |= devices.reduce_metrics(model)
     if not np.isfinite(logs["loss"]):
         raise FloatingPointError(

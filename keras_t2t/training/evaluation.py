@@ -2,26 +2,28 @@
 
 import keras
 
+from keras_t2t.data.sharding import num_batches
 from keras_t2t.training.ema import averaged_weights, has_average
 
 
-def evaluate(model, batches, num_images, num_padded, devices):
+def evaluate(model, batches, num_images, batch_size, devices):
     """Loss and metrics over a validation set, every image counted once.
 
     Args:
         model: a compiled model whose metrics are `weighted_metrics`.
-        batches: what `evaluate` takes; padding has weight 0.
+        batches: what `evaluate` takes; padding, which fills the last, has weight 0.
         num_images: int, without the padding.
-        num_padded: int, with it.
+        batch_size: int, over all devices.
         devices: the run's `Devices`.
 
     Returns:
         dict of floats, over all processes.
     """
-    logs = model.evaluate(batches, verbose=0, return_dict=True)
+    steps = num_batches(num_images, batch_size)
+    logs = model.evaluate(batches, steps=steps, verbose=0, return_dict=True)
     logs.update(devices.reduce_metrics(model))
     # Keras divides a batch's loss by its size, whatever the weights.
-    logs["loss"] *= num_padded / num_images
+    logs["loss"] *= steps * batch_size / num_images
     return logs
 
 

@@ -218,11 +218,9 @@ class Run:
             History(self.folder.path, self.progress, self.title).write()
 
     def evaluate(self, model):
-        batches, padded = validation_stream(
-            self.dataset, self.config, self.devices.shard
-        )
-        images = self.dataset.num_validation
-        return evaluate(model, batches, images, padded, self.devices)
+        batches = validation_stream(self.dataset, self.config, self.devices.shard)
+        images, batch_size = self.dataset.num_validation, self.config.batch_size
+        return evaluate(model, batches, images, batch_size, self.devices)
 
     def not_finite(self, step, loss):
         rate = float(self.rates(step - 1))

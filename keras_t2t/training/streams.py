@@ -4,7 +4,7 @@ import dataclasses
 
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.data.preview import write_contact_sheet
-from keras_t2t.data.sharding import local_batch_size, num_batches
+from keras_t2t.data.sharding import local_batch_size
 
 
 def train_stream(dataset, config, first_step, shard):
@@ -21,8 +21,8 @@ def train_stream(dataset, config, first_step, shard):
 
 
 def validation_stream(dataset, config, shard):
-    """One pass of (images, targets, weights), and the images in it with padding."""
-    batches = dataset.validation_batches(
+    """One pass of (images, targets, weights)."""
+    return dataset.validation_batches(
         config.image_size,
         config.batch_size,
         shard,
@@ -30,8 +30,6 @@ def validation_stream(dataset, config, shard):
         crop=config.crop,
         interpolation=config.interpolation,
     )
-    padded = num_batches(dataset.num_validation, config.batch_size)
-    return batches, padded * config.batch_size
 
 
 def augmentation(config):

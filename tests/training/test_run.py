@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import keras_t2t
+from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder as by_name
 from keras_t2t.training import TrainingConfig, train
 from keras_t2t.training.compiled_model import compiled_model
@@ -112,17 +113,20 @@ def test_mixed_precision_trains(tmp_path, precision):
     assert np.isfinite(float(row["val_loss"]))
 
 
-def test_an_image_folder_trains(tmp_path, photos):
+@pytest.mark.filterwarnings("error:Your input ran out of data")
+@pytest.mark.parametrize("reader", READERS)
+def test_an_image_folder_trains(tmp_path, photos, reader):
     """With the whole recipe, and a preview of what it makes of the images."""
     config = TrainingConfig(
         data_dir=str(photos),
+        reader=reader,
         output_dir=str(tmp_path / "run"),
         preview=str(tmp_path / "preview.png"),
         **FEW,
     )
     result = train(config, verbose=0)
     record = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert record["augmentation"] == "full"
+    assert (record["augmentation"], record["reader"]) == ("full", reader)
     assert Image.open(tmp_path / "preview.png").size == (3 * 164, 3 * 190)
     assert result["dataset"] == "photos"
     assert result["val_top5"] == 1.0  # of two classes
@@ -141,10 +145,11 @@ def test_the_share_of_a_flat_folder_is_the_run_s(tmp_path, photos):
         train(again, verbose=0)
 
 
-def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos):
+@pytest.mark.parametrize("reader", READERS)
+def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
     (photos / "train" / "dark" / "0.jpg").write_bytes(b"\xff\xd8\xff no image")
     settings = {**FEW, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
-    settings["augmentation"] = "light"
+    settings |= {"augmentation": "light", "reader": reader}
     with pytest.raises(ValueError, match=r"dark/0.jpg.* --skip-corrupt"):
         train(TrainingConfig(**settings), verbose=0)
     assert not (tmp_path / "run").exists()

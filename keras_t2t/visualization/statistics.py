@@ -19,6 +19,7 @@ from keras_t2t.visualization.attention import (
 from keras_t2t.visualization.features import channel_states, stage_outputs
 from keras_t2t.visualization.images import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array
+from keras_t2t.visualization.split_images import SplitImages
 from keras_t2t.visualization.stages import (
     check_stages,
     on_grid,
@@ -136,7 +137,8 @@ def depth_statistics(model, images, stages=None):
     Args:
         model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
         images: one image or a list of images, see `model_view`; or a folder, of which
-            all files count, those in folders within it too, hidden ones not.
+            all files count, those in folders within it too, hidden ones not; or a
+            folder of parquet files or tars, of which the validation images count.
         stages: names of layers, as of `stage_names`; None for all of these.
 
     Returns:
@@ -176,13 +178,15 @@ def depth_statistics(model, images, stages=None):
 
 
 def image_list(images):
-    """One image, a list of them or a folder, as a list.
+    """One image, a list of them or a folder, as a sequence.
 
     Raises:
         ValueError: if there is none.
     """
     if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
         folder = Path(images)
+        if SplitImages.holds(folder):
+            return SplitImages(folder)
         images = sorted(
             path
             for path in folder.rglob("*")

@@ -45,7 +45,8 @@ def study(
         stages: see `feature_maps`; of the first network.
         channels: int, channels drawn of each stage.
         block, token: see `observe`.
-        folder: images over which the numbers are averaged; None for `image` alone.
+        folder: images over which the numbers are averaged, or a hub's parquet files or
+            tars, whose validation images are; None for `image` alone.
         max_images: int, how many of `folder`, evenly spread over its sorted files.
         dpi: int, pixels per inch of the PNGs, which are 7.2 inches wide.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.data_layouts import write_parquet
 from keras_t2t import visualization
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.visualization import statistics
@@ -85,6 +86,14 @@ def test_means_over_a_folder(tmp_path):
     (tmp_path / ".hidden").write_text("no image")
     stages = ["tokens_1", "block_0"]
     mean = visualization.depth_statistics(model, tmp_path, stages)
+    files = {"train/x/0": b"not read", "val/x/0": b"", "val/x/1": b""}
+    for i in range(2):
+        files[f"val/x/{i}"] = (tmp_path / "class" / f"{i}.png").read_bytes()
+    write_parquet(tmp_path.with_name("parquet"), files)
+    assert (
+        visualization.depth_statistics(model, tmp_path.with_name("parquet"), stages)
+        == mean
+    )
     single = [visualization.depth_statistics(model, half, stages) for half in halves]
     for stage, of_both in enumerate(mean):
         first, second = (rows[stage] for rows in single)

@@ -11,6 +11,7 @@ from keras_t2t.data.sources import (
 from keras_t2t.data.sources.image_folder import visible_folders
 
 LAYOUTS = (image_folder, kaggle, imagenet_tars, tar_shards, parquet)
+CONTAINERS = (imagenet_tars, tar_shards, parquet)  # files that hold many images
 OF_FILES = (image_folder, kaggle, flat_folder)  # where a file may be no image
 
 
@@ -42,6 +43,11 @@ def find_source(
             f"{str(folder)!r} has splits of its own; got {validation_share}"
         )
     return layout.open_source(folder, **settings)
+
+
+def holds_containers(folder):
+    """Whether the images of a folder lie in files that hold many."""
+    return any(layout.holds(folder) for layout in CONTAINERS)
 
 
 def _layout(folder):

@@ -1,0 +1,29 @@
+"""The validation images of a data set whose files hold many, decoded one by one."""
+
+from collections.abc import Sequence
+
+from keras_t2t.data.sources.layouts import find_source, holds_containers
+from keras_t2t.images import decode_rgb
+
+
+class SplitImages(Sequence):
+    """Pillow images of mode RGB.
+
+    Args:
+        folder: Path of parquet files or tars, as `data.open_dataset` reads them.
+
+    Raises:
+        ValueError: they cannot be read; also of an image that is none.
+    """
+
+    holds = staticmethod(holds_containers)
+
+    def __init__(self, folder):
+        self._split = find_source(folder, evaluation_only=True).validation
+
+    def __len__(self):
+        return len(self._split)
+
+    def __getitem__(self, index):
+        index = range(len(self))[index]
+        return decode_rgb(self._split.read(index), self._split.name(index))

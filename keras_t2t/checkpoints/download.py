@@ -36,8 +36,8 @@ def check_digest(path, expected, name=None):
 
     Args:
         path: of the file.
-        expected: its SHA-256 or SHA-384 in hexadecimal, told by the length; None where
-            it is not known.
+        expected: its SHA-256, SHA-384 or SHA-512 in hexadecimal, told by the length;
+            None where it is not known.
         name: what to call the file in the error; None for its path.
 
     Raises:
@@ -45,7 +45,7 @@ def check_digest(path, expected, name=None):
     """
     if expected is None:
         return
-    algorithm = {64: "SHA-256", 96: "SHA-384"}[len(expected)]
+    algorithm = {64: "SHA-256", 96: "SHA-384", 128: "SHA-512"}[len(expected)]
     found = digest_of(path, algorithm.replace("-", "").lower())
     if found != expected:
         raise ValueError(

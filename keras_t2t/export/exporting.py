@@ -62,11 +62,12 @@ def export_model(
     Args:
         model: functional `keras.Model` of one image and one output, such as all
             builders of this package give. It is not changed.
-        path: where to write: a folder for `"tf_saved_model"`; else a file ending in
-            `.onnx`, `.tflite`, `.xml` (with a `.bin` beside), `.pt2` or `.keras`,
-            which is put after a name without an ending.
-        format: `"tf_saved_model"`, `"onnx"`, `"litert"`, `"openvino"`, `"torch"` (an
-            ExportedProgram) or `"keras"`.
+        path: where to write: a folder for `"tf_saved_model"` and `"web"`; else a file
+            ending in `.onnx`, `.tflite`, `.xml` (with a `.bin` beside), `.pt2` or
+            `.keras`, which is put after a name without an ending.
+        format: `"tf_saved_model"`, `"onnx"`, `"web"` (a page that runs the ONNX in the
+            browser), `"litert"`, `"openvino"`, `"torch"` (an ExportedProgram) or
+            `"keras"`.
         include_preprocessing: whether the file takes RGB pixels 0..255 and
             standardises them itself. A model that does so already stays as it is;
             else ImageNet's mean and deviation are used. If False the file takes what
@@ -83,7 +84,7 @@ def export_model(
         labels: None, or a list of class names, stored beside as `classes.json`.
         calibration: None, or a folder of images (128 of them are used), or a uint8
             array `(images, height, width, 3)`.
-        crop, interpolation: of `serve_jpeg` and of calibration folders, as for
+        crop, interpolation: of `serve_jpeg`, the page and calibration folders, as for
             `keras_t2t.preprocessing.evaluation_transform`.
         verbose: whether to print one line of progress.
 
@@ -112,10 +113,15 @@ def export_model(
     check_installed(format, (*row.packages, *([row.runtime] * verify)))
     served = serving_model(model, include_preprocessing)
     labels = checked_labels(labels, served)
-    if (format, precision) == ("onnx", "int8") and calibration is None:
+    if format == "web" and not (include_preprocessing and len(served.outputs) == 2):
         raise ValueError(
-            "`calibration` must be a folder of images or an array for format='onnx' "
-            "with precision='int8', got None"
+            "format='web' shows probabilities of pixels: `model` must end in a Dense, "
+            f"and `include_preprocessing` be True, got {include_preprocessing}"
+        )
+    if format in ("onnx", "web") and precision == "int8" and calibration is None:
+        raise ValueError(
+            "`calibration` must be a folder of images or an array for "
+            f"format={format!r} with precision='int8', got None"
         )
     shape = served.inputs[0].shape[1:]
     images = calibration_images(calibration, shape, crop, interpolation)
@@ -137,12 +143,14 @@ def export_model(
                 crop,
                 interpolation,
                 calibration_file,
+                labels,
             )
             if here:
                 row.write(served, temporary, options)
             else:
                 write_in_child(format, served, temporary, options)
-            write_labels(labels, temporary)
+            if format != "web":  # its page has them
+                write_labels(labels, temporary)
             size = size_of(temporary.parent)
             found = None
             if verify:
@@ -173,9 +181,10 @@ def checked_path(path, format, row, overwrite):
         raise ValueError(
             f"`path` exists: {', '.join(taken)}; overwrite=True replaces it"
         )
-    if overwrite and path.is_dir() and not (path / "saved_model.pb").exists():
+    if overwrite and path.is_dir() and not (path / row.tells).is_file():
         raise ValueError(
-            f"`path` is a folder that is no SavedModel and is not replaced: {path}"
+            f"`path` is a folder that holds no format={format!r} and is not replaced: "
+            f"{path}"
         )
     return path
 

@@ -12,6 +12,7 @@ from keras_t2t.export.tensorflow_formats import (
     write_saved_model,
 )
 from keras_t2t.export.torch_formats import write_onnx, write_torch
+from keras_t2t.export.web import MANIFEST, write_web
 
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -25,6 +26,7 @@ class Format(NamedTuple):
     packages: tuple  # modules that write it
     runtime: str  # module that runs it
     companions: tuple = ()  # suffixes of further files, beside the first
+    tells: str = ""  # of a folder: the file that tells this format
     precisions: tuple = PRECISIONS
 
 
@@ -37,6 +39,7 @@ class Options(NamedTuple):
     crop: float = 0.9  # of `serve_jpeg`: side of the crop over the resized image's
     interpolation: str = "bicubic"
     calibration: str | None = None  # .npy file of images as the file takes them
+    labels: list | None = None  # names of the classes
 
     @property
     def batch_size(self):
@@ -58,6 +61,7 @@ FORMATS = {
         packages=("tensorflow",),
         runtime="tensorflow",
         precisions=FLOATS,
+        tells="saved_model.pb",
     ),
     "onnx": Format(
         backend="torch",
@@ -65,6 +69,14 @@ FORMATS = {
         suffix=".onnx",
         packages=("torch", "onnxscript", "onnx", "onnxruntime"),
         runtime="onnxruntime",
+    ),
+    "web": Format(
+        backend="torch",
+        write=write_web,
+        suffix="",
+        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
+        runtime="onnxruntime",
+        tells=MANIFEST,
     ),
     "litert": Format(
         backend="tensorflow",

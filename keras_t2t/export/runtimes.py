@@ -58,6 +58,17 @@ def load_onnx(path, threads):
     )
 
 
+def load_web(path, threads):
+    run = load_onnx(os.path.join(path, "model.onnx"), threads)
+
+    def probabilities(images):
+        outputs = run(images)
+        outputs.pop("rollout", None)  # Keras's model has none
+        return outputs
+
+    return probabilities
+
+
 def load_litert(path, threads):
     from ai_edge_litert.interpreter import Interpreter
 
@@ -112,6 +123,7 @@ def load_keras(path, threads):
 LOADERS = {
     "tf_saved_model": load_saved_model,
     "onnx": load_onnx,
+    "web": load_web,
     "litert": load_litert,
     "openvino": load_openvino,
     "torch": load_torch,

@@ -3,11 +3,14 @@
 import contextlib
 import io
 import logging
+import math
 import warnings
 
 from keras_t2t.export.onnx_int8 import quantize
 from keras_t2t.export.precision import in_precision
 from keras_t2t.export.serving_model import output_names
+from keras_t2t.layers import MultiHeadSelfAttention
+from keras_t2t.layers.attention_probabilities import rollout_of
 
 
 def write_torch(model, path, options):
@@ -18,13 +21,22 @@ def write_torch(model, path, options):
     torch.export.save(exported_program(model, options), path)
 
 
-def write_onnx(model, path, options):
-    """ONNX, by torch's exporter: the file `path`, weights inside."""
+def write_onnx(model, path, options, with_rollout=False):
+    """ONNX, by torch's exporter: the file `path`, weights inside.
+
+    Args:
+        with_rollout: whether there is an output `rollout` `(batch, rows, columns)`,
+            where the model has attention.
+
+    Returns:
+        `[rows, columns]` of the rollout, or None.
+    """
     import torch
 
     if options.precision == "float16":
         model = in_precision(model, "float16")
-    program = exported_program(model, options)
+    blocks, grid = attention_blocks(model) if with_rollout else ([], None)
+    program = exported_program(model, options, blocks, grid)
     # It tells that torchvision's operators are not there, which we have no use for.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -32,17 +44,23 @@ def write_onnx(model, path, options):
         onnx_program = torch.onnx.export(
             program,
             input_names=["image"],
-            output_names=output_names(model),
+            output_names=[*output_names(model), *(["rollout"] if grid else [])],
             dynamo=True,
             verbose=False,
         )
         onnx_program.save(str(path), external_data=False)
     if options.precision == "int8":
         quantize(path, options.calibration)
+    return grid
 
 
-def exported_program(model, options):
-    """The model as a graph of ATen operators: `image` -> dict of the outputs."""
+def exported_program(model, options, blocks=(), grid=None):
+    """The model as a graph of ATen operators: `image` -> dict of the outputs.
+
+    Args:
+        blocks: attention layers of the model, whose rollout is an output too, on a
+            `grid` of (rows, columns); or none.
+    """
     import torch
 
     class Served(torch.nn.Module):
@@ -51,7 +69,11 @@ def exported_program(model, options):
             self.model = model
 
         def forward(self, image):
-            outputs = self.model(image, training=False)
+            with inputs_of(blocks) as called:
+                outputs = self.model(image, training=False)
+            if grid:
+                rollout = rollout_of(called)[:, 1:]
+                outputs = {**outputs, "rollout": rollout.reshape(-1, *grid)}
             return {name: value.float() for name, value in outputs.items()}
 
     # A size of 1 would become a constant of the graph.
@@ -64,3 +86,37 @@ def exported_program(model, options):
         return torch.export.export(
             Served().eval(), (sample,), dynamic_shapes={"image": batch}, strict=False
         )
+
+
+def attention_blocks(model):
+    """The attention layers of the model's blocks, and the `[rows, columns]` of the
+    tokens beside the class token; none and None where there are no such layers."""
+    layers = list(model._flatten_layers())
+    blocks = [layer for layer in layers if isinstance(layer, MultiHeadSelfAttention)]
+    if not blocks:
+        return [], None
+    _, height, width, _ = model.inputs[0].shape
+    patches = blocks[0].input.shape[1] - 1
+    rows = round(math.sqrt(patches * height / width))
+    return blocks, [rows, patches // rows]
+
+
+@contextlib.contextmanager
+def inputs_of(layers):
+    """The list of (layer, its input) that grows as the layers are called."""
+    called = []
+
+    def noting(layer, call):
+        def noted(x, *arguments, **settings):
+            called.append((layer, x))
+            return call(x, *arguments, **settings)
+
+        return noted
+
+    for layer in layers:
+        layer.call = noting(layer, layer.call)
+    try:
+        yield called
+    finally:
+        for layer in layers:
+            del layer.call

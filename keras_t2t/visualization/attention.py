@@ -1,15 +1,13 @@
 """Who attends to whom: the attention probabilities of the real forward pass."""
 
 import numpy as np
-from keras import ops
 
 from keras_t2t.layers import (
     MultiHeadSelfAttention,
     TokenPerformer,
     TokenTransformer,
 )
-from keras_t2t.layers.precision import at_least_float32
-from keras_t2t.layers.token_performer import EPSILON, SCALE
+from keras_t2t.layers.attention_probabilities import probabilities_of
 from keras_t2t.visualization.images import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
 from keras_t2t.visualization.stages import token_grid
@@ -81,28 +79,7 @@ def attention_probabilities(layer, x, queries=slice(None)):
         Tensor `(batch, heads, queries, keys)` in float32 or better.
     """
     with without_gradients():
-        if isinstance(layer, TokenPerformer):
-            return _performer(layer, x, queries)
-        if isinstance(layer, TokenTransformer):
-            q, k, _ = ops.split(layer.qkv_of(x), 3, axis=-1)
-            return _softmax(q[:, None, queries], k[:, None], layer.scale)
-        q, k, _ = (ops.transpose(part, (0, 2, 1, 3)) for part in layer.qkv_of(x))
-        return _softmax(q[:, :, queries], k, layer.head_dim**-0.5)
-
-
-def _softmax(q, k, scale):
-    logits = ops.matmul(q * scale, ops.transpose(k, (0, 1, 3, 2)))
-    return ops.softmax(ops.cast(logits, at_least_float32(logits.dtype)), axis=-1)
-
-
-def _performer(layer, x, queries):
-    k, q, _ = ops.split(layer.qkv_of(x), 3, axis=-1)
-    island = at_least_float32(layer.compute_dtype)
-    phi_k = layer.random_features(ops.cast(k, island))
-    phi_q = layer.random_features(ops.cast(q, island))[:, queries]
-    weights = ops.matmul(phi_q, ops.transpose(phi_k, (0, 2, 1)))
-    normaliser = ops.sum(weights, axis=-1, keepdims=True) + EPSILON * SCALE**2
-    return (weights / normaliser)[:, None]
+        return probabilities_of(layer, x, queries)
 
 
 # === Of an image ===

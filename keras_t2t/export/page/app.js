@@ -1,0 +1,149 @@
+// The page: takes a photograph, asks the worker, shows what comes back.
+
+const $ = (id) => document.getElementById(id);
+const manifest = await (await fetch("manifest.json")).json();
+const worker = new Worker("worker.js", { type: "module" });
+let asked = 0;
+let shown = null; // { view: ImageData, rollout: Float32Array or null }
+
+document.title = manifest.title;
+$("title").textContent = manifest.title;
+
+worker.onmessage = ({ data }) => {
+  if (data.kind === "ready") {
+    $("open").disabled = false;
+    $("camera").disabled = !navigator.mediaDevices?.getUserMedia;
+    say(`Ready: ${manifest.model}, ${manifest.precision}, on ${data.provider}.`);
+    document.documentElement.dataset.state = "ready";
+  } else if (data.kind === "error") {
+    say(`That did not work: ${data.message}`);
+    document.documentElement.dataset.state = "error";
+  } else if (data.number === asked) {
+    show(data);
+  }
+};
+worker.onerror = (event) => {
+  say(`That did not work: ${event.message || "the worker could not be loaded"}`);
+  document.documentElement.dataset.state = "error";
+};
+worker.postMessage({ manifest });
+
+function say(text) {
+  $("status").textContent = text;
+}
+
+async function ask(blob) {
+  if (!blob) return;
+  asked += 1;
+  const number = asked;
+  document.documentElement.dataset.state = "working";
+  say("Working …");
+  try {
+    // Its pixels as the file has them, upright as the camera was held.
+    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+    worker.postMessage({ number, bitmap }, [bitmap]);
+  } catch {
+    document.documentElement.dataset.state = "error";
+    say("This is no image that the browser can read.");
+  }
+}
+
+function show({ probabilities, rollout, view, milliseconds }) {
+  const order = [...probabilities.keys()].sort((i, j) => probabilities[j] - probabilities[i]);
+  const best = order.slice(0, 5);
+  const name = (i) => manifest.classes?.[i] ?? `class ${i}`;
+  const percent = (i) => `${(100 * probabilities[i]).toFixed(1)}%`;
+  $("result").hidden = false;
+  $("best").textContent = `${name(best[0])}, ${percent(best[0])}`;
+  $("classes").replaceChildren(...best.map((i) => {
+    const item = document.createElement("li");
+    const row = document.createElement("div");
+    row.className = "row";
+    for (const text of [name(i), percent(i)]) {
+      row.append(Object.assign(document.createElement("span"), { textContent: text }));
+    }
+    const bar = document.createElement("div");
+    bar.className = "bar";
+    bar.setAttribute("aria-hidden", "true");
+    const filled = document.createElement("div");
+    filled.style.width = percent(i);
+    bar.append(filled);
+    item.append(row, bar);
+    return item;
+  }));
+  $("time").textContent = `${milliseconds.toFixed(0)} ms`;
+  $("overlay-label").hidden = !rollout;
+  shown = { view, rollout };
+  draw();
+  window.probabilities = probabilities; // for whoever looks from outside
+  document.documentElement.dataset.state = "done";
+  say("Done.");
+}
+
+function draw() {
+  const { view, rollout } = shown;
+  const canvas = $("view");
+  canvas.width = view.width;
+  canvas.height = view.height;
+  const context = canvas.getContext("2d");
+  context.putImageData(view, 0, 0);
+  if (!rollout || !$("overlay").checked) return;
+  const [rows, columns] = manifest.rollout;
+  const heat = new ImageData(columns, rows);
+  const most = Math.max(...rollout);
+  const least = Math.min(...rollout);
+  rollout.forEach((value, i) => {
+    // What little reached the class token is darkened; the rest stays as it is.
+    const share = (value - least) / (most - least || 1);
+    heat.data.set([0, 0, 0, Math.round(180 * (1 - share))], 4 * i);
+  });
+  const small = new OffscreenCanvas(columns, rows);
+  small.getContext("2d").putImageData(heat, 0, 0);
+  context.drawImage(small, 0, 0, view.width, view.height);
+}
+
+// A photograph: chosen, dropped, pasted, from the camera.
+$("open").addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", () => {
+  ask($("file").files[0]);
+  $("file").value = "";
+});
+$("overlay").addEventListener("change", draw);
+addEventListener("paste", (event) => ask(event.clipboardData.files[0]));
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  $("drop").classList.add("over");
+});
+addEventListener("dragleave", () => $("drop").classList.remove("over"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").classList.remove("over");
+  ask(event.dataTransfer.files[0]);
+});
+
+let stream = null;
+$("camera").addEventListener("click", async () => {
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({
+      video: { facingMode: "environment" },
+    });
+  } catch (error) {
+    say(`The camera cannot be used: ${error.message}`);
+    return;
+  }
+  $("video").srcObject = stream;
+  await $("video").play();
+  $("live").hidden = false;
+  $("shoot").focus();
+});
+$("shoot").addEventListener("click", async () => {
+  const { videoWidth: width, videoHeight: height } = $("video");
+  const still = new OffscreenCanvas(width, height);
+  still.getContext("2d").drawImage($("video"), 0, 0);
+  ask(await still.convertToBlob({ type: "image/png" }));
+});
+$("stop").addEventListener("click", () => {
+  stream?.getTracks().forEach((track) => track.stop());
+  $("live").hidden = true;
+  $("camera").focus();
+});

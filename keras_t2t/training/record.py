@@ -59,6 +59,8 @@ def continued(config, record):
         for name, value in record.items()
         if name in known and name not in FREE and getattr(config, name) is None
     }
+    if config.reader is None:  # may change, and does not by itself
+        taken["reader"] = record.get("reader")
     if config.dataset is None and config.data_dir is None:
         taken.update(dataset=record["dataset"], data_dir=record["data_dir"])
     return dataclasses.replace(config, **taken)

@@ -2,6 +2,8 @@
 
 import abc
 
+import numpy as np
+
 
 class Dataset(abc.ABC):
     """Images of classes, for training and validation.
@@ -20,6 +22,7 @@ class Dataset(abc.ABC):
         num_train, num_validation: int, images.
         validation_share: the share of images that validate where the files have no
             splits of their own, else None.
+        class_counts: (classes,) training images by label, None where not known.
         reader: name of what decodes images, see `readers`; None where nothing does.
     """
 
@@ -28,6 +31,7 @@ class Dataset(abc.ABC):
     num_train: int
     num_validation: int
     validation_share: float | None = None
+    class_counts: np.ndarray | None = None
     reader: str | None = None
 
     @property

@@ -42,6 +42,7 @@ class Digits(Dataset):
         self._train = train_images, train_labels
         self._validation = validation_images, validation_labels
         self.num_train = len(train_images)
+        self.class_counts = train_labels.sum(axis=0).astype("int64")
         self.num_validation = len(validation_images)
 
     def train_batches(

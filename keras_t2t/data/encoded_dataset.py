@@ -1,5 +1,7 @@
 """A data set of encoded images that lie anywhere, decoded and batched by a reader."""
 
+import numpy as np
+
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sharding import check_first_step
@@ -31,7 +33,12 @@ class EncodedDataset(Dataset):
             source = _readable(source, self._reader)
             check_classes(source, "readable image")
         self._source = source
-        self.num_train = len(source.train) if source.train is not None else 0
+        self.num_train = 0
+        if source.train is not None:
+            self.num_train = len(source.train)
+            self.class_counts = np.bincount(
+                source.train.labels, minlength=self.num_classes
+            )
         self.num_validation = len(source.validation)
 
     def train_batches(

@@ -5,15 +5,24 @@ import numpy as np
 
 from keras_t2t.models.by_name import builder
 from keras_t2t.preprocessing import pixel_model
+from keras_t2t.training.balanced_loss import BalancedCrossentropy
 from keras_t2t.training.config import NORMALIZATIONS
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.variants import VARIANTS
 
 
-def compiled_model(config, num_classes, steps_per_epoch):
+def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
-    variables made."""
+    variables made.
+
+    Args:
+        config: `TrainingConfig` that leaves nothing open.
+        num_classes: int.
+        steps_per_epoch: int.
+        class_counts: (num_classes,) training images of each class, needed for
+            `class_weights`.
+    """
     arguments = {}
     if config.linear_probe and config.model in VARIANTS:
         arguments["token_dropout"] = 0.0  # with it, training would not be inference
@@ -35,9 +44,7 @@ def compiled_model(config, num_classes, steps_per_epoch):
             weight.trainable = id(weight) in head
     model.compile(
         optimizer=recipe_optimizer(model, config, steps_per_epoch),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=config.label_smoothing
-        ),
+        loss=recipe_loss(config, class_counts),
         # Under mixup these count the dominant label. Padding has weight 0.
         weighted_metrics=[
             keras.metrics.CategoricalAccuracy(name="top1"),
@@ -52,8 +59,16 @@ def compiled_model(config, num_classes, steps_per_epoch):
     return model
 
 
+def recipe_loss(config, class_counts):
+    """Cross entropy with smoothed labels, classes weighted if asked for."""
+    smoothing = config.label_smoothing
+    if config.class_weights == "balanced":
+        return BalancedCrossentropy(class_counts, smoothing)
+    return keras.losses.CategoricalCrossentropy(True, smoothing)
+
+
 def recipe_optimizer(model, config, steps_per_epoch):
-    """AdamW from scratch, SGD at two rates from weights; built."""
+    """The optimizer of the recipe, built."""
     rates = learning_rates(config, steps_per_epoch)
     settings = {
         "clip_norm": config.clip_norm or None,
@@ -62,8 +77,11 @@ def recipe_optimizer(model, config, steps_per_epoch):
         "total_steps": config.epochs * steps_per_epoch,
         "scale_loss": config.mixed_precision == "float16",
     }
-    if config.weights is None:
-        return adamw(model, rates, config.weight_decay, **settings)
+    if config.optimizer == "adamw":
+        shares = {"backbone_rate": config.backbone_rate}
+        if not config.linear_probe:
+            shares["layer_decay"] = config.layer_decay
+        return adamw(model, rates, config.weight_decay, **shares, **settings)
     backbone = learning_rates(config, steps_per_epoch, config.backbone_rate)
     return fine_tuning_sgd(model, rates, backbone, config.weight_decay, **settings)
 

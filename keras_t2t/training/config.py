@@ -12,7 +12,7 @@ from keras_t2t.checkpoints.registry import (
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder
-from keras_t2t.training.recipes import SHARED, find_recipe
+from keras_t2t.training.recipes import RECIPES, SHARED, find_recipe
 from keras_t2t.training.settings import check_settings, setting
 
 # Mean and standard deviation of pixels in 0..1, red, green, blue.
@@ -27,7 +27,7 @@ DTYPE_POLICIES = {
 }
 
 # The groups of `--help`. What is free may change when a run goes on.
-recipe = partial(setting, group="recipe")
+of_recipe = partial(setting, group="recipe")
 folder = partial(setting, group="run folder", free=True)
 device = partial(setting, group="devices", free=True)
 
@@ -90,79 +90,114 @@ class TrainingConfig:
     folder. The recipe is then that of fine-tuning, with SGD, and `model` and
     `image_size` are by default those of the weights. The head starts fresh."""
 
-    epochs: int | None = recipe(int, "with the cooldown", "N", at_least=1)
+    recipe: str | None = of_recipe(
+        str, "whose defaults the following have (default: authors)", choices=RECIPES
+    )
+    """`"authors"`, or `"small_set"` for hundreds or thousands of photographs."""
+    epochs: int | None = of_recipe(int, "with the cooldown", "N", at_least=1)
     """Passes over the training images, cooldown included."""
-    batch_size: int | None = recipe(
+    batch_size: int | None = of_recipe(
         int, "images per step, on all devices", "N", at_least=1
     )
     """Images per step, over all devices and hosts."""
-    learning_rate: float | None = recipe(
+    learning_rate: float | None = of_recipe(
         float, "peak, after the warmup", "RATE", greater_than=0
     )
     """Peak after the warmup. Its default grows linearly with `batch_size` times
     `gradient_accumulation`."""
-    final_learning_rate: float | None = recipe(
+    final_learning_rate: float | None = of_recipe(
         float, "end of the cosine", "RATE", at_least=0
     )
     """Where the cosine ends, unless the peak is lower."""
-    weight_decay: float | None = recipe(float, metavar="RATE", at_least=0)
-    """AdamW's; with `weights` that of torch's SGD, which is part of the gradient."""
-    warmup_epochs: float | None = recipe(float, metavar="N", at_least=0)
+    optimizer: str | None = of_recipe(str, choices=("adamw", "sgd"))
+    """`"adamw"`, or torch's SGD with momentum 0.9."""
+    weight_decay: float | None = of_recipe(float, metavar="RATE", at_least=0)
+    """AdamW's, or that of torch's SGD, which is part of the gradient."""
+    layer_decay: float | None = of_recipe(
+        float,
+        "learning rate of a block over the next one's, of AdamW",
+        "SHARE",
+        greater_than=0,
+        at_most=1,
+    )
+    """Learning rate of a block over the next one's; the head's is the highest. Of
+    AdamW."""
+    warmup_epochs: float | None = of_recipe(float, metavar="N", at_least=0)
     """Length of the linear rise. Its default keeps its share of the recipe's epochs."""
-    cooldown_epochs: float | None = recipe(float, metavar="N", at_least=0)
+    cooldown_epochs: float | None = of_recipe(float, metavar="N", at_least=0)
     """Length of the constant end. Its default too."""
-    rate_changes: str | None = recipe(
+    rate_changes: str | None = of_recipe(
         str, "how often the rate changes", choices=("epoch", "step")
     )
-    drop_path: float | None = recipe(
+    drop_path: float | None = of_recipe(
         float, "stochastic depth", "RATE", at_least=0, less_than=1
     )
     """Stochastic depth, the last block's rate."""
-    label_smoothing: float | None = recipe(
+    label_smoothing: float | None = of_recipe(
         float, metavar="SHARE", at_least=0, less_than=1
     )
     """Share of a target that is spread over all classes."""
-    augmentation: str | None = recipe(str, choices=("none", "light", "padded", "full"))
+    class_weights: str | None = of_recipe(
+        str, "in the loss", choices=("none", "balanced")
+    )
+    """`"balanced"`: rare classes count as much as frequent ones in the loss."""
+    patience: int | None = of_recipe(
+        int,
+        "end after so many without a better top-1, with the best weights; 0: off",
+        "EPOCHS",
+        at_least=0,
+    )
+    """Epochs without a better validation top-1 after which the run ends, with the best
+    weights; 0: it does not."""
+    augmentation: str | None = of_recipe(
+        str, choices=("none", "light", "padded", "full")
+    )
     """`"none"`, `"light"` (crop and flip), `"padded"` (flip, and a crop of the image
     with a border) or `"full"`."""
-    mixup: float | None = recipe(float, "0: off", "ALPHA", at_least=0)
+    mixup: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)
     """The alpha of mixup's Beta distribution, 0: off."""
-    cutmix: float | None = recipe(float, "0: off", "ALPHA", at_least=0)
+    cutmix: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)
     """The alpha of CutMix's Beta distribution, 0: off."""
-    randaugment: bool | None = recipe(bool)
+    randaugment: bool | None = of_recipe(bool)
     """Whether RandAugment is applied."""
-    random_erasing: float | None = recipe(
+    random_erasing: float | None = of_recipe(
         float, metavar="PROBABILITY", at_least=0, less_than=1
     )
     """Probability of erasing a rectangle of an image."""
-    crop: float | None = recipe(
+    crop: float | None = of_recipe(
         float, "of validation images", "SHARE", greater_than=0, at_most=1
     )
     """Of the images that validate, as for `preprocessing.evaluation_transform`."""
-    interpolation: str | None = recipe(
+    interpolation: str | None = of_recipe(
         str, "of the same", choices=("bicubic", "bilinear")
     )
-    normalization: str | None = recipe(str, "of pixels", choices=tuple(NORMALIZATIONS))
+    normalization: str | None = of_recipe(
+        str, "of pixels", choices=tuple(NORMALIZATIONS)
+    )
     """Whose mean and standard deviation the model standardises pixels by."""
-    ema_decay: float | None = recipe(
+    ema_decay: float | None = of_recipe(
         float, "of averaged weights, 0: off", "DECAY", at_least=0, less_than=1
     )
     """Of the weights' moving average, 0: off. Shorter in short runs, see
     `ema.decay_for`."""
-    clip_norm: float | None = recipe(
+    clip_norm: float | None = of_recipe(
         float, "of all gradients together", "NORM", at_least=0
     )
     """Greatest global norm of the gradients, 0: off."""
-    gradient_accumulation: int | None = recipe(int, "per update", "STEPS", at_least=1)
-    mixed_precision: str | None = recipe(str, choices=tuple(DTYPE_POLICIES))
+    gradient_accumulation: int | None = of_recipe(
+        int, "per update", "STEPS", at_least=1
+    )
+    mixed_precision: str | None = of_recipe(str, choices=tuple(DTYPE_POLICIES))
     """`"none"`, `"bfloat16"` or `"float16"` (with loss scaling)."""
-    steps_per_epoch: int | None = recipe(
+    steps_per_epoch: int | None = of_recipe(
         int, "shortens epochs, for trials", "N", at_least=1
     )
-    linear_probe: bool | None = recipe(bool, "train the head only", with_weights=True)
+    linear_probe: bool | None = of_recipe(
+        bool, "train the head only", with_weights=True
+    )
     """Whether only the head is trained; the rest stays as in `weights`, without
     dropout."""
-    backbone_rate: float | None = recipe(
+    backbone_rate: float | None = of_recipe(
         float,
         "learning rate of all but the head, over the head's",
         "SHARE",
@@ -230,7 +265,12 @@ class TrainingConfig:
                 f"drop_path, got {self.drop_path}"
             )
         row = find_recipe(
-            self.model, dataset_name, num_classes, self.weights, self.linear_probe
+            self.model,
+            dataset_name,
+            num_classes,
+            self.weights,
+            self.linear_probe,
+            self.recipe or RECIPES[0],
         )
         accumulation = self.gradient_accumulation or 1
         batch_size = self.batch_size or row.batch_size
@@ -240,6 +280,7 @@ class TrainingConfig:
         filled = {
             **SHARED,
             **row._asdict(),
+            "recipe": RECIPES[0],
             "mixup": augmentation.mixup_alpha,
             "cutmix": augmentation.cutmix_alpha,
             "randaugment": augmentation.num_operations > 0,
@@ -258,6 +299,11 @@ class TrainingConfig:
             if getattr(self, attribute) is None
         }
         config = dataclasses.replace(self, **missing)
+        if config.optimizer == "sgd" and (config.layer_decay != 1 or not self.weights):
+            raise ValueError(
+                "optimizer='sgd' fine-tunes from weights, without layer_decay; got "
+                f"weights={self.weights!r}, layer_decay={config.layer_decay}"
+            )
         if config.warmup_epochs + config.cooldown_epochs >= config.epochs:
             raise ValueError(
                 f"warmup_epochs ({config.warmup_epochs:g}) and cooldown_epochs "

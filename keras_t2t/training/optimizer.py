@@ -1,5 +1,7 @@
 """The recipes' optimizers: what is not decayed, what is slower, clipping, averages."""
 
+from functools import partial
+
 import keras
 from keras import ops
 
@@ -21,6 +23,8 @@ def adamw(
     ema_decay=0.0,
     total_steps=1,
     scale_loss=False,
+    backbone_rate=1.0,
+    layer_decay=1.0,
 ):
     """AdamW for `model`: what is one-dimensional (biases, norms) is not decayed, but
     for `DECAYED`, nor what is in `NOT_DECAYED`.
@@ -36,11 +40,16 @@ def adamw(
             longest (see `ema.decay_for`); 0: no average.
         total_steps: int, steps of the whole run.
         scale_loss: whether to scale the loss, for float16's small gradients.
+        backbone_rate: float, learning rate of all but the head over the head's.
+        layer_decay: float, learning rate of a block over that of the next.
 
     Returns:
         A built `keras.optimizers.Optimizer`.
     """
-    optimizer = keras.optimizers.AdamW(
+    kind = keras.optimizers.AdamW
+    if backbone_rate != 1 or layer_decay != 1:
+        kind = partial(LayerwiseAdamW, rate_shares(model, backbone_rate, layer_decay))
+    optimizer = kind(
         learning_rate,
         weight_decay=weight_decay,
         beta_2=0.999,
@@ -56,6 +65,51 @@ def adamw(
         ]
     )
     return finished(optimizer, model, scale_loss)
+
+
+class LayerwiseAdamW(keras.optimizers.AdamW):
+    """AdamW whose learning rate, decay included, differs from weight to weight.
+
+    Args:
+        shares: list of floats, one per trainable weight in the model's order.
+        *args, **kwargs: of `keras.optimizers.AdamW`.
+    """
+
+    def __init__(self, shares, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.shares = shares
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = learning_rate * self.shares[self._get_variable_index(variable)]
+        if self._use_weight_decay(variable):
+            share = ops.cast(rate * self.weight_decay, variable.dtype)
+            self.assign_sub(variable, ops.multiply(variable, share))
+        super().update_step(gradient, variable, rate)
+
+    def _apply_weight_decay(self, variables):
+        """Keras's, at one rate for all; here a weight decays in its `update_step`."""
+
+
+def rate_shares(model, backbone_rate, layer_decay):
+    """Of each trainable weight, its learning rate over the head's.
+
+    The layer decay's power counts the blocks between a weight and the head (Clark et
+    al., "ELECTRA", 2020, table 6): 0 for the head and the last norm, one more for each
+    block from the last to the first, and one more for the tokens.
+    """
+    depths = {}
+    blocks = [layer for layer in model.layers if layer.name.startswith("block_")]
+    after = {layer.name: len(blocks) - i for i, layer in enumerate(blocks)}
+    names = [layer.name for layer in model.layers]
+    last = max((names.index(name) for name in after), default=-1)
+    for place, layer in enumerate(model.layers):
+        depth = after.get(layer.name, 0 if place > last else len(blocks) + 1)
+        for weight in layer.trainable_weights:
+            share = layer_decay**depth
+            if layer.name != "head":
+                share *= backbone_rate
+            depths[id(weight)] = share
+    return [depths[id(weight)] for weight in model.trainable_weights]
 
 
 def fine_tuning_sgd(

@@ -73,6 +73,16 @@ def plan_run(config, folder, record, devices):
     if devices.main:
         print(description(dataset, config), flush=True)
     config = config.with_defaults(dataset.name, dataset.num_classes, dataset.num_train)
+    if config.patience and devices.processes > 1:
+        raise ValueError(
+            f"patience={config.patience} works in one process, here are "
+            f"{devices.processes}: the best weights lie in the run folder of one"
+        )
+    if config.class_weights == "balanced" and dataset.class_counts is None:
+        raise ValueError(
+            f"class_weights='balanced' needs the number of images of each class, which "
+            f"nothing tells of {dataset.name!r}; give class_weights='none'"
+        )
     devices.check(config)
     check_batch_size(config, devices.shard)
     if folder is None:

@@ -11,20 +11,33 @@ class Progress:
         epochs: int, of the whole run.
         steps_per_epoch: int.
         step: int, finished steps.
+        patience: int, epochs without a better `val_top1` after which it ends; 0: all.
         history: list of dict, one per finished epoch.
         terminated: whether SIGTERM asked the run to stop.
     """
 
     epochs: int
     steps_per_epoch: int
+    patience: int = 0
     step: int = 0
     history: list = dataclasses.field(default_factory=list)
     terminated: bool = False
 
     @property
     def finished(self):
-        """Whether no step is left."""
-        return self.step >= self.epochs * self.steps_per_epoch
+        """Whether no step is left, or nothing gets better any more."""
+        return self.stalled or self.step >= self.epochs * self.steps_per_epoch
+
+    @property
+    def stalled(self):
+        """Whether the last `patience` epochs brought no better `val_top1`."""
+        return 0 < self.patience <= len(self.history) - 1 - self.best_epoch
+
+    @property
+    def best_epoch(self):
+        """The first with the highest `val_top1`."""
+        scores = [row["val_top1"] for row in self.history]
+        return scores.index(max(scores)) if scores else 0
 
     @property
     def step_in_epoch(self):

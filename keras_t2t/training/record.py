@@ -16,7 +16,8 @@ FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
 # What was once recorded as None where it was not asked for.
 NOT_RECORDED = (
     *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
-    "steps_per_epoch",
+    *("steps_per_epoch", "recipe", "optimizer", "layer_decay", "class_weights"),
+    "patience",
 )
 
 

@@ -20,6 +20,7 @@ from keras_t2t.training.run_folder import FINAL, FINAL_EMA, RunFolder
 from keras_t2t.training.saving import (
     SaveBestWeights,
     SaveSnapshots,
+    StopWhereItStalls,
     noticing_sigterm,
 )
 from keras_t2t.training.steps import Steps
@@ -93,7 +94,9 @@ class Run:
         self.folder, self.record = plan.folder, plan.record
         self.devices = devices
         self.verbose = verbose
-        self.progress = Progress(plan.config.epochs, plan.config.steps_per_epoch)
+        self.progress = Progress(
+            plan.config.epochs, plan.config.steps_per_epoch, plan.config.patience
+        )
         self.snapshots = plan.folder.snapshots(plan.config.snapshots_kept)
         self.resumed = None
 
@@ -105,7 +108,12 @@ class Run:
         """Trains, and gives the result."""
         config, dataset, progress = self.config, self.dataset, self.progress
         keras.utils.set_random_seed(config.seed)
-        model = compiled_model(config, dataset.num_classes, progress.steps_per_epoch)
+        model = compiled_model(
+            config,
+            dataset.num_classes,
+            progress.steps_per_epoch,
+            dataset.class_counts,
+        )
         if self.plan.continues:
             self.resumed = restore_last(model, self.snapshots, self.folder, self.record)
         check_same_snapshot(self.resumed, self.folder, self.devices)
@@ -170,6 +178,7 @@ class Run:
             KeepHistory(progress),
             saver,
             SaveBestWeights(self.folder, progress.history),
+            StopWhereItStalls(progress),
         ]
         if self.devices.main:
             callbacks += recorders(
@@ -241,6 +250,11 @@ class Run:
     def finish(self, model):
         """Saves the final models and the result, removes the snapshots."""
         history = self.progress.history
+        last = history[-1]
+        if self.config.patience:
+            last = history[self.progress.best_epoch]
+            self.say(f"The best weights are those of epoch {last['epoch'] + 1}")
+            self.folder.load_best(model)
         if has_average(model.optimizer):
             with averaged_weights(model):
                 self.folder.save_model(model, FINAL_EMA)
@@ -248,8 +262,8 @@ class Run:
         names = ("val_top1", "val_top5", "val_top1_ema")
         rate = statistics.median_low(row["images_per_second"] for row in history)
         result = self.result(
-            epochs=self.config.epochs,
-            **{name: history[-1][name] for name in names if name in history[-1]},
+            epochs=len(history),
+            **{name: last[name] for name in names if name in last},
             images_per_second=round(rate, 1),
         )
         # It tells that the run is finished; until then the snapshots are needed.

@@ -201,6 +201,10 @@ class RunFolder:
                 self.path / name, error, self.snapshots().paths()
             ) from error
 
+    def load_best(self, model):
+        """Gives a model the weights of the best epoch."""
+        keras.Model(model.inputs, model.outputs).load_weights(self.path / BEST)
+
     def _record(self):
         """What `config.json` holds, or what its snapshots say where it is lost."""
         record = self._read(CONFIG)

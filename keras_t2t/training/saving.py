@@ -92,6 +92,22 @@ class SaveSnapshots(keras.callbacks.Callback):
         )
 
 
+class StopWhereItStalls(keras.callbacks.Callback):
+    """Ends training where the last epochs brought nothing.
+
+    Args:
+        progress: the run's `Progress`.
+    """
+
+    def __init__(self, progress):
+        super().__init__()
+        self.progress = progress
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.progress.stalled:
+            self.model.stop_training = True
+
+
 class SaveBestWeights(keras.callbacks.Callback):
     """Keeps the weights of the epoch with the highest `val_top1`.
 

@@ -1,0 +1,26 @@
+"""Cross entropy in which rare classes count as much as frequent ones."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class BalancedCrossentropy(keras.losses.Loss):
+    """Mean of -sum(w y log p), w of a class being images / (classes x its images).
+
+    Args:
+        class_counts: (classes,) training images of each class.
+        label_smoothing: share of a target that is spread over all classes.
+    """
+
+    def __init__(self, class_counts, label_smoothing=0.0, **kwargs):
+        super().__init__(**kwargs)
+        counts = np.asarray(class_counts, "float64")
+        self.weights = (counts.sum() / (len(counts) * counts)).astype("float32")
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        logits = ops.cast(y_pred, "float32")
+        smooth = self.label_smoothing / len(self.weights)
+        targets = ops.cast(y_true, "float32") * (1 - self.label_smoothing) + smooth
+        return -ops.sum(self.weights * targets * ops.log_softmax(logits), axis=-1)

@@ -1,0 +1,108 @@
+"""What fine-tuning on few photographs needs: rates by depth, class weights, an end."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.training import TrainingConfig
+from keras_t2t.training.balanced_loss import BalancedCrossentropy
+from keras_t2t.training.optimizer import LayerwiseAdamW, adamw, rate_shares
+from keras_t2t.training.progress import Progress
+from tests.training.test_optimizer import apply, random_gradients, small_model
+
+
+def test_rates_fall_from_the_head_to_the_tokens():
+    model = keras_t2t.T2TViT(32, 3, 2, 2, input_shape=(32, 32, 3), classes=4)
+    shares = rate_shares(model, backbone_rate=0.5, layer_decay=0.1)
+    found = {}
+    for layer in model.layers:
+        for weight in layer.trainable_weights:
+            i = next(i for i, w in enumerate(model.trainable_weights) if w is weight)
+            found.setdefault(layer.name, set()).add(round(shares[i], 9))
+    assert found.pop("head") == {1.0}
+    assert found.pop("norm") == {0.5}
+    for block, share in (("block_2", 0.05), ("block_1", 0.005), ("block_0", 0.0005)):
+        assert found.pop(block) == {share}
+    assert set().union(*found.values()) == {0.00005} and len(found) >= 3
+
+
+def test_a_step_is_adamw_s_at_each_weight_s_own_rate():
+    gradients = random_gradients(3)
+    models = [small_model() for _ in range(3)]
+    for model in models[1:]:
+        model.set_weights(models[0].get_weights())
+    ours = LayerwiseAdamW([1.0, 0.25], 0.1, weight_decay=0.3, epsilon=1e-8)
+    ours.build(models[0].trainable_variables)
+    expected = []
+    for model, rate in zip(models[1:], (0.1, 0.025), strict=True):
+        plain = keras.optimizers.AdamW(rate, weight_decay=0.3, epsilon=1e-8)
+        plain.build(model.trainable_variables)
+        expected.append((model, plain))
+    for step in gradients:
+        kernel, bias = apply(models[0], ours, step)
+        (whole, _), (_, quarter) = (apply(m, plain, step) for m, plain in expected)
+        np.testing.assert_allclose(kernel, whole, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(bias, quarter, rtol=1e-6, atol=1e-7)
+
+
+def test_without_shares_it_is_keras_s_own():
+    assert type(adamw(small_model(), 0.1, 0.1)).__name__ == "AdamW"
+    model = small_model()
+    assert isinstance(adamw(model, 0.1, 0.1, layer_decay=0.5), LayerwiseAdamW)
+
+
+def test_the_balanced_loss_against_numpy():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(6, 3)).astype("float32")
+    labels = np.eye(3, dtype="float32")[[0, 1, 2, 0, 0, 1]]
+    loss = BalancedCrossentropy([60, 30, 10], label_smoothing=0.1)
+    weights = 100 / (3 * np.array([60, 30, 10]))
+    scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    targets = 0.9 * labels + 0.1 / 3
+    expected = -(weights * targets * scores).sum(axis=1).mean()
+    assert float(loss(labels, logits)) == pytest.approx(expected, rel=1e-5)
+    even = BalancedCrossentropy([5, 5, 5], label_smoothing=0.1)
+    plain = keras.losses.CategoricalCrossentropy(True, 0.1)
+    assert float(even(labels, logits)) == pytest.approx(float(plain(labels, logits)))
+
+
+def test_where_it_stalls():
+    progress = Progress(10, 5, patience=2)
+    for score, stalled in ((0.5, False), (0.7, False), (0.7, False), (0.6, True)):
+        progress.history.append({"val_top1": score})
+        assert progress.stalled == progress.finished == stalled
+    assert progress.best_epoch == 1
+    assert not dataclasses.replace(progress, patience=0).stalled
+
+
+def test_a_run_ends_early_with_its_best_weights(tiny_run, tmp_path, monkeypatch):
+    """And a resumed one where it would have ended."""
+    result = tiny_run(patience=1, epochs=8, learning_rate=0.2)
+    assert result["epochs"] < 8
+    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    names = rows[0].split(",")
+    scores = [float(row.split(",")[names.index("val_top1")]) for row in rows[1:]]
+    assert len(scores) == result["epochs"]
+    assert result["val_top1"] == pytest.approx(max(scores))
+    final = keras.saving.load_model(tmp_path / "run" / "final.keras")
+    best = keras.models.clone_model(final)
+    best.load_weights(tmp_path / "run" / "best.weights.h5")
+    for one, other in zip(final.get_weights(), best.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert tiny_run(patience=1, epochs=8, learning_rate=0.2, resume=True) == result
+
+
+def test_a_row_for_small_sets():
+    config = TrainingConfig(recipe="small_set", weights="imagenet")
+    filled = config.with_defaults("flowers", 5, 900)
+    assert (filled.optimizer, filled.layer_decay) == ("adamw", 0.75)
+    assert (filled.class_weights, filled.patience) == ("balanced", 10)
+    scratch = TrainingConfig(recipe="small_set").with_defaults("flowers", 5)
+    assert scratch.layer_decay == 1
+    authors = TrainingConfig(weights="imagenet").with_defaults("flowers", 5)
+    assert (authors.recipe, authors.optimizer) == ("authors", "sgd")
+    with pytest.raises(ValueError, match="optimizer='sgd' fine-tunes from weights"):
+        TrainingConfig(optimizer="sgd").with_defaults("flowers", 5)

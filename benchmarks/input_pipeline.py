@@ -73,8 +73,9 @@ def streams(dataset, image_size, batch_size):
     from keras_t2t.data import AUGMENTATIONS
 
     def evaluated():
+        batches = dataset.validation_batches(image_size, batch_size, pad=True)
         while True:
-            yield from dataset.validation_batches(image_size, batch_size, pad=True)
+            yield from batches
 
     arguments = image_size, batch_size, 0
     light, full = AUGMENTATIONS["light"], AUGMENTATIONS["full"]

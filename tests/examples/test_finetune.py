@@ -1,0 +1,72 @@
+"""`examples/finetune.py` as its users call it."""
+
+import json
+
+import keras
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from tests.examples.script import failure, success
+
+FEW = [
+    *("--weights", "none", "--model", "T2TViT7", "--image-size", "32"),
+    *("--epochs", "2", "--batch-size", "4", "--warmup-epochs", "1"),
+    *("--output-dir", "run"),
+]
+
+
+@pytest.fixture
+def photographs(tmp_path, monkeypatch):
+    """Ten photographs of one class, and five of another."""
+    monkeypatch.chdir(tmp_path)
+    for name, number in (("china", 10), ("flower", 5)):
+        image = Image.fromarray(load_sample_image(f"{name}.jpg"))
+        (tmp_path / "photographs" / name).mkdir(parents=True)
+        for i in range(number):
+            part = image.crop((9 * i, 9 * i, 9 * i + 200, 9 * i + 150))
+            part.save(tmp_path / "photographs" / name / f"{i}.jpg")
+    return tmp_path / "photographs"
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch",
+    reason="elsewhere a child process writes the same files, see tests/export",
+)
+def test_from_photographs_to_a_page(photographs, tmp_path, monkeypatch, capsys):
+    out = success("finetune.py", [photographs, "--web", *FEW], monkeypatch, capsys)
+    *_, top1, confusion, model, page = out.splitlines()
+    result = json.loads((tmp_path / "run" / "result.json").read_text())["result"]
+    assert top1 == f"top-1: {result['val_top1']:.1%}"
+    assert confusion.startswith(("costliest confusion: ", "no validation image"))
+    assert model.startswith("model: run/model.onnx") and page.startswith(
+        "page: run/web"
+    )
+    for path in ("run/model.onnx", "run/model_int8.onnx", "run/web/model.onnx"):
+        assert (tmp_path / path).stat().st_size > 1e6
+    manifest = json.loads((tmp_path / "run" / "web" / "manifest.json").read_text())
+    assert manifest["classes"] == ["china", "flower"] and manifest["size"] == [32, 32]
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert record["recipe"] == "small_set" and record["class_weights"] == "balanced"
+    # What is finished is exported again.
+    again = success(
+        "finetune.py", [photographs, "--web", "--resume", *FEW], monkeypatch, capsys
+    )
+    assert again.splitlines()[-4:] == [top1, confusion, model, page]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "error: data_dir='nowhere' is not an existing folder"),
+        (["photographs", "--weights", "no.pth"], "error: there is no file 'no.pth'"),
+        (
+            ["photographs", "--dataset", "digits"],
+            "PHOTOS takes the place of --data-dir",
+        ),
+    ],
+)
+def test_wrong_input(photographs, arguments, message, monkeypatch, capsys):
+    code, err = failure("finetune.py", [*arguments], monkeypatch, capsys)
+    assert message in (str(code) + err)

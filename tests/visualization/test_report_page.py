@@ -1,0 +1,35 @@
+"""The report in a browser: nothing fails, nothing is fetched, nothing is too wide."""
+
+import pytest
+
+from keras_t2t.classifier import Classifier
+from keras_t2t.visualization import study
+from tests.export import browser
+
+pytestmark = [pytest.mark.once, browser.needs_chromium]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    folder = tmp_path_factory.mktemp("report")
+    Image.fromarray(load_sample_image("flower.jpg")).save(folder / "flower.jpg")
+    names = [f"class {i}" for i in range(1000)]
+    network = Classifier(None, "T2TViT7", (64, 64), 1000, names)
+    study([network], folder / "flower.jpg", folder / "out", channels=4)
+    return folder / "out"
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (375, True)])
+def test_report(report, width, dark):
+    with browser.served(report) as address, browser.chromium(width, 800, dark) as page:
+        page.get(address + "report.html")
+        assert page.title
+        broken = page.execute_script(
+            "return [...document.images].filter(image => !image.naturalWidth).length"
+        )
+        assert broken == 0
+        assert not browser.overflows(page)
+        assert browser.complaints(page) == []

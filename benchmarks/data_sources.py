@@ -4,8 +4,8 @@
 
 Copies image folders (train/<class>/*, val/<class>/*) to parquet files, tars and
 Kaggle's layout. Trains T2TViT7 with the full recipe from each, in a process of its own,
-and compares history and final weights with the folders'. Trains with Grain's reader too,
-from folders and tars, and compares the losses with those of TensorFlow's. Then reads
+and compares history and final weights with the folders'. Trains with Grain too, from
+folders and tars, and compares the losses with those of TensorFlow's reader. Then reads
 images from all by turns: encoded only, and with the full recipe at 224 px, as ratios to
 the folders. Ends with exit code 1 if a run differs by more than 1e-5, or a loss between
 the readers by more than 1e-3.

@@ -28,7 +28,8 @@ def parse_arguments():
     parser.add_argument(
         "--format",
         default="tf_saved_model",
-        help="tf_saved_model (default), onnx, web, litert, openvino, torch or keras",
+        help="tf_saved_model (default), onnx, web, triton, litert, openvino, torch or "
+        "keras",
     )
     parser.add_argument(
         "--weights",

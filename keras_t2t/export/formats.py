@@ -12,6 +12,7 @@ from keras_t2t.export.tensorflow_formats import (
     write_saved_model,
 )
 from keras_t2t.export.torch_formats import write_onnx, write_torch
+from keras_t2t.export.triton import CONFIG, write_triton
 from keras_t2t.export.web import MANIFEST, write_web
 
 PRECISIONS = ("float32", "float16", "int8")
@@ -77,6 +78,14 @@ FORMATS = {
         packages=("torch", "onnxscript", "onnx", "onnxruntime"),
         runtime="onnxruntime",
         tells=MANIFEST,
+    ),
+    "triton": Format(
+        backend="torch",
+        write=write_triton,
+        suffix="",
+        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
+        runtime="onnxruntime",
+        tells=CONFIG,
     ),
     "litert": Format(
         backend="tensorflow",

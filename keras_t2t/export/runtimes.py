@@ -69,6 +69,10 @@ def load_web(path, threads):
     return probabilities
 
 
+def load_triton(path, threads):
+    return load_onnx(os.path.join(path, "1", "model.onnx"), threads)
+
+
 def load_litert(path, threads):
     from ai_edge_litert.interpreter import Interpreter
 
@@ -124,6 +128,7 @@ LOADERS = {
     "tf_saved_model": load_saved_model,
     "onnx": load_onnx,
     "web": load_web,
+    "triton": load_triton,
     "litert": load_litert,
     "openvino": load_openvino,
     "torch": load_torch,

@@ -1,0 +1,40 @@
+"""A model of NVIDIA's Triton inference server: its configuration and an ONNX file."""
+
+from keras_t2t.export.serving_model import output_names
+from keras_t2t.export.torch_formats import write_onnx
+
+CONFIG, MODEL = "config.pbtxt", "1/model.onnx"  # 1: the version
+MOST = 64  # images that the server may join to a batch
+
+
+def write_triton(model, path, options):
+    """The folder of one model in a model repository; its name is the folder's."""
+    (path / MODEL).parent.mkdir(parents=True)
+    write_onnx(model, path / MODEL, options)
+    (path / CONFIG).write_text(config_of(model, path.name, options), encoding="utf-8")
+
+
+def config_of(model, name, options):
+    """Triton's description of the model, in protocol buffers' text."""
+    [image] = model.inputs
+    outputs = zip(output_names(model), model.outputs, strict=True)
+    most = MOST if options.dynamic_batch else 0
+    lines = [f'name: "{name}"', 'backend: "onnxruntime"', f"max_batch_size: {most}"]
+    lines += _tensor("input", "image", image.shape, options)
+    for output, tensor in outputs:
+        lines += _tensor("output", output, tensor.shape, options)
+    if options.dynamic_batch:
+        lines.append("dynamic_batching {}")
+    return "\n".join(lines) + "\n"
+
+
+def _tensor(kind, name, shape, options):
+    # Where the server makes batches, their axis is not among the dimensions.
+    dims = list(shape[1:]) if options.dynamic_batch else [1, *shape[1:]]
+    return [
+        f"{kind} {{",
+        f'  name: "{name}"',
+        "  data_type: TYPE_FP32",
+        f"  dims: {dims}",
+        "}",
+    ]

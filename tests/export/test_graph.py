@@ -1,0 +1,79 @@
+"""What stands in the graphs that are exported."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from tests.export import tiny
+
+torch_writes = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="torch writes it"
+)
+tensorflow_writes = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow writes it"
+)
+
+
+def is_identity_kernel(array):
+    """Whether an array is a convolution that only cuts patches out."""
+    array = np.asarray(array)
+    return array.ndim == 4 and array.size > 27 and set(np.unique(array)) == {0, 1}
+
+
+@torch_writes
+def test_triton(tmp_path):
+    """Its repository, and an ONNX of standard operators in 32 bits."""
+    import onnx
+
+    model = tiny.build(classifier_activation=None)
+    path = tmp_path / "models" / "flowers"
+    path.parent.mkdir()
+    report = keras_t2t.export_model(model, path, "triton")
+    assert report.verification.max_difference < 1e-4
+    config = (path / "config.pbtxt").read_text()
+    assert config.splitlines()[:8] == [
+        'name: "flowers"',
+        'backend: "onnxruntime"',
+        "max_batch_size: 64",
+        "input {",
+        '  name: "image"',
+        "  data_type: TYPE_FP32",
+        "  dims: [64, 64, 3]",
+        "}",
+    ]
+    assert config.count("output {") == 2 and config.count("  dims: [10]") == 2
+
+    graph = onnx.load(path / "1" / "model.onnx").graph
+    assert {node.domain for node in graph.node} <= {"", "ai.onnx"}
+    assert len(graph.node) > 50
+    types = {tensor.data_type for tensor in graph.initializer}
+    types |= {v.type.tensor_type.elem_type for v in graph.value_info}
+    assert onnx.TensorProto.DOUBLE not in types and onnx.TensorProto.FLOAT in types
+    kernels = [onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer]
+    assert not any(map(is_identity_kernel, kernels))
+
+
+@tensorflow_writes
+def test_saved_model(tmp_path):
+    import tensorflow as tf
+
+    path = tmp_path / "model"
+    keras_t2t.export_model(tiny.build(), path, verify=False)
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    graph = serve.graph.as_graph_def()
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    assert len(nodes) > 50
+    known = set(tf.raw_ops.__dict__)
+    assert {node.op for node in nodes if node.op not in known} <= {"NoOp"}
+    types = {node.attr["T"].type for node in nodes if "T" in node.attr}
+    assert tf.float64.as_datatype_enum not in types
+    assert tf.float32.as_datatype_enum in types
+    constants = [
+        tf.make_ndarray(node.attr["value"].tensor)
+        for node in nodes
+        if node.op == "Const"
+    ]
+    assert not any(map(is_identity_kernel, constants))
+    variables = [v.numpy() for v in tf.saved_model.load(path).variables]
+    assert not any(map(is_identity_kernel, variables))

@@ -63,8 +63,8 @@ def export_model(
         model: functional `keras.Model` of one image and one output, such as all
             builders of this package give. It is not changed.
         path: where to write: a folder for `"tf_saved_model"`, `"web"` and `"triton"`;
-            else a file ending in `.onnx`, `.tflite`, `.xml` (with a `.bin` beside), `.pt2` or
-            `.keras`, which is put after a name without an ending.
+            else a file ending in `.onnx`, `.tflite`, `.xml` (with a `.bin` beside),
+            `.pt2` or `.keras`, which is put after a name without an ending.
         format: `"tf_saved_model"`, `"onnx"`, `"web"` (a page that runs the ONNX in the
             browser), `"triton"` (ONNX with Triton's configuration), `"litert"`,
             `"openvino"`, `"torch"` (an ExportedProgram) or `"keras"`.
@@ -118,11 +118,8 @@ def export_model(
             "format='web' shows probabilities of pixels: `model` must end in a Dense, "
             f"and `include_preprocessing` be True, got {include_preprocessing}"
         )
-    if (
-        format in ("onnx", "web", "triton")
-        and precision == "int8"
-        and calibration is None
-    ):
+    static = precision == "int8" and format in ("onnx", "web", "triton")
+    if static and calibration is None:
         raise ValueError(
             "`calibration` must be a folder of images or an array for "
             f"format={format!r} with precision='int8', got None"

@@ -23,4 +23,5 @@ class BalancedCrossentropy(keras.losses.Loss):
         logits = ops.cast(y_pred, "float32")
         smooth = self.label_smoothing / len(self.weights)
         targets = ops.cast(y_true, "float32") * (1 - self.label_smoothing) + smooth
-        return -ops.sum(self.weights * targets * ops.log_softmax(logits), axis=-1)
+        targets = targets * ops.convert_to_tensor(self.weights)
+        return -ops.sum(targets * ops.log_softmax(logits), axis=-1)

@@ -1,5 +1,6 @@
 """The recipes' optimizers: what is not decayed, what is slower, clipping, averages."""
 
+import re
 from functools import partial
 
 import keras
@@ -97,19 +98,21 @@ def rate_shares(model, backbone_rate, layer_decay):
     al., "ELECTRA", 2020, table 6): 0 for the head and the last norm, one more for each
     block from the last to the first, and one more for the tokens.
     """
-    depths = {}
-    blocks = [layer for layer in model.layers if layer.name.startswith("block_")]
-    after = {layer.name: len(blocks) - i for i, layer in enumerate(blocks)}
-    names = [layer.name for layer in model.layers]
-    last = max((names.index(name) for name in after), default=-1)
-    for place, layer in enumerate(model.layers):
-        depth = after.get(layer.name, 0 if place > last else len(blocks) + 1)
-        for weight in layer.trainable_weights:
-            share = layer_decay**depth
-            if layer.name != "head":
-                share *= backbone_rate
-            depths[id(weight)] = share
-    return [depths[id(weight)] for weight in model.trainable_weights]
+    numbers = [re.match(r"block_(\d+)", layer.name) for layer in model.layers]
+    numbers = [int(match[1]) if match else None for match in numbers]
+    places = [i for i, number in enumerate(numbers) if number is not None]
+    blocks = 1 + max((numbers[i] for i in places), default=-1)
+    shares = {}
+    for i, (layer, number) in enumerate(zip(model.layers, numbers, strict=True)):
+        if number is not None:
+            depth = blocks - number
+        else:
+            depth = 0 if not places or i > places[-1] else blocks + 1
+        share = layer_decay**depth
+        if layer.name != "head":
+            share *= backbone_rate
+        shares.update((id(weight), share) for weight in layer.trainable_weights)
+    return [shares[id(weight)] for weight in model.trainable_weights]
 
 
 def fine_tuning_sgd(

@@ -60,7 +60,10 @@ def test_from_photographs_to_a_page(photographs, tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["nowhere"], "error: data_dir='nowhere' is not an existing folder"),
-        (["photographs", "--weights", "no.pth"], "error: there is no file 'no.pth'"),
+        (
+            ["photographs", "--weights", "no.pth"],
+            "error: `path` must be an existing file, got 'no.pth'",
+        ),
         (
             ["photographs", "--dataset", "digits"],
             "PHOTOS takes the place of --data-dir",

@@ -40,7 +40,11 @@ def export(model, path, format="keras", **settings):
             {"precision": "int4"},
             "`precision` must be one of ['float16'",
         ),
-        ("x.pt2", {"format": "torch", "precision": "int8"}, "int8 is for onnx, litert"),
+        (
+            "x.pt2",
+            {"format": "torch", "precision": "int8"},
+            "int8 is for onnx, web, triton, litert",
+        ),
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),
         ("x.keras", {"interpolation": "box"}, "`interpolation` must be"),
@@ -67,7 +71,7 @@ def test_an_existing_path_stays_unless_told(model, tmp_path):
     with pytest.raises(ValueError, match=r"`path` exists: .*model\.bin"):
         export(model, tmp_path / "model.xml", "openvino")
     (tmp_path / "photos").mkdir()
-    with pytest.raises(ValueError, match="no SavedModel and is not replaced"):
+    with pytest.raises(ValueError, match="holds no format='tf_saved_model' and is not"):
         export(model, tmp_path / "photos", "tf_saved_model", overwrite=True)
     assert path.read_bytes() == b"mine"
     export(model, path, verify=False, overwrite=True)

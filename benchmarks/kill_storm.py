@@ -187,6 +187,7 @@ def main():
     parser.add_argument("--kills", type=int, default=20, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--layout", choices=WRITERS, default="folders")
+    parser.add_argument("--reader", choices=("tensorflow", "grain"))
     arguments = parser.parse_args()
     os.environ["KERAS_BACKEND"] = arguments.backend
     random = np.random.default_rng(arguments.seed)
@@ -204,6 +205,8 @@ def compare(arguments, folder, random):
 
     def training(run):
         command = ["train_imagenet.py", *SETTINGS, *backend, "--data-dir", photographs]
+        if arguments.reader:
+            command += ["--reader", arguments.reader]
         return [*command, "--output-dir", run, "--resume"]
 
     life = run_to_the_end(training(folder / "whole"), log)

@@ -56,7 +56,9 @@ def import_sklearn(submodule):
     Raises:
         ImportError: scikit-learn is not installed.
     """
-    return _import(f"sklearn.{submodule}", "The digits data set", "scikit-learn")
+    return _import(
+        f"sklearn.{submodule}", "The digits data set", "scikit-learn", "data"
+    )
 
 
 def import_scipy(submodule):
@@ -93,7 +95,7 @@ def import_pillow(submodule, extra="train"):
     Raises:
         ImportError: Pillow is not installed.
     """
-    return _import(f"PIL.{submodule}", "Drawing images", "Pillow", extra)
+    return _import(f"PIL.{submodule}", "Reading or drawing images", "Pillow", extra)
 
 
 def import_matplotlib():

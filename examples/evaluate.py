@@ -11,6 +11,7 @@ input is exit code 2. The last line on standard output is one JSON object.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -53,7 +54,8 @@ def parse_arguments():
     add(
         "--reader",
         choices=("tensorflow", "grain"),
-        help="what decodes images (default: tensorflow where it is installed)",
+        help="what decodes images (default: on a run's own data the run's, else "
+        "tensorflow where it is installed)",
     )
     add("--skip-corrupt", action="store_true", help="leave unreadable images out")
     add("--image-size", type=int, metavar="PIXELS", help="(default: the weights')")
@@ -103,7 +105,7 @@ def main(arguments):
         arguments.skip_corrupt,
         evaluation_only=True,
         validation_share=share,
-        reader=arguments.reader,
+        reader=which_reader(arguments, source),
     )
     accuracy.check_classes(
         dataset, source.classes, source.class_names, arguments.weights
@@ -176,6 +178,16 @@ def which_data(arguments, source):
         name = run["data"]["name"] if alone else run["dataset"]
         return name, run["data_dir"], share
     raise ValueError("say what to evaluate on: --dataset NAME or --data-dir DIR")
+
+
+def which_reader(arguments, source):
+    """On a run's own data that of the run, where it is installed; None for any."""
+    own_data = source.run and not (arguments.dataset or arguments.data_dir)
+    if arguments.reader or not own_data:
+        return arguments.reader
+    recorded = source.run.get("reader")
+    installed = recorded is not None and importlib.util.find_spec(recorded)
+    return recorded if installed else None
 
 
 def check_comparable(arguments, source, dataset):

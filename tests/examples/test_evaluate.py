@@ -87,7 +87,10 @@ def test_a_run_on_its_own_data_and_per_class(evaluate, work):
 
 
 def test_averaged_weights(evaluate, work):
-    _, result, _ = evaluate("--weights", "run", "--ema", "--data-dir", "photos")
+    """By the reader without TensorFlow."""
+    _, result, _ = evaluate(
+        *("--weights", "run", "--ema", "--data-dir", "photos", "--reader", "grain")
+    )
     assert result["top1"] == pytest.approx(right(work, seed=1)[0].mean())
     assert result["weights"].endswith("final_ema.keras")
 

@@ -58,6 +58,7 @@ def test_logits_equal_the_oracle(variant):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "variant",
     [

@@ -11,7 +11,12 @@ import keras
 import numpy as np
 
 from keras_t2t.arguments import check_choice, check_flags, check_path, check_share
-from keras_t2t.export.formats import Options, check_installed, find_format
+from keras_t2t.export.formats import (
+    Options,
+    check_installed,
+    find_format,
+    writer_for,
+)
 from keras_t2t.export.images import calibration_images, photographs
 from keras_t2t.export.rebuilding import write_in_child
 from keras_t2t.export.serving_model import serving_model
@@ -110,7 +115,9 @@ def export_model(
     check_choice("interpolation", interpolation, ("bicubic", "bilinear"))
     row = find_format(format, precision)
     path = checked_path(path, format, row, overwrite)
-    check_installed(format, (*row.packages, *([row.runtime] * verify)))
+    writer = writer_for(row, keras.backend.backend(), precision)
+    packages = writer.packages if writer else row.packages
+    check_installed(format, (*packages, *([row.runtime] * verify)))
     served = serving_model(model, include_preprocessing)
     labels = checked_labels(labels, served)
     if format == "web" and not (include_preprocessing and len(served.outputs) == 2):
@@ -129,10 +136,15 @@ def export_model(
     if images is None and verify:
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
-    backend = row.backend or keras.backend.backend()
-    here = row.backend is None or (
-        row.backend == keras.backend.backend() and not on_accelerator()
+    backend = (
+        keras.backend.backend() if writer else row.backend or keras.backend.backend()
     )
+    here = (
+        writer is not None
+        or row.backend is None
+        or (row.backend == keras.backend.backend() and not on_accelerator())
+    )
+    write = writer.write if writer else row.write
     where = backend if here else f"{backend}, in a child process"
     start = time.perf_counter()
     with progress(f"{model.name} -> {format} ({where})", verbose) as tell:
@@ -147,7 +159,7 @@ def export_model(
                 labels,
             )
             if here:
-                row.write(served, temporary, options)
+                write(served, temporary, options)
             else:
                 write_in_child(format, served, temporary, options)
             if format != "web":  # its page has them

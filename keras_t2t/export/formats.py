@@ -2,20 +2,30 @@
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from keras_t2t.arguments import check_choice
+from keras_t2t.export import jax_formats, torch_formats
 from keras_t2t.export.precision import in_precision
 from keras_t2t.export.tensorflow_formats import (
     write_litert,
     write_openvino,
     write_saved_model,
 )
-from keras_t2t.export.torch_formats import write_onnx, write_torch
 from keras_t2t.export.triton import CONFIG, write_triton
 from keras_t2t.export.web import MANIFEST, write_web
 
 PRECISIONS = ("float32", "float16", "int8")
+
+
+class Writer(NamedTuple):
+    """What else writes a format, on another backend than the format's own."""
+
+    backend: str
+    write: Callable  # as a format's
+    precisions: tuple
+    packages: tuple
 
 
 class Format(NamedTuple):
@@ -28,6 +38,7 @@ class Format(NamedTuple):
     runtime: str  # module that runs it
     companions: tuple = ()  # suffixes of further files, beside the first
     tells: str = ""  # of a folder: the file that tells this format
+    elsewhere: tuple = ()  # of `Writer`, taken where their packages are installed
     precisions: tuple = PRECISIONS
 
 
@@ -53,7 +64,12 @@ def write_keras(model, path, options):
     in_precision(model, options.precision).save(path)
 
 
+def by_jax(write):
+    return (Writer("jax", write, FLOATS, ("jax2onnx", "onnx")),)
+
+
 FLOATS = ("float32", "float16")
+ONNX_PACKAGES = ("torch", "onnxscript", "onnx", "onnxruntime")
 FORMATS = {
     "tf_saved_model": Format(
         backend="tensorflow",
@@ -66,26 +82,29 @@ FORMATS = {
     ),
     "onnx": Format(
         backend="torch",
-        write=write_onnx,
+        write=torch_formats.write_onnx,
         suffix=".onnx",
-        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
+        packages=ONNX_PACKAGES,
         runtime="onnxruntime",
+        elsewhere=by_jax(jax_formats.write_onnx),
     ),
     "web": Format(
         backend="torch",
-        write=write_web,
+        write=partial(write_web, write_onnx=torch_formats.write_onnx),
         suffix="",
-        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
+        packages=ONNX_PACKAGES,
         runtime="onnxruntime",
         tells=MANIFEST,
+        elsewhere=by_jax(partial(write_web, write_onnx=jax_formats.write_onnx)),
     ),
     "triton": Format(
         backend="torch",
-        write=write_triton,
+        write=partial(write_triton, write_onnx=torch_formats.write_onnx),
         suffix="",
-        packages=("torch", "onnxscript", "onnx", "onnxruntime"),
+        packages=ONNX_PACKAGES,
         runtime="onnxruntime",
         tells=CONFIG,
+        elsewhere=by_jax(partial(write_triton, write_onnx=jax_formats.write_onnx)),
     ),
     "litert": Format(
         backend="tensorflow",
@@ -105,7 +124,7 @@ FORMATS = {
     ),
     "torch": Format(
         backend="torch",
-        write=write_torch,
+        write=torch_formats.write_torch,
         suffix=".pt2",
         packages=("torch",),
         runtime="torch",
@@ -135,12 +154,27 @@ def find_format(name, precision):
     return row
 
 
+def writer_for(row, backend, precision):
+    """The `Writer` of a row for an active backend, None where the row's own is to be
+    taken."""
+    for writer in row.elsewhere:
+        able = writer.backend == backend and precision in writer.precisions
+        if able and not missing(writer.packages):
+            return writer
+    return None
+
+
+def missing(modules):
+    """Those that are not installed."""
+    return [module for module in modules if not importlib.util.find_spec(module)]
+
+
 def check_installed(name, modules):
     """Raises an ImportError that names the extra if one of `modules` is missing."""
-    missing = [module for module in modules if not importlib.util.find_spec(module)]
-    if missing:
+    absent = missing(modules)
+    if absent:
         raise ImportError(
-            f"format={name!r} needs {' and '.join(missing)}, not installed: "
+            f"format={name!r} needs {' and '.join(absent)}, not installed: "
             'pip install "keras-t2t[export]"',
-            name=missing[0],
+            name=absent[0],
         )

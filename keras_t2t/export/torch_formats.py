@@ -3,14 +3,12 @@
 import contextlib
 import io
 import logging
-import math
 import warnings
 
 from keras_t2t.export.onnx_int8 import quantize
 from keras_t2t.export.precision import in_precision
+from keras_t2t.export.rollout import attention_blocks, outputs_of
 from keras_t2t.export.serving_model import output_names
-from keras_t2t.layers import MultiHeadSelfAttention
-from keras_t2t.layers.attention_probabilities import rollout_of
 
 
 def write_torch(model, path, options):
@@ -69,11 +67,7 @@ def exported_program(model, options, blocks=(), grid=None):
             self.model = model
 
         def forward(self, image):
-            with inputs_of(blocks) as called:
-                outputs = self.model(image, training=False)
-            if grid:
-                rollout = rollout_of(called)[:, 1:]
-                outputs = {**outputs, "rollout": rollout.reshape(-1, *grid)}
+            outputs = outputs_of(self.model, image, blocks, grid)
             return {name: value.float() for name, value in outputs.items()}
 
     # A size of 1 would become a constant of the graph.
@@ -86,37 +80,3 @@ def exported_program(model, options, blocks=(), grid=None):
         return torch.export.export(
             Served().eval(), (sample,), dynamic_shapes={"image": batch}, strict=False
         )
-
-
-def attention_blocks(model):
-    """The attention layers of the model's blocks, and the `[rows, columns]` of the
-    tokens beside the class token; none and None where there are no such layers."""
-    layers = list(model._flatten_layers())
-    blocks = [layer for layer in layers if isinstance(layer, MultiHeadSelfAttention)]
-    if not blocks:
-        return [], None
-    _, height, width, _ = model.inputs[0].shape
-    patches = blocks[0].input.shape[1] - 1
-    rows = round(math.sqrt(patches * height / width))
-    return blocks, [rows, patches // rows]
-
-
-@contextlib.contextmanager
-def inputs_of(layers):
-    """The list of (layer, its input) that grows as the layers are called."""
-    called = []
-
-    def noting(layer, call):
-        def noted(x, *arguments, **settings):
-            called.append((layer, x))
-            return call(x, *arguments, **settings)
-
-        return noted
-
-    for layer in layers:
-        layer.call = noting(layer, layer.call)
-    try:
-        yield called
-    finally:
-        for layer in layers:
-            del layer.call

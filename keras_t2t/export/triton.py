@@ -1,14 +1,17 @@
 """A model of NVIDIA's Triton inference server: its configuration and an ONNX file."""
 
 from keras_t2t.export.serving_model import output_names
-from keras_t2t.export.torch_formats import write_onnx
 
 CONFIG, MODEL = "config.pbtxt", "1/model.onnx"  # 1: the version
 MOST = 64  # images that the server may join to a batch
 
 
-def write_triton(model, path, options):
-    """The folder of one model in a model repository; its name is the folder's."""
+def write_triton(model, path, options, write_onnx):
+    """The folder of one model in a model repository; its name is the folder's.
+
+    Args:
+        write_onnx: of `torch_formats` or `jax_formats`.
+    """
     (path / MODEL).parent.mkdir(parents=True)
     write_onnx(model, path / MODEL, options)
     (path / CONFIG).write_text(config_of(model, path.name, options), encoding="utf-8")

@@ -7,7 +7,6 @@ import tarfile
 from pathlib import Path
 
 from keras_t2t.checkpoints.download import download
-from keras_t2t.export.torch_formats import write_onnx
 from keras_t2t.files import keras_folder
 
 PAGE = Path(__file__).with_name("page")
@@ -30,11 +29,14 @@ RUNTIME = (
 )
 
 
-def write_web(model, path, options):
+def write_web(model, path, options, write_onnx):
     """A folder of static files: the page, the model as ONNX, ONNX Runtime Web.
 
     Where the model has attention, the ONNX also gives `rollout`, which the page lays
     over the photograph.
+
+    Args:
+        write_onnx: of `torch_formats` or `jax_formats`.
     """
     shutil.copytree(PAGE, path)
     grid = write_onnx(model, path / MODEL, options, with_rollout=True)

@@ -1,0 +1,53 @@
+"""ONNX from JAX's graph of a serving model, by jax2onnx: no torch is needed."""
+
+import contextlib
+import io
+import logging
+import warnings
+
+from keras_t2t.export.precision import in_precision
+from keras_t2t.export.rollout import attention_blocks, outputs_of
+from keras_t2t.export.serving_model import output_names
+
+OPSET = 20  # of 2023: older runtimes read it too
+
+
+def write_onnx(model, path, options, with_rollout=False):
+    """As `torch_formats.write_onnx`, in floats."""
+    import jax2onnx
+
+    if options.precision == "float16":
+        model = in_precision(model, "float16")
+    blocks, grid = attention_blocks(model) if with_rollout else ([], None)
+    names = [*output_names(model), *(["rollout"] if grid else [])]
+
+    def served(image):
+        outputs = outputs_of(model, image, blocks, grid)
+        return tuple(outputs[name].astype("float32") for name in names)
+
+    batch = "batch" if options.dynamic_batch else 1
+    # It warns of values whose types runtimes find out for themselves.
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        found = jax2onnx.to_onnx(
+            served,
+            [(batch, *model.inputs[0].shape[1:])],
+            opset=OPSET,
+            input_names=["image"],
+            output_names=names,
+        )
+    save(found, path)
+    return grid
+
+
+def save(model, path):
+    """Writes an `onnx.ModelProto` without the constants that nothing reads."""
+    import onnx
+
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    read.update(value.name for value in graph.output)
+    for constant in [c for c in graph.initializer if c.name not in read]:
+        graph.initializer.remove(constant)
+    onnx.save(model, path)

@@ -1,0 +1,62 @@
+"""JAX writes ONNX itself, where jax2onnx is installed."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.visualization import attention_rollout
+from tests.export import tiny
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"input_shape": (64, 96, 3)},
+        {"token_type": "transformer"},
+        {"token_type": "convolution", "block_type": "ghost"},
+    ],
+)
+def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
+    pytest.importorskip("jax2onnx")
+    model = tiny.build(classifier_activation=None, **settings)
+    report = keras_t2t.export_model(model, tmp_path / "x.onnx", "onnx")
+    assert report.written_on == "jax"
+    assert "child process" not in capsys.readouterr().out
+    assert report.verification.max_difference < 1e-4
+
+    import onnx
+
+    graph = onnx.load(tmp_path / "x.onnx").graph
+    assert {node.domain for node in graph.node} <= {"", "ai.onnx"}
+    read = {name for node in graph.node for name in node.input}
+    assert {constant.name for constant in graph.initializer} <= read
+    types = {constant.data_type for constant in graph.initializer}
+    assert onnx.TensorProto.DOUBLE not in types
+
+
+def test_the_page_s_rollout(tmp_path):
+    pytest.importorskip("jax2onnx")
+    import onnxruntime
+
+    model = tiny.build(classifier_activation=None)
+    keras_t2t.export_model(model, tmp_path / "page", "web", verify=False)
+    session = onnxruntime.InferenceSession(tmp_path / "page" / "model.onnx")
+    pixels = tiny.images()
+    [found] = session.run(["rollout"], {"image": pixels})
+    expected = [attention_rollout(model, image) for image in pixels.astype("uint8")]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_int8_and_a_missing_library_go_to_torch(monkeypatch):
+    from keras_t2t.export.formats import FORMATS, writer_for
+
+    row = FORMATS["onnx"]
+    assert writer_for(row, "jax", "int8") is None
+    assert writer_for(row, "tensorflow", "float32") is None
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "jax2onnx" else 1
+    )
+    assert writer_for(row, "jax", "float32") is None

@@ -165,7 +165,7 @@ def test_custom_layers_are_named(tmp_path):
     x = keras.layers.GlobalAveragePooling2D()(image)
     x = Doubled(name="mine")(x)
     model = keras.Model(image, keras.layers.Dense(10)(x))
-    elsewhere = "onnx" if BACKEND != "torch" else "litert"
+    elsewhere = "torch" if BACKEND != "torch" else "litert"
     suffix = formats.FORMATS[elsewhere].suffix
     with pytest.raises(ValueError, match=r"mine \(.*Doubled\).*KERAS_BACKEND="):
         export(model, tmp_path / f"model{suffix}", elsewhere)

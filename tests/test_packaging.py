@@ -44,7 +44,7 @@ def test_nothing_is_required_that_keras_does_not_require():
         re.match(r"[\w-]*", requirement)[0] for requirement in theirs
     }
     assert {"jax", "tensorflow", "torch", "train", "data", "convert"} | {
-        *("export", "visualize", "all", "test")
+        *("export", "export-jax", "visualize", "all", "test")
     } == set(settings["options.extras_require"])
 
 

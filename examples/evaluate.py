@@ -73,15 +73,15 @@ def main(arguments):
     import keras
 
     from keras_t2t import data
+    from keras_t2t.classifier import find_classifier
     from keras_t2t.files import check_writable
     from keras_t2t.training import TrainingConfig, accuracy
     from keras_t2t.training.config import DTYPE_POLICIES
     from keras_t2t.training.distribution import connected
     from keras_t2t.training.run import dtype_policy
-    from keras_t2t.training.weights_source import find_weights
 
-    source = find_weights(
-        arguments.weights, arguments.model, arguments.ema, arguments.raw
+    source = find_classifier(
+        arguments.weights, arguments.model, ema=arguments.ema, raw=arguments.raw
     )
     height, width = source.size
     if arguments.image_size is None and height != width:

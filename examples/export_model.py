@@ -69,22 +69,22 @@ def parse_arguments():
 
 def main(arguments):
     from keras_t2t import export_model
-    from keras_t2t.checkpoints.class_names import class_names
+    from keras_t2t.classifier import find_classifier
     from keras_t2t.export.formats import find_format
-    from keras_t2t.training.weights_source import find_weights
 
     row = find_format(arguments.format, arguments.precision)
-    source = find_weights(arguments.weights, arguments.model)
-    classes, labels = source.classes, None
-    if classes is not None:
-        names = class_names(
-            source.weights, source.published, classes, arguments.classes
-        )
-        labels = names or imagenet_names()
+    source = find_classifier(
+        arguments.weights,
+        arguments.model,
+        arguments.image_size,
+        arguments.classes,
+        needs_head=False,
+    )
+    labels = source.class_names
+    if source.classes == 1000 and labels is None:
+        labels = imagenet_names()
     model = source.build(
-        input_shape=(*(arguments.image_size or source.size), 3),
-        include_top=classes is not None,
-        classes=classes or 1000,
+        include_top=source.classes is not None, classes=source.classes or 1000
     )
     export_model(
         model,
@@ -96,8 +96,7 @@ def main(arguments):
         overwrite=arguments.overwrite,
         labels=labels,
         calibration=arguments.calibration,
-        crop=source.crop,
-        interpolation=source.interpolation,
+        **source.transform,
     )
 
 

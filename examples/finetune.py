@@ -76,9 +76,9 @@ def run(settings):
 def trained(folder, settings):
     """What a finished run left: where from, the model, its data."""
     from keras_t2t import data
-    from keras_t2t.training.weights_source import find_weights
+    from keras_t2t.classifier import find_classifier
 
-    source = find_weights(folder)
+    source = find_classifier(folder)
     model = source.build(classifier_activation=None)
     dataset = data.open_dataset(
         data_dir=settings["data_dir"],
@@ -92,9 +92,7 @@ def trained(folder, settings):
 def confusion(source, model, dataset):
     from keras_t2t.training.confusion import confusion_matrix, costliest
 
-    counts = confusion_matrix(
-        model, dataset, crop=source.crop, interpolation=source.interpolation
-    )
+    counts = confusion_matrix(model, dataset, **source.transform)
     worst = costliest(counts)
     if worst is None:
         return "no validation image is taken for another class"
@@ -113,8 +111,7 @@ def export(source, model, dataset, folder):
     shared = {
         "labels": list(dataset.class_names),
         "overwrite": True,
-        "crop": source.crop,
-        "interpolation": source.interpolation,
+        **source.transform,
     }
     images = calibration_images(dataset, source.size[0])
     export_model(model, folder / "model.onnx", "onnx", **shared)

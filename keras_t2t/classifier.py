@@ -1,81 +1,265 @@
-"""A model that names what is in an image: weights, their size and class names."""
+"""A model and all that belongs to it, from a name, a file or a run folder."""
 
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
-from keras_t2t.checkpoints.class_names import class_names
+from keras_t2t.checkpoints import (
+    describe,
+    keras_file,
+    load_checkpoint,
+    published_weights,
+    standardization,
+)
+from keras_t2t.checkpoints.class_names import CIFAR, read_class_names, read_json
+from keras_t2t.checkpoints.describe import head_classes
+from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
+from keras_t2t.checkpoints.loading import existing_file
+from keras_t2t.checkpoints.named import converted_file
+from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
-from keras_t2t.preprocessing import decode_predictions
-from keras_t2t.training.weights_source import WeightsSource, find_weights
+from keras_t2t.normalizations import NORMALIZATIONS
+from keras_t2t.preprocessing import decode_predictions, pixel_model
+from keras_t2t.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
+from keras_t2t.variants import RESNET_VARIANTS
 
+RANDOM = "random"
 DEFAULT_VARIANT = "T2TViT14"
 DEFAULT_SIZE, DEFAULT_CLASSES = (224, 224), 1000
 
+# What the configuration of a run must say to be of use here.
+RECORDED = {"model", "image_size", "crop", "interpolation", "normalization"}
+
 
 class Classifier(NamedTuple):
-    """What is known of a model for naming images before it is built."""
+    """What is known of a model before it is built."""
 
-    source: WeightsSource | None  # None: random weights
-    variant: str  # public name of its builder
+    weights: str | Path  # "random", a name of published weights, or a file
+    variant: str  # public name of the builder
     size: tuple  # (height, width) in pixels
-    classes: int
-    class_names: list | None  # None: ImageNet's, by Keras's index
-
-    @property
-    def weights(self):
-        """A name of published weights, a path, or `"random"`."""
-        return "random" if self.source is None else str(self.source.weights)
+    classes: int | None  # None where the file has no head
+    # None where nothing tells; of published weights for ImageNet Keras has the index.
+    class_names: list | None = None
+    crop: float = 0.9  # as for `preprocessing.evaluation_transform`
+    interpolation: str = "bicubic"
+    normalization: tuple = NORMALIZATIONS["imagenet"]  # mean and standard deviation
+    published: Published | None = None  # row of the registry
+    run: dict | None = None  # the configuration of the run that made the file
+    raw: bool = False  # not the averages, of a torch checkpoint that has both
 
     @property
     def transform(self):
         """`crop` and `interpolation` of `evaluation_transform`."""
-        if self.source is None:
-            return {}
-        return {"crop": self.source.crop, "interpolation": self.source.interpolation}
+        return {"crop": self.crop, "interpolation": self.interpolation}
 
-    def build(self):
-        """The `keras.Model`: RGB pixels 0..255 in, probabilities out."""
-        shape = (*self.size, 3)
-        if self.source is not None:
-            return self.source.build(input_shape=shape)
-        return builder(self.variant)(
-            input_shape=shape, classes=self.classes, include_preprocessing=True
-        )
+    def build(self, **arguments):
+        """The model with these weights, for RGB pixels 0..255.
+
+        Args:
+            **arguments: of the builder; `input_shape` and `classes` are the
+                classifier's unless given.
+
+        Returns:
+            A functional `keras.Model`. A head for another number of classes is fresh.
+
+        Raises:
+            ValueError, OSError, ImportError: as for the builder's `weights`.
+        """
+        arguments = {
+            "input_shape": (*self.size, 3),
+            "classes": self.classes,
+            **dict(zip(("mean", "std"), self.normalization, strict=True)),
+            **arguments,
+        }
+        model = pixel_model(builder(self.variant), **arguments)
+        self.load(model)
+        return model
+
+    def load(self, model):
+        """Gives the weights to a model of the variant, as `load_checkpoint` does.
+
+        Raises:
+            ValueError, OSError, ImportError: as for a builder's `weights`.
+        """
+        if self.weights == RANDOM:
+            return
+        if self.variant in RESNET_VARIANTS:
+            model.load_weights(self.weights)
+        elif self.weights in NAMES:
+            load_checkpoint(
+                model, converted_file(self.published, builder(self.variant))
+            )
+        else:
+            load_checkpoint(model, self.weights, ema=not self.raw)
 
 
-def find_classifier(weights, variant=None, size=None, names_path=None):
-    """What a model with published, own or random weights looks like.
+def find_classifier(
+    weights,
+    variant=None,
+    size=None,
+    names_path=None,
+    ema=False,
+    raw=False,
+    needs_head=True,
+):
+    """Finds what `weights` names, without building a model.
 
     Args:
-        weights: `"random"`, or what `find_weights` takes: a name of published weights,
-            a checkpoint file or a run folder.
-        variant: public name such as `"T2TViT14"`; None for the weights' own, and for
-            T2TViT14 where nothing tells.
+        weights: `"random"`, a name of published weights (`"imagenet"`), a checkpoint
+            file of any kind that `keras_t2t.load_checkpoint` reads, or a folder that
+            `keras_t2t.training.train` left. A file in such a folder is described by
+            the folder's configuration, any other by its tensors.
+        variant: public name such as `"T2TViT14"`; None: what the file or run says,
+            T2TViT14 for a name.
         size: `(height, width)`; None for the weights' own, 224 px where nothing tells.
-        names_path: JSON list of class names; None for ImageNet's or CIFAR's, or
-            `classes.json` beside a checkpoint.
+        names_path: JSON list of class names; None for CIFAR's, or `classes.json`
+            beside a checkpoint.
+        ema: bool, take a run folder's averaged weights.
+        raw: bool, take the raw weights of a torch checkpoint that has both.
+        needs_head: bool, whether weights without a head are of no use.
 
     Returns:
         `Classifier`.
 
     Raises:
         OSError: if a file is missing.
-        ValueError: if the variant is unknown, the weights are of another variant or
-            have no head, or the class names are not as many as the classes.
+        ValueError: `weights` is none of these, of another model or without the head
+            that is needed, `ema` or `raw` asks for weights that it does not have, or
+            the class names are not as many as the classes.
         ImportError: if reading the checkpoint needs a library that is not installed.
     """
-    if weights == "random":
-        variant = variant or DEFAULT_VARIANT
-        builder(variant)  # an unknown name is told first
-        names = [f"class {i}" for i in range(DEFAULT_CLASSES)]
-        size = tuple(size or DEFAULT_SIZE)
-        return Classifier(None, variant, size, DEFAULT_CLASSES, names)
-    source = find_weights(weights, variant)
-    if source.classes is None:
+    by_name = str(weights) in (RANDOM, *NAMES)
+    if by_name or variant is not None:
+        builder(variant or DEFAULT_VARIANT)  # an unknown name is told first
+    path = Path(weights)
+    if ema and not path.is_dir():
+        raise ValueError(
+            f"--ema chooses the averaged weights of a run folder, and {str(weights)!r} "
+            "is none: of a torch checkpoint they are taken unless --raw is given"
+        )
+    if raw and not path.name.endswith(TORCH_SUFFIXES):
+        raise ValueError(
+            "--raw chooses the raw weights of a torch checkpoint "
+            f"({', '.join(TORCH_SUFFIXES)}), got {str(weights)!r}"
+        )
+    if by_name:
+        found = _by_name(weights, variant or DEFAULT_VARIANT)
+    else:
+        path = final_weights(path, ema) if path.is_dir() else path
+        found = _of_file(existing_file(path), variant, raw, names_path is None)
+    if needs_head and found.classes is None:
         raise ValueError(f"{weights} has no head, so it names nothing")
-    names = class_names(source.weights, source.published, source.classes, names_path)
-    size = tuple(size or source.size)
-    return Classifier(source, source.variant, size, source.classes, names)
+    if names_path is not None:
+        names = read_class_names(names_path, found.classes)
+        found = found._replace(class_names=names)
+    return found if size is None else found._replace(size=tuple(size))
+
+
+def _by_name(weights, variant):
+    if weights != RANDOM:
+        return _of_published(weights, published_weights(weights, variant))
+    # Nobody taught it ImageNet's.
+    names = [f"class {i}" for i in range(DEFAULT_CLASSES)]
+    return Classifier(RANDOM, variant, DEFAULT_SIZE, DEFAULT_CLASSES, names)
+
+
+def _of_file(path, variant, raw, reads_names):
+    # A file of the release under its own name.
+    row = next((row for row in PUBLISHED if row.file == path.name), None)
+    if row is not None and variant in (None, row.variant):
+        return _of_published(path, row)._replace(raw=raw)
+    names = path.with_name(CLASSES)
+    names = read_class_names(names) if reads_names and names.is_file() else None
+    run = read_run(path.parent)
+    if run is not None and variant in (None, run["model"]):
+        found = Classifier(
+            path,
+            run["model"],
+            (run["image_size"], run["image_size"]),
+            head_classes(path) or (names and len(names)),
+            crop=run["crop"],
+            interpolation=run["interpolation"],
+            normalization=NORMALIZATIONS[run["normalization"]],
+            run=run,
+        )
+    elif variant in RESNET_VARIANTS:
+        found = Classifier(path, variant, DEFAULT_SIZE, _resnet_classes(path))
+    else:
+        held = describe(path)
+        found = Classifier(
+            path,
+            variant or held.variant,
+            held.input_shape[:2],
+            held.classes,
+            normalization=standardization(path, None, NORMALIZATIONS["imagenet"]),
+            raw=raw,
+        )
+    # Others than these would be of something else.
+    if names is not None and found.classes not in (None, len(names)):
+        raise ValueError(
+            f"{path.with_name(CLASSES)} has {len(names)} class names, and the head of "
+            f"{path.name} is for {found.classes} classes"
+        )
+    return found._replace(class_names=names)
+
+
+def _of_published(weights, row):
+    return Classifier(
+        weights,
+        row.variant,
+        (row.size, row.size),
+        row.classes,
+        CIFAR.get(row.name),
+        row.crop,
+        row.interpolation,
+        (row.mean, row.std),
+        row,
+    )
+
+
+def _resnet_classes(path):
+    """Number of classes of Keras's ResNet50 in a file that Keras wrote."""
+    if not path.name.endswith(keras_file.SUFFIXES):
+        raise ValueError(
+            "the weights of ResNet50 must be a "
+            f"{' or '.join(keras_file.SUFFIXES)} file, got {str(path)!r}"
+        )
+    bias = keras_file.read(path).arrays.get("predictions/1")
+    if bias is None or bias.ndim != 1:
+        raise ValueError(f"{path} holds no ResNet50 with a head")
+    return len(bias)
+
+
+def final_weights(folder, ema=False):
+    """The file of a run folder that holds its final weights, raw or averaged.
+
+    Raises:
+        ValueError: the run keeps no average, is not finished, or `folder` is no run.
+    """
+    path = folder / (FINAL_EMA if ema else FINAL)
+    if path.is_file():
+        return path
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{str(folder)!r} is no run folder: it holds no {CONFIG}")
+    if (folder / FINAL).is_file():
+        raise ValueError(
+            f"{str(folder)!r} holds no {FINAL_EMA}: its run kept no average"
+        )
+    best = f"; its best weights so far are {BEST}" if (folder / BEST).is_file() else ""
+    raise ValueError(
+        f"{str(folder)!r} holds no {path.name}: its run is not finished{best}"
+    )
+
+
+def read_run(folder):
+    """The configuration in a run folder, None where there is none of use.
+
+    Raises:
+        ValueError: if it is no JSON.
+    """
+    path = folder / CONFIG
+    run = read_json(path) if path.is_file() else None
+    return run if isinstance(run, dict) and run.keys() >= RECORDED else None
 
 
 def top_classes(probabilities, names, top=5):
@@ -84,18 +268,19 @@ def top_classes(probabilities, names, top=5):
     Args:
         probabilities: array `(classes,)`.
         names: list of str, or None for ImageNet's, by Keras's index. Where that cannot
-            be had, a line on standard error says so and the classes are numbered.
+            be had, a line on standard error says so and the classes are numbered, as
+            they are where there are not 1,000.
         top: int, how many.
 
     Returns:
         List of `(name, probability)`, most probable first.
     """
-    if names is None:
+    if names is None and len(probabilities) == DEFAULT_CLASSES:
         try:
             decoded = decode_predictions(probabilities[None], top=top)[0]
             return [(name, probability) for _, name, probability in decoded]
         except Exception as error:  # Keras raises a bare one where there is no network
             print(f"no ImageNet class names: {error}", file=sys.stderr)
-            names = [f"class {i}" for i in range(len(probabilities))]
     best = probabilities.argsort()[::-1][:top]
+    names = names or [f"class {i}" for i in range(len(probabilities))]
     return [(names[i], probabilities[i]) for i in best]

@@ -17,17 +17,14 @@ from keras_t2t.arguments import (
     short,
 )
 from keras_t2t.images import open_rgb, rgb
+from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.optional_imports import import_pillow
 
-# ImageNet's per-channel mean and standard deviation, red, green, blue, of pixels
-# scaled to 0..1.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 # Long side over short side, from which on only what is cut out is resized.
 EXTREME = 16
 
 
-def preprocess_input(images, mean=MEAN, std=STD):
+def preprocess_input(images, mean=IMAGENET_MEAN, std=IMAGENET_STD):
     """Standardises RGB images, by ImageNet's mean and standard deviation if not told.
 
     Args:
@@ -60,7 +57,7 @@ def preprocess_input(images, mean=MEAN, std=STD):
     return (ops.cast(images, "float32") - mean) / std
 
 
-def preprocessing_layer(mean=MEAN, std=STD, **kwargs):
+def preprocessing_layer(mean=IMAGENET_MEAN, std=IMAGENET_STD, **kwargs):
     """The same standardisation as a layer without weights, for inside a model."""
     return keras.layers.Normalization(
         axis=-1,  # the global image data format must not move the channels
@@ -71,7 +68,7 @@ def preprocessing_layer(mean=MEAN, std=STD, **kwargs):
     )
 
 
-def pixel_model(build, input_shape, mean=MEAN, std=STD, **arguments):
+def pixel_model(build, input_shape, mean=IMAGENET_MEAN, std=IMAGENET_STD, **arguments):
     """A model for RGB pixels 0..255, standardised by any mean and deviation.
 
     With ImageNet's it is what `build(include_preprocessing=True)` gives.

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.once
 
 def test_random_weights():
     classifier = find_classifier("random")
-    assert classifier[:4] == (None, "T2TViT14", (224, 224), 1000)
+    assert classifier[:4] == ("random", "T2TViT14", (224, 224), 1000)
     assert classifier.class_names[7] == "class 7"  # nobody taught it ImageNet's
     classifier = find_classifier("random", "T2TViT7", [32, 48])
     model = classifier.build()

@@ -21,38 +21,23 @@ CIFAR100 = (
 CIFAR = {"cifar10": CIFAR10.split(), "cifar100": CIFAR100.split()}
 
 
-def class_names(weights, published, classes, path=None):
-    """The names that belong to `weights`.
+def read_class_names(path, classes=None):
+    """Class names in a file.
 
     Args:
-        weights: name of published weights, or the path of a checkpoint.
-        published: what `published_weights` gives for it.
-        classes: int, how many there are.
-        path: None, or a file with the names as a JSON list; else they are those in
-            `classes.json` beside the checkpoint, where there is one.
-
-    Returns:
-        List of `classes` names, or None where they are ImageNet's, of which Keras has
-        the index.
+        path: a JSON list of text.
+        classes: int, how many there must be; None: any number.
 
     Raises:
-        ValueError: if the file holds anything else.
+        OSError: if it cannot be read.
+        ValueError: if it holds anything else.
     """
-    if path is None and not published:
-        beside = Path(weights).with_name("classes.json")
-        path = beside if beside.is_file() else None
-    if path is not None:
-        names = read_json(path)
-        if not is_list_of_names(names) or len(names) != classes:
-            raise ValueError(f"{path} must hold a JSON list of {classes} class names")
-        return names
-    if published and published.name in CIFAR:
-        return CIFAR[published.name]
-    return None if classes == 1000 else [f"class {i}" for i in range(classes)]
-
-
-def is_list_of_names(names):
-    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+    names = read_json(path)
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not is_list or classes not in (None, len(names)):
+        number = "" if classes is None else f"{classes} "
+        raise ValueError(f"{path} must hold a JSON list of {number}class names")
+    return names
 
 
 def read_json(path):

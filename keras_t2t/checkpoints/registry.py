@@ -3,10 +3,14 @@
 from typing import NamedTuple
 
 from keras_t2t.arguments import check_path
+from keras_t2t.normalizations import (
+    CIFAR_MEAN,
+    CIFAR_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+)
 
 RELEASE = "https://github.com/yitu-opensource/T2T-ViT/releases/download/main/"
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
 class Published(NamedTuple):

@@ -31,7 +31,8 @@ from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
 from keras_t2t.models.signatures import NamedT2TViT
 from keras_t2t.models.tokens import image_to_tokens
-from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
+from keras_t2t.normalizations import NORMALIZATIONS
+from keras_t2t.preprocessing import preprocessing_layer
 from keras_t2t.variants import VARIANTS, variant_name
 
 
@@ -151,7 +152,7 @@ def T2TViT(
     published = published_weights(weights, variant_name(**architecture))
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
-        mean, std = standardization(weights, published, (MEAN, STD))
+        mean, std = standardization(weights, published, NORMALIZATIONS["imagenet"])
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     x = image_to_tokens(

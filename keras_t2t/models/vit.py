@@ -23,7 +23,8 @@ from keras_t2t.models.head import head
 from keras_t2t.models.named import named_variant
 from keras_t2t.models.signatures import NamedViT
 from keras_t2t.models.tokens import convolution, flatten_grid
-from keras_t2t.preprocessing import MEAN, STD, preprocessing_layer
+from keras_t2t.normalizations import NORMALIZATIONS
+from keras_t2t.preprocessing import preprocessing_layer
 from keras_t2t.variants import VIT_VARIANTS
 
 
@@ -89,7 +90,7 @@ def ViT(
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])
     if include_preprocessing:
-        mean, std = standardization(weights, None, (MEAN, STD))
+        mean, std = standardization(weights, None, NORMALIZATIONS["imagenet"])
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     x = convolution(x, embed_dim, patch_size, patch_size, padding=0, name="project")

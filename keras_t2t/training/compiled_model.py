@@ -4,9 +4,9 @@ import keras
 import numpy as np
 
 from keras_t2t.models.by_name import builder
+from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.balanced_loss import BalancedCrossentropy
-from keras_t2t.training.config import NORMALIZATIONS
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.variants import VARIANTS

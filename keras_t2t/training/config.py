@@ -3,23 +3,13 @@
 import dataclasses
 from functools import partial
 
-from keras_t2t.checkpoints.registry import (
-    CIFAR_MEAN,
-    CIFAR_STD,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-)
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder
+from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.training.recipes import RECIPES, SHARED, find_recipe
 from keras_t2t.training.settings import check_settings, setting
 
-# Mean and standard deviation of pixels in 0..1, red, green, blue.
-NORMALIZATIONS = {
-    "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
-    "cifar": (CIFAR_MEAN, CIFAR_STD),
-}
 DTYPE_POLICIES = {
     "none": "float32",
     "bfloat16": "mixed_bfloat16",

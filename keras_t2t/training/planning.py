@@ -6,11 +6,11 @@ import datetime
 import keras
 
 from keras_t2t import data
+from keras_t2t.classifier import RANDOM, Classifier, find_classifier
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.record import check_same_run, continued, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.streams import check_batch_size
-from keras_t2t.training.weights_source import WeightsSource, find_weights
 from keras_t2t.variants import RESNET_VARIANTS
 
 
@@ -22,7 +22,7 @@ class Plan:
         folder: `RunFolder`, held.
         record: dict, what is or will be recorded of the run.
         continues: whether the run has begun before.
-        source: `WeightsSource` that a new run starts from, or None.
+        source: `Classifier` that a new run starts from, or None.
         dataset: as `data.open_dataset` gives it.
         config: `TrainingConfig` that leaves nothing open.
     """
@@ -30,7 +30,7 @@ class Plan:
     folder: RunFolder
     record: dict
     continues: bool
-    source: WeightsSource | None
+    source: Classifier | None
     dataset: object
     config: TrainingConfig
 
@@ -95,12 +95,14 @@ def plan_run(config, folder, record, devices):
 
 
 def pretrained(config):
-    """The `WeightsSource` that the run starts from.
+    """The `Classifier` that the run starts from.
 
     Raises:
         ValueError: it is none, or its head is not called `head`.
     """
-    source = find_weights(config.weights, config.model)
+    if config.weights == RANDOM:
+        raise ValueError(f"weights={RANDOM!r}: a run without weights starts from these")
+    source = find_classifier(config.weights, config.model, needs_head=False)
     if source.variant in RESNET_VARIANTS:
         raise ValueError(
             f"weights={config.weights!r} are of a {source.variant}; fine-tuning starts "

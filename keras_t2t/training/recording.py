@@ -8,8 +8,8 @@ import keras
 
 from keras_t2t.files import replacing
 from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t.run_files import CURVES, HISTORY, TENSORBOARD
 from keras_t2t.training.curves import draw_curves
-from keras_t2t.training.run_folder import CURVES, HISTORY, TENSORBOARD
 
 
 def recorders(folder, progress, title, wandb_project=None, config=None):

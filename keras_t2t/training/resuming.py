@@ -2,9 +2,9 @@
 
 import warnings
 
+from keras_t2t.run_files import BEST
 from keras_t2t.training import state
 from keras_t2t.training.record import differences
-from keras_t2t.training.run_folder import BEST
 
 
 def restore_last(model, snapshots, folder, record):

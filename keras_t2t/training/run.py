@@ -6,6 +6,7 @@ import statistics
 import keras
 
 from keras_t2t.data.opening import naming_unreadable
+from keras_t2t.run_files import FINAL, FINAL_EMA
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.config import DTYPE_POLICIES
 from keras_t2t.training.distribution import connected
@@ -16,7 +17,7 @@ from keras_t2t.training.progress import Progress
 from keras_t2t.training.record import check_asked
 from keras_t2t.training.recording import History, KeepHistory, recorders
 from keras_t2t.training.resuming import check_same_snapshot, restore_last
-from keras_t2t.training.run_folder import FINAL, FINAL_EMA, RunFolder
+from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.saving import (
     SaveBestWeights,
     SaveSnapshots,

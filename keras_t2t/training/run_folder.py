@@ -12,13 +12,20 @@ import keras
 
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.files import check_writable, replacing
+from keras_t2t.run_files import (
+    BEST,
+    CLASSES,
+    CONFIG,
+    CURVES,
+    FINAL,
+    FINAL_EMA,
+    HISTORY,
+    RESULT,
+    SNAPSHOTS,
+    TENSORBOARD,
+)
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
-
-CONFIG, CLASSES, RESULT = "config.json", "classes.json", "result.json"
-HISTORY, CURVES, TENSORBOARD = "history.csv", "curves.png", "tensorboard"
-BEST, FINAL, FINAL_EMA = "best.weights.h5", "final.keras", "final_ema.keras"
-SNAPSHOTS = "snapshots"
 
 # All that a run writes. The result goes last: while it is there, an interrupted
 # removal is seen.

@@ -7,8 +7,8 @@ import threading
 
 import keras
 
+from keras_t2t.run_files import BEST
 from keras_t2t.training import state
-from keras_t2t.training.run_folder import BEST
 
 # With several processes all must stop at the same step: they ask each other this often.
 ASK_EVERY = 10

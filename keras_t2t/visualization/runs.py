@@ -4,8 +4,8 @@ import csv
 import json
 from pathlib import Path
 
+from keras_t2t.run_files import CONFIG, HISTORY
 from keras_t2t.training.curves import PANELS
-from keras_t2t.training.run_folder import CONFIG, HISTORY
 from keras_t2t.visualization.figures import SERIES, new_figure, styled
 
 SPEED = "images_per_second"
@@ -17,7 +17,7 @@ LINES = (
 )
 
 
-def read_run(folder):
+def read_history(folder):
     """The history of a run folder.
 
     Args:
@@ -57,7 +57,7 @@ def runs_figure(folders, title=None):
     """Loss, top-1 and images per second over the epochs of several runs.
 
     Args:
-        folders: run folders, see `read_run`; at most six.
+        folders: run folders, see `read_history`; at most six.
         title: str or None.
 
     Returns:
@@ -72,7 +72,7 @@ def runs_figure(folders, title=None):
         raise ValueError(
             f"`folders` must be 1 to {len(SERIES)} run folders, got {len(folders)}"
         )
-    runs = [read_run(folder) for folder in folders]
+    runs = [read_history(folder) for folder in folders]
     panels = {**PANELS, "images per second": (None, SPEED)}
     figure = new_figure(2.8 + 0.18 * len(runs))
     cells = figure.subplots(1, len(panels))

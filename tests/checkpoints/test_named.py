@@ -16,6 +16,7 @@ import keras_t2t
 from keras_t2t.checkpoints import download as download_module
 from keras_t2t.checkpoints import named, registry
 from keras_t2t.checkpoints.download import digest_of, sha256_of
+from keras_t2t.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 
@@ -150,7 +151,7 @@ def transformer(**kwargs):
 
 
 def test_preprocessing_follows_the_weights(mirror, monkeypatch):
-    mean, std = registry.CIFAR_MEAN, registry.CIFAR_STD
+    mean, std = CIFAR_MEAN, CIFAR_STD
     row = ROW._replace(mean=mean, std=std)
     monkeypatch.setattr(registry, "PUBLISHED", (row,))
     model = build(include_preprocessing=True)

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import keras_t2t
+from keras_t2t import classifier
 from keras_t2t.checkpoints.registry import Published
 from keras_t2t.preprocessing import evaluation_transform
-from keras_t2t.training import weights_source
 from tests.data.test_prepared_dataset import Reassessed
 from tests.examples.script import failure, finish, run
 from tests.examples.small_run import SIZE, build, random_model, write_run
@@ -43,7 +43,7 @@ def evaluate(work, monkeypatch, capsys):
     """Runs the script in this process, in the folder of the images."""
     monkeypatch.chdir(work)
     monkeypatch.setenv("TFDS_DATA_DIR", str(work / "tfds"))
-    monkeypatch.setattr(weights_source, "builder", lambda name: build)
+    monkeypatch.setattr(classifier, "builder", lambda name: build)
 
     def evaluate(*arguments):
         code, out, err = finish("evaluate.py", arguments, monkeypatch, capsys)
@@ -106,14 +106,14 @@ def test_the_published_accuracy(evaluate, work, monkeypatch):
         *("imagenet", "T2TViT7", "7.pth.tar", 0.0, (top1 + 0.09, top5 - 0.09)),
         **{"size": SIZE, "classes": 7, "images": 21},
     )
-    monkeypatch.setattr(weights_source, "PUBLISHED", (row,))
+    monkeypatch.setattr(classifier, "PUBLISHED", (row,))
     arguments = ("--weights", "7.pth.tar", "--data-dir", "photos")
     code, result, err = evaluate(*arguments, "--expect")
     assert (code, err) == (0, "")
     assert result["top1"] == pytest.approx(top1 / 100)
 
     row = row._replace(remeasured=(top1 + 0.11, None))
-    monkeypatch.setattr(weights_source, "PUBLISHED", (row,))
+    monkeypatch.setattr(classifier, "PUBLISHED", (row,))
     code, result, err = evaluate(*arguments, "--expect")
     assert code == 1
     (line,) = err.splitlines()

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import keras_t2t
+from keras_t2t.classifier import find_classifier
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
 from keras_t2t.training.run import load_backbone
-from keras_t2t.training.weights_source import find_weights
 from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
 from tests.training.test_optimizer import apply
@@ -113,7 +113,7 @@ def test_all_weights_but_the_head_s_come_from_the_source(source, monkeypatch):
     config = TrainingConfig(weights=source, image_size=32).with_defaults("x", 4)
     model = compiled_model(config, num_classes=4, steps_per_epoch=5)
     fresh = model.get_layer("head").get_weights()
-    load_backbone(model, find_weights(source))
+    load_backbone(model, find_classifier(source))
     for weight, kept in zip(model.get_layer("head").weights, fresh, strict=True):
         np.testing.assert_array_equal(weight.numpy(), kept)
     before = weights_of(source)
@@ -193,18 +193,18 @@ def test_bad_settings_leave_nothing(settings, message, tiny_run, tmp_path, monke
 
 
 def test_a_run_folder_as_a_source(source, tmp_path):
-    found = find_weights(source)
+    found = find_classifier(source)
     assert found.weights.name == "final.keras"
     assert (found.variant, found.size, found.classes) == ("T2TViT7", (32, 32), 4)
     assert (found.crop, found.class_names) == (0.9, list("abcd"))
-    assert find_weights(source, ema=True).weights.name == "final_ema.keras"
+    assert find_classifier(source, ema=True).weights.name == "final_ema.keras"
     (tmp_path / "source" / "final_ema.keras").unlink()
     with pytest.raises(ValueError, match=r"no final_ema.keras: its run kept no averag"):
-        find_weights(source, ema=True)
+        find_classifier(source, ema=True)
     (tmp_path / "source" / "final.keras").unlink()
     with pytest.raises(ValueError, match=r"no final.keras: its run is not finished"):
-        find_weights(source)
-    best = find_weights(f"{source}/best.weights.h5")
+        find_classifier(source)
+    best = find_classifier(f"{source}/best.weights.h5")
     assert (best.variant, best.classes) == ("T2TViT7", 4)
 
 
@@ -218,4 +218,4 @@ def test_a_run_folder_as_a_source(source, tmp_path):
 )
 def test_weights_that_a_source_does_not_have(weights, chosen, message):
     with pytest.raises(ValueError, match=message):
-        find_weights(weights, **{chosen: True})
+        find_classifier(weights, **{chosen: True})

@@ -17,7 +17,7 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     Image.fromarray(load_sample_image("flower.jpg")).save(folder / "flower.jpg")
     names = [f"class {i}" for i in range(1000)]
-    network = Classifier(None, "T2TViT7", (64, 64), 1000, names)
+    network = Classifier("random", "T2TViT7", (64, 64), 1000, names)
     study([network], folder / "flower.jpg", folder / "out", channels=4)
     return folder / "out"
 

@@ -5,7 +5,7 @@ timm's 15 operations, which are Pillow's.
 
 import numpy as np
 
-from keras_t2t.preprocessing import MEAN
+from keras_t2t.normalizations import IMAGENET_MEAN
 
 OPERATIONS = (
     "auto_contrast",
@@ -26,7 +26,7 @@ OPERATIONS = (
 )
 NONE = len(OPERATIONS)
 # Of pixels that a geometric operation takes from outside the image.
-FILL = tuple(round(255 * mean) for mean in MEAN)
+FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
 
 
 def draw_operations(random, images, augmentation):

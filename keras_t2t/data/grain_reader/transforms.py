@@ -6,13 +6,8 @@ from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.draws.erasing import noise
 from keras_t2t.data.grain_reader.operations import FILTERS, Image, rand_augment
 from keras_t2t.images import decode_rgb
-from keras_t2t.preprocessing import (
-    MEAN,
-    STD,
-    covering,
-    resize_and_crop,
-    resize_and_cut,
-)
+from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
+from keras_t2t.preprocessing import covering, resize_and_crop, resize_and_cut
 
 METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
 
@@ -76,8 +71,8 @@ def erase(image, box, seed, position):
     top, left, height, width = map(int, box)
     if height and width:
         image[top : top + height, left : left + width] = 255 * (
-            np.float32(MEAN)
-            + np.float32(STD) * noise(seed, position, (height, width, 3))
+            np.float32(IMAGENET_MEAN)
+            + np.float32(IMAGENET_STD) * noise(seed, position, (height, width, 3))
         )
 
 

@@ -1,7 +1,7 @@
 """Random erasing (Zhong et al., 2020) as the authors train: noise, not a colour."""
 
+from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.optional_imports import import_tensorflow
-from keras_t2t.preprocessing import MEAN, STD
 
 tf = import_tensorflow()
 
@@ -21,7 +21,9 @@ def erase(image, box, noise):
     top, left, height, width = tf.unstack(box)
 
     def erased():
-        filling = 255 * (tf.constant(MEAN) + tf.constant(STD) * noise())
+        filling = 255 * (
+            tf.constant(IMAGENET_MEAN) + tf.constant(IMAGENET_STD) * noise()
+        )
         rows = image[top : top + height]
         rows = tf.concat([rows[:, :left], filling, rows[:, left + width :]], axis=1)
         return tf.concat([image[:top], rows, image[top + height :]], axis=0)

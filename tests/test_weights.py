@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t.checkpoints.registry import CIFAR_MEAN, CIFAR_STD
+from keras_t2t.classifier import find_classifier
+from keras_t2t.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.preprocessing import pixel_model
-from keras_t2t.training.weights_source import find_weights
 
 
 def small(**arguments):
@@ -39,7 +39,7 @@ def test_a_file_s_own_mean_goes_into_the_model(cifar_file):
     expected = keras_t2t.preprocess_input(pixels, CIFAR_MEAN, CIFAR_STD)
     built = small(include_preprocessing=True, weights=cifar_file)
     np.testing.assert_allclose(standardised(built), expected, rtol=0, atol=1e-5)
-    found = find_weights(cifar_file).build()
+    found = find_classifier(cifar_file).build()
     np.testing.assert_allclose(standardised(found), expected, rtol=0, atol=1e-5)
 
 
@@ -66,10 +66,10 @@ def test_class_names_of_something_else_are_told(run, tmp_path):
     with pytest.raises(
         ValueError, match=r"classes\.json has 4 class names, and the hea"
     ):
-        find_weights(tmp_path / "final.keras")
+        find_classifier(tmp_path / "final.keras")
     names.write_text(json.dumps(["a", "b", "c"]))
-    assert find_weights(tmp_path / "final.keras").class_names == ["a", "b", "c"]
+    assert find_classifier(tmp_path / "final.keras").class_names == ["a", "b", "c"]
     for content in ('{"a": 1}', "[1, 2, 3]", '["a",'):
         names.write_text(content)
         with pytest.raises(ValueError, match=r"classes\.json (must hold|is no JSON)"):
-            find_weights(tmp_path / "final.keras")
+            find_classifier(tmp_path / "final.keras")

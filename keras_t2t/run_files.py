@@ -1,0 +1,6 @@
+"""Names of the files in a run folder."""
+
+CONFIG, CLASSES, RESULT = "config.json", "classes.json", "result.json"
+HISTORY, CURVES, TENSORBOARD = "history.csv", "curves.png", "tensorboard"
+BEST, FINAL, FINAL_EMA = "best.weights.h5", "final.keras", "final_ema.keras"
+SNAPSHOTS = "snapshots"

@@ -73,3 +73,27 @@ def test_saved_model(tmp_path):
     assert not any(is_identity_kernel(tf.make_ndarray(value)) for value in constants)
     variables = [v.numpy() for v in tf.saved_model.load(path).variables]
     assert not any(map(is_identity_kernel, variables))
+
+
+@tensorflow_writes
+def test_litert(tmp_path):
+    """Built-in operators alone, in 32 bits."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    path = tmp_path / "model.tflite"
+    keras_t2t.export_model(tiny.build(), path, "litert", verify=False)
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(path), experimental_op_resolver_type=plain)
+    interpreter.allocate_tensors()
+    operators = interpreter._get_ops_details()
+    names = {operator["op_name"] for operator in operators}
+    assert len(operators) > 50
+    assert not [name for name in names if name.startswith(("CUSTOM", "Flex"))]
+    assert all(name == name.upper() for name in names)  # as built-in ones are called
+    tensors = [t for t in interpreter.get_tensor_details() if t["shape"].size]
+    types = {tensor["dtype"] for tensor in tensors}
+    assert np.float64 not in types and np.float32 in types
+    written = {index for operator in operators for index in operator["outputs"]}
+    constants = [t["index"] for t in tensors if t["index"] not in written]
+    assert len(constants) > 20
+    assert not any(is_identity_kernel(interpreter.get_tensor(i)) for i in constants)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_t2t.visualization.runs import read_run, runs_figure
+from keras_t2t.visualization.runs import read_history, runs_figure
 
 pytestmark = pytest.mark.once
 
@@ -29,7 +29,7 @@ def runs(tmp_path):
 
 
 def test_every_run_is_drawn(runs):
-    label, history = read_run(runs[0])
+    label, history = read_history(runs[0])
     assert label == "first (T2TViT7, torch)"
     assert [row["epoch"] for row in history] == [0, 1, 2]
     figure = runs_figure(runs)

@@ -10,6 +10,7 @@ from keras import ops
 from keras_t2t.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
+from keras_t2t.layers.platform import jax_platform
 from keras_t2t.layers.precision import at_least_float32
 
 # Scores of one image and head that are held at once: 64 MB in float32.
@@ -82,12 +83,9 @@ def attend_in_chunks(q, k, v, chunk):
 
 def backend_has_fused_attention(dtype):
     """Whether Keras reaches a kernel that never writes the scores."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        half = keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
-        devices = keras.distribution.list_devices()
-        return half and any(name.startswith("gpu") for name in devices)
-    return backend == "torch"
+    if jax_platform() == "gpu":
+        return keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
+    return keras.backend.backend() == "torch"
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -214,7 +212,7 @@ class MultiHeadSelfAttention(CompositeLayer):
         x = scaled_dot_product_attention(
             q, k, v, scale=self.head_dim**-0.5, dropout=dropout
         )
-        x = self.projection(ops.reshape(x, (-1, dim)))
+        x = self.projection(rows(ops.reshape(x, (-1, tokens, dim))))
         return ops.reshape(x, (-1, tokens, dim))
 
     def compute_output_shape(self, input_shape):

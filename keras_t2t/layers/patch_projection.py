@@ -12,6 +12,7 @@ from keras import ops
 from keras_t2t.arguments import integer
 from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
+from keras_t2t.layers.platform import jax_platform
 from keras_t2t.layers.precision import (
     at_least_float32,
     convolution_is_exact,
@@ -106,7 +107,7 @@ def project_patches(images, soft_split, projection, norm=None):
 
 def convolve(images, kernel, soft_split):
     """The kernel `(patch_dim, units)` on every patch of padded images."""
-    if images.shape[-1] < 8 and jax_on_cpu():
+    if images.shape[-1] < 8 and jax_platform() == "cpu":
         # Two to three times faster than its convolution of so few channels.
         patches = soft_split.sliced_patches(images)
         _, height, width, _ = patches.shape
@@ -122,12 +123,6 @@ def convolve(images, kernel, soft_split):
             padding="valid",
             data_format="channels_last",
         )
-
-
-def jax_on_cpu():
-    if keras.backend.backend() != "jax":
-        return False
-    return keras.distribution.list_devices()[0].startswith("cpu")
 
 
 def patch_variance(images, soft_split):

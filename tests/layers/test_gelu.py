@@ -1,5 +1,6 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -13,6 +14,25 @@ def test_is_x_times_the_normal_distribution():
     expected = [value * math.erfc(-value / math.sqrt(2)) / 2 for value in x.tolist()]
     error = ops.convert_to_numpy(gelu(ops.convert_to_tensor(x))) - expected
     assert np.all(np.abs(error) <= 3e-7 * np.maximum(np.abs(x), 1))  # rounding of erf
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="for JAX")
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 0.02)]
+)
+def test_a_tpu_s_gradient(monkeypatch, dtype, tolerance):
+    import jax
+
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["tpu:0"])
+    x = np.linspace(-6, 6, 49).astype(dtype)
+    gradient = jax.vmap(jax.grad(gelu))(x)
+    assert gradient.dtype == dtype
+    density = np.exp(-(x.astype("float64") ** 2) / 2) / math.sqrt(2 * math.pi)
+    cumulative = [math.erfc(-value / math.sqrt(2)) / 2 for value in x.tolist()]
+    expected = cumulative + x.astype("float64") * density
+    np.testing.assert_allclose(
+        gradient.astype("float64"), expected, rtol=0, atol=tolerance
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

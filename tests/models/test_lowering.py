@@ -1,4 +1,5 @@
-"""The training step is lowered for TPUs and NVIDIA GPUs, which takes neither."""
+"""The training step as TPUs and NVIDIA GPUs run it, which takes neither: lowered for
+them, and on the CPU."""
 
 import re
 
@@ -8,6 +9,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.training.optimizer import adamw
+from tests.shared_case import randomized
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="JAX lowers for other platforms"
@@ -26,7 +28,22 @@ MODELS = {
 }
 
 
-def lowered(model):
+PLATFORMS = {"tpu": "tpu", "cuda": "gpu"}  # JAX's name and Keras's
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """`on("tpu")`: layers choose their path as if the device were this."""
+
+    def on(device):
+        monkeypatch.setattr(
+            keras.distribution, "list_devices", lambda kind=None: [f"{device}:0"]
+        )
+
+    return on
+
+
+def lowered(model, on):
     """The text of the training step for each platform."""
     import jax
 
@@ -47,11 +64,26 @@ def lowered(model):
         jax.ShapeDtypeStruct((4, 32, 32, 3), np.dtype("uint8")),
         jax.ShapeDtypeStruct((4, 10), np.dtype("float32")),
     )
-    step = jax.jit(model.train_step, donate_argnums=0).trace(tuple(state), data)
-    return {
-        platform: step.lower(lowering_platforms=(platform,)).as_text()
-        for platform in ("tpu", "cuda")
-    }
+    texts = {}
+    for platform, device in PLATFORMS.items():
+        on(device)
+        step = jax.jit(lambda *arguments: model.train_step(*arguments))
+        lowered = step.trace(tuple(state), data).lower(lowering_platforms=(platform,))
+        texts[platform] = lowered.as_text()
+    return texts
+
+
+def tiny(name, **kwargs):
+    build, settings = MODELS[name]
+    return build(
+        *(32, 2, 2, 2),
+        input_shape=(32, 32, 3),
+        classes=10,
+        include_preprocessing=True,
+        classifier_activation=None,
+        **settings,
+        **kwargs,
+    )
 
 
 @pytest.fixture
@@ -65,21 +97,39 @@ def dtype():
     ("name", "policy"),
     [("performer", "float32"), *((name, "mixed_bfloat16") for name in MODELS)],
 )
-def test_the_step_is_for_accelerators(name, policy, unset_weights, dtype):
+def test_the_step_is_for_accelerators(name, policy, unset_weights, dtype, on):
     dtype(policy)
-    build, settings = MODELS[name]
-    model = build(
-        *(32, 2, 2, 2),
-        input_shape=(32, 32, 3),
-        classes=10,
-        drop_path=0.1,
-        include_preprocessing=True,
-        classifier_activation=None,
-        **settings,
-    )
-    for platform, text in lowered(model).items():
+    for platform, text in lowered(tiny(name, drop_path=0.1), on).items():
         assert "dot_general" in text
         assert "f64" not in text
         calls = set(re.findall(r"custom_call @(\w+)", text))
         assert not [c for c in calls if FORBIDDEN.search(c)], (platform, calls)
         assert ("bf16" in text) == (policy == "mixed_bfloat16")
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("device", PLATFORMS.values())
+def test_its_path_gives_the_same(name, device, on):
+    """Logits and gradients of the path that the device takes, on the CPU."""
+    import jax
+
+    model = randomized(tiny(name))
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    trainable = [v.value for v in model.trainable_variables]
+    others = [v.value for v in model.non_trainable_variables]
+
+    def score(trainable):
+        logits, _ = model.stateless_call(trainable, others, images)
+        return (logits * np.arange(10.0)).sum(), logits
+
+    here, there = [], []
+    for found, place in ((here, "cpu"), (there, device)):
+        on(place)
+        # A new function each time, or JAX keeps the first one's trace.
+        step = jax.jit(jax.grad(lambda weights: score(weights), has_aux=True))
+        gradients, logits = step(trainable)
+        found += [logits, *gradients]
+    assert np.ptp(here[0]) > 1
+    for a, b in zip(here, there, strict=True):
+        # float32 in another order
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 * max(1, np.abs(a).max()))

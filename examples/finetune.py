@@ -53,10 +53,12 @@ def main():
 
 def run(settings):
     from keras_t2t.training import TrainingConfig, train
+    from keras_t2t.training.distribution.cores import one_device_per_core
 
     web = settings.pop("web") or settings["serve"]
     serves = settings.pop("serve")
     settings.pop("backend")
+    one_device_per_core(settings)
     settings["data_dir"] = settings.pop("photographs")
     if settings["weights"] == "none":
         settings["weights"] = None

@@ -43,7 +43,7 @@ def test_nothing_is_required_that_keras_does_not_require():
     assert {"numpy", "h5py", "ml-dtypes"} <= {
         re.match(r"[\w-]*", requirement)[0] for requirement in theirs
     }
-    assert {"jax", "tensorflow", "torch", "train", "data", "convert"} | {
+    assert {"jax", "tpu", "tensorflow", "torch", "train", "data", "convert"} | {
         *("export", "export-jax", "visualize", "all", "test")
     } == set(settings["options.extras_require"])
 

@@ -5,6 +5,7 @@ import json
 import sys
 
 from keras_t2t.training.config import TrainingConfig
+from keras_t2t.training.distribution.cores import one_device_per_core
 from keras_t2t.training.run import train
 from keras_t2t.training.settings import add_flags
 
@@ -37,6 +38,7 @@ def train_from_flags(settings):
         settings: dict, attributes of a `TrainingConfig`, and `backend`.
     """
     settings.pop("backend")
+    one_device_per_core(settings)
     try:
         # A progress bar redraws itself; a log file gets one line per epoch.
         verbose = 1 if sys.stdout.isatty() else 2

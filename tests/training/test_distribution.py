@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 
 import keras
@@ -20,6 +21,7 @@ only_jax = pytest.mark.skipif(BACKEND != "jax", reason="for JAX")
 only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="for TensorFlow")
 only_torch = pytest.mark.skipif(BACKEND != "torch", reason="for torch")
 
+NO_DEVICES = {"devices": None, "coordinator": None, "batch_size": None}
 # On being imported; which lines depends on the machine.
 TENSORFLOW_LOG = re.compile(r"[IW]\d{4} |WARNING: All log messages")
 
@@ -315,3 +317,27 @@ def test_keras_still_cannot_train_tensorflow_across_hosts(tmp_path):
             worker.kill()
     assert all(worker.returncode != 0 for worker in workers), errors
     assert any("Error" in error for error in errors)
+
+
+@only_jax
+@pytest.mark.parametrize(
+    ("settings", "devices"),
+    [
+        ({}, "8"),
+        ({"batch_size": 12}, "4"),
+        ({"devices": 3}, "3"),
+        ({"coordinator": "auto"}, "1"),
+    ],
+)
+def test_a_cpu_becomes_several_devices(settings, devices):
+    code = (
+        "import os; os.sched_getaffinity = lambda process: range(11)\n"
+        "from keras_t2t.training.distribution.cores import one_device_per_core\n"
+        f"one_device_per_core({ {**NO_DEVICES, **settings} })\n"
+        "import jax; print(jax.device_count())\n"
+        f"one_device_per_core({NO_DEVICES})  # too late\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == devices

@@ -1,0 +1,295 @@
+"""What a model costs on TPUs, by the TPU compiler, which needs no TPU.
+
+    pip install ".[tpu]"
+    python benchmarks/accelerators.py --models DeiT-S T2TViT14 --output tpu.csv
+    python benchmarks/accelerators.py --models T2TViT7 --by name
+
+Compiles a training step (drop path 0.1, AdamW) or inference for a slice and prints, per
+chip and step: memory, floating-point operations, bytes moved as the compiler counts
+them, what both take at the chip's peak, and about how many images fit. DeiT-S is a
+plain ViT of that size. Rows that --output already has are not compiled again, so that a
+stopped run goes on; T2TViT14 takes some minutes on two cores. --by says where the bytes
+go, from the compiled text: an instruction counts its operands and its result once, also
+what stays on the chip, so that the sum is above the compiler's own figure.
+"""
+
+import argparse
+import collections
+import csv
+import itertools
+import math
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+os.environ["KERAS_BACKEND"] = "jax"
+# What libtpu otherwise asks the machine, which is no TPU's host.
+os.environ.update(
+    JAX_PLATFORMS="cpu",
+    TPU_SKIP_MDS_QUERY="1",
+    TPU_ACCELERATOR_TYPE="v5litepod-8",
+    TPU_WORKER_HOSTNAMES="localhost",
+    TPU_WORKER_ID="0",
+    TPU_HOST_BOUNDS="1,1,1",
+    TPU_CHIPS_PER_HOST_BOUNDS="2,4,1",
+)
+
+
+class Chip(NamedTuple):
+    """As published: per second in bfloat16, per second of memory, and its size."""
+
+    flops: float
+    bytes: float
+    gib: float
+
+
+CHIPS = {
+    "v4": Chip(flops=275e12, bytes=1228e9, gib=32),
+    "v5e": Chip(flops=197e12, bytes=819e9, gib=16),
+    "v5p": Chip(flops=459e12, bytes=2765e9, gib=95),
+    "v6e": Chip(flops=918e12, bytes=1640e9, gib=32),
+}
+POLICIES = {"bfloat16": "mixed_bfloat16", "float32": "float32"}
+PATHS = {"fused": {}, "readable": {"fused_soft_split": False}, "remat": {"remat": True}}
+KEY = ("model", "path", "mode", "precision", "topology", "images")
+COLUMNS = (
+    *KEY,
+    *("gib", "tflop", "gb", "arithmetic_ms", "memory_ms", "bound", "mb_per_image"),
+    *("fits", "compile_s"),
+)
+BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4}
+NOT_MOVED = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast")
+SHAPE = re.compile(r"\b(pred|[su](?:8|32)|bf16|f16|f32)\[([\d,]*)\]")
+INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?([\w.-]+) = (.*?) ([\w-]+)\((.*?)\)(.*)$")
+
+
+def build(name, path, image_size):
+    """A model for RGB pixels 0..255 that gives logits."""
+    import keras
+
+    import keras_t2t
+    from keras_t2t.models.by_name import builder
+
+    # What layers ask to choose their path by: here it is this machine's CPU.
+    keras.distribution.list_devices = lambda device_type=None: ["tpu:0"]
+    settings = {
+        "input_shape": (image_size, image_size, 3),
+        "drop_path": 0.1,
+        "include_preprocessing": True,
+        "classifier_activation": None,
+        **PATHS[path],
+    }
+    if name == "DeiT-S":
+        settings.pop("fused_soft_split", None)  # it has none
+        return keras_t2t.ViT(384, 12, 6, 4, name="deit_s", **settings)
+    return builder(name)(**settings)
+
+
+def compiled(model, mode, batch_size, topology):
+    """The compiled step, sharded as `keras.distribution.DataParallel` does it:
+    variables on every chip, the batch spread over them."""
+    import jax
+    import keras
+    import numpy as np
+    from jax.experimental import topologies
+
+    from keras_t2t.training.optimizer import adamw
+
+    model.compile(
+        adamw(model, 1e-3, 0.05),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
+    )
+    description = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+    devices = np.array(description.devices).reshape(-1)
+    mesh = jax.sharding.Mesh(devices, ("data",))
+
+    def placed(shape, dtype, *axes):
+        spec = jax.sharding.PartitionSpec(*axes)
+        sharding = jax.sharding.NamedSharding(mesh, spec)
+        return jax.ShapeDtypeStruct(shape, np.dtype(dtype), sharding=sharding)
+
+    def all_placed(variables):
+        return [placed(v.shape, v.dtype) for v in variables]
+
+    batch_size *= len(devices)
+    images = placed((batch_size, *model.input_shape[1:]), "uint8", "data")
+    weights = (
+        all_placed(model.trainable_variables),
+        all_placed(model.non_trainable_variables),
+    )
+    if mode == "inference":
+        step = jax.jit(lambda *arguments: model.stateless_call(*arguments)[0])
+        traced = step.trace(*weights, images)
+    else:
+        others = (model.optimizer.variables, model.metrics_variables)
+        state = (*weights, *map(all_placed, others))
+        labels = placed((batch_size, model.output_shape[-1]), "float32", "data")
+        step = jax.jit(model.train_step, donate_argnums=0)
+        traced = step.trace(state, (images, labels))
+    return traced.lower(lowering_platforms=("tpu",)).compile()
+
+
+def measured(key, image_size):
+    """The row of one combination, and the compiled text."""
+    import keras
+
+    keras.config.set_dtype_policy(POLICIES[key["precision"]])
+    model = build(key["model"], key["path"], image_size)
+    start = time.perf_counter()
+    program = compiled(model, key["mode"], key["images"], key["topology"])
+    seconds = time.perf_counter() - start
+    chip = CHIPS[key["topology"].partition(":")[0]]
+    cost, memory = program.cost_analysis(), program.memory_analysis()
+    used = (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        + memory.temp_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
+    variables = model.variables
+    if key["mode"] == "training":
+        variables = variables + model.optimizer.variables
+    fixed = sum(math.prod(v.shape) * keras_bytes(v.dtype) for v in variables)
+    arithmetic = 1e3 * cost["flops"] / chip.flops
+    transfer = 1e3 * cost["bytes accessed"] / chip.bytes
+    row = {
+        **key,
+        "gib": round(used / 2**30, 2),
+        "tflop": round(cost["flops"] / 1e12, 3),
+        "gb": round(cost["bytes accessed"] / 1e9, 2),
+        "arithmetic_ms": round(arithmetic, 1),
+        "memory_ms": round(transfer, 1),
+        "bound": "memory" if transfer > arithmetic else "arithmetic",
+        "mb_per_image": round(cost["bytes accessed"] / key["images"] / 1e6, 1),
+        # All but the variables grows with the batch.
+        "fits": int(key["images"] * (chip.gib * 2**30 - fixed) / (used - fixed)),
+        "compile_s": round(seconds),
+    }
+    return row, program.as_text()
+
+
+def keras_bytes(dtype):
+    return {"float32": 4, "uint32": 4, "int32": 4, "int64": 8}.get(dtype, 2)
+
+
+def moved(text):
+    """[(bytes, operation, op_name)] of the instructions of the entry computation."""
+    entry = text[text.index("\nENTRY ") :].splitlines()[2:]
+    sizes, found = {}, []
+    for line in entry:
+        if (match := INSTRUCTION.match(line)) is None:
+            continue
+        name, shape, operation, operands, rest = match.groups()
+        sizes[name] = size_of(shape)
+        # What is started and done later counts once.
+        if operation in NOT_MOVED or operation.endswith("-done"):
+            continue
+        names = re.findall(r"%([\w.-]+)", operands)
+        op_name = re.search(r'op_name="([^"]*)"', rest)
+        total = sizes[name] + sum(sizes.get(operand, 0) for operand in names)
+        found.append((total, operation, op_name[1] if op_name else ""))
+    return found
+
+
+def size_of(shape):
+    return sum(
+        BYTES[kind] * math.prod(int(side) for side in sides.split(",") if side)
+        for kind, sides in SHAPE.findall(shape)
+    )
+
+
+def print_largest(text, by, number):
+    """Where most bytes go, grouped by the operation or by the last parts of op_name."""
+    totals = collections.Counter()
+    for size, operation, name in moved(text):
+        parts = name.split("/")
+        key = operation if by == "operation" else "/".join(parts[-3:]) or operation
+        totals[re.sub(r"\d+", "#", key)] += size
+    whole = totals.total()
+    print(f"\nof {whole / 1e9:.1f} GB, by {by}:")
+    for key, size in totals.most_common(number):
+        print(f"{size / 1e9:8.2f} GB {size / whole:5.1%}  {key}")
+
+
+def read(path):
+    """The rows of an earlier run, by what they are of."""
+    if path is None or not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {tuple(row[name] for name in KEY): row for row in rows}
+
+
+def append(path, row):
+    new = not path.is_file()
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def line(row):
+    return (
+        f"| {row['model']} | {row['path']} | {row['mode']} | {row['precision']} "
+        f"| {row['topology']} | {row['images']} | {row['gib']} | {row['tflop']} "
+        f"| {row['gb']} | {row['arithmetic_ms']}, {row['memory_ms']}: {row['bound']} "
+        f"| {row['mb_per_image']} | {row['fits']} | {row['compile_s']} |"
+    )
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--models", nargs="+", default=["DeiT-S", "T2TViT7", "T2TViT14"])
+    add("--paths", nargs="+", choices=PATHS, default=["fused"])
+    add("--modes", nargs="+", choices=("training", "inference"), default=["training"])
+    add("--precisions", nargs="+", choices=POLICIES, default=["bfloat16"])
+    add("--topologies", nargs="+", default=["v5e:2x4"], metavar="CHIP:GRID")
+    add("--images", nargs="+", type=int, default=[128], help="of a step on a chip")
+    add("--image-size", type=int, default=224, help="pixels")
+    add("--output", type=Path, metavar="CSV")
+    add("--by", choices=("operation", "name"), help="where the bytes go")
+    add("--largest", type=int, default=25, help="lines of --by")
+    arguments = parser.parse_args()
+    for topology in arguments.topologies:
+        if topology.partition(":")[0] not in CHIPS:
+            parser.error(
+                f"--topologies: {topology!r} is no CHIP:GRID, such as v5e:2x4; chips "
+                f"are {', '.join(CHIPS)}"
+            )
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    done = read(arguments.output)
+    print(
+        "| model | path | mode | precision | slice | images a chip | GiB | TFLOP | GB "
+        "| ms at peak: arithmetic, memory | MB an image | fit about | compiled in, s |"
+    )
+    print("| --- " * 13 + "|")
+    for values in itertools.product(
+        *(arguments.models, arguments.paths, arguments.modes, arguments.precisions),
+        *(arguments.topologies, arguments.images),
+    ):
+        key = dict(zip(KEY, values, strict=True))
+        row = done.get(tuple(map(str, values)))
+        if row is None or arguments.by:
+            row, text = measured(key, arguments.image_size)
+            if arguments.output:
+                append(arguments.output, row)
+        print(line(row), flush=True)
+        if arguments.by:
+            print_largest(text, arguments.by, arguments.largest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""JAX on a CPU: a device for every core."""
+
+import math
+import os
+
+import keras
+
+# A power of two, since batch sizes are multiples of one; more were not measured.
+MOST = 8
+
+
+def one_device_per_core(settings):
+    """Makes JAX show a CPU as several devices, which then share each batch as GPUs do:
+    XLA keeps several cores busier so than within one training step.
+
+    Without effect where JAX has a GPU or TPU, already computes, or is told a number of
+    devices by XLA_FLAGS.
+
+    Args:
+        settings: dict with `devices`, `coordinator` and `batch_size` of a
+            `TrainingConfig`; `devices` is the number, if given.
+    """
+    if keras.backend.backend() != "jax" or settings["coordinator"] is not None:
+        return
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    import jax
+
+    cores = os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        cores = len(os.sched_getaffinity(0))
+    number = settings["devices"] or 2 ** int(math.log2(min(cores, MOST)))
+    if settings["devices"] is None and settings["batch_size"] is not None:
+        number = math.gcd(number, settings["batch_size"])
+    try:
+        jax.config.update("jax_num_cpu_devices", number)
+    except RuntimeError:  # JAX computes already
+        return

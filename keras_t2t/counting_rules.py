@@ -1,4 +1,4 @@
-"""How many multiply-accumulates one layer or operation takes for one image."""
+"""Multiply-accumulates of one layer or operation for one image."""
 
 import inspect
 import math

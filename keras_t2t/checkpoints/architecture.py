@@ -1,4 +1,4 @@
-"""Which variant a checkpoint is, told by its tensors' names and shapes."""
+"""The variant of a checkpoint, told by its tensors' names and shapes."""
 
 import itertools
 import re

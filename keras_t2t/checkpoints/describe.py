@@ -1,4 +1,4 @@
-"""What a checkpoint file holds, without a model to load it into."""
+"""Description of a checkpoint file, without a model to load it into."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How a torch tensor and the Keras weight of the same numbers are laid out.
+"""Layouts of a torch tensor and the Keras weight of the same numbers.
 
 A torch Linear stores (out, in) where Dense stores (in, out); a convolution
 (out, in, rows, columns) where Keras has (rows, columns, in, out); and a torch unfold

@@ -1,4 +1,4 @@
-"""What is done to training images: a table of settings, which loads no library."""
+"""Settings of what is done to training images: a table, which loads no library."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""What every data set offers, whatever it is read from."""
+"""The base class of data sets, whatever they are read from."""
 
 import abc
 

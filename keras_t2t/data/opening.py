@@ -1,4 +1,4 @@
-"""Which data set an invocation means, and where it is read from."""
+"""The data set that an invocation means, and the place it is read from."""
 
 import contextlib
 import os

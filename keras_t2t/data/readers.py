@@ -1,4 +1,4 @@
-"""What decodes, augments and batches encoded images: TensorFlow, or Grain and Pillow.
+"""Readers, which decode, augment and batch images: TensorFlow, or Grain and Pillow.
 
 A reader is a module with `train_batches(split, ...)`, `validation_batches(split, ...)`,
 whose arguments are those of a `Dataset`, `watched(batches, function)` as a `Dataset`

@@ -1,4 +1,4 @@
-"""Which rows of each global batch one of several processes reads."""
+"""The rows of each global batch that one of several processes reads."""
 
 import numbers
 

@@ -1,4 +1,4 @@
-"""What TensorFlow's graph of a serving model becomes: SavedModel, LiteRT, OpenVINO."""
+"""Writers of TensorFlow's graph of a serving model: SavedModel, LiteRT, OpenVINO."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What torch's graph of a serving model becomes: an ExportedProgram, ONNX."""
+"""Writers of torch's graph of a serving model: an ExportedProgram, ONNX."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""What follows a soft split, computed without ever writing the long patch vectors.
+"""The Dense behind a soft split, without ever writing the long patch vectors.
 
 A Dense layer on patches is a strided convolution. With a LayerNorm between them it
 still is. It gives `W^T (gamma (p - mean) / sigma + beta) + b` for a patch p. Without

@@ -1,4 +1,4 @@
-"""Where a token stands in the sequence."""
+"""The position of a token in the sequence."""
 
 import keras
 import numpy as np

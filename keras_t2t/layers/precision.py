@@ -1,4 +1,4 @@
-"""Where a computation must not run in reduced precision."""
+"""Computations that must not run in reduced precision."""
 
 import contextlib
 

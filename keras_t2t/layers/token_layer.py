@@ -1,4 +1,4 @@
-"""What both kinds of token layer share (paper section 3.1, equation 1)."""
+"""The base of both kinds of token layer (paper section 3.1, equation 1)."""
 
 import keras
 from keras import ops

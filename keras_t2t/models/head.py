@@ -1,4 +1,4 @@
-"""What a model gives: classes, features or all tokens."""
+"""The output of a model: classes, features or all tokens."""
 
 import keras
 

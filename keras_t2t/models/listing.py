@@ -1,4 +1,4 @@
-"""Which models there are."""
+"""A list of all models."""
 
 import fnmatch
 

@@ -1,4 +1,4 @@
-"""What editors and type checkers show of the builders of the tables' rows.
+"""Signatures that editors and type checkers show of the builders of the tables' rows.
 
 `tests/models/test_signatures.py` holds them to the builders' own signatures.
 """

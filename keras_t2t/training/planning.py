@@ -1,4 +1,4 @@
-"""What a run will do, decided before anything is built or written."""
+"""The plan of a run, made before anything is built or written."""
 
 import dataclasses
 import datetime

@@ -1,4 +1,4 @@
-"""What a run uses unless it is told otherwise: one row per model, or per data set.
+"""Recipes: the settings of a run that leaves them open, a row per model or data set.
 
 Command for an ImageNet row (the folder holds train/<class>/* and val/<class>/*):
 

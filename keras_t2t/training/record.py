@@ -1,4 +1,4 @@
-"""What a run records of itself, and whether it may be continued as something else."""
+"""The record of a run, and whether it may be continued as something else."""
 
 import dataclasses
 import uuid

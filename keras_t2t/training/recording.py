@@ -1,4 +1,4 @@
-"""What a run tells while it goes: history, learning curve, TensorBoard, W&B."""
+"""Reports of a run while it goes: history, learning curve, TensorBoard, W&B."""
 
 import csv
 import importlib.util

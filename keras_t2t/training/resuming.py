@@ -1,4 +1,4 @@
-"""Where a run goes on: the last of its snapshots that can be used."""
+"""The way back into a run: the last of its snapshots that can be used."""
 
 import warnings
 

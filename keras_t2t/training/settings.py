@@ -1,4 +1,4 @@
-"""What a setting is: a field of a configuration that is declared once, with its range,
+"""A setting: a field of a configuration that is declared once, with its range,
 its flag, and whether a run may go on with another value."""
 
 import argparse

@@ -1,4 +1,4 @@
-"""What a network sees: feature maps, attention, and numbers over its depth.
+"""Feature maps and attention of a network, and numbers over its depth.
 
 Importing this package loads neither matplotlib nor Pillow.
 """

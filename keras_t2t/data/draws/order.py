@@ -1,4 +1,4 @@
-"""Which image stands at a position of the training stream."""
+"""The order of images in the training stream."""
 
 import functools
 

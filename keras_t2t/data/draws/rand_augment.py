@@ -1,4 +1,4 @@
-"""What RandAugment draws, in the variant `rand-m9-mstd0.5-inc1` (Cubuk et al., 2020).
+"""The draws of RandAugment, in the variant `rand-m9-mstd0.5-inc1` (Cubuk et al., 2020).
 
 timm's 15 operations, which are Pillow's.
 """

@@ -1,1 +1,1 @@
-"""Where encoded images and their labels lie: one layout of files per module."""
+"""Sources of encoded images and their labels: one layout of files per module."""

@@ -1,4 +1,4 @@
-"""Which layout the files of a folder have."""
+"""The layout that the files of a folder have."""
 
 from keras_t2t.data.sources import (
     flat_folder,

@@ -1,4 +1,4 @@
-"""Whether a file is still the one that was opened or indexed."""
+"""A stamp that tells whether a file is still the one that was opened or indexed."""
 
 import os
 from typing import NamedTuple

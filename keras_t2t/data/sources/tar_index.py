@@ -1,4 +1,4 @@
-"""Where each image lies in a tar: found once, kept in a cache."""
+"""An index of the images in a tar: made once, kept in a cache."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What an encoded image says of itself, read before anything is decoded; graph code."""
+"""The header of an encoded image, read before anything is decoded; graph code."""
 
 from typing import NamedTuple
 

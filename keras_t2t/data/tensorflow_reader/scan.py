@@ -1,4 +1,4 @@
-"""Which images of a split are none: each is read and decoded once, in parallel."""
+"""A search for files that are no images: each is decoded once, in parallel."""
 
 import numpy as np
 

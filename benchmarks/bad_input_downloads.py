@@ -49,7 +49,7 @@ def build(**arguments):
 
 def start(folder):
     import keras_t2t
-    from keras_t2t.checkpoints import download, named, registry
+    from keras_t2t.checkpoints import download, published_file, registry
     from keras_t2t.variants import VARIANTS
 
     download.TIMEOUT, download.SECONDS, download.BYTES = TIMEOUT, SECONDS, BYTES
@@ -69,8 +69,12 @@ def start(folder):
         shutil.rmtree(folder / "home", ignore_errors=True)
         registry.PUBLISHED = (row,)
         with serving(body) as server:
-            os.environ[named.MIRROR] = f"http://127.0.0.1:{server.port}/release"
-            place = Place(folder, cache, server, body, row, registry, named, weights)
+            os.environ[published_file.MIRROR] = (
+                f"http://127.0.0.1:{server.port}/release"
+            )
+            place = Place(
+                folder, cache, server, body, row, registry, published_file, weights
+            )
             outcome = CASES[case.kind, case.name](place)
             try:
                 got = weights()
@@ -100,11 +104,11 @@ class Place(NamedTuple):
     body: bytes
     row: object
     registry: object
-    named: object
+    published_file: object
     weights: Callable
 
     def mirror(self, value):
-        os.environ[self.named.MIRROR] = str(value)
+        os.environ[self.published_file.MIRROR] = str(value)
 
     def hashed(self, sha256):
         self.registry.PUBLISHED = (self.row._replace(checksum=sha256),)

@@ -156,10 +156,8 @@ def main(arguments):
     print(json.dumps(result), flush=True)
     if arguments.expect:
         percent = 100 * top1 / images, 100 * top5 / images
-        if missed := accuracy.misses(source.published, *percent):
-            print(
-                f"evaluate.py: not as published: {'; '.join(missed)}", file=sys.stderr
-            )
+        if off := "; ".join(accuracy.deviations(source.published, *percent)):
+            print(f"evaluate.py: not as published: {off}", file=sys.stderr)
             return 1
     return 0
 

@@ -15,7 +15,7 @@ from keras_t2t.checkpoints.class_names import CIFAR, read_class_names, read_json
 from keras_t2t.checkpoints.describe import head_classes
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.loading import existing_file
-from keras_t2t.checkpoints.named import converted_file
+from keras_t2t.checkpoints.published_file import converted_file
 from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
 from keras_t2t.normalizations import NORMALIZATIONS

@@ -5,7 +5,7 @@ from pathlib import Path
 from keras_t2t.arguments import check_path
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
-from keras_t2t.checkpoints.named import converted_file
+from keras_t2t.checkpoints.published_file import converted_file
 from keras_t2t.checkpoints.registry import NAMES
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import check_plain_head, keras_architecture
 from keras_t2t.checkpoints.loading import existing_file
-from keras_t2t.checkpoints.resize import table_grid
+from keras_t2t.checkpoints.position_table import table_grid
 
 PIXELS_PER_TOKEN = 16
 

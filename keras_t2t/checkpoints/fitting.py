@@ -13,7 +13,7 @@ from keras_t2t.checkpoints.architecture import (
     official_architecture,
 )
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
-from keras_t2t.checkpoints.resize import resize_table, table_grid
+from keras_t2t.checkpoints.position_table import resize_table, table_grid
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ def load_state_dict(model, state_dict, grid=None):
     """
     shapes = {name: np.shape(tensor) for name, tensor in state_dict.items()}
     checkpoint = Checkpoint(state_dict, {}, official_architecture(shapes), grid)
-    fit(model, checkpoint, "the state dict")
+    load_tensors(model, checkpoint, "the state dict")
 
 
-def fit(model, checkpoint, label):
+def load_tensors(model, checkpoint, label):
     """Fills `model` from `checkpoint`; `label` names it in messages.
 
     The position table is resized to the model's grid. A head of another class count

@@ -7,7 +7,7 @@ import numpy as np
 from keras_t2t.arguments import check_flags, check_grid, check_path
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
-from keras_t2t.checkpoints.fitting import Checkpoint, fit
+from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
 from keras_t2t.checkpoints.official import official_entries, token_grid
 
 SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
@@ -49,7 +49,7 @@ def load_checkpoint(model, path, ema=True, grid=None):
         checkpoint = foreign_file.read(path, ema)
     if grid is not None:
         checkpoint = checkpoint._replace(grid=tuple(grid))
-    fit(model, checkpoint, path.name)
+    load_tensors(model, checkpoint, path.name)
 
 
 def existing_file(path):

@@ -17,7 +17,7 @@ from keras_t2t.export.formats import (
     find_format,
     writer_for,
 )
-from keras_t2t.export.images import calibration_images, photographs
+from keras_t2t.export.photographs import calibration_images, photographs
 from keras_t2t.export.rebuilding import write_in_child
 from keras_t2t.export.serving_model import serving_model
 from keras_t2t.export.verification import Verification, verify_file

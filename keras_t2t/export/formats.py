@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from keras_t2t.arguments import check_choice
 from keras_t2t.export import jax_formats, torch_formats
-from keras_t2t.export.precision import in_precision
+from keras_t2t.export.reduced_precision import in_precision
 from keras_t2t.export.tensorflow_formats import (
     write_litert,
     write_openvino,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.export.precision import in_precision
+from keras_t2t.export.reduced_precision import in_precision
 
 
 def write_saved_model(model, path, options):

@@ -6,7 +6,7 @@ import logging
 import warnings
 
 from keras_t2t.export.onnx_int8 import quantize
-from keras_t2t.export.precision import in_precision
+from keras_t2t.export.reduced_precision import in_precision
 from keras_t2t.export.rollout import attention_blocks, outputs_of
 from keras_t2t.export.serving_model import output_names
 

@@ -28,7 +28,7 @@ from keras_t2t.models.backbone import (
     layer_norm,
 )
 from keras_t2t.models.head import head
-from keras_t2t.models.named import named_variant
+from keras_t2t.models.named_variant import named_variant
 from keras_t2t.models.signatures import NamedT2TViT
 from keras_t2t.models.tokens import image_to_tokens
 from keras_t2t.normalizations import NORMALIZATIONS

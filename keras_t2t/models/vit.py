@@ -20,7 +20,7 @@ from keras_t2t.models.arguments import (
 )
 from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
 from keras_t2t.models.head import head
-from keras_t2t.models.named import named_variant
+from keras_t2t.models.named_variant import named_variant
 from keras_t2t.models.signatures import NamedViT
 from keras_t2t.models.tokens import convolution, flatten_grid
 from keras_t2t.normalizations import NORMALIZATIONS

@@ -153,7 +153,7 @@ def check_classes(dataset, classes, class_names, weights):
         )
 
 
-def misses(published, top1, top5):
+def deviations(published, top1, top5):
     """How far accuracies are off the published ones.
 
     Args:

@@ -8,7 +8,7 @@ import keras
 from keras_t2t import data
 from keras_t2t.classifier import RANDOM, Classifier, find_classifier
 from keras_t2t.training.config import TrainingConfig
-from keras_t2t.training.record import check_same_run, continued, run_record
+from keras_t2t.training.record import check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.streams import check_batch_size
 from keras_t2t.variants import RESNET_VARIANTS
@@ -51,7 +51,7 @@ def plan_run(config, folder, record, devices):
             usable, or the recorded run is another one.
     """
     if record is not None:
-        config = continued(config, record)
+        config = resumed_config(config, record)
     source = None
     if config.weights is not None and record is None:
         source = pretrained(config)

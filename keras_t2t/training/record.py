@@ -47,7 +47,7 @@ def run_record(config, dataset, before=None):
     }
 
 
-def continued(config, record):
+def resumed_config(config, record):
     """`config` with what it leaves open taken from the run's record.
 
     Args:

@@ -57,7 +57,7 @@ class SaveSnapshots(keras.callbacks.Callback):
             state.restore_generators(self.generators)
         else:
             state.restore(self.model, self.resumed.arrays)
-            self.devices.part(self.model)
+            self.devices.separate(self.model)
             self.resumed = None
             if self.progress.step_in_epoch == 0:
                 self.model.reset_metrics()  # they are the last validation's

@@ -3,7 +3,7 @@
 Importing this package loads neither matplotlib nor Pillow.
 """
 
-from keras_t2t.visualization.attention import (
+from keras_t2t.visualization.attention_weights import (
     attention_maps,
     attention_probabilities,
     attention_rollout,
@@ -19,7 +19,7 @@ from keras_t2t.visualization.figures import (
     feature_figure,
     save_figure,
 )
-from keras_t2t.visualization.images import model_view
+from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
 from keras_t2t.visualization.runs import runs_figure

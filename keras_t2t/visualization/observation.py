@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t.visualization.attention import (
+from keras_t2t.visualization.attention_weights import (
     attention_inputs,
     attention_probabilities,
     backbone_attention,
@@ -17,7 +17,7 @@ from keras_t2t.visualization.attention import (
     token_row,
 )
 from keras_t2t.visualization.features import stage_outputs
-from keras_t2t.visualization.images import model_input, model_view
+from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array
 from keras_t2t.visualization.stages import check_stages, on_grid, token_grid
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_t2t.files import replacing, table_cell
-from keras_t2t.visualization.attention import (
+from keras_t2t.visualization.attention_weights import (
     TOKEN_LAYERS,
     attention_inputs,
     attention_probabilities,
@@ -17,7 +17,7 @@ from keras_t2t.visualization.attention import (
     token_layers,
 )
 from keras_t2t.visualization.features import channel_states, stage_outputs
-from keras_t2t.visualization.images import model_input, model_view
+from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array
 from keras_t2t.visualization.split_images import SplitImages
 from keras_t2t.visualization.stages import (

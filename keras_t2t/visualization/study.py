@@ -13,7 +13,7 @@ from keras_t2t.visualization.figures import (
     feature_figure,
     save_figure,
 )
-from keras_t2t.visualization.images import model_view
+from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
 from keras_t2t.visualization.stages import default_stages

@@ -11,7 +11,7 @@ import pytest
 import keras_t2t
 from keras_t2t.checkpoints import hdf5_file, keras_file
 from keras_t2t.checkpoints.official import official_entries
-from keras_t2t.checkpoints.resize import resize_table
+from keras_t2t.checkpoints.position_table import resize_table
 from keras_t2t.layers.attention import MultiHeadSelfAttention
 from tests.checkpoints import helpers
 

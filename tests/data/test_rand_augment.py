@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from keras_t2t.data.augmentation import Augmentation
-from keras_t2t.data.draws.images import ImageDraws, image_draws
+from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
 from keras_t2t.data.draws.rand_augment import FILL, draw_operations
 from keras_t2t.data.draws.rand_augment import OPERATIONS as NAMES
 from keras_t2t.data.grain_reader import operations

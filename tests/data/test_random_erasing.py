@@ -8,7 +8,7 @@ import pytest
 
 from keras_t2t.data.augmentation import Augmentation
 from keras_t2t.data.draws.erasing import draw_boxes, noise
-from keras_t2t.data.draws.images import image_draws
+from keras_t2t.data.draws.image_draws import image_draws
 from keras_t2t.data.tensorflow_reader.random_erasing import erase, tf
 from keras_t2t.preprocessing import preprocess_input
 

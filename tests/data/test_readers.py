@@ -9,7 +9,7 @@ import pytest
 
 from keras_t2t import data
 from keras_t2t.data import readers
-from keras_t2t.data.draws.images import BLOCK, batch_mixing, image_draws
+from keras_t2t.data.draws.image_draws import BLOCK, batch_mixing, image_draws
 from keras_t2t.data.draws.order import shuffled_indices
 from tests.data import streams
 

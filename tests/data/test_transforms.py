@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.draws.images import ImageDraws, image_draws
+from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
 from keras_t2t.data.tensorflow_reader.decode import decode, tf
 from keras_t2t.data.tensorflow_reader.transforms import evaluation_image, training_image
 from keras_t2t.preprocessing import evaluation_transform

@@ -5,7 +5,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.export.formats import FORMATS
-from keras_t2t.export.images import photographs
+from keras_t2t.export.photographs import photographs
 from tests.export import tiny
 
 CASES = [

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import keras_t2t
-from keras_t2t.export.images import photographs
+from keras_t2t.export.photographs import photographs
 
 SIZE = (64, 64, 3)
 # An import system that does not find these, as if they were not installed.

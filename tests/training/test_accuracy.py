@@ -92,9 +92,10 @@ def test_classes_must_be_those_of_the_weights():
 def test_more_than_a_tenth_of_a_point_off_is_a_miss():
     row = published_weights("imagenet", "T2TViT7")
     assert row.accuracy == (71.676, 90.886)
-    assert accuracy.misses(row, 71.60, 90.98) == []
-    assert accuracy.misses(row, 71.5, 90.9) == ["top-1 is 71.500, published 71.676"]
-    assert len(accuracy.misses(row, 0.1, 0.5)) == 2
+    assert accuracy.deviations(row, 71.60, 90.98) == []
+    assert accuracy.deviations(row, 71.5, 90.9) == ["top-1 is 71.500, published 71.676"]
+    assert len(accuracy.deviations(row, 0.1, 0.5)) == 2
     row = published_weights("cifar10", "T2TViT14")
-    assert accuracy.misses(row, 98.25, 12.0) == []  # its top-5 is not known
-    assert accuracy.misses(row, 98.15, 99.0) == ["top-1 is 98.150, published 98.300"]
+    assert accuracy.deviations(row, 98.25, 12.0) == []  # its top-5 is not known
+    (line,) = accuracy.deviations(row, 98.15, 99.0)
+    assert line == "top-1 is 98.150, published 98.300"

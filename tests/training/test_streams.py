@@ -5,7 +5,7 @@ import pytest
 
 from keras_t2t.data import AUGMENTATIONS, open_dataset
 from keras_t2t.training import TrainingConfig
-from keras_t2t.training.record import continued
+from keras_t2t.training.record import resumed_config
 from keras_t2t.training.streams import augmentation, check_batch_size, train_stream
 
 
@@ -41,7 +41,7 @@ def test_a_batch_that_is_mixed_divides_into_pairs():
 def test_a_run_goes_on_with_its_reader_unless_told():
     record = {"reader": "grain", "model": "T2TViT7"}
     asked = TrainingConfig(dataset="digits")
-    assert continued(asked, record).reader == "grain"
+    assert resumed_config(asked, record).reader == "grain"
     told = TrainingConfig(dataset="digits", reader="tensorflow")
-    assert continued(told, record).reader == "tensorflow"
-    assert continued(asked, {"model": "T2TViT7"}).reader is None
+    assert resumed_config(told, record).reader == "tensorflow"
+    assert resumed_config(asked, {"model": "T2TViT7"}).reader is None

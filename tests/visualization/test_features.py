@@ -7,7 +7,7 @@ from keras import ops
 
 import keras_t2t
 from keras_t2t import visualization
-from keras_t2t.visualization import images
+from keras_t2t.visualization import image_view
 from tests.visualization import small_models
 from tests.visualization.small_models import PHOTOGRAPH, SHAPE, SMALL
 
@@ -15,7 +15,7 @@ from tests.visualization.small_models import PHOTOGRAPH, SHAPE, SMALL
 def test_tokens_are_put_back_on_their_grid():
     """Token 1 + 4 i + j lies at row i and column j; the rest of the model is real."""
     model = small_models.model("performer")
-    inputs = images.model_input(model, images.model_view(model, PHOTOGRAPH))
+    inputs = image_view.model_input(model, image_view.model_view(model, PHOTOGRAPH))
     before = small_models.prediction(model, inputs)
     features = visualization.feature_maps(model, PHOTOGRAPH, ["project", "block_1"])
     inside = keras.Model(model.input, model.get_layer("block_1").output)

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_t2t.arguments import check_choice, check_share
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.draws.images import ImageDraws, batch_mixing, image_draws
+from keras_t2t.data.draws.image_draws import ImageDraws, batch_mixing, image_draws
 from keras_t2t.data.draws.mixing import kept_share
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.grain_reader.mixing import mix_pair

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_t2t.data.sources.class_names import (
+from keras_t2t.data.sources.names_beside import (
     check_labels,
     check_named,
     names_beside,

@@ -8,7 +8,7 @@ from keras_t2t.arguments import check_choice, check_share
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.crop import NUMBERS
 from keras_t2t.data.draws.erasing import noise
-from keras_t2t.data.draws.images import ImageDraws, batch_mixing, image_draws
+from keras_t2t.data.draws.image_draws import ImageDraws, batch_mixing, image_draws
 from keras_t2t.data.draws.mixing import kept_share
 from keras_t2t.data.sharding import (
     local_batch_size,

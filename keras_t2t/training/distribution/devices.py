@@ -65,7 +65,7 @@ class Devices:
         """The state that a snapshot keeps, from that of each process."""
         return arrays
 
-    def part(self, model):
+    def separate(self, model):
         """Lets the processes differ in what they must not share, after a restore."""
 
     def abandon(self):

@@ -65,7 +65,7 @@ class TorchDevices(Devices):
             Forward(model), gradient_as_bucket_view=True
         )
         model.call = replicated.__call__  # a method: Keras would wrap the module itself
-        self.part(model)
+        self.separate(model)
 
     def any(self, flag):
         if self.processes == 1:
@@ -97,7 +97,7 @@ class TorchDevices(Devices):
             for name, array in arrays.items()
         }
 
-    def part(self, model):
+    def separate(self, model):
         """All processes hold one state: the others than the first draw random numbers
         of their own from here on, and begin with empty metrics."""
         if self.main:

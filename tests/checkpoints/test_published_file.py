@@ -14,7 +14,7 @@ import torch
 
 import keras_t2t
 from keras_t2t.checkpoints import download as download_module
-from keras_t2t.checkpoints import named, registry
+from keras_t2t.checkpoints import published_file, registry
 from keras_t2t.checkpoints.download import digest_of, sha256_of
 from keras_t2t.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.variants import VARIANTS
@@ -87,7 +87,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def mirror(server, cache, monkeypatch):
     url = f"http://127.0.0.1:{server.server_address[1]}/release/"
-    monkeypatch.setenv(named.MIRROR, url)
+    monkeypatch.setenv(published_file.MIRROR, url)
     return url
 
 
@@ -134,7 +134,7 @@ def test_other_sizes_and_classes_from_the_cache(mirror, cache, oracle, caplog):
 def test_a_half_precision_policy_does_not_reach_the_cache(cache, tmp_path, monkeypatch):
     keras_t2t.save_official(saved := transformer(), tmp_path / "x.pth")
     (tmp_path / "x.pth").rename(tmp_path / ROW.file)
-    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    monkeypatch.setenv(published_file.MIRROR, str(tmp_path))
     row = SMALL._replace(token_type="transformer")
     monkeypatch.setitem(VARIANTS, "Small", row)
     keras.config.set_dtype_policy("bfloat16")
@@ -166,14 +166,14 @@ def test_preprocessing_follows_the_weights(mirror, monkeypatch):
 
 
 def test_a_folder_as_mirror(cache, original, oracle, monkeypatch):
-    monkeypatch.setenv(named.MIRROR, str(original.parent))
+    monkeypatch.setenv(published_file.MIRROR, str(original.parent))
     helpers.assert_holds(build(), oracle)
     assert original.exists()
     assert files(cache) == CONVERTED
 
 
 def test_a_folder_without_the_file(cache, tmp_path, monkeypatch):
-    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    monkeypatch.setenv(published_file.MIRROR, str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"71\.7_T2T_ViT_7\.pth\.tar does not"):
         build()
     assert files(cache) == []
@@ -247,7 +247,7 @@ def test_files_that_take_too_long(mirror, server, cache, monkeypatch):
     ],
 )
 def test_addresses_that_are_none(url, cache, monkeypatch):
-    monkeypatch.setenv(named.MIRROR, url)
+    monkeypatch.setenv(published_file.MIRROR, url)
     with pytest.raises(ValueError, match="is no address to download from") as error:
         build()
     assert "\n" not in str(error.value)
@@ -261,7 +261,7 @@ def test_a_mirror_is_trusted_aloud(mirror, cache, original, monkeypatch, caplog)
     )
     assert sha256_of(original) in record.getMessage()
     build()  # from the cache
-    monkeypatch.setenv(named.MIRROR, str(original.parent))
+    monkeypatch.setenv(published_file.MIRROR, str(original.parent))
     (cache / CONVERTED[0]).unlink()
     build()
     row = ROW._replace(checksum=sha256_of(original))
@@ -275,7 +275,7 @@ def test_a_mirror_is_trusted_aloud(mirror, cache, original, monkeypatch, caplog)
 
 
 def test_no_network(cache, monkeypatch):
-    monkeypatch.setenv(named.MIRROR, "http://127.0.0.1:1/")
+    monkeypatch.setenv(published_file.MIRROR, "http://127.0.0.1:1/")
     with pytest.raises(ConnectionError, match="is there a network"):
         build()
     assert files(cache) == []
@@ -285,7 +285,7 @@ def test_a_wrong_hash_of_the_original(mirror, cache, original, monkeypatch):
     monkeypatch.setattr(registry, "PUBLISHED", (ROW._replace(checksum="0" * 64),))
     with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
         build()
-    monkeypatch.setenv(named.MIRROR, str(original.parent))
+    monkeypatch.setenv(published_file.MIRROR, str(original.parent))
     with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
         build()
     assert files(cache) == []
@@ -304,7 +304,7 @@ def test_another_file_under_the_name_of_one_that_is_known(
 ):
     """T2T-ViT-14's checksum is public; a mirror's own file is refused."""
     row = registry.published_weights("imagenet", "T2TViT14")
-    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    monkeypatch.setenv(published_file.MIRROR, str(tmp_path))
     shutil.copy(original, tmp_path / row.file)
     with pytest.raises(ValueError, match=r"has the SHA-384 .*, expected 98c8ae06"):
         keras_t2t.T2TViT14(weights="imagenet")
@@ -323,7 +323,7 @@ def test_a_cached_file_that_was_changed(mirror, cache):
 def test_a_file_of_another_variant(cache, tmp_path, monkeypatch):
     other = helpers.random_oracle("T2TViT7")
     torch.save({"state_dict": other.state_dict()}, tmp_path / ROW.file)
-    monkeypatch.setenv(named.MIRROR, str(tmp_path))
+    monkeypatch.setenv(published_file.MIRROR, str(tmp_path))
     with pytest.raises(ValueError, match="this is T2TViT7"):
         build()
     assert files(cache) == []

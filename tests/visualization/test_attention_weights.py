@@ -6,7 +6,13 @@ from keras import ops
 
 from keras_t2t import visualization
 from keras_t2t.layers import MultiHeadSelfAttention, TokenPerformer
-from keras_t2t.visualization import attention, images
+from keras_t2t.visualization import image_view
+from keras_t2t.visualization.attention_weights import (
+    attention_inputs,
+    attention_probabilities,
+    backbone_attention,
+    token_layers,
+)
 from keras_t2t.visualization.probe import Probe, to_array
 from tests.visualization import small_models
 from tests.visualization.small_models import DESIGNS, PHOTOGRAPH
@@ -23,13 +29,11 @@ def test_the_probabilities_reproduce_layers_and_model(design, monkeypatch):
     """Every attention is replaced by its probabilities times the values: class token,
     positions, norms and gates stay the model's own."""
     model = small_models.model(design)
-    inputs = images.model_input(model, images.model_view(model, PHOTOGRAPH))
-    names = attention.token_layers(model) + attention.backbone_attention(model)
+    inputs = image_view.model_input(model, image_view.model_view(model, PHOTOGRAPH))
+    names = token_layers(model) + backbone_attention(model)
     assert len(names) == (2 if design == "vit" else 4)
     outputs = {f"{name}, out": model.get_layer(name).output for name in names}
-    before, logits = Probe(model, attention.attention_inputs(model, names) | outputs)(
-        inputs
-    )
+    before, logits = Probe(model, attention_inputs(model, names) | outputs)(inputs)
     for name in names:
         replace_by_probabilities(model.get_layer(name), monkeypatch)
         again = to_array(model.get_layer(name)(before[name], training=False))
@@ -53,7 +57,7 @@ def replace_by_probabilities(layer, monkeypatch):
     def probabilities():
         monkeypatch.setattr(layer, "qkv_of", original_qkv)
         try:
-            return attention.attention_probabilities(layer, seen[-1])
+            return attention_probabilities(layer, seen[-1])
         finally:
             monkeypatch.setattr(layer, "qkv_of", qkv_of)
 
@@ -75,11 +79,14 @@ def replace_by_probabilities(layer, monkeypatch):
 
 def test_rows_sum_to_one_and_looking_changes_nothing():
     model = small_models.model("performer")
-    inputs = images.model_input(model, images.model_view(model, PHOTOGRAPH))
+    inputs = image_view.model_input(model, image_view.model_view(model, PHOTOGRAPH))
     before = small_models.prediction(model, inputs)
-    names = [*attention.token_layers(model), *attention.backbone_attention(model)]
+    names = [
+        *token_layers(model),
+        *backbone_attention(model),
+    ]
     maps = visualization.attention_maps(model, PHOTOGRAPH, names)
-    _, output = Probe(model, attention.attention_inputs(model, names))(inputs)
+    _, output = Probe(model, attention_inputs(model, names))(inputs)
     np.testing.assert_array_equal(to_array(output), before)
     np.testing.assert_array_equal(small_models.prediction(model, inputs), before)
 
@@ -125,7 +132,7 @@ def test_the_performers_normalisation():
 
     similarity = phi(q) @ phi(k).T
     expected = similarity / (similarity.sum(axis=-1, keepdims=True) + 1e-8)
-    actual = to_array(attention.attention_probabilities(layer, x))[0, 0]
+    actual = to_array(attention_probabilities(layer, x))[0, 0]
     # The exponential multiplies the rounding of its argument, here up to 30.
     np.testing.assert_allclose(actual, expected, rtol=1e-3)
     sums = actual.sum(axis=-1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from keras_t2t.checkpoints.resize import resize_table, table_grid
+from keras_t2t.checkpoints.position_table import resize_table, table_grid
 
 GRIDS = [
     ((14, 14), (24, 24)),

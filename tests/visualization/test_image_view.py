@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
-from keras_t2t.visualization import feature_maps, images, model_view
+from keras_t2t.visualization import feature_maps, image_view, model_view
 from tests.visualization import small_models
 from tests.visualization.small_models import PHOTOGRAPH
 
@@ -29,10 +29,10 @@ def test_files_pillow_images_and_arrays_are_the_same_view(tmp_path):
         np.testing.assert_array_equal(model_view(model, same), expected)
     np.testing.assert_array_equal(model_view(model, expected), expected)
     np.testing.assert_array_equal(
-        images.model_input(model, expected), preprocess_input(expected[None])
+        image_view.model_input(model, expected), preprocess_input(expected[None])
     )
     np.testing.assert_array_equal(  # this model standardises by itself
-        images.model_input(small_models.resnet50(), expected), expected[None]
+        image_view.model_input(small_models.resnet50(), expected), expected[None]
     )
 
 

@@ -13,10 +13,12 @@ import argparse
 import functools
 import http.server
 import os
+import socket
 import sys
 from pathlib import Path
 
 CALIBRATION = 128  # images
+ADDRESS = ("127.0.0.1", 8000)
 
 
 def main():
@@ -57,6 +59,8 @@ def run(settings):
 
     web = settings.pop("web") or settings["serve"]
     serves = settings.pop("serve")
+    if serves:
+        check_port()
     settings.pop("backend")
     one_device_per_core(settings)
     settings["data_dir"] = settings.pop("photographs")
@@ -144,10 +148,20 @@ def calibration_images(dataset, size):
     return np.asarray(next(iter(batches))[0])
 
 
+def check_port():
+    """Raises a ValueError, before anything is trained, if another program has it."""
+    with socket.socket() as other:
+        if other.connect_ex(ADDRESS) == 0:
+            raise ValueError(
+                f"--serve: port {ADDRESS[1]} is in use; say --web instead, and show "
+                "the page with `python -m http.server -d RUN/web PORT`"
+            )
+
+
 def serve(folder):
     """Shows the page until interrupted."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 8000), handler) as server:
+    with http.server.ThreadingHTTPServer(ADDRESS, handler) as server:
         print(f"http://localhost:{server.server_port}/ until Ctrl-C", flush=True)
         server.serve_forever()
 

@@ -31,7 +31,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 def pytest_configure(config):
     """Before any test module can import TensorFlow or torch."""
     if not config.getoption("numprocesses", None):  # the controller of others runs none
-        import keras_t2t  # noqa: F401  it decides their order
+        from keras_t2t.layers.platform import jax_platform
+
+        jax_platform()  # from here on no script can make two devices of JAX's CPU
 
 
 # Of these nothing depends on the backend, nor of tests with the marker `once`.

@@ -1,6 +1,8 @@
 """`examples/finetune.py` as its users call it."""
 
+import contextlib
 import json
+import socket
 
 import keras
 import pytest
@@ -71,3 +73,13 @@ def test_from_photographs_to_a_page(photographs, tmp_path, monkeypatch, capsys):
 def test_wrong_input(photographs, arguments, message, monkeypatch, capsys):
     code, err = failure("finetune.py", [*arguments], monkeypatch, capsys)
     assert message in (str(code) + err)
+
+
+@pytest.mark.once
+def test_a_port_in_use(photographs, monkeypatch, capsys):
+    arguments = [photographs, "--serve"]
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # another program has it already
+            stack.enter_context(socket.create_server(("127.0.0.1", 8000)))
+        code, err = failure("finetune.py", arguments, monkeypatch, capsys)
+    assert "--serve: port 8000 is in use" in str(code) + err

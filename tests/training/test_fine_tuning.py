@@ -14,6 +14,7 @@ from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
+from keras_t2t.training.planning import pretrained
 from keras_t2t.training.run import load_backbone
 from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
@@ -219,3 +220,8 @@ def test_a_run_folder_as_a_source(source, tmp_path):
 def test_weights_that_a_source_does_not_have(weights, chosen, message):
     with pytest.raises(ValueError, match=message):
         find_classifier(weights, **{chosen: True})
+
+
+def test_random_weights_are_none_to_start_from():
+    with pytest.raises(ValueError, match="weights='random': a run without weights"):
+        pretrained(TrainingConfig(weights="random"))

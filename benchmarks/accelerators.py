@@ -137,6 +137,7 @@ def compiled(model, mode, batch_size, topology):
 def measured(key, image_size):
     """The row of one combination, and the compiled text."""
     import keras
+    import numpy as np
 
     keras.config.set_dtype_policy(POLICIES[key["precision"]])
     model = build(key["model"], key["path"], image_size)
@@ -154,7 +155,7 @@ def measured(key, image_size):
     variables = model.variables
     if key["mode"] == "training":
         variables = variables + model.optimizer.variables
-    fixed = sum(math.prod(v.shape) * keras_bytes(v.dtype) for v in variables)
+    fixed = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)
     arithmetic = 1e3 * cost["flops"] / chip.flops
     transfer = 1e3 * cost["bytes accessed"] / chip.bytes
     row = {
@@ -171,10 +172,6 @@ def measured(key, image_size):
         "compile_s": round(seconds),
     }
     return row, program.as_text()
-
-
-def keras_bytes(dtype):
-    return {"float32": 4, "uint32": 4, "int32": 4, "int64": 8}.get(dtype, 2)
 
 
 def moved(text):

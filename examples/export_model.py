@@ -81,8 +81,9 @@ def main(arguments):
         needs_head=False,
     )
     labels = source.class_names
-    if source.classes == 1000 and labels is None:
-        labels = imagenet_names()
+    if labels is None and source.classes is not None:
+        numbered = [f"class {i}" for i in range(source.classes)]
+        labels = imagenet_names() if source.classes == 1000 else numbered
     model = source.build(
         include_top=source.classes is not None, classes=source.classes or 1000
     )

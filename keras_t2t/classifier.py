@@ -128,7 +128,7 @@ def find_classifier(
             the class names are not as many as the classes.
         ImportError: if reading the checkpoint needs a library that is not installed.
     """
-    by_name = str(weights) in (RANDOM, *NAMES)
+    by_name = weights in (RANDOM, *NAMES)
     if by_name or variant is not None:
         builder(variant or DEFAULT_VARIANT)  # an unknown name is told first
     path = Path(weights)

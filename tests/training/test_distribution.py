@@ -14,14 +14,17 @@ import pytest
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from tests.training import recipe
-from tests.training.conftest import free_port, history
+from tests.training.conftest import ROOT, free_port, history
 
 BACKEND = keras.backend.backend()
 only_jax = pytest.mark.skipif(BACKEND != "jax", reason="for JAX")
 only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="for TensorFlow")
 only_torch = pytest.mark.skipif(BACKEND != "torch", reason="for torch")
 
-NO_DEVICES = {"devices": None, "coordinator": None, "batch_size": None}
+NO_DEVICES = {
+    **{"devices": None, "coordinator": None, "batch_size": None},
+    **{"resume": False, "output_dir": None},
+}
 # On being imported; which lines depends on the machine.
 TENSORFLOW_LOG = re.compile(r"[IW]\d{4} |WARNING: All log messages")
 
@@ -325,11 +328,14 @@ def test_keras_still_cannot_train_tensorflow_across_hosts(tmp_path):
     [
         ({}, "8"),
         ({"batch_size": 12}, "4"),
+        ({"resume": True, "output_dir": "run"}, "2"),
         ({"devices": 3}, "3"),
         ({"coordinator": "auto"}, "1"),
     ],
 )
-def test_a_cpu_becomes_several_devices(settings, devices):
+def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text('{"batch_size": 10}')
     code = (
         "import os; os.sched_getaffinity = lambda process: range(11)\n"
         "from keras_t2t.training.distribution.cores import one_device_per_core\n"
@@ -338,6 +344,11 @@ def test_a_cpu_becomes_several_devices(settings, devices):
         f"one_device_per_core({NO_DEVICES})  # too late\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.stdout.strip() == devices

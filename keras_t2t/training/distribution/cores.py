@@ -1,9 +1,14 @@
 """JAX on a CPU: a device for every core."""
 
+import contextlib
+import json
 import math
 import os
+from pathlib import Path
 
 import keras
+
+from keras_t2t.run_files import CONFIG
 
 # A power of two, since batch sizes are multiples of one; more were not measured.
 MOST = 8
@@ -17,8 +22,8 @@ def one_device_per_core(settings):
     devices by XLA_FLAGS.
 
     Args:
-        settings: dict with `devices`, `coordinator` and `batch_size` of a
-            `TrainingConfig`; `devices` is the number, if given.
+        settings: dict with the attributes of a `TrainingConfig`; `devices` is the
+            number, if given.
     """
     if keras.backend.backend() != "jax" or settings["coordinator"] is not None:
         return
@@ -30,9 +35,19 @@ def one_device_per_core(settings):
     if hasattr(os, "sched_getaffinity"):  # not on every system
         cores = len(os.sched_getaffinity(0))
     number = settings["devices"] or 2 ** int(math.log2(min(cores, MOST)))
-    if settings["devices"] is None and settings["batch_size"] is not None:
-        number = math.gcd(number, settings["batch_size"])
+    batch_size = settings["batch_size"] or recorded_batch_size(settings)
+    if settings["devices"] is None and batch_size is not None:
+        number = math.gcd(number, batch_size)
     try:
         jax.config.update("jax_num_cpu_devices", number)
     except RuntimeError:  # JAX computes already
         return
+
+
+def recorded_batch_size(settings):
+    """That of the run which is to be continued, None where there is none."""
+    if settings["resume"] and settings["output_dir"] is not None:
+        path = Path(settings["output_dir"]) / CONFIG
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return json.loads(path.read_text(encoding="utf-8"))["batch_size"]
+    return None

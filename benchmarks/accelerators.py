@@ -6,8 +6,9 @@
 
 Compiles a training step (drop path 0.1, AdamW) or inference for a slice and prints, per
 chip and step: memory, floating-point operations, bytes moved as the compiler counts
-them, what both take at the chip's peak, and about how many images fit. DeiT-S is a
-plain ViT of that size. Rows that --output already has are not compiled again, so that a
+them, what both take at the chip's peak in bfloat16, and how many images would fit if
+memory grew with them, which holds from a large batch on. DeiT-S is a plain ViT of that
+size. Rows that --output already has are not compiled again, so that a
 stopped run goes on; T2TViT14 takes some minutes on two cores. --by says where the bytes
 go, from the compiled text: an instruction counts its operands and its result once, also
 what stays on the chip, so that the sum is above the compiler's own figure.

@@ -1,13 +1,14 @@
 """`examples/export_model.py` as its users call it."""
 
 import json
+import shutil
 
 import keras
 import pytest
 import torch
 
 from tests.checkpoints import helpers
-from tests.examples.script import failure, run
+from tests.examples.script import failure, run, success
 
 # torch starts fastest.
 pytestmark = pytest.mark.skipif(
@@ -37,6 +38,14 @@ def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path)
     model = keras.saving.load_model(path, compile=False)
     assert model.input.shape == (None, 64, 64, 3)
     assert model.output["logits"].shape == (None, 10)
+
+
+def test_classes_without_names_are_numbered(folder, tmp_path, monkeypatch, capsys):
+    shutil.copy(folder / "x.pth", tmp_path)
+    arguments = ["--weights", tmp_path / "x.pth", "--format", "keras", "--no-verify"]
+    success("export_model.py", [*arguments, tmp_path / "x.keras"], monkeypatch, capsys)
+    names = json.loads((tmp_path / "x.classes.json").read_text())
+    assert names == [f"class {i}" for i in range(10)]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from keras_t2t.models import (
     ViTB16,
     ViTL16,
     ViTS16,
+    list_features,
     list_models,
 )
 from keras_t2t.preprocessing import decode_predictions, preprocess_input
@@ -57,6 +58,7 @@ __all__ = [
     "count_macs",
     "decode_predictions",
     "export_model",
+    "list_features",
     "list_models",
     "load_checkpoint",
     "preprocess_input",

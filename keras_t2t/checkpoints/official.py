@@ -53,9 +53,9 @@ def official_entries(model):
         ValueError: if `model` is not such a model.
     """
     layers = {layer.name: layer for layer in getattr(model, "layers", ())}
-    if not {"class_token", "position_embedding", "project"} <= set(layers):
+    if not {"class_token", "position_embedding", "project", "norm"} <= set(layers):
         raise ValueError(
-            "`model` must be a T2T-ViT or ViT that a builder of keras_t2t made, got "
+            "`model` must be a whole T2T-ViT or ViT of a builder of keras_t2t, got "
             f"{getattr(model, 'name', model)!r} of type {type(model).__name__}"
         )
     if quantized := [name for name, layer in layers.items() if is_quantized(layer)]:

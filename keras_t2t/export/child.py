@@ -20,7 +20,7 @@ def main(request):
     try:
         model = keras.saving.load_model(request["model"], compile=False)
         options = Options(**request["options"])
-        FORMATS[request["format"]].write(model, request["path"], options)
+        FORMATS[request["format"]].write(model, Path(request["path"]), options)
     except Exception as error:
         kind = next((k for k, v in ERRORS.items() if isinstance(error, v)), "")
         message = str(error) if kind else f"{type(error).__name__}: {error}"

@@ -1,5 +1,6 @@
 """Functional builders of the models."""
 
+from keras_t2t.models.feature_grids import list_features
 from keras_t2t.models.listing import list_models
 from keras_t2t.models.resnet50 import ResNet50
 from keras_t2t.models.t2t_vit import (
@@ -44,5 +45,6 @@ __all__ = [
     "ViTB16",
     "ViTL16",
     "ViTS16",
+    "list_features",
     "list_models",
 ]

@@ -101,7 +101,7 @@ def check_patches(patch_size, image_shape):
         )
 
 
-def check_outputs(include_top, pooling, classes, classifier_activation, name):
+def check_outputs(include_top, pooling, classes, classifier_activation, name, features):
     """Raises a ValueError unless a head can be built, and the model be named so."""
     check_flags(include_top=include_top)
     try:
@@ -120,6 +120,11 @@ def check_outputs(include_top, pooling, classes, classifier_activation, name):
         raise ValueError(
             f"`pooling` needs include_top=False, got pooling={pooling!r} with "
             "include_top=True"
+        )
+    if features is not None and (include_top or pooling is not None):
+        raise ValueError(
+            "`features` need include_top=False and pooling=None, got features="
+            f"{short(features)} with include_top={include_top}, pooling={pooling!r}"
         )
 
 

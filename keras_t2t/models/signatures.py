@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import keras
@@ -12,6 +12,7 @@ import keras
 Weights = str | os.PathLike[str] | None
 Shape = tuple[int, int, int] | None
 Pooling = Literal["token", "avg"] | None
+Features = Sequence[str] | None
 Activation = str | Callable[..., Any] | None
 
 
@@ -33,6 +34,7 @@ class NamedViT(Protocol):
         attention_dropout: float = 0.0,
         drop_path: float = 0.0,
         remat: bool = False,
+        features: Features = None,
     ) -> keras.Model: ...
 
 
@@ -56,4 +58,5 @@ class NamedT2TViT(Protocol):
         remat: bool = False,
         token_dropout: float | None = None,
         fused_soft_split: bool = True,
+        features: Features = None,
     ) -> keras.Model: ...

@@ -27,6 +27,7 @@ from keras_t2t.models.backbone import (
     densely_connected,
     layer_norm,
 )
+from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
 from keras_t2t.models.named_variant import named_variant
 from keras_t2t.models.signatures import NamedT2TViT
@@ -60,6 +61,7 @@ def T2TViT(
     remat=False,
     token_dropout=None,
     fused_soft_split=True,
+    features=None,
 ):
     """Builds a Tokens-to-Token vision transformer (paper section 3).
 
@@ -115,12 +117,18 @@ def T2TViT(
             vectors are written by layers `soft_split_0` to `soft_split_2` (the
             readable path). Weights, checkpoints and outputs are the same; the fast
             path is the faster one on all three backends.
+        features: None, or with `include_top=False` names from
+            `keras_t2t.list_features`, such as `("tokens_1", "block_13")`: the model
+            ends there and gives their grids.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
         every dtype policy; without top `(batch, 1 + tokens, dim)`, or `(batch, dim)`
         with `pooling`. `tokens` is grid height times grid width, 14 x 14 at 224 px;
-        `dim` is `embed_dim`, with `growth` the width after the last block.
+        `dim` is `embed_dim`, with `growth` the width after the last block. With
+        `features` a dict, for each name `(batch, grid height, grid width, channels)`
+        without the class token: at 224 px 56 x 56 x 64 for `"tokens_1"`, 28 x 28 x 64
+        for `"tokens_2"`, 14 x 14 x `dim` for a block.
 
     Raises:
         ValueError: if an argument is out of range, or `weights` does not exist or
@@ -139,7 +147,7 @@ def T2TViT(
     )
     check_remat(remat, dropout, attention_dropout)
     check_flags(fused_soft_split=fused_soft_split)
-    check_outputs(include_top, pooling, classes, classifier_activation, name)
+    check_outputs(include_top, pooling, classes, classifier_activation, name, features)
     architecture = {
         "embed_dim": embed_dim,
         "depth": depth,
@@ -178,6 +186,8 @@ def T2TViT(
     x = head(x, include_top, pooling, classes, classifier_activation)
     model = keras.Model(inputs, x, name=name)
     load_weights(model, weights, published, partial(T2TViT, **architecture))
+    if features is not None:
+        return feature_extractor(model, features)
     return model
 
 

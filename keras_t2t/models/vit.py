@@ -19,6 +19,7 @@ from keras_t2t.models.arguments import (
     image_input,
 )
 from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
+from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
 from keras_t2t.models.named_variant import named_variant
 from keras_t2t.models.signatures import NamedViT
@@ -50,6 +51,7 @@ def ViT(
     attention_dropout=0.0,
     drop_path=0.0,
     remat=False,
+    features=None,
 ):
     """Builds a plain vision transformer: square patches, learned positions.
 
@@ -66,13 +68,13 @@ def ViT(
         epsilon: float, of the LayerNorms.
         include_top, include_preprocessing, weights, input_tensor, input_shape,
             pooling, classes, classifier_activation, name, dropout,
-            attention_dropout, drop_path, remat: as in `keras_t2t.T2TViT`.
+            attention_dropout, drop_path, remat, features: as in `keras_t2t.T2TViT`.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
         every dtype policy; without top `(batch, 1 + tokens, embed_dim)`, or
-        `(batch, embed_dim)` with `pooling`. `tokens` is the number of patches,
-        14 x 14 at 224 px with patches of 16.
+        `(batch, embed_dim)` with `pooling`, or a dict of grids with `features`.
+        `tokens` is the number of patches, 14 x 14 at 224 px with patches of 16.
 
     Raises:
         ValueError: if an argument is out of range; the message names it.
@@ -85,7 +87,7 @@ def ViT(
     check_remat(remat, dropout, attention_dropout)
     check_flags(qkv_bias=qkv_bias)
     check_positive(epsilon=epsilon)
-    check_outputs(include_top, pooling, classes, classifier_activation, name)
+    check_outputs(include_top, pooling, classes, classifier_activation, name, features)
     published_weights(weights, None)  # there are none to ask for by name
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])
@@ -112,6 +114,8 @@ def ViT(
     x = head(x, include_top, pooling, classes, classifier_activation)
     model = keras.Model(inputs, x, name=name)
     load_weights(model, weights)
+    if features is not None:
+        return feature_extractor(model, features)
     return model
 
 

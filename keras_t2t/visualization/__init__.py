@@ -3,6 +3,7 @@
 Importing this package loads neither matplotlib nor Pillow.
 """
 
+from keras_t2t.models.feature_grids import list_features as stage_names
 from keras_t2t.visualization.attention_weights import (
     attention_maps,
     attention_probabilities,
@@ -23,7 +24,7 @@ from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
 from keras_t2t.visualization.runs import runs_figure
-from keras_t2t.visualization.stages import default_stages, stage_names
+from keras_t2t.visualization.stages import default_stages
 from keras_t2t.visualization.statistics import (
     StageStatistics,
     channel_redundancy,

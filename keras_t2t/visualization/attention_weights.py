@@ -8,9 +8,9 @@ from keras_t2t.layers import (
     TokenTransformer,
 )
 from keras_t2t.layers.attention_probabilities import probabilities_of
+from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
-from keras_t2t.visualization.stages import token_grid
 
 TOKEN_LAYERS = (TokenPerformer, TokenTransformer)
 

@@ -22,7 +22,8 @@ def feature_maps(model, image, stages=None):
     Args:
         model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
         image: an image of any size and aspect, see `model_view`.
-        stages: names of layers, as of `stage_names`; None for `default_stages`.
+        stages: names of layers, as of `keras_t2t.list_features`; None for
+            `default_stages`.
 
     Returns:
         Dict of stage name -> float32 array `(height, width, channels)`.

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.attention_weights import (
     attention_inputs,
     attention_probabilities,
@@ -19,7 +20,7 @@ from keras_t2t.visualization.attention_weights import (
 from keras_t2t.visualization.features import stage_outputs
 from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array
-from keras_t2t.visualization.stages import check_stages, on_grid, token_grid
+from keras_t2t.visualization.stages import check_stages, on_grid
 
 
 class Observation(NamedTuple):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_t2t.files import replacing, table_cell
+from keras_t2t.models.feature_grids import list_features, token_grid
 from keras_t2t.visualization.attention_weights import (
     TOKEN_LAYERS,
     attention_inputs,
@@ -24,8 +25,6 @@ from keras_t2t.visualization.stages import (
     check_stages,
     on_grid,
     pixels_per_token,
-    stage_names,
-    token_grid,
 )
 
 MAX_PROBABILITIES = 2**24  # held at once, of one layer
@@ -139,7 +138,7 @@ def depth_statistics(model, images, stages=None):
         images: one image or a list of images, see `model_view`; or a folder, of which
             all files count, those in folders within it too, hidden ones not; or a
             folder of parquet files or tars, of which the validation images count.
-        stages: names of layers, as of `stage_names`; None for all of these.
+        stages: names of layers, as of `list_features`; None for all of these.
 
     Returns:
         List of `StageStatistics`, in the order of `stages`.
@@ -147,7 +146,7 @@ def depth_statistics(model, images, stages=None):
     Raises:
         ValueError: if there is no image, one is no image, or a stage is unknown.
     """
-    stages = check_stages(model, stage_names(model) if stages is None else stages)
+    stages = check_stages(model, list_features(model) if stages is None else stages)
     images = image_list(images)
     attention = _attention_of_stages(model, stages)
     probe = Probe(

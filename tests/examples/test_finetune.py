@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 
-import keras
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
@@ -31,10 +30,6 @@ def photographs(tmp_path, monkeypatch):
     return tmp_path / "photographs"
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "torch",
-    reason="elsewhere a child process writes the same files, see tests/export",
-)
 def test_from_photographs_to_a_page(photographs, tmp_path, monkeypatch, capsys):
     out = success("finetune.py", [photographs, "--web", *FEW], monkeypatch, capsys)
     *_, top1, confusion, model, page = out.splitlines()

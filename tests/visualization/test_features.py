@@ -78,10 +78,10 @@ def test_an_unknown_stage_lists_the_stages():
     with pytest.raises(ValueError) as error:
         visualization.feature_maps(model, PHOTOGRAPH, ["block_0", "block_7"])
     assert str(error.value) == (
-        "`stages`: 'block_7' is no layer of t2t_vit; its stages are tokens_1, "
+        "`stages`: 'block_7' is no layer of t2t_vit; its features are tokens_1, "
         "tokens_2, project, block_0, block_1, norm"
     )
-    with pytest.raises(ValueError, match="at least one stage"):
+    with pytest.raises(ValueError, match="at least one layer"):
         visualization.feature_maps(model, PHOTOGRAPH, [])
     with pytest.raises(ValueError, match=r"`model` must be a functional keras\.Model"):
         visualization.stage_names("T2TViT14")

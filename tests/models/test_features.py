@@ -1,0 +1,88 @@
+"""Features inside a model come on their grid, the same as its layers give."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from tests.models.test_every_model import TINY
+from tests.shared_case import random_input, randomized
+
+SIZE = (48, 80, 3)
+GRIDS = {"tokens_1": (12, 20), "tokens_2": (6, 10)}  # of others (3, 5)
+NAMES = (*GRIDS, "project", "block_1", "norm")
+
+
+def test_grids_are_the_layers_outputs(tmp_path):
+    settings = {**TINY, "input_shape": SIZE, "include_top": False}
+    whole = randomized(keras_t2t.T2TViT(**settings))
+    assert keras_t2t.list_features(whole) == [*NAMES[:3], "block_0", *NAMES[3:]]
+    path = tmp_path / "whole.weights.h5"
+    whole.save_weights(path)
+    model = keras_t2t.T2TViT(**settings, features=NAMES, weights=path)
+    images = random_input(whole)
+    found = model.predict(images, verbose=0)
+    assert set(found) == set(NAMES)
+    for name in NAMES:
+        rows, columns = GRIDS.get(name, (3, 5))
+        cut = keras.Model(whole.input, whole.get_layer(name).output)
+        expected = cut.predict(images, verbose=0)
+        if name in ("block_1", "norm"):
+            expected = expected[:, 1:]  # the class token lies on no grid
+        expected = np.reshape(expected, (2, rows, columns, -1))
+        # Another graph may be computed in another order.
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-5)
+
+    file = tmp_path / "features.keras"
+    model.save(file)
+    again = keras.models.load_model(file).predict(images, verbose=0)
+    for name in NAMES:
+        np.testing.assert_allclose(again[name], found[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "builder, names, shapes",
+    [
+        (keras_t2t.T2TViT7, ["tokens_1", "tokens_2", "block_6"], [(56, 64), (28, 64)]),
+        (keras_t2t.T2TViTc14, ["convolution_0"], [(56, 64)]),
+        (keras_t2t.ViTS16, ["block_0", "block_3"], [(14, 768), (14, 768)]),
+    ],
+)
+def test_shapes_at_224_px(builder, names, shapes):
+    model = builder(include_top=False, features=names)
+    for name, (side, dim) in zip(names, shapes, strict=False):
+        assert model.output[name].shape == (None, side, side, dim)
+    # What comes after the last of them is not there to be computed.
+    assert "norm" not in [layer.name for layer in model.layers]
+
+
+@pytest.mark.once
+def test_what_is_no_feature_is_refused():
+    settings = {**TINY, "input_shape": SIZE}
+    with pytest.raises(ValueError, match=r"`features` need include_top=False"):
+        keras_t2t.T2TViT(**settings, features=("block_0",))
+    with pytest.raises(ValueError, match=r"`features` need include_top=False and pool"):
+        keras_t2t.T2TViT(
+            **settings, include_top=False, pooling="avg", features=("block_0",)
+        )
+    for names, message in (
+        (("block_7",), "'block_7' is no layer of t2t_vit; its features are tokens_1, "),
+        ((), "must name at least one layer, got none"),
+        ("block_0", "must be names of layers, got str 'block_0'"),
+        ((3,), "must be names of layers"),
+    ):
+        with pytest.raises(ValueError, match=f"`features`:? {message}"):
+            keras_t2t.T2TViT(**settings, include_top=False, features=names)
+
+
+@pytest.mark.once
+def test_a_checkpoint_goes_into_a_whole_model(tmp_path):
+    settings = {**TINY, "input_shape": SIZE, "include_top": False}
+    model = keras_t2t.T2TViT(**settings, features=("block_0",))
+    path = tmp_path / "x.weights.h5"
+    keras_t2t.T2TViT(**settings).save_weights(path)
+    with pytest.raises(ValueError, match="`model`"):
+        keras_t2t.load_checkpoint(model, path)
+    with pytest.raises(ValueError, match="`model`"):
+        keras_t2t.save_official(model, tmp_path / "x.pth.tar")

@@ -7,25 +7,19 @@ its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or .safetensors for 
 authors' code.
 """
 
-import argparse
-import os
-import sys
 from pathlib import Path
+
+from _script import add_image_size, run, script_parser
 
 KERAS_SUFFIXES = (".weights.h5", ".keras")
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = script_parser(__doc__)
     parser.add_argument("input", type=Path, help="checkpoint to read")
     parser.add_argument("output", type=Path, help="file to write")
-    parser.add_argument("--backend", choices=("jax", "tensorflow", "torch"))
-    parser.add_argument(
-        "--image-size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="resize the position table for this size (default: the file's own)",
+    add_image_size(
+        parser, "resize the position table for this size (default: the file's own)"
     )
     parser.add_argument(
         "--raw", action="store_true", help="take the raw weights, not their average"
@@ -62,11 +56,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    arguments = parse_arguments()
-    if arguments.backend:
-        os.environ["KERAS_BACKEND"] = arguments.backend
-    try:
-        main(arguments)
-    except (OSError, ValueError, ImportError) as error:
-        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(main, parse_arguments())

@@ -10,19 +10,17 @@ published accuracy and fails (exit code 1) where it is more than 0.1 points off;
 input is exit code 2. The last line on standard output is one JSON object.
 """
 
-import argparse
 import importlib.util
 import json
-import os
 import sys
 import time
-from pathlib import Path
+
+from _script import run, script_parser
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = script_parser(__doc__)
     add = parser.add_argument
-    add("--backend", choices=("jax", "tensorflow", "torch"))
     add(
         "--weights",
         default="imagenet",
@@ -212,11 +210,4 @@ def check_comparable(arguments, source, dataset):
 
 
 if __name__ == "__main__":
-    arguments = parse_arguments()
-    if arguments.backend:
-        os.environ["KERAS_BACKEND"] = arguments.backend
-    try:
-        sys.exit(main(arguments))
-    except (OSError, ValueError, ImportError, FloatingPointError) as error:
-        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(main, parse_arguments())

@@ -9,16 +9,15 @@ those in --classes, or in `classes.json` beside the weights, or ImageNet's or CI
 docs/export.md says how to use each format.
 """
 
-import argparse
-import os
 import sys
 from pathlib import Path
 
+from _script import add_classifier_flags, run, script_parser
+
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
+    add_classifier_flags(parser)
     parser.add_argument(
         "path",
         type=Path,
@@ -32,25 +31,6 @@ def parse_arguments():
         "keras",
     )
     parser.add_argument(
-        "--weights",
-        default="imagenet",
-        help="a name of published weights, a checkpoint file or a run folder (default: "
-        "imagenet)",
-    )
-    parser.add_argument(
-        "--model",
-        help="variant, such as T2TViT14 (default: the checkpoint's; T2TViT14 for a "
-        "name)",
-    )
-    parser.add_argument(
-        "--image-size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="(default: the weights' own)",
-    )
-    parser.add_argument("--classes", type=Path, help="JSON list of class names")
-    parser.add_argument(
         "--precision", choices=("float32", "float16", "int8"), default="float32"
     )
     parser.add_argument(
@@ -63,7 +43,6 @@ def parse_arguments():
     )
     parser.add_argument("--no-verify", action="store_true")
     parser.add_argument("--overwrite", action="store_true")
-    parser.add_argument("--backend", choices=("jax", "tensorflow", "torch"))
     return parser.parse_args()
 
 
@@ -116,11 +95,4 @@ def imagenet_names():
 
 
 if __name__ == "__main__":
-    arguments = parse_arguments()
-    if arguments.backend:
-        os.environ["KERAS_BACKEND"] = arguments.backend
-    try:
-        main(arguments)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(main, parse_arguments())

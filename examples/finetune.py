@@ -9,31 +9,22 @@ nothing gets better. With --web, the best weights are exported as ONNX in float3
 int8, both compared with Keras in ONNX Runtime, and as a static page in RUN/web.
 """
 
-import argparse
 import functools
 import http.server
-import os
 import socket
-import sys
 from pathlib import Path
+
+from _script import run, script_parser
 
 CALIBRATION = 128  # images
 ADDRESS = ("127.0.0.1", 8000)
 
 
 def main():
-    backend = argparse.ArgumentParser(add_help=False)
-    backend.add_argument(
-        "--backend", choices=["jax", "tensorflow", "torch"], help="Keras backend"
-    )
-    chosen = backend.parse_known_args()[0].backend
-    if chosen:
-        os.environ["KERAS_BACKEND"] = chosen  # read when Keras is first imported
-    try:
-        from keras_t2t.training.command_line import training_parser
-    except ImportError as error:
-        sys.exit(f"error: {error}")
-    parser = training_parser(__doc__, backend, weights="imagenet")
+    parser = script_parser(__doc__)
+    from keras_t2t.training import command_line
+
+    command_line.add_training_flags(parser, weights="imagenet")
     parser.add_argument("photographs", metavar="PHOTOS", help="folder of photographs")
     parser.add_argument(
         "--web", action="store_true", help="export ONNX files and a page to RUN/web"
@@ -45,28 +36,15 @@ def main():
     settings = vars(parser.parse_args())
     if settings["data_dir"] or settings["dataset"]:
         parser.error("PHOTOS takes the place of --data-dir and --dataset")
-    try:
-        run(settings)
-    except (ImportError, ValueError, OSError, RuntimeError, ArithmeticError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
-
-
-def run(settings):
-    from keras_t2t.training import TrainingConfig, train
-    from keras_t2t.training.distribution.cores import one_device_per_core
-
-    web = settings.pop("web") or settings["serve"]
+    del settings["backend"]
     serves = settings.pop("serve")
+    web = settings.pop("web") or serves
     if serves:
         check_port()
-    settings.pop("backend")
-    one_device_per_core(settings)
     settings["data_dir"] = settings.pop("photographs")
     if settings["weights"] == "none":
         settings["weights"] = None
-    result = train(TrainingConfig(**settings), verbose=1 if sys.stdout.isatty() else 2)
+    result = command_line.train_from_flags(settings)
     if result is None or "val_top1" not in result:
         return
     folder = Path(result["output_dir"])
@@ -167,4 +145,4 @@ def serve(folder):
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,13 +6,13 @@
 A run is a folder that `train_imagenet.py` writes; it need not be finished.
 """
 
-import argparse
-import sys
 from pathlib import Path
+
+from _script import run, script_parser
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = script_parser(__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
     parser.add_argument("--title")
     parser.add_argument(
@@ -33,8 +33,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    try:
-        main(parse_arguments())
-    except (OSError, ValueError, ImportError) as error:
-        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(main, parse_arguments())

@@ -8,35 +8,16 @@ for other weights they are the JSON list in --classes or in `classes.json` besid
 weights, else the indices.
 """
 
-import argparse
-import os
-import sys
 from pathlib import Path
+
+from _script import add_classifier_flags, run, script_parser
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = script_parser(__doc__)
+    add_classifier_flags(parser)
     parser.add_argument("images", nargs="+", type=Path)
-    parser.add_argument(
-        "--weights",
-        default="imagenet",
-        help="a name of published weights, or a checkpoint file (default: imagenet)",
-    )
-    parser.add_argument(
-        "--model",
-        help="variant, such as T2TViT14 (default: the checkpoint's; T2TViT14 for a "
-        "name)",
-    )
-    parser.add_argument("--classes", type=Path, help="JSON list of class names")
     parser.add_argument("--top", type=int, default=5, help="classes per image")
-    parser.add_argument(
-        "--image-size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="(default: the weights' own)",
-    )
-    parser.add_argument("--backend", choices=("jax", "tensorflow", "torch"))
     return parser.parse_args()
 
 
@@ -62,11 +43,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    arguments = parse_arguments()
-    if arguments.backend:
-        os.environ["KERAS_BACKEND"] = arguments.backend
-    try:
-        main(arguments)
-    except (OSError, ValueError, ImportError) as error:
-        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(main, parse_arguments())

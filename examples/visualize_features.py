@@ -5,43 +5,21 @@
     python examples/visualize_features.py --weights random --model T2TViT24 \\
         --compare ResNet50=resnet.weights.h5 ViTL16=vit.pth cat.jpg
 
-Writes to the folder --output a page for browsers (`report.html`), a table
+Writes to the folder --output-dir a page for browsers (`report.html`), a table
 (`statistics.csv`) and figures as PNG and SVG: `features`, `attention`, `depth`, and
 with --compare the networks side by side, as in the paper's figure 2: `comparison`.
 """
 
-import argparse
-import os
-import sys
 from pathlib import Path
+
+from _script import add_classifier_flags, run, script_parser
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser(__doc__)
+    add_classifier_flags(parser)
     add = parser.add_argument
     add("image", type=Path)
-    add(
-        "--weights",
-        default="imagenet",
-        help="a name of published weights, a checkpoint file, a run folder, or random "
-        "(default: imagenet)",
-    )
-    add(
-        "--model",
-        help="variant, such as T2TViT14, ViTL16 or ResNet50 (default: the "
-        "checkpoint's; T2TViT14 for a name)",
-    )
-    add("--classes", type=Path, help="JSON list of class names")
-    add(
-        "--image-size",
-        type=int,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="(default: the weights' own; 224 224 where they tell none)",
-    )
     add("--stages", nargs="+", metavar="NAME", help="layers whose channels are drawn")
     add("--channels", type=int, default=16, help="drawn of each stage (default: 16)")
     add("--block", type=int, default=-1, help="whose heads are drawn (default: last)")
@@ -62,10 +40,9 @@ def parse_arguments():
         metavar="MODEL[=WEIGHTS]",
         help="networks beside the first, with random weights where none are given",
     )
-    add("--output", type=Path, default=Path("visualization"), help="folder")
+    add("--output-dir", type=Path, default=Path("visualization"), help="folder")
     add("--dpi", type=int, default=150, help="of the PNGs (default: 150)")
     add("--seed", type=int, default=0, help="of random weights")
-    add("--backend", choices=("jax", "tensorflow", "torch"))
     return parser.parse_args()
 
 
@@ -88,7 +65,7 @@ def main(arguments):
     written = study(
         networks,
         arguments.image,
-        arguments.output,
+        arguments.output_dir,
         stages=arguments.stages,
         channels=arguments.channels,
         block=arguments.block,
@@ -102,11 +79,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    arguments = parse_arguments()
-    if arguments.backend:
-        os.environ["KERAS_BACKEND"] = arguments.backend
-    try:
-        main(arguments)
-    except (OSError, ValueError, ImportError) as error:
-        print(f"{Path(__file__).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(main, parse_arguments())

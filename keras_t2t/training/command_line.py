@@ -1,6 +1,5 @@
 """The flags that the training scripts share, and what they do with them."""
 
-import argparse
 import json
 import sys
 
@@ -10,42 +9,32 @@ from keras_t2t.training.run import train
 from keras_t2t.training.settings import add_flags
 
 
-def training_parser(description, backend, weights=None):
-    """A parser whose flags are the settings of `TrainingConfig`.
+def add_training_flags(parser, weights=None):
+    """Adds the settings of `TrainingConfig` as flags.
 
     Args:
-        description: str, the script's docstring; its first paragraph is shown.
-        backend: parser with the flag `--backend`, which the script reads before Keras
-            is imported.
+        parser: `argparse.ArgumentParser`.
         weights: what a script that starts from weights does so by default; None for
             others.
     """
-    parser = argparse.ArgumentParser(
-        description=description.split("\n\n")[0],
-        epilog="Settings that are left out have defaults per data set.",
-        parents=[backend],
-    )
     add_flags(parser, TrainingConfig, with_weights=weights is not None)
+    parser.epilog = "Settings that are left out have defaults per data set."
     parser.set_defaults(weights=weights)
-    return parser
 
 
 def train_from_flags(settings):
-    """Trains, and prints the result as JSON in the last line; ends the process with a
-    one-line error where that fails.
+    """`train` with the progress that suits standard output.
 
     Args:
-        settings: dict, attributes of a `TrainingConfig`, and `backend`.
+        settings: dict, attributes of a `TrainingConfig`.
     """
-    settings.pop("backend")
     one_device_per_core(settings)
-    try:
-        # A progress bar redraws itself; a log file gets one line per epoch.
-        verbose = 1 if sys.stdout.isatty() else 2
-        result = train(TrainingConfig(**settings), verbose=verbose)
-    except (ImportError, ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
-    if result is not None:  # torchrun starts this once per device
+    # A progress bar redraws itself; a log file gets one line per epoch.
+    verbose = 1 if sys.stdout.isatty() else 2
+    return train(TrainingConfig(**settings), verbose=verbose)
+
+
+def print_result(result):
+    """Prints what `train` gave as JSON in one line."""
+    if result is not None:  # torchrun starts a script once per device
         print(json.dumps(result), flush=True)

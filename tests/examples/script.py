@@ -27,7 +27,10 @@ def run(name, *arguments, **environment):
 def success(name, arguments, monkeypatch, capsys):
     """stdout of a script, run in this process: no import to wait for."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    assert not end.value.code, capsys.readouterr().err
     return capsys.readouterr().out
 
 
@@ -35,6 +38,7 @@ def failure(name, arguments, monkeypatch, capsys):
     """`(exit code, stderr)` of a script that fails, run in this process: no import
     to wait for."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    monkeypatch.syspath_prepend(ROOT / "examples")
     with pytest.raises(SystemExit) as error:
         runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
     return error.value.code, capsys.readouterr().err
@@ -43,6 +47,7 @@ def failure(name, arguments, monkeypatch, capsys):
 def finish(name, arguments, monkeypatch, capsys):
     """`(exit code, stdout, stderr)` of a script, run in this process."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    monkeypatch.syspath_prepend(ROOT / "examples")
     code = 0
     try:
         runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")

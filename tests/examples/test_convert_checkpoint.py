@@ -39,7 +39,7 @@ def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
     output = tmp_path / "wide.keras"
     done = run(
         "convert_checkpoint.py",
-        *(original, output, "--image-size", "64", "96", "--raw"),
+        *(original, output, "--image-size", "64x96", "--raw"),
         *("--backend", keras.backend.backend()),
         KERAS_BACKEND="no such backend",  # the flag is stronger
     )

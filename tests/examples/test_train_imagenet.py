@@ -23,6 +23,7 @@ def script(monkeypatch, tmp_path, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+        monkeypatch.syspath_prepend(SCRIPT.parent)
         status = None
         try:
             runpy.run_path(str(SCRIPT), run_name="__main__")
@@ -64,23 +65,36 @@ def test_without_data_it_says_so_and_trains_on_digits(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--batch-size", "0"], "error: batch_size must be an integer at least 1"),
-        (["--learning-rate", "-1"], "error: learning_rate must be greater than 0"),
-        (["--model", "T2TViT15"], "error: unknown model 'T2TViT15': did you mean"),
+        (
+            ["--batch-size", "0"],
+            "train_imagenet.py: batch_size must be an integer at least 1",
+        ),
+        (
+            ["--learning-rate", "-1"],
+            "train_imagenet.py: learning_rate must be greater than 0",
+        ),
+        (
+            ["--model", "T2TViT15"],
+            "train_imagenet.py: unknown model 'T2TViT15': did you mean",
+        ),
         (["--dataset", "cifar11"], "cifar10"),
         (["--dataset", "cifar10"], "download_and_prepare"),
         (["--data-dir", "nowhere"], "'nowhere' is not an existing folder"),
-        (["--image-size", "8"], "error: image_size must be an integer at least 16"),
+        (
+            ["--image-size", "8"],
+            "train_imagenet.py: image_size must be an integer at least 16",
+        ),
         (
             ["--output-dir", "/proc/run"],
-            "error: output_dir '/proc/run' cannot be written: No such file",
+            "train_imagenet.py: output_dir '/proc/run' cannot be written: No such file",
         ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(script, tmp_path, arguments, message):
-    status, _ = script(*arguments)
-    assert message in status
-    assert len(status.splitlines()) == 1
+    status, captured = script(*arguments)
+    assert status == 2
+    (line,) = captured.err.splitlines()
+    assert line.startswith("train_imagenet.py: ") and message in line
     assert not list(tmp_path.iterdir())
 
 

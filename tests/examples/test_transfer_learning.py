@@ -63,19 +63,26 @@ def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "gone.pth"], "error: `path` must be an existing file"),
-        (["--model", "T2TViT15"], "error: unknown model 'T2TViT15'"),
+        (
+            ["--weights", "gone.pth"],
+            "transfer_learning.py: `path` must be an existing file",
+        ),
+        (["--model", "T2TViT15"], "transfer_learning.py: unknown model 'T2TViT15'"),
         ([], "'cifar10' is not prepared"),
-        (["--backbone-rate", "-1"], "error: backbone_rate must be at least 0, got -1"),
+        (
+            ["--backbone-rate", "-1"],
+            "transfer_learning.py: backbone_rate must be at least 0, got -1",
+        ),
         (
             ["--dataset", "digits", "--linear-probe", "--drop-path", "0.1"],
-            "error: linear_probe leaves the backbone as it is",
+            "transfer_learning.py: linear_probe leaves the backbone as it is",
         ),
         (["--output-dir", "/proc/x"], "output_dir '/proc/x' cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(script, tmp_path, arguments, message):
-    code, _, _ = script(*arguments)
-    assert message in code
-    assert len(code.splitlines()) == 1
+    code, _, err = script(*arguments)
+    assert code == 2
+    (line,) = err.splitlines()
+    assert line.startswith("transfer_learning.py: ") and message in line
     assert not list(tmp_path.iterdir())

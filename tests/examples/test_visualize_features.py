@@ -34,7 +34,7 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     arguments = [
         *("--weights", folder / "final.keras", "--compare", "T2TViT7"),
         *("--folder", folder / "images", "--channels", "4", "--token", "0.2", "0.9"),
-        *("--output", tmp_path / "out", "--backend", keras.backend.backend()),
+        *("--output-dir", tmp_path / "out", "--backend", keras.backend.backend()),
         folder / "images" / "grey.png",
     ]
     told = success("visualize_features.py", arguments, monkeypatch, capsys)
@@ -60,7 +60,10 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     [
         (["no.jpg"], "no.jpg is no image that can be read: cannot identify"),
         (["gone.jpg"], "there is no file 'gone.jpg'"),
-        (["--stages", "block_9"], "'block_9' is no layer of t2t_vit_7; its stages are"),
+        (
+            ["--stages", "block_9"],
+            "'block_9' is no layer of t2t_vit_7; its features",
+        ),
         (["--block", "7"], "`block` must be an integer from -7 to 6"),
         (["--channels", "0"], "`channels` must be a positive integer, got 0"),
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),

@@ -1,0 +1,77 @@
+"""What the scripts share: flags that several of them take, and how they end."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+BACKENDS = ("jax", "tensorflow", "torch")
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def script_parser(docstring):
+    """A parser of the script with that docstring; chooses the backend by `--backend`.
+
+    To be called before Keras is imported.
+    """
+    backend = argparse.ArgumentParser(add_help=False)
+    backend.add_argument("--backend", choices=BACKENDS, help="Keras backend")
+    chosen = backend.parse_known_args()[0].backend
+    if chosen:
+        os.environ["KERAS_BACKEND"] = chosen
+    return argparse.ArgumentParser(
+        description=docstring,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[backend],
+    )
+
+
+def add_classifier_flags(parser):
+    """The flags that name a model with its weights, as `find_classifier` takes them."""
+    parser.add_argument(
+        "--weights",
+        default="imagenet",
+        help="a name of published weights, a checkpoint file, a run folder, or random "
+        "(default: imagenet)",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="variant, such as T2TViT14, ViTL16 or ResNet50 (default: the weights'; "
+        "T2TViT14 for a name)",
+    )
+    add_image_size(parser, "(default: the weights' own; 224 where they tell none)")
+    parser.add_argument("--classes", type=Path, help="JSON list of class names")
+
+
+def add_image_size(parser, help):
+    parser.add_argument(
+        "--image-size", type=image_size, metavar="PIXELS or HEIGHTxWIDTH", help=help
+    )
+
+
+def image_size(text):
+    """`(height, width)` from `224` or `192x256`."""
+    height, _, width = text.partition("x")
+    return int(height), int(width or height)
+
+
+def run(main, *arguments):
+    """Calls `main`, and ends the process with its exit code where it gives one.
+
+    Bad input is one line on standard error and exit code 2, as of argparse; any other
+    known failure is one line and exit code 1.
+    """
+    try:
+        sys.exit(main(*arguments) or 0)
+    except (ValueError, OSError, ImportError) as error:
+        fail(error, BAD_INPUT)
+    except (RuntimeError, ArithmeticError) as error:
+        fail(error, FAILED)
+    except KeyboardInterrupt:
+        fail("interrupted", INTERRUPTED)
+
+
+def fail(message, code):
+    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import numbers
+from typing import Any
 
 INTERPOLATIONS = ("bilinear", "bicubic", "random")
 
@@ -134,7 +135,7 @@ def _range(augmentation, attribute, greatest):
     return low, high
 
 
-_ONLY_CROP_AND_FLIP = {
+_ONLY_CROP_AND_FLIP: dict[str, Any] = {
     "num_operations": 0,
     "mixup_alpha": 0.0,
     "cutmix_alpha": 0.0,
@@ -154,6 +155,17 @@ AUGMENTATIONS = {
         crop_padding=1 / 8,
         interpolation="bilinear",
         **_ONLY_CROP_AND_FLIP,
+    ),
+    # Beyer et al. (arXiv:2205.01580): RandAugment(2, 10) and mixup of 0.2.
+    "moderate": Augmentation(
+        crop_scale=(0.05, 1.0),
+        interpolation="bilinear",
+        operation_probability=1.0,
+        magnitude=10.0,
+        magnitude_std=0.0,
+        mixup_alpha=0.2,
+        cutmix_alpha=0.0,
+        erasing_probability=0.0,
     ),
     "full": Augmentation(),
 }

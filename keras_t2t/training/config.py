@@ -83,7 +83,8 @@ class TrainingConfig:
     recipe: str | None = of_recipe(
         str, "whose defaults the following have (default: authors)", choices=RECIPES
     )
-    """`"authors"`, or `"small_set"` for hundreds or thousands of photographs."""
+    """`"authors"`, `"budget90"` (90 epochs, as big_vision's ViT-S/16), or `"small_set"`
+    for hundreds or thousands of photographs."""
     epochs: int | None = of_recipe(int, "with the cooldown", "N", at_least=1)
     """Passes over the training images, cooldown included."""
     batch_size: int | None = of_recipe(
@@ -139,11 +140,9 @@ class TrainingConfig:
     )
     """Epochs without a better validation top-1 after which the run ends, with the best
     weights; 0: it does not."""
-    augmentation: str | None = of_recipe(
-        str, choices=("none", "light", "padded", "full")
-    )
+    augmentation: str | None = of_recipe(str, choices=tuple(AUGMENTATIONS))
     """`"none"`, `"light"` (crop and flip), `"padded"` (flip, and a crop of the image
-    with a border) or `"full"`."""
+    with a border), `"moderate"` or `"full"`."""
     mixup: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)
     """The alpha of mixup's Beta distribution, 0: off."""
     cutmix: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)

@@ -89,6 +89,22 @@ def test_the_imagenet_recipe_is_the_authors(model, learning_rate, weight_decay):
     assert (config.augmentation, config.ema_decay) == ("full", 0.99996)
 
 
+def test_the_recipe_of_90_epochs():
+    """Beyer et al., arXiv:2205.01580, warm up for 10,000 steps of 1,024 images."""
+    config = TrainingConfig(model="T2TViT19", recipe="budget90")
+    config = config.with_defaults("imagenet2012", 1000, num_images=1_281_167)
+    assert (config.model, config.recipe) == ("T2TViT19", "budget90")
+    assert (config.epochs, config.batch_size, config.learning_rate) == (90, 1024, 1e-3)
+    assert config.warmup_epochs * config.steps_per_epoch == pytest.approx(10_000, 0.01)
+    # Beside the rate, as theirs is, the decay is 1e-4.
+    assert config.weight_decay * config.learning_rate == pytest.approx(1e-4)
+    assert (config.clip_norm, config.label_smoothing, config.drop_path) == (1, 0, 0)
+    assert (config.mixup, config.cutmix, config.random_erasing) == (0.2, 0, 0)
+    assert config.randaugment and config.final_learning_rate == 0
+    digits = TrainingConfig(recipe="budget90").with_defaults("digits", 10)
+    assert digits.augmentation == "none"
+
+
 def test_given_settings_stay_and_the_rate_follows_the_batch():
     rate = IMAGENET["T2TViT7"].learning_rate
     config = TrainingConfig(model="T2TViT7", batch_size=128, weight_decay=0.0)

@@ -61,11 +61,14 @@ def export_all(arguments, folder):
     import keras
 
     from keras_t2t import export_model
+    from keras_t2t.classifier import find_classifier
     from keras_t2t.export.formats import FORMATS
-    from keras_t2t.models.by_name import builder
 
     keras.utils.set_random_seed(0)
-    model = builder(arguments.model)(weights=arguments.weights)
+    classifier = find_classifier(
+        arguments.weights, arguments.model, 2 * (arguments.image_size,)
+    )
+    model = classifier.build()
     os.environ["IMAGE_SIZE"] = ",".join(map(str, model.input.shape[1:]))
     for name, row in FORMATS.items():
         for precision in row.precisions:
@@ -130,7 +133,10 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="T2TViT7")
-    parser.add_argument("--weights", help="as its builder takes them (default: random)")
+    parser.add_argument(
+        "--weights", default="random", help="a name, a checkpoint or a run folder"
+    )
+    parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--calibration", help="folder of photographs")
     parser.add_argument(
         "--formats",

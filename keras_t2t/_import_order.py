@@ -16,4 +16,5 @@ if "triton" not in sys.modules and importlib.util.find_spec("triton"):
             raise ImportError("it is too late for triton")
         importlib.import_module("triton")  # a third of a second, and not torch
     except ImportError:
-        sys.modules["triton"] = None  # whoever imports it now gets an ImportError
+        # Whoever imports it now gets an ImportError.
+        sys.modules["triton"] = None  # type: ignore[assignment]

@@ -6,13 +6,18 @@ import inspect
 import math
 import numbers
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 LARGEST = 2**31 - 1
 
 
-def python_numbers(function):
+Function = TypeVar("Function", bound=Callable)
+
+
+def python_numbers(function: Function) -> Function:
     """Makes a function take NumPy's numbers as Python's own, which Keras, JSON and
     configurations need."""
     signature = inspect.signature(function)
@@ -24,7 +29,7 @@ def python_numbers(function):
             bound.arguments[name] = python_number(value)
         return function(*bound.args, **bound.kwargs)
 
-    return call
+    return call  # type: ignore[return-value]
 
 
 def python_number(value):

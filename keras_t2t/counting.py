@@ -1,7 +1,8 @@
 """Parameters and multiply-accumulates (MACs) of a model, without running it."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 from keras import tree
@@ -53,7 +54,7 @@ class Summary(NamedTuple):
         return "\n".join(lines)
 
 
-def count_macs(model, input_shape=None):
+def count_macs(model: keras.Model, input_shape: Any = None) -> int:
     """Multiply-accumulates of a model for one image (or other input).
 
     Counted, each product and its addition as one: every Dense, convolution and
@@ -87,7 +88,11 @@ def count_macs(model, input_shape=None):
     return counted.macs
 
 
-def summarize(model, input_shape=None, print_fn=print):
+def summarize(
+    model: keras.Model,
+    input_shape: Any = None,
+    print_fn: Callable[[str], Any] | None = print,
+) -> Summary:
     """Prints and returns parameters and multiply-accumulates, per layer and in total.
 
     The counting rule is that of `count_macs`. Layers of nested models have rows of

@@ -10,7 +10,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows: what a killed process leaves is not removed there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 PREFIX, LOCK = ".writing-", "lock"
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,12 +20,15 @@ from keras_t2t.arguments import (
 from keras_t2t.images import open_rgb, rgb
 from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.optional_imports import import_pillow
+from keras_t2t.types import Array, Image, Interpolation, Size, Tensor, Triple
 
 # Long side over short side, from which on only what is cut out is resized.
 EXTREME = 16
 
 
-def preprocess_input(images, mean=IMAGENET_MEAN, std=IMAGENET_STD):
+def preprocess_input(
+    images: Tensor, mean: Triple = IMAGENET_MEAN, std: Triple = IMAGENET_STD
+) -> Tensor:
     """Standardises RGB images, by ImageNet's mean and standard deviation if not told.
 
     Args:
@@ -57,7 +61,9 @@ def preprocess_input(images, mean=IMAGENET_MEAN, std=IMAGENET_STD):
     return (ops.cast(images, "float32") - mean) / std
 
 
-def preprocessing_layer(mean=IMAGENET_MEAN, std=IMAGENET_STD, **kwargs):
+def preprocessing_layer(
+    mean: Triple = IMAGENET_MEAN, std: Triple = IMAGENET_STD, **kwargs: Any
+) -> keras.layers.Layer:
     """The same standardisation as a layer without weights, for inside a model."""
     return keras.layers.Normalization(
         axis=-1,  # the global image data format must not move the channels
@@ -87,7 +93,12 @@ def pixel_model(build, input_shape, mean=IMAGENET_MEAN, std=IMAGENET_STD, **argu
     return build(input_tensor=standardised, **arguments)
 
 
-def evaluation_transform(image, size=(224, 224), crop=0.9, interpolation="bicubic"):
+def evaluation_transform(
+    image: Image,
+    size: Size = (224, 224),
+    crop: float = 0.9,
+    interpolation: Interpolation = "bicubic",
+) -> Array:
     """Prepares one image as the published accuracies were measured.
 
     The image is resized, ratio kept, until it covers `size / crop`, and the centre is
@@ -179,7 +190,9 @@ def covering(size, least):
     return int(least_height * width / height), least_height
 
 
-def decode_predictions(predictions, top=5):
+def decode_predictions(
+    predictions: Tensor, top: int = 5
+) -> list[list[tuple[str, str, float]]]:
     """Names the most probable ImageNet-1k classes.
 
     Args:

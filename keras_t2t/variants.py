@@ -1,6 +1,6 @@
 """The models of the paper, one row each. This file imports nothing of Keras."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 def _architecture(row):
@@ -101,7 +101,7 @@ class ViTVariant(NamedTuple):
     section: str = "4.1"  # of the T2T-ViT paper, where it is measured
 
     # The same for all: no columns, but what a T2T-ViT's row has.
-    token_type, block_type, growth = "patches", "standard", None
+    token_type, block_type, growth = "patches", "standard", None  # type: ignore[misc]
 
     @property
     def architecture(self):
@@ -132,4 +132,8 @@ class ResNetVariant(NamedTuple):
 
 RESNET_VARIANTS = {"ResNet50": ResNetVariant(76.2)}
 
-FAMILIES = {"t2t_vit": VARIANTS, "vit": VIT_VARIANTS, "resnet": RESNET_VARIANTS}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "t2t_vit": VARIANTS,
+    "vit": VIT_VARIANTS,
+    "resnet": RESNET_VARIANTS,
+}

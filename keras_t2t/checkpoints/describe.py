@@ -8,6 +8,7 @@ from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import check_plain_head, keras_architecture
 from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.position_table import table_grid
+from keras_t2t.types import FilePath
 
 PIXELS_PER_TOKEN = 16
 
@@ -25,7 +26,7 @@ class Description(NamedTuple):
         return (*(PIXELS_PER_TOKEN * side for side in self.grid), 3)
 
 
-def describe(path):
+def describe(path: FilePath):
     """Reads the variant, class count and token grid off a checkpoint.
 
     Args:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from keras_t2t.arguments import check_flags, check_grid, check_path
@@ -9,11 +10,17 @@ from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
 from keras_t2t.checkpoints.official import official_entries, token_grid
+from keras_t2t.types import FilePath
 
 SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
 
 
-def load_checkpoint(model, path, ema=True, grid=None):
+def load_checkpoint(
+    model: keras.Model,
+    path: FilePath,
+    ema: bool = True,
+    grid: tuple[int, int] | None = None,
+) -> None:
     """Fills all weights of a T2T-ViT or ViT from a file, at any input size.
 
     Strict: every tensor of the file is used and every weight of the model is set.

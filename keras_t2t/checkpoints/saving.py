@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from keras_t2t.arguments import check_path
@@ -15,9 +16,10 @@ from keras_t2t.checkpoints.foreign_file import (
 )
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
 from keras_t2t.files import replacing
+from keras_t2t.types import FilePath
 
 
-def save_official(model, path):
+def save_official(model: keras.Model, path: FilePath) -> None:
     """Saves a model as a checkpoint of the authors' code.
 
     Args:

@@ -14,7 +14,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -272,7 +272,7 @@ def _check_keys(keys):
 class _Unpickler(pickle._Unpickler):
     """Knows `GLOBALS`, and of the opcodes those that containers of tensors need."""
 
-    dispatch = {  # noqa: RUF012
+    dispatch: ClassVar[dict[int, Any]] = {
         code: load
         for code, load in pickle._Unpickler.dispatch.items()
         if bytes([code])

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from keras_t2t.arguments import brief, check_path, is_number, short
 from keras_t2t.data.readers import find_reader
+from keras_t2t.types import FilePath
 
 
 def open_dataset(
-    dataset=None,
-    data_dir=None,
-    skip_corrupt=False,
-    evaluation_only=False,
-    validation_share=None,
-    reader=None,
+    dataset: str | None = None,
+    data_dir: FilePath | None = None,
+    skip_corrupt: bool = False,
+    evaluation_only: bool = False,
+    validation_share: float | None = None,
+    reader: str | None = None,
 ):
     """Open a data set for training and validation.
 
@@ -115,7 +116,7 @@ def _check_share(share):
         raise ValueError(f"validation_share must be in (0, 1], got {brief(share)}")
 
 
-def is_prepared(dataset, data_dir=None):
+def is_prepared(dataset: str, data_dir: FilePath | None = None) -> bool:
     """Whether TensorFlow Datasets holds `dataset`, in any version, ready to read.
 
     Looks at file names only; loads nothing.

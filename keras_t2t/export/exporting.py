@@ -4,6 +4,7 @@ import contextlib
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from keras_t2t.export.serving_model import serving_model
 from keras_t2t.export.verification import Verification, verify_file
 from keras_t2t.files import replacing
 from keras_t2t.preprocessing import preprocess_input
+from keras_t2t.types import Array, FilePath, Format, Interpolation, Precision
 
 
 class ExportReport(NamedTuple):
@@ -38,20 +40,20 @@ class ExportReport(NamedTuple):
 
 
 def export_model(
-    model,
-    path,
-    format="tf_saved_model",
-    include_preprocessing=True,
-    dynamic_batch=True,
-    precision="float32",
-    verify=True,
-    overwrite=False,
-    labels=None,
-    calibration=None,
-    crop=0.9,
-    interpolation="bicubic",
-    verbose=True,
-):
+    model: keras.Model,
+    path: FilePath,
+    format: Format = "tf_saved_model",
+    include_preprocessing: bool = True,
+    dynamic_batch: bool = True,
+    precision: Precision = "float32",
+    verify: bool = True,
+    overwrite: bool = False,
+    labels: Sequence[str] | None = None,
+    calibration: FilePath | Array | None = None,
+    crop: float = 0.9,
+    interpolation: Interpolation = "bicubic",
+    verbose: bool = True,
+) -> ExportReport:
     """Writes a model for another runtime, from any backend.
 
     Where the active backend cannot write the format, the model is rebuilt from its

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -111,13 +112,13 @@ class MultiHeadSelfAttention(CompositeLayer):
     # === Config ===
     def __init__(
         self,
-        num_heads,
-        qkv_bias=False,
-        attention_dropout=0.0,
-        dropout=0.0,
-        remat=False,
-        **kwargs,
-    ):
+        num_heads: int,
+        qkv_bias: bool = False,
+        attention_dropout: float = 0.0,
+        dropout: float = 0.0,
+        remat: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_flags(qkv_bias=qkv_bias, remat=remat)
         check_rates(attention_dropout=attention_dropout, dropout=dropout)

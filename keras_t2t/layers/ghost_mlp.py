@@ -1,6 +1,7 @@
 """The perceptron of the ghost design (GhostNet, Han et al., 2020)."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -33,7 +34,7 @@ class GhostMLP(MLP):
     """
 
     # === Config ===
-    def __init__(self, ratio=3, **kwargs):
+    def __init__(self, ratio: int = 3, **kwargs: Any) -> None:
         super().__init__(hidden_dim=1, **kwargs)
         self.hidden_dim = None  # the input's width is not known yet
         self.ratio = integer("ratio", ratio)

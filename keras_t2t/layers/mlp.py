@@ -1,6 +1,7 @@
 """The two-layer perceptron that follows every attention."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -27,8 +28,13 @@ class MLP(CompositeLayer):
 
     # === Config ===
     def __init__(
-        self, hidden_dim, hidden_dropout=0.0, dropout=0.0, remat=False, **kwargs
-    ):
+        self,
+        hidden_dim: int,
+        hidden_dropout: float = 0.0,
+        dropout: float = 0.0,
+        remat: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_rates(hidden_dropout=hidden_dropout, dropout=dropout)
         check_flags(remat=remat)

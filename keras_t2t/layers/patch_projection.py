@@ -6,6 +6,8 @@ its mean over the patch axis the kernel `gamma W` does not see the patch's own m
 what is left is a convolution, divided by sigma, plus `W^T beta + b`.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -36,7 +38,9 @@ class PatchProjection(CompositeLayer):
     Output shape: `(batch, grid_height, grid_width, units)`.
     """
 
-    def __init__(self, units, soft_split=None, **kwargs):
+    def __init__(
+        self, units: int, soft_split: tuple[int, int, int] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.units = integer("units", units)
         self.dense = dense(self.units, dtype=self.dtype_policy, name="dense")

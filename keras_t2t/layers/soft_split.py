@@ -1,5 +1,7 @@
 """Soft split: overlapping patches as tokens (paper section 3.1, equation 3)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -31,7 +33,9 @@ class SoftSplit(keras.Layer):
     """
 
     # === Config ===
-    def __init__(self, kernel_size, strides, padding, **kwargs):
+    def __init__(
+        self, kernel_size: int, strides: int, padding: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.kernel_size = integer("kernel_size", kernel_size)
         self.strides = integer("strides", strides)

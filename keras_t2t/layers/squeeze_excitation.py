@@ -1,5 +1,7 @@
 """Squeeze-and-excitation over tokens (Hu et al., 2018), the paper's SE design."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -26,7 +28,7 @@ class SqueezeExcitation(CompositeLayer):
     """
 
     # === Config ===
-    def __init__(self, ratio=16, **kwargs):
+    def __init__(self, ratio: int = 16, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ratio = integer("ratio", ratio)
 

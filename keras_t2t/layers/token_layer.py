@@ -1,5 +1,7 @@
 """The base of both kinds of token layer (paper section 3.1, equation 1)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -40,8 +42,13 @@ class TokenLayer(CompositeLayer):
 
     # === Config ===
     def __init__(
-        self, token_dim=64, dropout=0.0, soft_split=None, remat=False, **kwargs
-    ):
+        self,
+        token_dim: int = 64,
+        dropout: float = 0.0,
+        soft_split: tuple[int, int, int] | None = None,
+        remat: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_rates(dropout=dropout)
         check_flags(remat=remat)

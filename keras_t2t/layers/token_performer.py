@@ -1,6 +1,7 @@
 """Token layer with linear-time attention (Performer, Choromanski et al., 2021)."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -42,7 +43,9 @@ class TokenPerformer(TokenLayer):
     """
 
     # === Config ===
-    def __init__(self, token_dim=64, num_features=32, **kwargs):
+    def __init__(
+        self, token_dim: int = 64, num_features: int = 32, **kwargs: Any
+    ) -> None:
         super().__init__(token_dim=token_dim, **kwargs)
         self.num_features = integer("num_features", num_features)
 

@@ -12,7 +12,7 @@ BLOCKS = re.compile(r"block_\d+|conv1_relu|conv\d_block\d+_out")
 REST = re.compile(r"project|norm")
 
 
-def list_features(model):
+def list_features(model: keras.Model) -> list[str]:
     """Names of a model's features, in the order in which the image passes them.
 
     Args:

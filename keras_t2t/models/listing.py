@@ -3,10 +3,17 @@
 import fnmatch
 
 from keras_t2t.arguments import brief, check_text
+from keras_t2t.types import BlockType, TokenType
 from keras_t2t.variants import FAMILIES
 
 
-def list_models(pattern="*", *, family=None, token_type=None, block_type=None):
+def list_models(
+    pattern: str = "*",
+    *,
+    family: str | None = None,
+    token_type: TokenType | None = None,
+    block_type: BlockType | None = None,
+) -> list[str]:
     """Names of the models that this package builds, as `keras_t2t.<name>(...)`.
 
     Args:

@@ -6,20 +6,21 @@ import keras
 
 from keras_t2t.models.arguments import image_input
 from keras_t2t.preprocessing import preprocessing_layer
+from keras_t2t.types import Activation, Pooling, Shape, Tensor, Weights
 
 
 def ResNet50(
-    include_top=True,
-    include_preprocessing=False,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="resnet50",
-    drop_path=0.0,
-):
+    include_top: bool = True,
+    include_preprocessing: bool = False,
+    weights: Weights = None,
+    input_tensor: Tensor = None,
+    input_shape: Shape = None,
+    pooling: Pooling = None,
+    classes: int = 1000,
+    classifier_activation: Activation = "softmax",
+    name: str = "resnet50",
+    drop_path: float = 0.0,
+) -> keras.Model:
     """`keras.applications.ResNet50`, with the arguments that the scripts give a model.
 
     Args:

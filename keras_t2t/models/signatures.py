@@ -3,17 +3,11 @@
 `tests/models/test_signatures.py` holds them to the builders' own signatures.
 """
 
-import os
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import keras
 
-Weights = str | os.PathLike[str] | None
-Shape = tuple[int, int, int] | None
-Pooling = Literal["token", "avg"] | None
-Features = Sequence[str] | None
-Activation = str | Callable[..., Any] | None
+from keras_t2t.types import Activation, Features, Pooling, Shape, Tensor, Weights
 
 
 class NamedViT(Protocol):
@@ -24,7 +18,7 @@ class NamedViT(Protocol):
         include_top: bool = True,
         include_preprocessing: bool = False,
         weights: Weights = None,
-        input_tensor: Any = None,
+        input_tensor: Tensor = None,
         input_shape: Shape = None,
         pooling: Pooling = None,
         classes: int = 1000,
@@ -46,7 +40,7 @@ class NamedT2TViT(Protocol):
         include_top: bool = True,
         include_preprocessing: bool = False,
         weights: Weights = None,
-        input_tensor: Any = None,
+        input_tensor: Tensor = None,
         input_shape: Shape = None,
         pooling: Pooling = None,
         classes: int = 1000,

@@ -1,6 +1,8 @@
 """T2T-ViT as a functional Keras model (Yuan et al., ICCV 2021, arXiv:2101.11986)."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import keras
 
@@ -34,35 +36,45 @@ from keras_t2t.models.signatures import NamedT2TViT
 from keras_t2t.models.tokens import image_to_tokens
 from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import preprocessing_layer
+from keras_t2t.types import (
+    Activation,
+    BlockType,
+    Features,
+    Pooling,
+    Shape,
+    Tensor,
+    TokenType,
+    Weights,
+)
 from keras_t2t.variants import VARIANTS, variant_name
 
 
 @python_numbers
 def T2TViT(
-    embed_dim,
-    depth,
-    num_heads,
-    mlp_ratio,
-    token_type="performer",
-    block_type="standard",
-    growth=None,
-    include_top=True,
-    include_preprocessing=False,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="t2t_vit",
-    dropout=0.0,
-    attention_dropout=0.0,
-    drop_path=0.0,
-    remat=False,
-    token_dropout=None,
-    fused_soft_split=True,
-    features=None,
-):
+    embed_dim: int,
+    depth: int | Sequence[int],
+    num_heads: int,
+    mlp_ratio: float,
+    token_type: TokenType = "performer",
+    block_type: BlockType = "standard",
+    growth: int | None = None,
+    include_top: bool = True,
+    include_preprocessing: bool = False,
+    weights: Weights = None,
+    input_tensor: Tensor = None,
+    input_shape: Shape = None,
+    pooling: Pooling = None,
+    classes: int = 1000,
+    classifier_activation: Activation = "softmax",
+    name: str = "t2t_vit",
+    dropout: float = 0.0,
+    attention_dropout: float = 0.0,
+    drop_path: float = 0.0,
+    remat: bool = False,
+    token_dropout: float | None = None,
+    fused_soft_split: bool = True,
+    features: Features = None,
+) -> keras.Model:
     """Builds a Tokens-to-Token vision transformer (paper section 3).
 
     Args:
@@ -148,7 +160,7 @@ def T2TViT(
     check_remat(remat, dropout, attention_dropout)
     check_flags(fused_soft_split=fused_soft_split)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
-    architecture = {
+    architecture: dict[str, Any] = {
         "embed_dim": embed_dim,
         "depth": depth,
         "num_heads": num_heads,

@@ -26,33 +26,34 @@ from keras_t2t.models.signatures import NamedViT
 from keras_t2t.models.tokens import convolution, flatten_grid
 from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import preprocessing_layer
+from keras_t2t.types import Activation, Features, Pooling, Shape, Tensor, Weights
 from keras_t2t.variants import VIT_VARIANTS
 
 
 @python_numbers
 def ViT(
-    embed_dim,
-    depth,
-    num_heads,
-    mlp_ratio,
-    patch_size=16,
-    qkv_bias=True,
-    epsilon=1e-6,
-    include_top=True,
-    include_preprocessing=False,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="vit",
-    dropout=0.0,
-    attention_dropout=0.0,
-    drop_path=0.0,
-    remat=False,
-    features=None,
-):
+    embed_dim: int,
+    depth: int,
+    num_heads: int,
+    mlp_ratio: float,
+    patch_size: int = 16,
+    qkv_bias: bool = True,
+    epsilon: float = 1e-6,
+    include_top: bool = True,
+    include_preprocessing: bool = False,
+    weights: Weights = None,
+    input_tensor: Tensor = None,
+    input_shape: Shape = None,
+    pooling: Pooling = None,
+    classes: int = 1000,
+    classifier_activation: Activation = "softmax",
+    name: str = "vit",
+    dropout: float = 0.0,
+    attention_dropout: float = 0.0,
+    drop_path: float = 0.0,
+    remat: bool = False,
+    features: Features = None,
+) -> keras.Model:
     """Builds a plain vision transformer: square patches, learned positions.
 
     Its blocks, class token and head are those of `keras_t2t.T2TViT`.

@@ -2,13 +2,14 @@
 
 import contextlib
 import statistics
+from typing import Any, Literal
 
 import keras
 
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.run_files import FINAL, FINAL_EMA
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
-from keras_t2t.training.config import DTYPE_POLICIES
+from keras_t2t.training.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.evaluation import Validation, evaluate
@@ -30,7 +31,9 @@ from keras_t2t.training.throughput import ImagesPerSecond
 from keras_t2t.training.waiting import WaitingForData
 
 
-def train(config, verbose="auto"):
+def train(
+    config: TrainingConfig, verbose: Literal["auto", 0, 1, 2] = "auto"
+) -> dict[str, Any] | None:
     """Trains one model, from scratch or from `config.weights`, and leaves a run folder.
 
     The folder holds `config.json`, `classes.json`, `history.csv`, `curves.png`,
@@ -64,7 +67,8 @@ def train(config, verbose="auto"):
         if config.output_dir is not None:
             folder = held.enter_context(RunFolder(config.output_dir, devices.main))
             record = folder.find_run(config.overwrite, config.resume)
-        if record is not None and (result := folder.result(record)) is not None:
+        result = folder.result(record) if folder and record is not None else None
+        if folder and result is not None:
             check_asked(config, record, folder.path)
             if devices.main:
                 print(f"The run in {folder.path} is finished already", flush=True)

@@ -1,5 +1,9 @@
 """Who attends to whom: the attention probabilities of the real forward pass."""
 
+import functools
+from collections.abc import Iterable, Sequence
+
+import keras
 import numpy as np
 
 from keras_t2t.layers import (
@@ -9,6 +13,7 @@ from keras_t2t.layers import (
 )
 from keras_t2t.layers.attention_probabilities import probabilities_of
 from keras_t2t.models.feature_grids import token_grid
+from keras_t2t.types import Array, Image, Tensor
 from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
 
@@ -60,7 +65,9 @@ def chosen_block(model, block):
 
 
 # === The probabilities ===
-def attention_probabilities(layer, x, queries=slice(None)):
+def attention_probabilities(
+    layer: keras.layers.Layer, x: Tensor, queries: slice = slice(None)
+) -> Tensor:
     """The weights with which an attention layer sums up its values.
 
     They come from the layer's own norm, Dense and scale. For softmax attention they
@@ -83,7 +90,9 @@ def attention_probabilities(layer, x, queries=slice(None)):
 
 
 # === Of an image ===
-def attention_maps(model, image, layers=None):
+def attention_maps(
+    model: keras.Model, image: Image, layers: Sequence[str] | None = None
+) -> dict[str, Array]:
     """Attention probabilities of the blocks, from the real forward pass.
 
     Args:
@@ -125,7 +134,7 @@ def attention_inputs(model, layers):
     return {name: model.get_layer(name).input for name in layers}
 
 
-def class_attention(model, image, block=-1):
+def class_attention(model: keras.Model, image: Image, block: int = -1) -> Array:
     """How much the class token attends to each patch, in each head of one block.
 
     Args:
@@ -148,7 +157,7 @@ def class_rows(model, probabilities):
     return probabilities[:, 0, 1:].reshape(-1, *token_grid(model))
 
 
-def attention_rollout(model, image):
+def attention_rollout(model: keras.Model, image: Image) -> Array:
     """How much of each patch reaches the class token through all blocks.
 
     Attention rollout (Abnar and Zuidema, 2020, "Quantifying Attention Flow in
@@ -169,7 +178,7 @@ def attention_rollout(model, image):
     return rollout(maps.values())[0, 1:].reshape(token_grid(model))
 
 
-def rollout(probabilities):
+def rollout(probabilities: Iterable[Array]) -> Array:
     """The product of the blocks' (A + I) / 2, the first block rightmost.
 
     Args:
@@ -179,14 +188,19 @@ def rollout(probabilities):
     Returns:
         Array `(tokens, tokens)`; its rows sum to 1.
     """
-    product = None
-    for block in probabilities:
-        with_residual = (block.mean(axis=0) + np.eye(block.shape[-1])) / 2
-        product = with_residual if product is None else with_residual @ product
+    with_residual = (
+        (block.mean(axis=0) + np.eye(block.shape[-1])) / 2 for block in probabilities
+    )
+    product = functools.reduce(lambda before, block: block @ before, with_residual)
     return product.astype("float32")
 
 
-def token_attention(model, image, layer="tokens_1", token=None):
+def token_attention(
+    model: keras.Model,
+    image: Image,
+    layer: str = "tokens_1",
+    token: tuple[int, int] | None = None,
+) -> Array:
     """What one token attends to in a token layer, between two soft splits.
 
     Of a Performer layer it is the row of the implied attention matrix, which the

@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
+from keras_t2t.types import Array, Image, Stages
 from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array
 from keras_t2t.visualization.stages import check_stages, on_grid
@@ -13,7 +15,9 @@ DEAD = 0.01
 SATURATED = 10.0
 
 
-def feature_maps(model, image, stages=None):
+def feature_maps(
+    model: keras.Model, image: Image, stages: Stages = None
+) -> dict[str, Array]:
     """The channels of chosen stages on their grids, from the real forward pass.
 
     Tokens are put back on the grid of the image that they were cut from; the class
@@ -49,7 +53,9 @@ class ChannelStates(NamedTuple):
     saturated: np.ndarray  # bool (channels,)
 
 
-def channel_states(features, dead=DEAD, saturated=SATURATED):
+def channel_states(
+    features: Array, dead: float = DEAD, saturated: float = SATURATED
+) -> ChannelStates:
     """Finds the "feature maps with zero or too large values" of the paper's figure 2.
 
     With x[p, c] the value of channel c at position p, and both medians over the

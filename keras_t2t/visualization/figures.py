@@ -1,19 +1,23 @@
 """Figures for pages and papers: PNG and SVG, 7 inches wide, safe for all eyes."""
 
 import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from keras_t2t.files import replacing
 from keras_t2t.optional_imports import import_matplotlib
+from keras_t2t.types import FeatureMaps, Figure, FilePath
 from keras_t2t.visualization.features import channel_states
+from keras_t2t.visualization.observation import Observation
 from keras_t2t.visualization.pictures import (
     attention_overlay,
     channel_mosaic,
     drawn_view,
     palette,
 )
+from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE_WIDTH = 7.2  # inches
 FORMATS = (".png", ".svg")
@@ -32,7 +36,7 @@ STYLE = {
 }
 
 
-def save_figure(figure, path, dpi=150):
+def save_figure(figure: Figure, path: FilePath, dpi: int = 150) -> None:
     """Writes a figure as PNG or SVG.
 
     Args:
@@ -71,7 +75,7 @@ def new_figure(height, width=PAGE_WIDTH):
 
 # === Feature maps ===
 @styled
-def feature_figure(observation, title, channels=16):
+def feature_figure(observation: Observation, title: str, channels: int = 16) -> Figure:
     """The image, and a row of channels for each stage.
 
     Args:
@@ -106,7 +110,9 @@ def feature_figure(observation, title, channels=16):
 
 
 @styled
-def comparison_figure(networks, channels=16):
+def comparison_figure(
+    networks: Mapping[str, FeatureMaps], channels: int = 16
+) -> Figure:
     """Networks side by side on one image, as in the paper's figure 2.
 
     Args:
@@ -153,7 +159,7 @@ def stage_title(name, features, separator=", "):
 
 # === Attention ===
 @styled
-def attention_figure(observation, title, heads=8):
+def attention_figure(observation: Observation, title: str, heads: int = 8) -> Figure:
     """What the class token and one token of each token layer attend to.
 
     Args:
@@ -234,7 +240,9 @@ QUANTITIES = {
 
 
 @styled
-def depth_figure(tables, title=None):
+def depth_figure(
+    tables: Mapping[str, Sequence[StageStatistics]], title: str | None = None
+) -> Figure:
     """Dead channels, redundancy and attention distance over the depth of networks.
 
     Args:

@@ -1,14 +1,17 @@
 """From anything that is an image to what a model takes."""
 
 import os
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_t2t.optional_imports import import_pillow
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
+from keras_t2t.types import Array, Image
 
 
-def model_view(model, image, **transform):
+def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
     """The part of an image that a model sees, in the model's size.
 
     Args:

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from keras_t2t.models.feature_grids import token_grid
+from keras_t2t.types import Image, Stages
 from keras_t2t.visualization.attention_weights import (
     attention_inputs,
     attention_probabilities,
@@ -42,7 +44,13 @@ class ObservedAttention(NamedTuple):
     of_token: dict  # token layer -> (row of the chosen token, its place)
 
 
-def observe(model, image, stages=None, block=-1, token=None):
+def observe(
+    model: keras.Model,
+    image: Image,
+    stages: Stages = None,
+    block: int = -1,
+    token: tuple[float, float] | None = None,
+) -> Observation:
     """Runs `model` once on `image` and keeps what is worth drawing.
 
     Args:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -10,6 +11,7 @@ import numpy as np
 
 from keras_t2t.files import replacing
 from keras_t2t.optional_imports import import_matplotlib, import_pillow
+from keras_t2t.types import FilePath
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.figures import (
     QUANTITIES,
@@ -18,12 +20,14 @@ from keras_t2t.visualization.figures import (
     draw_depth,
     new_figure,
 )
+from keras_t2t.visualization.observation import Observation
 from keras_t2t.visualization.pictures import (
     BACKGROUND,
     channel_mosaic,
     drawn_view,
     palette,
 )
+from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE = Path(__file__).with_name("report_page.html")
 PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that a phone can show
@@ -32,8 +36,14 @@ THEMES = {"light": ("#1c1e21", "#0072B2"), "dark": ("#e6e8ea", "#56B4E9")}
 
 
 def write_report(
-    path, model_name, facts, observation, statistics, predictions=None, channels=16
-):
+    path: FilePath,
+    model_name: str,
+    facts: Sequence[str],
+    observation: Observation,
+    statistics: Sequence[StageStatistics],
+    predictions: Sequence[tuple[str, float]] | None = None,
+    channels: int = 16,
+) -> None:
     """Writes a page that needs no network and no other file.
 
     It fits phones and wide windows, light and dark.

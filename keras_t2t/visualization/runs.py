@@ -2,15 +2,18 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_t2t.run_files import CONFIG, HISTORY
 from keras_t2t.training.curves import PANELS
+from keras_t2t.types import Figure, FilePath
 from keras_t2t.visualization.figures import SERIES, new_figure, styled
 
 SPEED = "images_per_second"
 # Of the names in a panel: training, validation, averaged weights.
-LINES = (
+LINES: tuple[dict[str, Any], ...] = (
     {"linestyle": ":", "linewidth": 1},
     {"linestyle": "-"},
     {"linestyle": "--", "linewidth": 1},
@@ -53,7 +56,7 @@ def read_history(folder):
 
 
 @styled
-def runs_figure(folders, title=None):
+def runs_figure(folders: Sequence[FilePath], title: str | None = None) -> Figure:
     """Loss, top-1 and images per second over the epochs of several runs.
 
     Args:

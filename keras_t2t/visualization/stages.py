@@ -1,5 +1,7 @@
 """The stages that are drawn: features of a model on their grid over the image."""
 
+import keras
+
 from keras_t2t.models.feature_grids import (
     BLOCKS,
     TOKENS,
@@ -10,7 +12,7 @@ from keras_t2t.models.feature_grids import (
 from keras_t2t.models.tokens import SOFT_SPLITS
 
 
-def default_stages(model):
+def default_stages(model: keras.Model) -> list[str]:
     """An early, a middle and a late stage, and before them the token layers.
 
     Of ResNet50 these are the 1st, 25th and 49th convolution.

@@ -2,13 +2,16 @@
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from keras_t2t.files import replacing, table_cell
 from keras_t2t.models.feature_grids import list_features, token_grid
+from keras_t2t.types import Array, FilePath, Stages, Tensor
 from keras_t2t.visualization.attention_weights import (
     TOKEN_LAYERS,
     attention_inputs,
@@ -51,7 +54,7 @@ class StageStatistics(NamedTuple):
 
 
 # === The quantities ===
-def channel_redundancy(features):
+def channel_redundancy(features: Array) -> float:
     """Mean absolute correlation between the channels of a stage.
 
     mean over c != d of |corr_p(x[p, c], x[p, d])|, Pearson's correlation over the
@@ -90,7 +93,13 @@ def redundancy_of_noise(height, width):
     return float(np.sqrt(2 / (np.pi * max(1, height * width - 1))))
 
 
-def mean_attention_distance(layer, x, grid, pixels, has_class_token):
+def mean_attention_distance(
+    layer: keras.layers.Layer,
+    x: Tensor,
+    grid: tuple[int, int],
+    pixels: tuple[int, int],
+    has_class_token: bool,
+) -> Array:
     """How far a head looks: distance to the patches, weighted by attention.
 
     For each head, the mean over query patches i of sum_j a[i, j] |r_i - r_j|, with a
@@ -130,7 +139,9 @@ def mean_attention_distance(layer, x, grid, pixels, has_class_token):
 
 
 # === Of a model ===
-def depth_statistics(model, images, stages=None):
+def depth_statistics(
+    model: keras.Model, images: Any, stages: Stages = None
+) -> list[StageStatistics]:
     """The numbers of every stage of a model, averaged over images.
 
     Args:
@@ -157,7 +168,7 @@ def depth_statistics(model, images, stages=None):
             for name, x in attention_inputs(model, attention.values()).items()
         },
     )
-    sums = {}
+    sums: dict[str, list] = {}
     for image in images:
         values, _ = probe(model_input(model, model_view(model, image)))
         for name in stages:
@@ -234,7 +245,7 @@ def _averaged(name, images):
 
 
 # === On disk ===
-def write_statistics(statistics, path):
+def write_statistics(statistics: Sequence[StageStatistics], path: FilePath) -> None:
     """Writes a table with a row per stage, distances per head in the last columns.
 
     Args:

@@ -1,11 +1,13 @@
 """The whole study of one image: figures, table and report in a folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
 from keras_t2t.arguments import check_counts
-from keras_t2t.classifier import top_classes
+from keras_t2t.classifier import Classifier, top_classes
+from keras_t2t.types import FilePath, Stages
 from keras_t2t.visualization.figures import (
     attention_figure,
     comparison_figure,
@@ -25,17 +27,17 @@ from keras_t2t.visualization.statistics import (
 
 
 def study(
-    networks,
-    image,
-    output,
-    stages=None,
-    channels=16,
-    block=-1,
-    token=None,
-    folder=None,
-    max_images=64,
-    dpi=150,
-):
+    networks: Sequence[Classifier],
+    image: FilePath,
+    output: FilePath,
+    stages: Stages = None,
+    channels: int = 16,
+    block: int = -1,
+    token: tuple[float, float] | None = None,
+    folder: FilePath | None = None,
+    max_images: int = 64,
+    dpi: int = 150,
+) -> list[Path]:
     """Looks at one image with a network, and compares it with others.
 
     Args:

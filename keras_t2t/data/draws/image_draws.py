@@ -10,6 +10,7 @@ from keras_t2t.data.draws.erasing import draw_boxes
 from keras_t2t.data.draws.generator import Purpose, generator
 from keras_t2t.data.draws.mixing import NOTHING, draw_mixing
 from keras_t2t.data.draws.rand_augment import are_bicubic, draw_operations
+from keras_t2t.types import Array
 
 # Images are drawn so many at a time: making a generator takes as long as 500 numbers.
 BLOCK = 64
@@ -18,14 +19,14 @@ BLOCK = 64
 class ImageDraws(NamedTuple):
     """What is done to an image, or, with one more axis in front, to several."""
 
-    crop: np.ndarray  # (22,) float64, numbers for `crop_window` or `padded_corner`
-    bicubic: np.ndarray  # () bool, the crop's filter
-    flipped: np.ndarray  # () bool
-    operations: np.ndarray  # (num_operations,) int32, see `draw_operations`
-    levels: np.ndarray  # (num_operations,) float32
-    signs: np.ndarray  # (num_operations,) float32
-    operations_bicubic: np.ndarray  # (num_operations,) bool
-    erased: np.ndarray  # (4,) int32: top, left, height, width; 0 x 0 for nothing
+    crop: Array  # (22,) float64, numbers for `crop_window` or `padded_corner`
+    bicubic: Array  # () bool, the crop's filter
+    flipped: Array  # () bool
+    operations: Array  # (num_operations,) int32, see `draw_operations`
+    levels: Array  # (num_operations,) float32
+    signs: Array  # (num_operations,) float32
+    operations_bicubic: Array  # (num_operations,) bool
+    erased: Array  # (4,) int32: top, left, height, width; 0 x 0 for nothing
 
 
 def image_draws(positions, seed, image_size, augmentation):

@@ -14,7 +14,7 @@ class Split(abc.ABC):
         several_labels: whether an image has any number of them.
     """
 
-    labels: np.ndarray
+    labels: np.ndarray | None
     several_labels = False
 
     def __len__(self):

@@ -50,9 +50,9 @@ def _places(first, count, big_endian=False):
 BMP_HEADER, BMP_BITS, BMP_COMPRESSION = (14, 4), (28, 2), (30, 4)
 FACTORS = np.stack(
     [
-        _places(*side, big_endian=row.big_endian)
+        _places(first, count, row.big_endian)
         for row in FORMATS
-        for side in (row.width, row.height)
+        for first, count in (row.width, row.height)
     ]
     + [_places(*place) for place in (BMP_HEADER, BMP_BITS, BMP_COMPRESSION)]
 )

@@ -16,7 +16,9 @@ if importlib.util.find_spec("keras_cv"):
         keras_cv_operations as colour_operations,
     )
 else:
-    from keras_t2t.data.tensorflow_reader import pillow_operations as colour_operations
+    from keras_t2t.data.tensorflow_reader import (  # type: ignore[no-redef]
+        pillow_operations as colour_operations,
+    )
 
 
 def _integer(number):

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import keras_t2t
 
@@ -58,12 +59,28 @@ def test_workflows_run_known_code_and_may_only_read():
         assert text.count("persist-credentials: false") == text.count("/checkout@")
 
 
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    """`(wheel, sdist)`; `build` makes the wheel from the sdist, so this proves both."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", ROOT, "--outdir", folder)
+    (wheel,) = folder.glob("*.whl")
+    (sdist,) = folder.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def environment(folder, *requirements):
+    """The Python of a new virtual environment that has these."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    run(python, "-m", "pip", "install", *requirements)
+    return python
+
+
 @pytest.mark.packaging
-def test_wheel_and_sdist_install_into_an_empty_environment(tmp_path):
-    # `build` makes the wheel from the sdist, so this proves both.
-    run(sys.executable, "-m", "build", ROOT, "--outdir", tmp_path / "dist")
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+def test_the_distributions_hold_what_they_should(distributions):
+    wheel, sdist = distributions
+    run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist)
     names = zipfile.ZipFile(wheel).namelist()
     assert "keras_t2t/py.typed" in names
     assert "keras_t2t/layers/soft_split.py" in names
@@ -72,9 +89,10 @@ def test_wheel_and_sdist_install_into_an_empty_environment(tmp_path):
     with tarfile.open(sdist) as archive:
         assert any(name.endswith("/LICENSE") for name in archive.getnames())
 
-    venv.create(tmp_path / "empty", with_pip=True)
-    python = tmp_path / "empty" / "bin" / "python"
-    run(python, "-m", "pip", "install", f"{wheel}[jax]")
+
+@pytest.mark.packaging
+def test_the_wheel_in_an_empty_environment(distributions, tmp_path):
+    python = environment(tmp_path / "empty", f"{distributions[0]}[jax]")
     used = run(
         *(python, "-c", USE),
         cwd=tmp_path,
@@ -83,3 +101,35 @@ def test_wheel_and_sdist_install_into_an_empty_environment(tmp_path):
     version, file = used.stdout.split()
     assert version == keras_t2t.__version__
     assert file.startswith(str(tmp_path / "empty"))
+
+
+def lowest(*extras):
+    """The lowest versions that setup.cfg accepts, as pip's constraints."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    requirements = settings["options"]["install_requires"].splitlines()
+    for extra in extras:
+        requirements += settings["options.extras_require"][extra].splitlines()
+    return [line.replace(">=", "==") for line in requirements if ">=" in line]
+
+
+@pytest.mark.packaging
+def test_the_lowest_versions_do(distributions, tmp_path):
+    """Train, predict and look inside with the oldest libraries that are accepted."""
+    extras = ("jax", "data", "visualize")
+    wheel = f"{distributions[0]}[{','.join(extras)}]"
+    python = environment(tmp_path / "lowest", wheel, *lowest(*extras))
+    Image.new("RGB", (40, 40), "teal").save(tmp_path / "teal.png")
+    training = ("--dataset", "digits", "--image-size", "32", "--steps-per-epoch", "2")
+    for script, *arguments in (
+        ("train_imagenet.py", *training, "--epochs", "2", "--output-dir", "run"),
+        ("predict.py", "--weights", "run", "teal.png"),
+        ("visualize_features.py", "--weights", "run", "teal.png"),
+    ):
+        run(
+            *(python, ROOT / "examples" / script, "--backend", "jax", *arguments),
+            cwd=tmp_path,
+            env={"HOME": str(tmp_path)},
+        )
+    assert (tmp_path / "run" / "result.json").is_file()
+    assert (tmp_path / "visualization" / "report.html").is_file()

@@ -26,13 +26,13 @@ def script_parser(docstring):
     )
 
 
-def add_classifier_flags(parser):
+def add_classifier_flags(parser, default="imagenet"):
     """The flags that name a model with its weights, as `find_classifier` takes them."""
     parser.add_argument(
         "--weights",
-        default="imagenet",
+        default=default,
         help="a name of published weights, a checkpoint file, a run folder, or random "
-        "(default: imagenet)",
+        f"(default: {default or 'imagenet, or random where that cannot be fetched'})",
     )
     parser.add_argument(
         "--model",

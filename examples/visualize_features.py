@@ -10,6 +10,8 @@ Writes to the folder --output-dir a page for browsers (`report.html`), a table
 with --compare the networks side by side, as in the paper's figure 2: `comparison`.
 """
 
+import functools
+import sys
 from pathlib import Path
 
 from _script import add_classifier_flags, run, script_parser
@@ -17,7 +19,7 @@ from _script import add_classifier_flags, run, script_parser
 
 def parse_arguments():
     parser = script_parser(__doc__)
-    add_classifier_flags(parser)
+    add_classifier_flags(parser, default=None)
     add = parser.add_argument
     add("image", type=Path)
     add("--stages", nargs="+", metavar="NAME", help="layers whose channels are drawn")
@@ -49,23 +51,13 @@ def parse_arguments():
 def main(arguments):
     import keras
 
-    from keras_t2t.classifier import find_classifier
     from keras_t2t.visualization import study
 
     keras.utils.set_random_seed(arguments.seed)
-    networks = [
-        find_classifier(
-            arguments.weights, arguments.model, arguments.image_size, arguments.classes
-        )
-    ]
-    for network in arguments.compare:
-        variant, _, weights = network.partition("=")
-        size = networks[0].size
-        networks.append(find_classifier(weights or "random", variant, size))
-    written = study(
-        networks,
-        arguments.image,
-        arguments.output_dir,
+    draw = functools.partial(
+        study,
+        image=arguments.image,
+        output=arguments.output_dir,
         stages=arguments.stages,
         channels=arguments.channels,
         block=arguments.block,
@@ -74,8 +66,35 @@ def main(arguments):
         max_images=arguments.max_images,
         dpi=arguments.dpi,
     )
+    try:
+        written = draw(chosen_networks(arguments, arguments.weights or "imagenet"))
+    except ConnectionError as error:
+        if arguments.weights:
+            raise
+        print(
+            f"{error}\nSo the weights are random; --weights takes a checkpoint or a "
+            "run folder",
+            file=sys.stderr,
+        )
+        written = draw(chosen_networks(arguments, "random"))
     for path in written:
         print(path)
+
+
+def chosen_networks(arguments, weights):
+    """The network that is shown, and those beside it, not built yet."""
+    from keras_t2t.classifier import find_classifier
+
+    networks = [
+        find_classifier(
+            weights, arguments.model, arguments.image_size, arguments.classes
+        )
+    ]
+    for network in arguments.compare:
+        variant, _, others = network.partition("=")
+        size = networks[0].size
+        networks.append(find_classifier(others or "random", variant, size))
+    return networks
 
 
 if __name__ == "__main__":

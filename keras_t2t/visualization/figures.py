@@ -185,7 +185,11 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
         axes.imshow(picture)
         axes.set_title(caption)
     figure.suptitle(title)
-    figure.supxlabel("Bright: attended to most; each picture on its own scale", size=7)
+    figure.supxlabel(
+        "Bright: attended to most, by the square root of the weight up to its 99th "
+        "percentile; each picture on its own scale",
+        size=7,
+    )
     return figure
 
 

@@ -113,6 +113,9 @@ def mark(tile, colour, cross=False, corner=False):
 def attention_overlay(view, weights, token=None):
     """Attention weights over the grey image, yellow where they are largest.
 
+    Shades go by the square root of the weight, up to the 99th percentile: on a linear
+    scale a peak leaves all else black.
+
     Args:
         view: uint8 array `(height, width, 3)`.
         weights: array `(rows, columns)`, not negative.
@@ -123,8 +126,8 @@ def attention_overlay(view, weights, token=None):
     """
     Image = import_pillow("Image", "visualize")
     photograph = Image.fromarray(drawn_view(view)).convert("L").convert("RGB")
-    largest = weights.max()
-    scaled = weights / largest if largest > 0 else np.zeros_like(weights)
+    most = np.percentile(weights, 99) or weights.max() or 1
+    scaled = np.sqrt(np.clip(weights / most, 0, 1))
     heat = palette()[np.round((SHADES - 1) * scaled).astype("uint8")]
     heat = Image.fromarray(heat).resize(photograph.size, Image.NEAREST)
     picture = np.array(Image.blend(photograph, heat, 0.7))

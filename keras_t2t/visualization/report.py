@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_t2t.files import replacing
 from keras_t2t.optional_imports import import_matplotlib, import_pillow
-from keras_t2t.types import FilePath
+from keras_t2t.types import Figure, FilePath
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.figures import (
     QUANTITIES,
@@ -30,6 +30,7 @@ from keras_t2t.visualization.pictures import (
 from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE = Path(__file__).with_name("report_page.html")
+PICTURE_DPI = 120
 PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that a phone can show
 # Of lines and text, then of the curve; the page's own.
 THEMES = {"light": ("#1c1e21", "#0072B2"), "dark": ("#e6e8ea", "#56B4E9")}
@@ -43,6 +44,7 @@ def write_report(
     statistics: Sequence[StageStatistics],
     predictions: Sequence[tuple[str, float]] | None = None,
     channels: int = 16,
+    comparison: Figure | None = None,
 ) -> None:
     """Writes a page that needs no network and no other file.
 
@@ -56,6 +58,7 @@ def write_report(
         statistics: list of `StageStatistics`.
         predictions: list of (class name, probability), best first, or None.
         channels: int, channels drawn of each stage.
+        comparison: what `comparison_figure` gives, or None.
 
     Raises:
         ValueError: if `path` does not end in `.html`.
@@ -69,6 +72,7 @@ def write_report(
         feature_section(observation, channels),
         attention_section(observation),
         number_section(model_name, statistics),
+        "" if comparison is None else comparison_section(comparison),
         DEFINITIONS,
     ]
     page = Template(PAGE.read_text(encoding="utf-8")).substitute(
@@ -134,8 +138,10 @@ def attention_section(observation):
         "<section><h2>Attention</h2><p>Which patches the class token attends to "
         "(mean over the heads of a block, then each head of one block), all blocks "
         "together as attention rollout, and what the framed token attends to in the "
-        "token layers. Yellow is the most, each picture on its own scale: where the "
-        "peak is about the mean, all patches are attended to alike.</p>"
+        "token layers. Yellow is the most; shades go by the square root of the "
+        "weight, up to its 99th percentile, so that a peak does not hide the rest. "
+        "Each picture has its own scale: where the peak is about the mean, all patches "
+        "are attended to alike.</p>"
         f'<div class="maps">{"".join(figures)}</div></section>'
     )
 
@@ -175,6 +181,20 @@ def table_row(row):
         "" if distance is None else f"{distance:.1f} px",
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def comparison_section(comparison):
+    """A figure on its own white ground, which scrolls where the window is narrow."""
+    file = io.BytesIO()
+    comparison.savefig(file, format="png", dpi=PICTURE_DPI)
+    source = data_uri("image/png", file.getvalue())
+    return (
+        "<section><h2>Networks side by side</h2><p>An early, a middle and a late stage "
+        "of each, channels as above (figure 2 of the T2T-ViT paper).</p>"
+        '<div class="table" tabindex="0"><img class="comparison" '
+        f'alt="Feature maps of the networks side by side" src="{source}"></div>'
+        "</section>"
+    )
 
 
 DEFINITIONS = """<section><h2>What the words mean</h2><dl>

@@ -105,6 +105,7 @@ def study(
         tables[titles[0]],
         top_classes(observation.output, first.class_names),
         channels,
+        figures.get("comparison"),
     )
     return written
 

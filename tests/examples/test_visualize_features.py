@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
-from tests.examples.script import failure, success
+from tests.examples.script import failure, finish, success
 
 pytestmark = pytest.mark.once
 
@@ -53,6 +53,28 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "means over 2 images" in report
     assert all(name in report for name in ("red", "green", "blue", "grey"))
+    assert "Networks side by side" in report and 'class="comparison"' in report
+
+
+@pytest.mark.once
+def test_without_a_network_the_weights_are_random(
+    folder, tmp_path, monkeypatch, capsys
+):
+    arguments = [
+        *("--model", "T2TViT7", "--image-size", "32x48", "--channels", "2"),
+        *("--dpi", "40", "--output-dir", tmp_path / "out"),
+        folder / "images" / "grey.png",
+    ]
+    monkeypatch.setenv("KERAS_T2T_WEIGHTS", "http://127.0.0.1:9/")  # nobody answers
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    code, _, err = finish("visualize_features.py", arguments, monkeypatch, capsys)
+    assert code == 0
+    assert "So the weights are random; --weights takes a checkpoint" in err
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "random weights" in report and "Networks side by side" not in report
+    arguments += ["--weights", "imagenet"]
+    code, _, err = finish("visualize_features.py", arguments, monkeypatch, capsys)
+    assert code == 2 and "could not be downloaded" in err
 
 
 @pytest.mark.parametrize(

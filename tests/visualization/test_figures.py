@@ -78,6 +78,22 @@ def test_attention_lies_where_the_patch_is():
     assert (framed[200, 78] == pictures.palette()[pictures.DEAD]).all()
 
 
+def test_a_peak_does_not_hide_the_rest():
+    """A hundredth of the peak is a tenth of the palette's length from its dark end."""
+    weights = np.full((14, 14), 0.01)
+    weights[3, 3] = weights[9, 5] = weights[0, 0] = 1.0
+    weights[7, 7] = 100.0  # above the 99th percentile
+    picture = pictures.attention_overlay(np.zeros((224, 224, 3), "uint8"), weights)
+    shade = {
+        place: picture[16 * place[0] + 8, 16 * place[1] + 8].tolist()
+        for place in ((7, 7), (3, 3), (13, 13))
+    }
+    palette = pictures.palette().astype(float)
+    assert shade[7, 7] == shade[3, 3]
+    expected = 0.7 * palette[round(0.1 * (pictures.SHADES - 1))]
+    np.testing.assert_allclose(shade[13, 13], expected, atol=1)
+
+
 # === Figures ===
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_figures_are_written(suffix, observation, statistics, tmp_path):

@@ -13,6 +13,7 @@ import struct
 import sys
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -391,6 +392,7 @@ def predict(path, weights):
 
 @functools.cache
 def predict_script():
-    from examples import predict
+    sys.path.append(str(Path(__file__).parents[1] / "examples"))  # as for a script
+    import predict
 
     return predict

@@ -156,7 +156,7 @@ def test_the_grid_can_be_told(oracle, save, caplog):
 
 def test_only_a_t2t_vit_is_filled(oracle, save):
     other = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="`model` must be a T2T-ViT"):
+    with pytest.raises(ValueError, match="`model` must be a whole T2T-ViT"):
         keras_t2t.load_checkpoint(other, save(oracle.state_dict()))
 
 

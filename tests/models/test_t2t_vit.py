@@ -172,7 +172,7 @@ def test_variants_share_one_signature():
             *("include_top", "include_preprocessing", "weights", "input_tensor"),
             *("input_shape", "pooling", "classes", "classifier_activation", "name"),
             *("dropout", "attention_dropout", "drop_path", "remat"),
-            *("token_dropout", "fused_soft_split"),
+            *("token_dropout", "fused_soft_split", "features"),
         ]
         assert parameters["name"].default == row.default_name
         assert parameters["classes"].default == general["classes"].default

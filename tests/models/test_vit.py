@@ -60,7 +60,8 @@ def test_named_models_share_the_signature_of_the_others():
     t2t = inspect.signature(keras_t2t.T2TViT14).parameters
     for name, row in VIT_VARIANTS.items():
         parameters = inspect.signature(getattr(keras_t2t, name)).parameters
-        assert [*parameters, "token_dropout", "fused_soft_split"] == list(t2t)
+        only_t2t = {"token_dropout", "fused_soft_split"}
+        assert list(parameters) == [name for name in t2t if name not in only_t2t]
         assert parameters["name"].default == row.default_name
 
 

@@ -52,8 +52,15 @@ def add_image_size(parser, help):
 
 def image_size(text):
     """`(height, width)` from `224` or `192x256`."""
-    height, _, width = text.partition("x")
-    return int(height), int(width or height)
+    try:
+        sides = [int(side) for side in text.split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be PIXELS or HEIGHTxWIDTH, such as 224 or 192x256, got {text!r}"
+        )
+    return sides[0], sides[-1]
 
 
 def run(main, *arguments):

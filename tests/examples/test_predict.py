@@ -105,3 +105,14 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert code == 2
     (line,) = stderr.splitlines()
     assert line.startswith("predict.py: ") and message in line
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("size", ["22x", "0x8", "tall", "1x2x3", "-5"])
+def test_a_size_that_is_none(size, monkeypatch, capsys):
+    arguments = ["x.png", f"--image-size={size}"]
+    code, stderr = failure("predict.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    told = stderr.splitlines()[-1]
+    assert "--image-size: must be PIXELS or HEIGHTxWIDTH, such as 224" in told
+    assert told.endswith(f"got {size!r}")

@@ -26,7 +26,7 @@ class Description(NamedTuple):
         return (*(PIXELS_PER_TOKEN * side for side in self.grid), 3)
 
 
-def describe(path: FilePath):
+def describe(path: FilePath) -> Description:
     """Reads the variant, class count and token grid off a checkpoint.
 
     Args:

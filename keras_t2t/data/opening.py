@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from keras_t2t.arguments import brief, check_path, is_number, short
+from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.readers import find_reader
 from keras_t2t.types import FilePath
 
@@ -16,7 +17,7 @@ def open_dataset(
     evaluation_only: bool = False,
     validation_share: float | None = None,
     reader: str | None = None,
-):
+) -> Dataset:
     """Open a data set for training and validation.
 
     Args:

@@ -84,7 +84,7 @@ def feature_extractor(model, names):
     """
     check_features("features", names, model)
     grids = {}
-    for name in names:
+    for name in dict.fromkeys(names):
         x = model.get_layer(name).output
         rows, columns = layer_grid(model, model.get_layer(name))
         if len(x.shape) == 3:

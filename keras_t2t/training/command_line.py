@@ -27,6 +27,9 @@ def train_from_flags(settings):
 
     Args:
         settings: dict, attributes of a `TrainingConfig`.
+
+    Returns:
+        What `train` returns.
     """
     one_device_per_core(settings)
     # A progress bar redraws itself; a log file gets one line per epoch.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.recipes import IMAGENET
 
@@ -101,6 +102,9 @@ def test_the_recipe_of_90_epochs():
     assert (config.clip_norm, config.label_smoothing, config.drop_path) == (1, 0, 0)
     assert (config.mixup, config.cutmix, config.random_erasing) == (0.2, 0, 0)
     assert config.randaugment and config.final_learning_rate == 0
+    drawn = AUGMENTATIONS[config.augmentation]  # two operations of level 10, always
+    assert (drawn.num_operations, drawn.magnitude, drawn.magnitude_std) == (2, 10, 0)
+    assert (drawn.operation_probability, drawn.crop_scale) == (1, (0.05, 1))
     digits = TrainingConfig(recipe="budget90").with_defaults("digits", 10)
     assert digits.augmentation == "none"
 

@@ -33,6 +33,7 @@ FIELDS = (
 # === Implementations ===
 DESIGNS = {
     **dict.fromkeys(BACKENDS, ("", "readable", "remat")),
+    "jax": ("", "readable", "remat", "devices"),
     REFERENCE: ("", "compiled"),
 }
 
@@ -212,6 +213,7 @@ def main():
         description=__doc__.split("\n\n")[0],
         epilog="An implementation is a backend (jax, tensorflow, torch), with "
         ":readable for the path that writes patches or :remat for rematerialisation; "
+        "jax:devices, a device per core of a CPU, as the training scripts use it; "
         "reference, with :compiled for torch.compile; or timm:NAME.",
     )
     add = parser.add_argument

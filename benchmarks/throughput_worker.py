@@ -41,6 +41,8 @@ class Keras:
         import keras_t2t
 
         exact_float32(backend, precision)
+        if design == "devices":
+            share_batches_between_cores()
         keras.config.set_dtype_policy(HALF.get(precision, "float32"))
         arguments = {
             "fused_soft_split": design != "readable",
@@ -94,6 +96,19 @@ class Keras:
 
     def peak_memory(self):
         return device_peak(self.backend) or process_peak()
+
+
+def share_batches_between_cores():
+    import keras
+
+    from keras_t2t.training.distribution.cores import one_device_per_core
+
+    one_device_per_core(
+        {"coordinator": None, "devices": None, "batch_size": None, "resume": False}
+    )
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(auto_shard_dataset=False)
+    )
 
 
 # === torch models: the reference in tests/, timm ===

@@ -57,7 +57,7 @@ def cells(name, row):
         f"{counted.parameters / 1e6:.1f} M",
         f"{counted.macs / 1e9:.1f}",
         f"{row.top1}%",
-        f"section {row.section}",
+        f"section {row.section}" if row.section else "later",
     )
 
 
@@ -72,6 +72,7 @@ def architecture(row):
         return "as in `keras.applications`"
     text = f"{row.embed_dim} / {row.num_heads} / {row.depth} / {row.mlp_ratio}"
     text += DESIGNS[getattr(row, "block_type", "standard")]
+    text += ", token labelling" * getattr(row, "token_labelling", False)
     growth = getattr(row, "growth", None)
     return text if growth is None else f"{text}, dense, growth {growth}"
 

@@ -31,7 +31,8 @@ def add_classifier_flags(parser, default="imagenet"):
     parser.add_argument(
         "--weights",
         default=default,
-        help="a name of published weights, a checkpoint file, a run folder, or random "
+        help="a name of published weights, a checkpoint file, a run folder, "
+        "hf://OWNER/NAME, or random "
         f"(default: {default or 'imagenet, or random where that cannot be fetched'})",
     )
     parser.add_argument(

@@ -19,6 +19,7 @@ from keras_t2t.models import (
     T2TViT16Ghost,
     T2TViT19,
     T2TViT24,
+    T2TViT24TokenLabelling,
     T2TViTc14,
     T2TViTDense,
     T2TViTt14,
@@ -32,6 +33,7 @@ from keras_t2t.models import (
     list_models,
 )
 from keras_t2t.preprocessing import decode_predictions, preprocess_input
+from keras_t2t.publishing import push_to_hub
 
 __all__ = [
     "ResNet50",
@@ -46,6 +48,7 @@ __all__ = [
     "T2TViT16Ghost",
     "T2TViT19",
     "T2TViT24",
+    "T2TViT24TokenLabelling",
     "T2TViTDense",
     "T2TViTc14",
     "T2TViTt14",
@@ -62,6 +65,15 @@ __all__ = [
     "list_models",
     "load_checkpoint",
     "preprocess_input",
+    "push_to_hub",
     "save_official",
     "summarize",
 ]
+
+
+def __getattr__(name):
+    if name == "hub":  # KerasHub is loaded when it is asked for
+        import importlib
+
+        return importlib.import_module("keras_t2t.hub")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

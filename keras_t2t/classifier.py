@@ -17,6 +17,7 @@ from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.published_file import converted_file
 from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
+from keras_t2t.hub_files import fetched
 from keras_t2t.models.by_name import builder
 from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import decode_predictions, pixel_model
@@ -106,8 +107,9 @@ def find_classifier(
 
     Args:
         weights: `"random"`, a name of published weights (`"imagenet"`), a checkpoint
-            file of any kind that `keras_t2t.load_checkpoint` reads, or a folder that
-            `keras_t2t.training.train` left. A file in such a folder is described by
+            file of any kind that `keras_t2t.load_checkpoint` reads, a folder that
+            `keras_t2t.training.train` left, or `hf://OWNER/NAME` on the Hugging Face
+            hub. A file in such a folder is described by
             the folder's configuration, any other by its tensors.
         variant: public name such as `"T2TViT14"`; None: what the file or run says,
             T2TViT14 for a name.
@@ -128,6 +130,7 @@ def find_classifier(
             the class names are not as many as the classes.
         ImportError: if reading the checkpoint needs a library that is not installed.
     """
+    weights = fetched(weights)
     by_name = weights in (RANDOM, *NAMES)
     if by_name or variant is not None:
         builder(variant or DEFAULT_VARIANT)  # an unknown name is told first

@@ -98,6 +98,26 @@ def import_pillow(submodule, extra="train"):
     return _import(f"PIL.{submodule}", "Reading or drawing images", "Pillow", extra)
 
 
+def import_huggingface_hub():
+    """Import huggingface-hub.
+
+    Raises:
+        ImportError: huggingface-hub is not installed.
+    """
+    purpose = "Weights on the Hugging Face hub"
+    _import("huggingface_hub.errors", purpose, "huggingface-hub", "hub")
+    return importlib.import_module("huggingface_hub")
+
+
+def import_keras_hub():
+    """Import KerasHub.
+
+    Raises:
+        ImportError: KerasHub is not installed.
+    """
+    return _import("keras_hub", "This backbone", "KerasHub", "keras-hub")
+
+
 def import_matplotlib():
     """Import matplotlib with its `figure`, which needs no display.
 

@@ -21,7 +21,8 @@ class Variant(NamedTuple):
     default_name: str  # name of the Keras model
     block_type: str = "standard"  # or "se" or "ghost"
     growth: int | None = None  # channels that a densely connected block adds
-    section: str = "4.1"  # of the paper, where it is measured
+    section: str | None = "4.1"  # of the paper, None: measured after it
+    token_labelling: bool = False  # a second classifier, of the patch tokens
 
     @property
     def architecture(self):
@@ -31,12 +32,13 @@ class Variant(NamedTuple):
     def __str__(self):
         design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
         depth, width = self.depth, f"width {self.embed_dim}"
+        labels = ", and a classifier of tokens" if self.token_labelling else ""
         if self.growth is not None:
             design, depth = f"densely connected {design}", sum(depth)
             width += f" growing by {self.growth} each (stages of {self.depth})"
         return (
             f"{self.token_type} tokens, {depth} {design}blocks of {width} with "
-            f"{self.num_heads} heads and MLP ratio {self.mlp_ratio}"
+            f"{self.num_heads} heads and MLP ratio {self.mlp_ratio}{labels}"
         )
 
 
@@ -50,6 +52,12 @@ VARIANTS = {
     "T2TViTt14": Variant("transformer", 384, 6, 14, 3, 81.7, "t2t_vit_t_14"),
     "T2TViTt19": Variant("transformer", 448, 7, 19, 3, 82.4, "t2t_vit_t_19"),
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
+    # Jiang et al., 2021, arXiv:2104.10858, by the authors of T2T-ViT.
+    "T2TViT24TokenLabelling": Variant(
+        *("performer", 512, 8, 24, 3, 84.2, "t2t_vit_24_token_labelling"),
+        section=None,
+        token_labelling=True,
+    ),
     # The ablations: designs of CNNs in the backbone, then convolutions as tokens.
     "T2TViT14ResNeXt": Variant(
         *("performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"), section="4.2"
@@ -101,7 +109,8 @@ class ViTVariant(NamedTuple):
     section: str = "4.1"  # of the T2T-ViT paper, where it is measured
 
     # The same for all: no columns, but what a T2T-ViT's row has.
-    token_type, block_type, growth = "patches", "standard", None  # type: ignore[misc]
+    token_type, block_type = "patches", "standard"  # type: ignore[misc]
+    growth, token_labelling = None, False  # type: ignore[misc]
 
     @property
     def architecture(self):

@@ -45,7 +45,16 @@ def test_nothing_is_required_that_keras_does_not_require():
         re.match(r"[\w-]*", requirement)[0] for requirement in theirs
     }
     assert {"jax", "tpu", "tensorflow", "torch", "train", "data", "convert"} | {
-        *("export", "export-jax", "visualize", "all", "test")
+        *(
+            "export",
+            "export-jax",
+            "visualize",
+            "hub",
+            "keras-hub",
+            "docs",
+            "all",
+            "test",
+        )
     } == set(settings["options.extras_require"])
 
 

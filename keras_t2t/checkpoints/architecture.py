@@ -16,6 +16,7 @@ class Architecture(NamedTuple):
     mlp_ratio: float
     block_type: str
     growth: int | None
+    token_labelling: bool
 
     @property
     def variants(self):
@@ -34,8 +35,13 @@ class Architecture(NamedTuple):
             kind = "ViT with"
         return " or ".join(self.variants) or (
             f"a {kind} {self.depth} {design}blocks of width {self.embed_dim} and MLP "
-            f"ratio {self.mlp_ratio:g}"
+            f"ratio {self.mlp_ratio:g}" + " and token labelling" * self.token_labelling
         )
+
+    @property
+    def headless(self):
+        """The same without its classifiers."""
+        return self._replace(token_labelling=False)
 
 
 class _Names(NamedTuple):
@@ -49,6 +55,7 @@ class _Names(NamedTuple):
     se: str
     ghost: str
     growth: str  # its only axis is the growth
+    token_labelling: str  # a name that is there
 
 
 _OFFICIAL = _Names(
@@ -65,6 +72,7 @@ _OFFICIAL = _Names(
     se=r"blocks\.(\d+)\.attn\.se_layer\.fc\.0\.weight",
     ghost=r"blocks\.(\d+)\.mlp\.cheap_operation2\.weight",
     growth=r"blocks\.(\d+)\.dense_linear\.bias",
+    token_labelling="aux_head.bias",
 )
 _KERAS = _Names(
     width="class_token/0",
@@ -80,6 +88,7 @@ _KERAS = _Names(
     se=r"block_(\d+)_squeeze_excitation/squeeze/0",
     ghost=r"block_(\d+)_mlp/scale_2/0",
     growth=r"block_(\d+)_growth/1",
+    token_labelling="aux_head/1",
 )
 
 
@@ -134,19 +143,5 @@ def _architecture(shapes, names):
         mlp_ratio=hidden[0][names.hidden_axis] / norms[0][0],
         block_type=block_type,
         growth=growth[0][0] if growth else None,
+        token_labelling=names.token_labelling in shapes,
     )
-
-
-def check_plain_head(names, label):
-    """Refuses token-labelling checkpoints, whose second head the models lack.
-
-    Raises:
-        ValueError: if one of the official `names` belongs to such a head.
-    """
-    extra = sorted(name for name in names if name.startswith("aux_head."))
-    if extra:
-        raise ValueError(
-            f"{label} is a token-labelling checkpoint (as 84.2_T2T_ViT_24 is): it has "
-            f"a second head over the patch tokens, {', '.join(extra)}, which the "
-            "models of keras_t2t do not have. The plain T2TViT24 is 82.3_T2T_ViT_24"
-        )

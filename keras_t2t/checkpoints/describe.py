@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_t2t.checkpoints import foreign_file, keras_file
-from keras_t2t.checkpoints.architecture import check_plain_head, keras_architecture
+from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.position_table import table_grid
 from keras_t2t.types import FilePath
@@ -47,7 +47,6 @@ def describe(path: FilePath) -> Description:
         table, bias = arrays.get("position_embedding/0"), arrays.get("head/1")
     else:
         checkpoint = foreign_file.read(path)
-        check_plain_head(checkpoint.tensors, path.name)
         architecture, grid = checkpoint.architecture, checkpoint.grid
         table, bias = (checkpoint.tensors.get(n) for n in ("pos_embed", "head.bias"))
     if architecture is None or np.ndim(table) != 3 or np.ndim(bias) > 1:

@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_t2t.checkpoints.architecture import (
     Architecture,
-    check_plain_head,
     official_architecture,
 )
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
@@ -17,7 +16,9 @@ from keras_t2t.checkpoints.position_table import resize_table, table_grid
 
 logger = logging.getLogger(__name__)
 
-HEAD = ("head.weight", "head.bias")
+# The second is there with token labelling.
+HEADS = (("head.weight", "head.bias"), ("aux_head.weight", "aux_head.bias"))
+HEAD = HEADS[0]
 MAX_POSITIONS = 2**17  # 5792 x 5792 px
 LOADED_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
@@ -67,14 +68,13 @@ def load_tensors(model, checkpoint, label):
             variant or another kind; the model is then unchanged.
     """
     entries = official_entries(model)
-    check_plain_head(checkpoint.tensors, label)
     check_architecture(model, entries, checkpoint, label)
     tensors = dict(checkpoint.tensors)
     keep_fresh = fresh_head(entries, checkpoint)
     for name in keep_fresh or ():
         tensors.pop(name, None)
-    if "head.weight" not in {entry.name for entry in entries}:
-        for name in HEAD:  # include_top=False asks for no head
+    if not has_head(entry.name for entry in entries):
+        for name in all_heads():  # include_top=False asks for no head
             tensors.pop(name, None)
     resized = resized_table(model, checkpoint, entries)
     if resized is not None:
@@ -109,7 +109,11 @@ def load_tensors(model, checkpoint, label):
 
 def check_architecture(model, entries, checkpoint, label):
     own = official_architecture({entry.name: entry.shape for entry in entries})
-    if checkpoint.architecture not in (None, own):
+    found = checkpoint.architecture
+    whole = has_head(entry.name for entry in entries) and has_head(checkpoint.tensors)
+    if found is not None and not whole:
+        own, found = own.headless, found.headless
+    if found not in (None, own):
         raise ValueError(
             f"{label}: this is {checkpoint.architecture}, and the model "
             f"{model.name!r} is {own}"
@@ -122,19 +126,29 @@ def check_architecture(model, entries, checkpoint, label):
         )
 
 
+def all_heads():
+    return [name for head in HEADS for name in head]
+
+
+def has_head(names):
+    """Whether a classifier of the class token is among the official `names`."""
+    return not set(HEAD).isdisjoint(names)
+
+
 def fresh_head(entries, checkpoint):
-    """The official names of the head if the model's own is to stay, else None."""
+    """The official names of the heads if the model's own are to stay, else None."""
     shapes = {entry.name: entry.shape for entry in entries}
     if not all(name in shapes for name in HEAD):
         return None
-    if not any(name in checkpoint.tensors for name in HEAD):
-        return HEAD if checkpoint.headless else None
+    own = [name for name in all_heads() if name in shapes]
+    if not any(name in checkpoint.tensors for name in own):
+        return own if checkpoint.headless else None
     if not all(name in checkpoint.tensors for name in HEAD):
         return None
     classes, dim = shapes["head.weight"]
     found = checkpoint.classes
     whole = np.shape(checkpoint.tensors["head.weight"]) == (found, dim)
-    return HEAD if whole and found != classes else None
+    return own if whole and found != classes else None
 
 
 def resized_table(model, checkpoint, entries):

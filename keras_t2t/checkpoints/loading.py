@@ -92,7 +92,11 @@ def keras_checkpoint(path, model, entries):
             array = entry.to_official(array)
         tensors[entry.name], own_names[entry.name] = array, key
     if "head.bias" not in own_names:  # the head of a model without one
-        heads = {"head.weight": "head/0", "head.bias": "head/1"}
+        heads = {
+            f"{head}.{name}": f"{head}/{place}"
+            for head in ("head", "aux_head")
+            for place, name in enumerate(("weight", "bias"))
+        }
         tensors |= {
             name: arrays.pop(key) for name, key in heads.items() if key in arrays
         }

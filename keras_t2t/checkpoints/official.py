@@ -72,6 +72,8 @@ def official_entries(model):
     ]
     if "head" in layers:
         entries += dense_entries(layers["head"], "head")
+    if "aux_head" in layers:
+        entries += dense_entries(layers["aux_head"], "aux_head")
     return entries
 
 

@@ -91,6 +91,7 @@ PUBLISHED = (
     _imagenet("T2TViTt14", "81.7_T2T_ViTt_14.pth.tar", 81.7, (81.688, 95.852)),
     _imagenet("T2TViTt19", "82.4_T2T_ViTt_19.pth.tar", 82.4, (82.442, 96.082)),
     _imagenet("T2TViTt24", "82.6_T2T_ViTt_24.pth.tar", 82.6, (82.554, 96.064)),
+    _imagenet("T2TViT24TokenLabelling", "84.2_T2T_ViT_24.pth.tar", 84.2),
     _imagenet("T2TViT14", "83.3_T2T_ViT_14.pth.tar", 83.3, None, "imagenet384", 384),
     _cifar("T2TViT14", "cifar10_t2t-vit_14_98.3.pth", 98.3, 10),
     _cifar("T2TViT19", "cifar10_t2t-vit_19_98.4.pth", 98.4, 10),

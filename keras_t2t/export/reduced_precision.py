@@ -5,6 +5,8 @@ import keras
 from keras_t2t.export.serving_model import PREPROCESSING, with_dtype
 from keras_t2t.layers.composite import quantized_policy
 
+OUTPUTS = ("logits", "probabilities", "head", "aux_head")
+
 
 def in_precision(model, precision):
     """A copy of `model` in `precision`, or the model itself in float32.
@@ -19,8 +21,7 @@ def in_precision(model, precision):
         keep = [
             layer.name
             for layer in model._flatten_layers()
-            if isinstance(layer, PREPROCESSING)
-            or layer.name in ("logits", "probabilities", "head")
+            if isinstance(layer, PREPROCESSING) or layer.name in OUTPUTS
         ]
         return with_dtype(model, "float16", keep)
     copied = with_dtype(model, "float32")

@@ -17,8 +17,8 @@ def serving_model(model, include_preprocessing=True):
     Returns:
         Functional `keras.Model` in float32 with the input `image`
         `(batch, height, width, channels)` and a dict of outputs: `logits` and
-        `probabilities`, each `(batch, classes)`, if the last layer is a Dense; else
-        `features`, the model's own output.
+        `probabilities`, each `(batch, classes)`, if the last layer is a Dense or an
+        Activation; else `features`, the model's own output.
 
     Raises:
         ValueError: if the model is of another kind.
@@ -101,7 +101,7 @@ def with_dtype(model, dtype, keep=()):
 def outputs_of(model, image):
     """The dict of named outputs for the Keras tensor `image`."""
     head, node, _ = model.outputs[0]._keras_history
-    if not isinstance(head, keras.layers.Dense):
+    if not isinstance(head, (keras.layers.Dense, keras.layers.Activation)):
         return {"features": keras.layers.Identity(name="features")(model(image))}
     if head.activation is keras.activations.linear:
         logits = keras.layers.Identity(name="logits")(model(image))
@@ -123,7 +123,9 @@ def output_names(served):
 
 
 def before_activation(head):
-    """A copy of the Dense `head` without its activation."""
+    """A copy of the Dense `head` without its activation, nothing of an Activation."""
+    if isinstance(head, keras.layers.Activation):
+        return keras.layers.Identity(dtype=head.dtype_policy, name="logits")
     config = {**head.get_config(), "activation": None, "name": "logits"}
     layer = keras.layers.Dense.from_config(config)
     layer.build((None, head.kernel.shape[0]))

@@ -1,33 +1,73 @@
-"""The output of a model: classes, features or all tokens."""
+"""The output of a model: classes, features or all tokens.
+
+The layers of `HEADS` are those that a model for other classes has anew.
+"""
 
 import keras
 
 from keras_t2t.layers.dense import dense
 from keras_t2t.layers.precision import at_least_float32
 
+HEADS = ("head", "aux_head")
+TOKEN_SHARE = 0.5  # of the patch tokens' best logits in the sum
 
-def head(x, include_top, pooling, classes, classifier_activation):
+
+def head_layers(model):
+    """The classifiers of a model: of its class token, with token labelling also of its
+    patch tokens."""
+    return [layer for layer in model.layers if layer.name in HEADS]
+
+
+def head(x, include_top, pooling, classes, classifier_activation, token_labelling):
     """The model's output from the normalised tokens `(batch, 1 + tokens, dim)`.
 
     Returns:
         Keras tensor `(batch, classes)` with `include_top`; without it the tokens, or
         `(batch, dim)` with `pooling`.
     """
+    if include_top and token_labelling:
+        return token_labelling_head(x, classes, classifier_activation)
     if include_top:
-        return dense(
-            classes,
-            activation=classifier_activation,
-            dtype=at_least_float32(keras.config.dtype_policy().compute_dtype),
-            name="head",
-        )(class_token_of(x))
+        return classifier(classes, "head", classifier_activation)(class_token_of(x))
     if pooling == "token":
         return class_token_of(x)
     if pooling == "avg":
-        x = keras.layers.Cropping1D((1, 0), name="patch_tokens")(x)
         return keras.layers.GlobalAveragePooling1D(
             data_format="channels_last", name="average_pooling"
-        )(x)
+        )(patch_tokens_of(x))
     return x
+
+
+def classifier(classes, name, activation=None):
+    return dense(classes, activation=activation, dtype=head_dtype(), name=name)
+
+
+def head_dtype():
+    return at_least_float32(keras.config.dtype_policy().compute_dtype)
+
+
+def token_labelling_head(x, classes, classifier_activation):
+    """A class token's logits plus half of the best of all patch tokens, class by class.
+
+    Jiang et al., "All Tokens Matter", 2021 (arXiv:2104.10858); the sum and its half are
+    those of the authors' code for inference.
+    """
+    settings = {"dtype": head_dtype()}
+    logits = classifier(classes, "head")(class_token_of(x))
+    tokens = classifier(classes, "aux_head")(patch_tokens_of(x))
+    best = keras.layers.GlobalMaxPooling1D(
+        data_format="channels_last", name="best_token", **settings
+    )(tokens)
+    share = keras.layers.Rescaling(TOKEN_SHARE, name="token_share", **settings)(best)
+    logits = keras.layers.Add(name="all_logits", **settings)([logits, share])
+    return keras.layers.Activation(
+        classifier_activation, name="predictions", **settings
+    )(logits)
+
+
+def patch_tokens_of(x):
+    """`(batch, 1 + tokens, dim)` -> the patch tokens, `(batch, tokens, dim)`."""
+    return keras.layers.Cropping1D((1, 0), name="patch_tokens")(x)
 
 
 def class_token_of(x):

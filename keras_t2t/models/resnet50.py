@@ -31,9 +31,9 @@ def ResNet50(
         weights: None, or a path of weights for `keras.applications.ResNet50`.
         drop_path: accepted and not used, since ResNet50 has no stochastic depth: one
             recipe trains every model.
-        include_top, input_tensor, input_shape, pooling, classes,
-            classifier_activation, name: those of `keras.applications.ResNet50`, but
-            channels are last whatever `keras.config.image_data_format()` says.
+
+    The other arguments are those of `keras.applications.ResNet50`, but channels are
+    last whatever `keras.config.image_data_format()` says.
 
     Returns:
         A functional `keras.Model`.

@@ -14,6 +14,7 @@ from keras_t2t.arguments import (
     python_numbers,
 )
 from keras_t2t.checkpoints import load_weights, published_weights, standardization
+from keras_t2t.hub_files import fetched_file
 from keras_t2t.models.arguments import (
     check_blocks,
     check_design,
@@ -58,6 +59,7 @@ def T2TViT(
     token_type: TokenType = "performer",
     block_type: BlockType = "standard",
     growth: int | None = None,
+    token_labelling: bool = False,
     include_top: bool = True,
     include_preprocessing: bool = False,
     weights: Weights = None,
@@ -91,15 +93,19 @@ def T2TViT(
             copies; `mlp_ratio` is a whole number then).
         growth: None, or int: the blocks are densely connected, each adds `growth`
             channels to its input, and the width is halved between stages.
+        token_labelling: bool, whether the patch tokens have a classifier too, and half
+            of the best of their logits is added to the class token's (Jiang et al.,
+            2021); `teacher` of `keras_t2t.training` trains them one by one.
         include_top: bool, whether to end in the class token's classifier.
         include_preprocessing: bool. If True the model takes RGB pixels 0..255 and
             scales them as its `weights` ask, otherwise what
             `keras_t2t.preprocess_input` gives.
         weights: None (random); published weights of this variant, `"imagenet"`,
             `"imagenet384"`, `"cifar10"` or `"cifar100"`, fetched and converted once
-            (`"imagenet384"` does not set `input_shape`, nor CIFAR's `classes`); or
-            the path of a checkpoint, see `keras_t2t.load_checkpoint`, whose size and
-            class count may differ.
+            (`"imagenet384"` does not set `input_shape`, nor CIFAR's `classes`);
+            `"hf://OWNER/NAME"` of the Hugging Face hub, see `keras_t2t.push_to_hub`,
+            or `"hf://OWNER/NAME/FILE"`; or the path of a checkpoint, see
+            `keras_t2t.load_checkpoint`. Size and class count of a file may differ.
         input_tensor: optional Keras tensor `(batch, height, width, channels)` to
             build the model on.
         input_shape: `(height, width, channels)`, at least 16 px each way, square
@@ -158,7 +164,7 @@ def T2TViT(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )
     check_remat(remat, dropout, attention_dropout)
-    check_flags(fused_soft_split=fused_soft_split)
+    check_flags(fused_soft_split=fused_soft_split, token_labelling=token_labelling)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
     architecture: dict[str, Any] = {
         "embed_dim": embed_dim,
@@ -168,7 +174,9 @@ def T2TViT(
         "token_type": token_type,
         "block_type": block_type,
         "growth": growth,
+        "token_labelling": token_labelling,
     }
+    weights = fetched_file(weights)
     published = published_weights(weights, variant_name(**architecture))
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
@@ -195,7 +203,7 @@ def T2TViT(
     else:
         x = densely_connected(x, blocks, depth, growth, drop_path)
     x = layer_norm("norm")(x)
-    x = head(x, include_top, pooling, classes, classifier_activation)
+    x = head(x, include_top, pooling, classes, classifier_activation, token_labelling)
     model = keras.Model(inputs, x, name=name)
     load_weights(model, weights, published, partial(T2TViT, **architecture))
     if features is not None:
@@ -218,6 +226,7 @@ T2TViT24 = _named_variant("T2TViT24")
 T2TViTt14 = _named_variant("T2TViTt14")
 T2TViTt19 = _named_variant("T2TViTt19")
 T2TViTt24 = _named_variant("T2TViTt24")
+T2TViT24TokenLabelling = _named_variant("T2TViT24TokenLabelling")
 T2TViT14ResNeXt = _named_variant("T2TViT14ResNeXt")
 T2TViT14Wide = _named_variant("T2TViT14Wide")
 T2TViT14SE = _named_variant("T2TViT14SE")

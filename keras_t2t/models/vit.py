@@ -11,6 +11,7 @@ from keras_t2t.arguments import (
     python_numbers,
 )
 from keras_t2t.checkpoints import load_weights, published_weights, standardization
+from keras_t2t.hub_files import fetched_file
 from keras_t2t.models.arguments import (
     check_blocks,
     check_outputs,
@@ -56,7 +57,8 @@ def ViT(
 ) -> keras.Model:
     """Builds a plain vision transformer: square patches, learned positions.
 
-    Its blocks, class token and head are those of `keras_t2t.T2TViT`.
+    Its blocks, class token and head are those of `keras_t2t.T2TViT`, and so are all
+    arguments that are not told here.
 
     Args:
         embed_dim: int, width of the tokens.
@@ -67,9 +69,6 @@ def ViT(
             the last whole patch is not seen.
         qkv_bias: bool, whether q, k, v have a bias.
         epsilon: float, of the LayerNorms.
-        include_top, include_preprocessing, weights, input_tensor, input_shape,
-            pooling, classes, classifier_activation, name, dropout,
-            attention_dropout, drop_path, remat, features: as in `keras_t2t.T2TViT`.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
@@ -89,6 +88,7 @@ def ViT(
     check_flags(qkv_bias=qkv_bias)
     check_positive(epsilon=epsilon)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
+    weights = fetched_file(weights)
     published_weights(weights, None)  # there are none to ask for by name
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])
@@ -112,7 +112,7 @@ def ViT(
     )
     x = deep_narrow(x, blocks, depth, drop_path)
     x = layer_norm("norm", epsilon)(x)
-    x = head(x, include_top, pooling, classes, classifier_activation)
+    x = head(x, include_top, pooling, classes, classifier_activation, False)
     model = keras.Model(inputs, x, name=name)
     load_weights(model, weights)
     if features is not None:

@@ -6,6 +6,7 @@ from functools import partial
 import keras
 from keras import ops
 
+from keras_t2t.models.head import HEADS, head_layers
 from keras_t2t.training.ema import decay_for
 
 # Names of weights that are not decayed, whatever their shape: the class token and a
@@ -109,7 +110,7 @@ def rate_shares(model, backbone_rate, layer_decay):
         else:
             depth = 0 if not places or i > places[-1] else blocks + 1
         share = layer_decay**depth
-        if layer.name != "head":
+        if layer.name not in HEADS:
             share *= backbone_rate
         shares.update((id(weight), share) for weight in layer.trainable_weights)
     return [shares[id(weight)] for weight in model.trainable_weights]
@@ -138,7 +139,7 @@ def fine_tuning_sgd(
     Returns:
         A built `keras.optimizers.Optimizer`.
     """
-    head = {id(weight) for weight in model.get_layer("head").weights}
+    head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
     optimizer = FineTuningSGD(
         learning_rate,
         backbone_learning_rate,

@@ -73,6 +73,7 @@ IMAGENET = {
         _imagenet("T2TViT19", 5e-4, 0.065),
         # 82.3%, about 116
         _imagenet("T2TViT24", 5e-4, 0.065),
+        _imagenet("T2TViT24TokenLabelling", 5e-4, 0.065),
         # 81.7%, about 52
         _imagenet("T2TViTt14", 5e-4, 0.05),
         # 82.4%, about 83

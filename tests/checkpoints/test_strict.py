@@ -78,14 +78,6 @@ def test_both_variants_are_named(oracle, save):
         helpers.build("T2TViT7", weights=save(oracle.state_dict()))
 
 
-def test_token_labelling_is_refused_by_name(save):
-    state_dict = helpers.random_oracle().state_dict()
-    state_dict["aux_head.weight"] = torch.zeros(10, 32)
-    state_dict["aux_head.bias"] = torch.zeros(10)
-    with pytest.raises(ValueError, match=r"token-labelling .*84\.2_T2T_ViT_24"):
-        helpers.build(weights=save(state_dict))
-
-
 def test_another_class_count_keeps_the_fresh_head_and_says_so(oracle, save, caplog):
     keras.utils.set_random_seed(3)
     fresh = helpers.build(classes=4)

@@ -33,6 +33,7 @@ MODELS = [
         include_preprocessing=True,
         **FEATURES,
     ),
+    model_case("token_labelling", (5,), (48, 64, 3), token_labelling=True, **DROPOUTS),
     # 128 wide: of fewer units inside the gate, ReLU may leave none alive.
     model_case(
         "squeeze_excitation",

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.once
 
 def test_every_listed_model_is_a_public_function_found_by_name():
     names = list_models()
-    assert len(names) == len(set(names)) == 19
+    assert len(names) == len(set(names)) == 20
     for name in names:
         assert getattr(keras_t2t, name) is builder(name)
         assert builder(name).__name__ == name

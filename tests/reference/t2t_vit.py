@@ -59,6 +59,7 @@ VARIANTS = {
     "T2TViTt14": _row(384, 14, 6, 3, "transformer"),
     "T2TViTt19": _row(448, 19, 7, 3, "transformer"),
     "T2TViTt24": _row(512, 24, 8, 3, "transformer"),
+    "T2TViT24TokenLabelling": _row(512, 24, 8, 3, token_labelling=True),
     "T2TViT14ResNeXt": _row(384, 14, 32, 3),
     "T2TViT14Wide": _row(768, 4, 12, 3),
     "T2TViT14SE": _row(384, 14, 6, 3, block_type="squeeze_excitation"),
@@ -241,7 +242,7 @@ class T2TViT(nn.Module):
     `image_size` is (height, width). `token_dropout=None` is the authors' value: 0.1
     for Performer tokens, 0.0 for others. `block_type` is "standard",
     "squeeze_excitation", "ghost" or "dense"; the last takes a tuple of stage depths
-    as `depth`, and `growth`.
+    as `depth`, and `growth`. `token_labelling` adds a head over the patch tokens.
     """
 
     def __init__(
@@ -260,6 +261,7 @@ class T2TViT(nn.Module):
         token_dropout=None,
         block_type="standard",
         growth=None,
+        token_labelling=False,
     ):
         super().__init__()
         if token_dropout is None:
@@ -284,6 +286,8 @@ class T2TViT(nn.Module):
             self.blocks, width = uniform_blocks(block_type, embed_dim, depth, *settings)
         self.norm = nn.LayerNorm(width, eps=1e-5)
         self.head = nn.Linear(width, num_classes)
+        if token_labelling:
+            self.aux_head = nn.Linear(width, num_classes)
         nn.init.normal_(self.cls_token, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -304,4 +308,9 @@ class T2TViT(nn.Module):
         return self.norm(x)
 
     def forward(self, x):
-        return self.head(self.forward_features(x)[:, 0])
+        x = self.forward_features(x)
+        logits = self.head(x[:, 0])
+        if not hasattr(self, "aux_head"):
+            return logits
+        # token labelling at inference: each class by its best token, counted half
+        return logits + self.aux_head(x[:, 1:]).amax(dim=1) / 2

@@ -1,0 +1,144 @@
+"""T2T-ViT as a backbone of KerasHub; needs `pip install "keras-t2t[keras-hub]"`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_t2t.models import T2TViT
+from keras_t2t.models.feature_grids import feature_extractor
+from keras_t2t.optional_imports import import_keras_hub
+from keras_t2t.types import BlockType, TokenType, Weights
+from keras_t2t.variants import VARIANTS
+
+keras_hub: Any = import_keras_hub()
+
+PYRAMID = {"P2": "tokens_1", "P3": "tokens_2", "P4": "norm"}
+
+
+@keras.saving.register_keras_serializable("keras_t2t")
+class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
+    """A T2T-ViT without its head, with the feature grids that detectors take.
+
+    As any KerasHub backbone: `from_preset` takes a folder that `save_to_preset` made,
+    or its address on Kaggle or Hugging Face.
+
+    Arguments are those of `keras_t2t.T2TViT`, but for these. Heads in `weights` are
+    left out.
+
+    Args:
+        token_type: `"performer"` or `"transformer"`, whose layers make the pyramid.
+        image_shape: `(height, width, channels)`, at least 32 px each way.
+        dtype: None for Keras's policy, or a name or `keras.DTypePolicy`.
+
+    Input `(batch, height, width, channels)`, what `keras_t2t.preprocess_input` gives.
+    Output `(batch, 1 + tokens, dim)`, the class token first, after the last norm.
+    `pyramid_outputs` is a dict of grids `(batch, rows, columns, channels)` at a
+    quarter, an eighth, a sixteenth and a thirty-second of the image's sides: `"P2"`
+    and `"P3"` the tokens after the first two soft splits, `"P4"` the backbone's last
+    ones, `"P5"` the greatest of each 2 x 2 of them, as plain ViTs are given to
+    detectors (Li et al., ECCV 2022).
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        depth: int | Sequence[int],
+        num_heads: int,
+        mlp_ratio: float,
+        token_type: TokenType = "performer",
+        block_type: BlockType = "standard",
+        growth: int | None = None,
+        token_labelling: bool = False,
+        image_shape: tuple[int, int, int] = (224, 224, 3),
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        token_dropout: float | None = None,
+        remat: bool = False,
+        weights: Weights = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        image_shape = check_shape(image_shape)
+        check_tokens(token_type)
+        settings: dict[str, Any] = {
+            "embed_dim": embed_dim,
+            "depth": depth,
+            "num_heads": num_heads,
+            "mlp_ratio": mlp_ratio,
+            "token_type": token_type,
+            "block_type": block_type,
+            "growth": growth,
+            "token_labelling": token_labelling,
+            "dropout": dropout,
+            "attention_dropout": attention_dropout,
+            "drop_path": drop_path,
+            "token_dropout": token_dropout,
+            "remat": remat,
+        }
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(dtype or policy)
+        try:
+            model = T2TViT(
+                **settings,
+                include_top=False,
+                input_shape=image_shape,
+                weights=weights,
+            )
+            grids = feature_extractor(model, list(PYRAMID.values())).output
+            pyramid = {level: grids[name] for level, name in PYRAMID.items()}
+            pyramid["P5"] = keras.layers.MaxPooling2D(
+                2, data_format="channels_last", name="coarsest"
+            )(pyramid["P4"])
+        finally:
+            keras.config.set_dtype_policy(policy)
+        super().__init__(
+            inputs=model.inputs[0], outputs=model.output, dtype=dtype, **kwargs
+        )
+        self.settings = {**settings, "image_shape": image_shape}
+        self.pyramid_outputs = pyramid
+
+    @classmethod
+    def from_variant(
+        cls, name: str, weights: Weights = None, **arguments: Any
+    ) -> "T2TViTBackbone":
+        """The backbone of a named model, such as `"T2TViT14"`.
+
+        Args:
+            name: row of the table of models.
+            weights: as of `keras_t2t.T2TViT14`.
+            **arguments: the constructor's.
+
+        Raises:
+            ValueError: if there is no such model, or `weights` do not fit it.
+        """
+        if name not in VARIANTS:
+            raise ValueError(
+                f"`name` must be one of {', '.join(VARIANTS)}, got {name!r}"
+            )
+        return cls(**VARIANTS[name].architecture, weights=weights, **arguments)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.settings}
+
+
+def check_tokens(token_type):
+    if token_type == "convolution":
+        raise ValueError(
+            "`token_type` must be 'performer' or 'transformer', whose token layers "
+            f"make the pyramid, got {token_type!r}"
+        )
+
+
+def check_shape(image_shape):
+    """`image_shape` as a tuple: from a file it is a list."""
+    if len(image_shape) != 3 or min(image_shape[:2]) < 32:
+        raise ValueError(
+            "`image_shape` must be (height, width, channels) of at least 32 px each "
+            f"way, of which P5 is one cell, got {tuple(image_shape)}"
+        )
+    return tuple(image_shape)

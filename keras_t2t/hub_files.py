@@ -1,0 +1,106 @@
+"""Weights in a repository of the Hugging Face hub, fetched once: `hf://OWNER/NAME`."""
+
+import contextlib
+import re
+from pathlib import Path
+
+from keras_t2t.optional_imports import import_huggingface_hub
+from keras_t2t.run_files import CLASSES, CONFIG, FINAL, FINAL_EMA, RESULT
+
+PREFIX = "hf://"
+FORM = "hf://OWNER/NAME, with @REVISION or /FILE after it"
+ADDRESS = re.compile(
+    r"hf://(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>[^@]+))?"
+)
+# What `push_to_hub` put there and a model is made of.
+RUN_FILES = (CONFIG, CLASSES, RESULT, FINAL, FINAL_EMA)
+
+
+def is_address(weights):
+    return isinstance(weights, str) and weights.startswith(PREFIX)
+
+
+def fetched(weights):
+    """What an address on the hub names, on this disk; anything else as it is.
+
+    Args:
+        weights: `"hf://OWNER/NAME"`, a repository that `keras_t2t.push_to_hub` made, or
+            `"hf://OWNER/NAME/FILE"`, a checkpoint in any repository; `@REVISION` after
+            the name is a branch, a tag or a commit.
+
+    Returns:
+        Path in the hub's own cache: a run folder, or the file.
+
+    Raises:
+        ValueError: `weights` begins like an address and is none.
+        FileNotFoundError: there is no such repository, revision or file, or it needs
+            a token.
+        ConnectionError: there is no network, and it is not in the cache.
+        ImportError: huggingface-hub is not installed.
+    """
+    if not is_address(weights):
+        return weights
+    match = ADDRESS.fullmatch(weights)
+    if match is None or ".." in weights:
+        raise ValueError(f"{weights!r} is no address on the hub: it must be {FORM}")
+    hub = import_huggingface_hub()
+    name, revision, file = match["name"], match["revision"], match["file"]
+    with told_in_one_line(hub, f"{weights!r}"):
+        if file:
+            return Path(hub.hf_hub_download(name, file, revision=revision))
+        folder = hub.snapshot_download(
+            name, revision=revision, allow_patterns=list(RUN_FILES)
+        )
+        return Path(folder)
+
+
+def fetched_file(weights):
+    """The same, and of a run folder its final weights.
+
+    Raises:
+        FileNotFoundError: as `fetched`, or the repository holds no final weights.
+    """
+    path = fetched(weights)
+    if path is weights or path.is_file():
+        return path
+    if not (path / FINAL).is_file():
+        raise FileNotFoundError(
+            f"{weights!r} holds no {FINAL}, so push_to_hub did not make it: name one "
+            f"of its files, as in {weights}/model.safetensors"
+        )
+    return path / FINAL
+
+
+@contextlib.contextmanager
+def told_in_one_line(hub, what):
+    """Raises the errors of `fetched` for those of huggingface-hub."""
+    errors = hub.errors
+    try:
+        yield
+    except errors.GatedRepoError:
+        raise FileNotFoundError(
+            f"{what} is gated: ask for access on its page, then `hf auth login`"
+        ) from None
+    except errors.RepositoryNotFoundError:
+        raise FileNotFoundError(
+            f"{what} does not exist on the hub, or is private and needs `hf auth login`"
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise FileNotFoundError(f"{what}: the repository has no such revision") from (
+            None
+        )
+    except errors.RemoteEntryNotFoundError:
+        raise FileNotFoundError(f"{what}: the repository has no such file") from None
+    except errors.HFValidationError as error:
+        raise ValueError(f"{what} is no address on the hub: {error}") from None
+    except (errors.LocalEntryNotFoundError, ConnectionError) as error:
+        raise ConnectionError(
+            f"{what} is not on this disk and could not be fetched, is there a network? "
+            f"{first_line(error)}"
+        ) from None
+    except errors.HfHubHTTPError as error:
+        raise ConnectionError(f"{what}: the hub answered {first_line(error)}") from None
+
+
+def first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,219 @@
+"""A run goes to the Hugging Face hub and comes back, over a hub on this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import keras_t2t
+from keras_t2t.hub_files import fetched
+from keras_t2t.training import TrainingConfig, train
+from tests.hub_server import Hub
+
+pytestmark = pytest.mark.once
+
+EXAMPLES = Path(keras_t2t.__file__).parents[1] / "examples"
+LOAD = """
+import sys
+import keras_t2t
+
+model = keras_t2t.T2TViT7(weights=sys.argv[1], classes=10, input_shape=(32, 32, 3))
+print(float(abs(model.get_layer("head").kernel.numpy()).sum()))
+"""
+PUSH = """
+import sys
+import keras_t2t
+
+print(keras_t2t.push_to_hub(*sys.argv[1:3], license="apache-2.0", token=sys.argv[3]))
+"""
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("secret-home") / "digits-run"
+    config = TrainingConfig(
+        model="T2TViT7",
+        dataset="digits",
+        image_size=32,
+        epochs=2,
+        steps_per_epoch=2,
+        drop_path=0.2,
+        output_dir=str(folder),
+    )
+    train(config, verbose=0)
+    return folder
+
+
+@pytest.fixture
+def hub():
+    with Hub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def python(hub, tmp_path):
+    """Function: arguments of `python` -> its finished process, with this hub."""
+
+    def call(*arguments, **environment):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": keras.backend.backend(),
+                "HF_ENDPOINT": hub.address,
+                "HF_HOME": str(tmp_path / "cache"),
+                **environment,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return call
+
+
+def last_line(process):
+    return process.stderr.strip().splitlines()[-1]
+
+
+def test_there_and_back(run_folder, hub, python, tmp_path):
+    pushed = python("-c", PUSH, run_folder, "ada/digits", "any")
+    assert pushed.returncode == 0, pushed.stderr
+    assert pushed.stdout.splitlines()[-1] == f"{hub.address}/ada/digits"
+    files = hub.repositories["ada/digits"]
+    assert {"final.keras", "config.json", "classes.json", "README.md"} <= set(files)
+    assert "secret-home" not in repr(files)  # of this machine nothing is told
+    assert files["final.keras"] == (run_folder / "final.keras").read_bytes()
+
+    card = files["README.md"].decode()
+    header = yaml.safe_load(card.split("---")[1])
+    assert header["license"] == "apache-2.0"
+    (measured,) = header["model-index"][0]["results"]
+    result = json.loads((run_folder / "result.json").read_text())["result"]
+    top1 = next(m for m in measured["metrics"] if m["name"] == "top-1")
+    assert top1["value"] == pytest.approx(result["val_top1"])
+
+    loaded = python("-c", LOAD, "hf://ada/digits")
+    assert loaded.returncode == 0, loaded.stderr
+    model = keras.models.load_model(run_folder / "final.keras")
+    expected = float(abs(model.get_layer("head").kernel.numpy()).sum())
+    assert float(loaded.stdout) == pytest.approx(expected, rel=1e-6)
+    # A second time from the cache, without a network.
+    again = python("-c", LOAD, "hf://ada/digits", HF_HUB_OFFLINE="1")
+    assert again.stdout == loaded.stdout
+
+    Image.new("RGB", (40, 40), "teal").save(tmp_path / "teal.png")
+    predicted = python(
+        *(EXAMPLES / "predict.py", "--weights", "hf://ada/digits@main"),
+        tmp_path / "teal.png",
+    )
+    assert predicted.returncode == 0, predicted.stderr
+    assert predicted.stdout.count("%") == 5
+
+
+def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
+    from keras_t2t.model_card import model_card
+
+    record = json.loads((run_folder / "config.json").read_text())
+    result = json.loads((run_folder / "result.json").read_text())["result"]
+    names = json.loads((run_folder / "classes.json").read_text())
+    card = model_card(record, result, names, "ada/digits")
+    code = card.split("```python\n")[1].split("```")[0]
+    code = code.replace("hf://ada/digits", str(run_folder / "final.keras"))
+    pixels = np.zeros((1, 32, 32, 3), "float32")
+    held = {"pixels": pixels}
+    exec(code, held)
+    assert held["probabilities"].shape == (1, 10)
+
+    command = card.split("```bash\n")[1].split("```")[0]
+    for flag in (
+        "--dataset digits",
+        "--epochs 2",
+        "--drop-path 0.2",
+        "--image-size 32",
+    ):
+        assert flag in command
+    assert "--cutmix" not in command  # the recipe's own
+    words = command.replace("\\\n", " ").split()
+    folder = tmp_path / "again"
+    subprocess.run(
+        [
+            *(sys.executable, EXAMPLES / words[1].split("/")[1], *words[2:]),
+            *("--output-dir", str(folder)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    again = json.loads((folder / "config.json").read_text())
+    changed = {key for key in record if record[key] != again[key]}
+    assert changed <= {"output_dir", "run"}
+    assert "Not stated" in card
+
+
+def test_a_file_of_another_repository(hub, python, tmp_path):
+    model = keras_t2t.T2TViT7(classes=10, input_shape=(32, 32, 3))
+    keras_t2t.save_official(model, tmp_path / "model.safetensors")
+    body = (tmp_path / "model.safetensors").read_bytes()
+    hub.repositories["bob/own"] = {"model.safetensors": body}
+    loaded = python("-c", LOAD, "hf://bob/own/model.safetensors")
+    assert loaded.returncode == 0, loaded.stderr
+    missing = python("-c", LOAD, "hf://bob/own")
+    assert "holds no final.keras" in last_line(missing)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("hf://nobody/nothing", "does not exist on the hub, or is private"),
+        ("hf://bob/hidden", "does not exist on the hub, or is private"),
+        ("hf://bob/own@v9", "has no such revision"),
+        ("hf://bob/own/else.pth", "has no such file"),
+        ("hf://bob", "'hf://bob' is no address on the hub: it must be hf://OWNER/NAME"),
+        ("hf://bob/own/../../x.pth", "is no address on the hub"),
+    ],
+)
+def test_what_is_not_there(hub, python, address, message):
+    hub.repositories["bob/own"] = {"README.md": b"#"}
+    hub.private.add("bob/hidden")
+    process = python(EXAMPLES / "predict.py", "--weights", address, "x.png")
+    assert process.returncode == 2
+    assert message in last_line(process)
+    assert "Traceback" not in process.stderr
+
+
+def test_without_a_network(hub, python):
+    process = python(
+        *(EXAMPLES / "predict.py", "--weights", "hf://ada/digits", "x.png"),
+        HF_ENDPOINT="http://127.0.0.1:9",
+    )
+    assert process.returncode == 2
+    assert "could not be fetched, is there a network?" in last_line(process)
+
+
+def test_a_hub_that_refuses(run_folder, hub, python):
+    hub.token = "right"
+    process = python("-c", PUSH, run_folder, "ada/digits", "wrong")
+    assert last_line(process).startswith(
+        "PermissionError: the hub does not let this token write to 'ada/digits'"
+    )
+    assert hub.repositories == {}
+
+
+def test_what_cannot_be_published(tmp_path, run_folder):
+    with pytest.raises(ValueError, match=r"lacks config\.json, classes\.json, "):
+        keras_t2t.push_to_hub(tmp_path, "ada/digits")
+    for name in ("digits", "a/b/c", "a b/c"):
+        with pytest.raises(ValueError, match="`name` must be OWNER/NAME, got"):
+            keras_t2t.push_to_hub(run_folder, name)
+
+
+def test_anything_else_is_left_as_it_is():
+    for weights in (None, "imagenet", Path("hf:/a/b"), "runs/hf://a/b"):
+        assert fetched(weights) is weights

@@ -1,0 +1,121 @@
+"""The backbone for KerasHub: pyramid, presets, and a detector on it."""
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_t2t
+from keras_t2t.hub import T2TViTBackbone
+
+TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+
+
+def backbone(**kwargs):
+    return T2TViTBackbone(**{**TINY, "image_shape": (64, 96, 3), **kwargs})
+
+
+def images(count=1):
+    return np.random.default_rng(0).normal(size=(count, 64, 96, 3)).astype("float32")
+
+
+def test_pyramid():
+    model = backbone()
+    shapes = {name: grid.shape[1:] for name, grid in model.pyramid_outputs.items()}
+    assert shapes == {
+        "P2": (16, 24, 64),
+        "P3": (8, 12, 64),
+        "P4": (4, 6, 32),
+        "P5": (2, 3, 32),
+    }
+    grids = keras.Model(model.inputs, model.pyramid_outputs)(images())
+    tokens = ops.convert_to_numpy(model(images()))
+    assert tokens.shape == (1, 25, 32)
+    p4 = ops.convert_to_numpy(grids["P4"])
+    np.testing.assert_allclose(p4.reshape(1, 24, 32), tokens[:, 1:], atol=1e-5)
+    p5 = ops.convert_to_numpy(grids["P5"])
+    expected = p4.reshape(1, 2, 2, 3, 2, 32).max((2, 4))
+    np.testing.assert_allclose(p5, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("token_type", ["performer", "transformer"])
+def test_presets_round_trip(token_type, tmp_path):
+    model = backbone(token_type=token_type, drop_path=0.1)
+    model.save_to_preset(tmp_path / "preset")
+    # By its own class, and by KerasHub's, which finds it.
+    for loader in (T2TViTBackbone, keras_hub.models.Backbone):
+        loaded = loader.from_preset(str(tmp_path / "preset"))
+        assert type(loaded) is T2TViTBackbone
+        assert loaded.get_config() == model.get_config()
+        np.testing.assert_array_equal(
+            loaded.predict(images(), verbose=0), model.predict(images(), verbose=0)
+        )
+    fresh = T2TViTBackbone.from_preset(str(tmp_path / "preset"), load_weights=False)
+    assert not np.array_equal(
+        fresh.predict(images(), verbose=0), model.predict(images(), verbose=0)
+    )
+
+
+def test_a_named_variant_with_weights(tmp_path):
+    classifier = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=5)
+    classifier.save_weights(tmp_path / "model.weights.h5")
+    model = keras_t2t.hub.T2TViTBackbone.from_variant(
+        "T2TViT7", tmp_path / "model.weights.h5", image_shape=(32, 32, 3)
+    )
+    x = images()[:, :32, :32]
+    tokens = keras.Model(classifier.inputs, classifier.get_layer("norm").output)
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), tokens.predict(x, verbose=0), atol=1e-5
+    )
+
+
+def test_half_precision_is_its_own():
+    model = backbone(dtype="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+    assert model.get_layer("block_0_mlp").compute_dtype == "bfloat16"
+
+
+def test_a_detector_trains_a_step():
+    """RetinaNet of KerasHub; its loss falls on one image."""
+    boxes = np.array([[[8.0, 8.0, 40.0, 40.0]]], "float32")
+    targets = {"boxes": boxes, "labels": np.array([[1]])}
+    encoder = keras_hub.models.RetinaNetBackbone(
+        image_encoder=backbone(image_shape=(64, 64, 3)),
+        min_level=3,
+        max_level=5,
+        use_p5=True,
+        image_shape=(64, 64, 3),
+    )
+    detector = keras_hub.models.RetinaNetObjectDetector(
+        backbone=encoder,
+        num_classes=2,
+        bounding_box_format="xyxy",
+        preprocessor=None,
+    )
+    detector.compile(optimizer=keras.optimizers.Adam(1e-3))
+    x = images()[:, :, :64]
+    before = [np.array(w) for w in encoder.image_encoder.get_weights()]
+    history = detector.fit(x, targets, batch_size=1, epochs=8, verbose=0)
+    losses = history.history["loss"]
+    assert losses[-1] < losses[0]
+    after = encoder.image_encoder.get_weights()
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"token_type": "convolution"}, "`token_type` must be 'performer' or"),
+        ({"image_shape": (16, 64, 3)}, "at least 32 px each way"),
+        ({"num_heads": 3}, "`embed_dim` must be divisible by `num_heads`"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        backbone(**arguments)
+
+
+def test_an_unknown_variant():
+    with pytest.raises(ValueError, match="`name` must be one of T2TViT7, "):
+        T2TViTBackbone.from_variant("T2TViT13")

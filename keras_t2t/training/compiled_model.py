@@ -4,15 +4,19 @@ import keras
 import numpy as np
 
 from keras_t2t.models.by_name import builder
+from keras_t2t.models.head import head_layers
 from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.balanced_loss import BalancedCrossentropy
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
 from keras_t2t.training.schedule import WarmupCosineCooldown
+from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
 
 
-def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
+def compiled_model(
+    config, num_classes, steps_per_epoch, class_counts=None, class_names=None
+):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
     variables made.
 
@@ -22,6 +26,7 @@ def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
         steps_per_epoch: int.
         class_counts: (num_classes,) training images of each class, needed for
             `class_weights`.
+        class_names: list of str, needed for `teacher`.
     """
     arguments = {}
     if config.linear_probe and config.model in VARIANTS:
@@ -38,10 +43,12 @@ def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
         **arguments,
     )
     if config.linear_probe:
-        head = {id(weight) for weight in model.get_layer("head").weights}
+        head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
         # Not the layers: they would come back frozen from the saved model.
         for weight in model.trainable_weights:
             weight.trainable = id(weight) in head
+    if config.teacher is not None:
+        model = taught(model, config, class_names)
     model.compile(
         optimizer=recipe_optimizer(model, config, steps_per_epoch),
         loss=recipe_loss(config, class_counts),

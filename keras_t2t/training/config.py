@@ -16,6 +16,8 @@ DTYPE_POLICIES = {
     "float16": "mixed_float16",
 }
 
+TEACHER_WEIGHT = 0.5  # of the authors of token labelling
+
 # The groups of `--help`. What is free may change when a run goes on.
 of_recipe = partial(setting, group="recipe")
 folder = partial(setting, group="run folder", free=True)
@@ -128,6 +130,19 @@ class TrainingConfig:
         float, metavar="SHARE", at_least=0, less_than=1
     )
     """Share of a target that is spread over all classes."""
+    teacher: str | None = of_recipe(
+        str,
+        "ResNet50 (Keras's, fetched), or a run folder or file to learn from too",
+        "NAME or DIR",
+    )
+    """What the model also learns from: `"ResNet50"`, `keras.applications`' with its
+    weights for ImageNet, or a run folder or checkpoint. A model with token labelling
+    learns what it sees at each token's place, others what it sees in the image."""
+    teacher_weight: float | None = of_recipe(
+        float, "of the teacher in the loss", "WEIGHT", greater_than=0
+    )
+    """Of the teacher's share in the loss; default 0.5, as in the authors' code for
+    token labelling."""
     class_weights: str | None = of_recipe(
         str, "in the loss", choices=("none", "balanced")
     )
@@ -248,6 +263,10 @@ class TrainingConfig:
                 "linear_probe and backbone_rate need weights to start from, got "
                 f"linear_probe={self.linear_probe}, backbone_rate={self.backbone_rate}"
             )
+        if self.teacher_weight is not None and self.teacher is None:
+            raise ValueError(
+                f"teacher_weight={self.teacher_weight} needs a teacher, got none"
+            )
         if self.linear_probe and self.drop_path:
             raise ValueError(
                 "linear_probe leaves the backbone as it is in inference, without "
@@ -282,6 +301,8 @@ class TrainingConfig:
         }
         if num_images is not None:
             filled["steps_per_epoch"] = max(1, num_images // batch_size)
+        if self.teacher is not None:
+            filled["teacher_weight"] = TEACHER_WEIGHT
         missing = {
             attribute: value
             for attribute, value in filled.items()

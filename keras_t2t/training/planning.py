@@ -11,6 +11,7 @@ from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.record import check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.streams import check_batch_size
+from keras_t2t.training.teaching import check_teacher
 from keras_t2t.variants import RESNET_VARIANTS
 
 
@@ -83,6 +84,8 @@ def plan_run(config, folder, record, devices):
             f"class_weights='balanced' needs the number of images of each class, which "
             f"nothing tells of {dataset.name!r}; give class_weights='none'"
         )
+    if config.teacher is not None:
+        check_teacher(config.teacher, dataset.class_names)
     devices.check(config)
     check_batch_size(config, devices.shard)
     if folder is None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import keras
 
 from keras_t2t.data.opening import naming_unreadable
+from keras_t2t.models.head import head_layers
 from keras_t2t.run_files import FINAL, FINAL_EMA
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.config import DTYPE_POLICIES, TrainingConfig
@@ -118,6 +119,7 @@ class Run:
             dataset.num_classes,
             progress.steps_per_epoch,
             dataset.class_counts,
+            dataset.class_names,
         )
         if self.plan.continues:
             self.resumed = restore_last(model, self.snapshots, self.folder, self.record)
@@ -130,8 +132,9 @@ class Run:
             part = "the head" if config.linear_probe else "all weights"
             self.say(f"Starting from {config.weights}, training {part}")
         self.devices.prepare(model)
+        parameters = keras.Model(model.inputs, model.outputs).count_params()
         self.say(
-            f"{config.model}, {model.count_params():,} parameters, on "
+            f"{config.model}, {parameters:,} parameters, on "
             f"{keras.backend.backend()}: {config.epochs} epochs of "
             f"{progress.steps_per_epoch} steps of {config.batch_size} images on "
             f"{self.devices.count} device{'s' * (self.devices.count > 1)}"
@@ -298,9 +301,9 @@ def dtype_policy(name):
 
 
 def load_backbone(model, source):
-    """Gives a model the weights of `source`, but for the head, which stays fresh even
+    """Gives a model the weights of `source`, but for the heads, which stay fresh even
     where both have as many classes."""
-    head = model.get_layer("head")
-    fresh = head.get_weights()
+    fresh = [(head, head.get_weights()) for head in head_layers(model)]
     source.load(model)
-    head.set_weights(fresh)
+    for head, weights in fresh:
+        head.set_weights(weights)

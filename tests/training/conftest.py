@@ -27,9 +27,9 @@ def tiny_run(monkeypatch, tmp_path):
     """Runs the small model in this process; returns its result."""
     from keras_t2t.training import TrainingConfig, run
 
-    def train(drop=0.0, on_step=None, **settings):
+    def train(drop=0.0, on_step=None, token_labelling=False, **settings):
         with monkeypatch.context() as patch:
-            tiny.install(patch.setattr, drop, on_step)
+            tiny.install(patch.setattr, drop, on_step, token_labelling=token_labelling)
             folder = {"output_dir": str(tmp_path / "run")}
             config = TrainingConfig(**{**tiny.SETTINGS, **folder, **settings})
             return run.train(config, verbose=0)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import keras_t2t
-from keras_t2t import data
+from keras_t2t import classifier, data
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.training import TrainingConfig, compiled_model, recording, run, saving
 
@@ -73,13 +73,14 @@ class TinyBatches(keras.utils.PyDataset):
         return *batch, (indices < self.count).astype("float32")
 
 
-def build(drop):
+def build(drop, **design):
     """What stands in for a public model: one block, with or without dropout."""
 
-    def tiny_model(drop_path, **arguments):
+    def tiny_model(drop_path=0.0, **arguments):
         return keras_t2t.T2TViT(
             *(16, 1, 2, 2, "convolution"),
             **arguments,
+            **design,
             dropout=drop,
             drop_path=drop,
             name="tiny",
@@ -88,15 +89,17 @@ def build(drop):
     return lambda name: tiny_model
 
 
-def install(patch, drop=0.0, on_step=None):
+def install(patch, drop=0.0, on_step=None, **design):
     """Puts the small model and data in the place of the real ones.
 
     Args:
         patch: function (object, attribute, value), such as `monkeypatch.setattr`.
         drop: every drop rate.
         on_step: function of the finished steps, called after each.
+        **design: of the small model.
     """
-    patch(compiled_model, "builder", build(drop))
+    patch(compiled_model, "builder", build(drop, **design))
+    patch(classifier, "builder", build(0.0))
     patch(recording, "_installed", lambda *names: False)  # they take longer than steps
     patch(data, "open_dataset", lambda *args, **kwargs: TinyData())
     if on_step is not None:

@@ -1,0 +1,151 @@
+"""A model that learns from a teacher too: distillation, and token labelling.
+
+Token labelling (Jiang et al., "All Tokens Matter", 2021, arXiv:2104.10858) gives every
+patch token a label of its own, what the teacher sees at its place. The authors read
+them from files that a large network wrote; here the teacher looks at the very image
+that the student sees, after mixup, CutMix and all, so that no label needs to be mixed.
+"""
+
+import keras
+from keras import ops
+
+from keras_t2t.classifier import find_classifier
+from keras_t2t.models.feature_grids import token_grid
+
+RESNET50 = "ResNet50"
+LAST_GRID = "conv5_block3_out"  # of a ResNet50
+
+
+class TaughtModel(keras.Model):
+    """A functional student whose loss has a teacher's share.
+
+    With token labelling in the student the teacher's share is the divergence of its
+    patch tokens from what the teacher sees at their places, without it that of its
+    class token from what the teacher sees in the whole image. In training it gives a
+    dict of logits, otherwise what the student gives.
+
+    Args:
+        student: a T2T-ViT or ViT that gives logits.
+        teacher: `keras.Model` from the same images to logits on a grid
+            `(batch, rows, columns, classes)`.
+        weight: float, of the teacher's share in the loss.
+    """
+
+    def __init__(self, student, teacher, weight):
+        super().__init__(student.inputs, student.outputs, name=student.name)
+        teacher.trainable = False
+        self.teacher, self.weight = teacher, weight
+        names = {layer.name for layer in student.layers}
+        self.labels_tokens = "aux_head" in names
+        logits = {"classes": student.get_layer("head").output}
+        if self.labels_tokens:
+            logits["tokens"] = student.get_layer("aux_head").output
+        self.student = keras.Model(student.inputs, logits)
+
+    def call(self, inputs, training=None, mask=None):
+        if training:
+            return self.student(inputs, training=True)
+        return super().call(inputs, training=training, mask=mask)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        if not isinstance(y_pred, dict):
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        classes = y_pred["classes"]
+        loss = super().compute_loss(x, y, classes, sample_weight, training)
+        seen = ops.stop_gradient(self.teacher(x, training=False))
+        if self.labels_tokens:
+            learned = y_pred["tokens"]
+            seen = ops.reshape(seen, (-1, learned.shape[1], seen.shape[-1]))
+        else:
+            learned, seen = classes, ops.mean(seen, axis=(1, 2))
+        # Named by text it would be computed of the logits themselves (Keras 3.15).
+        divergence = keras.distillation.LogitsDistillation(
+            temperature=1.0, loss=keras.losses.KLDivergence()
+        )
+        return loss + self.weight * divergence.compute_loss(seen, learned)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if isinstance(y_pred, dict):
+            y_pred = y_pred["classes"]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+
+def taught(student, config, class_names):
+    """`student` with the teacher that `config.teacher` names.
+
+    Raises:
+        ValueError: it is no classifier of these classes.
+        OSError, ImportError: as of `find_classifier`; `"ResNet50"` is fetched.
+    """
+    shape = student.input_shape[1:]
+    model = teacher_model(config.teacher, shape, class_names)
+    grid = token_grid(student) if has_token_labels(student) else None
+    return TaughtModel(student, logits_on_grid(model, grid), config.teacher_weight)
+
+
+def has_token_labels(model):
+    return any(layer.name == "aux_head" for layer in model.layers)
+
+
+def check_teacher(name, class_names):
+    """Raises a ValueError unless `name` is a classifier of these classes."""
+    if name == RESNET50:
+        classes, names = 1000, None
+    else:
+        found = find_classifier(name)
+        classes, names = found.classes, found.class_names
+    if classes != len(class_names):
+        raise ValueError(
+            f"teacher={str(name)!r} tells {classes} classes apart, the data set has "
+            f"{len(class_names)}"
+        )
+    if names is not None and list(names) != list(class_names):
+        raise ValueError(
+            f"teacher={str(name)!r} has other classes than the data set, or in another "
+            f"order: {', '.join(names[:3])}, ... and {', '.join(class_names[:3])}, ..."
+        )
+
+
+def teacher_model(name, input_shape, class_names):
+    """The classifier, for RGB pixels 0..255 of this size."""
+    check_teacher(name, class_names)
+    if name != RESNET50:
+        classifier = find_classifier(name)
+        return classifier.build(input_shape=input_shape, classifier_activation=None)
+    image = keras.Input(input_shape)
+    resnet = keras.applications.ResNet50(
+        weights="imagenet",
+        input_tensor=keras.applications.resnet50.preprocess_input(image),
+    )
+    return keras.Model(image, resnet.output)
+
+
+def logits_on_grid(model, grid=None):
+    """A classifier's logits at each place of the image.
+
+    A ResNet50's last Dense is put on each place of its last grid; a T2T-ViT with token
+    labelling has logits of each token; others see the image as a whole.
+
+    Args:
+        model: classifier of this package, or `keras.applications.ResNet50`.
+        grid: `(rows, columns)` to resize to, bilinearly; None: as it is.
+
+    Returns:
+        `keras.Model`, images to `(batch, rows, columns, classes)`.
+    """
+    names = {layer.name for layer in model.layers}
+    if LAST_GRID in names:
+        trained = model.get_layer("predictions")
+        dense = keras.layers.Dense(trained.units, name="logits_on_grid")
+        x = dense(model.get_layer(LAST_GRID).output)
+        dense.set_weights(trained.get_weights())
+    elif "aux_head" in names:
+        x = model.get_layer("aux_head").output
+        x = keras.layers.Reshape((*token_grid(model), x.shape[-1]))(x)
+    else:
+        x = keras.layers.Reshape((1, 1, -1))(model.output)
+    if grid is not None and tuple(x.shape[1:3]) != tuple(grid):
+        x = keras.layers.Resizing(*grid, data_format="channels_last")(x)
+    return keras.Model(model.inputs, x, name="teacher")

@@ -1,0 +1,155 @@
+"""Learning from a teacher: the loss, what is trained, what a run leaves and goes on."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_t2t
+from keras_t2t.training import TrainingConfig
+from keras_t2t.training.teaching import (
+    TaughtModel,
+    check_teacher,
+    logits_on_grid,
+)
+from tests.training.test_resuming import Killed, compare, kill_at
+
+SMALL = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2, "classes": 4}
+SHAPE = (32, 48, 3)
+
+
+def student(**kwargs):
+    settings = {"classifier_activation": None, "token_dropout": 0.0, **kwargs}
+    return keras_t2t.T2TViT(**SMALL, input_shape=SHAPE, **settings)
+
+
+def pixels(count=2):
+    return np.random.default_rng(0).normal(size=(count, *SHAPE)).astype("float32")
+
+
+def divergence(teacher, learner):
+    """Mean of sum p log(p/q), in float64."""
+
+    def logs(x):
+        x = ops.convert_to_numpy(x).astype("float64")
+        return (
+            x
+            - np.log(np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True))
+            - (x.max(-1, keepdims=True))
+        )
+
+    p, q = logs(teacher), logs(learner)
+    return (np.exp(p) * (p - q)).sum(-1).mean()
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_the_loss(labels):
+    """Cross entropy of the class token, and half the teacher's divergence."""
+    model = student(token_labelling=labels)
+    teacher = keras_t2t.ViT(**SMALL, input_shape=SHAPE, classifier_activation=None)
+    for weight in (*model.weights, *teacher.weights):  # far enough from uniform
+        weight.assign(ops.multiply(weight, 5.0))
+    seen = logits_on_grid(teacher, (2, 3) if labels else None)
+    taught = TaughtModel(model, seen, weight=0.5)
+    taught.compile("sgd", keras.losses.CategoricalCrossentropy(True))
+    x, y = pixels(), np.eye(4, dtype="float32")[[1, 3]]
+    outputs = taught(x, training=True)
+    loss = float(taught.compute_loss(x, y, outputs, training=True))
+
+    class_logits = ops.convert_to_numpy(outputs["classes"]).astype("float64")
+    probabilities = np.exp(class_logits)
+    probabilities /= probabilities.sum(-1, keepdims=True)
+    expected = -np.log((probabilities * y).sum(-1)).mean()
+    whole = ops.convert_to_numpy(teacher(x))
+    if labels:
+        assert outputs["tokens"].shape == (2, 6, 4)
+        learned, target = outputs["tokens"], np.repeat(whole[:, None], 6, axis=1)
+    else:
+        learned, target = outputs["classes"], whole
+    share = divergence(target, learned)
+    assert share > 0.01
+    assert loss == pytest.approx(expected + 0.5 * share, rel=1e-4)
+    # In inference it is the student.
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(taught(x)), ops.convert_to_numpy(model(x)), atol=1e-6
+    )
+
+
+def test_a_step_trains_the_student_alone():
+    model = student(token_labelling=True)
+    teacher = keras_t2t.ViT(**SMALL, input_shape=SHAPE, classifier_activation=None)
+    taught = TaughtModel(model, logits_on_grid(teacher, (2, 3)), weight=0.5)
+    taught.compile(
+        keras.optimizers.SGD(0.1),
+        keras.losses.CategoricalCrossentropy(True),
+        weighted_metrics=["accuracy"],
+    )
+    before = [np.array(w) for w in teacher.get_weights()]
+    head = np.array(model.get_layer("aux_head").kernel)
+    x, y = pixels(8), np.eye(4, dtype="float32")[[0, 1, 2, 3] * 2]
+    history = taught.fit(x, y, batch_size=8, epochs=12, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    for old, new in zip(before, teacher.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert not np.array_equal(head, model.get_layer("aux_head").kernel)
+
+
+def test_what_a_resnet_sees_at_each_place():
+    model = keras_t2t.ResNet50(
+        input_shape=(64, 96, 3), classes=4, classifier_activation=None
+    )
+    x = np.random.default_rng(0).normal(size=(1, 64, 96, 3)).astype("float32")
+    grid = ops.convert_to_numpy(logits_on_grid(model)(x))
+    assert grid.shape == (1, 2, 3, 4)
+    # The head is linear: its mean over the places is the head of the mean.
+    np.testing.assert_allclose(
+        grid.mean((1, 2)), ops.convert_to_numpy(model(x)), rtol=1e-3, atol=1e-4
+    )
+    larger = ops.convert_to_numpy(logits_on_grid(model, (4, 6))(x))
+    assert larger.shape == (1, 4, 6, 4)
+    assert larger.min() >= grid.min() - 1e-5 and larger.max() <= grid.max() + 1e-5
+
+
+@pytest.fixture
+def teacher_run(tiny_run, tmp_path):
+    """A finished run on the tiny data."""
+    tiny_run(epochs=1, output_dir=str(tmp_path / "teacher"))
+    return str(tmp_path / "teacher")
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_run_with_a_teacher_goes_on_after_a_kill(
+    teacher_run, tiny_run, tmp_path, labels
+):
+    settings = {"teacher": teacher_run, "epochs": 2, "token_labelling": labels}
+    whole = tiny_run(**settings, output_dir=str(tmp_path / "whole"))
+    assert 0 <= whole["val_top1"] <= 1
+    with pytest.raises(Killed):
+        tiny_run(**settings, on_step=kill_at(7), snapshot_every=2)
+    tiny_run(**settings, resume=True)
+    compare(tmp_path / "run", tmp_path / "whole")
+    # The teacher is not in the file.
+    saved = keras.models.load_model(tmp_path / "whole" / "final.keras")
+    names = {layer.name for layer in saved.layers}
+    assert "teacher" not in names
+    assert ("aux_head" in names) is labels
+
+
+def test_a_teacher_of_other_classes(teacher_run):
+    check_teacher(teacher_run, ("a", "b", "c", "d"))
+    with pytest.raises(ValueError, match=r"tells 4 classes apart, the data set has 2"):
+        check_teacher(teacher_run, ("a", "b"))
+    with pytest.raises(ValueError, match=r"has other classes than the data set, or in"):
+        check_teacher(teacher_run, ("d", "c", "b", "a"))
+    with pytest.raises(ValueError, match="tells 1000 classes apart"):
+        check_teacher("ResNet50", ("a", "b"))
+
+
+def test_settings():
+    config = TrainingConfig(teacher="ResNet50").with_defaults("imagenet2012", 1000)
+    assert config.teacher_weight == 0.5
+    assert TrainingConfig().with_defaults("digits", 10).teacher_weight is None
+    with pytest.raises(ValueError, match=r"teacher_weight=0\.3 needs a teacher"):
+        TrainingConfig(teacher_weight=0.3).with_defaults("digits", 10)
+    with pytest.raises(ValueError, match="teacher_weight must be greater than 0"):
+        TrainingConfig(teacher="run", teacher_weight=0)

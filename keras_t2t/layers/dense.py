@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_t2t.layers.host_normal import HostNormal
 from keras_t2t.layers.platform import jax_platform
 
 
@@ -12,7 +13,7 @@ def kernel_initializer():
     A fresh object for every weight: one Keras initializer with an implicit seed
     gives the same values each time it is called.
     """
-    return keras.initializers.RandomNormal(mean=0.0, stddev=0.02)
+    return HostNormal(mean=0.0, stddev=0.02)
 
 
 def dense(units, **kwargs):

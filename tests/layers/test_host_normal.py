@@ -1,0 +1,60 @@
+"""First weights: the distribution, the seed, and what a saved layer knows of them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_t2t.layers.dense import dense
+from keras_t2t.layers.host_normal import HostNormal
+
+pytestmark = pytest.mark.usefixtures("keras_initializers")
+
+
+def drawn(shape=(400, 500), **kwargs):
+    return ops.convert_to_numpy(HostNormal(mean=1.0, stddev=0.5, **kwargs)(shape))
+
+
+def test_the_distribution():
+    draws = drawn()
+    assert draws.dtype == "float32"
+    assert abs(draws.mean() - 1) < 0.005
+    assert abs(draws.std() - 0.5) < 0.005
+    # Within one, two and three deviations, as of a normal.
+    for deviations, share in ((1, 0.6827), (2, 0.9545), (3, 0.9973)):
+        found = (np.abs(draws - 1) < 0.5 * deviations).mean()
+        assert abs(found - share) < 0.005
+
+
+def test_a_seed_repeats_and_two_weights_differ():
+    np.testing.assert_array_equal(drawn(seed=3), drawn(seed=3))
+    assert not np.array_equal(drawn(seed=3), drawn(seed=4))
+    kernels = []
+    for _ in range(2):
+        keras.utils.set_random_seed(0)
+        layers = [dense(8), dense(8)]
+        for layer in layers:
+            layer.build((None, 8))
+        kernels.append([ops.convert_to_numpy(layer.kernel) for layer in layers])
+    np.testing.assert_array_equal(*kernels)
+    assert not np.array_equal(*kernels[0])
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="NumPy draws there")
+def test_elsewhere_it_is_keras_s():
+    theirs = keras.initializers.RandomNormal(mean=1.0, stddev=0.5, seed=3)
+    np.testing.assert_array_equal(
+        drawn(seed=3), ops.convert_to_numpy(theirs((400, 500)))
+    )
+
+
+def test_a_half_is_a_half():
+    assert keras.backend.standardize_dtype(HostNormal()((2,), "bfloat16").dtype) == (
+        "bfloat16"
+    )
+
+
+def test_a_layer_s_config_knows_it():
+    layer = keras.layers.Dense.from_config(dense(4).get_config())
+    assert isinstance(layer.kernel_initializer, HostNormal)
+    assert layer.kernel_initializer.stddev == 0.02

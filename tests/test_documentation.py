@@ -1,0 +1,165 @@
+"""README's and the docs' blocks of code: Python runs, commands are ones that exist.
+
+A comment before a block says what becomes of it:
+
+    <!-- not run: WHY -->      neither here nor in CI
+    <!-- command: NAME -->     CI runs it as it stands
+    <!-- start -->             CI runs it, in the order of the page
+    <!-- setup: CODE -->       Python that runs before the block, and is not shown
+
+Python without one runs here, page by page in one namespace. A command's flags are held
+against its script's own parser.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import keras_t2t
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(keras_t2t.__file__).parents[1]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+BLOCK = re.compile(
+    r"(?:^<!-- (?P<mark>[^>]*?)\s-->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+# A script's parser is asked, and nothing after it runs.
+PARSE = """
+import argparse, os, runpy, shlex, sys
+
+class Parsed(BaseException):
+    pass
+
+parse = argparse.ArgumentParser.parse_args
+def parse_args(self, *arguments):
+    parse(self, *arguments)
+    raise Parsed
+argparse.ArgumentParser.parse_args = parse_args
+sys.path.insert(0, "examples")
+for command in sys.stdin.read().splitlines():
+    sys.argv = shlex.split(command)
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except Parsed:
+        continue
+    except SystemExit:
+        pass
+    sys.exit(f"not a command: {command}")
+"""
+
+
+def blocks(page, language):
+    """`(mark, code)` of each block of a page."""
+    text = page.read_text(encoding="utf-8")
+    for match in BLOCK.finditer(text):
+        if match["language"] == language:
+            yield match["mark"] or "", match["code"]
+
+
+def python_of(page):
+    """What of a page runs here, as one program."""
+    parts = []
+    for mark, code in blocks(page, "python"):
+        kind, _, rest = mark.partition(":")
+        if kind == "setup":
+            parts.append(rest)
+        elif mark:
+            continue
+        parts.append(code)
+    return "\n".join(parts)
+
+
+RUN = [page for page in PAGES if python_of(page)]
+
+
+@pytest.mark.parametrize("page", RUN, ids=[page.stem for page in RUN])
+def test_python_runs(page, tmp_path):
+    for name, photograph in (("cat", "china"), ("dog", "flower")):
+        image = Image.fromarray(load_sample_image(f"{photograph}.jpg"))
+        image.save(tmp_path / f"{name}.jpg")
+    program = f"import keras_t2t\nimport numpy as np\n{python_of(page)}"
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_every_block_is_accounted_for():
+    known = {"not run", "command", "start", "setup"}
+    for page in PAGES:
+        for language in ("python", "bash"):
+            for mark, code in blocks(page, language):
+                kind, _, rest = mark.partition(":")
+                assert kind in known or (not mark and language == "python"), code
+                assert kind == "start" or not mark or rest.strip(), code
+        text = page.read_text(encoding="utf-8")
+        named = set(re.findall(r"^```(\w+)", text, re.MULTILINE))
+        assert named <= {"python", "bash"}, page
+
+
+def commands():
+    """The commands of all pages that name a script of this repository."""
+    found = []
+    for page in PAGES:
+        for _, code in blocks(page, "bash"):
+            for line in code.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                scripts = [
+                    i
+                    for i, w in enumerate(words)
+                    if re.fullmatch(r"(examples|benchmarks)/\w+\.py", w)
+                ]
+                if not scripts or "..." in words:
+                    continue
+                rest = [w.replace("BACKEND", "torch") for w in words[scripts[0] :]]
+                if len(rest) == 1:
+                    assert (ROOT / rest[0]).is_file()
+                    continue
+                for stop in ("&&", ";", "|"):
+                    rest = rest[: rest.index(stop)] if stop in rest else rest
+                found.append(shlex.join(rest))
+    return found
+
+
+def test_commands_are_accepted_by_their_scripts():
+    assert len(commands()) > 50
+    finished = subprocess.run(
+        [sys.executable, "-c", PARSE],
+        cwd=ROOT,
+        input="\n".join(commands()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr[-2000:]
+
+
+def test_the_api_page_has_every_public_name():
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    from keras_t2t import layers, visualization
+
+    for room in (keras_t2t, layers, visualization):
+        for name in room.__all__:
+            assert re.search(rf"\b{name}\b", text), name
+
+
+def test_the_start_page_begins_as_readme_does():
+    """CI runs README's command, and then what follows it on the page."""
+    pages = (ROOT / "README.md", ROOT / "docs" / "start.md")
+    readme, start = (dict(blocks(page, "bash"))["command: train"] for page in pages)
+    assert readme == start

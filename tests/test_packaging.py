@@ -123,9 +123,11 @@ def lowest(*extras):
 
 
 @pytest.mark.packaging
-def test_the_lowest_versions_do(distributions, tmp_path):
-    """Train, predict and look inside with the oldest libraries that are accepted."""
-    extras = ("jax", "data", "visualize")
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_the_lowest_versions_do(backend, distributions, tmp_path):
+    """Train, predict and look inside with the oldest libraries that are accepted. Of
+    torch the oldest is the newest that is built for CPUs alone."""
+    extras = (backend, "data", "visualize")
     wheel = f"{distributions[0]}[{','.join(extras)}]"
     python = environment(tmp_path / "lowest", wheel, *lowest(*extras))
     Image.new("RGB", (40, 40), "teal").save(tmp_path / "teal.png")
@@ -136,7 +138,7 @@ def test_the_lowest_versions_do(distributions, tmp_path):
         ("visualize_features.py", "--weights", "run", "teal.png"),
     ):
         run(
-            *(python, ROOT / "examples" / script, "--backend", "jax", *arguments),
+            *(python, ROOT / "examples" / script, "--backend", backend, *arguments),
             cwd=tmp_path,
             env={"HOME": str(tmp_path)},
         )

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_t2t.layers.host_normal import HostNormal
+from keras_t2t.layers.host_initializers import HostNormal
 from keras_t2t.layers.platform import jax_platform
 
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_t2t.arguments import integer
 from keras_t2t.layers.dense import rows
+from keras_t2t.layers.host_initializers import HostOrthogonal
 from keras_t2t.layers.precision import at_least_float32
 from keras_t2t.layers.token_layer import TokenLayer
 
@@ -60,7 +61,7 @@ class TokenPerformer(TokenLayer):
         self.random_projection = self.add_weight(
             name="random_projection",
             shape=(self.num_features, self.token_dim),
-            initializer=keras.initializers.Orthogonal(gain=self.num_features**0.5),
+            initializer=HostOrthogonal(gain=self.num_features**0.5),
             # Read inside the float32 island; half precision has no orthogonalisation.
             dtype=at_least_float32(self.variable_dtype),
             trainable=False,

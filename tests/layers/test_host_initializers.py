@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_t2t.layers.dense import dense
-from keras_t2t.layers.host_normal import HostNormal
+from keras_t2t.layers.host_initializers import HostNormal, HostOrthogonal
 
 pytestmark = pytest.mark.usefixtures("keras_initializers")
 
@@ -58,3 +58,20 @@ def test_a_layer_s_config_knows_it():
     layer = keras.layers.Dense.from_config(dense(4).get_config())
     assert isinstance(layer.kernel_initializer, HostNormal)
     assert layer.kernel_initializer.stddev == 0.02
+
+
+@pytest.mark.parametrize("shape", [(32, 64), (64, 32), (8, 8)])
+def test_rows_or_columns_are_orthogonal(shape):
+    draws = ops.convert_to_numpy(HostOrthogonal(gain=3.0, seed=1)(shape))
+    assert draws.shape == shape and draws.dtype == "float32"
+    product = draws @ draws.T if shape[0] <= shape[1] else draws.T @ draws
+    np.testing.assert_allclose(product, 9 * np.eye(min(shape)), atol=1e-4)
+
+
+def test_orthogonal_matrices_point_everywhere():
+    """Without the sign of r the first row would lean to one side."""
+    firsts = [
+        ops.convert_to_numpy(HostOrthogonal(seed=seed)((2, 2)))[0, 0]
+        for seed in range(200)
+    ]
+    assert abs(np.mean(firsts)) < 0.2

@@ -114,7 +114,7 @@ class allowed:
 def published_record(record):
     """The configuration of a run without what it tells of this machine."""
     record = {key: None if key in LOCAL else value for key, value in record.items()}
-    for key in ("data_dir", "weights"):
+    for key in ("data_dir", "weights", "teacher"):
         if record.get(key) is not None:
             record[key] = Path(record[key]).name
     return record

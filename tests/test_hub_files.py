@@ -14,6 +14,7 @@ from PIL import Image
 
 import keras_t2t
 from keras_t2t.hub_files import fetched
+from keras_t2t.publishing import published_record
 from keras_t2t.training import TrainingConfig, train
 from tests.hub_server import Hub
 
@@ -204,6 +205,14 @@ def test_a_hub_that_refuses(run_folder, hub, python):
         "PermissionError: the hub does not let this token write to 'ada/digits'"
     )
     assert hub.repositories == {}
+
+
+def test_no_path_of_this_machine_is_published():
+    home = "/home/ada/secret"
+    paths = ("data_dir", "weights", "teacher", "output_dir", "preview")
+    record = published_record({name: f"{home}/{name}" for name in paths})
+    assert "secret" not in repr(record)
+    assert (record["teacher"], record["output_dir"]) == ("teacher", None)
 
 
 def test_what_cannot_be_published(tmp_path, run_folder):

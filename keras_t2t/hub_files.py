@@ -86,11 +86,9 @@ def told_in_one_line(hub, what):
             f"{what} does not exist on the hub, or is private and needs `hf auth login`"
         ) from None
     except errors.RevisionNotFoundError:
-        raise FileNotFoundError(f"{what}: the repository has no such revision") from (
-            None
-        )
+        raise FileNotFoundError(f"{what}: there is no such revision") from None
     except errors.RemoteEntryNotFoundError:
-        raise FileNotFoundError(f"{what}: the repository has no such file") from None
+        raise FileNotFoundError(f"{what}: there is no such file") from None
     except errors.HFValidationError as error:
         raise ValueError(f"{what} is no address on the hub: {error}") from None
     except (errors.LocalEntryNotFoundError, ConnectionError) as error:

@@ -21,7 +21,7 @@ from keras_t2t.run_files import (
 from keras_t2t.types import FilePath
 
 NEEDED = (CONFIG, CLASSES, RESULT, FINAL)
-PUBLISHED = (*NEEDED, FINAL_EMA, HISTORY, CURVES)
+FILES = (*NEEDED, FINAL_EMA, HISTORY, CURVES)
 # They tell of the machine, not of the model.
 LOCAL = ("output_dir", "coordinator", "wandb", "preview", "process_id")
 
@@ -75,40 +75,30 @@ def push_to_hub(
 
     card = model_card(record, result, read(run / CLASSES), name, license)
     with tempfile.TemporaryDirectory() as folder:
-        for part in PUBLISHED:
+        for part in FILES:
             if (run / part).is_file():
                 shutil.copyfile(run / part, Path(folder, part))
         write(Path(folder, CONFIG), record)
         write(Path(folder, RESULT), {"run": record.get("run"), "result": bare(result)})
         Path(folder, "README.md").write_text(card, encoding="utf-8")
         api = hub.HfApi(token=token, library_name="keras_t2t")
-        with allowed(hub, name), told_in_one_line(hub, f"{name!r}"):
-            api.create_repo(name, private=private, exist_ok=True)
-            api.upload_folder(
-                repo_id=name,
-                folder_path=folder,
-                commit_message=f"Publish a run of {record['model']}",
-            )
+        with told_in_one_line(hub, f"{name!r}"):
+            try:
+                api.create_repo(name, private=private, exist_ok=True)
+                api.upload_folder(
+                    repo_id=name,
+                    folder_path=folder,
+                    commit_message=f"Publish a run of {record['model']}",
+                )
+            except hub.errors.HfHubHTTPError as error:
+                if error.response.status_code not in (401, 403):
+                    raise
+                raise PermissionError(
+                    f"the hub does not let this token write to {name!r} (HTTP "
+                    f"{error.response.status_code}): log in with `hf auth login`, or "
+                    "give `token`"
+                ) from None
     return f"{api.endpoint}/{name}"
-
-
-class allowed:
-    """Raises a PermissionError where the hub refuses this token."""
-
-    def __init__(self, hub, name):
-        self.hub, self.name = hub, name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        cause = getattr(error, "__context__", None)
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if status in (401, 403):
-            raise PermissionError(
-                f"the hub does not let this token write to {self.name!r} (HTTP "
-                f"{status}): log in with `hf auth login`, or give `token`"
-            ) from None
 
 
 def published_record(record):

@@ -174,8 +174,8 @@ def test_a_file_of_another_repository(hub, python, tmp_path):
     [
         ("hf://nobody/nothing", "does not exist on the hub, or is private"),
         ("hf://bob/hidden", "does not exist on the hub, or is private"),
-        ("hf://bob/own@v9", "has no such revision"),
-        ("hf://bob/own/else.pth", "has no such file"),
+        ("hf://bob/own@v9", "there is no such revision"),
+        ("hf://bob/own/else.pth", "there is no such file"),
         ("hf://bob", "'hf://bob' is no address on the hub: it must be hf://OWNER/NAME"),
         ("hf://bob/own/../../x.pth", "is no address on the hub"),
     ],
@@ -207,10 +207,10 @@ def test_a_hub_that_refuses(run_folder, hub, python):
     assert hub.repositories == {}
 
 
-def test_no_path_of_this_machine_is_published():
-    home = "/home/ada/secret"
+def test_no_path_of_this_machine_is_published(tmp_path):
+    home = tmp_path / "secret"
     paths = ("data_dir", "weights", "teacher", "output_dir", "preview")
-    record = published_record({name: f"{home}/{name}" for name in paths})
+    record = published_record({name: str(home / name) for name in paths})
     assert "secret" not in repr(record)
     assert (record["teacher"], record["output_dir"]) == ("teacher", None)
 

@@ -51,9 +51,8 @@ def load_weights(model, weights, published=None, build=None):
     check_path("weights", weights)
     if not str(weights).endswith(SUFFIXES) or not Path(weights).is_file():
         raise ValueError(
-            f"`weights` must be None, one of {', '.join(map(repr, NAMES))}, or the "
-            "hf://OWNER/NAME on the hub, or the path of an existing file that ends in "
-            f"one of {', '.join(SUFFIXES)}, got "
-            f"{str(weights)!r}"
+            f"`weights` must be None, one of {', '.join(map(repr, NAMES))}, "
+            "hf://OWNER/NAME on the Hugging Face hub, or the path of an existing file "
+            f"that ends in one of {', '.join(SUFFIXES)}, got {str(weights)!r}"
         )
     load_checkpoint(model, weights)

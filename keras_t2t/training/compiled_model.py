@@ -14,9 +14,7 @@ from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
 
 
-def compiled_model(
-    config, num_classes, steps_per_epoch, class_counts=None, class_names=None
-):
+def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
     variables made.
 
@@ -26,7 +24,6 @@ def compiled_model(
         steps_per_epoch: int.
         class_counts: (num_classes,) training images of each class, needed for
             `class_weights`.
-        class_names: list of str, needed for `teacher`.
     """
     arguments = {}
     if config.linear_probe and config.model in VARIANTS:
@@ -48,7 +45,7 @@ def compiled_model(
         for weight in model.trainable_weights:
             weight.trainable = id(weight) in head
     if config.teacher is not None:
-        model = taught(model, config, class_names)
+        model = taught(model, config)
     model.compile(
         optimizer=recipe_optimizer(model, config, steps_per_epoch),
         loss=recipe_loss(config, class_counts),

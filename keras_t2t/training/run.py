@@ -119,7 +119,6 @@ class Run:
             dataset.num_classes,
             progress.steps_per_epoch,
             dataset.class_counts,
-            dataset.class_names,
         )
         if self.plan.continues:
             self.resumed = restore_last(model, self.snapshots, self.folder, self.record)

@@ -35,8 +35,7 @@ class TaughtModel(keras.Model):
         super().__init__(student.inputs, student.outputs, name=student.name)
         teacher.trainable = False
         self.teacher, self.weight = teacher, weight
-        names = {layer.name for layer in student.layers}
-        self.labels_tokens = "aux_head" in names
+        self.labels_tokens = has_token_labels(student)
         logits = {"classes": student.get_layer("head").output}
         if self.labels_tokens:
             logits["tokens"] = student.get_layer("aux_head").output
@@ -72,15 +71,15 @@ class TaughtModel(keras.Model):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
 
-def taught(student, config, class_names):
+def taught(student, config):
     """`student` with the teacher that `config.teacher` names.
 
     Raises:
-        ValueError: it is no classifier of these classes.
-        OSError, ImportError: as of `find_classifier`; `"ResNet50"` is fetched.
+        ValueError, OSError, ImportError: as of `find_classifier`; `"ResNet50"` is
+            fetched.
     """
     shape = student.input_shape[1:]
-    model = teacher_model(config.teacher, shape, class_names)
+    model = teacher_model(config.teacher, shape)
     grid = token_grid(student) if has_token_labels(student) else None
     return TaughtModel(student, logits_on_grid(model, grid), config.teacher_weight)
 
@@ -108,9 +107,8 @@ def check_teacher(name, class_names):
         )
 
 
-def teacher_model(name, input_shape, class_names):
+def teacher_model(name, input_shape):
     """The classifier, for RGB pixels 0..255 of this size."""
-    check_teacher(name, class_names)
     if name != RESNET50:
         classifier = find_classifier(name)
         return classifier.build(input_shape=input_shape, classifier_activation=None)
@@ -141,7 +139,7 @@ def logits_on_grid(model, grid=None):
         dense = keras.layers.Dense(trained.units, name="logits_on_grid")
         x = dense(model.get_layer(LAST_GRID).output)
         dense.set_weights(trained.get_weights())
-    elif "aux_head" in names:
+    elif has_token_labels(model):
         x = model.get_layer("aux_head").output
         x = keras.layers.Reshape((*token_grid(model), x.shape[-1]))(x)
     else:

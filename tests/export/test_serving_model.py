@@ -36,6 +36,23 @@ def test_probabilities_logits_and_preprocessing_in_any_form():
     np.testing.assert_allclose(found["logits"], expected, atol=1e-5)
 
 
+def test_token_labelling_ends_in_an_activation_of_a_sum():
+    pixels = tiny.images()
+    for activation in ("softmax", None):
+        model = tiny.build(classifier_activation=activation, token_labelling=True)
+        if activation is not None:
+            weights = model.get_weights()
+        model.set_weights(weights)
+        found = outputs(serving_model(model, include_preprocessing=True), pixels)
+        scaled = keras_t2t.preprocess_input(pixels)
+        own = keras.ops.convert_to_numpy(model(scaled))
+        name = "logits" if activation is None else "probabilities"
+        np.testing.assert_allclose(found[name], own, atol=1e-5)
+        softmax = np.exp(found["logits"])
+        softmax /= softmax.sum(-1, keepdims=True)
+        np.testing.assert_allclose(found["probabilities"], softmax, atol=1e-5)
+
+
 def test_features_without_a_head_and_without_preprocessing():
     model = tiny.build(include_top=False, pooling="avg")
     scaled = keras_t2t.preprocess_input(tiny.images())

@@ -15,8 +15,14 @@ from keras_t2t.training.progress import Progress
 from tests.training.test_optimizer import apply, random_gradients, small_model
 
 
-def test_rates_fall_from_the_head_to_the_tokens():
-    model = keras_t2t.T2TViT(32, 3, 2, 2, input_shape=(32, 32, 3), classes=4)
+@pytest.mark.parametrize("heads", [["head"], ["head", "aux_head"]])
+def test_rates_fall_from_the_heads_to_the_tokens(heads):
+    model = keras_t2t.T2TViT(
+        *(32, 3, 2, 2),
+        token_labelling=len(heads) == 2,
+        input_shape=(32, 32, 3),
+        classes=4,
+    )
     shares = rate_shares(model, backbone_rate=0.5, layer_decay=0.1)
     found = {}
     for layer in model.layers:
@@ -24,7 +30,8 @@ def test_rates_fall_from_the_head_to_the_tokens():
             i = next(i for i, w in enumerate(model.trainable_weights) if w is weight)
             part = layer.name[:7] if layer.name.startswith("block") else layer.name
             found.setdefault(part, set()).add(round(shares[i], 9))
-    assert found.pop("head") == {1.0}
+    for head in heads:
+        assert found.pop(head) == {1.0}
     assert found.pop("norm") == {0.5}
     for block, share in (("block_2", 0.05), ("block_1", 0.005), ("block_0", 0.0005)):
         assert found.pop(block) == {share}

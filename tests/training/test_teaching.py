@@ -11,6 +11,7 @@ from keras_t2t.training.teaching import (
     TaughtModel,
     check_teacher,
     logits_on_grid,
+    teacher_model,
 )
 from tests.training.test_resuming import Killed, compare, kill_at
 
@@ -108,6 +109,26 @@ def test_what_a_resnet_sees_at_each_place():
     larger = ops.convert_to_numpy(logits_on_grid(model, (4, 6))(x))
     assert larger.shape == (1, 4, 6, 4)
     assert larger.min() >= grid.min() - 1e-5 and larger.max() <= grid.max() + 1e-5
+
+
+def test_keras_s_own_resnet(monkeypatch):
+    """All but its weights, which are fetched."""
+    original = keras.applications.ResNet50
+
+    def without_network(weights, **arguments):
+        assert weights == "imagenet"
+        return original(weights=None, **arguments)
+
+    monkeypatch.setattr(keras.applications, "ResNet50", without_network)
+    model = teacher_model("ResNet50", (64, 96, 3))
+    x = np.random.default_rng(0).uniform(0, 255, (1, 64, 96, 3)).astype("float32")
+    grid = ops.convert_to_numpy(logits_on_grid(model)(x))
+    assert grid.shape == (1, 2, 3, 1000)
+    # Its own softmax is of the mean over the places.
+    logits = grid.mean((1, 2))
+    softmax = np.exp(logits - logits.max())
+    found = ops.convert_to_numpy(model(x))
+    np.testing.assert_allclose(found, softmax / softmax.sum(), rtol=1e-3, atol=1e-6)
 
 
 @pytest.fixture

@@ -58,11 +58,10 @@ def token_labelling_head(x, classes, classifier_activation):
     best = keras.layers.GlobalMaxPooling1D(
         data_format="channels_last", name="best_token", **settings
     )(tokens)
-    share = keras.layers.Rescaling(TOKEN_SHARE, name="token_share", **settings)(best)
-    logits = keras.layers.Add(name="all_logits", **settings)([logits, share])
+    # No Rescaling, by which export tells that a model standardises its pixels.
     return keras.layers.Activation(
         classifier_activation, name="predictions", **settings
-    )(logits)
+    )(logits + TOKEN_SHARE * best)
 
 
 def patch_tokens_of(x):

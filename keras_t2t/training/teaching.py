@@ -93,7 +93,10 @@ def check_teacher(name, class_names):
     if name == RESNET50:
         classes, names = 1000, None
     else:
-        found = find_classifier(name)
+        try:
+            found = find_classifier(name)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"teacher={str(name)!r}: {error}") from None
         classes, names = found.classes, found.class_names
     if classes != len(class_names):
         raise ValueError(

@@ -26,6 +26,10 @@ class Augmentation:
         interpolation: `"bilinear"`, `"bicubic"` or `"random"` (one of both per image
             and operation), of the crop and of RandAugment's geometric operations.
         flip_probability: of mirroring left and right.
+        three_augment: whether to make each image grey, solarise or blur it, one of the
+            three (Touvron et al., DeiT III, 2022).
+        color_jitter: greatest change of brightness, contrast and saturation, a share
+            in 0..1.
         num_operations: RandAugment's operations per image, drawn with replacement.
         operation_probability: of applying an operation that was drawn.
         magnitude: RandAugment's, 0..10, the mean of a normal distribution.
@@ -35,6 +39,9 @@ class Augmentation:
         switch_probability: of CutMix rather than mixup, where both are on.
         mixing_probability: of mixing a batch at all.
         erasing_probability: of erasing one rectangle of an image.
+        repeats: how often an image comes in succession, drawn for anew each time, in
+            an epoch of as many fewer images (repeated augmentation, Hoffer et al.,
+            2020).
 
     Raises:
         ValueError: naming the first attribute that is out of its range.
@@ -45,6 +52,8 @@ class Augmentation:
     crop_padding: float = 0.0
     interpolation: str = "random"
     flip_probability: float = 0.5
+    three_augment: bool = False
+    color_jitter: float = 0.0
     num_operations: int = 2
     operation_probability: float = 0.5
     magnitude: float = 9.0
@@ -54,6 +63,7 @@ class Augmentation:
     switch_probability: float = 0.5
     mixing_probability: float = 1.0
     erasing_probability: float = 0.25
+    repeats: int = 1
 
     def __post_init__(self):
         for attribute, (greatest, kind) in _RANGES.items():
@@ -63,6 +73,12 @@ class Augmentation:
                 raise ValueError(
                     f"{attribute} must be {whole}{_between(0, greatest)}, got {value!r}"
                 )
+        if not isinstance(self.three_augment, bool):
+            raise ValueError(
+                f"three_augment must be True or False, got {self.three_augment!r}"
+            )
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be at least 1, got {self.repeats!r}")
         if self.crop_scale is not None:
             # A configuration that was read from JSON has lists.
             object.__setattr__(self, "crop_scale", _range(self, "crop_scale", 1))
@@ -79,6 +95,12 @@ class Augmentation:
             )
 
     @property
+    def operations_per_image(self):
+        """How many are drawn: of RandAugment, of 3-Augment, and of the jitter."""
+        jitter = 3 if self.color_jitter else 0
+        return self.num_operations + jitter + self.three_augment
+
+    @property
     def mixes(self):
         """Whether images of a batch are mixed, two by two."""
         return self.mixing_probability > 0 and (
@@ -92,7 +114,7 @@ class Augmentation:
             self.crop_scale
             or self.crop_padding
             or self.flip_probability
-            or self.num_operations
+            or self.operations_per_image
             or self.mixes
             or self.erasing_probability
         )
@@ -102,6 +124,7 @@ class Augmentation:
 _RANGES = {
     "crop_padding": (1, numbers.Real),
     "flip_probability": (1, numbers.Real),
+    "color_jitter": (1, numbers.Real),
     "num_operations": (math.inf, numbers.Integral),
     "operation_probability": (1, numbers.Real),
     "magnitude": (10, numbers.Real),
@@ -111,6 +134,7 @@ _RANGES = {
     "switch_probability": (1, numbers.Real),
     "mixing_probability": (1, numbers.Real),
     "erasing_probability": (1, numbers.Real),
+    "repeats": (math.inf, numbers.Integral),
 }
 
 
@@ -166,6 +190,15 @@ AUGMENTATIONS = {
         mixup_alpha=0.2,
         cutmix_alpha=0.0,
         erasing_probability=0.0,
+    ),
+    # DeiT III (arXiv:2204.07118): 3-Augment, in place of RandAugment and erasing.
+    "three": Augmentation(
+        interpolation="bicubic",
+        three_augment=True,
+        color_jitter=0.3,
+        num_operations=0,
+        erasing_probability=0.0,
+        repeats=3,
     ),
     "full": Augmentation(),
 }

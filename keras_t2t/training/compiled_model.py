@@ -8,7 +8,8 @@ from keras_t2t.models.head import head_layers
 from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.balanced_loss import BalancedCrossentropy
-from keras_t2t.training.optimizer import adamw, fine_tuning_sgd
+from keras_t2t.training.binary_loss import BinaryCrossentropy
+from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, lamb
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
@@ -64,8 +65,10 @@ def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
 
 
 def recipe_loss(config, class_counts):
-    """Cross entropy with smoothed labels, classes weighted if asked for."""
+    """Cross entropy with smoothed labels, binary or with weighted classes if asked."""
     smoothing = config.label_smoothing
+    if config.loss == "binary_crossentropy":
+        return BinaryCrossentropy(smoothing)
     if config.class_weights == "balanced":
         return BalancedCrossentropy(class_counts, smoothing)
     return keras.losses.CategoricalCrossentropy(True, smoothing)
@@ -81,6 +84,8 @@ def recipe_optimizer(model, config, steps_per_epoch):
         "total_steps": config.epochs * steps_per_epoch,
         "scale_loss": config.mixed_precision == "float16",
     }
+    if config.optimizer == "lamb":
+        return lamb(model, rates, config.weight_decay, **settings)
     if config.optimizer == "adamw":
         shares = {"backbone_rate": config.backbone_rate}
         if not config.linear_probe:

@@ -85,8 +85,9 @@ class TrainingConfig:
     recipe: str | None = of_recipe(
         str, "whose defaults the following have (default: authors)", choices=RECIPES
     )
-    """`"authors"`, `"budget90"` (90 epochs, as big_vision's ViT-S/16), or `"small_set"`
-    for hundreds or thousands of photographs."""
+    """`"authors"`, `"budget90"` (90 epochs, as big_vision's ViT-S/16), `"modern"` (800
+    epochs, as DeiT III's ViT-S/16), or `"small_set"` for hundreds or thousands of
+    photographs."""
     epochs: int | None = of_recipe(int, "with the cooldown", "N", at_least=1)
     """Passes over the training images, cooldown included."""
     batch_size: int | None = of_recipe(
@@ -102,10 +103,10 @@ class TrainingConfig:
         float, "end of the cosine", "RATE", at_least=0
     )
     """Where the cosine ends, unless the peak is lower."""
-    optimizer: str | None = of_recipe(str, choices=("adamw", "sgd"))
-    """`"adamw"`, or torch's SGD with momentum 0.9."""
+    optimizer: str | None = of_recipe(str, choices=("adamw", "lamb", "sgd"))
+    """`"adamw"`, `"lamb"`, or torch's SGD with momentum 0.9."""
     weight_decay: float | None = of_recipe(float, metavar="RATE", at_least=0)
-    """AdamW's, or that of torch's SGD, which is part of the gradient."""
+    """AdamW's or LAMB's, or that of torch's SGD, which is part of the gradient."""
     layer_decay: float | None = of_recipe(
         float,
         "learning rate of a block over the next one's, of AdamW",
@@ -126,10 +127,14 @@ class TrainingConfig:
         float, "stochastic depth", "RATE", at_least=0, less_than=1
     )
     """Stochastic depth, the last block's rate."""
+    loss: str | None = of_recipe(str, choices=("crossentropy", "binary_crossentropy"))
+    """`"crossentropy"` of all classes, or `"binary_crossentropy"` of each by itself,
+    for which both classes of a mixed image are wholly there."""
     label_smoothing: float | None = of_recipe(
         float, metavar="SHARE", at_least=0, less_than=1
     )
-    """Share of a target that is spread over all classes."""
+    """Share of a target that is spread over all classes; in binary cross entropy, by
+    which 0 and 1 move to 0.5."""
     teacher: str | None = of_recipe(
         str,
         "ResNet50 (Keras's, fetched), or a run folder or file to learn from too",
@@ -157,7 +162,8 @@ class TrainingConfig:
     weights; 0: it does not."""
     augmentation: str | None = of_recipe(str, choices=tuple(AUGMENTATIONS))
     """`"none"`, `"light"` (crop and flip), `"padded"` (flip, and a crop of the image
-    with a border), `"moderate"` or `"full"`."""
+    with a border), `"moderate"`, `"three"` (3-Augment, each image three times) or
+    `"full"`."""
     mixup: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)
     """The alpha of mixup's Beta distribution, 0: off."""
     cutmix: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)
@@ -313,6 +319,18 @@ class TrainingConfig:
             raise ValueError(
                 "optimizer='sgd' fine-tunes from weights, without layer_decay; got "
                 f"weights={self.weights!r}, layer_decay={config.layer_decay}"
+            )
+        rates = config.backbone_rate, config.layer_decay
+        if config.optimizer == "lamb" and rates != (1, 1):
+            raise ValueError(
+                "optimizer='lamb' has one learning rate for all weights; got "
+                f"backbone_rate={config.backbone_rate}, "
+                f"layer_decay={config.layer_decay}"
+            )
+        if config.loss != "crossentropy" and config.class_weights != "none":
+            raise ValueError(
+                f"class_weights={config.class_weights!r} needs loss='crossentropy', "
+                f"got {config.loss!r}"
             )
         if config.warmup_epochs + config.cooldown_epochs >= config.epochs:
             raise ValueError(

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_t2t.models.head import HEADS, head_layers
 from keras_t2t.training.ema import decay_for
+from keras_t2t.training.lamb import Lamb
 
 # Names of weights that are not decayed, whatever their shape: the class token and a
 # learned position table.
@@ -58,14 +59,28 @@ def adamw(
         epsilon=1e-8,
         **shared_settings(clip_norm, accumulation, ema_decay, total_steps),
     )
-    optimizer.exclude_from_weight_decay(
-        var_list=[
-            weight
-            for weight in model.trainable_weights
-            if weight.name in NOT_DECAYED
-            or (len(weight.shape) == 1 and weight.name not in DECAYED)
-        ]
+    exclude_from_decay(optimizer, model)
+    return finished(optimizer, model, scale_loss)
+
+
+def lamb(
+    model,
+    learning_rate,
+    weight_decay,
+    clip_norm=None,
+    accumulation=1,
+    ema_decay=0.0,
+    total_steps=1,
+    scale_loss=False,
+):
+    """`Lamb` for `model`, which decays what `adamw` does; arguments as of that."""
+    optimizer = Lamb(
+        learning_rate,
+        weight_decay=weight_decay,
+        epsilon=1e-8,
+        **shared_settings(clip_norm, accumulation, ema_decay, total_steps),
     )
+    exclude_from_decay(optimizer, model)
     return finished(optimizer, model, scale_loss)
 
 
@@ -186,6 +201,17 @@ class FineTuningSGD(keras.optimizers.SGD):
         new = ops.add(ops.multiply(velocity, self.momentum), decayed)
         self.assign(velocity, new)
         self.assign_sub(variable, ops.multiply(rate, new))
+
+
+def exclude_from_decay(optimizer, model):
+    optimizer.exclude_from_weight_decay(
+        var_list=[
+            weight
+            for weight in model.trainable_weights
+            if weight.name in NOT_DECAYED
+            or (len(weight.shape) == 1 and weight.name not in DECAYED)
+        ]
+    )
 
 
 def shared_settings(clip_norm, accumulation, ema_decay, total_steps):

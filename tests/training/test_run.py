@@ -204,3 +204,15 @@ def test_an_unknown_model_fails_before_anything_else(tmp_path):
     with pytest.raises(ValueError, match="unknown model 'T2TViT15'"):
         train(digits(tmp_path / "run", model="T2TViT15"), verbose=0)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_recipe_of_deit_iii(photos, tmp_path):
+    folder = tmp_path / "run"
+    settings = {**FEW, "data_dir": str(photos), "output_dir": str(folder)}
+    result = train(TrainingConfig(recipe="modern", **settings), verbose=0)
+    assert 0 < result["val_loss"] < 1  # a mean over classes: log 2 where it knows none
+    recorded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert (recorded["optimizer"], recorded["recipe"]) == ("lamb", "modern")
+    assert (recorded["loss"], recorded["augmentation"]) == (
+        *("binary_crossentropy", "three"),
+    )

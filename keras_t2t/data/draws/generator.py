@@ -15,6 +15,7 @@ class Purpose(enum.IntEnum):
     ERASING = enum.auto()
     NOISE = enum.auto()
     MIXING = enum.auto()
+    COLORS = enum.auto()
 
 
 def generator(purpose, seed, number):

@@ -10,6 +10,7 @@ from keras_t2t.data.draws.erasing import draw_boxes
 from keras_t2t.data.draws.generator import Purpose, generator
 from keras_t2t.data.draws.mixing import NOTHING, draw_mixing
 from keras_t2t.data.draws.rand_augment import are_bicubic, draw_operations
+from keras_t2t.data.draws.three_augment import draw_color_jitter, draw_three_augment
 from keras_t2t.types import Array
 
 # Images are drawn so many at a time: making a generator takes as long as 500 numbers.
@@ -22,10 +23,10 @@ class ImageDraws(NamedTuple):
     crop: Array  # (22,) float64, numbers for `crop_window` or `padded_corner`
     bicubic: Array  # () bool, the crop's filter
     flipped: Array  # () bool
-    operations: Array  # (num_operations,) int32, see `draw_operations`
-    levels: Array  # (num_operations,) float32
-    signs: Array  # (num_operations,) float32
-    operations_bicubic: Array  # (num_operations,) bool
+    operations: Array  # (operations,) int32, see `draw_operations`
+    levels: Array  # (operations,) float32
+    signs: Array  # (operations,) float32
+    operations_bicubic: Array  # (operations,) bool
     erased: Array  # (4,) int32: top, left, height, width; 0 x 0 for nothing
 
 
@@ -63,7 +64,7 @@ def _block(block, seed, image_size, augmentation):
         crop.random((BLOCK, NUMBERS)),
         are_bicubic(crop.random(BLOCK), augmentation),
         random(Purpose.FLIP).random(BLOCK) < augmentation.flip_probability,
-        *draw_operations(random(Purpose.OPERATIONS), BLOCK, augmentation),
+        *_operations(random, augmentation),
         draw_boxes(
             random(Purpose.ERASING),
             BLOCK,
@@ -72,6 +73,17 @@ def _block(block, seed, image_size, augmentation):
             augmentation.erasing_probability,
         ),
     )
+
+
+def _operations(random, augmentation):
+    """All operations on colours and shapes, in their order; see `draw_operations`."""
+    colors, drawn = random(Purpose.COLORS), []
+    if augmentation.three_augment:
+        drawn.append(draw_three_augment(colors, BLOCK))
+    if augmentation.color_jitter:
+        drawn.append(draw_color_jitter(colors, BLOCK, augmentation.color_jitter))
+    drawn.append(draw_operations(random(Purpose.OPERATIONS), BLOCK, augmentation))
+    return [np.concatenate(columns, axis=1) for columns in zip(*drawn, strict=True)]
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,18 +7,23 @@ import numpy as np
 from keras_t2t.data.draws.generator import Purpose, generator
 
 
-def shuffled_indices(positions, count, seed):
+def shuffled_indices(positions, count, seed, repeats=1):
     """The images at global positions; each epoch has a new random order.
+
+    With repeats, an epoch of as many positions holds fewer images, each of which comes
+    so often in succession.
 
     Args:
         positions: (n,) integers, 0 or more.
         count: int, images of an epoch.
         seed: int, 0 or more.
+        repeats: int, 1 or more.
 
     Returns:
         (n,) int64 in 0..count-1.
     """
     epochs, offsets = np.divmod(positions, count)
+    offsets = offsets // repeats
     indices = np.empty(len(offsets), "int64")
     for epoch in np.unique(epochs):
         there = epochs == epoch

@@ -25,6 +25,11 @@ OPERATIONS = (
     "translate_y",
 )
 NONE = len(OPERATIONS)
+# What is drawn elsewhere and done beside them.
+OTHERS = ("grey", "blur")
+NUMBERS_OF = {
+    name: number for number, name in enumerate((*OPERATIONS, "none", *OTHERS))
+}
 # Of pixels that a geometric operation takes from outside the image.
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
 

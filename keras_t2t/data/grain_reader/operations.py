@@ -1,15 +1,15 @@
-"""RandAugment's operations, which are Pillow's own.
+"""The operations on colours and shapes, RandAugment's and 3-Augment's: Pillow's own.
 
 Each takes (image, level, sign, filter): the level is magnitude / 10, in 0..1; the sign
 is 1 or -1; the filter is Pillow's. All take and give images of mode RGB.
 """
 
-from keras_t2t.data.draws.rand_augment import FILL, NONE
-from keras_t2t.data.draws.rand_augment import OPERATIONS as NAMES
+from keras_t2t.data.draws.rand_augment import FILL, NUMBERS_OF
 from keras_t2t.optional_imports import import_pillow
 
-Image, ImageEnhance, ImageOps = (
-    import_pillow(name, "data") for name in ("Image", "ImageEnhance", "ImageOps")
+Image, ImageEnhance, ImageFilter, ImageOps = (
+    import_pillow(name, "data")
+    for name in ("Image", "ImageEnhance", "ImageFilter", "ImageOps")
 )
 
 
@@ -71,10 +71,16 @@ OPERATIONS = {
     "translate_y": lambda image, level, sign, filter: _affine(
         image, (1, 0, 0, 0, 1, sign * 0.45 * level * image.height), filter
     ),
+    "none": lambda image, level, sign, filter: image,
+    "grey": lambda image, level, sign, filter: image.convert("L").convert("RGB"),
+    "blur": lambda image, level, sign, filter: image.filter(
+        ImageFilter.GaussianBlur(0.1 + 1.9 * level)
+    ),
 }
+BY_NUMBER = [OPERATIONS[name] for name in NUMBERS_OF]
 
 
-def rand_augment(image, draws):
+def operated(image, draws):
     """Apply the operations that were drawn, one after the other.
 
     Args:
@@ -86,9 +92,8 @@ def rand_augment(image, draws):
     """
     columns = draws.operations, draws.levels, draws.signs, draws.operations_bicubic
     for number, level, sign, bicubic in zip(*columns, strict=True):
-        if number != NONE:
-            operation = OPERATIONS[NAMES[number]]
-            image = operation(image, level, float(sign), FILTERS[bool(bicubic)])
+        filter = FILTERS[bool(bicubic)]
+        image = BY_NUMBER[number](image, float(level), float(sign), filter)
     return image
 
 

@@ -55,7 +55,7 @@ def train_batches(
         positions = _positions(
             number * together + np.arange(together), batch_size, local, shard
         )
-        indices = shuffled_indices(positions, len(split), seed)
+        indices = shuffled_indices(positions, len(split), seed, augmentation.repeats)
         draws = image_draws(positions, seed, image_size, augmentation)
         images, targets = [], []
         for index, *one in zip(indices, *draws, strict=True):

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.draws.erasing import noise
-from keras_t2t.data.grain_reader.operations import FILTERS, Image, rand_augment
+from keras_t2t.data.grain_reader.operations import FILTERS, Image, operated
 from keras_t2t.images import decode_rgb
 from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.preprocessing import covering, resize_and_crop, resize_and_cut
@@ -13,7 +13,7 @@ METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
 
 
 def training_image(encoded, image_size, draws, augmentation):
-    """Random crop, horizontal flip and RandAugment.
+    """Random crop, horizontal flip and the operations that were drawn.
 
     Args:
         encoded: bytes of an image file.
@@ -38,7 +38,7 @@ def training_image(encoded, image_size, draws, augmentation):
         image = resize_and_crop(image, (image_size, image_size), 0.9, Image.BICUBIC)
     if draws.flipped:
         image = image.transpose(Image.FLIP_LEFT_RIGHT)
-    return np.asarray(rand_augment(image, draws))
+    return np.asarray(operated(image, draws))
 
 
 def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):

@@ -1,6 +1,6 @@
-"""Pillow's operations in the place of KerasCV's, where that is not installed.
+"""Pillow's own operations: blur, and those of KerasCV where that is not installed.
 
-The names and the pixels are those of `keras_cv_operations`.
+The latter's names and pixels are those of `keras_cv_operations`.
 """
 
 import numpy as np
@@ -8,8 +8,8 @@ import numpy as np
 from keras_t2t.optional_imports import import_pillow, import_tensorflow
 
 tf = import_tensorflow()
-Image, ImageEnhance, ImageOps = (
-    import_pillow(name) for name in ("Image", "ImageEnhance", "ImageOps")
+Image, ImageEnhance, ImageFilter, ImageOps = (
+    import_pillow(name) for name in ("Image", "ImageEnhance", "ImageFilter", "ImageOps")
 )
 
 
@@ -27,6 +27,15 @@ def color(image, factor):
 
 def sharpness(image, factor):
     return _apply(_sharpness, image, factor)
+
+
+def blur(image, radius):
+    """`ImageFilter.GaussianBlur`, of three box filters; KerasCV's is another."""
+    return _apply(_blur, image, radius)
+
+
+def _blur(image, radius):
+    return image.filter(ImageFilter.GaussianBlur(radius))
 
 
 def _color(image, factor):

@@ -42,6 +42,13 @@ def solarize_add(image, amount):
     return tf.where(image < 128, image + tf.cast(amount, "uint8"), image)
 
 
+def grey(image):
+    """All channels the luma of ITU-R 601-2, as `Image.convert("L")` rounds it."""
+    weights = tf.constant([19595, 38470, 7471])  # of 65,536
+    luma = tf.reduce_sum(tf.cast(image, "int32") * weights, axis=-1, keepdims=True)
+    return tf.broadcast_to(tf.cast((luma + 32768) // 65536, "uint8"), tf.shape(image))
+
+
 def contrast(image, factor):
     """`ImageEnhance.Contrast`. KerasCV's keeps each channel's mean."""
     grey = tf.constant([0.299, 0.587, 0.114])

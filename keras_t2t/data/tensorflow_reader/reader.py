@@ -1,5 +1,6 @@
 """A split of encoded images, whatever it is read from, to batches."""
 
+from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.sharding import local_batch_size, num_local_images
 from keras_t2t.data.tensorflow_reader import pipeline
@@ -18,19 +19,24 @@ __all__ = [
 ]
 
 
-def train_batches(split, *, batch_size, seed, first_step, shard, **arguments):
+def train_batches(
+    split, *, batch_size, seed, augmentation, first_step, shard, **arguments
+):
     """An infinite stream; see `Dataset.train_batches`.
 
     Args:
         split: `Split`.
-        batch_size, seed, first_step, shard: as of `Dataset.train_batches`.
+        batch_size, seed, augmentation, first_step, shard: as of
+            `Dataset.train_batches`.
         **arguments: of `pipeline.train_batches`.
     """
     start = first_step * local_batch_size(batch_size, shard)
     positions = pipeline.positions(start, pipeline.FOREVER, batch_size, shard)
 
+    augmentation = augmentation or AUGMENTATIONS["light"]
+
     def indices(positions):
-        return [shuffled_indices(positions, len(split), seed)]
+        return [shuffled_indices(positions, len(split), seed, augmentation.repeats)]
 
     examples = pipeline.in_blocks(positions, indices, ["int64"]).map(
         _reader(split), num_parallel_calls=pipeline.PARALLEL_CALLS
@@ -39,6 +45,7 @@ def train_batches(split, *, batch_size, seed, first_step, shard, **arguments):
         examples,
         batch_size=batch_size,
         seed=seed,
+        augmentation=augmentation,
         first_step=first_step,
         shard=shard,
         **arguments,

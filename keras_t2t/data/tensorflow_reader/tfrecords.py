@@ -7,6 +7,7 @@ earlier records, without decoding them.
 
 import numpy as np
 
+from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.sharding import local_batch_size
 from keras_t2t.data.tensorflow_reader import pipeline
 from keras_t2t.optional_imports import import_tensorflow, import_tensorflow_datasets
@@ -26,14 +27,18 @@ class TFRecordReader:
     watched = staticmethod(pipeline.watched)
 
     @staticmethod
-    def train_batches(split, *, batch_size, seed, first_step, shard, **arguments):
+    def train_batches(
+        split, *, batch_size, seed, augmentation, first_step, shard, **arguments
+    ):
+        augmentation = augmentation or AUGMENTATIONS["light"]
         start = first_step * batch_size
-        examples = split.shuffled(seed, start)
+        examples = split.shuffled(seed, start, augmentation.repeats)
         examples = _of_shard(examples, start, batch_size, shard).map(split.parse)
         return pipeline.train_batches(
             examples,
             batch_size=batch_size,
             seed=seed,
+            augmentation=augmentation,
             first_step=first_step,
             shard=shard,
             **arguments,
@@ -76,8 +81,9 @@ class TFRecords:
         )
         return example["image"], example[self._label]
 
-    def shuffled(self, seed, start):
-        """Records of all epochs one after the other, from a global position on."""
+    def shuffled(self, seed, start, repeats):
+        """Records of all epochs one after the other, from a global position on, each
+        so often as `shuffled_indices` repeats it."""
         buffer = min(len(self), SHUFFLE_BUFFER)
         first_epoch, offset = divmod(start, len(self))
 
@@ -97,6 +103,10 @@ class TFRecords:
             records = tf.data.experimental.from_variant(
                 shuffled, tf.TensorSpec((), "string")
             )
+            if repeats > 1:
+                records = records.flat_map(
+                    lambda record: tf.data.Dataset.from_tensors(record).repeat(repeats)
+                ).take(len(self))
             return records.skip(tf.where(number == first_epoch, np.int64(offset), 0))
 
         return tf.data.Dataset.range(first_epoch, pipeline.FOREVER).flat_map(epoch)

@@ -17,7 +17,7 @@ tf = import_tensorflow()
 
 
 def training_image(encoded, image_size, draws, augmentation=AUGMENTATIONS["light"]):
-    """Random crop, horizontal flip and RandAugment.
+    """Random crop, horizontal flip and the operations that were drawn.
 
     Args:
         encoded: scalar string, an image file's bytes.
@@ -42,11 +42,11 @@ def training_image(encoded, image_size, draws, augmentation=AUGMENTATIONS["light
         image = tf.cond(
             draws.flipped, lambda: tf.reverse(image, axis=[1]), lambda: image
         )
-    if augmentation.num_operations:
+    if augmentation.operations_per_image:
         # Loads KerasCV.
-        from keras_t2t.data.tensorflow_reader.rand_augment import rand_augment
+        from keras_t2t.data.tensorflow_reader.operations import operated
 
-        image = rand_augment(image, draws, augmentation.num_operations)
+        image = operated(image, draws, augmentation.operations_per_image)
     return image
 
 

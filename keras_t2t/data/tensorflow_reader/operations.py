@@ -1,12 +1,10 @@
-"""RandAugment as the authors train: timm's 15 operations, which are Pillow's.
-
-Cubuk et al., "RandAugment", 2020, in the variant `rand-m9-mstd0.5-inc1`.
-"""
+"""The operations on colours and shapes, RandAugment's and 3-Augment's, all Pillow's."""
 
 import functools
 import importlib.util
 
-from keras_t2t.data.tensorflow_reader import affine, point_operations
+from keras_t2t.data.draws.rand_augment import NUMBERS_OF
+from keras_t2t.data.tensorflow_reader import affine, pillow_operations, point_operations
 from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
@@ -16,9 +14,7 @@ if importlib.util.find_spec("keras_cv"):
         keras_cv_operations as colour_operations,
     )
 else:
-    from keras_t2t.data.tensorflow_reader import (  # type: ignore[no-redef]
-        pillow_operations as colour_operations,
-    )
+    colour_operations = pillow_operations  # type: ignore[misc]
 
 
 def _integer(number):
@@ -69,10 +65,15 @@ OPERATIONS = {
     "translate_y": lambda image, level, sign, method: affine.translate_y(
         image, sign * 0.45 * level, method
     ),
+    "none": lambda image, level, sign, method: tf.identity(image),
+    "grey": lambda image, level, sign, method: point_operations.grey(image),
+    "blur": lambda image, level, sign, method: pillow_operations.blur(
+        image, 0.1 + 1.9 * level
+    ),
 }
 
 
-def rand_augment(image, draws, number):
+def operated(image, draws, number):
     """Apply the operations that were drawn, one after the other.
 
     Args:
@@ -91,7 +92,7 @@ def rand_augment(image, draws, number):
 
 
 def apply(image, operation, level, sign, method):
-    """Run the operation of this number, and no other; past the last, none."""
+    """Run the operation of this number, and no other."""
     # tf.switch_case would merge all branches into the caller's graph, and visiting
     # the dead ones takes as long as an operation.
     [result] = tf.raw_ops.Case(
@@ -106,7 +107,7 @@ def apply(image, operation, level, sign, method):
 
 @functools.cache
 def _branches(*shape):
-    """Each operation, and none, traced once per image shape."""
+    """Each operation, traced once per image shape."""
     arguments = [
         tf.TensorSpec(shape, "uint8"),
         tf.TensorSpec((), "float32"),
@@ -115,9 +116,5 @@ def _branches(*shape):
     ]
     return [
         tf.function(function).get_concrete_function(*arguments)
-        for function in [*OPERATIONS.values(), _none]
+        for function in map(OPERATIONS.get, NUMBERS_OF)
     ]
-
-
-def _none(image, level, sign, method):
-    return tf.identity(image)

@@ -17,7 +17,7 @@ FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
 NOT_RECORDED = (
     *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
     *("steps_per_epoch", "recipe", "optimizer", "layer_decay", "class_weights"),
-    *("patience", "teacher", "teacher_weight"),
+    *("patience", "teacher", "teacher_weight", "loss"),
 )
 
 

@@ -14,7 +14,7 @@ from keras_t2t.data.grain_reader import operations as pillow
 from keras_t2t.data.tensorflow_reader import operations as tensorflow
 
 NAMES = {number: name for name, number in NUMBERS_OF.items()}
-# Written from torchvision's ColorJitter and DeiT's augment.py: (image, factor or radius).
+# As torchvision's ColorJitter and DeiT's augment.py do: (image, factor or radius).
 EXPECTED = {
     "grey": lambda image, _: ImageOps.grayscale(image).convert("RGB"),
     "solarize": lambda image, _: ImageOps.solarize(image),

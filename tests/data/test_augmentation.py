@@ -14,6 +14,8 @@ def test_the_full_row_is_the_authors_recipe():
         "crop_padding": 0.0,
         "interpolation": "random",
         "flip_probability": 0.5,
+        "three_augment": False,
+        "color_jitter": 0.0,
         "num_operations": 2,
         "operation_probability": 0.5,
         "magnitude": 9.0,
@@ -23,6 +25,7 @@ def test_the_full_row_is_the_authors_recipe():
         "switch_probability": 0.5,
         "mixing_probability": 1.0,
         "erasing_probability": 0.25,
+        "repeats": 1,
     }
 
 

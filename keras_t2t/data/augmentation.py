@@ -39,7 +39,7 @@ class Augmentation:
         switch_probability: of CutMix rather than mixup, where both are on.
         mixing_probability: of mixing a batch at all.
         erasing_probability: of erasing one rectangle of an image.
-        repeats: how often an image comes in succession, drawn for anew each time, in
+        repeats: how often an image comes, soon after each other and drawn for anew, in
             an epoch of as many fewer images (repeated augmentation, Hoffer et al.,
             2020).
 

@@ -1,5 +1,6 @@
 """TensorFlow Datasets: a small real data set, prepared here, is read by its name."""
 
+import dataclasses
 import itertools
 
 import keras
@@ -313,6 +314,13 @@ def test_streams_of_either_format(any_format, file_format, reader):
     epochs = numbers[:20].tolist(), numbers[20:].tolist()
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
     assert epochs[0] != epochs[1]
+    repeating = dataclasses.replace(data.AUGMENTATIONS["light"], repeats=2)
+    for first in (0, 3):
+        batches = dataset.train_batches(16, 5, 0, repeating, first_step=first)
+        numbers = read(itertools.islice(batches, 8 - first))[0][:, 0, 0, 0] // 10
+        epoch = numbers[-20:]
+        assert len(set(epoch[:16])) == 16
+        np.testing.assert_array_equal(epoch[16:], epoch[[0, 3, 2, 5]])
 
 
 def test_tfrecords_need_tensorflow(any_format):

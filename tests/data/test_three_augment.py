@@ -100,13 +100,21 @@ def test_new_operations_are_pillow_s_to_the_last_bit(photographs, name):
     np.testing.assert_array_equal(other, expected)
 
 
-def test_repeats_come_in_succession_in_an_epoch_of_fewer_images():
-    order = shuffled_indices(np.arange(40), 20, 3)
-    repeated = shuffled_indices(np.arange(40), 20, 3, repeats=3)
-    for epoch in (0, 20):
-        expected = np.repeat(order[epoch : epoch + 7], 3)[:20]
-        np.testing.assert_array_equal(repeated[epoch : epoch + 20], expected)
-    assert (shuffled_indices([4, 27], 20, 3, 3) == repeated[[4, 27]]).all()
+@pytest.mark.parametrize("count", [96, 97, 200])
+def test_repeats_in_an_epoch_of_fewer_images(count):
+    """Never beside itself, which would be mixed with itself, nor often by another."""
+    order = shuffled_indices(np.arange(2 * count), count, 3)
+    again = shuffled_indices(np.arange(2 * count), count, 3, repeats=3)
+    for start in (0, count):
+        epoch = again[start : start + 96]
+        images, times = np.unique(epoch, return_counts=True)
+        assert (times == 3).all() and set(images) == set(order[start : start + 32])
+        assert epoch.max() < count
+    assert (again[1:] != again[:-1]).all()
+    pairs = [frozenset(pair) for pair in again[:96].reshape(-1, 2).tolist()]
+    assert len(set(pairs)) == 48
+    assert (shuffled_indices([4, 90], count, 3, 3) == again[[4, 90]]).all()
+    assert sorted(shuffled_indices(np.arange(7), 7, 3, 3)) == list(range(7))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,14 @@ import numpy as np
 from keras_t2t.data.draws.generator import Purpose, generator
 
 
+# Images that come again together.
+ROUND = 16
+
+
 def shuffled_indices(positions, count, seed, repeats=1):
     """The images at global positions; each epoch has a new random order.
 
-    With repeats, an epoch of as many positions holds fewer images, each of which comes
-    so often in succession.
+    With repeats, an epoch of as many positions holds fewer images; see `repeated`.
 
     Args:
         positions: (n,) integers, 0 or more.
@@ -23,12 +26,23 @@ def shuffled_indices(positions, count, seed, repeats=1):
         (n,) int64 in 0..count-1.
     """
     epochs, offsets = np.divmod(positions, count)
-    offsets = offsets // repeats
+    offsets = repeated(offsets, repeats)
     indices = np.empty(len(offsets), "int64")
     for epoch in np.unique(epochs):
         there = epochs == epoch
         indices[there] = _permutation(count, seed, int(epoch))[offsets[there]]
     return indices
+
+
+def repeated(offsets, repeats):
+    """Which images of an epoch come, in rounds of 16 that are gone through so often.
+
+    Each time every second image has another neighbour, since neighbours are mixed.
+    """
+    rounds, inside = np.divmod(offsets, ROUND * repeats)
+    times, slots = np.divmod(inside, ROUND)
+    slots = np.where(slots % 2, (slots + 2 * times) % ROUND, slots)
+    return rounds * ROUND + slots
 
 
 @functools.lru_cache(maxsize=2)  # 10 MB each for ImageNet

@@ -8,6 +8,7 @@ earlier records, without decoding them.
 import numpy as np
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
+from keras_t2t.data.draws.order import ROUND, repeated
 from keras_t2t.data.sharding import local_batch_size
 from keras_t2t.data.tensorflow_reader import pipeline
 from keras_t2t.optional_imports import import_tensorflow, import_tensorflow_datasets
@@ -82,8 +83,8 @@ class TFRecords:
         return example["image"], example[self._label]
 
     def shuffled(self, seed, start, repeats):
-        """Records of all epochs one after the other, from a global position on, each
-        so often as `shuffled_indices` repeats it."""
+        """Records of all epochs one after the other, from a global position on, with
+        repeats as of `shuffled_indices`."""
         buffer = min(len(self), SHUFFLE_BUFFER)
         first_epoch, offset = divmod(start, len(self))
 
@@ -104,9 +105,13 @@ class TFRecords:
                 shuffled, tf.TensorSpec((), "string")
             )
             if repeats > 1:
-                records = records.flat_map(
-                    lambda record: tf.data.Dataset.from_tensors(record).repeat(repeats)
-                ).take(len(self))
+                again = repeated(np.arange(ROUND * repeats), repeats)
+                records = records.batch(ROUND).map(
+                    lambda some: tf.gather(
+                        some, tf.boolean_mask(again, again < tf.size(some))
+                    )
+                )
+                records = records.unbatch().take(len(self))
             return records.skip(tf.where(number == first_epoch, np.int64(offset), 0))
 
         return tf.data.Dataset.range(first_epoch, pipeline.FOREVER).flat_map(epoch)

@@ -6,7 +6,6 @@ import numpy as np
 
 from keras_t2t.data.draws.generator import Purpose, generator
 
-
 # Images that come again together.
 ROUND = 16
 

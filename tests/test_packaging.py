@@ -156,8 +156,8 @@ AFTERWARDS = {
 )
 def test_the_lowest_versions_do(extras, distributions, tmp_path):
     """Train, predict, look inside and export, which compares what both give, with the
-    oldest libraries that are accepted. Of torch the oldest is the newest that is built
-    for CPUs alone."""
+    oldest libraries that are accepted; torch is export's oldest, the only one that is
+    built for CPUs alone."""
     wheel = f"{distributions[0]}[{','.join(extras)}]"
     python = environment(tmp_path / "lowest", wheel, *lowest(*extras))
     Image.new("RGB", (40, 40), "teal").save(tmp_path / IMAGE)

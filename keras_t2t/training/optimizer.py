@@ -63,22 +63,13 @@ def adamw(
     return finished(optimizer, model, scale_loss)
 
 
-def lamb(
-    model,
-    learning_rate,
-    weight_decay,
-    clip_norm=None,
-    accumulation=1,
-    ema_decay=0.0,
-    total_steps=1,
-    scale_loss=False,
-):
+def lamb(model, learning_rate, weight_decay, scale_loss=False, **settings):
     """`Lamb` for `model`, which decays what `adamw` does; arguments as of that."""
     optimizer = Lamb(
         learning_rate,
         weight_decay=weight_decay,
         epsilon=1e-8,
-        **shared_settings(clip_norm, accumulation, ema_decay, total_steps),
+        **shared_settings(**settings),
     )
     exclude_from_decay(optimizer, model)
     return finished(optimizer, model, scale_loss)
@@ -214,7 +205,7 @@ def exclude_from_decay(optimizer, model):
     )
 
 
-def shared_settings(clip_norm, accumulation, ema_decay, total_steps):
+def shared_settings(clip_norm=None, accumulation=1, ema_decay=0.0, total_steps=1):
     """The arguments that any optimizer of Keras takes, from those of `adamw`."""
     decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
     return {

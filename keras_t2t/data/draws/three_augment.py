@@ -1,4 +1,4 @@
-"""The draws of 3-Augment and of colour jitter (Touvron et al., DeiT III, 2022, 3.3)."""
+"""The draws of 3-Augment and of colour jitter (Touvron et al., DeiT III, 2022)."""
 
 import numpy as np
 

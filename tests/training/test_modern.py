@@ -7,6 +7,8 @@ from keras import ops
 
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.binary_loss import BinaryCrossentropy
+from keras_t2t.training.compiled_model import recipe_loss, recipe_optimizer
+from keras_t2t.training.lamb import Lamb
 from keras_t2t.training.optimizer import lamb
 from tests.training.test_optimizer import apply, random_gradients, small_model
 
@@ -24,6 +26,16 @@ def test_the_recipe_of_deit_iii():
     assert config.augmentation == "three" and not config.randaugment
     digits = TrainingConfig(recipe="modern").with_defaults("digits", 10)
     assert digits.augmentation == "none"
+
+
+def test_the_settings_reach_loss_and_optimizer():
+    config = TrainingConfig(recipe="modern", label_smoothing=0.2, weight_decay=0.3)
+    config = config.with_defaults("imagenet2012", 1000)
+    loss = recipe_loss(config, None)
+    assert isinstance(loss, BinaryCrossentropy) and loss.label_smoothing == 0.2
+    optimizer = recipe_optimizer(small_model(), config, steps_per_epoch=10)
+    assert isinstance(optimizer, Lamb) and optimizer.weight_decay == 0.3
+    assert optimizer.global_clipnorm == 1.0 and not optimizer.use_ema
 
 
 def test_lamb_equals_a_numpy_loop():

@@ -34,6 +34,7 @@ FIELDS = (
 DESIGNS = {
     **dict.fromkeys(BACKENDS, ("", "readable", "remat")),
     "jax": ("", "readable", "remat", "devices"),
+    "tensorflow": ("", "readable", "remat", "graph"),
     REFERENCE: ("", "compiled"),
 }
 
@@ -214,6 +215,7 @@ def main():
         epilog="An implementation is a backend (jax, tensorflow, torch), with "
         ":readable for the path that writes patches or :remat for rematerialisation; "
         "jax:devices, a device per core of a CPU, as the training scripts use it; "
+        "tensorflow:graph, without XLA; "
         "reference, with :compiled for torch.compile; or timm:NAME.",
     )
     add = parser.add_argument

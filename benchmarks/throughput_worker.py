@@ -42,7 +42,7 @@ class Keras:
 
         exact_float32(backend, precision)
         if design == "devices":
-            share_batches_between_cores()
+            as_the_training_scripts()
         keras.config.set_dtype_policy(HALF.get(precision, "float32"))
         arguments = {
             "fused_soft_split": design != "readable",
@@ -58,6 +58,7 @@ class Keras:
         self.model.compile(
             keras.optimizers.AdamW(5e-4, weight_decay=0.05),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False if design == "graph" else "auto",
         )
         self.macs = keras_t2t.count_macs(self.model)
         self.backend, self.mode = backend, mode
@@ -98,11 +99,13 @@ class Keras:
         return device_peak(self.backend) or process_peak()
 
 
-def share_batches_between_cores():
+def as_the_training_scripts():
     import keras
 
     from keras_t2t.training.distribution.cores import one_device_per_core
+    from keras_t2t.training.distribution.product_kernels import leave_out_ynn
 
+    leave_out_ynn()
     one_device_per_core(
         {"coordinator": None, "devices": None, "batch_size": None, "resume": False}
     )

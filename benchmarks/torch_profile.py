@@ -1,9 +1,10 @@
-"""Where a training step on torch goes, of this package and of the reference.
+"""Where a step on torch goes, of this package and of the reference.
 
     python benchmarks/torch_profile.py
+    python benchmarks/torch_profile.py --mode inference --model T2TViT14
     python benchmarks/torch_profile.py --image-size 32 --batch-size 1
 
-The second shows what each layer call costs beside its arithmetic: "outside operations"
+The last shows what each layer call costs beside its arithmetic: "outside operations"
 is the time that no operation of torch accounts for, which is Python.
 """
 
@@ -45,7 +46,7 @@ def kind_of(operation):
     return "all else"
 
 
-def keras_step(model, images, labels):
+def keras_step(model, mode, images, labels):
     model = getattr(keras_t2t, model)(
         input_shape=images.shape[1:], classifier_activation=None
     )
@@ -53,22 +54,29 @@ def keras_step(model, images, labels):
         keras.optimizers.AdamW(5e-4, weight_decay=0.05),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
+    if mode == "inference":
+        return lambda: model.predict_on_batch(images)
     return lambda: model.train_on_batch(images, labels)
 
 
-def reference_step(model, images, labels):
-    model = t2t_vit.build(model, image_size=images.shape[1:3]).train()
+def reference_step(model, mode, images, labels):
+    model = t2t_vit.build(model, image_size=images.shape[1:3])
+    model.train(mode == "training")
     images = torch.tensor(images).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor(labels)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, 5e-4, weight_decay=0.05)
 
-    def step():
+    def inference():
+        with torch.inference_mode():
+            model(images)
+
+    def training():
         optimizer.zero_grad(set_to_none=True)
         torch.nn.functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
-    return step
+    return {"inference": inference, "training": training}[mode]
 
 
 def measured(step):
@@ -95,12 +103,13 @@ def measured(step):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="T2TViT7")
+    parser.add_argument("--mode", choices=("training", "inference"), default="training")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
     arguments = parser.parse_args()
     images, labels = batch(arguments.batch_size, arguments.image_size)
     found = {
-        name: measured(make(arguments.model, images, labels))
+        name: measured(make(arguments.model, arguments.mode, images, labels))
         for name, make in {"keras": keras_step, "reference": reference_step}.items()
     }
     print("| ms a step | keras | reference |\n| --- | --- | --- |")

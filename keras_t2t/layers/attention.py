@@ -34,18 +34,28 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None):
     Returns:
         Tensor `(batch, tokens, heads, head_dim)`.
     """
-    if dropout is None and backend_has_fused_attention(q.dtype):
+    if dropout is None and jax_has_fused_attention(q.dtype):
         return ops.dot_product_attention(q, k, v, scale=scale)
     # Keras's fused attention has no dropout, and where a backend has no kernel for it,
     # products of whole heads are faster.
     q, k, v = (ops.transpose(part, (0, 2, 1, 3)) for part in (q, k, v))
     queries = q.shape[2]
     chunk = max(1, MAX_SCORES // k.shape[2])
-    if dropout is not None or queries <= chunk:
+    if dropout is None and keras.backend.backend() == "torch":
+        attended = torch_attention(q, k, v, scale)
+    elif dropout is not None or queries <= chunk:
         attended = attend(q * scale, k, v, dropout)
     else:
         attended = attend_in_chunks(q * scale, k, v, chunk)
     return ops.transpose(attended, (0, 2, 1, 3))
+
+
+def torch_attention(q, k, v, scale):
+    """torch's own, of tensors `(batch, heads, tokens, head_dim)`: Keras's call of it
+    copies all three where the kernel takes them as they lie."""
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scale)
 
 
 def attend(q, k, v, dropout=None):
@@ -82,11 +92,10 @@ def attend_in_chunks(q, k, v, chunk):
     return attended[:, :, :queries]
 
 
-def backend_has_fused_attention(dtype):
-    """Whether Keras reaches a kernel that never writes the scores."""
-    if jax_platform() == "gpu":
-        return keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
-    return keras.backend.backend() == "torch"
+def jax_has_fused_attention(dtype):
+    """Whether Keras reaches a kernel of JAX's that never writes the scores."""
+    half = keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
+    return half and jax_platform() == "gpu"
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")

@@ -16,8 +16,31 @@ def kernel_initializer():
     return HostNormal(mean=0.0, stddev=0.02)
 
 
+class Dense(keras.layers.Dense):
+    """Keras's Dense, which on torch adds the bias as the product is written: on its
+    own it is another pass over the memory."""
+
+    def call(self, inputs, training=None):
+        if keras.backend.backend() != "torch" or self.bias is None:
+            return super().call(inputs, training=training)
+        import torch
+
+        kernel, bias = map(ops.convert_to_tensor, (self.kernel, self.bias))
+        x = torch.nn.functional.linear(inputs, torch.t(kernel), bias)
+        return x if self.activation is None else self.activation(x)
+
+    def quantize(self, mode=None, type_check=True, config=None):
+        super().quantize(mode, type_check=False, config=config)
+
+
 def dense(units, **kwargs):
-    """A Dense layer with this kernel and zero biases; `kwargs` are Dense's own."""
+    """A `Dense` for the inside of a layer, with this kernel and zero biases; `kwargs`
+    are Dense's own."""
+    return Dense(units, kernel_initializer=kernel_initializer(), **kwargs)
+
+
+def graph_dense(units, **kwargs):
+    """The same for the graph of a model: Keras's own class, as saved models name it."""
     return keras.layers.Dense(units, kernel_initializer=kernel_initializer(), **kwargs)
 
 

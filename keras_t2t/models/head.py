@@ -5,7 +5,7 @@ The layers of `HEADS` are those that a model for other classes has anew.
 
 import keras
 
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.dense import graph_dense
 from keras_t2t.layers.precision import at_least_float32
 
 HEADS = ("head", "aux_head")
@@ -39,7 +39,7 @@ def head(x, include_top, pooling, classes, classifier_activation, token_labellin
 
 
 def classifier(classes, name, activation=None):
-    return dense(classes, activation=activation, dtype=head_dtype(), name=name)
+    return graph_dense(classes, activation=activation, dtype=head_dtype(), name=name)
 
 
 def head_dtype():

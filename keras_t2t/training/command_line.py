@@ -5,6 +5,7 @@ import sys
 
 from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.distribution.cores import one_device_per_core
+from keras_t2t.training.distribution.product_kernels import leave_out_ynn
 from keras_t2t.training.run import train
 from keras_t2t.training.settings import add_flags
 
@@ -31,6 +32,7 @@ def train_from_flags(settings):
     Returns:
         What `train` returns.
     """
+    leave_out_ynn()
     one_device_per_core(settings)
     # A progress bar redraws itself; a log file gets one line per epoch.
     verbose = 1 if sys.stdout.isatty() else 2

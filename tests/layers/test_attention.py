@@ -43,7 +43,8 @@ def test_heads_that_do_not_divide_the_width():
 
 def test_queries_in_chunks(monkeypatch):
     """As for images so large that all scores at once would not fit."""
-    monkeypatch.setattr(attention, "backend_has_fused_attention", lambda dtype: False)
+    if keras.backend.backend() == "torch":
+        pytest.skip("torch's own attention never writes the scores")
     layer = MultiHeadSelfAttention(2)
     layer.build((None, 9, 8))
     for weight in layer.weights:

@@ -352,3 +352,32 @@ def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.stdout.strip() == devices
+
+
+@only_jax
+@pytest.mark.parametrize(
+    "given", ["", "--xla_cpu_experimental_ynn_fusion_type=individual_dot"]
+)
+def test_products_are_eigen_s_unless_a_flag_says_otherwise(given):
+    code = (
+        "import os\n"
+        "from keras_t2t.training.distribution.product_kernels import leave_out_ynn\n"
+        "leave_out_ynn()\n"
+        "import jax\n"
+        "product = jax.jit(lambda a, b: a @ b)\n"
+        "ones = jax.numpy.ones((64, 64))\n"
+        "print('ynn' in product.lower(ones, ones).compile().as_text())\n"
+        "print(os.environ['XLA_FLAGS'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": given},
+    )
+    ynn, flags = done.stdout.split()
+    if given:
+        assert flags == given
+    else:
+        assert (ynn, flags) == ("False", "--xla_cpu_experimental_ynn_fusion_type=")

@@ -100,6 +100,8 @@ BACKENDS_OWN = {
         "export/exporting.py",
         "export/runtimes.py",
         "export/torch_formats.py",
+        "layers/attention.py",
+        "layers/dense.py",
         "layers/precision.py",
         "training/distribution/torch.py",
         "training/state.py",

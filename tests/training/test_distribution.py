@@ -355,6 +355,18 @@ def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
 
 
 @only_jax
+def test_a_jax_that_may_not_know_the_flag_is_not_given_it(monkeypatch):
+    import jax
+
+    from keras_t2t.training.distribution.product_kernels import leave_out_ynn
+
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(jax, "__version_info__", (0, 11, 0))
+    leave_out_ynn()
+    assert os.environ["XLA_FLAGS"] == ""
+
+
+@only_jax
 @pytest.mark.parametrize(
     "given", ["", "--xla_cpu_experimental_ynn_fusion_type=individual_dot"]
 )

@@ -42,6 +42,7 @@ def main():
     add("--data-dir", type=Path, metavar="DIR", help="train-*.parquet, test-*.parquet")
     add("--output-dir", type=Path, default=Path(__file__).parent / "claim")
     add("--minutes", type=float, default=40, metavar="N", help="then stop")
+    add("--compile", action="store_true", help="fuse (torch, a C++ compiler): faster")
     add("--plan", action="store_true", help="list models and runs, train nothing")
     add("--report", action="store_true", help="table and figures, train nothing")
     arguments = parser.parse_args()
@@ -55,11 +56,12 @@ def main():
     if arguments.data_dir is None:
         parser.error("--data-dir is needed to train")
     data = read_cifar10(arguments.data_dir)
-    work(arguments.output_dir, data, time.monotonic() + 60 * arguments.minutes)
+    end = time.monotonic() + 60 * arguments.minutes
+    work(arguments.output_dir, data, end, arguments.compile)
 
 
-def work(output, data, end):
-    """Trains what is missing until `end`, of `time.monotonic`.
+def work(output, data, end, fuse=False):
+    """Trains what is missing until `end`, of `time.monotonic`; `fuse`: see `train`.
 
     Returns:
         Whether all is done.
@@ -73,7 +75,7 @@ def work(output, data, end):
             with held(output / run.name) as free:
                 if not free or (output / run.name / "result.json").exists():
                     continue
-                result = train(run, data, output / run.name, end)
+                result = train(run, data, output / run.name, end, fuse)
             trained = True
             if result is None:
                 break

@@ -86,13 +86,14 @@ def split(data, run):
     return (images[:kept], labels[:kept]), (images[kept:], labels[kept:])
 
 
-def train(run, data, folder, end=math.inf):
+def train(run, data, folder, end=math.inf, fuse=False):
     """Trains one run; goes on after its last whole epoch where `folder` holds one.
 
     Writes `history.csv`, one row per epoch, and last `result.json` into the folder.
 
     Args:
         end: of `time.monotonic`, after which no epoch begins.
+        fuse: bool, whether `fuse_forward_pass` is called.
 
     Returns:
         The result, a dict; None if it stopped at `end`.
@@ -105,6 +106,8 @@ def train(run, data, folder, end=math.inf):
     training, validation = split(data, run)
     model = compiled(run, len(training[0]) // BATCH_SIZE)
     batches = Augmented(*training, run.seed)
+    if fuse:
+        fuse_forward_pass(model)
     history, snapshot = folder / "history.csv", folder / "snapshot"
     folder.mkdir(parents=True, exist_ok=True)
     model.fit(
@@ -130,6 +133,7 @@ def train(run, data, folder, end=math.inf):
         # A rate that diverges is not chosen.
         "top1": 0.0 if diverged else evaluated(model, validation),
         "cpu_seconds": round(seconds, 1),
+        "fused": fuse,
         "images_per_cpu_second": round(len(training[0]) * len(epochs) / seconds, 1),
         "loss": [round(row["loss"], 4) for row in epochs],
         "training_top1": [round(row["top1"], 4) for row in epochs],
@@ -161,6 +165,39 @@ def compiled(run, steps_per_epoch):
         metrics=[keras.metrics.CategoricalAccuracy(name="top1")],
     )
     return model
+
+
+def fuse_forward_pass(model, backend="inductor"):
+    """Trains the model through `torch.compile`: the same losses in fewer passes.
+
+    Traced first, as Keras's own calls break torch's graph at every layer. Compiles at
+    once, so that no epoch's seconds hold it.
+    """
+    import keras
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    def weights():
+        fixed = [v.value.detach() for v in model.non_trainable_variables]
+        return [v.value for v in model.trainable_variables], fixed
+
+    def forward(x, trainable, fixed):
+        return model.stateless_call(trainable, fixed, x, training=True)[0]
+
+    x = torch.zeros((BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3))
+    with torch.no_grad():
+        graph = make_fx(forward, tracing_mode="fake")(x, *weights())
+    fused, eager = torch.compile(graph, backend=backend), model.call
+    with torch.random.fork_rng():
+        loss = fused(x, *weights()).sum()
+        torch.autograd.grad(loss, weights()[0])
+
+    def call(inputs, training=None, mask=None):
+        if not training:
+            return eager(inputs, training=training, mask=mask)
+        return fused(keras.ops.convert_to_tensor(inputs), *weights())
+
+    model.call = call
 
 
 def evaluated(model, validation):

@@ -1,9 +1,11 @@
 """The study of the paper's claim from its runs to its figure, at toy size."""
 
+import functools
 import io
 import json
 import time
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,6 +73,18 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):
     for name in ("loss", "training_top1", "top1"):
         assert two[name] == pytest.approx(whole[name], rel=1e-4), name
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["result.json"]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's compiler")
+def test_a_fused_run_has_the_losses_of_a_plain_one(data, tmp_path, monkeypatch):
+    run = claim_training.Run("t2t", 64, 0, 1e-3)
+    plain = claim_training.train(run, data, tmp_path / "plain")
+    eager = functools.partial(claim_training.fuse_forward_pass, backend="eager")
+    monkeypatch.setattr(claim_training, "fuse_forward_pass", eager)
+    fused = claim_training.train(run, data, tmp_path / "fused", fuse=True)
+    assert fused["fused"]
+    for name in ("loss", "training_top1", "top1"):
+        assert fused[name] == pytest.approx(plain[name], rel=1e-4), name
 
 
 def test_the_search_sees_no_test_image(data):

@@ -22,7 +22,8 @@ import jax
 import keras
 
 import keras_t2t
-from benchmarks.throughput_worker import batch, exact_float32
+from benchmarks.backends import exact_float32
+from benchmarks.throughput_worker import batch
 
 STEPS = 3
 INSTRUCTION = re.compile(r'^\s*(?:ROOT )?%?([\w.\-]+) = .*op_name="([^"]*)"', re.M)

@@ -7,7 +7,6 @@ number of steps to run; the answer is one line of JSON on standard output.
 import contextlib
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,10 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.reference
+
+from benchmarks.backends import exact_float32, on_gpu
+from benchmarks.memory import device_peak, jax_saved, process_peak, torch_saved
+from benchmarks.throughput_machine import Matmul, Products
 
 CLASSES = 1000
 HALF = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -194,203 +197,6 @@ def timm_model(name, image_size):
 
 
 TORCH_MODELS = {"reference": reference_model, "timm": timm_model}
-
-
-# === The machine ===
-class Matmul:
-    """Square matrix products: what the machine can do, in the same units."""
-
-    def __init__(self, mode, batch_size, image_size, precision, backend):
-        size = 8192 if on_gpu(backend) else 2048
-        self.macs = size**3 // batch_size  # of one "image"
-        if backend == "torch":
-            import torch
-
-            exact_float32("torch", precision)
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            a = torch.ones(size, size, dtype=getattr(torch, precision), device=device)
-            self.product = lambda: a @ a
-            self.wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-        else:
-            import jax
-            import jax.numpy as jnp
-
-            exact_float32("jax", precision)
-            a = jnp.ones((size, size), precision)
-            product = jax.jit(jnp.matmul)
-            self.product = lambda: product(a, a)
-            self.wait = lambda: self.last.block_until_ready()
-
-    def run(self, steps):
-        for _ in range(steps):
-            self.last = self.product()
-        self.wait()
-
-    def saved(self):
-        return None
-
-    def peak_memory(self):
-        return process_peak()
-
-
-class Products:
-    """The products of the backbone's Dense layers and nothing else.
-
-    In training each `y = x w` brings its two gradients, `dy wT` and `xT dy`.
-    """
-
-    def __init__(self, model, backend, mode, batch_size, image_size, precision):
-        os.environ["KERAS_BACKEND"] = backend
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        from keras import ops
-
-        from keras_t2t.variants import VARIANTS
-
-        exact_float32(backend, precision)
-        variant = VARIANTS[model]
-        tokens = (image_size // 16) ** 2 + 1
-        width, hidden = variant.embed_dim, int(variant.embed_dim * variant.mlp_ratio)
-        layers = (width, 3 * width), (width, width), (width, hidden), (hidden, width)
-        products = [
-            lambda x, w, dy: ops.matmul(x, w),
-            lambda x, w, dy: ops.matmul(dy, ops.transpose(w)),
-            lambda x, w, dy: ops.matmul(ops.transpose(x), dy),
-        ][: 3 if mode == "training" else 1]
-        products = [compiled(backend, product) for product in products]
-        rows = batch_size * tokens
-        self.calls = [
-            (product, *(ops.ones(s, precision) for s in ((rows, a), (a, b), (rows, b))))
-            for a, b in layers
-            for product in products
-        ]
-        self.depth = variant.depth
-        self.macs = self.depth * tokens * sum(a * b for a, b in layers)
-        self.wait = last_one_ready(backend)
-
-    def run(self, steps):
-        for _ in range(steps * self.depth):
-            for product, *arrays in self.calls:
-                self.wait(product(*arrays))
-
-    def saved(self):
-        return None
-
-    def peak_memory(self):
-        return process_peak()
-
-
-def compiled(backend, function):
-    if backend == "jax":
-        import jax
-
-        return jax.jit(function)
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function)
-    return function
-
-
-def last_one_ready(backend):
-    """A function that waits for an array."""
-    if backend == "jax":
-        import jax
-
-        return jax.block_until_ready
-    if backend == "torch" and on_gpu(backend):
-        import torch
-
-        return lambda array: torch.cuda.synchronize()
-    return lambda array: array
-
-
-def exact_float32(backend, precision):
-    """No TF32 behind the name of float32."""
-    if backend == "torch":
-        import torch
-
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-    if backend == "jax" and precision == "float32":
-        import jax
-
-        jax.config.update("jax_default_matmul_precision", "highest")
-
-
-def on_gpu(backend):
-    if backend == "torch":
-        import torch
-
-        return torch.cuda.is_available()
-    if backend == "jax":
-        import jax
-
-        return jax.default_backend() == "gpu"
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
-# === Memory, in bytes ===
-def process_peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def device_peak(backend):
-    """Peak on the accelerator, None on a CPU."""
-    if not on_gpu(backend):
-        return None
-    if backend == "torch":
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    if backend == "jax":
-        import jax
-
-        return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"]
-    import tensorflow as tf
-
-    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-
-
-def torch_saved(model, images):
-    """What a forward pass leaves allocated while its output lives."""
-    import torch
-
-    images = torch.as_tensor(images)
-    if images.is_cuda:
-        before = torch.cuda.memory_allocated()
-        output = model(images)
-        return torch.cuda.memory_allocated() - before
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        output = model(images)
-    del output
-    return sum(event.self_cpu_memory_usage for event in profiler.key_averages())
-
-
-def jax_saved(model, images):
-    """What JAX passes from the forward to the backward pass, weights left out."""
-    import jax
-
-    trainable = [variable.value for variable in model.trainable_variables]
-    others = [variable.value for variable in model.non_trainable_variables]
-
-    def residuals(trainable):
-        def outputs(trainable):
-            return model.stateless_call(trainable, others, images, training=True)[0]
-
-        return jax.tree.leaves(jax.vjp(outputs, trainable)[1])
-
-    jaxpr = jax.make_jaxpr(residuals)(trainable).jaxpr
-    weights = {*map(id, jaxpr.invars), *map(id, jaxpr.constvars)}
-    kept = {id(out): out.aval for out in jaxpr.outvars if not hasattr(out, "val")}
-    return sum(
-        aval.size * aval.dtype.itemsize
-        for key, aval in kept.items()
-        if key not in weights
-    )
 
 
 # === Answers ===

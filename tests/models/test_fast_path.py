@@ -195,7 +195,7 @@ def test_saved_intermediates():
     """What a training step keeps; the figures at full size are in benchmarks/."""
     if keras.backend.backend() != "torch":
         pytest.skip("only torch tells what it keeps")
-    from benchmarks.throughput_worker import torch_saved
+    from benchmarks.memory import torch_saved
 
     x = photographs()
     fused, readable, remat = (

@@ -33,7 +33,8 @@ FIELDS = (
 # === Implementations ===
 DESIGNS = {
     **dict.fromkeys(BACKENDS, ("", "readable", "remat")),
-    "jax": ("", "readable", "remat", "devices"),
+    "jax": ("", "readable", "remat", "scripts"),
+    "torch": ("", "readable", "remat", "scripts"),
     "tensorflow": ("", "readable", "remat", "graph"),
     REFERENCE: ("", "compiled"),
 }
@@ -214,7 +215,7 @@ def main():
         description=__doc__.split("\n\n")[0],
         epilog="An implementation is a backend (jax, tensorflow, torch), with "
         ":readable for the path that writes patches or :remat for rematerialisation; "
-        "jax:devices, a device per core of a CPU, as the training scripts use it; "
+        "jax:scripts and torch:scripts, as the training scripts run it on a CPU; "
         "tensorflow:graph, without XLA; "
         "reference, with :compiled for torch.compile; or timm:NAME.",
     )

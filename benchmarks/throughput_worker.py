@@ -44,8 +44,8 @@ class Keras:
         import keras_t2t
 
         exact_float32(backend, precision)
-        if design == "devices":
-            as_the_training_scripts()
+        if design == "scripts" and backend == "jax":
+            a_device_per_core()
         keras.config.set_dtype_policy(HALF.get(precision, "float32"))
         arguments = {
             "fused_soft_split": design != "readable",
@@ -58,8 +58,13 @@ class Keras:
             classifier_activation=None,
             **arguments,
         )
+        optimizer = keras.optimizers.AdamW(5e-4, weight_decay=0.05)
+        if design == "scripts":
+            from keras_t2t.training.optimizer import adamw
+
+            optimizer = adamw(self.model, 5e-4, weight_decay=0.05)
         self.model.compile(
-            keras.optimizers.AdamW(5e-4, weight_decay=0.05),
+            optimizer,
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False if design == "graph" else "auto",
         )
@@ -102,7 +107,7 @@ class Keras:
         return device_peak(self.backend) or process_peak()
 
 
-def as_the_training_scripts():
+def a_device_per_core():
     import keras
 
     from keras_t2t.training.distribution.cores import one_device_per_core

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_t2t.models.head import HEADS, head_layers
+from keras_t2t.training.adamw import AdamW, has_fused_kernel
 from keras_t2t.training.ema import decay_for
 from keras_t2t.training.lamb import Lamb
 
@@ -51,9 +52,11 @@ def adamw(
     """
     kind = keras.optimizers.AdamW
     if backbone_rate != 1 or layer_decay != 1:
-        kind = partial(LayerwiseAdamW, rate_shares(model, backbone_rate, layer_decay))
+        kind = partial(AdamW, rate_shares(model, backbone_rate, layer_decay))
+    elif has_fused_kernel(model.trainable_weights[0]):
+        kind = AdamW
     optimizer = kind(
-        learning_rate,
+        learning_rate=learning_rate,
         weight_decay=weight_decay,
         beta_2=0.999,
         epsilon=1e-8,
@@ -73,29 +76,6 @@ def lamb(model, learning_rate, weight_decay, scale_loss=False, **settings):
     )
     exclude_from_decay(optimizer, model)
     return finished(optimizer, model, scale_loss)
-
-
-class LayerwiseAdamW(keras.optimizers.AdamW):
-    """AdamW whose learning rate, decay included, differs from weight to weight.
-
-    Args:
-        shares: list of floats, one per trainable weight in the model's order.
-        *args, **kwargs: of `keras.optimizers.AdamW`.
-    """
-
-    def __init__(self, shares, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.shares = shares
-
-    def update_step(self, gradient, variable, learning_rate):
-        rate = learning_rate * self.shares[self._get_variable_index(variable)]
-        if self._use_weight_decay(variable):
-            share = ops.cast(rate * self.weight_decay, variable.dtype)
-            self.assign_sub(variable, ops.multiply(variable, share))
-        super().update_step(gradient, variable, rate)
-
-    def _apply_weight_decay(self, variables):
-        """Keras's, at one rate for all; here a weight decays in its `update_step`."""
 
 
 def rate_shares(model, backbone_rate, layer_decay):

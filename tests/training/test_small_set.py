@@ -10,9 +10,8 @@ from keras import ops
 import keras_t2t
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.balanced_loss import BalancedCrossentropy
-from keras_t2t.training.optimizer import LayerwiseAdamW, adamw, rate_shares
+from keras_t2t.training.optimizer import rate_shares
 from keras_t2t.training.progress import Progress
-from tests.training.test_optimizer import apply, random_gradients, small_model
 
 
 @pytest.mark.parametrize("heads", [["head"], ["head", "aux_head"]])
@@ -36,31 +35,6 @@ def test_rates_fall_from_the_heads_to_the_tokens(heads):
     for block, share in (("block_2", 0.05), ("block_1", 0.005), ("block_0", 0.0005)):
         assert found.pop(block) == {share}
     assert set().union(*found.values()) == {0.00005} and len(found) >= 3
-
-
-def test_a_step_is_adamw_s_at_each_weight_s_own_rate():
-    gradients = random_gradients(3)
-    models = [small_model() for _ in range(3)]
-    for model in models[1:]:
-        model.set_weights(models[0].get_weights())
-    ours = LayerwiseAdamW([1.0, 0.25], 0.1, weight_decay=0.3, epsilon=1e-8)
-    ours.build(models[0].trainable_variables)
-    expected = []
-    for model, rate in zip(models[1:], (0.1, 0.025), strict=True):
-        plain = keras.optimizers.AdamW(rate, weight_decay=0.3, epsilon=1e-8)
-        plain.build(model.trainable_variables)
-        expected.append((model, plain))
-    for step in gradients:
-        kernel, bias = apply(models[0], ours, step)
-        (whole, _), (_, quarter) = (apply(m, plain, step) for m, plain in expected)
-        np.testing.assert_allclose(kernel, whole, rtol=1e-6, atol=1e-7)
-        np.testing.assert_allclose(bias, quarter, rtol=1e-6, atol=1e-7)
-
-
-def test_without_shares_it_is_keras_s_own():
-    assert type(adamw(small_model(), 0.1, 0.1)).__name__ == "AdamW"
-    model = small_model()
-    assert isinstance(adamw(model, 0.1, 0.1, layer_decay=0.5), LayerwiseAdamW)
 
 
 def test_the_balanced_loss_against_numpy():

@@ -150,12 +150,14 @@ def compiled(run, steps_per_epoch):
     """The run's model with the recipe of all runs."""
     import keras
 
+    from keras_t2t.training.adamw import AdamW
+
     model = DESIGNS[run.design].build()
     steps = steps_per_epoch * run.epochs
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=run.rate, warmup_steps=steps // 10
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.05)
+    optimizer = AdamW(learning_rate=rate, weight_decay=0.05)
     optimizer.exclude_from_weight_decay(
         var_list=[w for w in model.trainable_weights if len(w.shape) < 2]
     )

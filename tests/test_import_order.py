@@ -103,6 +103,7 @@ BACKENDS_OWN = {
         "layers/attention.py",
         "layers/dense.py",
         "layers/precision.py",
+        "training/adamw.py",
         "training/distribution/torch.py",
         "training/state.py",
         "visualization/probe.py",

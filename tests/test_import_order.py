@@ -104,6 +104,7 @@ BACKENDS_OWN = {
         "layers/dense.py",
         "layers/precision.py",
         "training/adamw.py",
+        "training/fused_kernels.py",
         "training/distribution/torch.py",
         "training/state.py",
         "visualization/probe.py",

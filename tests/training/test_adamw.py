@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t2t.training.adamw import AdamW, has_fused_kernel
+from keras_t2t.training.adamw import AdamW
+from keras_t2t.training.fused_kernels import has_fused_kernel
 from keras_t2t.training.optimizer import adamw
 from tests.training.test_optimizer import apply, random_gradients, small_model
 

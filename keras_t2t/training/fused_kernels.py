@@ -1,8 +1,7 @@
 """Optimizers' steps in one pass over a weight: torch's kernels for CPUs.
 
 Keras goes over a weight once for every operation of a formula, and on a CPU that costs
-more than the arithmetic: a step of 21 million weights 160 to 220 ms of one core with
-AdamW and with SGD; these kernels take 20 to 30.
+more than the arithmetic: two to five times as much (`benchmarks/optimizer_step.py`).
 """
 
 import math

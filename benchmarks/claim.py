@@ -4,8 +4,8 @@
     python benchmarks/claim.py --report
 
 Trains the designs of `claim_designs.py` from scratch on CIFAR-10 at 64 px: first a
-search for each design's learning rate on a held-out tenth of the training images, then
-three seeds on 2,000, 5,000 and 10,000 images. Each finished run leaves a small folder
+search for each design's learning rate on training images that are held out, then three
+seeds on 2,000, 5,000 and 10,000 images. Each finished run leaves a small folder
 in `--output-dir`, and none is trained twice: the same command goes on after the last
 whole epoch, and started twice it shares the work between two processes. `--plan` lists
 the models, what they cost and what is left to train; `--report` makes table and figures
@@ -22,18 +22,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import claim_runs
 from benchmarks.claim_designs import DESIGNS, costs
-from benchmarks.claim_training import (
-    RATES,
-    SEARCH_EPOCHS,
-    Run,
-    read_cifar10,
-    train,
-)
-
-IMAGES = (2_000, 5_000, 10_000)
-SEARCH_IMAGES = 5_000
-SEEDS = (0, 1, 2)
+from benchmarks.claim_runs import missing
+from benchmarks.claim_training import read_cifar10, train
 
 
 def main():
@@ -73,7 +65,7 @@ def work(output, data, end, fuse=False):
                 print(f"stopped; {len(missing(output))} runs are left", flush=True)
                 return False
             with held(output / run.name) as free:
-                if not free or (output / run.name / "result.json").exists():
+                if not free or run.result(output):
                     continue
                 result = train(run, data, output / run.name, end, fuse)
             trained = True
@@ -106,43 +98,6 @@ def held(folder):
         lock.release()
 
 
-def missing(output):
-    """The runs that are not finished; final ones only of designs whose rate is known.
-
-    Returns:
-        List of `Run`, the searches first, then few images before many.
-    """
-    runs = searches()
-    for images in IMAGES:
-        for seed in SEEDS:
-            for name, design in DESIGNS.items():
-                rate = best_rate(output, name)
-                if images <= design.most_images and rate is not None:
-                    runs.append(Run(name, images, seed, rate))
-    return [run for run in runs if not (output / run.name / "result.json").exists()]
-
-
-def searches():
-    return [
-        Run(name, SEARCH_IMAGES, 0, rate, search=True, epochs=SEARCH_EPOCHS)
-        for name in DESIGNS
-        for rate in RATES
-    ]
-
-
-def best_rate(output, design):
-    """The peak learning rate with the highest top-1 of the search; None before it is
-    at its end."""
-    found = {}
-    for run in searches():
-        if run.design == design:
-            path = output / run.name / "result.json"
-            if not path.exists():
-                return None
-            found[run.rate] = json.loads(path.read_text(encoding="utf-8"))["top1"]
-    return max(found, key=found.get)
-
-
 def print_plan(output):
     for name, cost in costs().items():
         print(
@@ -150,24 +105,14 @@ def print_plan(output):
             f"parameters, {cost.macs / 1e6:.1f} M MACs"
             + (f"; not matched: {cost.misses}" if cost.misses else "")
         )
-    finished = [json.loads(p.read_text()) for p in output.rglob("result.json")]
+    runs = claim_runs.searches() + claim_runs.finals(output)
+    left = [run for run in runs if run.result(output) is None]
+    print(f"{len(left)} of {len(runs)} runs are left")
+    trained = [json.loads(p.read_text()) for p in output.rglob("result.json")]
     speed = {
-        name: [r["images_per_cpu_second"] for r in finished if r["design"] == name]
+        name: [r["images_per_cpu_second"] for r in trained if r["design"] == name]
         for name in DESIGNS
     }
-    final = [
-        Run(name, images, seed, 0.0)
-        for images in IMAGES
-        for name, design in DESIGNS.items()
-        for seed in SEEDS
-        if images <= design.most_images
-    ]
-    left = [
-        run
-        for run in (*searches(), *final)
-        if not (output / run.name / "result.json").exists()
-    ]
-    print(f"{len(left)} of {len(left) + len(finished)} runs are left")
     if all(speed.values()):
         seconds = sum(
             run.images * run.epochs / (sum(speed[run.design]) / len(speed[run.design]))

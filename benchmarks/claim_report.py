@@ -1,12 +1,12 @@
 """Table and figures of the study, from the run folders alone."""
 
 import csv
-import json
 import math
 import statistics
 from pathlib import Path
 
 from benchmarks.claim_designs import DESIGNS, costs
+from benchmarks.claim_runs import finals
 
 # Student's t for a two-sided 95% interval, by degrees of freedom.
 T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}
@@ -40,11 +40,11 @@ def write_report(output):
 
 
 def final_results(output):
-    """{(design, images): [result of each seed]}."""
+    """{(design, images): [result of each seed]}, of the rates that the search chose."""
     found = {}
-    for path in sorted(output.glob("[0-9]*/*/seed-*/result.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        found.setdefault((result["design"], result["images"]), []).append(result)
+    for run in finals(output):
+        if result := run.result(output):
+            found.setdefault((run.design, run.images), []).append(result)
     return found
 
 

@@ -12,29 +12,9 @@ import numpy as np
 
 from benchmarks.claim_designs import CLASSES, DESIGNS, IMAGE_SIZE
 
-EPOCHS, SEARCH_EPOCHS = 25, 10
 BATCH_SIZE = 64
-RATES = (2.5e-4, 5e-4, 1e-3)  # peak learning rates that the search tries
 SHIFT = 8  # pixels that the random crop moves, each way
 LOOKED_AT = 32  # test images over which the feature study is averaged
-
-
-class Run(NamedTuple):
-    """What tells one run from another."""
-
-    design: str
-    images: int  # for training
-    seed: int
-    rate: float
-    search: bool = False  # validates on the held-out tenth, not on the test images
-    epochs: int = EPOCHS
-
-    @property
-    def name(self):
-        """Path of its folder below the study's."""
-        if self.search:
-            return f"search/{self.design}/rate-{self.rate:g}"
-        return f"{self.images}/{self.design}/seed-{self.seed}"
 
 
 class Data(NamedTuple):
@@ -76,14 +56,13 @@ def read_parquet(folder, part, count):
 def split(data, run):
     """(images, labels) to train on and to validate with.
 
-    The search holds the last tenth of the training images back, the same for all; the
-    test images are looked at in the final runs, once, at their end.
+    The search holds back the training images that it is not given; the test images are
+    looked at in the final runs, once, at their end.
     """
-    images, labels = data.images[: run.images], data.labels[: run.images]
-    if not run.search:
-        return (images, labels), (data.test_images, data.test_labels)
-    kept = run.images - run.images // 10
-    return (images[:kept], labels[:kept]), (images[kept:], labels[kept:])
+    training = data.images[: run.images], data.labels[: run.images]
+    if run.search:
+        return training, (data.images[run.images :], data.labels[run.images :])
+    return training, (data.test_images, data.test_labels)
 
 
 def train(run, data, folder, end=math.inf, fuse=False):

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import claim, claim_designs, claim_report, claim_training
+from benchmarks import (
+    claim,
+    claim_designs,
+    claim_report,
+    claim_runs,
+    claim_training,
+)
 
 
 @pytest.fixture
@@ -21,15 +27,14 @@ def data(monkeypatch):
         for name in ("t2t", "patch16")
     )
     designs = {"t2t": t2t, "patch16": patch16._replace(most_images=64)}
-    for module in (claim, claim_designs, claim_report, claim_training):
+    for module in (claim, claim_designs, claim_report, claim_runs, claim_training):
         monkeypatch.setattr(module, "DESIGNS", designs)
-    monkeypatch.setattr(claim, "IMAGES", (64, 80))
-    monkeypatch.setattr(claim, "SEARCH_IMAGES", 80)
-    monkeypatch.setattr(claim, "SEARCH_EPOCHS", 1)
-    monkeypatch.setattr(claim, "SEEDS", (0, 1))
-    monkeypatch.setattr(claim, "RATES", (1e-3,))
+    monkeypatch.setattr(claim_runs, "IMAGES", (64, 80))
+    monkeypatch.setattr(claim_runs, "SEARCH_IMAGES", 72)
+    monkeypatch.setattr(claim_runs, "SEEDS", (0, 1))
+    monkeypatch.setattr(claim_runs, "RATES", (1e-3,))
     monkeypatch.setattr(claim_training, "LOOKED_AT", 1)
-    monkeypatch.setattr(claim_training.Run.__new__, "__defaults__", (False, 2))
+    monkeypatch.setattr(claim_runs.Run.__new__, "__defaults__", (False, 2))
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (90, 64, 64, 3), dtype="uint8")
     labels = random.integers(0, 10, 90)
@@ -51,6 +56,12 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
     assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
     assert [path.stat().st_mtime_ns for path in results] == before
 
+    # A final run of another rate than the search's is trained again.
+    path = tmp_path / "64/patch16/seed-1/result.json"
+    path.write_text(path.read_text().replace('"rate": 0.001', '"rate": 0.002'))
+    assert [run.name for run in claim_runs.missing(tmp_path)] == ["64/patch16/seed-1"]
+    assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
+
     written = claim_report.write_report(tmp_path)
     assert [path.name for path in written] == ["claim.csv", "claim.md", "claim.png"]
     text = written[1].read_text()
@@ -64,7 +75,7 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):
-    run = claim_training.Run("t2t", 64, 0, 1e-3)
+    run = claim_runs.Run("t2t", 64, 0, 1e-3)
     whole = claim_training.train(run, data, tmp_path / "whole")
     assert claim_training.train(run, data, tmp_path / "two", end=0) is None
     assert not (tmp_path / "two/result.json").exists()
@@ -77,7 +88,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's compiler")
 def test_a_fused_run_has_the_losses_of_a_plain_one(data, tmp_path, monkeypatch):
-    run = claim_training.Run("t2t", 64, 0, 1e-3)
+    run = claim_runs.Run("t2t", 64, 0, 1e-3)
     plain = claim_training.train(run, data, tmp_path / "plain")
     eager = functools.partial(claim_training.fuse_forward_pass, backend="eager")
     monkeypatch.setattr(claim_training, "fuse_forward_pass", eager)
@@ -88,12 +99,12 @@ def test_a_fused_run_has_the_losses_of_a_plain_one(data, tmp_path, monkeypatch):
 
 
 def test_the_search_sees_no_test_image(data):
-    run = claim_training.Run("t2t", 80, 0, 1e-3, search=True)
+    run = claim_runs.Run("t2t", 72, 0, 1e-3, search=True)
     (training, _), (held_out, _) = claim_training.split(data, run)
     assert (len(training), len(held_out)) == (72, 8)
     np.testing.assert_array_equal(np.concatenate([training, held_out]), data.images)
     (training, _), (test, _) = claim_training.split(data, run._replace(search=False))
-    assert len(training) == 80
+    assert len(training) == 72
     np.testing.assert_array_equal(test, data.test_images)
 
 

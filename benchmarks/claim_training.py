@@ -68,7 +68,7 @@ def split(data, run):
 def train(run, data, folder, end=math.inf, fuse=False):
     """Trains one run; goes on after its last whole epoch where `folder` holds one.
 
-    Writes `history.csv`, one row per epoch, and last `result.json` into the folder.
+    Writes `history-RATE.csv`, one row per epoch, and last `result.json` into the folder.
 
     Args:
         end: of `time.monotonic`, after which no epoch begins.
@@ -87,7 +87,9 @@ def train(run, data, folder, end=math.inf, fuse=False):
     batches = Augmented(*training, run.seed)
     if fuse:
         fuse_forward_pass(model)
-    history, snapshot = folder / "history.csv", folder / "snapshot"
+    # By rate: a run that the search gives another one does not go on from this.
+    history = folder / f"history-{run.rate:g}.csv"
+    snapshot = folder / f"snapshot-{run.rate:g}"
     folder.mkdir(parents=True, exist_ok=True)
     model.fit(
         batches,
@@ -165,7 +167,7 @@ def fuse_forward_pass(model, backend="inductor"):
     def forward(x, trainable, fixed):
         return model.stateless_call(trainable, fixed, x, training=True)[0]
 
-    x = torch.zeros((BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3))
+    x = keras.ops.zeros((BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3))
     with torch.no_grad():
         graph = make_fx(forward, tracing_mode="fake")(x, *weights())
     fused, eager = torch.compile(graph, backend=backend), model.call

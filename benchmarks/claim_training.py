@@ -68,7 +68,8 @@ def split(data, run):
 def train(run, data, folder, end=math.inf, fuse=False):
     """Trains one run; goes on after its last whole epoch where `folder` holds one.
 
-    Writes `history-RATE.csv`, one row per epoch, and last `result.json` into the folder.
+    Writes `history-RATE.csv`, one row per epoch, and last `result.json` into
+    `folder`.
 
     Args:
         end: of `time.monotonic`, after which no epoch begins.

@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.claim_designs import DESIGNS, costs
-from benchmarks.claim_runs import finals
+from benchmarks.claim_runs import best_rate, finals, searches
 
 # Student's t for a two-sided 95% interval, by degrees of freedom.
 T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571}
@@ -34,7 +34,8 @@ def write_report(output):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    written[1].write_text(markdown(rows) + "\n" + feature_table(results) + "\n")
+    tables = [search_table(output), *top1_tables(rows), feature_table(results)]
+    written[1].write_text("\n".join(tables), encoding="utf-8")
     figure(results, rows).savefig(written[2], dpi=150)
     return written
 
@@ -90,28 +91,74 @@ def table(results):
     return rows
 
 
-def markdown(rows):
-    lines = [
-        "| design | images | top-1, % | T2T minus it | parameters | MACs | core s |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for row in rows:
-        ahead = f"{row['t2t_minus_it']:+.1f} ± {row['t2t_minus_it_95']:.1f}"
-        lines.append(
-            f"| {DESIGNS[row['design']].title} | {row['images']:,} | {row['top1']:.1f} "
-            f"± {row['top1_95']:.1f} | {'' if row['design'] == 't2t' else ahead} | "
-            f"{row['parameters'] / 1e6:.2f} M | {row['macs'] / 1e6:.1f} M | "
-            f"{row['cpu_seconds']} |"
-        )
-    return "\n".join(lines) + "\n"
+def search_table(output):
+    """Top-1 on held-out images by learning rate, the chosen in bold.
+
+    Also the seconds of one core that a run took: all on one machine, side by side.
+    """
+    runs = searches()
+    rates = sorted({run.rate for run in runs})
+    rows = []
+    for name, design in DESIGNS.items():
+        found = {run.rate: run.result(output) for run in runs if run.design == name}
+        chosen = best_rate(output, name)
+        cells = []
+        for rate in rates:
+            cell = f"{100 * found[rate]['top1']:.1f}" if found[rate] else ""
+            cells.append(f"**{cell}**" if rate == chosen else cell)
+        seconds = [result["cpu_seconds"] for result in found.values() if result]
+        mean = f"{statistics.mean(seconds):.0f}" if seconds else ""
+        rows.append([design.title, *cells, mean])
+    return lines(["design", *(f"{rate:g}" for rate in rates), "core s"], rows)
+
+
+def top1_tables(rows):
+    """Top-1 by design and number of images, and the first design's lead over the
+    others, both in percent."""
+    images = sorted({row["images"] for row in rows})
+    columns = [f"{n:,} images" for n in images]
+    top1, leads = [], []
+    for name, design in DESIGNS.items():
+        mine = {row["images"]: row for row in rows if row["design"] == name}
+        if not mine:
+            continue
+        row = next(iter(mine.values()))
+        cost = [f"{row['parameters'] / 1e6:.2f} M", f"{row['macs'] / 1e6:.1f} M"]
+        cells = [
+            (mine[n]["top1"], mine[n]["top1_95"]) if n in mine else None for n in images
+        ]
+        top1.append([design.title, *cost, *(plus_minus(cell) for cell in cells)])
+        if name != next(iter(DESIGNS)):
+            cells = [
+                (mine[n]["t2t_minus_it"], mine[n]["t2t_minus_it_95"])
+                if n in mine
+                else None
+                for n in images
+            ]
+            leads.append([design.title, *(plus_minus(cell, "+") for cell in cells)])
+    return (
+        lines(["top-1, %", "parameters", "MACs", *columns], top1),
+        lines(["T2T tokens minus", *columns], leads),
+    )
+
+
+def plus_minus(mean_and_half, sign=""):
+    """One cell; empty for None."""
+    if mean_and_half is None:
+        return ""
+    mean, half = mean_and_half
+    return f"{mean:{sign}.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
+
+
+def lines(head, rows):
+    """A Markdown table."""
+    all_rows = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in all_rows)
 
 
 def feature_table(results):
     """The first, a middle and the last stage of each design at its most images."""
-    lines = [
-        "| design | stage | dead channels | redundancy (of noise) | distance, px |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for name, design in DESIGNS.items():
         images = max((n for d, n in results if d == name), default=None)
         if images is None:
@@ -124,14 +171,18 @@ def feature_table(results):
                 for key in runs[0]["features"][i]
             }
             distances = [x for x in column["attention_distance"] if x is not None]
-            distance = f"{statistics.mean(distances):.1f}" if distances else ""
-            lines.append(
-                f"| {design.title} | {stages[i]} | "
-                f"{statistics.mean(column['dead_share']):.1%} | "
-                f"{statistics.mean(column['redundancy']):.2f} "
-                f"({column['redundancy_of_noise'][0]:.2f}) | {distance} |"
+            rows.append(
+                [
+                    design.title,
+                    stages[i],
+                    f"{statistics.mean(column['dead_share']):.1%}",
+                    f"{statistics.mean(column['redundancy']):.2f} "
+                    f"({column['redundancy_of_noise'][0]:.2f})",
+                    f"{statistics.mean(distances):.1f}" if distances else "",
+                ]
             )
-    return "\n".join(lines)
+    head = ["design", "stage", "dead channels", "redundancy (of noise)", "distance, px"]
+    return lines(head, rows)
 
 
 def figure(results, rows):

@@ -65,13 +65,17 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
     written = claim_report.write_report(tmp_path)
     assert [path.name for path in written] == ["claim.csv", "claim.md", "claim.png"]
     text = written[1].read_text()
-    assert text.count("plain patches of 16 px") == 4  # one row, three stages
+    assert text.count("plain patches of 16 px") == 6  # three rows, three stages
     top1 = [
         json.loads((tmp_path / f"64/patch16/seed-{seed}/result.json").read_text())
         for seed in (0, 1)
     ]
     mean = 50 * sum(run["top1"] for run in top1)
-    assert f"| plain patches of 16 px | 64 | {mean:.1f} ±" in text
+    (row,) = (line for line in text.splitlines() if "px | 0." in line)
+    assert f" M | {mean:.1f} ± " in row
+    assert row.endswith(" |  |")  # nothing at 80 images
+    found = json.loads((tmp_path / "search/t2t/rate-0.001/result.json").read_text())
+    assert f"| T2T tokens, deep and narrow | **{100 * found['top1']:.1f}** |" in text
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):

@@ -94,7 +94,7 @@ def table(results):
 def search_table(output):
     """Top-1 on held-out images by learning rate, the chosen in bold.
 
-    Also the seconds of one core that a run took: all on one machine, side by side.
+    Also the median of the seconds of one core that its runs took.
     """
     runs = searches()
     rates = sorted({run.rate for run in runs})
@@ -107,8 +107,8 @@ def search_table(output):
             cell = f"{100 * found[rate]['top1']:.1f}" if found[rate] else ""
             cells.append(f"**{cell}**" if rate == chosen else cell)
         seconds = [result["cpu_seconds"] for result in found.values() if result]
-        mean = f"{statistics.mean(seconds):.0f}" if seconds else ""
-        rows.append([design.title, *cells, mean])
+        median = f"{statistics.median(seconds):.0f}" if seconds else ""
+        rows.append([design.title, *cells, median])
     return lines(["design", *(f"{rate:g}" for rate in rates), "core s"], rows)
 
 

@@ -16,12 +16,12 @@ class Design(NamedTuple):
     num_heads: int
     most_images: int  # training images up to which it is trained
 
-    def build(self):
-        """The model: standardised images `(batch, 64, 64, 3)` to logits."""
+    def build(self, size=IMAGE_SIZE):
+        """The model: standardised images `(batch, size, size, 3)` to logits."""
         import keras_t2t
 
         settings = {
-            "input_shape": (IMAGE_SIZE, IMAGE_SIZE, 3),
+            "input_shape": (size, size, 3),
             "classes": CLASSES,
             "classifier_activation": None,
         }
@@ -56,13 +56,13 @@ class Cost(NamedTuple):
         return ", ".join(f"{n} {x:+.0%}" for n, x in named.items() if abs(x) > LIMIT)
 
 
-def costs():
-    """`Cost` by name of the design."""
+def costs(size=IMAGE_SIZE):
+    """`Cost` by name of the design, at images of `size` pixels."""
     import keras_t2t
 
     counted = {}
     for name, design in DESIGNS.items():
-        model = design.build()
+        model = design.build(size)
         counted[name] = model.count_params(), keras_t2t.count_macs(model)
     parameters, macs = next(iter(counted.values()))
     return {

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -18,38 +19,44 @@ LOOKED_AT = 32  # test images over which the feature study is averaged
 
 
 class Data(NamedTuple):
-    """CIFAR-10 at 64 px."""
+    """CIFAR-10."""
 
-    images: np.ndarray  # (n, 64, 64, 3) uint8
+    images: np.ndarray  # (n, size, size, 3) uint8
     labels: np.ndarray  # (n,)
     test_images: np.ndarray
     test_labels: np.ndarray
 
 
-def read_cifar10(folder, train=10_000, test=10_000):
+def read_cifar10(folder, train=10_000, test=10_000, size=IMAGE_SIZE):
     """The first images of each part.
 
     Args:
         folder: with `train-*.parquet` and `test-*.parquet` as the hub lays them out.
         train, test: int, how many.
+        size: int, pixels of a side.
     """
-    parts = [read_parquet(folder, "train", train), read_parquet(folder, "test", test)]
+    counts = {"train": train, "test": test}
+    parts = [read_parquet(folder, name, n, size) for name, n in counts.items()]
     return Data(*parts[0], *parts[1])
 
 
-def read_parquet(folder, part, count):
+def read_parquet(folder, part, count, size):
     import pyarrow.parquet
     from PIL import Image
 
+    def decoded(row):
+        image = Image.open(io.BytesIO(row["img"]["bytes"])).convert("RGB")
+        return np.asarray(image.resize((size, size), Image.BICUBIC))
+
     (path,) = folder.glob(f"{part}-*.parquet")
     images, labels = [], []
-    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(1000):
-        for row in batch.to_pylist():
-            image = Image.open(io.BytesIO(row["img"]["bytes"])).convert("RGB")
-            images.append(image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.BICUBIC))
-            labels.append(row["label"])
-        if len(images) >= count:
-            break
+    with ThreadPoolExecutor() as threads:
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(1000):
+            rows = batch.to_pylist()
+            images.extend(threads.map(decoded, rows))
+            labels.extend(row["label"] for row in rows)
+            if len(images) >= count:
+                break
     return np.stack(images[:count]), np.array(labels[:count])
 
 
@@ -84,7 +91,8 @@ def train(run, data, folder, end=math.inf, fuse=False):
 
     keras.utils.set_random_seed(run.seed)
     training, validation = split(data, run)
-    model = compiled(run, len(training[0]) // BATCH_SIZE)
+    steps = run.epochs * (len(training[0]) // BATCH_SIZE)
+    model = compiled(DESIGNS[run.design].build(), run.rate, steps)
     batches = Augmented(*training, run.seed)
     if fuse:
         fuse_forward_pass(model)
@@ -128,16 +136,14 @@ def train(run, data, folder, end=math.inf, fuse=False):
     return result
 
 
-def compiled(run, steps_per_epoch):
-    """The run's model with the recipe of all runs."""
+def compiled(model, peak, steps):
+    """The model with the recipe of all runs, up to the learning rate `peak`."""
     import keras
 
     from keras_t2t.training.adamw import AdamW
 
-    model = DESIGNS[run.design].build()
-    steps = steps_per_epoch * run.epochs
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps, warmup_target=run.rate, warmup_steps=steps // 10
+        0.0, steps, warmup_target=peak, warmup_steps=steps // 10
     )
     optimizer = AdamW(learning_rate=rate, weight_decay=0.05)
     optimizer.exclude_from_weight_decay(
@@ -145,10 +151,16 @@ def compiled(run, steps_per_epoch):
     )
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(True, label_smoothing=0.1),
+        loss=loss_function(),
         metrics=[keras.metrics.CategoricalAccuracy(name="top1")],
     )
     return model
+
+
+def loss_function():
+    import keras
+
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
 
 
 def fuse_forward_pass(model, backend="inductor"):

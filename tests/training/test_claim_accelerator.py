@@ -1,0 +1,82 @@
+"""The study on an accelerator, at toy size; its epoch is a program of JAX."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks import claim_accelerator, claim_designs, claim_training
+
+jax = pytest.importorskip("jax")
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="the epoch is a program of JAX"
+)
+
+
+@pytest.fixture
+def data(monkeypatch):
+    """16 training images and 6 others of 32 px, batches of 4, and one small design."""
+    small = claim_designs.DESIGNS["t2t"]._replace(embed_dim=16, depth=1, num_heads=2)
+    monkeypatch.setitem(claim_designs.DESIGNS, "t2t", small)
+    monkeypatch.setattr(claim_accelerator, "SIZE", 32)
+    monkeypatch.setattr(claim_accelerator, "BATCH_SIZE", 4)
+    monkeypatch.setattr(claim_training, "LOOKED_AT", 1)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (22, 32, 32, 3), dtype="uint8")
+    labels = random.integers(0, 10, 22)
+    return claim_training.Data(images[:16], labels[:16], images[16:], labels[16:])
+
+
+def test_an_epoch_is_what_keras_trains(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(claim_accelerator, "augmented", lambda key, images: images)
+    claim_accelerator.train("t2t", data, tmp_path, epochs=2, policy="float32")
+    mine = json.loads((tmp_path / "history.json").read_text())
+
+    keras.utils.set_random_seed(0)
+    model = claim_designs.DESIGNS["t2t"].build(32)
+    claim_training.compiled(model, claim_accelerator.RATE, steps=8)
+    for epoch in range(2):
+        key = jax.random.fold_in(jax.random.key(0), epoch)
+        losses = []
+        for chosen in np.asarray(jax.random.permutation(key, 16)).reshape(4, 4):
+            x = claim_training.standardised(data.images[chosen])
+            y = np.eye(10, dtype="float32")[data.labels[chosen]]
+            model.reset_metrics()
+            losses.append(model.train_on_batch(x, y)[0])
+        # 1e-4: it is written with four digits.
+        assert mine["loss"][epoch] == pytest.approx(np.mean(losses), abs=1e-4)
+    trained = claim_designs.DESIGNS["t2t"].build(32)
+    trained.load_weights(tmp_path / "model.weights.h5")
+    for one, other in zip(trained.weights, model.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_from_training_to_the_result(data, tmp_path, capsys):
+    claim_accelerator.train("t2t", data, tmp_path, epochs=2, first=1)
+    assert not list(tmp_path.iterdir())
+    claim_accelerator.evaluate("t2t", data, tmp_path)
+    assert "not trained" in capsys.readouterr().out
+    claim_accelerator.train("t2t", data, tmp_path, epochs=2)
+    claim_accelerator.evaluate("t2t", data, tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert len(result["loss"]) == len(result["seconds"]) == 2
+    assert 6 * result["top1"] == pytest.approx(round(6 * result["top1"]))
+    assert result["features"][0]["stage"] == "tokens_1"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_images_are_flipped_and_moved():
+    image = np.arange(1, 129, dtype="uint8").repeat(3).reshape(1, 128, 3)
+    images = np.broadcast_to(image, (64, 128, 128, 3))
+    moved = np.asarray(claim_accelerator.augmented(jax.random.key(0), images))
+    assert moved.shape == images.shape
+    rows = moved[:, 64, :, 0].astype(int)
+    rising = np.diff(rows[:, 17:111]) == 1
+    flipped = np.diff(rows[:, 17:111]) == -1
+    assert (rising.all(1) | flipped.all(1)).all()
+    assert 10 < rising.all(1).sum() < 54
+    shift = rows[rising.all(1)][:, 64] - 65
+    assert shift.min() < -8 and shift.max() > 8 and abs(shift).max() <= 16
+    black_above = (moved[:, 0] == 0).all((1, 2))
+    assert 10 < black_above.sum() < 54

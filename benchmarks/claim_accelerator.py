@@ -111,6 +111,7 @@ def train(name, data, folder, epochs, first=None, seed=0, policy="mixed_bfloat16
         for variable, value in zip(part, values, strict=True):
             variable.assign(value)
     folder.mkdir(parents=True, exist_ok=True)
+    model.optimizer = None  # twice the model's size
     model.save_weights(folder / "model.weights.h5")
     history = {
         "design": name,

@@ -14,7 +14,6 @@ of the folders alone.
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import time
@@ -108,7 +107,7 @@ def print_plan(output):
     runs = claim_runs.searches() + claim_runs.finals(output)
     left = [run for run in runs if run.result(output) is None]
     print(f"{len(left)} of {len(runs)} runs are left")
-    trained = [json.loads(p.read_text()) for p in output.rglob("result.json")]
+    trained = [result for run in runs if (result := run.result(output))]
     speed = {
         name: [r["images_per_cpu_second"] for r in trained if r["design"] == name]
         for name in DESIGNS

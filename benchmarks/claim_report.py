@@ -1,6 +1,7 @@
 """Table and figures of the study, from the run folders alone."""
 
 import csv
+import json
 import math
 import statistics
 from pathlib import Path
@@ -35,6 +36,8 @@ def write_report(output):
         writer.writeheader()
         writer.writerows(rows)
     tables = [search_table(output), *top1_tables(rows), feature_table(results)]
+    if accelerated := accelerator_results(output):
+        tables += [accelerator_table(accelerated), feature_table(accelerated)]
     written[1].write_text("\n".join(tables), encoding="utf-8")
     figure(results, rows).savefig(written[2], dpi=150)
     return written
@@ -183,6 +186,37 @@ def feature_table(results):
             )
     head = ["design", "stage", "dead channels", "redundancy (of noise)", "distance, px"]
     return lines(head, rows)
+
+
+def accelerator_results(output):
+    """{(design, images): [result]} of `claim_accelerator.py`."""
+    found = {}
+    for name in DESIGNS:
+        path = output / "accelerator" / name / "result.json"
+        if path.exists():
+            result = json.loads(path.read_text(encoding="utf-8"))
+            found[name, result["images"]] = [result]
+    return found
+
+
+def accelerator_table(results):
+    """What each run says, and its images per second from its median epoch."""
+    rows = []
+    for (name, images), (run,) in results.items():
+        speed = images / statistics.median(run["seconds"])
+        rows.append(
+            [
+                f"{DESIGNS[name].title}, {run['device']}",
+                f"{images:,} x {len(run['loss'])}",
+                f"{run['size']} px",
+                f"{100 * run['top1']:.1f}",
+                f"{run['loss'][-1]:.3f}",
+                f"{100 * run['training_top1'][-1]:.1f}",
+                f"{speed:,.0f}",
+            ]
+        )
+    head = ["design", "images x epochs", "size", "top-1, %"]
+    return lines([*head, "training loss", "training top-1, %", "images per s"], rows)
 
 
 def figure(results, rows):

@@ -18,7 +18,7 @@ from keras_t2t.layers.precision import at_least_float32
 MAX_SCORES = 2**24
 
 
-def scaled_dot_product_attention(q, k, v, scale, dropout=None):
+def scaled_dot_product_attention(q, k, v, scale, dropout=None, training=False):
     """softmax(scale * q k^T) v, the softmax in float32 or better.
 
     Memory grows linearly with the number of tokens where the backend has such an
@@ -30,11 +30,14 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None):
         scale: float, factor of the logits.
         dropout: None, or a function applied to the attention probabilities
             `(batch, heads, query tokens, key tokens)`.
+        training: bool, whether a gradient will be asked for.
 
     Returns:
         Tensor `(batch, tokens, heads, head_dim)`.
     """
-    if dropout is None and jax_has_fused_attention(q.dtype):
+    # cuDNN's, as JAX calls it, has no gradient for an odd number of tokens.
+    odd = training and q.shape[1] % 2
+    if dropout is None and not odd and jax_has_fused_attention(q.dtype):
         return ops.dot_product_attention(q, k, v, scale=scale)
     # Keras's fused attention has no dropout, and where a backend has no kernel for it,
     # products of whole heads are faster.
@@ -208,19 +211,20 @@ class MultiHeadSelfAttention(CompositeLayer):
 
     def call(self, x, training=False):
         if training and self.attention_dropout_rate > 0:
-            x = self.attended(x, partial(self.attention_dropout, training=True))
+            dropout = partial(self.attention_dropout, training=True)
+            x = self.attended(x, training, dropout)
         elif training and self.remat:
-            x = keras.remat(self.attended)(x)
+            x = keras.remat(partial(self.attended, training=True))(x)
         else:
-            x = self.attended(x)
+            x = self.attended(x, training)
         return self.dropout(x, training=training)
 
-    def attended(self, x, dropout=None):
+    def attended(self, x, training=False, dropout=None):
         """All but the last dropout; `dropout` acts on the probabilities."""
         _, tokens, dim = x.shape
         q, k, v = self.qkv_of(x)
         x = scaled_dot_product_attention(
-            q, k, v, scale=self.head_dim**-0.5, dropout=dropout
+            *(q, k, v), self.head_dim**-0.5, dropout, training
         )
         x = self.projection(rows(ops.reshape(x, (-1, tokens, dim))))
         return ops.reshape(x, (-1, tokens, dim))

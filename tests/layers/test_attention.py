@@ -66,3 +66,23 @@ def test_queries_in_chunks(monkeypatch):
     chunks = outputs_and_step()
     for a, b in zip(chunks, whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a rule of JAX's kernel")
+def test_no_training_through_a_kernel_without_gradient(monkeypatch):
+    """Keras logs a traceback per layer where cuDNN's attention has no gradient."""
+    called = []
+
+    def kernel(q, k, v, scale):
+        called.append(q.shape[1])
+        return v
+
+    monkeypatch.setattr(attention, "jax_platform", lambda: "gpu")
+    monkeypatch.setattr(ops, "dot_product_attention", kernel)
+    for tokens in (8, 9):
+        for remat in (False, True):
+            layer = MultiHeadSelfAttention(2, remat=remat, dtype="bfloat16")
+            x = np.ones((1, tokens, 8))
+            layer(x)
+            layer(x, training=True)
+    assert called == [8] * 4 + [9] * 2

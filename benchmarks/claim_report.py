@@ -112,7 +112,8 @@ def search_table(output):
         seconds = [result["cpu_seconds"] for result in found.values() if result]
         median = f"{statistics.median(seconds):.0f}" if seconds else ""
         rows.append([design.title, *cells, median])
-    return lines(["design", *(f"{rate:g}" for rate in rates), "core s"], rows)
+    head = ["top-1 on held-out images, %, at a rate of", *(f"{r:g}" for r in rates)]
+    return lines([*head, "seconds of one core"], rows)
 
 
 def top1_tables(rows):
@@ -184,8 +185,8 @@ def feature_table(results):
                     f"{statistics.mean(distances):.1f}" if distances else "",
                 ]
             )
-    head = ["design", "stage", "dead channels", "redundancy (of noise)", "distance, px"]
-    return lines(head, rows)
+    head = ["design", "stage", "dead channels", "redundancy (of noise)"]
+    return lines([*head, "attention distance, px"], rows)
 
 
 def accelerator_results(output):
@@ -206,7 +207,8 @@ def accelerator_table(results):
         speed = images / statistics.median(run["seconds"])
         rows.append(
             [
-                f"{DESIGNS[name].title}, {run['device']}",
+                DESIGNS[name].title,
+                run["device"],
                 f"{images:,} x {len(run['loss'])}",
                 f"{run['size']} px",
                 f"{100 * run['top1']:.1f}",
@@ -215,7 +217,7 @@ def accelerator_table(results):
                 f"{speed:,.0f}",
             ]
         )
-    head = ["design", "images x epochs", "size", "top-1, %"]
+    head = ["design", "on", "images x epochs", "size", "top-1, %"]
     return lines([*head, "training loss", "training top-1, %", "images per s"], rows)
 
 

@@ -51,14 +51,16 @@ def main():
     add("--evaluate", action="store_true", help="write result.json of what is trained")
     arguments = parser.parse_args()
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    output, train_images = arguments.output_dir, arguments.images
+    output = arguments.output_dir
     if arguments.evaluate:
         data = read_cifar10(arguments.data_dir, train=1, size=SIZE)
         for name in arguments.designs:
             evaluate(name, data, output / name)
         return
+    if (backend := os.environ["KERAS_BACKEND"]) != "jax":
+        parser.error(f"training needs KERAS_BACKEND=jax, got {backend}")
     begin = time.perf_counter()
-    data = read_cifar10(arguments.data_dir, train_images, test=1, size=SIZE)
+    data = read_cifar10(arguments.data_dir, arguments.images, test=1, size=SIZE)
     print(f"read {len(data.images)} images, {time.perf_counter() - begin:.0f} s")
     for name in arguments.designs:
         train(name, data, output / name, arguments.epochs, arguments.first)

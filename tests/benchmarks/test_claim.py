@@ -3,7 +3,10 @@
 import functools
 import io
 import json
+import re
+import shutil
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +20,8 @@ from benchmarks import (
     claim_runs,
     claim_training,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -52,6 +57,11 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
     results = sorted(tmp_path.rglob("result.json"))
     # two searches; two seeds of two designs at 64 images, of one at 80
     assert len(results) == 2 + 2 * 2 + 2
+    shutil.copytree(
+        ROOT / "benchmarks/claim/accelerator", tmp_path / "accelerator"
+    )  # which `claim_accelerator.py` adds
+    claim.print_plan(tmp_path)
+    assert "0 of 8 runs are left" in capsys.readouterr().out
     before = [path.stat().st_mtime_ns for path in results]
     assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
     assert [path.stat().st_mtime_ns for path in results] == before
@@ -65,7 +75,8 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
     written = claim_report.write_report(tmp_path)
     assert [path.name for path in written] == ["claim.csv", "claim.md", "claim.png"]
     text = written[1].read_text()
-    assert text.count("plain patches of 16 px") == 6  # three rows, three stages
+    # Three rows, three stages; a row and three stages of the accelerator's.
+    assert text.count("plain patches of 16 px") == 6 + 4
     top1 = [
         json.loads((tmp_path / f"64/patch16/seed-{seed}/result.json").read_text())
         for seed in (0, 1)
@@ -125,6 +136,21 @@ def test_augmentation_flips_and_moves(data):
     assert {(True, False), (False, True)} <= borders
     batches.epoch = 1
     assert (batches[0][0] != first).any()
+
+
+def test_the_report_kept_is_that_of_the_runs_kept(tmp_path):
+    kept = ROOT / "benchmarks/claim"
+    for path in kept.rglob("result.json"):
+        copied = tmp_path / path.relative_to(kept)
+        copied.parent.mkdir(parents=True)
+        shutil.copy(path, copied)
+    assert not claim_runs.missing(tmp_path)
+    table, text, _ = claim_report.write_report(tmp_path)
+    assert (kept / "claim.csv").read_bytes() == table.read_bytes()
+    assert (kept / "claim.md").read_text() == text.read_text()
+    page = (ROOT / "docs/claim.md").read_text()
+    for table in re.split(r"\n\n", text.read_text()):
+        assert table.strip() in page
 
 
 def test_intervals_are_student_s():

@@ -1,13 +1,13 @@
 """Settings for all tests, made before Keras is imported."""
 
-import contextlib
-import ctypes
 import os
 import tempfile
 import types
 
 import numpy as np
 import pytest
+
+from tests import memory
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores: threads that wait for each other cost more.
@@ -36,24 +36,46 @@ def pytest_configure(config):
         jax_platform()  # from here on no script can make two devices of JAX's CPU
 
 
-# Of these nothing depends on the backend, nor of tests with the marker `once`.
-ONCE = ("benchmarks", "data", "reference")
+# Nothing here depends on the backend, but for tests with the marker `every_backend`,
+# of which the first three have none.
+ONCE = ("benchmarks", "data", "reference", "checkpoints", "examples", "visualization")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """What cannot run is not imported: TensorFlow and KerasCV take 700 MB."""
+    if collection_path.name in ONCE[:3] and not tests_all(config):
+        return True
+
+
+def tests_all(config):
+    import keras
+
+    return keras.backend.backend() == "torch" or "once" in config.option.markexpr
 
 
 def pytest_collection_modifyitems(config, items):
-    """What does not depend on the backend is tested on torch, where tests are fastest;
-    elsewhere with `-m once`."""
+    """torch is where tests are fastest: what does not depend on the backend is tested
+    there alone, elsewhere with `-m once`, and what takes long elsewhere at night."""
     import keras
 
+    on_torch = keras.backend.backend() == "torch"
+    left_out = []
     for item in items:
-        if item.path.parent.name in ONCE:
+        if is_once(item):
             item.add_marker(pytest.mark.once)
-    if keras.backend.backend() == "torch" or "once" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("once")]
-    if left_out:
+            left_out.append(item)
+        if item.get_closest_marker("nightly_elsewhere") and not on_torch:
+            item.add_marker(pytest.mark.nightly)
+    if left_out and not tests_all(config):
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def is_once(item):
+    own = {marker.name for marker in item.own_markers}
+    if own & {"once", "every_backend", "nightly_elsewhere"}:
+        return "once" in own
+    return item.path.parent.name in ONCE or bool(item.get_closest_marker("once"))
 
 
 @pytest.fixture(autouse=True)
@@ -64,12 +86,23 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
-@pytest.fixture(autouse=True)
-def trimmed():
-    """Freed memory goes back to the system, which glibc keeps by gigabytes."""
+@pytest.fixture(autouse=True, scope="module")
+def file_of_tests(request):
+    """A file that holds too much memory at any time is named, but for those with
+    full-size tests, which are for the night."""
+    memory.begin()
     yield
-    with contextlib.suppress(OSError, AttributeError):  # another system
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    memory.free()
+    items = (item for item in request.session.items if item.path == request.path)
+    if not any(item.get_closest_marker("nightly") for item in items):
+        memory.check(request.node.nodeid, memory.peak())
+
+
+@pytest.fixture(autouse=True)
+def freed():
+    """What tests built and compiled goes where it adds up."""
+    yield
+    memory.free_if_grown()
 
 
 @pytest.fixture

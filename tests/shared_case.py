@@ -4,6 +4,7 @@ A `Case` builds a functional model, around one layer or as a whole; each functio
 `CHECKS` proves one thing of it. Test files parametrize over both.
 """
 
+import functools
 import json
 from collections.abc import Callable
 from typing import NamedTuple
@@ -61,15 +62,24 @@ def randomized(model):
     return model
 
 
+@functools.lru_cache(maxsize=1)
+def built(case):
+    """A model of the case, images, and what it makes of them step by step; made once
+    for all checks that leave it as it is."""
+    model = randomized(case.build())
+    x = random_input(model)
+    return model, x, outputs(model, x)
+
+
 def outputs(model, x, **kwargs):
     return ops.convert_to_numpy(model(ops.convert_to_tensor(x), **kwargs))
 
 
 def check_shapes_and_dtype(case):
     """What the symbolic model promises is what an eager call gives."""
-    model = randomized(case.build())
+    model, x, _ = built(case)
     assert model.output_shape == (None, *case.output_shape)
-    y = model(ops.convert_to_tensor(random_input(model)))
+    y = model(ops.convert_to_tensor(x))
     assert tuple(y.shape) == (2, *case.output_shape)
     expected = case.output_dtype or keras.config.dtype_policy().compute_dtype
     assert keras.backend.standardize_dtype(y.dtype) == expected
@@ -77,10 +87,8 @@ def check_shapes_and_dtype(case):
 
 def check_compiled_equals_eager(case):
     """Also for a batch of one."""
-    model = randomized(case.build())
+    model, x, eager = built(case)
     compile_for_speed(model)
-    x = random_input(model)
-    eager = outputs(model, x)
     for batch in (2, 1):
         compiled = model.predict(x[:batch], verbose=0)
         np.testing.assert_allclose(compiled, eager[:batch], atol=case.tolerance)
@@ -93,25 +101,23 @@ def compile_for_speed(model):
 
 def check_config_round_trip(case):
     """The configuration survives JSON and makes a model with the same outputs."""
-    model = randomized(case.build())
+    model, x, expected = built(case)
     config = json.dumps(model.get_config())
     copy = type(model).from_config(json.loads(config))
     assert json.dumps(copy.get_config()) == config
     copy.set_weights(model.get_weights())
-    x = random_input(model)
-    np.testing.assert_array_equal(outputs(copy, x), outputs(model, x))
+    np.testing.assert_array_equal(outputs(copy, x), expected)
 
 
 def check_save_and_load(case, tmp_path):
-    model = randomized(case.build())
+    model, x, expected = built(case)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    x = random_input(model)
-    np.testing.assert_array_equal(outputs(loaded, x), outputs(model, x))
+    np.testing.assert_array_equal(outputs(loaded, x), expected)
     model.save_weights(tmp_path / "model.weights.h5")
     fresh = case.build()
     fresh.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(outputs(fresh, x), outputs(model, x))
+    np.testing.assert_array_equal(outputs(fresh, x), expected)
 
 
 def check_fit_changes_exactly_the_trainable_weights(case):
@@ -145,9 +151,7 @@ def check_half_precision(case):
 
 
 def check_channels_first_changes_nothing(case):
-    model = randomized(case.build())
-    x = random_input(model)
-    expected = outputs(model, x)
+    model, x, expected = built(case)
     keras.config.set_image_data_format("channels_first")
     try:
         other = case.build()
@@ -169,13 +173,13 @@ CHECKS = (
 
 
 def every_check(cases):
-    """Decorator: the test gets (case, check) for every pair."""
+    """Decorator: the test gets (case, check) for every pair, case by case."""
 
     def decorate(test):
-        test = pytest.mark.parametrize(
+        test = pytest.mark.parametrize("case", cases, ids=str)(test)
+        return pytest.mark.parametrize(
             "check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_")
         )(test)
-        return pytest.mark.parametrize("case", cases, ids=str)(test)
 
     return decorate
 

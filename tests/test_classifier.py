@@ -31,7 +31,7 @@ def test_published_weights_bring_size_names_and_transform():
     assert find_classifier("imagenet").class_names is None
 
 
-@pytest.mark.slow  # 94 MB
+@pytest.mark.nightly  # 94 MB
 def test_a_resnet_of_a_run(tmp_path):
     model = keras_t2t.ResNet50(
         input_shape=(32, 32, 3), classes=3, include_preprocessing=True

@@ -6,6 +6,8 @@ from keras import layers, ops
 
 import keras_t2t
 
+pytestmark = pytest.mark.once
+
 # layer, input shape, MACs by hand
 RULES = [
     (lambda: layers.Dense(5), (4,), 4 * 5),

@@ -7,6 +7,8 @@ from sklearn.datasets import load_sample_image
 
 from keras_t2t.preprocessing import evaluation_transform
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def photograph():

@@ -33,6 +33,7 @@ def python(code, backend):
     )
 
 
+@pytest.mark.nightly_elsewhere
 def test_only_the_chosen_backend_is_loaded():
     """Keras itself looks at TensorFlow on the JAX backend; we add nothing to it."""
     code = "import sys\nimport {}\nprint(sorted({'jax','tensorflow','torch','sklearn',"
@@ -50,6 +51,7 @@ def test_only_the_chosen_backend_is_loaded():
 
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
+@pytest.mark.once
 def test_a_missing_backend_is_one_clear_line(backend):
     result = python(WITHOUT.format(backend=backend), backend)
     assert result.returncode == 1

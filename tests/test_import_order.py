@@ -69,11 +69,13 @@ def python(tmp_path_factory):
 @pytest.mark.parametrize(
     "first", ["keras_t2t, tensorflow", "keras, tensorflow, keras_t2t"]
 )
+@pytest.mark.nightly_elsewhere
 def test_torch_works_beside_tensorflow(first, python):
     """Whether TensorFlow comes before this package or after it."""
     python("-c", f"import {first}\n{OPTIMIZER}")
 
 
+@pytest.mark.once
 def test_the_order_is_decided_before_anything_else_is_imported():
     """No module of the package can come before it, nor what it imports."""
     first = next(
@@ -114,6 +116,7 @@ BACKENDS_OWN = {
 
 
 @pytest.mark.parametrize("library", BACKENDS_OWN)
+@pytest.mark.once
 def test_no_other_module_imports_it_by_itself(library):
     """TensorFlow that only reads data comes by `import_tensorflow`, without GPUs."""
     importing = {
@@ -200,14 +203,14 @@ def folder(python, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_ends_well(script, python, folder):
     path = ROOT / "examples" / f"{script.partition(' ')[0]}.py"
     python(path, *SCRIPTS[script].split(), cwd=folder)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_torch_works_after_a_public_function(function, python, folder):
     python("-c", f"{PUBLIC}\n{FUNCTIONS[function]}\n{OPTIMIZER}", cwd=folder)

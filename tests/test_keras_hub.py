@@ -1,19 +1,27 @@
 """The backbone for KerasHub: pyramid, presets, and a detector on it."""
 
 import keras
-import keras_hub
 import numpy as np
 import pytest
 from keras import ops
 
 import keras_t2t
-from keras_t2t.hub import T2TViTBackbone
 
+pytestmark = pytest.mark.nightly_elsewhere
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
 
+def libraries():
+    """Imported where a test runs: they bring TensorFlow."""
+    import keras_hub
+
+    from keras_t2t.hub import T2TViTBackbone
+
+    return keras_hub, T2TViTBackbone
+
+
 def backbone(**kwargs):
-    return T2TViTBackbone(**{**TINY, "image_shape": (64, 96, 3), **kwargs})
+    return libraries()[1](**{**TINY, "image_shape": (64, 96, 3), **kwargs})
 
 
 def images(count=1):
@@ -41,6 +49,7 @@ def test_pyramid():
 
 @pytest.mark.parametrize("token_type", ["performer", "transformer"])
 def test_presets_round_trip(token_type, tmp_path):
+    keras_hub, T2TViTBackbone = libraries()
     model = backbone(token_type=token_type, drop_path=0.1)
     model.save_to_preset(tmp_path / "preset")
     # By its own class, and by KerasHub's, which finds it.
@@ -60,7 +69,7 @@ def test_presets_round_trip(token_type, tmp_path):
 def test_a_named_variant_with_weights(tmp_path):
     classifier = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=5)
     classifier.save_weights(tmp_path / "model.weights.h5")
-    model = keras_t2t.hub.T2TViTBackbone.from_variant(
+    model = libraries()[1].from_variant(
         "T2TViT7", tmp_path / "model.weights.h5", image_shape=(32, 32, 3)
     )
     x = images()[:, :32, :32]
@@ -78,6 +87,7 @@ def test_half_precision_is_its_own():
 
 def test_a_detector_trains_a_step():
     """RetinaNet of KerasHub; its loss falls on one image."""
+    keras_hub, _ = libraries()
     boxes = np.array([[[8.0, 8.0, 40.0, 40.0]]], "float32")
     targets = {"boxes": boxes, "labels": np.array([[1]])}
     encoder = keras_hub.models.RetinaNetBackbone(
@@ -118,4 +128,4 @@ def test_bad_arguments(arguments, message):
 
 def test_an_unknown_variant():
     with pytest.raises(ValueError, match="`name` must be one of T2TViT7, "):
-        T2TViTBackbone.from_variant("T2TViT13")
+        libraries()[1].from_variant("T2TViT13")

@@ -9,6 +9,8 @@ import pytest
 
 from keras_t2t import optional_imports
 
+pytestmark = pytest.mark.once
+
 
 def test_digits_need_no_tensorflow():
     # Its own process: this one has loaded TensorFlow for other tests.
@@ -28,6 +30,7 @@ assert not {"tensorflow", "tensorflow_datasets"} & set(sys.modules)
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)
 
 
+@pytest.mark.every_backend
 def test_tensorflow_that_only_reads_data_sees_no_accelerator(monkeypatch):
     tf = pytest.importorskip("tensorflow")
     hidden = []
@@ -43,6 +46,7 @@ def test_tensorflow_that_only_reads_data_sees_no_accelerator(monkeypatch):
         assert hidden == [([], "GPU"), ([], "TPU")]
 
 
+@pytest.mark.every_backend
 def test_devices_stay_hidden():
     tf = optional_imports.import_tensorflow()
     if keras.backend.backend() != "tensorflow":

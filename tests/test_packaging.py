@@ -68,6 +68,16 @@ def test_workflows_run_known_code_and_may_only_read():
         assert text.count("persist-credentials: false") == text.count("/checkout@")
 
 
+def test_the_nightly_workflow_has_every_step():
+    text = (ROOT / ".ci" / "nightly").read_text()
+    steps = re.search(r"^steps=\((.*?)\)", text, re.M | re.S)[1].split()
+    workflow = (ROOT / ".github" / "workflows" / "nightly.yml").read_text()
+    assert re.findall(r"^ {10}- (.*)$", workflow, re.M) == steps
+    assert set(re.findall(r"^step_(\w+)\(\)", text, re.M)) == {
+        step.replace("-", "_") for step in steps
+    }
+
+
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory):
     """`(wheel, sdist)`; `build` makes the wheel from the sdist, so this proves both."""
@@ -146,6 +156,7 @@ AFTERWARDS = {
 
 
 @pytest.mark.packaging
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "extras",
     [

@@ -11,6 +11,8 @@ from keras_t2t.classifier import find_classifier
 from keras_t2t.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.preprocessing import pixel_model
 
+pytestmark = pytest.mark.once
+
 
 def small(**arguments):
     return keras_t2t.T2TViT7(

@@ -47,7 +47,7 @@ def test_a_chip_that_nobody_knows():
     assert "'v9:1x1' is no CHIP:GRID, such as v5e:2x4; chips are v4, " in done.stderr
 
 
-@pytest.mark.slow  # some minutes
+@pytest.mark.nightly  # some minutes
 @pytest.mark.skipif(
     not importlib.util.find_spec("libtpu"), reason='needs pip install "jax[tpu]"'
 )

@@ -1,6 +1,10 @@
 """A tenth of the wrong arguments; the script tries all of them."""
 
+import pytest
+
 from benchmarks import bad_input_harness as harness
+
+pytestmark = pytest.mark.nightly
 
 
 def test_wrong_arguments_are_told_in_one_line():

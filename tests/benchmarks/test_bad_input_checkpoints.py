@@ -1,6 +1,10 @@
 """A tenth of the damaged and hostile checkpoints; the script tries all of them."""
 
+import pytest
+
 from benchmarks import bad_input_harness as harness
+
+pytestmark = pytest.mark.nightly
 
 
 def test_bad_checkpoints_are_right_or_refused_in_one_line():

@@ -1,6 +1,10 @@
 """A tenth of the faults of servers, mirrors and the cache; the script tries all."""
 
+import pytest
+
 from benchmarks import bad_input_harness as harness
+
+pytestmark = pytest.mark.nightly
 
 
 def test_faults_of_the_network_are_told_in_one_line():

@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks import bad_input_harness as harness
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.mark.parametrize(
     ("group", "fraction", "least"), [("folders", 0.25, 15), ("snapshots", 0.1, 600)]

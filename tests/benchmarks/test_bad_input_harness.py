@@ -10,6 +10,8 @@ from benchmarks import bad_input_harness as harness
 from benchmarks.bad_input_harness import Case
 from keras_t2t.checkpoints.loading import existing_file
 
+pytestmark = pytest.mark.nightly
+
 EXPECTED = {
     "nothing": harness.RIGHT,
     "told": harness.CLEAR,

@@ -1,6 +1,10 @@
 """A part of the damaged and odd images; the script tries all of them."""
 
+import pytest
+
 from benchmarks import bad_input_harness as harness
+
+pytestmark = pytest.mark.nightly
 
 
 def test_bad_images_are_right_or_refused_in_one_line(monkeypatch):

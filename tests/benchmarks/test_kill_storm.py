@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks import kill_storm
+
+pytestmark = pytest.mark.nightly
 
 
 def test_three_kills():

@@ -13,8 +13,6 @@ from keras_t2t.checkpoints import foreign_file
 from keras_t2t.checkpoints.saving import save_official
 from tests.checkpoints import helpers
 
-pytestmark = pytest.mark.once
-
 
 class RunsACommand:
     def __init__(self, command):

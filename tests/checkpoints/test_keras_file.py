@@ -34,6 +34,7 @@ def save(model, folder, suffix):
     return path
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_equal_models_are_restored_as_keras_itself_does(suffix, tmp_path):
     model = small()
@@ -118,6 +119,7 @@ def test_a_loaded_model_has_the_same_keys(tmp_path):
     assert len(official_entries(loaded)) == len(model.weights)
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_half_precision_files(suffix, tmp_path):
     keras.config.set_dtype_policy("bfloat16")

@@ -21,6 +21,7 @@ def saved_oracle(tmp_path_factory):
 
 
 # Equal sizes and all nine variants: tests/models/test_parity.py, and below.
+@pytest.mark.every_backend
 @pytest.mark.parametrize("variant", ["T2TViT7", "T2TViTt14"])
 def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, saved_oracle):
     oracle, path = saved_oracle(variant, (64, 64))
@@ -28,7 +29,7 @@ def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, saved_o
     helpers.assert_same_logits(model, helpers.resized_oracle(oracle, (48, 80), variant))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_from_224_to_384_and_to_a_wide_image(variant, saved_oracle):
     oracle, path = saved_oracle(variant, (224, 224))

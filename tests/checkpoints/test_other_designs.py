@@ -66,7 +66,6 @@ def test_own_files_at_another_size(tmp_path, design):
     np.testing.assert_array_equal(table[:, 0], old[:, 0])
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "variant", ["T2TViT14SE", "T2TViT16Ghost", "T2TViTDense", "T2TViTc14", "ViTS16"]
 )
@@ -97,6 +96,7 @@ def test_a_vit_and_a_t2t_vit_refuse_each_other(tmp_path):
         plain(weights="imagenet")
 
 
+@pytest.mark.every_backend
 def test_a_timm_file_gives_the_oracle_s_logits_at_another_size(tmp_path):
     oracle = vit.ViT(**SMALL, image_size=(64, 64), num_classes=5)
     vit.randomize_(oracle, seed=0).eval()

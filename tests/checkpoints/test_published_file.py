@@ -112,6 +112,7 @@ def test_it_is_fetched_and_converted_once(mirror, server, cache, oracle, capsys)
     assert len(server.requests) == 1
 
 
+@pytest.mark.every_backend
 @not_on_torch
 @pytest.mark.parametrize("missing", ["torch", "safetensors"])
 def test_neither_torch_nor_safetensors_is_needed(missing, mirror, oracle, monkeypatch):

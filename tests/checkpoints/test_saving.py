@@ -45,6 +45,7 @@ def test_a_model_without_a_top(tmp_path):
     helpers.assert_equal_weights(model, again)
 
 
+@pytest.mark.every_backend
 def test_half_precision_weights_are_stored_in_float32(tmp_path):
     keras.config.set_dtype_policy("bfloat16")
     try:
@@ -119,6 +120,7 @@ def test_a_quantized_model_is_refused(tmp_path):
     assert not (tmp_path / "y.pth").exists()
 
 
+@pytest.mark.every_backend
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_a_quantized_model_is_loaded_as_it_was_saved(tmp_path):
     model = helpers.build(block_type="se")

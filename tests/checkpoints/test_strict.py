@@ -13,8 +13,6 @@ from keras_t2t.checkpoints.fitting import load_state_dict
 from tests.checkpoints import helpers
 from tests.reference import t2t_vit as reference
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope="module")
 def oracle():

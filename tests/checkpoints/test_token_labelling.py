@@ -29,6 +29,7 @@ def build(**kwargs):
     return helpers.build(size=(64, 96), **{"token_labelling": True, **kwargs})
 
 
+@pytest.mark.every_backend
 def test_a_checkpoint_gives_the_oracle_s_logits_and_goes_back(oracle, path, tmp_path):
     model = build(weights=path)
     helpers.assert_holds(model, oracle)
@@ -82,7 +83,6 @@ def test_a_half_of_the_second_head(oracle, path):
         build(weights=path)
 
 
-@pytest.mark.once
 def test_a_file_tells_the_variant(tmp_path):
     model = keras_t2t.T2TViT24TokenLabelling(input_shape=(32, 32, 3), classes=3)
     model.save_weights(tmp_path / "model.weights.h5")

@@ -20,8 +20,6 @@ from keras_t2t.checkpoints.torch_file import Tensor
 from tests.checkpoints import helpers
 from tests.test_import import WITHOUT
 
-pytestmark = pytest.mark.once
-
 LEGACY = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 # torch itself writes them to legacy files and cannot read them back.
 ONLY_ZIP = [n for n in torch_file.DTYPES if n.startswith(("float8", "uint"))]

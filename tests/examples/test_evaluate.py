@@ -13,7 +13,6 @@ import keras_t2t
 from keras_t2t import classifier
 from keras_t2t.checkpoints.registry import Published
 from keras_t2t.preprocessing import evaluation_transform
-from tests.data.test_prepared_dataset import Reassessed
 from tests.examples.script import failure, finish, run
 from tests.examples.small_run import SIZE, build, random_model, write_run
 
@@ -67,6 +66,7 @@ def right(work, seed=0):
     return top1, top5
 
 
+@pytest.mark.every_backend
 def test_a_run_on_its_own_data_and_per_class(evaluate, work):
     top1, top5 = right(work)
     code, result, _ = evaluate(
@@ -125,6 +125,8 @@ def test_the_published_accuracy(evaluate, work, monkeypatch):
 
 def test_images_with_several_labels_or_none(evaluate, work):
     """As imagenet2012_real: no training split, and a fifth of the images unlabelled."""
+    from tests.data.test_prepared_dataset import Reassessed
+
     Reassessed(data_dir=work / "tfds").download_and_prepare()
     write_run(work / "three", ["dark", "bright", "grey"])
     model = random_model(classes=3)

@@ -50,7 +50,6 @@ def test_from_photographs_to_a_page(photographs, tmp_path, monkeypatch, capsys):
     assert again.splitlines()[-2:] == [top1, confusion]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -70,7 +69,6 @@ def test_wrong_input(photographs, arguments, message, monkeypatch, capsys):
     assert code == 2 and message in err
 
 
-@pytest.mark.once
 def test_a_port_in_use(photographs, monkeypatch, capsys):
     arguments = [photographs, "--serve"]
     with contextlib.ExitStack() as stack:

@@ -27,6 +27,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.every_backend
 def test_the_most_probable_classes_are_named(folder):
     images = [folder / "0.jpg", folder / "1.jpg"]
     done = run("predict.py", "--weights", folder / "x.pth", *images)
@@ -47,7 +48,7 @@ def test_the_most_probable_classes_are_named(folder):
         assert top[0].split()[0] == f"{expected.max():.2%}"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_name_of_published_weights(folder, tmp_path):
     """The whole way: cut from a mirror, converted, CIFAR's statistics and names."""
     oracle = helpers.random_oracle("T2TViT14", (224, 224))
@@ -107,7 +108,6 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert line.startswith("predict.py: ") and message in line
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("size", ["22x", "0x8", "tall", "1x2x3", "-5"])
 def test_a_size_that_is_none(size, monkeypatch, capsys):
     arguments = ["x.png", f"--image-size={size}"]

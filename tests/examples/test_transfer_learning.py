@@ -23,6 +23,7 @@ def script(monkeypatch, tmp_path, capsys):
     )
 
 
+@pytest.mark.every_backend
 def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
     write_run(tmp_path / "source", list("abc"))
     random_model(classes=3).save(tmp_path / "source" / "final.keras")
@@ -41,7 +42,7 @@ def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
     assert (record["linear_probe"], record["image_size"]) == (True, SIZE)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
     """From another size and class count, and an average beside the raw weights."""
     average = helpers.random_oracle("T2TViT7", (64, 64), classes=12).state_dict()

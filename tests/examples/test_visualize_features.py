@@ -11,8 +11,6 @@ from sklearn.datasets import load_sample_image
 import keras_t2t
 from tests.examples.script import failure, finish, success
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -56,7 +54,6 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     assert "Networks side by side" in report and 'class="comparison"' in report
 
 
-@pytest.mark.once
 def test_without_a_network_the_weights_are_random(
     folder, tmp_path, monkeypatch, capsys
 ):

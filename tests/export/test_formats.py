@@ -12,16 +12,13 @@ from tests.export import tiny
 
 BACKEND = keras.backend.backend()
 FIVE = ["tf_saved_model", "onnx", "litert", "openvino", "torch"]
-# Without a child process where the backend writes a format itself; JAX writes none, so
-# there one is rebuilt. The rest of the table is slow.
-FAST = {"jax": "tf_saved_model"}
+# Each backend's own; JAX's is in test_jax_onnx.py. Others are written by a child
+# process: at night, but for one.
+CHILD = {"torch": "litert"}
 CASES = [
-    pytest.param(
-        name,
-        marks=[]
-        if FORMATS[name].backend == BACKEND or FAST.get(BACKEND) == name
-        else pytest.mark.slow,
-    )
+    name
+    if FORMATS[name].backend == BACKEND or CHILD.get(BACKEND) == name
+    else pytest.param(name, marks=pytest.mark.nightly)
     for name in FIVE
 ]
 TOLERANCE = 1e-4  # float32: sums in another order
@@ -66,7 +63,7 @@ def test_a_file_answers_alone_as_keras_does(format, tmp_path, capsys):
         np.testing.assert_allclose(outputs["jpeg"], expected, atol=0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("tokens", ["performer", "transformer", "convolution"])
 @pytest.mark.parametrize("format", FIVE)
 def test_every_kind_of_tokens_and_sizes_that_differ(format, tokens, tmp_path):
@@ -81,7 +78,7 @@ def test_every_kind_of_tokens_and_sizes_that_differ(format, tokens, tmp_path):
         assert report.verification.images == 4
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("design", ["se", "ghost"])
 @pytest.mark.parametrize("format", FIVE)
 def test_every_design_of_blocks(format, design, tmp_path):

@@ -15,8 +15,11 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX
     "settings",
     [
         {"input_shape": (64, 96, 3)},
-        {"token_type": "transformer"},
-        {"token_type": "convolution", "block_type": "ghost"},
+        pytest.param({"token_type": "transformer"}, marks=pytest.mark.nightly),
+        pytest.param(
+            {"token_type": "convolution", "block_type": "ghost"},
+            marks=pytest.mark.nightly,
+        ),
     ],
 )
 def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
@@ -37,6 +40,7 @@ def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
     assert onnx.TensorProto.DOUBLE not in types
 
 
+@pytest.mark.nightly
 def test_the_page_s_rollout(tmp_path):
     pytest.importorskip("jax2onnx")
     import onnxruntime

@@ -18,7 +18,7 @@ CASES = [
 LARGEST = {"float16": 0.02, "int8": 0.3}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("format", "precision"), CASES)
 def test_a_smaller_file_that_says_nearly_the_same(format, precision, tmp_path):
     keras.utils.set_random_seed(0)

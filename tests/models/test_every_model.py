@@ -1,5 +1,7 @@
 """Models pass the shared test-case: kinds of tokens and blocks, outputs, sizes."""
 
+import pytest
+
 import keras_t2t
 from tests.shared_case import Case, every_check, run
 
@@ -61,6 +63,16 @@ MODELS = [
 ]
 
 
-@every_check(MODELS)
+# One of each family; the other designs' layers have cases of their own.
+LANDING = {"performer_96x160", "transformer_100x100", "densely_connected", "vit"}
+CASES = [
+    case
+    if case.name in LANDING
+    else pytest.param(case, marks=pytest.mark.nightly_elsewhere)
+    for case in MODELS
+]
+
+
+@every_check(CASES)
 def test_model(case, check, tmp_path):
     run(check, case, tmp_path)

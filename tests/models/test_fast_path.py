@@ -84,7 +84,10 @@ def distance(a, b):
     return float(np.abs(a - b).max())
 
 
-@pytest.mark.parametrize("token_type", ["performer", "transformer"])
+@pytest.mark.parametrize(
+    "token_type",
+    ["performer", pytest.param("transformer", marks=pytest.mark.nightly_elsewhere)],
+)
 def test_logits_and_gradients_against_float64(token_type):
     """Neither path is more than twice as far from the truth as the other."""
     x = photographs()
@@ -116,6 +119,7 @@ def test_logits_and_gradients_against_float64(token_type):
         assert max(errors) < 2 * min(errors) + rounding + NOISE, name
 
 
+@pytest.mark.nightly_elsewhere
 def test_half_precision_has_that_precisions_own_error():
     x = photographs()
     state_dict = oracle("performer").state_dict()
@@ -176,7 +180,13 @@ def test_jax_is_told_not_to_round_pixels():
         )
 
 
-@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.once)])
+@pytest.mark.parametrize(
+    "fused",
+    [
+        pytest.param(True, marks=pytest.mark.nightly_elsewhere),
+        pytest.param(False, marks=pytest.mark.once),
+    ],
+)
 def test_int8_quantization(fused):
     """Keras's own quantization replaces the kernels that the fast path convolves."""
     model = build("performer", fused_soft_split=fused)

@@ -13,6 +13,7 @@ GRIDS = {"tokens_1": (12, 20), "tokens_2": (6, 10)}  # of others (3, 5)
 NAMES = (*GRIDS, "project", "block_1", "norm")
 
 
+@pytest.mark.nightly_elsewhere
 def test_grids_are_the_layers_outputs(tmp_path):
     settings = {**TINY, "input_shape": SIZE, "include_top": False}
     whole = randomized(keras_t2t.T2TViT(**settings))

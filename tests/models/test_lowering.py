@@ -31,6 +31,9 @@ MODELS = {
 PLATFORMS = {"tpu": "tpu", "cuda": "gpu"}  # JAX's name and Keras's
 
 
+LANDING = ("transformer", "ghost", "remat")  # the other designs' steps at night
+
+
 @pytest.fixture
 def on(monkeypatch):
     """`on("tpu")`: layers choose their path as if the device were this."""
@@ -95,7 +98,16 @@ def dtype():
 
 @pytest.mark.parametrize(
     ("name", "policy"),
-    [("performer", "float32"), *((name, "mixed_bfloat16") for name in MODELS)],
+    [
+        ("performer", "float32"),
+        *(
+            pytest.param(
+                *(name, "mixed_bfloat16"),
+                marks=() if name in LANDING else pytest.mark.nightly,
+            )
+            for name in MODELS
+        ),
+    ],
 )
 def test_the_step_is_for_accelerators(name, policy, unset_weights, dtype, on):
     dtype(policy)
@@ -110,8 +122,11 @@ def test_the_step_is_for_accelerators(name, policy, unset_weights, dtype, on):
 @pytest.mark.parametrize(
     ("name", "device"),
     [
-        ("performer", "gpu"),
-        *((name, "tpu") for name in ("performer", "transformer", "ghost", "vit")),
+        pytest.param("performer", "gpu", marks=pytest.mark.nightly),
+        ("performer", "tpu"),
+        ("transformer", "tpu"),
+        pytest.param("ghost", "tpu", marks=pytest.mark.nightly),
+        pytest.param("vit", "tpu", marks=pytest.mark.nightly),
     ],
 )
 def test_its_path_gives_the_same(name, device, on):

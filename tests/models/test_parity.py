@@ -41,11 +41,23 @@ def images(size):
     return noise
 
 
-@pytest.mark.parametrize(
-    "variant",
-    # 304 M parameters for the code that ViTB16 runs too
-    [pytest.param(n, marks=pytest.mark.slow) if n == "ViTL16" else n for n in MODELS],
+# Every kind of tokens and of blocks.
+KINDS = (
+    *("T2TViT7", "T2TViTt14", "T2TViTc14", "T2TViT14SE", "T2TViT16Ghost"),
+    *("T2TViTDense", "T2TViT24TokenLabelling", "T2TViT14ResNeXt", "ViTS16", "ViTB16"),
 )
+
+
+def landing(variant):
+    """When a variant is tried: sizes of one kind, and 304 M parameters, at night."""
+    if variant == "ViTL16":
+        return pytest.param(variant, marks=pytest.mark.nightly)
+    if variant not in KINDS:
+        return pytest.param(variant, marks=pytest.mark.nightly_elsewhere)
+    return variant
+
+
+@pytest.mark.parametrize("variant", map(landing, MODELS))
 def test_logits_equal_the_oracle(variant):
     size = (64, 96)
     oracle, model = oracle_and_model(variant, size)
@@ -59,13 +71,7 @@ def test_logits_equal_the_oracle(variant):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(
-    "variant",
-    [
-        *("T2TViT7", "T2TViTt14", "T2TViTc14", "T2TViT14SE", "T2TViT16Ghost"),
-        *("T2TViTDense", "ViTS16", "ViTB16"),
-    ],
-)
+@pytest.mark.parametrize("variant", KINDS)
 def test_every_official_tensor_is_a_weight_of_the_model(variant):
     oracle, model = oracle_and_model(variant, (64, 64))
     entries = official_entries(model)

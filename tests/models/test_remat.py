@@ -27,8 +27,11 @@ def losses(model):
     [
         # Dropout in the token layers and stochastic depth are drawn once.
         (keras_t2t.T2TViT, {"token_dropout": 0.2}),
-        (keras_t2t.T2TViT, {"token_type": "transformer", "block_type": "ghost"}),
-        (keras_t2t.ViT, {}),
+        pytest.param(
+            *(keras_t2t.T2TViT, {"token_type": "transformer", "block_type": "ghost"}),
+            marks=pytest.mark.nightly_elsewhere,
+        ),
+        pytest.param(keras_t2t.ViT, {}, marks=pytest.mark.nightly_elsewhere),
     ],
 )
 def test_training_is_the_same(builder, design):
@@ -39,6 +42,7 @@ def test_training_is_the_same(builder, design):
     np.testing.assert_allclose(again, kept, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_is_in_the_configuration():
     model = build(keras_t2t.T2TViT, remat=True)
     copy = keras.Model.from_config(model.get_config())
@@ -48,6 +52,7 @@ def test_is_in_the_configuration():
 
 @pytest.mark.parametrize("argument", ["dropout", "attention_dropout"])
 @pytest.mark.parametrize("builder", [keras_t2t.T2TViT, keras_t2t.ViT])
+@pytest.mark.once
 def test_dropout_that_would_be_drawn_twice(builder, argument):
     with pytest.raises(ValueError, match=f"`remat=True` needs .* got .*{argument}=0.1"):
         build(builder, remat=True, **{argument: 0.1})

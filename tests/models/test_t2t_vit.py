@@ -11,6 +11,8 @@ from keras import ops
 import keras_t2t
 from keras_t2t.variants import VARIANTS
 
+pytestmark = pytest.mark.once
+
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
 
@@ -90,6 +92,7 @@ def test_features_of_a_block():
     assert grid.output_shape == (None, 16, 16, 64)
 
 
+@pytest.mark.every_backend
 def test_pooling_is_what_it_says():
     x = noise(2, 64, 64, 3)
     tokens_model = tiny(include_top=False)
@@ -101,6 +104,7 @@ def test_pooling_is_what_it_says():
         np.testing.assert_allclose(predict(model, x), expected, atol=1e-5)
 
 
+@pytest.mark.every_backend
 def test_included_preprocessing_equals_preprocess_input():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), "uint8")
     plain, included = tiny(), tiny(include_preprocessing=True)
@@ -130,6 +134,7 @@ def test_input_tensor():
     np.testing.assert_allclose(predict(model, x), predict(plain, x / 2), atol=1e-6)
 
 
+@pytest.mark.every_backend
 def test_stochastic_depth_rises_and_acts_per_image():
     model = tiny(depth=5, drop_path=0.4)
     rates = [
@@ -155,6 +160,7 @@ def test_token_dropout_defaults_to_the_authors():
         assert model.get_layer("tokens_1").dropout_rate == 0.3
 
 
+@pytest.mark.every_backend
 def test_initial_weights():
     model = keras_t2t.T2TViT7(input_shape=(64, 64, 3))
     kernel = model.get_layer("block_0_mlp").expand.kernel.numpy()

@@ -10,6 +10,8 @@ from keras import ops
 import keras_t2t
 from keras_t2t.variants import VIT_VARIANTS
 
+pytestmark = pytest.mark.once
+
 
 def tiny(**kwargs):
     settings = {"embed_dim": 32, "depth": 1, "num_heads": 2, "mlp_ratio": 2}
@@ -28,6 +30,7 @@ def test_layer_names_are_stable():
 @pytest.mark.parametrize(
     ("patch_size", "grid"), [(16, (3, 4)), (8, (6, 8)), (48, (1, 1)), (20, (2, 3))]
 )
+@pytest.mark.every_backend
 def test_patches(patch_size, grid):
     """A token is the projection of one whole patch."""
     model = tiny(patch_size=patch_size)

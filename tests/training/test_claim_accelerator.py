@@ -9,9 +9,12 @@ import pytest
 from benchmarks import claim_accelerator, claim_designs, claim_training
 
 jax = pytest.importorskip("jax")
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="the epoch is a program of JAX"
-)
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(
+        keras.backend.backend() != "jax", reason="the epoch is a program of JAX"
+    ),
+]
 
 
 @pytest.fixture

@@ -81,7 +81,8 @@ def check_same_history(folder, reference):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="one process per device with torch")
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("count", [2, 4])
 def test_devices_of_one_host(one, photographs, start, tmp_path, count):
     devices = "--xla_force_host_platform_device_count=4"
     flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}"}
@@ -102,7 +103,7 @@ def test_two_torch_processes(one, photographs, two_processes, tmp_path):
 
 
 @only_torch
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_four_torch_processes(one, photographs, start, tmp_path):
     config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
     finish(start(config, script="recipe.py", launcher=torchrun(4)))
@@ -111,7 +112,7 @@ def test_four_torch_processes(one, photographs, start, tmp_path):
 
 
 @only_jax
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_jax_processes(one, photographs, start, tmp_path):
     config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
     assert finish(*start_two(start, config, script="recipe.py"))["epochs"] == 2
@@ -119,7 +120,7 @@ def test_two_jax_processes(one, photographs, start, tmp_path):
     check_same(tmp_path / "run", one)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
 def test_two_processes_that_are_terminated(tiny_run, start, tmp_path):
     """Every process takes part in the snapshots, one keeps them."""
@@ -146,7 +147,8 @@ def torchrun(count):
 
 
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
-@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.nightly
+@pytest.mark.parametrize("victim", [0, 1])
 def test_a_process_that_is_killed_is_named(start, tmp_path, victim):
     """In the middle of the steps; the other one says it in one line, at once."""
     config = {"output_dir": str(tmp_path / "run"), "host_timeout": 120}
@@ -204,7 +206,7 @@ def test_a_process_that_does_not_come_is_named(tiny_run, monkeypatch):
 
 
 @only_torch
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_torchrun_can_be_told_how_long_it_waits(start):
     """Where it waits itself, before it starts a process; as docs/training.md says."""
     launcher = ["-m", "torch.distributed.run", "--nnodes", "2", "--rdzv-backend"]
@@ -327,10 +329,10 @@ def test_keras_still_cannot_train_tensorflow_across_hosts(tmp_path):
     ("settings", "devices"),
     [
         ({}, "8"),
-        ({"batch_size": 12}, "4"),
+        pytest.param({"batch_size": 12}, "4", marks=pytest.mark.nightly),
         ({"resume": True, "output_dir": "run"}, "2"),
-        ({"devices": 3}, "3"),
-        ({"coordinator": "auto"}, "1"),
+        pytest.param({"devices": 3}, "3", marks=pytest.mark.nightly),
+        pytest.param({"coordinator": "auto"}, "1", marks=pytest.mark.nightly),
     ],
 )
 def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):

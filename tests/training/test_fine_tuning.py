@@ -21,6 +21,8 @@ from tests.training import tiny
 from tests.training.test_optimizer import apply
 from tests.training.test_resuming import Killed, compare, kill_at
 
+pytestmark = pytest.mark.once
+
 # On the tiny data, whose name is that of the digits.
 TUNE = {"learning_rate": 0.05, "backbone_rate": 0.5, "epochs": 2}
 
@@ -54,6 +56,7 @@ def test_no_rate_rises():
             assert (np.diff(rates) <= 1e-9).all()
 
 
+@pytest.mark.every_backend
 def test_the_optimizer_is_torch_s_at_two_rates():
     inputs = keras.Input((4,))
     hidden = keras.layers.Dense(5, name="body")(inputs)
@@ -123,6 +126,7 @@ def test_all_weights_but_the_head_s_come_from_the_source(source, monkeypatch):
             np.testing.assert_array_equal(weight.numpy(), before[weight.path])
 
 
+@pytest.mark.every_backend
 def test_all_weights_are_trained(source, tiny_run, tmp_path):
     """The final norm and the class token too."""
     tiny_run(weights=source, **TUNE)
@@ -134,6 +138,7 @@ def test_all_weights_are_trained(source, tiny_run, tmp_path):
         assert np.array_equal(array, after[path]) == fixed, path
 
 
+@pytest.mark.every_backend
 def test_a_linear_probe_trains_the_head_only(source, tiny_run, tmp_path):
     tiny_run(weights=source, linear_probe=True, epochs=1, learning_rate=0.05)
     before, after = weights_of(source), weights_of(tmp_path / "run")
@@ -162,6 +167,7 @@ def test_a_probed_backbone_is_in_inference(monkeypatch):
     assert dropout and not any(dropout)
 
 
+@pytest.mark.nightly_elsewhere
 def test_a_killed_run_goes_on_without_its_weights(source, tiny_run, tmp_path):
     arguments = {"weights": source, "snapshot_every": 2, **TUNE}
     tiny_run(drop=0.2, **{**arguments, "output_dir": str(tmp_path / "whole")})

@@ -14,7 +14,13 @@ from keras_t2t.training.optimizer import adamw
 
 @pytest.mark.parametrize(
     "build",
-    [keras_t2t.T2TViT, partial(keras_t2t.T2TViT, block_type="ghost"), keras_t2t.ViT],
+    [
+        keras_t2t.T2TViT,
+        pytest.param(
+            partial(keras_t2t.T2TViT, block_type="ghost"), marks=pytest.mark.once
+        ),
+        pytest.param(keras_t2t.ViT, marks=pytest.mark.once),
+    ],
 )
 def test_only_kernels_decay(build):
     """With zero gradients a step shrinks what is decayed and nothing else: neither

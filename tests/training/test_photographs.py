@@ -10,7 +10,7 @@ from keras_t2t.training import TrainingConfig, train
 CLOTHING = Path(__file__).parents[2].parent / "shared" / "data" / "clothing"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not CLOTHING.is_dir(), reason="the photographs are not here")
 def test_the_loss_falls_on_photographs(tmp_path):
     config = TrainingConfig(

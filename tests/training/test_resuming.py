@@ -33,6 +33,7 @@ def compare(run, uninterrupted):
             assert row[name] == pytest.approx(expected[name], abs=1e-5), name
 
 
+@pytest.mark.nightly_elsewhere
 def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
     """In epochs 1, 2 and 4 of 5 steps each, in the middle of all of them, with dropout;
     once between two snapshots, once right after one, once before its first."""
@@ -76,6 +77,7 @@ def test_killed_and_terminated_in_a_process_of_its_own(
 
 
 @pytest.mark.parametrize("name", ["final_ema.keras", "final.keras", "result.json"])
+@pytest.mark.nightly_elsewhere
 def test_killed_while_the_final_model_is_saved(
     tiny_run, tmp_path, monkeypatch, capsys, name
 ):
@@ -121,6 +123,7 @@ def replacing_that_dies_at(name):
     return run_folder, "replacing", dying
 
 
+@pytest.mark.nightly_elsewhere
 def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, tmp_path, killed):
     """It reads well, and does not fit the model."""
     newest = sorted((tmp_path / "run" / "snapshots").iterdir())[-1]
@@ -131,6 +134,7 @@ def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, tmp_path, killed)
         assert tiny_run(resume=True, **SAVE)["epochs"] == 4
 
 
+@pytest.mark.once
 def test_nothing_of_the_recipe_is_left_open(tiny_run, tmp_path):
     tiny_run(augmentation="full", epochs=1)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
@@ -153,6 +157,7 @@ def killed(tiny_run, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.once
 def test_what_stops_a_resume(tiny_run, killed, monkeypatch):
     with pytest.raises(ValueError, match=r"unfinished run.*--resume.*--overwrite"):
         tiny_run()
@@ -175,6 +180,7 @@ def test_what_stops_a_resume(tiny_run, killed, monkeypatch):
         tiny_run(resume=True)
 
 
+@pytest.mark.once
 def test_settings_that_are_left_out_are_the_run_s(tiny_run, tmp_path):
     with pytest.raises(Killed):
         tiny_run(on_step=kill_at(3), weight_decay=0.5, seed=3, **SAVE)
@@ -204,6 +210,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_run, tmp_path, monkeypatch
         tiny_run(snapshot_every=6)
 
 
+@pytest.mark.nightly_elsewhere
 def test_a_full_disk_stops_the_run(tiny_run, tmp_path, monkeypatch):
     from keras_t2t.training import snapshots
 
@@ -224,6 +231,7 @@ def test_a_full_disk_stops_the_run(tiny_run, tmp_path, monkeypatch):
     assert len(history(tmp_path / "run")) == 4
 
 
+@pytest.mark.once
 def test_one_device_changes_nothing():
     """What several processes do differently, one leaves as it is."""
     devices = Devices()

@@ -102,7 +102,10 @@ def test_one_seed_gives_one_loss_curve(finished, tmp_path):
     assert curves[0][0] != curves[0][1]
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "precision",
+    [pytest.param("bfloat16", marks=pytest.mark.nightly_elsewhere), "float16"],
+)
 def test_mixed_precision_trains(tmp_path, precision):
     config = digits(tmp_path / "run", mixed_precision=precision, epochs=1)
     before = keras.config.dtype_policy()
@@ -114,7 +117,9 @@ def test_mixed_precision_trains(tmp_path, precision):
 
 
 @pytest.mark.filterwarnings("error:Your input ran out of data")
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "reader", [pytest.param("tensorflow", marks=pytest.mark.nightly_elsewhere), "grain"]
+)
 def test_an_image_folder_trains(tmp_path, photos, reader):
     """With the whole recipe, and a preview of what it makes of the images."""
     config = TrainingConfig(
@@ -146,6 +151,7 @@ def test_the_share_of_a_flat_folder_is_the_run_s(tmp_path, photos):
 
 
 @pytest.mark.parametrize("reader", READERS)
+@pytest.mark.once
 def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
     (photos / "train" / "dark" / "0.jpg").write_bytes(b"\xff\xd8\xff no image")
     settings = {**FEW, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
@@ -157,6 +163,7 @@ def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
     assert (tmp_path / "run" / "final.keras").exists()
 
 
+@pytest.mark.once
 def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -174,6 +181,7 @@ def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.once
 def test_an_output_folder_that_is_a_file(tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(ValueError, match="is a file, not a folder"):
@@ -181,6 +189,7 @@ def test_an_output_folder_that_is_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ViTS16", "ResNet50"])
+@pytest.mark.nightly_elsewhere
 def test_the_baselines_take_a_step(name, monkeypatch):
     """Without the files of a run: these are large."""
     monkeypatch.setattr("keras_t2t.training.compiled_model.builder", by_name)
@@ -194,18 +203,21 @@ def test_the_baselines_take_a_step(name, monkeypatch):
         assert np.isfinite(result["loss"])
 
 
+@pytest.mark.once
 def test_a_preview_that_cannot_be_drawn_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"must end in \.png, got .*sheet\.txt"):
         train(digits(tmp_path / "run", preview="sheet.txt"), verbose=0)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.once
 def test_an_unknown_model_fails_before_anything_else(tmp_path):
     with pytest.raises(ValueError, match="unknown model 'T2TViT15'"):
         train(digits(tmp_path / "run", model="T2TViT15"), verbose=0)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.nightly_elsewhere
 def test_the_recipe_of_deit_iii(photos, tmp_path):
     folder = tmp_path / "run"
     settings = {**FEW, "data_dir": str(photos), "output_dir": str(folder)}

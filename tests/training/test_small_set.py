@@ -64,6 +64,7 @@ def test_where_it_stalls():
     assert not dataclasses.replace(progress, patience=0).stalled
 
 
+@pytest.mark.nightly_elsewhere
 def test_a_run_ends_early_with_its_best_weights(tiny_run, tmp_path, monkeypatch):
     """And a resumed one where it would have ended."""
     result = tiny_run(patience=1, epochs=8, learning_rate=0.2)

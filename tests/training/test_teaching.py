@@ -43,7 +43,9 @@ def divergence(teacher, learner):
     return (np.exp(p) * (p - q)).sum(-1).mean()
 
 
-@pytest.mark.parametrize("labels", [True, False])
+@pytest.mark.parametrize(
+    "labels", [True, pytest.param(False, marks=pytest.mark.nightly_elsewhere)]
+)
 def test_the_loss(labels):
     """Cross entropy of the class token, and half the teacher's divergence."""
     model = student(token_labelling=labels)
@@ -95,6 +97,7 @@ def test_a_step_trains_the_student_alone():
     assert not np.array_equal(head, model.get_layer("aux_head").kernel)
 
 
+@pytest.mark.once
 def test_what_a_resnet_sees_at_each_place():
     model = keras_t2t.ResNet50(
         input_shape=(64, 96, 3), classes=4, classifier_activation=None
@@ -111,6 +114,7 @@ def test_what_a_resnet_sees_at_each_place():
     assert larger.min() >= grid.min() - 1e-5 and larger.max() <= grid.max() + 1e-5
 
 
+@pytest.mark.once
 def test_keras_s_own_resnet(monkeypatch):
     """All but its weights, which are fetched."""
     original = keras.applications.ResNet50
@@ -139,6 +143,7 @@ def teacher_run(tiny_run, tmp_path):
 
 
 @pytest.mark.parametrize("labels", [True, False])
+@pytest.mark.nightly_elsewhere
 def test_a_run_with_a_teacher_goes_on_after_a_kill(
     teacher_run, tiny_run, tmp_path, labels
 ):
@@ -156,6 +161,7 @@ def test_a_run_with_a_teacher_goes_on_after_a_kill(
     assert ("aux_head" in names) is labels
 
 
+@pytest.mark.once
 def test_a_teacher_of_other_classes(teacher_run):
     check_teacher(teacher_run, ("a", "b", "c", "d"))
     with pytest.raises(ValueError, match=r"tells 4 classes apart, the data set has 2"):
@@ -168,6 +174,7 @@ def test_a_teacher_of_other_classes(teacher_run):
         check_teacher("ResNet50", ("a", "b"))
 
 
+@pytest.mark.once
 def test_settings():
     config = TrainingConfig(teacher="ResNet50").with_defaults("imagenet2012", 1000)
     assert config.teacher_weight == 0.5

@@ -18,6 +18,7 @@ from tests.visualization import small_models
 from tests.visualization.small_models import DESIGNS, PHOTOGRAPH
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize(
     "design",
     [
@@ -77,6 +78,7 @@ def replace_by_probabilities(layer, monkeypatch):
         monkeypatch.setattr(layer, "attend", attend)
 
 
+@pytest.mark.every_backend
 def test_rows_sum_to_one_and_looking_changes_nothing():
     model = small_models.model("performer")
     inputs = image_view.model_input(model, image_view.model_view(model, PHOTOGRAPH))
@@ -116,6 +118,7 @@ def test_rows_sum_to_one_and_looking_changes_nothing():
     np.testing.assert_allclose(rollout, expected[0, 1:].reshape(3, 4), rtol=1e-5)
 
 
+@pytest.mark.every_backend
 def test_the_performers_normalisation():
     """Against its definition in NumPy, where S is so small that 1e-8 shows."""
     layer = TokenPerformer(4, num_features=8)
@@ -139,7 +142,6 @@ def test_the_performers_normalisation():
     assert sums.min() < 0.1 and sums.max() > 0.9
 
 
-@pytest.mark.once
 def test_rollout_by_hand():
     uniform = np.full((3, 2, 2), 0.5)
     swapped = np.array([[[0.0, 1.0], [1.0, 0.0]]])
@@ -150,7 +152,6 @@ def test_rollout_by_hand():
     np.testing.assert_allclose(result, [[0.25, 0.75], [0.25, 0.75]])
 
 
-@pytest.mark.once
 def test_bad_input():
     model = small_models.model("performer")
     with pytest.raises(ValueError, match=r"'resnet50' has no attention: give a T2T"):

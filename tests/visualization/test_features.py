@@ -30,7 +30,6 @@ def test_tokens_are_put_back_on_their_grid():
     np.testing.assert_array_equal(small_models.prediction(model, inputs), before)
 
 
-@pytest.mark.once
 def test_stages_and_their_defaults():
     stages = {
         "performer": ["tokens_1", "tokens_2", "project", "block_0", "block_1", "norm"],
@@ -56,7 +55,6 @@ def test_stages_and_their_defaults():
     assert shapes == [(16, 16, 64), (2, 2, 1024), (1, 1, 2048)]
 
 
-@pytest.mark.once
 def test_other_networks_and_layers():
     image = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(4, 3, name="lines", data_format="channels_last")(image)
@@ -72,7 +70,6 @@ def test_other_networks_and_layers():
     assert features["block_0_norm_2"].shape == (3, 4, 32)
 
 
-@pytest.mark.once
 def test_an_unknown_stage_lists_the_stages():
     model = small_models.model("performer")
     with pytest.raises(ValueError) as error:
@@ -87,7 +84,6 @@ def test_an_unknown_stage_lists_the_stages():
         visualization.stage_names("T2TViT14")
 
 
-@pytest.mark.once
 def test_dead_and_saturated_channels():
     features = np.random.default_rng(0).uniform(0.5, 1, (5, 6, 8))
     features[..., 2] = 0

@@ -16,8 +16,6 @@ from keras_t2t.visualization.report import write_report
 from tests.visualization import small_models
 from tests.visualization.small_models import PHOTOGRAPH
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture(scope="module")
 def observation():

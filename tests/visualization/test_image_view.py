@@ -10,8 +10,6 @@ from keras_t2t.visualization import feature_maps, image_view, model_view
 from tests.visualization import small_models
 from tests.visualization.small_models import PHOTOGRAPH
 
-pytestmark = pytest.mark.once
-
 
 def test_files_pillow_images_and_arrays_are_the_same_view(tmp_path):
     model = small_models.model("performer")

@@ -8,8 +8,6 @@ import pytest
 
 from keras_t2t.visualization.runs import read_history, runs_figure
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def runs(tmp_path):

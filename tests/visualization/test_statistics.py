@@ -14,7 +14,6 @@ from tests.visualization import small_models
 from tests.visualization.small_models import PHOTOGRAPH
 
 
-@pytest.mark.once
 def test_redundancy():
     random = np.random.default_rng(0)
     noise = random.normal(size=(30, 40, 16))
@@ -37,7 +36,6 @@ def test_redundancy():
     assert np.isnan(visualization.channel_redundancy(constants[..., 2:]))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("held", [2**24, 10])
 def test_distance_of_uniform_attention(held, monkeypatch):
     """Equal weights: the mean distance of all pairs of patches, class token aside."""
@@ -52,6 +50,7 @@ def test_distance_of_uniform_attention(held, monkeypatch):
     np.testing.assert_allclose(distance, [np.mean(pairs)] * 2, rtol=1e-5)
 
 
+@pytest.mark.every_backend
 def test_distance_follows_the_attention():
     """Against a double loop over the probabilities, per head."""
     model = small_models.model("performer")
@@ -76,7 +75,6 @@ def test_distance_follows_the_attention():
     assert np.ptp(block.attention_distance) > 0
 
 
-@pytest.mark.once
 def test_means_over_a_folder(tmp_path):
     model = small_models.model("performer")
     halves = [PHOTOGRAPH[:, :320], PHOTOGRAPH[:, 320:]]
@@ -112,7 +110,6 @@ def test_means_over_a_folder(tmp_path):
         visualization.depth_statistics(model, tmp_path / "empty")
 
 
-@pytest.mark.once
 def test_the_table(tmp_path):
     model, resnet = small_models.model("vit"), small_models.resnet50()
     rows = visualization.depth_statistics(model, PHOTOGRAPH)

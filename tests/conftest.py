@@ -1,5 +1,6 @@
 """Settings for all tests, made before Keras is imported."""
 
+import gc
 import os
 import tempfile
 import types
@@ -12,6 +13,9 @@ from tests import memory
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores: threads that wait for each other cost more.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Each thread's own heap would keep what it freed.
+os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 
 # On JAX and TensorFlow small models take longer to compile than to run. With
 # XLA_FLAGS=" " everything is tested as users run it, in up to twice the time.
@@ -69,6 +73,12 @@ def pytest_collection_modifyitems(config, items):
     if left_out and not tests_all(config):
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: no collection of garbage need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def is_once(item):

@@ -84,6 +84,7 @@ def last_line(process):
     return process.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.nightly
 def test_there_and_back(run_folder, hub, python, tmp_path):
     pushed = python("-c", PUSH, run_folder, "ada/digits", "any")
     assert pushed.returncode == 0, pushed.stderr
@@ -119,6 +120,7 @@ def test_there_and_back(run_folder, hub, python, tmp_path):
     assert predicted.stdout.count("%") == 5
 
 
+@pytest.mark.nightly
 def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
     from keras_t2t.model_card import model_card
 
@@ -158,6 +160,7 @@ def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
     assert "Not stated" in card
 
 
+@pytest.mark.nightly
 def test_a_file_of_another_repository(hub, python, tmp_path):
     model = keras_t2t.T2TViT7(classes=10, input_shape=(32, 32, 3))
     keras_t2t.save_official(model, tmp_path / "model.safetensors")
@@ -180,6 +183,7 @@ def test_a_file_of_another_repository(hub, python, tmp_path):
         ("hf://bob/own/../../x.pth", "is no address on the hub"),
     ],
 )
+@pytest.mark.nightly
 def test_what_is_not_there(hub, python, address, message):
     hub.repositories["bob/own"] = {"README.md": b"#"}
     hub.private.add("bob/hidden")
@@ -189,6 +193,7 @@ def test_what_is_not_there(hub, python, address, message):
     assert "Traceback" not in process.stderr
 
 
+@pytest.mark.nightly
 def test_without_a_network(hub, python):
     process = python(
         *(EXAMPLES / "predict.py", "--weights", "hf://ada/digits", "x.png"),
@@ -198,6 +203,7 @@ def test_without_a_network(hub, python):
     assert "could not be fetched, is there a network?" in last_line(process)
 
 
+@pytest.mark.nightly
 def test_a_hub_that_refuses(run_folder, hub, python):
     hub.token = "right"
     process = python("-c", PUSH, run_folder, "ada/digits", "wrong")

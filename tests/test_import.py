@@ -9,6 +9,9 @@ import keras
 import pytest
 
 BACKENDS = {"jax", "tensorflow", "torch"}
+LIBRARIES = BACKENDS | {
+    *("PIL", "matplotlib", "safetensors", "sklearn", "tensorflow_datasets"),
+}
 # An import system that does not find one package, as if it were not installed.
 WITHOUT = """
 import sys
@@ -36,8 +39,7 @@ def python(code, backend):
 @pytest.mark.nightly_elsewhere
 def test_only_the_chosen_backend_is_loaded():
     """Keras itself looks at TensorFlow on the JAX backend; we add nothing to it."""
-    code = "import sys\nimport {}\nprint(sorted({'jax','tensorflow','torch','sklearn',"
-    code += "'tensorflow_datasets','PIL','matplotlib'} & set(sys.modules)))"
+    code = f"import sys\nimport {{}}\nprint(sorted({LIBRARIES} & set(sys.modules)))"
     backend = keras.backend.backend()
     with_package, with_keras = (
         python(code.replace("{}", name, 1), backend)

@@ -69,7 +69,7 @@ def python(tmp_path_factory):
 @pytest.mark.parametrize(
     "first", ["keras_t2t, tensorflow", "keras, tensorflow, keras_t2t"]
 )
-@pytest.mark.nightly_elsewhere
+@pytest.mark.nightly
 def test_torch_works_beside_tensorflow(first, python):
     """Whether TensorFlow comes before this package or after it."""
     python("-c", f"import {first}\n{OPTIMIZER}")

@@ -85,6 +85,7 @@ def test_half_precision_is_its_own():
     assert model.get_layer("block_0_mlp").compute_dtype == "bfloat16"
 
 
+@pytest.mark.nightly
 def test_a_detector_trains_a_step():
     """RetinaNet of KerasHub; its loss falls on one image."""
     keras_hub, _ = libraries()

@@ -12,6 +12,7 @@ from keras_t2t import optional_imports
 pytestmark = pytest.mark.once
 
 
+@pytest.mark.nightly
 def test_digits_need_no_tensorflow():
     # Its own process: this one has loaded TensorFlow for other tests.
     backend = keras.backend.backend()

@@ -34,6 +34,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.nightly
 def test_a_checker_knows_what_users_write(tmp_path):
     (tmp_path / "user.py").write_text(USER)
     # Another folder's settings, and what is installed, do not count.

@@ -1,19 +1,11 @@
-"""Reads the weights in Keras's HDF5 files, in a process of their own.
+"""Reads the weights in Keras's HDF5 files.
 
-The HDF5 library may crash, hang or ask for any amount of memory where a file is damaged
-or made to do so. So a child process reads it, with limits, and hands over plain bytes;
-what ends the child is an error here. It takes a quarter of a second.
-
-The child runs this very file, so nothing but h5py and NumPy is imported here.
+What a file says of itself is checked before any of its data is read: links, types and
+sizes may be damaged, or made to lead elsewhere or to fill the memory.
 """
 
-import contextlib
-import json
+import math
 import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -24,7 +16,6 @@ SPARE = 64 << 20  # bytes
 # A file may hold no more than this many times its size: it may be compressed, but
 # weights hardly can be.
 MAX_RATIO = 4
-SECONDS, SECONDS_PER_BYTE = 20, 1e-7
 
 
 def read(path):
@@ -38,70 +29,18 @@ def read(path):
         -> NumPy array. Opaque types of two bytes are bfloat16's.
 
     Raises:
-        ValueError: in one line, if it is damaged, points to something else, or takes
-            more memory or time than a file of its size may.
+        ValueError: if it points to something else, or holds more than a file of its
+            size may; HDF5's library raises others where it is damaged.
     """
-    size = Path(path).stat().st_size
-    command = [sys.executable, "-P", __file__, str(Path(path).absolute())]
-    with tempfile.TemporaryFile() as output:
-        try:
-            ended = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.DEVNULL,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                },
-                timeout=SECONDS + SECONDS_PER_BYTE * size,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            raise ValueError("the HDF5 library did not come to an end") from None
-        output.seek(0)
-        if ended != 0:
-            raise ValueError(f"the HDF5 library failed with exit status {ended}")
-        head = json.loads(output.readline())
-        if isinstance(head, str):
-            raise ValueError(head)
-        arrays = {
-            key: np.fromfile(output, dtype, int(np.prod(shape))).reshape(shape)
-            for key, dtype, shape in head
-        }
-        if len(arrays) < len(head):
-            raise ValueError("two of its layers have one name")
+    with h5py.File(path, "r") as file:
+        datasets = list(find(file))
+        check_sizes(os.stat(path).st_size, [data for _, data in datasets])
+        arrays = {}
+        for key, data in datasets:
+            if key in arrays:
+                raise ValueError("two of its layers have one name")
+            arrays[key] = np.asarray(data[()], dtype_of(data))
         return arrays
-
-
-# === In the child ===
-def main(path):
-    """Writes a line of JSON, the error or (key, dtype, shape) of all, and the bytes."""
-    limit_memory(os.stat(path).st_size)
-    try:
-        with h5py.File(path, "r") as file:
-            datasets = list(find(file))
-            head = [(key, dtype_of(data).str, data.shape) for key, data in datasets]
-            check_sizes(path, [data for _, data in datasets])
-            sys.stdout.buffer.write(json.dumps(head).encode() + b"\n")
-            for _, data in datasets:
-                array = np.ascontiguousarray(data[()], dtype_of(data))
-                sys.stdout.buffer.write(array.reshape(-1).view(np.uint8))
-    except Exception as error:  # the library raises what it likes
-        sys.stdout.buffer.seek(0)
-        sys.stdout.buffer.truncate()
-        message = " ".join(str(error).split())[:300]
-        sys.stdout.buffer.write(json.dumps(message).encode() + b"\n")
-
-
-def limit_memory(size):
-    with contextlib.suppress(ImportError, OSError, ValueError):  # Linux has all of it
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        now = pages * resource.getpagesize()
-        limit = now + (1 << 30) + 2 * MAX_RATIO * size
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def find(file):
@@ -174,11 +113,11 @@ def dtype_of(data):
     return dtype
 
 
-def check_sizes(path, datasets):
-    held, most = sum(data.nbytes for data in datasets), os.stat(path).st_size
-    if held > MAX_RATIO * most + SPARE:
-        raise ValueError(f"a file of {most} bytes cannot hold {held} bytes of weights")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+def check_sizes(size, datasets):
+    """Of what is held, and of the chunks in which it is read."""
+    held = sum(
+        max(data.nbytes, math.prod(data.chunks or ()) * data.dtype.itemsize)
+        for data in datasets
+    )
+    if held > MAX_RATIO * size + SPARE:
+        raise ValueError(f"a file of {size} bytes cannot hold {held} bytes of weights")

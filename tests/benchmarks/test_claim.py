@@ -46,6 +46,7 @@ def data(monkeypatch):
     return claim_training.Data(images[:80], labels[:80], images[80:], labels[80:])
 
 
+@pytest.mark.nightly
 def test_from_runs_to_the_report(data, tmp_path, capsys):
     assert not claim.work(tmp_path, data, end=0)
     assert "stopped; 2 runs are left" in capsys.readouterr().out  # the searches
@@ -89,6 +90,7 @@ def test_from_runs_to_the_report(data, tmp_path, capsys):
     assert f"| T2T tokens, deep and narrow | **{100 * found['top1']:.1f}** |" in text
 
 
+@pytest.mark.nightly
 def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):
     run = claim_runs.Run("t2t", 64, 0, 1e-3)
     whole = claim_training.train(run, data, tmp_path / "whole")
@@ -102,6 +104,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's compiler")
+@pytest.mark.nightly
 def test_a_fused_run_has_the_losses_of_a_plain_one(data, tmp_path, monkeypatch):
     run = claim_runs.Run("t2t", 64, 0, 1e-3)
     plain = claim_training.train(run, data, tmp_path / "plain")

@@ -1,6 +1,7 @@
 """The benchmark of a backbone's products multiplies what the model multiplies."""
 
 import keras
+import pytest
 
 import keras_t2t
 from benchmarks import products
@@ -9,6 +10,7 @@ from keras_t2t.counting import summarize
 BACKEND = keras.backend.backend()
 
 
+@pytest.mark.nightly
 def test_the_products_are_those_of_the_blocks_dense_layers():
     # 32 px: four tokens and the class token, where every other layer is small.
     rows = products.compare("training", "T2TViT7", 2, 32, 1, backends=[BACKEND])

@@ -14,6 +14,7 @@ SCRIPT = Path(throughput.__file__)
 BACKEND = keras.backend.backend()
 
 
+@pytest.mark.nightly
 def test_one_comparison(tmp_path):
     result = subprocess.run(
         [
@@ -40,6 +41,7 @@ def test_one_comparison(tmp_path):
     assert result.stdout == (tmp_path / "table.md").read_text(encoding="utf-8") + "\n"
 
 
+@pytest.mark.nightly
 def test_an_implementation_that_cannot_run_is_left_out(capsys):
     rows = throughput.compare(
         names=["reference", "timm:no_such_model"],

@@ -93,10 +93,3 @@ def test_a_missing_library_names_the_extra(library, extra, tmp_path, monkeypatch
         path.touch()
         with pytest.raises(ImportError, match=message):
             foreign_file.read(path)
-
-
-def test_importing_the_package_does_not_import_safetensors():
-    code = "import sys, keras_t2t; print('safetensors' in sys.modules)"
-    command = [sys.executable, "-c", code]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert output.strip().endswith("False")

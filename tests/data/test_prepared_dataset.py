@@ -297,7 +297,7 @@ def any_format(tmp_path_factory):
     ("file_format", "reader"),
     [
         ("tfrecord", "tensorflow"),
-        ("array_record", "tensorflow"),
+        pytest.param("array_record", "tensorflow", marks=pytest.mark.nightly),
         ("array_record", "grain"),
     ],
 )

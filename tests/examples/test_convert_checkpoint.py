@@ -7,7 +7,7 @@ import torch
 
 from keras_t2t.checkpoints import describe
 from tests.checkpoints import helpers
-from tests.examples.script import failure, run
+from tests.examples.script import failure, run, success
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,12 @@ def original(oracle, tmp_path_factory):
 
 
 @pytest.mark.parametrize("suffix", ["weights.h5", "safetensors"])
-def test_the_result_holds_the_same_weights(suffix, original, oracle, tmp_path):
+def test_the_result_holds_the_same_weights(
+    suffix, original, oracle, tmp_path, monkeypatch, capsys
+):
     output = tmp_path / f"converted.{suffix}"
-    done = run("convert_checkpoint.py", original, output)
-    assert done.returncode == 0, done.stderr
-    assert "T2TViT7, 64x64 px, 10 classes" in done.stdout
+    out = success("convert_checkpoint.py", [original, output], monkeypatch, capsys)
+    assert "T2TViT7, 64x64 px, 10 classes" in out
     helpers.assert_holds(helpers.build("T2TViT7", weights=output), oracle)
 
 

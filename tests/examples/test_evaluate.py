@@ -139,6 +139,7 @@ def test_images_with_several_labels_or_none(evaluate, work):
     assert result["top1"] == sum(hits) / 16
 
 
+@pytest.mark.nightly
 def test_the_flag_chooses_the_backend():
     backend = keras.backend.backend()
     done = run(

@@ -26,6 +26,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.nightly
 def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path):
     path = tmp_path / "flowers.keras"
     weights = ("--weights", folder / "x.pth", "--format", "keras")

@@ -11,7 +11,7 @@ from sklearn.datasets import load_sample_images
 import keras_t2t
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
-from tests.examples.script import failure, run
+from tests.examples.script import failure, run, success
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -28,11 +28,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.every_backend
-def test_the_most_probable_classes_are_named(folder):
+def test_the_most_probable_classes_are_named(folder, monkeypatch, capsys):
     images = [folder / "0.jpg", folder / "1.jpg"]
-    done = run("predict.py", "--weights", folder / "x.pth", *images)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    arguments = ["--weights", folder / "x.pth", *images]
+    lines = success("predict.py", arguments, monkeypatch, capsys).splitlines()
     assert len(lines) == 12
     model = helpers.build(
         "T2TViT7", weights=folder / "x.pth", classifier_activation="softmax"

@@ -34,6 +34,7 @@ def script(monkeypatch, tmp_path, capsys):
     return run
 
 
+@pytest.mark.nightly
 def test_without_data_it_says_so_and_trains_on_digits(tmp_path):
     """In a fresh process: the flag chooses the backend."""
     result = subprocess.run(

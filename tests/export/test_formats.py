@@ -12,12 +12,11 @@ from tests.export import tiny
 
 BACKEND = keras.backend.backend()
 FIVE = ["tf_saved_model", "onnx", "litert", "openvino", "torch"]
-# Each backend's own; JAX's is in test_jax_onnx.py. Others are written by a child
-# process: at night, but for one.
-CHILD = {"torch": "litert"}
+# Each backend's own; JAX's is in test_jax_onnx.py. What a child process writes is for
+# the night.
 CASES = [
     name
-    if FORMATS[name].backend == BACKEND or CHILD.get(BACKEND) == name
+    if FORMATS[name].backend == BACKEND
     else pytest.param(name, marks=pytest.mark.nightly)
     for name in FIVE
 ]

@@ -7,6 +7,7 @@ import pytest
 import keras_t2t
 from tests.export import tiny
 
+pytestmark = pytest.mark.nightly
 torch_writes = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="torch writes it"
 )

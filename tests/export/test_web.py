@@ -14,6 +14,7 @@ from keras_t2t.visualization import attention_rollout
 from tests.export import browser, tiny
 
 pytestmark = [
+    pytest.mark.nightly,
     browser.needs_chromium,
     # Elsewhere the same file is written in a child process, as for ONNX.
     pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch writes it"),

@@ -63,13 +63,21 @@ def model_table():
     return module
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+def quick(names):
+    """Those of 304 M parameters are for the night."""
+    return [
+        pytest.param(name, marks=pytest.mark.nightly) if name == "ViTL16" else name
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize("name", quick(PARAMETERS))
 def test_parameters(model_table, name):
     counted = model_table.counts(name)
     assert (counted.parameters, counted.trainable) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", MACS)
+@pytest.mark.parametrize("name", quick(MACS))
 def test_macs(model_table, name):
     digits = len(str(MACS[name]).partition(".")[2])
     assert round(model_table.counts(name).macs / 1e9, digits) == MACS[name]
@@ -85,6 +93,7 @@ def test_no_model_is_left_out():
     assert list(PARAMETERS) == list_models()
 
 
+@pytest.mark.nightly
 def test_readme_holds_the_table_of_now(model_table):
     text = model_table.README.read_text(encoding="utf-8")
     assert model_table.with_table(text) == text, "run python benchmarks/model_table.py"

@@ -49,7 +49,7 @@ def saved(tmp_path_factory):
     return folder
 
 
-@pytest.mark.nightly_elsewhere
+@pytest.mark.nightly
 @pytest.mark.parametrize("backend", OTHERS)
 def test_loads_on_another_backend(saved, backend):
     result = subprocess.run(

@@ -180,13 +180,8 @@ def test_jax_is_told_not_to_round_pixels():
         )
 
 
-@pytest.mark.parametrize(
-    "fused",
-    [
-        pytest.param(True, marks=pytest.mark.nightly_elsewhere),
-        pytest.param(False, marks=pytest.mark.once),
-    ],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.once)])
 def test_int8_quantization(fused):
     """Keras's own quantization replaces the kernels that the fast path convolves."""
     model = build("performer", fused_soft_split=fused)

@@ -88,6 +88,7 @@ def test_bad_arguments(arguments, message):
         tiny(**arguments)
 
 
+@pytest.mark.nightly
 def test_resnet50_is_that_of_keras():
     keras.config.set_image_data_format("channels_first")
     try:

@@ -10,6 +10,8 @@ from . import blocks, t2t_vit
 from .checks import EXACT, dense, gelu, layer_norm, noise
 from .t2t_vit import VARIANTS, build, randomize_
 
+pytestmark = pytest.mark.nightly
+
 # small models with the parts of one variant each; every block keeps its design
 SMALL = {
     "T2TViT14ResNeXt": dict(embed_dim=64, depth=3, num_heads=16),

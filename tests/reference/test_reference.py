@@ -10,6 +10,8 @@ from . import t2t_vit
 from .checks import EXACT, count, dense, gelu, layer_norm, noise
 from .t2t_vit import VARIANTS, T2TViT, build, randomize_
 
+pytestmark = pytest.mark.nightly
+
 COUNTS = {  # all, trainable
     "T2TViT7": (4_310_222, 4_255_694),
     "T2TViT10": (5_889_230, 5_834_702),

@@ -9,6 +9,8 @@ from . import vit
 from .checks import EXACT, count, dense, noise
 from .vit import VARIANTS, ViT, build, randomize_
 
+pytestmark = pytest.mark.nightly
+
 COUNTS = {
     "ViTS16": 48_754_408,
     "ViTB16": 86_567_656,

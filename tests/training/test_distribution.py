@@ -92,6 +92,7 @@ def test_devices_of_one_host(one, photographs, start, tmp_path, count):
 
 
 @only_torch
+@pytest.mark.nightly
 def test_two_torch_processes(one, photographs, two_processes, tmp_path):
     config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
     with two_processes("recipe.py", json.dumps(config)) as other:
@@ -268,7 +269,9 @@ def test_tensorflow_refuses_several_hosts(tiny_run, monkeypatch):
     ("setting", "message"),
     [
         ({"gradient_accumulation": 2}, "cannot accumulate on 2 devices"),
-        ({"clip_norm": 1.0}, "clips each of 2 devices"),
+        pytest.param(
+            {"clip_norm": 1.0}, "clips each of 2 devices", marks=pytest.mark.nightly
+        ),
     ],
 )
 def test_tensorflow_refuses_what_keras_does_wrong(start, tmp_path, setting, message):
@@ -296,6 +299,7 @@ model.fit(data, verbose=0)
 
 
 @only_tensorflow
+@pytest.mark.nightly
 def test_keras_still_cannot_train_tensorflow_across_hosts(tmp_path):
     """When this fails Keras has mended #20585: then let TensorFlowDevices use it."""
     import os

@@ -76,7 +76,14 @@ def test_killed_and_terminated_in_a_process_of_its_own(
     compare(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("name", ["final_ema.keras", "final.keras", "result.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("final_ema.keras", marks=pytest.mark.nightly),
+        pytest.param("final.keras", marks=pytest.mark.nightly),
+        "result.json",
+    ],
+)
 @pytest.mark.nightly_elsewhere
 def test_killed_while_the_final_model_is_saved(
     tiny_run, tmp_path, monkeypatch, capsys, name

@@ -189,7 +189,7 @@ def test_an_output_folder_that_is_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ViTS16", "ResNet50"])
-@pytest.mark.nightly_elsewhere
+@pytest.mark.nightly
 def test_the_baselines_take_a_step(name, monkeypatch):
     """Without the files of a run: these are large."""
     monkeypatch.setattr("keras_t2t.training.compiled_model.builder", by_name)

@@ -98,6 +98,7 @@ def test_a_step_trains_the_student_alone():
 
 
 @pytest.mark.once
+@pytest.mark.nightly
 def test_what_a_resnet_sees_at_each_place():
     model = keras_t2t.ResNet50(
         input_shape=(64, 96, 3), classes=4, classifier_activation=None
@@ -115,6 +116,7 @@ def test_what_a_resnet_sees_at_each_place():
 
 
 @pytest.mark.once
+@pytest.mark.nightly
 def test_keras_s_own_resnet(monkeypatch):
     """All but its weights, which are fetched."""
     original = keras.applications.ResNet50

@@ -72,7 +72,7 @@ def test_a_padded_crop_is_one_of_all_that_pillow_would_cut(photographs, encode):
     padded = ImageOps.expand(resized, 2)
     squares = np.stack(
         [
-            np.asarray(padded.crop((left, top, left + 16, top + 16))).astype(int)
+            np.asarray(padded.crop((left, top, left + 16, top + 16)), "int16")
             for top in range(5)
             for left in range(13)
         ]
@@ -80,7 +80,7 @@ def test_a_padded_crop_is_one_of_all_that_pillow_would_cut(photographs, encode):
     augmentation = dataclasses.replace(AUGMENTATIONS["padded"], flip_probability=0.0)
     encoded = encode(photo, "PNG")
 
-    images = training_images(encoded, 16, augmentation, 700).astype(int)
+    images = training_images(encoded, 16, augmentation, 700).astype("int16")
     same = np.abs(images[:, None] - squares).max(axis=(2, 3, 4)) <= 2
     assert (same.sum(axis=1) == 1).all()
     # 700 draws miss one of 65 with probability 1e-3; the seed is fixed.

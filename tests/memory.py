@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 LARGEST = 2_000_000_000  # bytes that the tests of a file may hold at any time
-GROWTH = 300_000_000  # bytes after which what is no longer used is given back
+GROWTH = 200_000_000  # bytes after which what is no longer used is given back
 PROCESS = Path("/proc/self")
 least = 0  # bytes held after that
 

@@ -64,9 +64,11 @@ def model_table():
 
 
 def quick(names):
-    """Those of 304 M parameters are for the night."""
+    """Those of more than 60 M parameters are for the night."""
     return [
-        pytest.param(name, marks=pytest.mark.nightly) if name == "ViTL16" else name
+        pytest.param(name, marks=pytest.mark.nightly)
+        if PARAMETERS[name][0] > 60e6
+        else name
         for name in names
     ]
 

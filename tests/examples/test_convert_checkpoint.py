@@ -36,6 +36,7 @@ def test_the_result_holds_the_same_weights(
     helpers.assert_holds(helpers.build("T2TViT7", weights=output), oracle)
 
 
+@pytest.mark.nightly
 def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
     output = tmp_path / "wide.keras"
     done = run(

@@ -54,6 +54,7 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     assert "Networks side by side" in report and 'class="comparison"' in report
 
 
+@pytest.mark.nightly
 def test_without_a_network_the_weights_are_random(
     folder, tmp_path, monkeypatch, capsys
 ):

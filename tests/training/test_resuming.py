@@ -33,7 +33,7 @@ def compare(run, uninterrupted):
             assert row[name] == pytest.approx(expected[name], abs=1e-5), name
 
 
-@pytest.mark.nightly_elsewhere
+@pytest.mark.nightly
 def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
     """In epochs 1, 2 and 4 of 5 steps each, in the middle of all of them, with dropout;
     once between two snapshots, once right after one, once before its first."""

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 import keras_t2t
-from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder as by_name
 from keras_t2t.training import TrainingConfig, train
 from keras_t2t.training.compiled_model import compiled_model
 
 SHORT = {"image_size": 32, "batch_size": 40, "steps_per_epoch": 2, "epochs": 2}
+READER = [pytest.param("tensorflow", marks=pytest.mark.nightly), "grain"]
 FEW = {**SHORT, "batch_size": 8, "epochs": 1}  # for ten images
 
 
@@ -104,7 +104,7 @@ def test_one_seed_gives_one_loss_curve(finished, tmp_path):
 
 @pytest.mark.parametrize(
     "precision",
-    [pytest.param("bfloat16", marks=pytest.mark.nightly_elsewhere), "float16"],
+    [pytest.param("bfloat16", marks=pytest.mark.nightly), "float16"],
 )
 def test_mixed_precision_trains(tmp_path, precision):
     config = digits(tmp_path / "run", mixed_precision=precision, epochs=1)
@@ -117,9 +117,7 @@ def test_mixed_precision_trains(tmp_path, precision):
 
 
 @pytest.mark.filterwarnings("error:Your input ran out of data")
-@pytest.mark.parametrize(
-    "reader", [pytest.param("tensorflow", marks=pytest.mark.nightly_elsewhere), "grain"]
-)
+@pytest.mark.parametrize("reader", READER)
 def test_an_image_folder_trains(tmp_path, photos, reader):
     """With the whole recipe, and a preview of what it makes of the images."""
     config = TrainingConfig(
@@ -150,7 +148,7 @@ def test_the_share_of_a_flat_folder_is_the_run_s(tmp_path, photos):
         train(again, verbose=0)
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", READER)
 @pytest.mark.once
 def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
     (photos / "train" / "dark" / "0.jpg").write_bytes(b"\xff\xd8\xff no image")

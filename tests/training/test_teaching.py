@@ -144,7 +144,9 @@ def teacher_run(tiny_run, tmp_path):
     return str(tmp_path / "teacher")
 
 
-@pytest.mark.parametrize("labels", [True, False])
+@pytest.mark.parametrize(
+    "labels", [True, pytest.param(False, marks=pytest.mark.nightly)]
+)
 @pytest.mark.nightly_elsewhere
 def test_a_run_with_a_teacher_goes_on_after_a_kill(
     teacher_run, tiny_run, tmp_path, labels

@@ -28,6 +28,7 @@ class EncodedDataset(Dataset):
         self.name = folder.resolve().name
         self.class_names = source.class_names
         self.validation_share = source.validation_share
+        self.notes = source.notes
         check_classes(source)
         if skip_corrupt:
             source = _readable(source, self._reader)

@@ -128,10 +128,12 @@ def like_its_source(config, source):
 
 
 def description(dataset, config):
-    """The first line that a run prints: which data, and how to get ImageNet."""
+    """The first line that a run prints: which data, what validates, and how to get
+    ImageNet."""
     line = (
         f"Data: {dataset.name}, {dataset.num_train:,} training and "
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"
+        f"{''.join(f'; {note}' for note in dataset.notes)}"
     )
     if config.dataset is None and config.data_dir is None and dataset.name == "digits":
         line += (

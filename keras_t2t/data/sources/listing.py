@@ -1,12 +1,87 @@
-"""The image files below a folder."""
+"""The folders and the image files in a folder."""
 
 import os
+from typing import NamedTuple
+
+from keras_t2t.data.image_formats import is_image_file
+from keras_t2t.images import shown
+
+# What systems and programs leave in a folder.
+LITTER = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"),
+        *("__pycache__", "@eadir", "#recycle", "$recycle.bin", "lost+found"),
+        "system volume information",
+    )
+)
+
+
+class Look(NamedTuple):
+    """What lies directly in a folder."""
+
+    folders: tuple  # names, sorted; not all of them where an image was found first
+    images: bool  # whether an image lies in it
+
+    @property
+    def of_folders(self):
+        """Whether it holds folders, and no image beside them."""
+        return bool(self.folders) and not self.images
+
+
+def is_litter(name):
+    """Whether a name is hidden (leading dot) or what systems leave behind."""
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def look(folder, whole=False):
+    """What lies in a folder.
+
+    Args:
+        folder: path.
+        whole: find all folders, not only those before the first image.
+
+    Returns:
+        `Look`.
+    """
+    folders, images = [], False
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_litter(entry.name):
+                continue
+            if is_folder(entry):
+                folders.append(entry.name)
+            elif not images and os.path.isfile(entry) and is_image_file(entry.path):
+                images = True
+                if not whole:
+                    break
+    return Look(tuple(sorted(folders)), images)
+
+
+def holds_images(folder):
+    """Whether an image lies in a folder, at any depth; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not is_litter(name)]
+        for name in files:
+            path = os.path.join(place, name)
+            if not is_litter(name) and os.path.isfile(path) and is_image_file(path):
+                return True
+    return False
+
+
+def visible_folders(folder):
+    """The sorted names of the folders in a folder that are not hidden."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if not is_litter(entry.name) and is_folder(entry)
+        )
 
 
 def list_images(folder):
     """Finds the files below a folder, whatever their extension.
 
-    Hidden ones (leading dot) are left out; links are followed.
+    Hidden ones (leading dot) and what systems leave are left out; links are followed.
 
     Args:
         folder: path of the folder of a class.
@@ -26,14 +101,14 @@ def list_images(folder):
         place, inside = pending.pop()
         with os.scandir(place) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if is_litter(entry.name):
                     continue
                 if is_folder(entry):
                     real = os.path.realpath(entry.path)
                     if entry.is_symlink() and is_around(real, inside):
                         raise ValueError(
-                            f"data_dir: {entry.path} is a link to a folder that it "
-                            "lies in; remove it"
+                            f"data_dir: {shown(entry.path)} is a link to a folder that "
+                            "it lies in; remove it"
                         )
                     pending.append((entry.path, (*inside, real)))
                 else:

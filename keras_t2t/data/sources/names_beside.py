@@ -3,8 +3,8 @@
 FILES = ("classnames.txt", "classes.txt")
 
 
-def names_beside(folder):
-    """The lines of `classnames.txt` or `classes.txt` in the folder.
+def names_beside(*folders):
+    """The lines of `classnames.txt` or `classes.txt` in the first folder that has one.
 
     Returns:
         Tuple of str, or None if there is no such file.
@@ -12,7 +12,7 @@ def names_beside(folder):
     Raises:
         ValueError: a line is empty, or the file is no UTF-8.
     """
-    for path in (folder / name for name in FILES):
+    for path in (folder / name for folder in folders for name in FILES):
         if path.is_file():
             try:
                 names = path.read_text("utf-8").splitlines()

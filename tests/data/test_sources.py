@@ -11,6 +11,7 @@ import pytest
 from benchmarks import data_layouts as layouts
 from keras_t2t import data
 from keras_t2t.data.sources.layouts import find_source
+from keras_t2t.data.sources.wordnet import WORDNET
 from tests.data import streams
 
 
@@ -287,10 +288,6 @@ BAD_TARS = {
     "empty": (lambda f: (f / TAR).write_bytes(b""), rf"{TAR} cannot be read as a tar"),
     "no tar": (lambda f: (f / TAR).write_bytes(b"x" * 2000), rf"{TAR} cannot be read"),
     "compressed": (lambda f: gz(f / TAR), rf"{TAR} cannot .* damaged or compressed"),
-    "no names": (
-        lambda f: (f / "classnames.txt").unlink(),
-        "holds labels without names: write .* into classnames.txt",
-    ),
     "one name": (
         lambda f: (f / "classnames.txt").write_text("cat"),
         r"has the label 1 \(3 of 3 images\), and there are names for 0 to 0",
@@ -401,10 +398,6 @@ BAD_PARQUET = {
         rewrite(names_in_another_order, "train-00001*"),
         "train-00001-of-00002.parquet has other names of classes",
     ),
-    "no names": (
-        rewrite(lambda table: table.replace_schema_metadata({})),
-        "holds labels without names: write .* into classnames.txt",
-    ),
 }
 
 
@@ -422,6 +415,52 @@ def test_names_beside_parquet(tmp_path, small_files):
     (tmp_path / "parquet/classnames.txt").write_text("cat\ndog\n")
     dataset = data.open_dataset(data_dir=tmp_path / "parquet")
     assert dataset.class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("kind", ["tars", "parquet"])
+def test_labels_without_names_are_called_by_number(tmp_path, small_files, kind):
+    if kind == "tars":
+        layouts.write_tars(tmp_path / "new", small_files)
+        (tmp_path / "new/classnames.txt").unlink()
+    else:
+        layouts.write_parquet(tmp_path / "new", small_files, named=False)
+    dataset = data.open_dataset(data_dir=tmp_path / "new")
+    assert dataset.class_names == ("0", "1")
+    assert (dataset.num_train, dataset.num_validation) == (6, 4)
+    assert "classes are called by number" in dataset.notes[1]
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 3), (7, 1000)])
+def test_numbers_need_not_begin_with_0(tmp_path, first, last):
+    for split in ("train", "val"):
+        members = {"a.jpg": b"A", "a.cls": b"%d" % first}
+        members |= {"b.jpg": b"B", "b.cls": b"%d" % last}
+        layouts.write_tar(tmp_path / f"{split}-0.tar", members)
+    source = find_source(tmp_path)
+    assert source.class_names == (str(first), str(last))
+    np.testing.assert_array_equal(source.train.labels, [0, 1])
+
+
+def write_thousand(path, name, count=1000):
+    members = {}
+    for label in range(count):
+        members |= {f"{name(label)}.jpg": b"x", f"{name(label)}.cls": b"%d" % label}
+    layouts.write_tar(path, members)
+
+
+def test_a_thousand_labels_are_image_net_s(tmp_path):
+    write_thousand(tmp_path / "train-0.tar", str)
+    write_thousand(tmp_path / "val-0.tar", lambda i: f"{WORDNET[i]}_{i}")
+    source = find_source(tmp_path)
+    assert source.class_names[0] == "n01440764" and len(source.class_names) == 1000
+    assert "are taken for ImageNet's" in source.notes[1]
+    assert list(WORDNET) == sorted(set(WORDNET))
+    # Unless their names say that they are in another order, or it is another number.
+    write_thousand(tmp_path / "val-0.tar", lambda i: f"{WORDNET[999 - i]}_{i}")
+    assert find_source(tmp_path).class_names[:2] == ("0", "1")
+    write_thousand(tmp_path / "val-0.tar", str, 999)
+    source = find_source(tmp_path, evaluation_only=True)
+    assert source.class_names[:2] == ("0", "1")
 
 
 KIT = "ILSVRC2012_devkit_t12.tar.gz"

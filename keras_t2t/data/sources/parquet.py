@@ -5,16 +5,13 @@ import json
 
 import numpy as np
 
-from keras_t2t.data.sources.names_beside import (
-    check_labels,
-    check_named,
-    names_beside,
-)
+from keras_t2t.data.sources.names_beside import check_labels, names_beside
 from keras_t2t.data.sources.shards import find_shards
 from keras_t2t.data.sources.share import assembled
 from keras_t2t.data.sources.source import Split, listed
 from keras_t2t.data.sources.split_names import VALIDATION, choose_splits
 from keras_t2t.data.sources.stamp import Stamp, changed
+from keras_t2t.data.sources.unnamed import call_by_number
 from keras_t2t.images import shown
 from keras_t2t.optional_imports import import_pyarrow
 
@@ -35,7 +32,8 @@ def open_source(
 
     The column `image` or `img` holds the encoded bytes, or a struct with them; `label`
     (or `labels`, `fine_label`) the number of the class. The names of the classes are
-    those of the metadata `huggingface`, or the lines of `classnames.txt` beside.
+    those of the metadata `huggingface`, or the lines of `classnames.txt` beside, else
+    their numbers.
 
     Args:
         folder: Path of the folder that was opened.
@@ -64,10 +62,14 @@ def open_source(
             check_same_names(names, one.class_names, found[name].paths[0])
     validation = choice.validation or choice.shared
     names = names or names_beside(found[validation].place, root, folder)
-    check_named(names, folder)
     for one in splits.values():
         check_labels(one.labels, names, one.place)
-    return assembled(names, choice, splits, validation_share, evaluation_only)
+    notes = ()
+    if names is None:
+        names, *notes = call_by_number(list(splits.values()))
+    return assembled(
+        names, choice, splits, validation_share, evaluation_only, notes=notes
+    )
 
 
 class ParquetSplit(Split):

@@ -9,7 +9,7 @@ SHARE = 0.2
 SEED = 0  # the same images validate in every run, resumed or evaluated
 
 
-def assembled(class_names, choice, splits, share, evaluation_only, slash=""):
+def assembled(class_names, choice, splits, share, evaluation_only, slash="", notes=()):
     """The `Source` of splits, of which a share of training validates where it is alone.
 
     Args:
@@ -19,6 +19,7 @@ def assembled(class_names, choice, splits, share, evaluation_only, slash=""):
         share: of each class's images that validates, or None for `SHARE`.
         evaluation_only: whether nothing trains.
         slash: what ends the names in messages.
+        notes: what else is to be said.
 
     Raises:
         ValueError: the share leaves nothing to train on.
@@ -31,7 +32,7 @@ def assembled(class_names, choice, splits, share, evaluation_only, slash=""):
         parts = divide(splits[choice.shared], share, evaluation_only)
     names = choice.train or "", choice.validation or choice.shared
     note = told(choice, share, evaluation_only, slash)
-    return Source(class_names, *parts, names, share, (note,))
+    return Source(class_names, *parts, names, share, (note, *notes))
 
 
 def check_share(share, evaluation_only):

@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from keras_t2t.data.sources.names_beside import (
-    check_labels,
-    check_named,
-    names_beside,
-)
+from keras_t2t.data.sources.names_beside import check_labels, names_beside
 from keras_t2t.data.sources.shards import find_shards
 from keras_t2t.data.sources.share import assembled
 from keras_t2t.data.sources.split_names import VALIDATION, choose_splits
-from keras_t2t.data.sources.tar_index import NO_LABEL, index_tars
+from keras_t2t.data.sources.tar_index import index_tars
+from keras_t2t.data.sources.tar_samples import NO_LABEL
 from keras_t2t.data.sources.tar_split import TarSplit
+from keras_t2t.data.sources.unnamed import call_by_number
+from keras_t2t.images import shown
 
 LAYOUT = "*train-0000.tar and *validation-0000.tar"
 
@@ -26,7 +25,8 @@ def open_source(
     """The images of tars named by split and number.
 
     A sample is an image and its label, `name.jpg` and `name.cls` (or `name.json` with
-    `label`); the names of the classes are the lines of `classnames.txt` beside.
+    `label`); the names of the classes are the lines of `classnames.txt` beside, else
+    their numbers.
 
     Args:
         folder: Path of the folder that was opened.
@@ -47,13 +47,17 @@ def open_source(
     )
     validation = choice.validation or choice.shared
     names = names_beside(found[validation].place, root, folder)
-    check_named(names, folder)
     splits = {
         name: _split(found[name].paths, names)
         for name in dict.fromkeys((choice.train, validation))
         if name is not None
     }
-    return assembled(names, choice, splits, validation_share, evaluation_only)
+    notes = ()
+    if names is None:
+        names, *notes = call_by_number(list(splits.values()))
+    return assembled(
+        names, choice, splits, validation_share, evaluation_only, notes=notes
+    )
 
 
 def _split(paths, names):
@@ -61,8 +65,9 @@ def _split(paths, names):
     for path, index in zip(paths, indices, strict=True):
         if len(bare := np.flatnonzero(index.labels == NO_LABEL)):
             raise ValueError(
-                f"data_dir: {path}: {index.names[bare[0]]} has no label: expected "
-                ".cls or .json of the same name beside it"
+                f"data_dir: {shown(path)}: {shown(index.names[bare[0]])} has no label: "
+                "expected .cls or .json of the same name beside it; a tar of class "
+                "folders has to be unpacked"
             )
         check_labels(index.labels, names, path)
     labels = np.concatenate([index.labels for index in indices])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import os
 
 import keras
 
@@ -66,8 +67,12 @@ def plan_run(config, folder, record, devices):
         validation_share=config.validation_share,
         reader=config.reader,
     )
+    data_dir = config.data_dir
+    if data_dir is not None:  # the record is read from elsewhere too
+        data_dir = os.path.abspath(os.path.expanduser(data_dir))
     config = dataclasses.replace(
         config,
+        data_dir=data_dir,
         validation_share=dataset.validation_share,
         reader=dataset.reader,
     )

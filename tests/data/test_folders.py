@@ -252,3 +252,46 @@ def test_what_may_be_neither_is_told(tree, name):
     with pytest.raises(ValueError, match=message) as error:
         find_source(tree(*paths))
     assert "\n" not in str(error.value)
+
+
+def test_a_class_whose_name_begins_with_a_dot(tree):
+    """It vanished."""
+    names = (".22 LR", ".45 ACP", "9mm")
+    litter = (".cache", ".ipynb_checkpoints", ".Trash-1000", ".git")
+    root = tree(*classes("", 5, names), *classes("", 1, litter), ".notes/a.txt")
+    assert opened(root)[:3] == (names, 12, 3)
+    root = tree(*classes("both/train", 5, names), *classes("both/val", 2, names))
+    assert opened(root / "both")[:3] == (names, 15, 6)
+    with pytest.raises(
+        ValueError, match=r"\.NET begins with a dot, which hides it, and"
+    ):
+        find_source(tree(*classes("more", 1, ("cat", "dog", ".NET"))) / "more")
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (["photos.tar.gz"], r"the files photos\.tar\.gz; unpack photos\.tar\.gz first"),
+        (["a.zip", "x/"], r"\['x'\], and the files a\.zip; unpack a\.zip first"),
+        (["train-0.tar.gz", "val-0.tgz"], "compressed tars cannot be read: make them"),
+        (["1.jpg", "2.jpg"], "1.jpg, 2.jpg; put images into a folder for each class"),
+        (["cat/1.jpg"], r"with two classes or more: it holds the folders \['cat'\]"),
+        (["a.csv"], "no folder, and the files a.csv"),
+    ],
+)
+def test_a_folder_of_no_layout_says_what_it_holds(tree, paths, message):
+    with pytest.raises(ValueError, match="none of the layouts .*" + message):
+        find_source(tree(*paths))
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_too_few_images_are_named_as_they_lie(tree, prefix):
+    """Flat folders were told of a train/ that there is none."""
+    root = tree(*classes(prefix.strip("/")), f"{prefix}owl/1.png")
+    with pytest.raises(
+        ValueError, match="only one image in owl; every class needs one"
+    ):
+        data.open_dataset(data_dir=root)
+    (root / f"{prefix}owl/1.png").unlink()
+    with pytest.raises(ValueError, match="no image in owl; every class needs one"):
+        data.open_dataset(data_dir=root)

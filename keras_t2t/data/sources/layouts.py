@@ -1,5 +1,7 @@
 """The layout that the files of a folder have."""
 
+import re
+
 from keras_t2t.data.sources import (
     flat_folder,
     image_folder,
@@ -8,11 +10,16 @@ from keras_t2t.data.sources import (
     parquet,
     tar_shards,
 )
-from keras_t2t.data.sources.listing import visible_folders
+from keras_t2t.data.sources.listing import is_litter, look, visible_folders
+from keras_t2t.data.sources.source import listed
 from keras_t2t.data.sources.split_names import VALIDATION, role
 from keras_t2t.data.sources.tree import only_folder
 from keras_t2t.images import shown
 
+COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$", re.IGNORECASE)
+PACKED = re.compile(
+    rf"{COMPRESSED.pattern}|\.(zip|rar|7z|gz|bz2|xz|zst)$", re.IGNORECASE
+)
 LAYOUTS = (image_folder, kaggle, imagenet_tars, tar_shards, parquet)
 CONTAINERS = (imagenet_tars, tar_shards, parquet)  # files that hold many images
 OF_FILES = (image_folder, kaggle, flat_folder)  # where a file may be no image
@@ -90,12 +97,31 @@ def _layout(folder):
         return image_folder, root  # which says what is missing in them
     if len(folders) > 1:
         return flat_folder, root
-    held = f"it holds the folders {folders}" if folders else "it holds no folder"
     accepted = ", ".join(layout.LAYOUT for layout in (*LAYOUTS, flat_folder))
     raise ValueError(
         f"data_dir={str(folder)!r} has none of the layouts {accepted} with two classes "
-        f"or more: {held}"
+        f"or more: {_held(root)}"
     )
+
+
+def _held(folder):
+    """What lies in a folder that has no layout, and what to do with it, as a text."""
+    folders = visible_folders(folder)
+    files = sorted(
+        path.name
+        for path in folder.iterdir()
+        if not is_litter(path.name) and path.is_file()
+    )
+    held = f"it holds the folders {folders}" if folders else "it holds no folder"
+    if files:
+        held += f", and the files {listed(map(shown, files), 4)}"
+    if packed := [name for name in files if PACKED.search(name)]:
+        held += f"; unpack {listed(map(shown, packed), 4)} first"
+        if any(COMPRESSED.search(name) for name in packed):
+            held += " (shards of compressed tars cannot be read: make them .tar)"
+    elif look(folder).images:
+        held += "; put images into a folder for each class"
+    return held
 
 
 def _one(layouts, folder, root, **how):

@@ -16,6 +16,17 @@ LITTER = frozenset(
 )
 
 
+# Hidden folders in which images may lie that are no one's classes.
+HIDDEN = frozenset(
+    (
+        *(".git", ".svn", ".hg", ".dvc", ".cache", ".huggingface", ".venv", ".idea"),
+        *(".vscode", ".ipynb_checkpoints", ".thumbs", ".thumbnails", ".appledouble"),
+        *(".spotlight-v100", ".fseventsd", ".temporaryitems", ".trashes", ".trash"),
+        *(".documentrevisions-v100", ".picasaoriginals", ".comments", ".stversions"),
+    )
+)
+
+
 class Look(NamedTuple):
     """What lies directly in a folder."""
 
@@ -33,6 +44,33 @@ def is_litter(name):
     return name.startswith(".") or name.lower() in LITTER
 
 
+def is_visible_folder(entry):
+    """Whether it is a folder that is neither hidden nor litter.
+
+    A leading dot hides a folder, unless a digit follows and images lie in it: the class
+    `.45 ACP`.
+
+    Raises:
+        ValueError: it is hidden for no known reason, and holds images.
+    """
+    name = entry.name
+    if not is_folder(entry):
+        return False
+    if not is_litter(name):
+        return True
+    unknown = name.startswith(".") and name.lower() not in HIDDEN
+    if not unknown or name.startswith((".Trash-", ".writing-")):
+        return False
+    if not holds_images(entry.path):
+        return False
+    if name[1:2].isdigit():
+        return True
+    raise ValueError(
+        f"data_dir: the name of {shown(entry.path)} begins with a dot, which hides it, "
+        "and it holds images: rename it if it is a class, else move it out"
+    )
+
+
 def look(folder, whole=False):
     """What lies in a folder.
 
@@ -46,11 +84,11 @@ def look(folder, whole=False):
     folders, images = [], False
     with os.scandir(folder) as entries:
         for entry in entries:
-            if is_litter(entry.name):
-                continue
-            if is_folder(entry):
+            if is_visible_folder(entry):
                 folders.append(entry.name)
-            elif not images and os.path.isfile(entry) and is_image_file(entry.path):
+            elif images or is_litter(entry.name):
+                continue
+            elif os.path.isfile(entry) and is_image_file(entry.path):
                 images = True
                 if not whole:
                     break
@@ -69,13 +107,9 @@ def holds_images(folder):
 
 
 def visible_folders(folder):
-    """The sorted names of the folders in a folder that are not hidden."""
+    """The sorted names of the folders in a folder, see `is_visible_folder`."""
     with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if not is_litter(entry.name) and is_folder(entry)
-        )
+        return sorted(entry.name for entry in entries if is_visible_folder(entry))
 
 
 def list_images(folder):

@@ -155,6 +155,7 @@ def main(arguments):
         "model": source.variant,
         "weights": str(source.weights),
         "dataset": dataset.name,
+        "split": arguments.split,
         "images": images,
         "top1": top1 / images,
         "top5": top5 / images,

@@ -9,7 +9,7 @@ import socket
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from keras_t2t import data
 from keras_t2t.optional_imports import import_tensorflow
@@ -210,6 +210,64 @@ def test_skip_corrupt_counts_and_leaves_out(
     assert (dataset.num_train, dataset.num_validation) == (6, 4)
     images, _ = read(itertools.islice(dataset.train_batches(16, 6, seed=0), 1))
     assert len(set(colours(images))) == 6
+
+
+@pytest.fixture
+def foreign_files(photographs, encode):
+    """Sound images of formats that TensorFlow does not decode."""
+    photo = Image.fromarray(photographs[0]).resize((60, 40))
+    frames = {"save_all": True, "append_images": [photo.rotate(90)], "duration": 9}
+    files = {
+        "a.tif": ("TIFF", encode(photo, "TIFF")),
+        "b.jp2": ("JPEG 2000", encode(photo, "JPEG2000")),
+        "c.webp": ("animated WebP", encode(photo, "WEBP", **frames)),
+        "d.bmp": ("BMP", encode(photo.convert("P"), "BMP")),
+        "e.ppm": ("PNM", encode(photo, "PPM")),
+    }
+    if features.check("avif"):
+        files["f.avif"] = ("AVIF", encode(photo, "AVIF"))
+    return files
+
+
+def test_what_a_reader_does_not_decode_is_told(
+    write_folder, small_files, foreign_files, reader
+):
+    """TensorFlow's reader advised to leave sound images out."""
+    files = {f"train/dog/{name}": file for name, (_, file) in foreign_files.items()}
+    folder = write_folder(small_files | files)
+    if reader == "grain":
+        assert data.open_dataset(
+            data_dir=folder, skip_corrupt=True
+        ).num_train == 6 + len(files)
+        return
+    dataset = data.open_dataset(data_dir=folder)
+    with pytest.raises(Exception) as raised:
+        list(itertools.islice(dataset.train_batches(16, 12, seed=0), 1))
+    message = str(dataset.diagnose(raised.value))
+    with pytest.raises(ValueError, match="leaves no sound image out") as skipping:
+        data.open_dataset(data_dir=folder, skip_corrupt=True)
+    for text in (message, str(skipping.value)):
+        assert f"{len(files)} of {10 + len(files)} files are not corrupt, but" in text
+        assert "--reader grain (reader='grain') does" in text
+        assert "--skip-corrupt" not in text and "\n" not in text
+        for name, (kind, _) in foreign_files.items():
+            assert f"train/dog/{name} ({kind})" in text
+
+
+def test_what_no_reader_decodes(write_folder, small_files, encode, capsys):
+    deep = Image.fromarray(np.zeros((9, 9), "int32"))
+    small_files["train/dog/a.heic"] = b"\0\0\0\x18ftypheic" + bytes(50)
+    small_files["train/dog/b.tif"] = encode(deep, "TIFF")
+    small_files["train/dog/c.tif"] = encode(deep, "TIFF")[:60]
+    folder = write_folder(small_files)
+    dataset = data.open_dataset(data_dir=folder, skip_corrupt=True)
+    assert dataset.num_train == 6
+    corrupt, others = capsys.readouterr().out.splitlines()
+    assert corrupt == "skipped 1 of 13 files as corrupt: train/dog/c.tif"
+    assert "a.heic (HEIC), train/dog/b.tif (TIFF: pixels of 32 bits" in others
+    assert others.endswith(
+        "no reader does: convert them to JPEG or PNG, or remove them"
+    )
 
 
 def test_a_class_of_only_corrupt_files_is_an_error(write_folder, small_files):

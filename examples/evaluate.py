@@ -4,6 +4,7 @@
         --data-dir path/to/imagenet
     python examples/evaluate.py --weights 81.5_T2T_ViT_14.pth.tar --dataset imagenet_v2
     python examples/evaluate.py --weights runs/flowers --ema --per-class flowers.csv
+    python examples/evaluate.py --weights runs/flowers --split test
 
 Images are resized and cropped as the weights want it. --expect compares with the
 published accuracy and fails (exit code 1) where it is more than 0.1 points off; wrong
@@ -46,8 +47,14 @@ def parse_arguments():
         "--validation-share",
         type=float,
         metavar="SHARE",
-        help="of a folder <class>/*, the images to evaluate (default: 0.2, or the "
-        "run's on its own data; 1: all)",
+        help="where images have no splits, or only one for training, those to evaluate "
+        "(default: 0.2, or the run's on its own data; 1: all)",
+    )
+    add(
+        "--split",
+        choices=("validation", "test"),
+        default="validation",
+        help="what validates in training (default), or the test split",
     )
     add(
         "--reader",
@@ -104,6 +111,7 @@ def main(arguments):
         evaluation_only=True,
         validation_share=share,
         reader=which_reader(arguments, source),
+        split=arguments.split,
     )
     accuracy.check_classes(
         dataset, source.classes, source.class_names, arguments.weights
@@ -121,7 +129,8 @@ def main(arguments):
             print(
                 f"{source.variant} on {keras.backend.backend()}: "
                 f"{dataset.num_validation:,} images of {dataset.name} at "
-                f"{config.image_size} px, crop {config.crop:g}",
+                f"{config.image_size} px, crop {config.crop:g}"
+                f"{''.join(f'; {note}' for note in dataset.notes)}",
                 flush=True,
             )
         start = time.perf_counter()
@@ -146,6 +155,7 @@ def main(arguments):
         "model": source.variant,
         "weights": str(source.weights),
         "dataset": dataset.name,
+        "split": arguments.split,
         "images": images,
         "top1": top1 / images,
         "top5": top5 / images,

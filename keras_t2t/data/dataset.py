@@ -23,6 +23,8 @@ class Dataset(abc.ABC):
         validation_share: the share of images that validate where the files have no
             splits of their own, else None.
         class_counts: (classes,) training images by label, None where not known.
+        notes: tuple of str, to be said where the data is described: which split
+            validates, which are left alone.
         reader: name of what decodes images, see `readers`; None where nothing does.
     """
 
@@ -32,6 +34,7 @@ class Dataset(abc.ABC):
     num_validation: int
     validation_share: float | None = None
     class_counts: np.ndarray | None = None
+    notes: tuple = ()
     reader: str | None = None
 
     @property

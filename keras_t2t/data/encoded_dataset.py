@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.data.limits import find_limit
 from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.source import check_classes, listed
@@ -28,9 +29,10 @@ class EncodedDataset(Dataset):
         self.name = folder.resolve().name
         self.class_names = source.class_names
         self.validation_share = source.validation_share
+        self.notes = source.notes
         check_classes(source)
         if skip_corrupt:
-            source = _readable(source, self._reader)
+            source = _readable(source, self._reader, reader)
             check_classes(source, "readable image")
         self._source = source
         self.num_train = 0
@@ -94,28 +96,71 @@ class EncodedDataset(Dataset):
                 return ValueError(f"data_dir={str(self._folder)!r}: {change}")
         count = sum(map(len, splits))
         print(f"looking for unreadable images among {count:,} files")
-        unreadable = [
-            split.name(index)
-            for split in splits
-            for index in self._reader.unreadable_images(split)
-        ]
-        if not unreadable:
+        corrupt, limits = [], []
+        for split in splits:
+            for index in self._reader.unreadable_images(split):
+                limit = _limit(split, index, self.reader)
+                (limits if limit else corrupt).append(limit or split.name(index))
+        told = _told(limits, count, self.reader)
+        if corrupt:
+            told.insert(
+                0,
+                f"{len(corrupt):,} of {count:,} files cannot be decoded as images: "
+                f"{listed(corrupt)}; remove them, or leave them out with "
+                "--skip-corrupt (skip_corrupt=True)",
+            )
+        if not told:
             return None
-        return ValueError(
-            f"data_dir={str(self._folder)!r}: {len(unreadable):,} of {count:,} "
-            f"files cannot be decoded as images: {listed(unreadable)}; "
-            "remove them, or leave them out with --skip-corrupt (skip_corrupt=True)"
-        )
+        return ValueError(f"data_dir={str(self._folder)!r}: {'. '.join(told)}")
 
 
-def _readable(source, reader):
-    """The source without the images that cannot be decoded, which are told."""
+def _readable(source, reader, name):
+    """The source without the images that cannot be decoded, which are told.
+
+    Raises:
+        ValueError: another reader decodes some of them.
+    """
     splits = source.splits
-    unreadable = {
-        name: reader.unreadable_images(split) for name, split in splits.items()
-    }
-    names = [splits[s].name(i) for s, indices in unreadable.items() for i in indices]
-    named = f": {listed(names)}" if names else ""
+    unreadable = {key: reader.unreadable_images(split) for key, split in splits.items()}
+    corrupt, limits = [], []
+    for key, indices in unreadable.items():
+        for index in indices:
+            limit = _limit(splits[key], index, name)
+            (limits if limit else corrupt).append(limit or splits[key].name(index))
     count = sum(map(len, splits.values()))
-    print(f"skipped {len(names):,} of {count:,} files as corrupt{named}")
+    if any(limit.reader for _, limit in limits):
+        told = ". ".join(_told(limits, count, name))
+        raise ValueError(f"data_dir: skip_corrupt leaves no sound image out: {told}")
+    named = f": {listed(corrupt)}" if corrupt else ""
+    print(f"skipped {len(corrupt):,} of {count:,} files as corrupt{named}")
+    for text in _told(limits, count, name):
+        print(f"skipped {text}")
     return source.without(unreadable)
+
+
+def _limit(split, index, reader):
+    """`(name of an image, Limit)`, None where it is corrupt."""
+    try:
+        limit = find_limit(split.read(index), reader)
+    except (OSError, ValueError):
+        return None
+    return limit and (split.name(index), limit)
+
+
+def _told(limits, count, reader):
+    """Sentences on images that a reader does not decode: [(name, `Limit`)]."""
+    told = []
+    for can in dict.fromkeys(limit.reader for _, limit in limits):
+        those = [
+            f"{name} ({limit.kind})" for name, limit in limits if limit.reader == can
+        ]
+        way = (
+            f"--reader {can} (reader={can!r}) does"
+            if can
+            else ("no reader does: convert them to JPEG or PNG, or remove them")
+        )
+        told.append(
+            f"{len(those):,} of {count:,} files are not corrupt, but of a kind that "
+            f"reader={reader!r} does not decode: {listed(those)}; {way}"
+        )
+    return told

@@ -4,9 +4,10 @@ import contextlib
 import os
 from pathlib import Path
 
-from keras_t2t.arguments import brief, check_path, is_number, short
+from keras_t2t.arguments import brief, check_choice, check_path, is_number, short
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.readers import find_reader
+from keras_t2t.data.sources.split_names import EVALUATED, VALIDATION
 from keras_t2t.types import FilePath
 
 
@@ -17,6 +18,7 @@ def open_dataset(
     evaluation_only: bool = False,
     validation_share: float | None = None,
     reader: str | None = None,
+    split: str = "validation",
 ) -> Dataset:
     """Open a data set for training and validation.
 
@@ -26,10 +28,10 @@ def open_dataset(
             (`"imagenet2012"`, `"cifar10"`, `"imagenette/160px-v2"`). With neither
             `dataset` nor `data_dir`: imagenet2012 if it is prepared, else digits.
         data_dir: alone, a folder of images in one of these layouts, told by what lies
-            in it: `train/<class>/*` with `val/`, `validation/` or `test/<class>/*`;
-            `<class>/*`; parquet files (`train-00000-of-00294.parquet`) or tars
-            (`imagenet1k-train-0000.tar`) as hubs keep them; image-net.org's two tars
-            with the development kit; what Kaggle's archive of ImageNet holds. With
+            in it: `train/<class>/*` with `val/` or `test/<class>/*`, also under other
+            names of splits; `<class>/*`; parquet files (`train-00000-of-00294.parquet`)
+            or tars (`imagenet1k-train-0000.tar`) as hubs keep them; image-net.org's two
+            tars with the development kit; what Kaggle's archive of ImageNet holds. With
             `dataset`, the folder in which TensorFlow Datasets keeps its data (default:
             `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`).
         skip_corrupt: with `data_dir` alone: decode every image once now, and leave out
@@ -37,12 +39,15 @@ def open_dataset(
         evaluation_only: only `validation_batches` is needed: no training images are
             asked for, listed or counted, and an image may have several labels or none,
             as in `"imagenet2012_real"`.
-        validation_share: for a folder `<class>/*`, the share of each class's images
-            that validates, always the same ones; by default a fifth. 1 is for
-            evaluation only.
+        validation_share: where the files have no splits (`<class>/*`), or only one for
+            training, the share of each class's images that validates, always the same
+            ones; by default a fifth. 1 is for evaluation only.
         reader: what decodes and augments images: `"tensorflow"`, or `"grain"`, which
             needs Grain and Pillow in its place; by default TensorFlow where it is
             installed. The digits need neither.
+        split: with `evaluation_only`, what `validation_batches` gives: `"validation"`,
+            what validates in training (validation, else test, else a share of
+            training), or `"test"`.
 
     Returns:
         A `Dataset`.
@@ -55,12 +60,15 @@ def open_dataset(
     """
     if not isinstance(dataset, (str, type(None))):
         raise ValueError(f"`dataset` must be a name, got {short(dataset)}")
+    check_choice("split", split, EVALUATED)
+    if split != VALIDATION and not evaluation_only:
+        raise ValueError(f"split={split!r} is for evaluation only")
     reader = find_reader(reader)
     if validation_share is not None:
         _check_share(validation_share)
     if dataset is None and data_dir is not None:
         return _open_folder(
-            data_dir, reader, skip_corrupt, evaluation_only, validation_share
+            data_dir, reader, skip_corrupt, evaluation_only, validation_share, split
         )
     if validation_share is not None:
         raise ValueError(
@@ -80,12 +88,15 @@ def open_dataset(
                 "dataset='digits' lies inside scikit-learn and is read from no folder; "
                 f"got data_dir={str(data_dir)!r}"
             )
+        if split != VALIDATION:
+            raise ValueError(f"dataset='digits' has no test split; got split={split!r}")
         from keras_t2t.data.digits import Digits
 
         return Digits()
     from keras_t2t.data.prepared_dataset import PreparedDataset
 
-    return PreparedDataset(dataset, _tfds_folder(data_dir), evaluation_only, reader)
+    folder = _tfds_folder(data_dir)
+    return PreparedDataset(dataset, folder, evaluation_only, reader, split)
 
 
 @contextlib.contextmanager
@@ -100,7 +111,9 @@ def naming_unreadable(dataset):
         raise
 
 
-def _open_folder(data_dir, reader, skip_corrupt, evaluation_only, validation_share):
+def _open_folder(
+    data_dir, reader, skip_corrupt, evaluation_only, validation_share, split
+):
     from keras_t2t.data.encoded_dataset import EncodedDataset
     from keras_t2t.data.sources.layouts import find_source
 
@@ -108,7 +121,9 @@ def _open_folder(data_dir, reader, skip_corrupt, evaluation_only, validation_sha
     folder = os.path.expanduser(data_dir)
     if not os.path.isdir(folder):
         raise ValueError(f"data_dir={str(data_dir)!r:.80} is not an existing folder")
-    source = find_source(Path(folder), skip_corrupt, evaluation_only, validation_share)
+    source = find_source(
+        Path(folder), skip_corrupt, evaluation_only, validation_share, split
+    )
     return EncodedDataset(Path(folder), source, reader, skip_corrupt)
 
 

@@ -7,6 +7,7 @@ from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.records import RecordSplit
+from keras_t2t.data.sources.split_names import VALIDATION, choose_splits, told
 from keras_t2t.optional_imports import import_tensorflow_datasets
 
 tfds = import_tensorflow_datasets()
@@ -30,6 +31,7 @@ class PreparedDataset(Dataset):
         evaluation_only: the training split may be missing, and an image may have any
             number of labels.
         reader: name, see `readers`.
+        split: "validation", or "test" to evaluate on it.
 
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
@@ -38,7 +40,7 @@ class PreparedDataset(Dataset):
         ImportError: TensorFlow Datasets or the reader's library is not installed.
     """
 
-    def __init__(self, name, data_dir, evaluation_only, reader):
+    def __init__(self, name, data_dir, evaluation_only, reader, split=VALIDATION):
         self.name = name
         self.reader = reader
         builder = _open_builder(name, data_dir)
@@ -48,18 +50,23 @@ class PreparedDataset(Dataset):
         self.class_names = tuple(
             getattr(features[label], "feature", features[label]).names
         )
-        splits = builder.info.splits
-        validation = "validation" if "validation" in splits else "test"
-        if validation not in splits or not (evaluation_only or "train" in splits):
-            training = "" if evaluation_only else '"train", and '
+        choice = choose_splits(
+            sorted(builder.info.splits),
+            f"dataset={name!r}",
+            "records",
+            evaluation_only,
+            split,
+        )
+        if choice.validation is None:
             raise ValueError(
-                f"dataset={name!r} has the splits {sorted(splits)}; "
-                f'needed are {training}"validation" or "test"'
+                f"dataset={name!r} has the splits {sorted(builder.info.splits)}, and "
+                "none that validates"
             )
+        self.notes = (told(choice, None, evaluation_only),)
         self._reader, open_split = _reader(name, builder, reader)
-        self._validation = open_split(builder, validation, label)
-        self._train = None if evaluation_only else open_split(builder, "train", label)
-        self.num_train = 0 if evaluation_only else len(self._train)
+        self._validation = open_split(builder, choice.validation, label)
+        self._train = choice.train and open_split(builder, choice.train, label)
+        self.num_train = 0 if self._train is None else len(self._train)
         self.num_validation = len(self._validation)
 
     def train_batches(

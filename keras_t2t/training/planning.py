@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import os
 
 import keras
 
@@ -66,8 +67,12 @@ def plan_run(config, folder, record, devices):
         validation_share=config.validation_share,
         reader=config.reader,
     )
+    data_dir = config.data_dir
+    if data_dir is not None:  # the record is read from elsewhere too
+        data_dir = os.path.abspath(os.path.expanduser(data_dir))
     config = dataclasses.replace(
         config,
+        data_dir=data_dir,
         validation_share=dataset.validation_share,
         reader=dataset.reader,
     )
@@ -128,10 +133,12 @@ def like_its_source(config, source):
 
 
 def description(dataset, config):
-    """The first line that a run prints: which data, and how to get ImageNet."""
+    """The first line that a run prints: which data, what validates, and how to get
+    ImageNet."""
     line = (
         f"Data: {dataset.name}, {dataset.num_train:,} training and "
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"
+        f"{''.join(f'; {note}' for note in dataset.notes)}"
     )
     if config.dataset is None and config.data_dir is None and dataset.name == "digits":
         line += (

@@ -13,6 +13,8 @@ from keras_t2t.training.settings import settings_of
 # often it saves, and what the data's own description tells better.
 FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
 
+AROUND = 40  # characters that are shown on each side of a difference
+
 # What was once recorded as None where it was not asked for.
 NOT_RECORDED = (
     *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
@@ -99,15 +101,58 @@ def check_asked(config, record, folder):
 def differences(now, record):
     """What differs between two records, a text each."""
     ignored = (*FREE, "versions", "run")
+    found = []
+    for name in dict.fromkeys([*record, *now]):
+        old, new = record.get(name), now.get(name)
+        if name in ignored or (name in NOT_RECORDED and old is None):
+            continue
+        if name == "data" and not (now.get("dataset") or record.get("dataset")):
+            old, new = _unnamed(old), _unnamed(new)
+        found += _differences(name, old, new)
+    return found
+
+
+def _unnamed(data):
+    """What is recorded of a folder's images, without the folder's name."""
+    if not isinstance(data, dict):
+        return data
+    return {key: value for key, value in data.items() if key != "name"}
+
+
+def _differences(name, old, new):
+    """Texts that show where two values differ, none if they are equal."""
+    if old == new:
+        return []
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        parts = [_differences(f"{name}: {k}", old.get(k), new.get(k)) for k in keys]
+        return [text for part in parts for text in part]
+    if isinstance(old, list) and isinstance(new, list):
+        if len(old) != len(new):
+            return [f"{name}: the run has {len(old):,}, now {len(new):,}"]
+        pairs = enumerate(zip(old, new, strict=True))
+        number, (old, new) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+        name = f"{name} (number {number})"
+    return ["{}: the run has {}, now {}".format(name, *_sides(old, new))]
+
+
+def _sides(old, new):
+    """Two values that differ as texts that do: cut around the first difference, and
+    with escapes where letters of other alphabets, or accents, may look alike."""
+    sides = repr(old), repr(new)
+    at = _common(*sides)
+    if not all(side[at : at + 2].isascii() for side in sides):
+        sides = ascii(old), ascii(new)
+        at = _common(*sides)
+    start = max(0, at - AROUND) if max(map(len, sides)) > 2 * AROUND else 0
     return [
-        f"{name}: the run has {_short(record.get(name))}, now {_short(now.get(name))}"
-        for name in dict.fromkeys([*record, *now])
-        if name not in ignored
-        and record.get(name) != now.get(name)
-        and not (name in NOT_RECORDED and record.get(name) is None)
+        f"{'...' if start else ''}{side[start : at + AROUND]}"
+        f"{'...' if len(side) > at + AROUND else ''}"
+        for side in sides
     ]
 
 
-def _short(value):
-    text = repr(value)
-    return text if len(text) < 80 else text[:77] + "..."
+def _common(one, other):
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))

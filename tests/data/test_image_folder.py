@@ -9,7 +9,7 @@ import socket
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from keras_t2t import data
 from keras_t2t.optional_imports import import_tensorflow
@@ -61,8 +61,6 @@ def test_evaluation_leaves_the_training_images_alone(write_folder, small_files):
     images, _ = read(dataset.validation_batches(16, 3))
     assert colours(images) == [(0, 0, 150), (10, 0, 150), (0, 99, 150), (10, 99, 150)]
     shutil.rmtree(folder / "val")
-    with pytest.raises(ValueError, match=r"expected val/<class>/\* \(or validation"):
-        data.open_dataset(data_dir=folder, evaluation_only=True)
     (folder / "val").mkdir()
     with pytest.raises(ValueError, match=r"val holds no class folder"):
         data.open_dataset(data_dir=folder, evaluation_only=True)
@@ -214,6 +212,64 @@ def test_skip_corrupt_counts_and_leaves_out(
     assert len(set(colours(images))) == 6
 
 
+@pytest.fixture
+def foreign_files(photographs, encode):
+    """Sound images of formats that TensorFlow does not decode."""
+    photo = Image.fromarray(photographs[0]).resize((60, 40))
+    frames = {"save_all": True, "append_images": [photo.rotate(90)], "duration": 9}
+    files = {
+        "a.tif": ("TIFF", encode(photo, "TIFF")),
+        "b.jp2": ("JPEG 2000", encode(photo, "JPEG2000")),
+        "c.webp": ("animated WebP", encode(photo, "WEBP", **frames)),
+        "d.bmp": ("BMP", encode(photo.convert("P"), "BMP")),
+        "e.ppm": ("PNM", encode(photo, "PPM")),
+    }
+    if features.check("avif"):
+        files["f.avif"] = ("AVIF", encode(photo, "AVIF"))
+    return files
+
+
+def test_what_a_reader_does_not_decode_is_told(
+    write_folder, small_files, foreign_files, reader
+):
+    """TensorFlow's reader advised to leave sound images out."""
+    files = {f"train/dog/{name}": file for name, (_, file) in foreign_files.items()}
+    folder = write_folder(small_files | files)
+    if reader == "grain":
+        assert data.open_dataset(
+            data_dir=folder, skip_corrupt=True
+        ).num_train == 6 + len(files)
+        return
+    dataset = data.open_dataset(data_dir=folder)
+    with pytest.raises(Exception) as raised:
+        list(itertools.islice(dataset.train_batches(16, 12, seed=0), 1))
+    message = str(dataset.diagnose(raised.value))
+    with pytest.raises(ValueError, match="leaves no sound image out") as skipping:
+        data.open_dataset(data_dir=folder, skip_corrupt=True)
+    for text in (message, str(skipping.value)):
+        assert f"{len(files)} of {10 + len(files)} files are not corrupt, but" in text
+        assert "--reader grain (reader='grain') does" in text
+        assert "--skip-corrupt" not in text and "\n" not in text
+        for name, (kind, _) in foreign_files.items():
+            assert f"train/dog/{name} ({kind})" in text
+
+
+def test_what_no_reader_decodes(write_folder, small_files, encode, capsys):
+    deep = Image.fromarray(np.zeros((9, 9), "int32"))
+    small_files["train/dog/a.heic"] = b"\0\0\0\x18ftypheic" + bytes(50)
+    small_files["train/dog/b.tif"] = encode(deep, "TIFF")
+    small_files["train/dog/c.tif"] = encode(deep, "TIFF")[:60]
+    folder = write_folder(small_files)
+    dataset = data.open_dataset(data_dir=folder, skip_corrupt=True)
+    assert dataset.num_train == 6
+    corrupt, others = capsys.readouterr().out.splitlines()
+    assert corrupt == "skipped 1 of 13 files as corrupt: train/dog/c.tif"
+    assert "a.heic (HEIC), train/dog/b.tif (TIFF: pixels of 32 bits" in others
+    assert others.endswith(
+        "no reader does: convert them to JPEG or PNG, or remove them"
+    )
+
+
 def test_a_class_of_only_corrupt_files_is_an_error(write_folder, small_files):
     small_files |= {f"val/cat/{i}.png": b"no image" for i in range(2)}
     with pytest.raises(ValueError, match=r"no readable image in .*val/cat"):
@@ -282,9 +338,9 @@ def test_missing_folder(tmp_path):
 
 def test_no_train(write_folder, small_files):
     folder = write_folder(small_files)
-    (folder / "train").rename(folder / "training")
+    shutil.rmtree(folder / "train")
     with pytest.raises(
-        ValueError, match=r"no train/: it holds the folders \['training', 'val'\]"
+        ValueError, match=r"folders of the splits \['val'\]; needed is a split of train"
     ):
         data.open_dataset(data_dir=folder)
 
@@ -292,8 +348,10 @@ def test_no_train(write_folder, small_files):
 def test_no_validation(write_folder, small_files):
     folder = write_folder(small_files)
     shutil.rmtree(folder / "val")
-    with pytest.raises(ValueError, match=r"neither val/ nor validation/.*\['train'\]"):
-        data.open_dataset(data_dir=folder)
+    dataset = data.open_dataset(data_dir=folder)
+    assert (dataset.num_train, dataset.num_validation) == (4, 2)
+    assert dataset.validation_share == 0.2
+    assert dataset.notes == ("20% of train/ validates",)
 
 
 def test_no_class(tmp_path):

@@ -126,7 +126,14 @@ def test_version_and_environment_variable(data_dir, monkeypatch):
 
 
 def test_validation_split_is_preferred_to_test(data_dir):
-    assert data.open_dataset("three_splits", data_dir).num_validation == 3
+    dataset = data.open_dataset("three_splits", data_dir)
+    assert dataset.num_validation == 3
+    assert dataset.notes == ("validation validates, test is left alone",)
+    for split, images in (("validation", 3), ("test", 2)):
+        dataset = data.open_dataset(
+            "three_splits", data_dir, evaluation_only=True, split=split
+        )
+        assert dataset.num_validation == images
 
 
 def test_every_training_image_once_per_epoch_with_its_label(colours):
@@ -246,14 +253,14 @@ def test_not_image_classification(data_dir, name):
 
 def test_evaluation_needs_no_training_split(data_dir):
     with pytest.raises(
-        ValueError, match=r"the splits \['test'\]; needed are \"train\""
+        ValueError, match=r"the splits \['test'\]; needed is a split of train"
     ):
         data.open_dataset("only_test", data_dir)
     dataset = data.open_dataset("only_test", data_dir, evaluation_only=True)
     assert (dataset.num_train, dataset.num_validation) == (0, 6)
     images, _ = read(dataset.validation_batches(16, 4))
     assert sorted(images[:, 0, 0, 0]) == [0, 10, 20, 30, 40, 50]
-    with pytest.raises(ValueError, match=r"needed are \"validation\" or \"test\""):
+    with pytest.raises(ValueError, match="and none that validates"):
         data.open_dataset("only_train", data_dir, evaluation_only=True)
 
 
@@ -274,7 +281,7 @@ def test_images_with_any_number_of_labels(data_dir):
 
 
 def test_no_validation_split(data_dir):
-    with pytest.raises(ValueError, match=r"has the splits \['train'\]; needed are"):
+    with pytest.raises(ValueError, match=r"has the splits \['train'\], and none that"):
         data.open_dataset("only_train", data_dir)
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks import data_layouts as layouts
 from keras_t2t import data
+from keras_t2t.data.sources.layouts import find_source
+from keras_t2t.data.sources.wordnet import WORDNET
 from tests.data import streams
 
 
@@ -148,6 +150,76 @@ def test_a_share_where_nothing_is_split(write_folder, small_files):
         data.open_dataset(data_dir=folder / "train")
 
 
+SHARD_NAMES = {
+    "by hand": ("Train-0", "Train-1", "VALID-0", "VALID-1", "Test-0", "Test-1"),
+    "other words": ("x_training_0", "x_training_1", "x_dev_0", "x_dev_1", "x_test_0"),
+    "a hash": tuple(
+        f"{split}-0000{i}-of-00002-9c1f2e3d4a5b6c7{i}"
+        for split in ("train", "validation", "test")
+        for i in (0, 1)
+    ),
+    "in folders": ("train/0000", "train/0001", "validation/0000", "validation/0001"),
+    "in folders in data": ("data/Train/0", "data/Train/1", "data/val/0", "data/val/1"),
+    "below": ("default/train/0000", "default/train/0001", "default/test/0000"),
+    "no order": ("train/part-a", "train/part-b", "test/part-a", "test/part-b"),
+}
+
+
+@pytest.mark.parametrize("names", SHARD_NAMES)
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_shards_of_any_name(tmp_path, small_files, names, kind):
+    """Only the words of the hubs' own scripts were known."""
+    WRITERS["tars" if kind == "tar" else "parquet"](tmp_path / "new", small_files)
+    made = sorted((tmp_path / "new").glob(f"*.{kind}"))
+    files = [*made, *made[2:]]  # a test split equal to validation
+    folder = tmp_path / "copy"
+    for name, path in zip(SHARD_NAMES[names], files, strict=False):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / f"{name}.{kind}")
+    if kind == "tar":
+        shutil.copy(tmp_path / "new/classnames.txt", folder)
+    source = find_source(folder)
+    assert source.class_names == ("cat", "dog")
+    validates = [name for name in SHARD_NAMES[names] if "rain" not in name]
+    assert len(source.train) == 6
+    assert len(source.validation) == (4 if len(validates) > 1 else 2)
+    assert "validates" in source.notes[-1]
+    if len(validates) > 2 or "other words" in names:
+        assert "is left alone" in source.notes[-1]
+        test = find_source(folder, evaluation_only=True, split="test")
+        assert len(test.validation) > 1 and test.train is None
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+@pytest.mark.parametrize("names", [("train", "test"), ("a", "b"), ("0000", "0001")])
+def test_shards_without_a_number_or_a_split(tmp_path, small_files, kind, names):
+    """A share of what lies there alone validates."""
+    WRITERS["tars" if kind == "tar" else "parquet"](tmp_path / "new", small_files)
+    train, more, validation, rest = sorted((tmp_path / "new").glob(f"*.{kind}"))
+    for name, path in zip(names, (train, validation), strict=True):
+        path.rename(path.with_name(f"{name}.{kind}"))
+    more.unlink()
+    rest.unlink()
+    source = find_source(tmp_path / "new")
+    counts = len(source.train), len(source.validation)
+    assert counts == ((3, 2) if "train" in names else (4, 1))
+    assert source.notes == (
+        ("test validates",) if "train" in names else ("20% of train validates",)
+    )
+
+
+def test_two_generations_of_a_hub_s_files(tmp_path, small_files):
+    write_parquet(tmp_path / "hub", small_files)
+    for name in (
+        "train-00000-of-00003.parquet",
+        "train-00000-of-00002-ab12cd34.parquet",
+    ):
+        shutil.copy(tmp_path / "hub" / PARQUET, tmp_path / "hub" / name)
+        with pytest.raises(ValueError, match="leave those that belong together"):
+            find_source(tmp_path / "hub")
+        (tmp_path / "hub" / name).unlink()
+
+
 def test_two_layouts_in_one_folder(write_folder, small_files):
     folder = write_folder(small_files)
     layouts.write_parquet(folder, small_files)
@@ -216,10 +288,6 @@ BAD_TARS = {
     "empty": (lambda f: (f / TAR).write_bytes(b""), rf"{TAR} cannot be read as a tar"),
     "no tar": (lambda f: (f / TAR).write_bytes(b"x" * 2000), rf"{TAR} cannot be read"),
     "compressed": (lambda f: gz(f / TAR), rf"{TAR} cannot .* damaged or compressed"),
-    "no names": (
-        lambda f: (f / "classnames.txt").unlink(),
-        "holds labels without names: write .* into classnames.txt",
-    ),
     "one name": (
         lambda f: (f / "classnames.txt").write_text("cat"),
         r"has the label 1 \(3 of 3 images\), and there are names for 0 to 0",
@@ -246,11 +314,15 @@ BAD_TARS = {
     ),
     "no training": (
         lambda f: [p.unlink() for p in f.glob("*train*")],
-        r"has tars of the splits \['validation'\]; needed are train, and validation",
+        r"has tars of the splits \['validation'\]; needed is a split of train",
     ),
-    "no validation": (
-        lambda f: [p.unlink() for p in f.glob("*validation*")],
-        r"has tars of the splits \['train'\]; needed are train, and validation, val",
+    "one twice": (
+        lambda f: shutil.copy(f / TAR, f / "more-train-0000.tar"),
+        r"more-train-0000\.tar and pets-train-0000\.tar have the same place",
+    ),
+    "a number and none": (
+        lambda f: [shutil.copy(f / TAR, f / n) for n in ("dev-1.tar", "valid-1.tar")],
+        r"lacks 1 of the 2 files like dev-1\.tar",
     ),
 }
 
@@ -326,10 +398,6 @@ BAD_PARQUET = {
         rewrite(names_in_another_order, "train-00001*"),
         "train-00001-of-00002.parquet has other names of classes",
     ),
-    "no names": (
-        rewrite(lambda table: table.replace_schema_metadata({})),
-        "holds labels without names: write .* into classnames.txt",
-    ),
 }
 
 
@@ -347,6 +415,52 @@ def test_names_beside_parquet(tmp_path, small_files):
     (tmp_path / "parquet/classnames.txt").write_text("cat\ndog\n")
     dataset = data.open_dataset(data_dir=tmp_path / "parquet")
     assert dataset.class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("kind", ["tars", "parquet"])
+def test_labels_without_names_are_called_by_number(tmp_path, small_files, kind):
+    if kind == "tars":
+        layouts.write_tars(tmp_path / "new", small_files)
+        (tmp_path / "new/classnames.txt").unlink()
+    else:
+        layouts.write_parquet(tmp_path / "new", small_files, named=False)
+    dataset = data.open_dataset(data_dir=tmp_path / "new")
+    assert dataset.class_names == ("0", "1")
+    assert (dataset.num_train, dataset.num_validation) == (6, 4)
+    assert "classes are called by number" in dataset.notes[1]
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 3), (7, 1000)])
+def test_numbers_need_not_begin_with_0(tmp_path, first, last):
+    for split in ("train", "val"):
+        members = {"a.jpg": b"A", "a.cls": b"%d" % first}
+        members |= {"b.jpg": b"B", "b.cls": b"%d" % last}
+        layouts.write_tar(tmp_path / f"{split}-0.tar", members)
+    source = find_source(tmp_path)
+    assert source.class_names == (str(first), str(last))
+    np.testing.assert_array_equal(source.train.labels, [0, 1])
+
+
+def write_thousand(path, name, count=1000):
+    members = {}
+    for label in range(count):
+        members |= {f"{name(label)}.jpg": b"x", f"{name(label)}.cls": b"%d" % label}
+    layouts.write_tar(path, members)
+
+
+def test_a_thousand_labels_are_image_net_s(tmp_path):
+    write_thousand(tmp_path / "train-0.tar", str)
+    write_thousand(tmp_path / "val-0.tar", lambda i: f"{WORDNET[i]}_{i}")
+    source = find_source(tmp_path)
+    assert source.class_names[0] == "n01440764" and len(source.class_names) == 1000
+    assert "are taken for ImageNet's" in source.notes[1]
+    assert list(WORDNET) == sorted(set(WORDNET))
+    # Unless their names say that they are in another order, or it is another number.
+    write_thousand(tmp_path / "val-0.tar", lambda i: f"{WORDNET[999 - i]}_{i}")
+    assert find_source(tmp_path).class_names[:2] == ("0", "1")
+    write_thousand(tmp_path / "val-0.tar", str, 999)
+    source = find_source(tmp_path, evaluation_only=True)
+    assert source.class_names[:2] == ("0", "1")
 
 
 KIT = "ILSVRC2012_devkit_t12.tar.gz"

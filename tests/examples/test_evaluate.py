@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -84,6 +85,21 @@ def test_a_run_on_its_own_data_and_per_class(evaluate, work):
     for name, expected in (("top1", top1), ("top5", top5)):
         measured = [float(row[name]) for row in rows]
         assert measured == pytest.approx(expected.mean(axis=1), abs=1e-6)
+
+
+def test_the_test_split(evaluate, work):
+    """Under the names that people give, left alone unless asked for."""
+    splits = work / "splits"
+    for name in ("Train", "Valid", "TEST"):
+        shutil.copytree(work / "photos" / "val", splits / name, dirs_exist_ok=True)
+    for path in (splits / "TEST").glob("*/2.png"):
+        path.unlink()
+    arguments = ("--weights", "run", "--data-dir", "splits")
+    _, result, _ = evaluate(*arguments)
+    assert (result["images"], result["split"]) == (21, "validation")
+    _, result, _ = evaluate(*arguments, "--split", "test")
+    assert (result["images"], result["split"]) == (14, "test")
+    assert result["top1"] == pytest.approx(right(work)[0][:, :2].mean())
 
 
 def test_averaged_weights(evaluate, work):

@@ -1,63 +1,52 @@
 """A folder of photographs without splits: <class>/*, of which a share validates."""
 
-import numpy as np
-
-from keras_t2t.data.sources.image_folder import (
-    FolderSplit,
-    checked_names,
-    visible_folders,
-)
-from keras_t2t.data.sources.source import Part, Source
+from keras_t2t.data.sources.image_folder import FolderSplit, checked_names
+from keras_t2t.data.sources.listing import visible_folders
+from keras_t2t.data.sources.share import check_share, divide
+from keras_t2t.data.sources.source import Source
+from keras_t2t.data.sources.split_names import TEST, VALIDATION
+from keras_t2t.data.sources.tree import check_classes_only
 
 LAYOUT = "<class>/*"
-SHARE = 0.2
-SEED = 0  # the same images validate in every run, resumed or evaluated
+
+
+def holds(folder):
+    return len(visible_folders(folder)) > 1
 
 
 def open_source(
-    folder, skip_corrupt=False, evaluation_only=False, validation_share=None
+    folder,
+    root,
+    skip_corrupt=False,
+    evaluation_only=False,
+    validation_share=None,
+    split=VALIDATION,
 ):
     """The images under `<class>/`, split at random within each class.
 
     Args:
-        folder: Path.
-        skip_corrupt, evaluation_only: as of `image_folder.open_source`.
+        folder, root, skip_corrupt, evaluation_only: as of `image_folder.open_source`.
         validation_share: share of each class's images that validate, in (0, 1), or 1
             for evaluation only; at least one image. None for a fifth.
+        split: as of `image_folder.open_source`; there is no test split.
 
     Returns:
         `Source`.
 
     Raises:
-        ValueError: there is no folder of a class, or a class has too few images.
+        ValueError: a class has too few images, or the folders are no classes.
     """
-    share = SHARE if validation_share is None else validation_share
-    if share == 1 and not evaluation_only:
+    if split == TEST:
         raise ValueError(
-            "validation_share must leave images to train on, got 1, which is for "
-            "evaluation only"
+            f"data_dir={str(folder)!r} is a folder <class>/* without a test split; got "
+            f"split={split!r}"
         )
-    class_names = checked_names(visible_folders(folder))
-    whole = FolderSplit(folder, folder, class_names, skip_corrupt)
-    validation = stratified(whole.labels, share)
-    train = None if evaluation_only else Part(whole, np.flatnonzero(~validation))
-    validation = Part(whole, np.flatnonzero(validation))
-    return Source(class_names, train, validation, validation_share=share)
-
-
-def stratified(labels, share):
-    """Which images validate: of each class a random `share`, rounded, at least one.
-
-    Args:
-        labels: (images,) integers.
-        share: in (0, 1].
-
-    Returns:
-        (images,) bool.
-    """
-    chosen = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        images = np.flatnonzero(labels == label)
-        order = np.random.default_rng([SEED, label]).permutation(images)
-        chosen[order[: max(1, round(share * len(images)))]] = True
-    return chosen
+    share = check_share(validation_share, evaluation_only)
+    names = visible_folders(root)
+    check_classes_only(root, names)
+    class_names = checked_names(names)
+    whole = FolderSplit(folder, root, class_names, skip_corrupt)
+    splits = divide(whole, share, evaluation_only)
+    verb = "is evaluated" if evaluation_only else "validates"
+    note = f"{100 * share:g}% of each class {verb}"
+    return Source(class_names, *splits, validation_share=share, notes=(note,))

@@ -4,29 +4,47 @@ import os
 
 import numpy as np
 
-from keras_t2t.data.sources.listing import list_images
-from keras_t2t.data.sources.source import Source, Split, listed
+from keras_t2t.data.sources.listing import list_images, look, visible_folders
+from keras_t2t.data.sources.share import assembled
+from keras_t2t.data.sources.source import Split, listed
+from keras_t2t.data.sources.split_names import (
+    TEST,
+    VALIDATION,
+    choose_splits,
+    role,
+)
+from keras_t2t.data.sources.tree import find_splits
 from keras_t2t.images import shown
 
-VALIDATION = ("val", "validation", "test")
 LAYOUT = "train/<class>/*"
 
 
 def holds(folder):
     """Whether the folder has this layout, or a part of it."""
-    return any((folder / name).is_dir() for name in ("train", *VALIDATION))
+    return bool(find_splits(folder))
 
 
-def open_source(folder, skip_corrupt=False, evaluation_only=False):
-    """The images under `train/<class>/` and `val/<class>/`, or `validation/`, `test/`.
+def open_source(
+    folder,
+    root,
+    skip_corrupt=False,
+    evaluation_only=False,
+    validation_share=None,
+    split=VALIDATION,
+):
+    """The images under `train/<class>/` and `val/<class>/`, whatever these are called.
 
     The class names are the folders' names, sorted. Every file below a class counts as
     an image whatever its extension, except hidden ones (leading dot).
 
     Args:
-        folder: Path of the folder that holds `train/`.
+        folder: Path, to which names are relative.
+        root: Path of the folder that holds the splits.
         skip_corrupt: leave out what is no file, such as a broken link.
         evaluation_only: leave `train/` alone, which may be missing.
+        validation_share: where there is no other split than training, the share of
+            each class's images that validates; None for a fifth.
+        split: "validation", or "test".
 
     Returns:
         `Source`.
@@ -34,13 +52,43 @@ def open_source(folder, skip_corrupt=False, evaluation_only=False):
     Raises:
         ValueError: a split is missing, or classes differ between the splits.
     """
-    train, validation = _split_folders(folder, evaluation_only)
-    class_names = _class_names(train, validation)
-    splits = (
-        path and FolderSplit(folder, path, class_names, skip_corrupt)
-        for path in (train, validation)
+    places = find_splits(root) or {
+        name: root / name for name in visible_folders(root) if role(name)
+    }
+    usable, left = _usable(places, split)
+    choice = choose_splits(
+        usable, f"data_dir={str(folder)!r}", "folders", evaluation_only, split
     )
-    return Source(class_names, *splits, ("train", validation.name))
+    choice = choice._replace(left=(*choice.left, *left))
+    train, validation = (
+        name and places[name]
+        for name in (choice.train, choice.validation or choice.shared)
+    )
+    class_names = _class_names(train, validation)
+    splits = {
+        name: FolderSplit(folder, places[name], class_names, skip_corrupt)
+        for name in dict.fromkeys((choice.train, choice.validation or choice.shared))
+        if name is not None
+    }
+    return assembled(
+        class_names, choice, splits, validation_share, evaluation_only, "/"
+    )
+
+
+def _usable(places, split):
+    """The names of splits that can be read, and of those that hold no class.
+
+    A test split without classes is left alone, as is a second one of a kind.
+    """
+    empty = [name for name, place in places.items() if not look(place, True).folders]
+    full = [name for name in places if name not in empty]
+    known = {role(name) for name in full}
+    told_empty = [
+        name
+        for name in empty
+        if role(name) not in known and (role(name) != TEST or split == TEST or not full)
+    ]
+    return full + told_empty, tuple(name for name in empty if name not in told_empty)
 
 
 class FolderSplit(Split):
@@ -71,41 +119,26 @@ class FolderSplit(Split):
         return shown(os.path.relpath(self._paths[index], self._folder))
 
 
-def _split_folders(folder, evaluation_only):
-    found = visible_folders(folder)
-    expected = "expected train/<class>/* and val/<class>/* (or validation/, test/)"
-    if evaluation_only:
-        expected = "expected val/<class>/* (or validation/, test/)"
-    if "train" not in found and not evaluation_only:
-        raise ValueError(
-            f"data_dir={str(folder)!r} has no train/: it holds the folders {found}; "
-            f"{expected}"
-        )
-    for validation in VALIDATION:
-        if validation in found:
-            train = None if evaluation_only else folder / "train"
-            return train, folder / validation
-    raise ValueError(
-        f"data_dir={str(folder)!r} has neither val/ nor validation/ nor test/: it "
-        f"holds the folders {found}; {expected}"
-    )
-
-
 def _class_names(train, validation):
     in_validation = visible_folders(validation)
     in_train = in_validation if train is None else visible_folders(train)
+    for folder, found in (
+        (train or validation, in_train),
+        (validation, in_validation),
+    ):
+        if not found:
+            held = "images, but " if look(folder).images else ""
+            raise ValueError(
+                f"data_dir: {shown(folder)} holds {held}no class folder; expected "
+                f"{shown(folder)}/<class>/*"
+            )
     if in_train != in_validation:
         only_train = [name for name in in_train if name not in in_validation]
         only_validation = [name for name in in_validation if name not in in_train]
         raise ValueError(
-            f"data_dir: classes differ between {train} and {validation}: "
+            f"data_dir: classes differ between {shown(train)} and {shown(validation)}: "
             f"only in {train.name}/: {listed(only_train)}; "
             f"only in {validation.name}/: {listed(only_validation)}"
-        )
-    if not in_train:
-        folder = train or validation
-        raise ValueError(
-            f"data_dir: {folder} holds no class folder; expected {folder}/<class>/*"
         )
     return checked_names(in_train)
 
@@ -123,15 +156,6 @@ def checked_names(names):
                 "rename it"
             )
     return tuple(names)
-
-
-def visible_folders(folder):
-    with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.is_dir() and not entry.name.startswith(".")
-        )
 
 
 def _files(folder, skip_others):

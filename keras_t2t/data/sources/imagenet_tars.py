@@ -22,14 +22,15 @@ def holds(folder):
     return any((folder / name).is_file() for name in (TRAIN, VALIDATION))
 
 
-def open_source(folder, evaluation_only=False):
+def open_source(folder, root, evaluation_only=False):
     """The images of the tar of tars and of the validation tar.
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as in folders
     that were unpacked.
 
     Args:
-        folder: Path of the folder that holds the files.
+        folder: Path of the folder that was opened.
+        root: Path of the one that holds the files.
         evaluation_only: leave the training tar alone, which may be missing.
 
     Returns:
@@ -40,12 +41,12 @@ def open_source(folder, evaluation_only=False):
         ImportError: SciPy is not installed, which reads the kit.
     """
     needed = (VALIDATION, KIT) if evaluation_only else (TRAIN, VALIDATION, KIT)
-    if missing := [name for name in needed if not (folder / name).is_file()]:
+    if missing := [name for name in needed if not (root / name).is_file()]:
         raise ValueError(
             f"data_dir={str(folder)!r} lacks {', '.join(missing)} of image-net.org; "
             f"needed are {', '.join(needed)}"
         )
-    numbers, truth = _read_kit(folder / KIT)
+    numbers, truth = _read_kit(root / KIT)
     names = tuple(sorted(numbers.values()))
     label = {name: i for i, name in enumerate(names)}
 
@@ -68,8 +69,8 @@ def open_source(folder, evaluation_only=False):
                 "tell"
             ) from None
 
-    validation = _split(folder / VALIDATION, of_validation)
-    train = None if evaluation_only else _split(folder / TRAIN, of_training)
+    validation = _split(root / VALIDATION, of_validation)
+    train = None if evaluation_only else _split(root / TRAIN, of_training)
     return Source(names, train, validation)
 
 

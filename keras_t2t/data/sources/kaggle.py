@@ -5,7 +5,8 @@ import os
 
 import numpy as np
 
-from keras_t2t.data.sources.image_folder import FolderSplit, visible_folders
+from keras_t2t.data.sources.image_folder import FolderSplit
+from keras_t2t.data.sources.listing import visible_folders
 from keras_t2t.data.sources.source import Source, Split, listed
 from keras_t2t.images import shown
 
@@ -18,14 +19,15 @@ def holds(folder):
     return (folder / IMAGES).is_dir()
 
 
-def open_source(folder, skip_corrupt=False, evaluation_only=False):
+def open_source(folder, root, skip_corrupt=False, evaluation_only=False):
     """The images under `train/<class>/` and in `val/`, whose classes a table tells.
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as the
     training folders.
 
     Args:
-        folder: Path of what Kaggle's archive holds.
+        folder: Path, to which names are relative.
+        root: Path of what Kaggle's archive holds.
         skip_corrupt: leave out what is no file, such as a broken link.
         evaluation_only: leave the training images alone, which may be missing.
 
@@ -35,17 +37,15 @@ def open_source(folder, skip_corrupt=False, evaluation_only=False):
     Raises:
         ValueError: a folder or the table is missing, or they do not belong together.
     """
-    root = folder / IMAGES
-    needed = [root / "val", folder / SOLUTION]
+    images = root / IMAGES
+    needed = [images / "val", root / SOLUTION]
     if not evaluation_only:
-        needed.insert(0, root / "train")
-    if missing := [
-        str(path.relative_to(folder)) for path in needed if not path.exists()
-    ]:
+        needed.insert(0, images / "train")
+    if missing := [str(path.relative_to(root)) for path in needed if not path.exists()]:
         raise ValueError(f"data_dir={str(folder)!r} lacks {', '.join(missing)}")
-    truth = _read_solution(folder / SOLUTION)
+    truth = _read_solution(root / SOLUTION)
     in_table = sorted(set(truth.values()))
-    names = tuple(in_table if evaluation_only else visible_folders(root / "train"))
+    names = tuple(in_table if evaluation_only else visible_folders(images / "train"))
     if strange := sorted(set(in_table) - set(names)):
         raise ValueError(
             f"data_dir: {SOLUTION} tells of classes that train/ lacks: "
@@ -53,8 +53,8 @@ def open_source(folder, skip_corrupt=False, evaluation_only=False):
         )
     train = None
     if not evaluation_only:
-        train = FolderSplit(folder, root / "train", names, skip_corrupt)
-    validation = ListedImages(root / "val", truth, names)
+        train = FolderSplit(folder, images / "train", names, skip_corrupt)
+    validation = ListedImages(images / "val", truth, names)
     return Source(names, train, validation, ("train", "val"))
 
 

@@ -1,5 +1,7 @@
 """The layout that the files of a folder have."""
 
+import re
+
 from keras_t2t.data.sources import (
     flat_folder,
     image_folder,
@@ -8,21 +10,35 @@ from keras_t2t.data.sources import (
     parquet,
     tar_shards,
 )
-from keras_t2t.data.sources.image_folder import visible_folders
+from keras_t2t.data.sources.listing import is_litter, look, visible_folders
+from keras_t2t.data.sources.source import listed
+from keras_t2t.data.sources.split_names import VALIDATION, role
+from keras_t2t.data.sources.tree import only_folder
+from keras_t2t.images import shown
 
+COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$", re.IGNORECASE)
+PACKED = re.compile(
+    rf"{COMPRESSED.pattern}|\.(zip|rar|7z|gz|bz2|xz|zst)$", re.IGNORECASE
+)
 LAYOUTS = (image_folder, kaggle, imagenet_tars, tar_shards, parquet)
 CONTAINERS = (imagenet_tars, tar_shards, parquet)  # files that hold many images
 OF_FILES = (image_folder, kaggle, flat_folder)  # where a file may be no image
+SHARDS = (tar_shards, parquet)
+FIXED = (kaggle, imagenet_tars)  # ImageNet's own, whose splits are always the same
 
 
 def find_source(
-    folder, skip_corrupt=False, evaluation_only=False, validation_share=None
+    folder,
+    skip_corrupt=False,
+    evaluation_only=False,
+    validation_share=None,
+    split=VALIDATION,
 ):
     """The images that lie in a folder, in any of the layouts.
 
     Args:
         folder: Path of an existing folder.
-        skip_corrupt, evaluation_only, validation_share: as of `open_dataset`.
+        skip_corrupt, evaluation_only, validation_share, split: as of `open_dataset`.
 
     Returns:
         `Source`.
@@ -31,18 +47,27 @@ def find_source(
         ValueError: it has none of the layouts or several, or what the layout says.
         ImportError: a library that the layout needs is not installed.
     """
-    layout = _layout(folder)
+    layout, root = _layout(folder)
     settings = {"evaluation_only": evaluation_only}
     if layout in OF_FILES:
         settings["skip_corrupt"] = skip_corrupt
-    if layout is flat_folder:
-        settings["validation_share"] = validation_share
-    elif validation_share is not None:
+    if layout not in FIXED:
+        settings.update(validation_share=validation_share, split=split)
+    elif split != VALIDATION:
+        raise ValueError(
+            f"data_dir={str(folder)!r} has no labels of a test split; got "
+            f"split={split!r}"
+        )
+    source = layout.open_source(folder, root, **settings)
+    if validation_share is not None and source.validation_share is None:
         raise ValueError(
             f"validation_share splits folders {flat_folder.LAYOUT}, and "
             f"{str(folder)!r} has splits of its own; got {validation_share}"
         )
-    return layout.open_source(folder, **settings)
+    if root != folder:
+        inside = f"all lies in {shown(root.relative_to(folder))}/"
+        source = source._replace(notes=(inside, *source.notes))
+    return source
 
 
 def holds_containers(folder):
@@ -51,20 +76,60 @@ def holds_containers(folder):
 
 
 def _layout(folder):
-    found = [layout for layout in LAYOUTS if layout.holds(folder)]
+    """The layout of a folder, and the Path of the folder in it that has it."""
+    root, places = folder, []
+    while root is not None:
+        places.append(root)
+        if found := _one(LAYOUTS, folder, root):
+            return found, root
+        inner = only_folder(root)
+        if inner is None and flat_folder.holds(root):
+            break
+        root = inner
+    else:
+        # A tar or parquet file of less clear a name counts where there is nothing else.
+        for place in reversed(places):
+            if found := _one(SHARDS, folder, place, loosely=True):
+                return found, place
+    root = root or folder
+    folders = visible_folders(root)
+    if any(map(role, folders)) and (len(folders) == 1 or all(map(role, folders))):
+        return image_folder, root  # which says what is missing in them
+    if len(folders) > 1:
+        return flat_folder, root
+    accepted = ", ".join(layout.LAYOUT for layout in (*LAYOUTS, flat_folder))
+    raise ValueError(
+        f"data_dir={str(folder)!r} has none of the layouts {accepted} with two classes "
+        f"or more: {_held(root)}"
+    )
+
+
+def _held(folder):
+    """What lies in a folder that has no layout, and what to do with it, as a text."""
+    folders = visible_folders(folder)
+    files = sorted(
+        path.name
+        for path in folder.iterdir()
+        if not is_litter(path.name) and path.is_file()
+    )
+    held = f"it holds the folders {folders}" if folders else "it holds no folder"
+    if files:
+        held += f", and the files {listed(map(shown, files), 4)}"
+    if packed := [name for name in files if PACKED.search(name)]:
+        held += f"; unpack {listed(map(shown, packed), 4)} first"
+        if any(COMPRESSED.search(name) for name in packed):
+            held += " (shards of compressed tars cannot be read: make them .tar)"
+    elif look(folder).images:
+        held += "; put images into a folder for each class"
+    return held
+
+
+def _one(layouts, folder, root, **how):
+    """The one layout of these that a folder has, or None."""
+    found = [layout for layout in layouts if layout.holds(root, **how)]
     if len(found) > 1:
         raise ValueError(
             f"data_dir={str(folder)!r} has {len(found)} layouts, "
             f"{' and '.join(layout.LAYOUT for layout in found)}: leave one"
         )
-    if found:
-        return found[0]
-    folders = visible_folders(folder)
-    if len(folders) > 1:
-        return flat_folder
-    held = f"it holds the folders {folders}" if folders else "it holds no folder"
-    accepted = ", ".join(layout.LAYOUT for layout in (*LAYOUTS, flat_folder))
-    raise ValueError(
-        f"data_dir={str(folder)!r} has none of the layouts {accepted} with two classes "
-        f"or more: {held}"
-    )
+    return found[0] if found else None

@@ -1,12 +1,121 @@
-"""The image files below a folder."""
+"""The folders and the image files in a folder."""
 
 import os
+from typing import NamedTuple
+
+from keras_t2t.data.image_formats import is_image_file
+from keras_t2t.images import shown
+
+# What systems and programs leave in a folder.
+LITTER = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"),
+        *("__pycache__", "@eadir", "#recycle", "$recycle.bin", "lost+found"),
+        "system volume information",
+    )
+)
+
+
+# Hidden folders in which images may lie that are no one's classes.
+HIDDEN = frozenset(
+    (
+        *(".git", ".svn", ".hg", ".dvc", ".cache", ".huggingface", ".venv", ".idea"),
+        *(".vscode", ".ipynb_checkpoints", ".thumbs", ".thumbnails", ".appledouble"),
+        *(".spotlight-v100", ".fseventsd", ".temporaryitems", ".trashes", ".trash"),
+        *(".documentrevisions-v100", ".picasaoriginals", ".comments", ".stversions"),
+    )
+)
+
+
+class Look(NamedTuple):
+    """What lies directly in a folder."""
+
+    folders: tuple  # names, sorted; not all of them where an image was found first
+    images: bool  # whether an image lies in it
+
+    @property
+    def of_folders(self):
+        """Whether it holds folders, and no image beside them."""
+        return bool(self.folders) and not self.images
+
+
+def is_litter(name):
+    """Whether a name is hidden (leading dot) or what systems leave behind."""
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def is_visible_folder(entry):
+    """Whether it is a folder that is neither hidden nor litter.
+
+    A leading dot hides a folder, unless a digit follows and images lie in it: the class
+    `.45 ACP`.
+
+    Raises:
+        ValueError: it is hidden for no known reason, and holds images.
+    """
+    name = entry.name
+    if not is_folder(entry):
+        return False
+    if not is_litter(name):
+        return True
+    unknown = name.startswith(".") and name.lower() not in HIDDEN
+    if not unknown or name.startswith((".Trash-", ".writing-")):
+        return False
+    if not holds_images(entry.path):
+        return False
+    if name[1:2].isdigit():
+        return True
+    raise ValueError(
+        f"data_dir: the name of {shown(entry.path)} begins with a dot, which hides it, "
+        "and it holds images: rename it if it is a class, else move it out"
+    )
+
+
+def look(folder, whole=False):
+    """What lies in a folder.
+
+    Args:
+        folder: path.
+        whole: find all folders, not only those before the first image.
+
+    Returns:
+        `Look`.
+    """
+    folders, images = [], False
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_visible_folder(entry):
+                folders.append(entry.name)
+            elif images or is_litter(entry.name):
+                continue
+            elif os.path.isfile(entry) and is_image_file(entry.path):
+                images = True
+                if not whole:
+                    break
+    return Look(tuple(sorted(folders)), images)
+
+
+def holds_images(folder):
+    """Whether an image lies in a folder, at any depth; links are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not is_litter(name)]
+        for name in files:
+            path = os.path.join(place, name)
+            if not is_litter(name) and os.path.isfile(path) and is_image_file(path):
+                return True
+    return False
+
+
+def visible_folders(folder):
+    """The sorted names of the folders in a folder, see `is_visible_folder`."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if is_visible_folder(entry))
 
 
 def list_images(folder):
     """Finds the files below a folder, whatever their extension.
 
-    Hidden ones (leading dot) are left out; links are followed.
+    Hidden ones (leading dot) and what systems leave are left out; links are followed.
 
     Args:
         folder: path of the folder of a class.
@@ -26,14 +135,14 @@ def list_images(folder):
         place, inside = pending.pop()
         with os.scandir(place) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if is_litter(entry.name):
                     continue
                 if is_folder(entry):
                     real = os.path.realpath(entry.path)
                     if entry.is_symlink() and is_around(real, inside):
                         raise ValueError(
-                            f"data_dir: {entry.path} is a link to a folder that it "
-                            "lies in; remove it"
+                            f"data_dir: {shown(entry.path)} is a link to a folder that "
+                            "it lies in; remove it"
                         )
                     pending.append((entry.path, (*inside, real)))
                 else:

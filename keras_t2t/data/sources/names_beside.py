@@ -3,8 +3,8 @@
 FILES = ("classnames.txt", "classes.txt")
 
 
-def names_beside(folder):
-    """The lines of `classnames.txt` or `classes.txt` in the folder.
+def names_beside(*folders):
+    """The lines of `classnames.txt` or `classes.txt` in the first folder that has one.
 
     Returns:
         Tuple of str, or None if there is no such file.
@@ -12,7 +12,7 @@ def names_beside(folder):
     Raises:
         ValueError: a line is empty, or the file is no UTF-8.
     """
-    for path in (folder / name for name in FILES):
+    for path in (folder / name for folder in folders for name in FILES):
         if path.is_file():
             try:
                 names = path.read_text("utf-8").splitlines()
@@ -26,26 +26,22 @@ def names_beside(folder):
     return None
 
 
-def check_named(names, folder):
-    """Raises a ValueError that tells how to name classes, if `names` is None."""
-    if names is None:
-        raise ValueError(
-            f"data_dir={str(folder)!r} holds labels without names: write the names of "
-            f"the classes into {FILES[0]} there, one on each line, in the order of "
-            "their numbers"
-        )
-
-
 def check_labels(labels, names, place):
-    """Raises a ValueError unless every label has a name.
+    """Raises a ValueError unless every label is the number of a class, and has a name.
 
     Args:
         labels: (images,) integers.
-        names: tuple of str.
+        names: tuple of str; None for any number of classes.
         place: what holds the labels, for the error.
     """
-    wrong = labels[(labels < 0) | (labels >= len(names))]
+    most = 2**31 if names is None else len(names)
+    wrong = labels[(labels < 0) | (labels >= most)]
     if len(wrong):
+        if names is None:
+            raise ValueError(
+                f"data_dir: {place} has the label {wrong[0]} ({len(wrong):,} of "
+                f"{len(labels):,} images), which is no number of a class"
+            )
         raise ValueError(
             f"data_dir: {place} has the label {wrong[0]} ({len(wrong):,} of "
             f"{len(labels):,} images), and there are names for 0 to {len(names) - 1}"

@@ -5,14 +5,13 @@ import json
 
 import numpy as np
 
-from keras_t2t.data.sources.names_beside import (
-    check_labels,
-    check_named,
-    names_beside,
-)
-from keras_t2t.data.sources.shards import choose_splits, find_shards
-from keras_t2t.data.sources.source import Source, Split, listed
+from keras_t2t.data.sources.names_beside import check_labels, names_beside
+from keras_t2t.data.sources.shards import find_shards
+from keras_t2t.data.sources.share import assembled
+from keras_t2t.data.sources.source import Split, listed
+from keras_t2t.data.sources.split_names import VALIDATION, choose_splits
 from keras_t2t.data.sources.stamp import Stamp, changed
+from keras_t2t.data.sources.unnamed import call_by_number
 from keras_t2t.images import shown
 from keras_t2t.optional_imports import import_pyarrow
 
@@ -22,20 +21,25 @@ LABEL_COLUMNS = ("label", "labels", "fine_label")
 KEPT_BYTES = 256 << 20  # of row groups in memory: an epoch's order is random
 
 
-def holds(folder):
-    return bool(find_shards(folder, "parquet"))
+def holds(folder, loosely=False):
+    return bool(find_shards(folder, "parquet", loosely))
 
 
-def open_source(folder, evaluation_only=False):
+def open_source(
+    folder, root, evaluation_only=False, validation_share=None, split=VALIDATION
+):
     """The images of parquet files named by split and number.
 
     The column `image` or `img` holds the encoded bytes, or a struct with them; `label`
     (or `labels`, `fine_label`) the number of the class. The names of the classes are
-    those of the metadata `huggingface`, or the lines of `classnames.txt` beside.
+    those of the metadata `huggingface`, or the lines of `classnames.txt` beside, else
+    their numbers.
 
     Args:
-        folder: Path of the folder that holds the files, or of the one above `data/`.
+        folder: Path of the folder that was opened.
+        root: Path of the folder that holds the files, or of the one above `data/`.
         evaluation_only: leave the training files alone, which may be missing.
+        validation_share, split: as of `image_folder.open_source`.
 
     Returns:
         `Source`.
@@ -45,22 +49,27 @@ def open_source(folder, evaluation_only=False):
             cannot be read, or a label has no name.
         ImportError: pyarrow is not installed.
     """
-    found = find_shards(folder, "parquet")
-    train, validation = choose_splits(found, folder, "parquet files", evaluation_only)
+    found = find_shards(root, "parquet") or find_shards(root, "parquet", True)
+    choice = choose_splits(
+        found, f"data_dir={str(folder)!r}", "parquet files", evaluation_only, split
+    )
     names = None
-    splits = []
-    for shards in (train, validation):
-        split = shards and ParquetSplit(shards[1])
-        splits.append(split)
-        if split is not None:
-            names = names or split.class_names
-            check_same_names(names, split.class_names, shards[1][0])
-    names = names or names_beside(validation[1][0].parent) or names_beside(folder)
-    check_named(names, folder)
-    for split in splits:
-        if split is not None:
-            check_labels(split.labels, names, split.place)
-    return Source(names, *splits, ("train", validation[0]))
+    splits = {}
+    for name in dict.fromkeys((choice.train, choice.validation or choice.shared)):
+        if name is not None:
+            splits[name] = one = ParquetSplit(found[name].paths)
+            names = names or one.class_names
+            check_same_names(names, one.class_names, found[name].paths[0])
+    validation = choice.validation or choice.shared
+    names = names or names_beside(found[validation].place, root, folder)
+    for one in splits.values():
+        check_labels(one.labels, names, one.place)
+    notes = ()
+    if names is None:
+        names, *notes = call_by_number(list(splits.values()))
+    return assembled(
+        names, choice, splits, validation_share, evaluation_only, notes=notes
+    )
 
 
 class ParquetSplit(Split):

@@ -1,70 +1,123 @@
-"""Numbered files of splits, as hubs keep data sets: train-00000-of-00294.parquet."""
+"""Files of splits that hold many images, as hubs keep data sets:
+train-00000-of-00294.parquet, train-00000-of-00002-0123456789abcdef.parquet,
+train/0000.parquet, imagenet1k-train-0000.tar."""
 
 import re
+from typing import NamedTuple
 
-VALIDATION = ("validation", "val", "test")
+from keras_t2t.data.sources.listing import is_litter, visible_folders
+from keras_t2t.data.sources.split_names import PATTERN, TRAIN, role
+from keras_t2t.images import shown
+
 FOLDERS = (".", "data")  # beside a hub's README, or in its folder data/
+NUMBER = r"(?P<number>\d+)(?:[-_]of[-_](?P<count>\d+))?"
+HASH = r"(?:[-_.](?=[0-9a-f]*[a-f])[0-9a-f]{8,})?"
+NUMBERED = re.compile(
+    rf"(?:.*[-_. ])?(?P<split>{PATTERN})[-_. ]?{NUMBER}{HASH}", re.IGNORECASE
+)
+NAMED = re.compile(
+    rf"(?:.*[-_. ])?(?P<split>{PATTERN})(?:[-_. ]?{NUMBER})?{HASH}", re.IGNORECASE
+)
+IN_SPLIT = re.compile(rf"(?:.*[-_. ])?{NUMBER}{HASH}", re.IGNORECASE)
+FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
 
 
-def find_shards(folder, suffix):
-    """The shards in a folder or in its folder `data/`.
+class Shards(NamedTuple):
+    """The files of a split."""
+
+    place: object  # Path of the folder that holds them
+    paths: list  # of Path, in order
+
+
+def find_shards(folder, suffix, loosely=False):
+    """The shards in a folder, in its folder `data/` or in folders of splits.
 
     Args:
         folder: Path.
         suffix: of the files, without the dot.
+        loosely: take files without a number (`train.tar`) and, where no name tells a
+            split, all as training.
 
     Returns:
-        {split: sorted list of Path}, of the splits train, validation, val and test.
+        {name of a split, in lower case: `Shards`}.
 
     Raises:
-        ValueError: one of the files that the others' names tell of is missing.
+        ValueError: one of the files that the others' names tell of is missing, or
+            there are two for one place.
     """
-    pattern = re.compile(
-        rf"(?:.*[-_])?(train|validation|val|test)-(\d+)(?:-of-(\d+))?\.{suffix}"
-    )
     for place in (folder / name for name in FOLDERS):
+        if not place.is_dir():
+            continue
+        files = _files(place, suffix)
         found = {}
-        for path in sorted(place.glob(f"[!.]*.{suffix}")) if place.is_dir() else ():
-            if match := pattern.fullmatch(path.name):
-                split, number, count = match.groups()
-                found.setdefault(split, {})[int(number)] = (path, count)
+        for path in files:
+            name = path.name[: -len(suffix) - 1]
+            if match := (NAMED if loosely else NUMBERED).fullmatch(name):
+                found.setdefault(match["split"].lower(), []).append((path, match))
+        found = {split: _ordered(place, several) for split, several in found.items()}
+        found = found or _in_folders(place, suffix)
+        if loosely and not found and files:
+            found = {TRAIN: _ordered(place, _matched(files, suffix))}
         if found:
-            return {split: _complete(place, shards) for split, shards in found.items()}
+            return found
     return {}
 
 
-def _complete(folder, shards):
-    """The paths of numbered shards in order.
-
-    The last number is known where names tell it ("-of-00294").
-    """
-    path, count = next(iter(shards.values()))
-    expected = int(count) if count else max(shards) + 1
-    if missing := sorted(set(range(expected)) - set(shards)):
-        raise ValueError(
-            f"data_dir: {folder} lacks {len(missing):,} of the {expected:,} files like "
-            f"{path.name}: the first missing has the number {missing[0]}"
-        )
-    return [shards[number][0] for number in sorted(shards)]
+def _in_folders(place, suffix):
+    """As `find_shards`, of files in folders of splits: train/0000.parquet."""
+    found = {}
+    for name in visible_folders(place):
+        files = _files(place / name, suffix) if role(name) else ()
+        if files:
+            found[name.lower()] = _ordered(place / name, _matched(files, suffix))
+    return found
 
 
-def choose_splits(found, folder, kind, evaluation_only):
-    """The shards of training, None for evaluation only, and of validation.
-
-    Returns:
-        (name, paths) twice; the first is None for evaluation only.
-
-    Raises:
-        ValueError: a split is missing.
-    """
-    train = found.get("train")
-    for name in VALIDATION:
-        if name in found and (train or evaluation_only):
-            return None if evaluation_only else ("train", train), (name, found[name])
-    needed = "validation, val or test"
-    if not evaluation_only:
-        needed = f"train, and {needed}"
-    raise ValueError(
-        f"data_dir={str(folder)!r} has {kind} of the splits {sorted(found)}; needed "
-        f"are {needed}"
+def _files(place, suffix):
+    return sorted(
+        path
+        for path in place.iterdir()
+        if path.name.lower().endswith(f".{suffix}")
+        and not is_litter(path.name)
+        and not path.name.lower().startswith(FOREIGN)
+        and path.is_file()
     )
+
+
+def _matched(files, suffix):
+    return [(path, IN_SPLIT.fullmatch(path.name[: -len(suffix) - 1])) for path in files]
+
+
+def _ordered(place, matched):
+    """`Shards` of [(path, match)] in the order of the numbers, if all have one."""
+    if not all(match and match["number"] for _, match in matched):
+        if len(matched) > 1 and any(match and match["number"] for _, match in matched):
+            names = ", ".join(shown(path.name) for path, _ in matched[:4])
+            raise ValueError(
+                f"data_dir: of the files of one split in {shown(place)} some have a "
+                f"number and some have none: {names}; leave those that belong together"
+            )
+        return Shards(place, [path for path, _ in matched])
+    numbers = {}
+    for path, match in matched:
+        other = numbers.setdefault(int(match["number"]), path)
+        if other is not path:
+            raise ValueError(
+                f"data_dir: {shown(other)} and {shown(path.name)} have the same place "
+                "in the order: leave those that belong together"
+            )
+    counts = {int(match["count"]) for _, match in matched if match["count"]}
+    if len(counts) > 1:
+        raise ValueError(
+            f"data_dir: {shown(place)} holds files of {sorted(counts)} in all, like "
+            f"{shown(matched[0][0].name)}: leave those that belong together"
+        )
+    first = 0 if 0 in numbers or not counts else 1
+    last = first + counts.pop() if counts else max(numbers) + 1
+    if missing := sorted(set(range(first, last)) - set(numbers)):
+        raise ValueError(
+            f"data_dir: {shown(place)} lacks {len(missing):,} of the {last - first:,} "
+            f"files like {shown(matched[0][0].name)}: the first missing has the number "
+            f"{missing[0]}"
+        )
+    return Shards(place, [numbers[number] for number in sorted(numbers)])

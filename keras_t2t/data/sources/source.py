@@ -71,36 +71,55 @@ class Source(NamedTuple):
     validation: Split
     names: tuple = ("train", "validation")  # of the splits, as the files have them
     validation_share: float | None = None  # where the files have no splits
+    notes: tuple = ()  # what is said once of how the files were understood
 
     @property
     def splits(self):
-        """{name: split} of those that there are."""
-        both = zip(self.names, (self.train, self.validation), strict=True)
-        return {name: split for name, split in both if split is not None}
+        """{"train" or "validation": split} of those that there are."""
+        both = {"train": self.train, "validation": self.validation}
+        return {key: split for key, split in both.items() if split is not None}
 
     def without(self, removed):
-        """The source without some images: {name of a split: their indices}."""
+        """The source without some images: {key of a split: their indices}."""
         parts = {
-            name: Part(split, np.delete(np.arange(len(split)), removed[name]))
-            for name, split in self.splits.items()
+            key: Part(split, np.delete(np.arange(len(split)), removed[key]))
+            for key, split in self.splits.items()
         }
-        train, validation = map(parts.get, self.names)
-        return self._replace(train=train, validation=validation)
+        return self._replace(**parts)
 
 
 def check_classes(source, kind="image"):
     """Raises a ValueError unless every class has an image in every split."""
+    counts = {
+        key: np.bincount(split.labels, minlength=len(source.class_names))
+        for key, split in source.splits.items()
+    }
+    if source.validation_share is not None:
+        # Of a single image nothing is left to train on.
+        if few := _named(source, counts["validation"]):
+            raise ValueError(f"data_dir: no {kind} in {few}; every class needs one")
+        if few := _named(source, counts.get("train", counts["validation"])):
+            raise ValueError(
+                f"data_dir: only one {kind} in {few}; every class needs one to train "
+                "on and one to validate"
+            )
+        return
+    names = dict(zip(("train", "validation"), source.names, strict=True))
     empty = [
-        f"{name}/{source.class_names[label]}"
-        for name, split in source.splits.items()
-        for label in np.flatnonzero(
-            np.bincount(split.labels, minlength=len(source.class_names)) == 0
-        )
+        f"{names[key]}/{source.class_names[label]}"
+        for key, found in counts.items()
+        for label in np.flatnonzero(found == 0)
     ]
     if empty:
         raise ValueError(
             f"data_dir: no {kind} in {listed(empty)}; every class needs one"
         )
+
+
+def _named(source, counts):
+    """The classes without an image, as a text; empty if there is none."""
+    empty = np.flatnonzero(counts == 0)
+    return listed(source.class_names[i] for i in empty) if len(empty) else ""
 
 
 def listed(names, most=10):

@@ -1,24 +1,19 @@
 """An index of the images in a tar: made once, kept in a cache."""
 
 import hashlib
-import io
-import json
 import os
-import tarfile
 import time
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_t2t.data.sources.stamp import Stamp
+from keras_t2t.data.sources.tar_members import tar_members
+from keras_t2t.data.sources.tar_samples import MOST, NO_LABEL, samples
 from keras_t2t.files import keras_folder, replacing
 from keras_t2t.images import shown
 
-VERSION = 1  # of what the cache holds
-BLOCK = 512  # bytes of a tar's header, which all contents are filled up to
-NO_LABEL = -1
-LABEL_SUFFIXES = (".cls", ".json")
+VERSION = 2  # of what the cache holds
 
 
 class TarIndex(NamedTuple):
@@ -64,125 +59,52 @@ def index_tars(paths):
 def index_tar(path):
     """The `TarIndex` of a tar, and of the tars in it.
 
-    Members that share their name up to the first dot belong together, as in
-    WebDataset: an image, and its label in `.cls` (a number) or `.json` (`label`).
-
     Raises:
-        ValueError: it is no tar, is cut off, compressed or has a wrong label.
+        ValueError: as of `tar_members` and `samples`.
     """
-    names, offsets, sizes, labels = [], [], [], {}
     with open(path, "rb") as file:
-        for member, offset in _members(file, path):
-            name = member.name
-            if name.endswith(LABEL_SUFFIXES):
-                file.seek(offset)
-                label = _label(file.read(member.size), f"{shown(path)}: {shown(name)}")
-                labels[_key(name)] = label
-            else:
-                names.append(name)
-                offsets.append(offset)
-                sizes.append(member.size)
-    found = [labels.get(_key(name), NO_LABEL) for name in names]
-    return TarIndex(names, *(np.array(x, "int64") for x in (offsets, sizes, found)))
-
-
-def _members(file, path, start=0, end=None, prefix=""):
-    """Every file of a tar that lies in `file` from `start` to `end`, and its offset."""
-    if end is None:
-        end = os.fstat(file.fileno()).st_size
-    place = shown(path) + (f": {prefix.rstrip('/')}" if prefix else "")
-    window = Window(file, start, end)
-    try:
-        archive = tarfile.TarFile(fileobj=window)
-        while (member := archive.next()) is not None:
-            archive.members = []  # else it keeps them all
-            if not member.isfile() or os.path.basename(member.name).startswith("."):
-                continue
-            offset = start + member.offset_data
-            if offset + member.size > end:
-                raise tarfile.ReadError("unexpected end of data")
-            if member.name.endswith(".tar"):
-                inside = f"{prefix}{member.name.removesuffix('.tar')}/"
-                stop = offset + member.size
-                yield from _members(file, path, offset, stop, inside)
-            else:
-                member.name = prefix + member.name
-                yield member, offset
-        window.seek(archive.offset)
-        if len(block := window.read(BLOCK)) < BLOCK or any(block):
-            raise tarfile.ReadError("it has no end")
-    except tarfile.TarError as error:
-        raise ValueError(
-            f"data_dir: {place} cannot be read as a tar: {error}; it is cut off, "
-            "damaged or compressed"
-        ) from None
-
-
-class Window(io.RawIOBase):
-    """A part of an open file as a file."""
-
-    def __init__(self, file, start, end):
-        self._file, self._start, self._length = file, start, end - start
-        self._position = 0
-
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
-    def tell(self):
-        return self._position
-
-    def seek(self, offset, whence=os.SEEK_SET):
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}
-        self._position = base[whence] + offset
-        return self._position
-
-    def readinto(self, buffer):
-        self._file.seek(self._start + self._position)
-        most = max(0, min(len(buffer), self._length - self._position))
-        content = self._file.read(most)
-        buffer[: len(content)] = content
-        self._position += len(content)
-        return len(content)
-
-
-def _key(name):
-    folder, slash, file = name.rpartition("/")
-    return folder + slash + file.partition(".")[0]
-
-
-def _label(content, place):
-    try:
-        value = json.loads(content)
-        value = value["label"] if isinstance(value, dict) else value
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
-    except (ValueError, KeyError, RecursionError):
-        pass
-    raise ValueError(
-        f"data_dir: {place} holds {content[:40]!r}, expected the number of a class, "
-        'or JSON with "label"'
-    )
+        images, labels = samples(file, path, tar_members(file, path))
+    columns = ([i.offset for i in images], [i.size for i in images], labels)
+    names = [image.name for image in images]
+    return TarIndex(names, *(np.array(column, "int64") for column in columns))
 
 
 def _cached_path(path):
+    """Where the index of a tar is kept, None where there is no place for it."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
-    return keras_folder() / "datasets" / "keras_t2t" / f"{name}.npz"
-
-
-def _read_cache(path, stamp):
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if tuple(arrays["stamp"]) != (VERSION, *stamp):
+        return keras_folder() / "datasets" / "keras_t2t" / f"{name}.npz"
+    except RuntimeError:  # a user without a home
+        return None
+
+
+def _read_cache(cached, stamp):
+    """The index that is kept, None where there is none of this tar, whatever fails."""
+    try:
+        with np.load(cached, allow_pickle=False) as arrays:
+            if arrays["stamp"].tolist() != [VERSION, *stamp]:
                 return None
             names = bytes(arrays["names"]).decode("utf-8", "surrogateescape")
             names = names.split("\0")[:-1]
             index = TarIndex(names, *(arrays[k] for k in TarIndex._fields[1:]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return index if _is_sound(index, stamp.size) else None
+    # NumPy, zipfile and zlib raise what they like for damaged files.
+    except Exception:
         return None
-    return index if all(len(x) == len(names) for x in index) else None
+
+
+def _is_sound(index, size):
+    """Whether every image lies within a tar of `size` bytes."""
+    names, *columns = index
+    offsets, sizes, labels = columns
+    return (
+        all(x.dtype == "int64" and x.shape == (len(names),) for x in columns)
+        and (offsets >= 0).all()
+        and (offsets <= size).all()
+        and (sizes >= 0).all()
+        and (sizes <= size - offsets).all()
+        and ((labels >= NO_LABEL) & (labels < MOST)).all()
+    )
 
 
 def _write_cache(cached, path, stamp, index):
@@ -190,6 +112,8 @@ def _write_cache(cached, path, stamp, index):
     names = names.encode("utf-8", "surrogateescape")
     arrays = dict(zip(index._fields[1:], index[1:], strict=True))
     try:
+        if cached is None:
+            raise FileNotFoundError("there is no home directory; set KERAS_HOME")
         cached.parent.mkdir(parents=True, exist_ok=True)
         with replacing(cached) as temporary:
             np.savez(
@@ -199,4 +123,5 @@ def _write_cache(cached, path, stamp, index):
                 **arrays,
             )
     except OSError as error:  # a cache that cannot be written only costs time
-        print(f"the index of {shown(path)} is not kept: {error.strerror}")
+        reason = error.strerror or error
+        print(f"the index of {shown(path)} is not kept: {reason}")

@@ -1,0 +1,192 @@
+"""What the folders in a folder are: splits, or classes. Their contents decide."""
+
+import os
+import re
+from collections import Counter
+
+from keras_t2t.data.sources.listing import holds_images, look, visible_folders
+from keras_t2t.data.sources.source import listed
+from keras_t2t.data.sources.split_names import TRAIN, accepted, role
+from keras_t2t.images import shown
+
+# A folder between a split and its classes: train/images/<class>.
+BETWEEN = ("images", "image", "imgs", "img", "data", "dataset", "pictures", "photos")
+
+
+def find_splits(folder):
+    """The folders of splits in a folder.
+
+    A folder is a split if it has a split's name and holds folders, and no image beside
+    them; `test/*.jpg` beside `cat/*.jpg` and `dog/*.jpg` is a class.
+
+    Args:
+        folder: Path.
+
+    Returns:
+        {name: Path of the folder that holds its classes}; empty if there is none.
+
+    Raises:
+        ValueError: it is neither splits nor classes for sure.
+    """
+    names = visible_folders(folder)
+    named = [name for name in names if role(name)]
+    places = {name: _inner(folder / name) for name in named}
+    # The folder of a data set may be called so too: test/train/<class>.
+    named = [name for name in named if not _holds_splits(places[name])]
+    if not named:
+        return {}
+    looks = {name: look(places[name], whole=True) for name in named}
+    others = [name for name in names if name not in named]
+    of_folders = [name for name in named if looks[name].of_folders]
+    agree = [
+        name
+        for name in named
+        if any(
+            role(other) != role(name) and _alike(looks[name], looks[other])
+            for other in named
+        )
+    ]
+    if agree:  # whatever lies beside
+        return {name: places[name] for name in named}
+    if not of_folders:
+        return _loose(folder, looks, others, places)
+    beside = [name for name in others if holds_images(folder / name)]
+    if beside and not _one_folder_each(folder, [*of_folders, *beside]):
+        known = f"{_slashed(of_folders)} by name and content"
+        raise ValueError(
+            f"data_dir={str(folder)!r} holds {known} a split, and beside it images in "
+            f"{_slashed(beside)}: say what is what with train/<class>/* and "
+            f"val/<class>/* (or the like), or give {of_folders[0]}/ as data_dir"
+        )
+    return {} if beside else {name: places[name] for name in named}
+
+
+def _loose(folder, looks, others, places):
+    """Folders with the names of splits, none of which holds folders alone."""
+    loose = [name for name in looks if looks[name].images]
+    if not loose:
+        return {}
+    beside = [name for name in others if holds_images(folder / name)]
+    if not beside and any(looks[name].folders for name in loose):
+        return {name: places[name] for name in looks}
+    if not beside or (
+        len(beside) == 1 and len(loose) > 1 and TRAIN in {role(name) for name in loose}
+    ):
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(loose)} would be a split by the "
+            f"name, and holds images without folders of classes; expected "
+            f"{loose[0]}/<class>/*"
+        )
+    return {}
+
+
+def check_classes_only(folder, names):
+    """Raises a ValueError if the folders of classes look like something else.
+
+    Args:
+        folder: Path.
+        names: of its folders.
+    """
+    if pairs := _named_by_split(names):
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(pairs)} look by their names like "
+            "splits of the same, not classes: have train/<class>/* and val/<class>/*"
+        )
+    inside = {}
+    for name in names:
+        found = look(folder / name)
+        if found.of_folders:
+            inside[name] = set(look(_inner(folder / name), whole=True).folders)
+    copies = [name for name, held in inside.items() if _most(held, names)]
+    if copies:
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(copies)} holds folders of the same "
+            f"names as those beside it ({listed(sorted(inside[copies[0]]), 4)}), so "
+            "that it looks like a split or a copy, not a class: move it out, or have "
+            "train/<class>/* and val/<class>/*"
+        )
+    counts = Counter(name for held in inside.values() for name in held)
+    shared = {name for name, count in counts.items() if count > 1}
+    alike = [name for name, held in inside.items() if _most(held, shared)]
+    if len(alike) > 1:
+        held = sorted(shared & inside[alike[0]])
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(alike)} hold no images but folders "
+            f"of the same names ({listed(map(shown, held), 4)}), so that they look "
+            f"like splits, not classes: call them one of {accepted()}, or give one of "
+            "them as data_dir"
+        )
+
+
+def only_folder(folder):
+    """The one folder in a folder that leads to its images, as unzipping leaves it
+    (`x/x/<class>`), or None."""
+    names = visible_folders(folder)
+    if len(names) > 1:
+        names = [name for name in names if not _is_beside(folder / name)]
+    if len(names) != 1 or look(folder).images:
+        return None
+    inner = folder / names[0]
+    return inner if not look(inner).images else None
+
+
+def _is_beside(folder):
+    """Whether it holds something, and no image."""
+    with os.scandir(folder) as entries:
+        return any(entries) and not holds_images(folder)
+
+
+def _inner(place):
+    """The folder of a split's classes, below folders that unzipping doubled."""
+    while True:
+        held = look(place)
+        if not held.of_folders or len(held.folders) != 1:
+            return place
+        [name] = held.folders
+        same = role(name) is not None and role(name) == role(place.name)
+        between = name.lower() in BETWEEN and look(place / name).of_folders
+        if not (name.lower() == place.name.lower() or same or between):
+            return place
+        place = place / name
+
+
+def _holds_splits(place):
+    """Whether a folder holds splits in its turn."""
+    roles = {role(name) for name in visible_folders(place)} - {None}
+    return len(roles) > 1 and bool(find_splits(place))
+
+
+def _named_by_split(names):
+    """The names, if each is that of a split and something that others share:
+    pets_train, pets_test."""
+    roles = {}
+    for name in names:
+        words = re.split(r"[-_. ]+", name.lower())
+        found = [word for word in words if role(word)]
+        if len(found) != 1:
+            return []
+        words.remove(found[0])
+        roles.setdefault(tuple(words), set()).add(role(found[0]))
+    return names if all(len(found) > 1 for found in roles.values()) else []
+
+
+def _alike(first, second):
+    """Whether two folders hold folders of the same names, for the most part."""
+    a, b = ({name.lower() for name in one.folders} for one in (first, second))
+    return bool(a and b) and 2 * len(a & b) >= min(len(a), len(b))
+
+
+def _most(held, names):
+    """Whether at least two, and half, of the names held are among others."""
+    common = len(held & set(names))
+    return common >= 2 and 2 * common >= len(held)
+
+
+def _one_folder_each(folder, names):
+    """Whether each holds one folder of the same name: <class>/images/*."""
+    inside = {look(folder / name).folders for name in names}
+    return len(inside) == 1 and len(next(iter(inside))) == 1
+
+
+def _slashed(names):
+    return listed([f"{shown(name)}/" for name in names], 4)

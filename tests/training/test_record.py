@@ -1,0 +1,57 @@
+"""What of two records differs, and how it is shown."""
+
+import pytest
+
+from keras_t2t.training.record import differences
+
+pytestmark = pytest.mark.once
+
+
+def record(data=None, **settings):
+    data = {"name": "photos", "training images": 8, "classes": ["cat", "dog"]} | (
+        data or {}
+    )
+    return {"dataset": None, "data_dir": "photos", **settings, "data": data}
+
+
+def test_a_folder_may_be_renamed_and_moved():
+    moved = record({"name": "pets"}, data_dir="/mnt/pets")
+    assert differences(moved, record()) == []
+    other = record({"name": "cifar100"}, dataset="cifar100")
+    [text] = differences(other, record({"name": "cifar10"}, dataset="cifar10"))
+    assert text == "data: name: the run has 'cifar10', now 'cifar100'"
+
+
+ACCENT, COMBINED = (
+    "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
+    "cafe\N{COMBINING ACUTE ACCENT}",
+)
+NAMES = [f"class {i}" for i in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "text"),
+    [
+        (["cat", "fox"], ["cat", "dog"], "(number 1): the run has 'dog', now 'fox'"),
+        (["cat"], ["cat", "dog"], "data: classes: the run has 2, now 1"),
+        ([*NAMES, "x"], [*NAMES, "y"], "(number 200): the run has 'y', now 'x'"),
+        (
+            ["a" * 200 + "bc"],
+            ["a" * 200 + "xc"],
+            f"the run has ...{'a' * 40}xc', now ...{'a' * 40}bc'",
+        ),
+        ([COMBINED], [ACCENT], r"the run has 'caf\xe9', now 'cafe\u0301'"),
+        (
+            ["c\N{CYRILLIC SMALL LETTER A}t"],
+            ["cat"],
+            r"the run has 'cat', now 'c\u0430t'",
+        ),
+        (["cat "], ["cat"], "the run has 'cat', now 'cat '"),
+        (["1"], [1], "the run has 1, now '1'"),
+    ],
+)
+def test_two_sides_never_look_equal(now, before, text):
+    [found] = differences(record({"classes": now}), record({"classes": before}))
+    assert found.endswith(text) and found.startswith("data: classes")
+    old, new = found.partition("the run has ")[2].split(", now ")
+    assert old != new and len(found) < 200

@@ -81,5 +81,10 @@ def run(main, *arguments):
 
 
 def fail(message, code):
+    # Names of files and classes may hold what commands a terminal.
+    message = "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in str(message)
+    )
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(code)

@@ -29,6 +29,7 @@ def parse_arguments():
 
 def main(arguments):
     import keras_t2t
+    from keras_t2t.arguments import shown
     from keras_t2t.checkpoints import describe, keras_file
     from keras_t2t.files import replacing
     from keras_t2t.models.by_name import builder
@@ -50,7 +51,7 @@ def main(arguments):
     else:
         keras_t2t.save_official(model, arguments.output)
     print(
-        f"{arguments.output}: {held.variant}, {size[0]}x{size[1]} px, "
+        f"{shown(arguments.output)}: {held.variant}, {size[0]}x{size[1]} px, "
         f"{held.classes or 'no'} classes"
     )
 

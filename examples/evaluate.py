@@ -78,10 +78,11 @@ def main(arguments):
     import keras
 
     from keras_t2t import data
+    from keras_t2t.arguments import shown
     from keras_t2t.classifier import find_classifier
     from keras_t2t.files import check_writable
+    from keras_t2t.settings.config import DTYPE_POLICIES
     from keras_t2t.training import TrainingConfig, accuracy
-    from keras_t2t.training.config import DTYPE_POLICIES
     from keras_t2t.training.distribution import connected
     from keras_t2t.training.run import dtype_policy
 
@@ -94,7 +95,10 @@ def main(arguments):
             f"{arguments.weights} is for {height}x{width} px, and images are evaluated "
             "as squares: give --image-size"
         )
+    name, folder, share = which_data(arguments, source)
     config = TrainingConfig(
+        dataset=name,
+        data_dir=folder,
         image_size=arguments.image_size or height,
         batch_size=arguments.batch_size,
         crop=source.crop if arguments.crop is None else arguments.crop,
@@ -103,7 +107,6 @@ def main(arguments):
     )
     if arguments.per_class:
         check_writable(arguments.per_class, "--per-class")
-    name, folder, share = which_data(arguments, source)
     dataset = data.open_dataset(
         name,
         folder,
@@ -128,7 +131,7 @@ def main(arguments):
         if devices.main:
             print(
                 f"{source.variant} on {keras.backend.backend()}: "
-                f"{dataset.num_validation:,} images of {dataset.name} at "
+                f"{dataset.num_validation:,} images of {shown(dataset.name)} at "
                 f"{config.image_size} px, crop {config.crop:g}"
                 f"{''.join(f'; {note}' for note in dataset.notes)}",
                 flush=True,
@@ -179,9 +182,10 @@ def which_data(arguments, source):
         return source.published.dataset, None, share
     if run:
         if share is None:
-            share = run.get("validation_share")
-        alone = run["dataset"] is None and run["data_dir"] is None
-        name = run["data"]["name"] if alone else run["dataset"]
+            share = run["validation_share"]
+        name = run["dataset"]
+        if name is None and run["data_dir"] is None and run.get("data"):
+            name = run["data"]["name"]
         return name, run["data_dir"], share
     raise ValueError("say what to evaluate on: --dataset NAME or --data-dir DIR")
 
@@ -191,7 +195,7 @@ def which_reader(arguments, source):
     own_data = source.run and not (arguments.dataset or arguments.data_dir)
     if arguments.reader or not own_data:
         return arguments.reader
-    recorded = source.run.get("reader")
+    recorded = source.run["reader"]
     installed = recorded is not None and importlib.util.find_spec(recorded)
     return recorded if installed else None
 

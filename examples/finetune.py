@@ -74,6 +74,7 @@ def trained(folder, settings):
 
 
 def confusion(source, model, dataset):
+    from keras_t2t.arguments import shown
     from keras_t2t.training.confusion import confusion_matrix, costliest
 
     counts = confusion_matrix(model, dataset, **source.transform)
@@ -84,7 +85,7 @@ def confusion(source, model, dataset):
     names = dataset.class_names
     return (
         f"costliest confusion: {images} of {counts[row].sum()} images of "
-        f"{names[row]} are taken for {names[column]}"
+        f"{shown(names[row])} are taken for {shown(names[column])}"
     )
 
 

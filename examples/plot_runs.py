@@ -25,11 +25,12 @@ def parse_arguments():
 
 
 def main(arguments):
+    from keras_t2t.arguments import shown
     from keras_t2t.visualization.figures import save_figure
     from keras_t2t.visualization.runs import runs_figure
 
     save_figure(runs_figure(arguments.runs, arguments.title), arguments.output)
-    print(arguments.output)
+    print(shown(arguments.output))
 
 
 if __name__ == "__main__":

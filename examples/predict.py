@@ -22,6 +22,7 @@ def parse_arguments():
 
 
 def main(arguments):
+    from keras_t2t.arguments import shown
     from keras_t2t.classifier import find_classifier, top_classes
     from keras_t2t.preprocessing import evaluation_transform
 
@@ -36,10 +37,10 @@ def main(arguments):
     model = classifier.build()
     for path, image in zip(arguments.images, images, strict=True):
         (probabilities,) = model.predict(image[None], verbose=0)
-        print(path)
+        print(shown(path))
         names = classifier.class_names
         for name, probability in top_classes(probabilities, names, arguments.top):
-            print(f"  {probability:6.2%}  {name}")
+            print(f"  {probability:6.2%}  {shown(name)}")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ def parse_arguments():
 def main(arguments):
     import keras
 
+    from keras_t2t.arguments import shown
     from keras_t2t.visualization import study
 
     keras.utils.set_random_seed(arguments.seed)
@@ -78,7 +79,7 @@ def main(arguments):
         )
         written = draw(chosen_networks(arguments, "random"))
     for path in written:
-        print(path)
+        print(shown(path))
 
 
 def chosen_networks(arguments, weights):

@@ -1,17 +1,22 @@
 """Checks of what is given to public functions: one error that names the argument, the
 value and what is accepted."""
 
+import contextlib
 import functools
 import inspect
 import math
 import numbers
 import os
+import unicodedata
 from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 
 LARGEST = 2**31 - 1
+# What makes text read from the other side, by its class and by itself.
+TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+MARKS = "\u200e\u200f\u061c"
 
 
 Function = TypeVar("Function", bound=Callable)
@@ -55,8 +60,16 @@ def is_number(value):
     return (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and is_finite(value)
     )
+
+
+def is_finite(value):
+    """Whether a real number is one that a float can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_counts(**counts):
@@ -179,3 +192,26 @@ def brief(value):
     """A value of any kind in one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) < 80 else text[:77] + "..."
+
+
+def shown(text):
+    """A path or a name from outside as text of one line that any terminal can print."""
+    text = os.fsdecode(text)
+    with contextlib.suppress(UnicodeEncodeError):  # of halves of characters, in no path
+        text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return escaped(text)
+
+
+def escaped(text, kept=""):
+    """Text without what would command a terminal, break a line or turn it round."""
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if character not in kept
+        and (
+            unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+            or unicodedata.bidirectional(character) in TURNS
+            or character in MARKS
+        )
+        else character
+        for character in text
+    )

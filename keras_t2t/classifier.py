@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from keras_t2t.arguments import escaped, shown
 from keras_t2t.checkpoints import (
     describe,
     keras_file,
@@ -22,14 +23,15 @@ from keras_t2t.models.by_name import builder
 from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import decode_predictions, pixel_model
 from keras_t2t.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
+from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record, is_record
 from keras_t2t.variants import RESNET_VARIANTS
 
 RANDOM = "random"
 DEFAULT_VARIANT = "T2TViT14"
 DEFAULT_SIZE, DEFAULT_CLASSES = (224, 224), 1000
 
-# What the configuration of a run must say to be of use here.
-RECORDED = {"model", "image_size", "crop", "interpolation", "normalization"}
+# Files that a run writes: what is beside them as its record must be one.
+OF_RUN = (BEST, FINAL, FINAL_EMA)
 
 
 class Classifier(NamedTuple):
@@ -151,7 +153,7 @@ def find_classifier(
         path = final_weights(path, ema) if path.is_dir() else path
         found = _of_file(existing_file(path), variant, raw, names_path is None)
     if needs_head and found.classes is None:
-        raise ValueError(f"{weights} has no head, so it names nothing")
+        raise ValueError(f"{shown(weights)} has no head, so it names nothing")
     if names_path is not None:
         names = read_class_names(names_path, found.classes)
         found = found._replace(class_names=names)
@@ -173,7 +175,7 @@ def _of_file(path, variant, raw, reads_names):
         return _of_published(path, row)._replace(raw=raw)
     names = path.with_name(CLASSES)
     names = read_class_names(names) if reads_names and names.is_file() else None
-    run = read_run(path.parent)
+    run = read_run(path)
     if run is not None and variant in (None, run["model"]):
         found = Classifier(
             path,
@@ -200,8 +202,9 @@ def _of_file(path, variant, raw, reads_names):
     # Others than these would be of something else.
     if names is not None and found.classes not in (None, len(names)):
         raise ValueError(
-            f"{path.with_name(CLASSES)} has {len(names)} class names, and the head of "
-            f"{path.name} is for {found.classes} classes"
+            f"{shown(path.with_name(CLASSES))} has {len(names)} class names, and the "
+            "head of "
+            f"{shown(path.name)} is for {found.classes} classes"
         )
     return found._replace(class_names=names)
 
@@ -229,7 +232,7 @@ def _resnet_classes(path):
         )
     bias = keras_file.read(path).arrays.get("predictions/1")
     if bias is None or bias.ndim != 1:
-        raise ValueError(f"{path} holds no ResNet50 with a head")
+        raise ValueError(f"{shown(path)} holds no ResNet50 with a head")
     return len(bias)
 
 
@@ -254,15 +257,21 @@ def final_weights(folder, ema=False):
     )
 
 
-def read_run(folder):
-    """The configuration in a run folder, None where there is none of use.
+def read_run(path):
+    """The record of the run that a file of weights is from, None where there is none.
 
     Raises:
-        ValueError: if it is no JSON.
+        ValueError: in one line with file and key: it is no record, or holds what none
+            may hold.
     """
-    path = folder / CONFIG
-    run = read_json(path) if path.is_file() else None
-    return run if isinstance(run, dict) and run.keys() >= RECORDED else None
+    beside = path.with_name(CONFIG)
+    if not beside.is_file():
+        return None
+    record = read_json(beside)
+    whole = isinstance(record, dict) and record.keys() >= set(OF_WEIGHTS)
+    if path.name not in OF_RUN and not is_record(record) and not whole:
+        return None  # other programs have a file of this name too
+    return checked_record(record, beside)
 
 
 def top_classes(probabilities, names, top=5):
@@ -283,7 +292,7 @@ def top_classes(probabilities, names, top=5):
             decoded = decode_predictions(probabilities[None], top=top)[0]
             return [(name, probability) for _, name, probability in decoded]
         except Exception as error:  # Keras raises a bare one where there is no network
-            print(f"no ImageNet class names: {error}", file=sys.stderr)
+            print(f"no ImageNet class names: {escaped(str(error))}", file=sys.stderr)
     best = probabilities.argsort()[::-1][:top]
     names = names or [f"class {i}" for i in range(len(probabilities))]
     return [(names[i], probabilities[i]) for i in best]

@@ -146,8 +146,19 @@ def _flush_names(folder):
 
 
 def keras_folder():
-    """Where Keras keeps its files: `$KERAS_HOME`, else `~/.keras`."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    """Where Keras keeps its files: `$KERAS_HOME`, else `~/.keras`; for a user without
+    a home, as in containers, a folder of their own among the temporary ones."""
+    folder = os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")
+    if not folder.startswith("~"):
+        return Path(folder)
+    folder = Path(tempfile.gettempdir(), f"keras-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():  # others could put weights there
+        raise PermissionError(
+            f"{folder} belongs to another user, and this one has no home folder: set "
+            "KERAS_HOME"
+        )
+    return folder
 
 
 def table_cell(value):

@@ -4,6 +4,7 @@ import io
 import os
 import stat
 
+from keras_t2t.arguments import escaped, shown
 from keras_t2t.optional_imports import import_pillow
 
 # Of an image, before it is decoded; Pillow's own limit.
@@ -59,7 +60,7 @@ def _decoded(open_image, name):
             return rgb(image)
     # Each of Pillow's formats raises its own kinds for damaged files.
     except Exception as error:
-        reason = str(error).replace("\n", " ") or type(error).__name__
+        reason = escaped(str(error)) or type(error).__name__
         raise OSError(f"{name} is no image that can be read: {reason}") from None
 
 
@@ -77,8 +78,3 @@ def rgb(image):
             "it with 8 or 16 bits"
         )
     return image.convert("RGB")
-
-
-def shown(path):
-    """A path as text that any terminal can print."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -2,8 +2,8 @@
 
 from keras_t2t.checkpoints import PUBLISHED
 from keras_t2t.optional_imports import import_huggingface_hub
-from keras_t2t.training.config import TrainingConfig
-from keras_t2t.training.settings import settings_of
+from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.setting import settings_of
 
 MOST_CLASSES = 100  # that are listed
 

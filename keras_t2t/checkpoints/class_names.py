@@ -1,7 +1,10 @@
 """Names of a model's classes, in the order of their labels."""
 
 import json
-from pathlib import Path
+
+from keras_t2t.arguments import shown
+
+LARGEST = 64 << 20  # bytes
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 CIFAR100 = (
@@ -36,7 +39,7 @@ def read_class_names(path, classes=None):
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not is_list or classes not in (None, len(names)):
         number = "" if classes is None else f"{classes} "
-        raise ValueError(f"{path} must hold a JSON list of {number}class names")
+        raise ValueError(f"{shown(path)} must hold a JSON list of {number}class names")
     return names
 
 
@@ -45,9 +48,14 @@ def read_json(path):
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it is no JSON.
+        ValueError: if it is no JSON, or larger than any of use.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST} bytes")
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON: {error}") from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{shown(path)} is no JSON: {reason}") from None

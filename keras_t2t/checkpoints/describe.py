@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t.arguments import shown
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.loading import existing_file
@@ -50,9 +51,11 @@ def describe(path: FilePath) -> Description:
         architecture, grid = checkpoint.architecture, checkpoint.grid
         table, bias = (checkpoint.tensors.get(n) for n in ("pos_embed", "head.bias"))
     if architecture is None or np.ndim(table) != 3 or np.ndim(bias) > 1:
-        raise ValueError(f"{path.name} is no checkpoint of a T2T-ViT or ViT")
+        raise ValueError(f"{shown(path.name)} is no checkpoint of a T2T-ViT or ViT")
     if not architecture.variants:
-        raise ValueError(f"{path.name} is {architecture}, which is no named variant")
+        raise ValueError(
+            f"{shown(path.name)} is {architecture}, which is no named variant"
+        )
     grid = table_grid(table.shape[1], grid, model_grid=())
     classes = np.shape(bias)[0] if np.ndim(bias) else None
     return Description(architecture.variants[0], classes, grid)

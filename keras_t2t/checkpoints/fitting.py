@@ -7,6 +7,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
+from keras_t2t.arguments import shown
 from keras_t2t.checkpoints.architecture import (
     Architecture,
     official_architecture,
@@ -67,7 +68,7 @@ def load_tensors(model, checkpoint, label):
         ValueError: as `load_state_dict` does, or if the checkpoint is of another
             variant or another kind; the model is then unchanged.
     """
-    entries = official_entries(model)
+    entries, label = official_entries(model), shown(label)
     check_architecture(model, entries, checkpoint, label)
     tensors = dict(checkpoint.tensors)
     keep_fresh = fresh_head(entries, checkpoint)

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from keras_t2t.arguments import escaped, shown
 from keras_t2t.checkpoints import torch_file
 from keras_t2t.checkpoints.architecture import official_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint
@@ -44,8 +45,8 @@ def read(path, ema=True):
         official = convert(_plain(name))
         if official in own_names:
             raise ValueError(
-                f"{path} has two tensors for {official}: {own_names[official]} and "
-                f"{name}"
+                f"{shown(path)} has two tensors for {shown(official)}: "
+                f"{shown(own_names[official])} and {shown(name)}"
             )
         own_names[official] = name
     tensors = {official: tensors[name] for official, name in own_names.items()}
@@ -97,7 +98,7 @@ def _grid(path, grid):
     except (TypeError, ValueError):
         rows = columns = 0
     if rows < 1 or columns < 1:
-        raise ValueError(f"{path} is damaged: its grid is {str(grid)[:50]!r}")
+        raise ValueError(f"{shown(path)} is damaged: its grid is {str(grid)[:50]!r}")
     return rows, columns
 
 
@@ -105,7 +106,9 @@ def _num_heads(path, heads):
     if heads is None:
         return None
     if not str(heads).isascii() or not str(heads).isdigit():
-        raise ValueError(f"{path} is damaged: its num_heads is {str(heads)[:50]!r}")
+        raise ValueError(
+            f"{shown(path)} is damaged: its num_heads is {str(heads)[:50]!r}"
+        )
     return int(heads)
 
 
@@ -118,15 +121,15 @@ def _read_safetensors(path, ema):
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, TypeError, AttributeError) as error:
         # The last two: types that NumPy or the library lacks.
-        message = " ".join(str(error).split())[:200]
+        message = escaped(" ".join(str(error).split())[:200])
         raise ValueError(
-            f"{path} is damaged or no safetensors file: {message}"
+            f"{shown(path)} is damaged or no safetensors file: {message}"
         ) from None
     if SHA256 not in facts:
         logger.debug("%s has no checksum, so its numbers are not checked", path)
     elif facts[SHA256] != sha256(tensors, facts):
         raise ValueError(
-            f"{path} is damaged: its tensors have not the SHA-256 in its header"
+            f"{shown(path)} is damaged: its tensors have not the SHA-256 in its header"
         )
     return tensors, facts
 
@@ -166,7 +169,8 @@ def _read_torch(path, ema):
         if isinstance(content, dict):
             held = sorted(str(key)[:50] for key in list(content)[:20])
         raise ValueError(
-            f"{path} holds no state dict: expected tensors by name, alone or under "
+            f"{shown(path)} holds no state dict: expected tensors by name, alone or "
+            "under "
             f"one of {', '.join(keys)}, got {held}"
         )
     return state_dict, facts

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
+from keras_t2t.arguments import escaped, shown
 from keras_t2t.checkpoints import hdf5_file
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ def read(path):
         raise _damaged(path, error) from None
     if not arrays:
         raise ValueError(
-            f"{path} holds no weights of named layers: it is of another model, or of "
+            f"{shown(path)} holds no weights of named layers: it is of another model, "
+            "or of "
             "a Keras version that did not store the layers' names"
         )
     arrays = {
@@ -101,10 +103,10 @@ def read_standardization(path):
 
 
 def _damaged(path, error):
-    text = " ".join(str(error).split())[:300]
+    text = escaped(" ".join(str(error).split())[:300])
     if not isinstance(error, ValueError):
         text = f"{type(error).__name__} {text}"
-    return ValueError(f"{path} is damaged or was not written by Keras: {text}")
+    return ValueError(f"{shown(path)} is damaged or was not written by Keras: {text}")
 
 
 # === Checksums ===

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_t2t.arguments import check_flags, check_grid, check_path
+from keras_t2t.arguments import check_flags, check_grid, check_path, shown
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
@@ -75,7 +75,7 @@ def existing_file(path):
 def keras_checkpoint(path, model, entries):
     """The `Checkpoint` in a file that Keras wrote, by the names of `entries`."""
     arrays, grid, num_heads, standardization = keras_file.read(path)
-    check_standardization(model, standardization, path.name)
+    check_standardization(model, standardization, shown(path.name))
     architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
     keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
     tensors, own_names = {}, {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from keras_t2t.arguments import shown
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import check_digest, download, sha256_of
 from keras_t2t.checkpoints.loading import load_checkpoint
@@ -44,7 +45,8 @@ def converted_file(published, build):
         _convert(published, build, path, record)
     elif sha256_of(path) != record.read_text(errors="replace").strip():
         raise ValueError(
-            f"{path} is not the file that was converted here (its SHA-256 is not that "
+            f"{shown(path)} is not the file that was converted here (its SHA-256 is "
+            "not that "
             f"in {record.name}): delete it, and it is fetched and converted again"
         )
     return path
@@ -93,10 +95,11 @@ def _original(published):
     """Path of the authors' file: in the mirror folder, or downloaded for the time."""
     mirror = os.environ.get(MIRROR) or RELEASE
     if "://" not in mirror:
-        path = Path(mirror).expanduser() / published.file
+        path = Path(os.path.expanduser(mirror), published.file)
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path} does not exist; {MIRROR}={mirror!r} must be a folder with "
+                f"{shown(path)} does not exist; {MIRROR}={mirror!r} must be a folder "
+                "with "
                 "the released files, or a URL below which they are"
             )
         check_digest(path, published.checksum)

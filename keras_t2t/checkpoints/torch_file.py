@@ -19,6 +19,8 @@ from typing import Any, ClassVar, NamedTuple
 import ml_dtypes
 import numpy as np
 
+from keras_t2t.arguments import escaped, shown
+
 logger = logging.getLogger(__name__)
 
 ZIP_START = b"PK\x03\x04"
@@ -99,7 +101,8 @@ def read(path):
         where, magic = TAR_MAGIC
         if start[where] == magic:
             raise Refused(
-                f"{path} is a tar archive, which torch wrote before version 0.1.10: "
+                f"{shown(path)} is a tar archive, which torch wrote before version "
+                "0.1.10: "
                 f"{SAVE_AGAIN}"
             )
         return _read_legacy(path, data)
@@ -107,12 +110,12 @@ def read(path):
         raise
     except Exception as error:  # a damaged pickle fails in every way there is
         raise ValueError(
-            f"{path} is damaged, cut short or no torch file: {_line(error)}"
+            f"{shown(path)} is damaged, cut short or no torch file: {_line(error)}"
         ) from None
 
 
 def _line(error):
-    text = " ".join(str(error).split())[:200]
+    text = escaped(" ".join(str(error).split())[:200])
     return text if isinstance(error, ValueError) else f"{type(error).__name__} {text}"
 
 
@@ -293,7 +296,7 @@ class _Unpickler(pickle._Unpickler):
         module = "builtins" if module == "__builtin__" else module
         known = GLOBALS.get(f"{module}.{name}")
         if known is None:
-            called = " ".join(f"{module}.{name}".split())[:100]
+            called = escaped(" ".join(f"{module}.{name}".split())[:100])
             raise Refused(
                 f"{self._path} is refused: loading it would call {called}, and a "
                 "checkpoint may hold tensors and argparse.Namespace only"
@@ -412,7 +415,7 @@ def _read_zip(path, data):
         raise ValueError(f"the zip holds {len(pickles)} records FOLDER/data.pkl")
     folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in records:
-        raise Refused(f"{path} is a TorchScript program and no checkpoint")
+        raise Refused(f"{shown(path)} is a TorchScript program and no checkpoint")
     order = "little"
     if f"{folder}byteorder" in records:
         order = records[f"{folder}byteorder"].read(limit=16).tobytes().decode("ascii")
@@ -457,7 +460,7 @@ def _naming(path, read):
         except MemoryError:
             raise
         except Exception as error:  # zlib's, zipfile's and our own
-            raise ValueError(f"{path} is damaged: {_line(error)}") from None
+            raise ValueError(f"{shown(path)} is damaged: {_line(error)}") from None
 
     return named
 

@@ -1,6 +1,6 @@
 """Training, fine-tuning and evaluating: what the scripts in `examples/` run."""
 
-from keras_t2t.training.config import TrainingConfig
+from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.run import train
 
 __all__ = ["TrainingConfig", "train"]

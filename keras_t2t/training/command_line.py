@@ -3,11 +3,11 @@
 import json
 import sys
 
-from keras_t2t.training.config import TrainingConfig
+from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.setting import add_flags
 from keras_t2t.training.distribution.cores import one_device_per_core
 from keras_t2t.training.distribution.product_kernels import leave_out_ynn
 from keras_t2t.training.run import train
-from keras_t2t.training.settings import add_flags
 
 
 def add_training_flags(parser, weights=None):

@@ -7,8 +7,9 @@ import os
 import keras
 
 from keras_t2t import data
+from keras_t2t.arguments import shown
 from keras_t2t.classifier import RANDOM, Classifier, find_classifier
-from keras_t2t.training.config import TrainingConfig
+from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.record import check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.streams import check_batch_size
@@ -59,7 +60,7 @@ def plan_run(config, folder, record, devices):
         source = pretrained(config)
         config = like_its_source(config, source)
     if devices.main and config.data_dir is not None and config.dataset is None:
-        print(f"Listing the images in {config.data_dir}", flush=True)
+        print(f"Listing the images in {shown(config.data_dir)}", flush=True)
     dataset = data.open_dataset(
         config.dataset,
         config.data_dir,
@@ -136,7 +137,7 @@ def description(dataset, config):
     """The first line that a run prints: which data, what validates, and how to get
     ImageNet."""
     line = (
-        f"Data: {dataset.name}, {dataset.num_train:,} training and "
+        f"Data: {shown(dataset.name)}, {dataset.num_train:,} training and "
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"
         f"{''.join(f'; {note}' for note in dataset.notes)}"
     )

@@ -6,8 +6,8 @@ import uuid
 import keras
 
 from keras_t2t._version import __version__
-from keras_t2t.training.config import TrainingConfig
-from keras_t2t.training.settings import settings_of
+from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.setting import settings_of
 
 # Settings that may change from one start of a run to the next: where it runs, how
 # often it saves, and what the data's own description tells better.
@@ -65,7 +65,7 @@ def resumed_config(config, record):
     if config.reader is None:  # may change, and does not by itself
         taken["reader"] = record.get("reader")
     if config.dataset is None and config.data_dir is None:
-        taken.update(dataset=record["dataset"], data_dir=record["data_dir"])
+        taken.update({name: record.get(name) for name in ("dataset", "data_dir")})
     return dataclasses.replace(config, **taken)
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 
+from keras_t2t.arguments import shown
 from keras_t2t.run_files import BEST
 from keras_t2t.training import state
 from keras_t2t.training.record import differences
@@ -29,7 +30,8 @@ def restore_last(model, snapshots, folder, record):
             state.restore(model, snapshot.arrays)
         except ValueError as error:
             warnings.warn(
-                f"passing over the snapshot {snapshot.path}: {error}", stacklevel=2
+                f"passing over the snapshot {shown(snapshot.path)}: {error}",
+                stacklevel=2,
             )
             continue
         return snapshot

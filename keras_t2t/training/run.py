@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 import keras
 
+from keras_t2t.arguments import escaped, shown
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.models.head import head_layers
 from keras_t2t.run_files import FINAL, FINAL_EMA
+from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
-from keras_t2t.training.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.evaluation import Validation, evaluate
@@ -72,7 +73,8 @@ def train(
         if folder and result is not None:
             check_asked(config, record, folder.path)
             if devices.main:
-                print(f"The run in {folder.path} is finished already", flush=True)
+                path = shown(folder.path)
+                print(f"The run in {path} is finished already", flush=True)
                 folder.snapshots().remove()
             return result if devices.main else None
         plan = plan_run(config, folder, record, devices)
@@ -108,7 +110,7 @@ class Run:
 
     def say(self, line):
         if self.devices.main:
-            print(line, flush=True)
+            print(escaped(line), flush=True)
 
     def run(self):
         """Trains, and gives the result."""
@@ -241,7 +243,11 @@ class Run:
     def not_finite(self, step, loss):
         rate = float(self.rates(step - 1))
         paths = self.snapshots.paths()
-        last = f"the last good snapshot is {paths[-1]}" if paths else "no snapshot yet"
+        last = (
+            f"the last good snapshot is {shown(paths[-1])}"
+            if paths
+            else "no snapshot yet"
+        )
         return FloatingPointError(
             f"the loss became {loss} at step {step} (epoch "
             f"{(step - 1) // self.progress.steps_per_epoch + 1}), at learning rate "

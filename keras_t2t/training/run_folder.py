@@ -24,6 +24,7 @@ from keras_t2t.run_files import (
     SNAPSHOTS,
     TENSORBOARD,
 )
+from keras_t2t.settings.recorded import checked_record, is_record, refused
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
 
@@ -119,6 +120,7 @@ class RunFolder:
                     "--resume, or replace it with --overwrite"
                 )
             return None  # it was killed before it had anything to lose
+        checked_record(record, self.path / CONFIG, needed=())
         if self.main and self._replaced_one_is_left(record):
             self._remove_all_but(CONFIG, keep_run=record.get("run"))
         return record
@@ -128,11 +130,18 @@ class RunFolder:
 
     def result(self, record):
         """What the finished run of this record reported, None if it is not finished."""
-        if (held := self._read(RESULT)) is not None:
+        if (held := self._read_result()) is not None:
             return held["result"] if held["run"] == record.get("run") else None
         if "run" in record or not (self.path / FINAL).exists():
             return None
-        # A run from before results were kept.
+        try:
+            return self._result_of_its_history(record)
+        except (LookupError, TypeError, ValueError, csv.Error, OSError) as error:
+            reason = f"is damaged: {type(error).__name__} {error}"
+            raise refused(self.path / HISTORY, f"or {CONFIG} {reason}") from None
+
+    def _result_of_its_history(self, record):
+        """The result of a run from before results were kept."""
         with open(self.path / HISTORY, encoding="utf-8") as file:
             last = list(csv.DictReader(file))[-1]
         names = ("val_top1", "val_top5", "val_top1_ema", "images_per_second")
@@ -222,14 +231,20 @@ class RunFolder:
         return record if is_record(record) else None
 
     def _replaced_one_is_left(self, record):
-        held = self._read(RESULT)
+        held = self._read_result()
         return held is not None and held["run"] != record.get("run")
+
+    def _read_result(self):
+        """What `write_result` wrote, None if that is not there or damaged."""
+        held = self._read(RESULT)
+        whole = isinstance(held, dict) and isinstance(held.get("result"), dict)
+        return held if whole and "run" in held else None
 
     def _read(self, name):
         """What a JSON file holds, None if there is none or it is damaged."""
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return None
 
     def _remove_all_but(self, *names, keep_run=None):
@@ -253,9 +268,3 @@ class RunFolder:
     def _write(self, name, value):
         with replacing(self.path / name) as path:
             path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def is_record(value):
-    """Whether a JSON value is what a run of this package recorded of itself."""
-    versions = value.get("versions") if isinstance(value, dict) else None
-    return isinstance(versions, dict) and "keras_t2t" in versions

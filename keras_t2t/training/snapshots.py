@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t.arguments import shown
 from keras_t2t.files import replacing
 
 FORMAT = 1
@@ -90,13 +91,15 @@ class Snapshots:
             # NumPy, zipfile, zlib and JSON raise nearly anything for a damaged file.
             except Exception as error:
                 warnings.warn(
-                    f"the snapshot {path} is damaged ({error}): taking the one before",
+                    f"the snapshot {shown(path)} is damaged ({error}): taking the one "
+                    "before",
                     stacklevel=2,
                 )
                 continue
             if run is not None and snapshot.run != run:
                 warnings.warn(
-                    f"the snapshot {path} is of another run: taking the one before",
+                    f"the snapshot {shown(path)} is of another run: taking the one "
+                    "before",
                     stacklevel=2,
                 )
                 continue
@@ -166,7 +169,8 @@ def cannot_save(path, error, snapshots):
     )
     return OSError(
         number or errno.EIO,
-        f"cannot save {path}: {reason}; {_intact(snapshots)}. Continue with --resume "
+        f"cannot save {shown(path)}: {reason}; {_intact(snapshots)}. Continue with "
+        "--resume "
         "when this is mended",
     )
 
@@ -174,4 +178,4 @@ def cannot_save(path, error, snapshots):
 def _intact(snapshots):
     if not snapshots:
         return "there is no snapshot"
-    return f"the last good snapshot is {snapshots[-1]}"
+    return f"the last good snapshot is {shown(snapshots[-1])}"

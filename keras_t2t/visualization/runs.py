@@ -1,12 +1,13 @@
 """Learning curves and throughput of several runs in one figure."""
 
 import csv
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_t2t.arguments import shown
 from keras_t2t.run_files import CONFIG, HISTORY
+from keras_t2t.settings.recorded import read_record
 from keras_t2t.training.curves import PANELS
 from keras_t2t.types import Figure, FilePath
 from keras_t2t.visualization.figures import SERIES, new_figure, styled
@@ -45,13 +46,13 @@ def read_history(folder):
                 for row in csv.DictReader(file)
             ]
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from None
+            raise ValueError(f"{shown(path)} is damaged: {error}") from None
     if not history or not all("epoch" in row for row in history):
-        raise ValueError(f"{path} holds no epoch")
-    label = folder.resolve().name
+        raise ValueError(f"{shown(path)} holds no epoch")
+    label = shown(folder.resolve().name)
     if (folder / CONFIG).is_file():
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        label += f" ({config.get('model')}, {config.get('backend')})"
+        record = read_record(folder / CONFIG, needed=("model", "backend"))
+        label += f" ({record['model']}, {record['backend']})"
     return label, history
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_t2t.data import AUGMENTATIONS
-from keras_t2t.training.config import TrainingConfig
-from keras_t2t.training.recipes import IMAGENET
+from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.recipes import IMAGENET
 
 pytestmark = pytest.mark.once
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.once
     [
         ({"batch_size": 0}, "batch_size must be an integer at least 1, got 0"),
         ({"epochs": 1.5}, "epochs must be an integer at least 1, got 1.5"),
-        ({"image_size": 15}, "image_size must be an integer at least 16, got 15"),
+        ({"image_size": 15}, "image_size must be an integer at least 16 and at mos"),
         ({"steps_per_epoch": -1}, "steps_per_epoch must be an integer at least 1"),
         ({"learning_rate": 0.0}, "learning_rate must be greater than 0, got 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be greater than 0, got"),

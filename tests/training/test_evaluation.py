@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model
-from keras_t2t.training.config import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.evaluation import evaluate
 from tests.training import tiny

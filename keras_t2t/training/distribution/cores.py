@@ -1,7 +1,6 @@
 """JAX on a CPU: a device for every core."""
 
 import contextlib
-import json
 import math
 import os
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import keras
 
 from keras_t2t.run_files import CONFIG
+from keras_t2t.settings.recorded import read_record
 
 # A power of two, since batch sizes are multiples of one; more were not measured.
 MOST = 8
@@ -48,6 +48,6 @@ def recorded_batch_size(settings):
     """That of the run which is to be continued, None where there is none."""
     if settings["resume"] and settings["output_dir"] is not None:
         path = Path(settings["output_dir"]) / CONFIG
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return json.loads(path.read_text(encoding="utf-8"))["batch_size"]
+        with contextlib.suppress(OSError, ValueError):  # which are told later
+            return read_record(path, needed=())["batch_size"]
     return None

@@ -7,14 +7,22 @@ from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder
 from keras_t2t.normalizations import NORMALIZATIONS
-from keras_t2t.training.recipes import RECIPES, SHARED, find_recipe
-from keras_t2t.training.settings import check_settings, setting
+from keras_t2t.settings.recipes import RECIPES, SHARED, find_recipe
+from keras_t2t.settings.setting import check_settings, setting
 
 DTYPE_POLICIES = {
     "none": "float32",
     "bfloat16": "mixed_bfloat16",
     "float16": "mixed_float16",
 }
+
+# TensorFlow Datasets would fetch and run what has a namespace, as in `kaggle:NAME`.
+DATASET = (
+    r"\w+(/[\w.+-]+){0,2}(:\d[\w.]*)?",
+    "digits, or NAME, NAME/CONFIG or NAME:VERSION in TensorFlow Datasets",
+)
+# The sides of images: as many tokens as a position table is resized to.
+SIDES = {"at_least": 16, "at_most": 5792}
 
 TEACHER_WEIGHT = 0.5  # of the authors of token labelling
 
@@ -35,7 +43,11 @@ class TrainingConfig:
 
     model: str | None = setting(str, "public name, such as T2TViT14", "NAME")
     dataset: str | None = setting(
-        str, "digits, or a name in TensorFlow Datasets", "NAME", free=True
+        str,
+        "digits, or a name in TensorFlow Datasets",
+        "NAME",
+        pattern=DATASET,
+        free=True,
     )
     data_dir: str | None = setting(
         str,
@@ -63,7 +75,7 @@ class TrainingConfig:
         free=True,
     )
     """What decodes and augments images."""
-    image_size: int | None = setting(int, "height and width", "PIXELS", at_least=16)
+    image_size: int | None = setting(int, "height and width", "PIXELS", **SIDES)
     seed: int | None = setting(int, metavar="N", at_least=0, less_than=2**32)
     """Of initialisation, data order, augmentation and dropout."""
     skip_corrupt: bool = setting(

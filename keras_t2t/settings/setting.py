@@ -6,10 +6,11 @@ import dataclasses
 import math
 import numbers
 import os
+import re
 
 import numpy as np
 
-from keras_t2t.arguments import brief
+from keras_t2t.arguments import brief, is_finite
 
 # What is accepted for a kind; all but bool refuse True and False.
 ACCEPTED = {
@@ -37,6 +38,7 @@ class Setting:
         group: title of its flag's group, or None.
         at_least, greater_than, less_than, at_most: the range of a number.
         choices: all values, or None.
+        pattern: what text must be like, a regular expression and its name; or None.
         free: whether a run may be continued with another value.
         with_weights: whether only scripts that start from weights have its flag.
     """
@@ -50,6 +52,7 @@ class Setting:
     less_than: float = math.inf
     at_most: float = math.inf
     choices: tuple | None = None
+    pattern: tuple[str, str] | None = None
     free: bool = False
     with_weights: bool = False
 
@@ -68,10 +71,12 @@ class Setting:
             return False
         if self.choices is not None:
             return value in self.choices
+        if self.pattern is not None:
+            return re.fullmatch(self.pattern[0], os.fspath(value)) is not None
         if self.kind in (int, float):
             return (
                 not isinstance(value, bool)
-                and math.isfinite(value)
+                and is_finite(value)
                 and self.at_least <= value <= self.at_most
                 and self.greater_than < value < self.less_than
             )
@@ -81,6 +86,8 @@ class Setting:
         """The same in words."""
         if self.choices is not None:
             return f"one of {', '.join(self.choices)}"
+        if self.pattern is not None:
+            return self.pattern[1]
         limits = " and ".join(
             f"{name.replace('_', ' ')} {getattr(self, name)}"
             for name in ("at_least", "greater_than", "less_than", "at_most")

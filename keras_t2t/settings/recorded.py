@@ -1,0 +1,170 @@
+"""What a run recorded of itself, which may come from anybody: every value is checked
+before anything follows it."""
+
+import re
+from pathlib import Path
+
+from keras_t2t._version import __version__
+from keras_t2t.arguments import brief, is_integer, is_number, shown
+from keras_t2t.checkpoints.class_names import read_json
+from keras_t2t.models.by_name import builder
+from keras_t2t.run_files import RESULT
+from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.setting import settings_of
+
+ROWS = {name: (default, row) for name, default, row in settings_of(TrainingConfig)}
+# What a record must say to be of use beside weights.
+OF_WEIGHTS = ("model", "image_size", "crop", "interpolation", "normalization")
+# What it says of the run as a whole.
+OF_RUN = ("backend", "versions", "data", "seed", "epochs")
+BACKENDS = ("jax", "tensorflow", "torch")
+COUNTS = ("training images", "validation images")
+VERSION = r"\d+(\.\w+)*([+-][\w.]+)?"
+
+
+def is_record(value):
+    """Whether a JSON value is what a run of this package recorded of itself."""
+    versions = value.get("versions") if isinstance(value, dict) else None
+    return isinstance(versions, dict) and "keras_t2t" in versions
+
+
+def read_record(path, needed=OF_WEIGHTS):
+    """The record in a run folder's `config.json`.
+
+    Returns:
+        dict, see `checked_record`.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: in one line with file and key: it is no JSON or no record.
+    """
+    return checked_record(read_json(path), path, needed)
+
+
+def checked_record(value, path, needed=OF_WEIGHTS):
+    """What a run recorded, where every value is what such a record may hold.
+
+    Args:
+        value: anything that JSON can hold.
+        path: the file that it comes from, for the error.
+        needed: keys that must be there, and not be None.
+
+    Returns:
+        The same dict; of settings that it does not hold it has the defaults.
+
+    Raises:
+        ValueError: in one line, naming the file, the key, the value and what is
+            accepted.
+    """
+    if not isinstance(value, dict):
+        raise refused(path, f"must hold a record of a run, got {brief(value)}")
+    newer = newer_version(value)
+    since = f" (it is of keras_t2t {newer}, this is {__version__})" if newer else ""
+    for key in needed:
+        if value.get(key) is None:
+            raise refused(path, f"lacks `{shown(key)}`{since}")
+    for key, held in value.items():
+        try:
+            check_value(key, held)
+        except ValueError as error:
+            raise refused(path, f"`{shown(key)}`: {error}{since}") from None
+        if newer and key not in (*ROWS, *CHECKS):
+            raise refused(path, f"`{shown(key)}` is not known here{since}")
+    return {**{name: default for name, (default, _) in ROWS.items()}, **value}
+
+
+def check_value(key, value):
+    """Raises a ValueError unless a record may hold the value under this key."""
+    if key in ROWS:
+        default, row = ROWS[key]
+        if value is not None or default is not None:
+            row.checked(key, value)
+        if key == "model" and value is not None:
+            builder(value)
+    elif key in CHECKS and value is not None:
+        CHECKS[key](value)
+
+
+# === What a record holds beside settings ===
+def check_backend(value):
+    if value not in BACKENDS:
+        expected(f"one of {', '.join(BACKENDS)}", value)
+
+
+def check_versions(value):
+    if not isinstance(value, dict):
+        expected("an object with the versions of keras_t2t and keras", value)
+    for version in value.values():
+        if not isinstance(version, str) or not re.fullmatch(VERSION, version):
+            expected("versions such as 3.12.0", version)
+
+
+def check_data(value):
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        expected("an object with the name of the data", value)
+    for count in COUNTS:
+        if not is_integer(value.get(count, 0), at_least=0):
+            expected(f"a number of {count}", value[count])
+    classes = value.get("classes", [])
+    if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
+        expected("classes that are a list of text", classes)
+
+
+def check_run(value):
+    if not isinstance(value, str):
+        expected("text", value)
+
+
+CHECKS = {
+    "backend": check_backend,
+    "versions": check_versions,
+    "data": check_data,
+    "run": check_run,
+}
+
+
+def expected(what, value):
+    raise ValueError(f"must be {what}, got {brief(value)}")
+
+
+def newer_version(record):
+    """The version of this package that made a record, if it is newer than this one."""
+    versions = record.get("versions")
+    made_by = versions.get("keras_t2t") if isinstance(versions, dict) else None
+    if not isinstance(made_by, str) or not re.fullmatch(VERSION, made_by):
+        return None
+    return made_by if numbers_of(made_by) > numbers_of(__version__) else None
+
+
+def numbers_of(version):
+    return [int(number) for number in re.findall(r"\d{1,9}", version.split("+")[0])]
+
+
+# === What it left beside ===
+def read_result(folder):
+    """What a finished run reported, from `result.json` in its folder.
+
+    Returns:
+        dict with `epochs` and the accuracies that were measured.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: in one line with file and key: it is no such report.
+    """
+    path = Path(folder, RESULT)
+    held = read_json(path)
+    result = held.get("result") if isinstance(held, dict) else None
+    if not isinstance(result, dict):
+        raise refused(path, f"must hold the `result` of a run, got {brief(held)}")
+    if not is_integer(result.get("epochs")):
+        got = brief(result.get("epochs"))
+        raise refused(path, f"`epochs`: must be a positive integer, got {got}")
+    for key, value in result.items():
+        if key.startswith("val_") and not (is_number(value) and 0 <= value <= 1):
+            got = brief(value)
+            raise refused(path, f"`{shown(key)}`: must be in [0, 1], got {got}")
+    return result
+
+
+def refused(path, reason):
+    return ValueError(f"{shown(path)} {reason}")

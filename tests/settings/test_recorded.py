@@ -1,0 +1,143 @@
+"""A run's record may come from anybody: every value is checked before use."""
+
+import copy
+import json
+
+import pytest
+
+from keras_t2t.classifier import find_classifier, read_run
+from keras_t2t.settings.recorded import checked_record
+from keras_t2t.training.distribution.cores import recorded_batch_size
+from keras_t2t.training.run_folder import RunFolder
+from keras_t2t.visualization.runs import read_history
+
+pytestmark = pytest.mark.once
+
+RECORD = {
+    "backend": "jax",
+    "versions": {"keras_t2t": "0.1.0", "keras": "3.12.0"},
+    **{"model": "T2TViT7", "image_size": 32, "crop": 0.9},
+    **{"interpolation": "bicubic", "normalization": "imagenet"},
+    **{"dataset": None, "data_dir": "photos", "reader": "grain", "seed": 0},
+    **{"epochs": 3, "batch_size": 64, "skip_corrupt": False},
+    "data": {
+        "name": "photos",
+        "training images": 10,
+        "validation images": 2,
+        "classes": ["a", "b"],
+    },
+    "run": "0123",
+}
+ODD = (
+    *(None, True, -1, 0.5, 10**400, float("nan"), float("inf"), "", "\x1b[2J"),
+    *([], {}, [[]], {"a": 1}, "evilmod.x", 2**31, ["x"] * 3, "../../x"),
+)
+
+
+def written(folder, record, name="final.keras"):
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(record))
+    (folder / name).touch()
+    return folder / name
+
+
+@pytest.mark.parametrize("value", ["evilmod.x", "torch", "", ["grain"], 3])
+def test_a_reader_that_is_none_is_not_looked_for(tmp_path, value, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: pytest.fail(name))
+    path = written(tmp_path, {**RECORD, "reader": value})
+    with pytest.raises(ValueError, match=r"config\.json `reader`: .*tensorflow, grain"):
+        read_run(path)
+
+
+@pytest.mark.parametrize("key", [*RECORD, "data_dir", "weights", "ema_decay", "resume"])
+def test_any_value_is_taken_or_told_in_one_line(tmp_path, key):
+    for value in ODD:
+        record = copy.deepcopy(RECORD) | {key: value}
+        path = written(tmp_path, record)
+        try:
+            assert read_run(path)[key] == value
+        except ValueError as error:
+            assert f"config.json `{key}`: " in str(error) or "lacks" in str(error)
+            assert "\n" not in str(error) and "\x1b" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model": None}, "lacks `model`"),
+        ({"crop": 1.5}, "`crop`: crop must be greater than 0 and at most 1, got 1.5"),
+        ({"model": "T2TViT8"}, "`model`: unknown model 'T2TViT8'"),
+        ({"image_size": 10**9}, "`image_size`: .* at most 5792, got 1000000000"),
+        ({"dataset": "kaggle:x"}, "`dataset`: .*got 'kaggle:x'"),
+        ({"versions": {"keras_t2t": "x y"}}, "`versions`: .*got 'x y'"),
+        ({"data": {"name": 3}}, "`data`: must be an object with the name"),
+        (
+            {"versions": {"keras_t2t": "9.1"}, "model": "T3TViT"},
+            r"`model`: unknown model 'T3TViT'.* \(it is of keras_t2t 9\.1, this is 0\.",
+        ),
+        (
+            {"versions": {"keras_t2t": "9.1"}, "resampling": "x"},
+            r"`resampling` is not known here \(it is of keras_t2t 9\.1",
+        ),
+    ],
+)
+def test_the_line_names_file_key_and_value(tmp_path, change, told):
+    path = written(tmp_path, {**RECORD, **change})
+    with pytest.raises(ValueError, match=rf"config\.json {told}"):
+        read_run(path)
+
+
+@pytest.mark.parametrize("key", ["model", "image_size", "crop", "normalization"])
+def test_what_is_missing_is_named(tmp_path, key):
+    record = {name: value for name, value in RECORD.items() if name != key}
+    with pytest.raises(ValueError, match=f"lacks `{key}`"):
+        find_classifier(written(tmp_path, record))
+    del record["versions"]
+    with pytest.raises(ValueError, match=f"lacks `{key}`"):
+        find_classifier(written(tmp_path, record))
+
+
+def test_a_record_of_another_program_is_left_alone(tmp_path):
+    assert read_run(written(tmp_path, {"model_type": "vit"}, "x.pth")) is None
+    assert read_run(written(tmp_path, [], "x.pth")) is None
+    with pytest.raises(ValueError, match=r"config\.json must hold a record of a run"):
+        read_run(written(tmp_path, []))
+
+
+def test_a_run_that_is_resumed_is_checked_too(tmp_path):
+    written(tmp_path, {**RECORD, "batch_size": "many"})
+    told = r"config\.json `batch_size`: .*got 'many'"
+    with RunFolder(tmp_path) as folder, pytest.raises(ValueError, match=told):
+        folder.find_run(resume=True)
+    settings = {"resume": True, "output_dir": str(tmp_path)}
+    assert recorded_batch_size(settings) is None  # the run tells it
+    with RunFolder(tmp_path) as folder:
+        assert folder.find_run(overwrite=True) is None
+
+
+@pytest.mark.parametrize("damage", ["[]", '"x"', "{}", '{"run": 1}', '{"result": {}}'])
+def test_a_damaged_result_is_none(tmp_path, damage):
+    written(tmp_path, RECORD)
+    (tmp_path / "result.json").write_text(damage)
+    with RunFolder(tmp_path) as folder:
+        assert folder.result(folder.find_run(resume=True)) is None
+
+
+def test_a_figure_of_a_stranger_s_run(tmp_path):
+    written(tmp_path, [])
+    (tmp_path / "history.csv").write_text("epoch,loss\n0,1\n")
+    with pytest.raises(ValueError, match=r"config\.json must hold a record of a run"):
+        read_history(tmp_path)
+
+
+def test_a_record_is_given_back_with_all_settings():
+    held = checked_record(RECORD, "config.json")
+    assert held["validation_share"] is None and held["host_timeout"] == 600
+    assert {**held, **RECORD} == held
+
+
+def test_integers_that_no_float_holds(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(RECORD).replace("64", "9" * 5000))
+    with pytest.raises(ValueError, match=r"config\.json is no JSON: Exceeds the limit"):
+        read_run(path.with_name("final.keras"))

@@ -1,0 +1,82 @@
+"""Values from outside in messages: one line, which commands no terminal."""
+
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_t2t.arguments import is_number, shown
+from keras_t2t.checkpoints.class_names import read_class_names
+from keras_t2t.checkpoints.loading import load_checkpoint
+from keras_t2t.files import keras_folder
+from tests.examples import small_run
+
+pytestmark = pytest.mark.once
+
+ODD = "a\x1b[2Jb\rc\nd\x9b1me\u202ef\u2028g\x7fh\x00"
+
+
+def test_nothing_that_is_shown_commands_a_terminal():
+    text = shown(ODD)
+    assert text == (
+        r"a\x1b[2Jb\rc\nd\x9b1me\u202ef\u2028g\x7fh\x00"  # as Python writes it
+    )
+    for sound in ("cat.jpg", "Käse 猫 🐈\u200d⬛ नि\u200cष", "a\u00a0b", "C:\\x"):
+        assert shown(sound) == sound
+    assert shown(Path("x") / os.fsdecode(b"\xff\xe9.jpg")) == "x/\\xff\\xe9.jpg"
+    assert shown("\ud800") == "\\ud800"  # no path can hold it, JSON can
+
+
+def test_messages_of_files_are_shown_so(tmp_path):
+    folder = tmp_path / "a\x1b[2J\rb\nc"
+    folder.mkdir()
+    model = small_run.random_model()
+    for name in ("x.pth", "x.safetensors", "x.keras", "x.weights.h5"):
+        (folder / name).write_bytes(b"no weights")
+        with pytest.raises(ValueError, match=r"damaged|no weights") as caught:
+            load_checkpoint(model, folder / name)
+        assert not set("\x1b\r\n") & set(str(caught.value))
+    (folder / "classes.json").write_text("{")
+    with pytest.raises(ValueError, match="is no JSON") as caught:
+        read_class_names(folder / "classes.json")
+    assert not set("\x1b\r\n") & set(str(caught.value))
+
+
+@pytest.mark.parametrize("raised", ["ValueError", "RuntimeError"])
+def test_a_script_s_last_line(raised):
+    code = f"import _script; _script.run(lambda: exec({f'raise {raised}({ODD!r})'!r}))"
+    examples = Path(__file__).parents[1] / "examples"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=examples, capture_output=True, check=False
+    )
+    assert ended.returncode in (1, 2)
+    assert not set(b"\x1b\r\x7f\x00") & set(ended.stderr)
+
+
+def test_a_user_without_a_home(monkeypatch, tmp_path):
+    """As in a container that is run under a number."""
+
+    def unknown(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    folder = keras_folder()
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o77 == 0
+    assert keras_folder() == folder
+    another = os.getuid() + 1
+    monkeypatch.setattr("os.getuid", lambda: another)
+    folder.rename(tmp_path / f"keras-{another}")
+    with pytest.raises(PermissionError, match="set KERAS_HOME"):
+        keras_folder()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "own"))
+    assert keras_folder() == tmp_path / "own"
+
+
+def test_integers_that_no_float_holds():
+    assert not is_number(10**400)

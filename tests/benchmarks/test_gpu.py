@@ -163,7 +163,7 @@ def test_photographs_are_packed(photographs, tmp_path):
     few = data.open_dataset(data_dir=tmp_path / "few", reader="grain")
     assert 6 < few.num_train + few.num_validation < 18
     size = sum(path.stat().st_size for path in (tmp_path / "few").iterdir())
-    assert limit - 4000 < size <= limit
+    assert limit - 20480 < size <= limit
 
     with pytest.raises(ValueError, match="few is there already"):
         gpu.pack(photographs, tmp_path / "few", 30, limit)

@@ -66,12 +66,22 @@ def main():
         train(name, data, output / name, arguments.epochs, arguments.first)
 
 
-def train(name, data, folder, epochs, first=None, seed=0, policy="mixed_bfloat16"):
+def train(
+    name,
+    data,
+    folder,
+    epochs,
+    first=None,
+    seed=0,
+    policy="mixed_bfloat16",
+    design=None,
+):
     """Trains one design; writes `history.json` and `model.weights.h5` into `folder`.
 
     Args:
         first: int, epochs after which it stops and nothing is written; None: all.
         policy: the dtype policy of the model.
+        design: `Design` of that name, where it is none of the comparison.
     """
     import jax
     import keras
@@ -80,7 +90,7 @@ def train(name, data, folder, epochs, first=None, seed=0, policy="mixed_bfloat16
 
     keras.utils.set_random_seed(seed)
     with dtype_policy(policy):
-        model = DESIGNS[name].build(SIZE)
+        model = (design or DESIGNS[name]).build(SIZE)
     steps = epochs * (len(data.images) // BATCH_SIZE)
     optimizer = compiled(model, RATE, steps).optimizer
     optimizer.build(model.trainable_variables)

@@ -7,7 +7,7 @@ LIMIT = 0.05  # of parameters and of MACs, from the first design's
 
 
 class Design(NamedTuple):
-    """A model of the comparison; the MLP ratio is 2 in all."""
+    """A model; of those that are compared all have an MLP ratio of 2."""
 
     title: str
     tokens: str | int  # `token_type` of `T2TViT`, or the pixels of a plain patch
@@ -15,6 +15,7 @@ class Design(NamedTuple):
     depth: int
     num_heads: int
     most_images: int  # training images up to which it is trained
+    mlp_ratio: float = 2
 
     def build(self, size=IMAGE_SIZE):
         """The model: standardised images `(batch, size, size, 3)` to logits."""
@@ -25,7 +26,7 @@ class Design(NamedTuple):
             "classes": CLASSES,
             "classifier_activation": None,
         }
-        backbone = self.embed_dim, self.depth, self.num_heads, 2
+        backbone = self.embed_dim, self.depth, self.num_heads, self.mlp_ratio
         if isinstance(self.tokens, int):
             return keras_t2t.ViT(*backbone, patch_size=self.tokens, **settings)
         return keras_t2t.T2TViT(*backbone, self.tokens, **settings)

@@ -163,35 +163,43 @@ def loss_function():
     return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
 
 
-def fuse_forward_pass(model, backend="inductor"):
-    """Trains the model through `torch.compile`: the same losses in fewer passes.
+def fuse_forward_pass(model, backend="inductor", batch_size=BATCH_SIZE, training=True):
+    """Runs the model through `torch.compile`: the same losses in fewer passes.
 
     Traced first, as Keras's own calls break torch's graph at every layer. Compiles at
     once, so that no epoch's seconds hold it.
+
+    Args:
+        model: Keras model on torch.
+        backend: of `torch.compile`.
+        batch_size: int, images of a step.
+        training: bool, whether it is training or inference that runs so.
     """
     import keras
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    def weights():
-        fixed = [v.value.detach() for v in model.non_trainable_variables]
-        return [v.value for v in model.trainable_variables], fixed
+    # Once: where Keras calls the model in half precision, values are rounded copies.
+    trainable = [v.value for v in model.trainable_variables]
+    fixed = [v.value.detach() for v in model.non_trainable_variables]
+    fused_in, eager = training, model.call
 
     def forward(x, trainable, fixed):
-        return model.stateless_call(trainable, fixed, x, training=True)[0]
+        return model.stateless_call(trainable, fixed, x, training=fused_in)[0]
 
-    x = keras.ops.zeros((BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3))
+    x = keras.ops.zeros((batch_size, *model.input_shape[1:]))
     with torch.no_grad():
-        graph = make_fx(forward, tracing_mode="fake")(x, *weights())
-    fused, eager = torch.compile(graph, backend=backend), model.call
-    with torch.random.fork_rng():
-        loss = fused(x, *weights()).sum()
-        torch.autograd.grad(loss, weights()[0])
+        graph = make_fx(forward, tracing_mode="fake")(x, trainable, fixed)
+    fused = torch.compile(graph, backend=backend)
+    with torch.random.fork_rng(), torch.set_grad_enabled(training):
+        loss = fused(x, trainable, fixed).sum()
+        if training:
+            torch.autograd.grad(loss, trainable)
 
     def call(inputs, training=None, mask=None):
-        if not training:
+        if bool(training) != fused_in:
             return eager(inputs, training=training, mask=mask)
-        return fused(keras.ops.convert_to_tensor(inputs), *weights())
+        return fused(keras.ops.convert_to_tensor(inputs), trainable, fixed)
 
     model.call = call
 

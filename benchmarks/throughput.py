@@ -33,10 +33,11 @@ FIELDS = (
 # === Implementations ===
 DESIGNS = {
     **dict.fromkeys(BACKENDS, ("", "readable", "remat")),
-    "jax": ("", "readable", "remat", "scripts"),
-    "torch": ("", "readable", "remat", "scripts"),
+    "jax": ("", "readable", "remat", "scripts", "padded"),
+    "torch": ("", "readable", "remat", "scripts", "compiled"),
     "tensorflow": ("", "readable", "remat", "graph"),
     REFERENCE: ("", "compiled"),
+    "timm": ("", "compiled"),
 }
 
 
@@ -47,16 +48,18 @@ def subject(name, model):
         ValueError: if there is no such implementation.
     """
     source, _, design = name.partition(":")
-    if source == "timm" and design:
-        return {"kind": "torch", "model": design, "source": source, "design": ""}
-    if design not in DESIGNS.get(source, ()):
+    if source == "timm":
+        model, _, design = design.partition(":")
+    if design not in DESIGNS.get(source, ()) or not model:
         accepted = [
             f"{source}:{design}".rstrip(":")
             for source, designs in DESIGNS.items()
             for design in designs
+            if source != "timm"
         ]
         raise ValueError(
             f"implementation must be one of {', '.join(accepted)}, timm:NAME, "
+            "timm:NAME:compiled, "
             f"got {name!r}"
         )
     if source in BACKENDS:
@@ -215,9 +218,10 @@ def main():
         description=__doc__.split("\n\n")[0],
         epilog="An implementation is a backend (jax, tensorflow, torch), with "
         ":readable for the path that writes patches or :remat for rematerialisation; "
+        "jax:padded, with a token more for cuDNN's attention; torch:compiled; "
         "jax:scripts and torch:scripts, as the training scripts run it on a CPU; "
         "tensorflow:graph, without XLA; "
-        "reference, with :compiled for torch.compile; or timm:NAME.",
+        "reference or timm:NAME, with :compiled for torch.compile.",
     )
     add = parser.add_argument
     add("--models", nargs="+", default=["T2TViT7", "T2TViT14"])

@@ -9,13 +9,16 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.reference
 
+from benchmarks import padded_attention
 from benchmarks.backends import exact_float32, on_gpu
+from benchmarks.claim_training import fuse_forward_pass
 from benchmarks.memory import device_peak, jax_saved, process_peak, torch_saved
 from benchmarks.throughput_machine import Matmul, Products
 
@@ -53,7 +56,13 @@ class Keras:
         }
         if model.startswith(("ViT", "ResNet")):
             arguments = {}
-        self.model = getattr(keras_t2t, model)(
+        if design == "padded":
+            padded_attention.install()
+        if model == "DeiT-S":
+            build, arguments = partial(keras_t2t.ViT, 384, 12, 6, 4), {}
+        else:
+            build = getattr(keras_t2t, model)
+        self.model = build(
             input_shape=(image_size, image_size, 3),
             classifier_activation=None,
             **arguments,
@@ -68,6 +77,10 @@ class Keras:
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False if design == "graph" else "auto",
         )
+        if design == "compiled":
+            fuse_forward_pass(
+                self.model, batch_size=batch_size, training=mode == "training"
+            )
         self.macs = keras_t2t.count_macs(self.model)
         self.backend, self.mode = backend, mode
         self.batch = batch(batch_size, image_size)
@@ -198,7 +211,8 @@ def reference_model(name, image_size):
 def timm_model(name, image_size):
     import timm
 
-    return timm.create_model(name, img_size=image_size)
+    sized = {} if name.startswith("resnet") else {"img_size": image_size}
+    return timm.create_model(name, **sized)
 
 
 TORCH_MODELS = {"reference": reference_model, "timm": timm_model}

@@ -68,6 +68,51 @@ def test_queries_in_chunks(monkeypatch):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX's kernel")
+@pytest.mark.parametrize("tokens", [4, 5])
+def test_padded_attention_equals_the_ordinary_one(tokens, monkeypatch):
+    """By XLA, of what `benchmarks/gpu.py` measures by cuDNN's kernel."""
+    import jax
+
+    from benchmarks import padded_attention
+
+    layer = MultiHeadSelfAttention(2)
+    random = np.random.default_rng(0)
+    x, direction = random.normal(size=(2, 3, tokens, 8)).astype("float32")
+    layer.build(x.shape)
+    for weight in layer.weights:
+        weight.assign(random.normal(size=weight.shape))
+    weights = [weight.value for weight in layer.weights]
+
+    def outputs_and_gradients():
+        def call(x, weights):
+            return layer.stateless_call(weights, [], x, training=True)[0]
+
+        outputs, backward = jax.vjp(call, x, weights)
+        return jax.tree.leaves([outputs, backward(direction)])
+
+    ordinary = outputs_and_gradients()
+    called = []
+
+    def kernel(q, *args, implementation, **kwargs):
+        assert implementation == "xla"
+        called.append(q.shape[1])
+        return original(q, *args, implementation=implementation, **kwargs)
+
+    original = jax.nn.dot_product_attention
+    monkeypatch.setattr(jax.nn, "dot_product_attention", kernel)
+    # What `install` replaces comes back after the test.
+    monkeypatch.setattr(
+        attention, "scaled_dot_product_attention", scaled_dot_product_attention
+    )
+    padded_attention.install()
+    padded = outputs_and_gradients()
+    assert called == [4 if tokens == 4 else 6]
+    assert len(padded) == 5  # the outputs; gradients of x, qkv, projection and its bias
+    for a, b in zip(padded, ordinary, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)  # of numbers up to about 20
+
+
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="a rule of JAX's kernel")
 def test_no_training_through_a_kernel_without_gradient(monkeypatch):
     """Keras logs a traceback per layer where cuDNN's attention has no gradient."""

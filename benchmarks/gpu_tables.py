@@ -1,0 +1,126 @@
+"""The tables of `gpu.py`, from its lines of JSON.
+
+    python benchmarks/gpu_tables.py
+
+writes those of `benchmarks/gpu.jsonl`, to which the lines of a run are added, into
+`benchmarks/README.md`. A rehearsal does not count there.
+"""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.gpu_results import read
+
+README = Path(__file__).with_name("README.md")
+MEASURED = Path(__file__).with_name("gpu.jsonl")
+BEGIN = "<!-- GPU tables: written by benchmarks/gpu_tables.py -->\n"
+END = "<!-- end of the GPU tables -->\n"
+
+
+class Table(NamedTuple):
+    text: str
+    key: tuple  # what tells a row; of its lines the last counts
+    figures: tuple  # lines without the first are not of this table
+    fastest: bool = False  # and not the last
+
+
+TABLES = (
+    Table(
+        "`train_imagenet.py` with the authors' recipe, killed in the middle (-9) and "
+        "resumed, `evaluate.py`, `predict.py`:",
+        *(("backend", "part"), ("exit_code", "seconds")),
+    ),
+    Table(
+        "The last epoch of that training:",
+        *(("backend",), ("waiting_share", "images_per_second", "memory_gb", "top1")),
+    ),
+    Table(
+        "Synthetic batches in bfloat16, the fastest of the sizes that were measured; "
+        "training counts as three forward passes, the peak is the published one:",
+        ("model", "implementation", "mode"),
+        (
+            *("gflop_an_image", "images_per_second", "batch_size", "share_of_peak"),
+            *("memory_gb", "first_step_s"),
+        ),
+        fastest=True,
+    ),
+    Table(
+        "JAX's attention in bfloat16, 197 tokens: the largest difference from float32 "
+        "over the largest number (odd: cuDNN's as it is; padded: with a token more, "
+        "whose training steps are `jax:padded` above):",
+        *(("way",), ("output", "gradients")),
+    ),
+    Table(
+        "Grain's reader on photographs, in threads or processes:",
+        *(("recipe", "cores", "processes"), ("images_per_second",)),
+    ),
+    Table(
+        "From scratch, photographs on the device, an epoch as one program:",
+        ("model", "epochs"),
+        ("epoch_s", "first_epoch_s", "images", "images_per_second", "gmacs", "top1"),
+    ),
+)
+
+
+def tables(lines, rehearsal=False):
+    """Markdown of all that was measured, a part for each device."""
+    lines = [line for line in lines if line["rehearsal"] == rehearsal]
+    parts = []
+    for device in dict.fromkeys(line["device"] for line in lines):
+        own = [line | line["cell"] for line in lines if line["device"] == device]
+        versions = (f"{name} {v}" for name, v in own[-1]["versions"].items())
+        parts.append(f"**{device}** ({', '.join(versions)})\n\n")
+        parts += [markdown(table, own) for table in TABLES]
+        ends = {name(line): line["ended"] for line in own if "ended" in line}
+        bad = [f"{cell}: {end}" for cell, end in ends.items() if end != "well"]
+        parts.append(f"Not measured to the end: {'; '.join(bad)}.\n\n" if bad else "")
+    return "".join(parts)[:-1] or "Nothing of this was measured on a GPU yet.\n"
+
+
+def name(line):
+    return " ".join([line["task"], *map(str, line["cell"].values())])
+
+
+def markdown(table, lines):
+    rows = {}
+    for line in lines:
+        place = tuple(str(line.get(part)) for part in table.key)
+        if table.figures[0] not in line:
+            continue
+        if table.fastest and place in rows and rate(rows[place]) > rate(line):
+            continue
+        rows[place] = line
+    if not rows:
+        return ""
+    names = [*table.key, *table.figures]
+    body = [[name.replace("_", " ") for name in names], ["---"] * len(names)]
+    body += [[shown(line.get(name)) for name in names] for line in rows.values()]
+    return (
+        table.text + "\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in body) + "\n"
+    )
+
+
+def shown(value):
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return "" if value is None else str(value)
+
+
+def rate(line):
+    return line["images_per_second"]
+
+
+def with_tables(text):
+    """`text` of the README with the tables of now between its markers."""
+    before, _, rest = text.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not closed:
+        raise ValueError(f"README must hold the lines {BEGIN!r} and {END!r}")
+    return f"{before}{BEGIN}\n{tables(read(MEASURED))}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text("utf-8")), encoding="utf-8")

@@ -1,0 +1,270 @@
+"""What `gpu.py` measures: tasks of cells, each of which runs in a process of its own.
+
+The first argument of such a process is the cell with its settings as JSON.
+"""
+
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.gpu_results import append
+from benchmarks.gpu_scripts import scripts
+from benchmarks.throughput import Worker, subject
+
+# As published, dense bfloat16, FLOP/s; the first that the device's name holds.
+PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12}
+
+
+class Given(NamedTuple):
+    """What a cell works with."""
+
+    results: Path
+    line: dict  # what each of its lines begins with
+    photographs: Path | None
+    work: Path  # a folder of its own
+    rehearsal: bool
+
+    def tell(self, **figures):
+        append(self.results, {**self.line, **figures})
+
+
+# === The scripts: gpu_scripts.py ===
+def script_cells(rehearsal):
+    return [{"backend": backend} for backend in ("jax", "torch")]
+
+
+# === Throughput ===
+BATCH_SIZES = (256, 512, 128)
+MODELS = ("T2TViT14", "DeiT-S", "T2TViT7", "ResNet50")
+TIMM = ("deit_small_patch16_224", "resnet50", "vit_little_patch16_reg4_gap_256")
+
+
+def throughput_cells(rehearsal):
+    if rehearsal:
+        rows = [("T2TViT7", "torch:compiled"), ("DeiT-S", "jax")]
+        return steps(rows, ("training", "inference"), [2])
+    rows = [(model, name) for model in MODELS for name in ("jax", "torch")]
+    if importlib.util.find_spec("timm"):
+        rows += [(model, "timm:compiled") for model in TIMM]
+    rows += [(model, "torch:compiled") for model in MODELS]
+    return steps(rows, ("training", "inference"), BATCH_SIZES)
+
+
+def steps(rows, modes, batch_sizes):
+    names = "batch_size", "mode", "model", "implementation"
+    return [
+        dict(zip(names, (batch_size, mode, *row), strict=True))
+        for batch_size in batch_sizes
+        for mode in modes
+        for row in rows
+    ]
+
+
+def throughput(given, model, implementation, mode, batch_size):
+    """Steps in bfloat16 on one batch that lies on the device."""
+    image_size = 32 if given.rehearsal else 256 if model.endswith("_256") else 224
+    worker = Worker(
+        **subject(implementation.replace("timm", f"timm:{model}"), model),
+        **{"mode": mode, "batch_size": batch_size},
+        **{"image_size": image_size, "precision": "bfloat16"},
+    )
+    number = max(1, round((0.1 if given.rehearsal else 1.5) / worker.seconds(1)))
+    rates = [batch_size * number / worker.seconds(number) for _ in range(3)]
+    worker.close()
+    rate, device = statistics.median(rates), given.line["device"]
+    # An addition and a multiplication; training is three forward passes.
+    flops = 2 * worker.start["macs"] * (3 if mode == "training" else 1)
+    peak = next((peak for name, peak in PEAKS.items() if name in device), None)
+    given.tell(
+        image_size=image_size,
+        images_per_second=rate,
+        gflop_an_image=flops / 1e9,
+        share_of_peak=peak and rate * flops / peak,
+        first_step_s=worker.start["first_step"],
+        memory_gb=worker.start["memory"] / 1e9,
+    )
+
+
+# === Attention on JAX ===
+def attention_cells(rehearsal):
+    models = ("T2TViT7",) if rehearsal else ("T2TViT14", "DeiT-S")
+    rows = [(model, "jax:padded") for model in models]
+    return [{}, *steps(rows, ["training"], [2] if rehearsal else BATCH_SIZES)]
+
+
+def attention(given, **step):
+    """A training step's time, or how right the numbers are."""
+    if step:
+        return throughput(given, **step)
+    os.environ["KERAS_BACKEND"] = "jax"
+    import jax
+    from jax import numpy as jnp
+
+    from benchmarks.padded_attention import padded_attention
+    from keras_t2t.layers.attention import scaled_dot_product_attention
+    from keras_t2t.layers.platform import jax_platform
+
+    kernel = {"implementation": "cudnn" if jax_platform() == "gpu" else "xla"}
+    shape = (2, 5, 2, 8) if given.rehearsal else (32, 197, 6, 64)
+    random = np.random.default_rng(0)
+    drawn = [jnp.asarray(random.normal(size=shape), "bfloat16") for _ in range(4)]
+    scale = shape[-1] ** -0.5
+    ways = {
+        "ordinary": lambda *qkv: scaled_dot_product_attention(
+            *qkv, scale, training=True
+        ),
+        "padded": lambda *qkv: padded_attention(*qkv, scale, **kernel),
+        "odd": lambda *qkv: jax.nn.dot_product_attention(*qkv, scale=scale, **kernel),
+    }
+
+    def numbers(attend, dtype):
+        *qkv, direction = (part.astype(dtype) for part in drawn)
+        attended, backward = jax.vjp(attend, *qkv)
+        return [np.asarray(x, "float64") for x in (attended, *backward(direction))]
+
+    with jax.default_matmul_precision("highest"):
+        expected = numbers(ways["ordinary"], "float32")
+    for way, attend in ways.items():
+        try:
+            pairs = zip(numbers(attend, "bfloat16"), expected, strict=True)
+            off = [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs]
+        except Exception as error:  # a kernel refuses in many ways
+            refused = " ".join(str(error).split())[:200].replace("|", "/")
+            given.tell(way=way, output=refused)
+        else:
+            given.tell(way=way, output=off[0], gradients=max(off[1:]))
+
+
+# === The input pipeline ===
+def pipeline_cells(rehearsal):
+    cores = min(16, len(os.sched_getaffinity(0)))
+    fewer = [] if rehearsal else [n for n in (1, 4, 8, 2) if n < cores]
+    threads = [{"cores": count, "processes": 0} for count in (cores, *fewer)]
+    return [*threads, {"cores": cores, "processes": cores}]
+
+
+def pipeline(given, cores, processes):
+    """Batches by Grain's reader: in threads, or in so many processes of one thread."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    os.environ.update(KERAS_BACKEND="torch", CUDA_VISIBLE_DEVICES="")
+    import grain
+    from absl import flags
+
+    from keras_t2t import data
+    from keras_t2t.data.grain_reader import reader
+
+    reader.THREADS = 1 if processes else cores  # it counts the machine's
+    dataset = data.open_dataset(data_dir=given.photographs, reader="grain")
+    size, batch_size, seconds = (32, 4, 0.5) if given.rehearsal else (224, 128, 4.0)
+    for recipe, name in {"full recipe": "full", "crop and flip": "light"}.items():
+        batches = dataset.train_batches(size, batch_size, 0, data.AUGMENTATIONS[name])
+        if processes:
+            flags.FLAGS.mark_as_parsed()  # Grain asks for some of its own
+            options = grain.multiprocessing.MultiprocessingOptions(processes)
+            batches = batches.mp_prefetch(options)
+        stream = iter(batches)
+        for _ in range(2 * max(1, processes)):  # until all are at work
+            next(stream)
+        begin, images = time.perf_counter(), 0
+        while time.perf_counter() < begin + seconds:
+            images += len(next(stream)[0])
+        rate = images / (time.perf_counter() - begin)
+        given.tell(recipe=recipe, images_per_second=rate)
+
+
+# === From scratch ===
+def scratch_cells(rehearsal):
+    models = ("T2TViT14", "ViT of equal MACs")
+    return [{"model": model, "epochs": 1 if rehearsal else 80} for model in models]
+
+
+def scratch(given, model, epochs):
+    """Photographs on the device, an epoch as one program: `claim_accelerator.py`."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    from benchmarks import claim_accelerator as accelerator
+    from benchmarks.claim_designs import Design
+    from benchmarks.claim_training import evaluated
+    from keras_t2t import count_macs
+
+    width, depth, heads = (16, 1, 2) if given.rehearsal else (384, 14, 6)
+    tokens = "performer" if model == "T2TViT14" else 16
+    depth += tokens == 16 and not given.rehearsal  # 1.51 GMACs to 1.48 at 128 px
+    design = Design(model, tokens, width, depth, heads, most_images=0, mlp_ratio=3)
+    if given.rehearsal:
+        accelerator.SIZE, accelerator.BATCH_SIZE = 32, 8
+    data = pixels(given.photographs, accelerator.SIZE)
+    accelerator.train(model, data, given.work, epochs, design=design)
+    history = json.loads((given.work / "history.json").read_text(encoding="utf-8"))
+    trained = design.build(accelerator.SIZE)
+    trained.load_weights(given.work / "model.weights.h5")
+    seconds = statistics.median(history["seconds"])
+    given.tell(
+        gmacs=count_macs(trained) / 1e9,
+        images=len(data.images),
+        loss=history["loss"],
+        epoch_s=seconds,
+        first_epoch_s=history["seconds"][0],
+        images_per_second=len(data.images) / seconds,
+        top1=evaluated(trained, (data.test_images, data.test_labels)),
+    )
+
+
+def pixels(folder, size):
+    """All photographs of a folder in memory, cut to squares as for evaluation."""
+    from benchmarks.claim_training import CLASSES, Data
+    from keras_t2t import data
+    from keras_t2t.data.grain_reader import reader
+
+    source = data.open_dataset(data_dir=folder, reader="grain")._source
+    parts = []
+    for split in (source.train, source.validation):
+        batches = reader.validation_batches(
+            *(split,),
+            **{"num_classes": CLASSES, "image_size": size, "batch_size": 256},
+            **{"shard": (0, 1), "pad": False, "crop": 1.0, "interpolation": "bicubic"},
+        )
+        images, targets = map(np.concatenate, zip(*batches, strict=True))
+        parts += [images, targets.argmax(-1)]
+    return Data(*parts)
+
+
+# === All tasks ===
+class Task(NamedTuple):
+    share: float  # of the time
+    limit: float  # seconds of a cell
+    cells: Callable  # from whether it is a rehearsal to arguments of the function
+    function: Callable
+    photographs: bool  # whether it needs any
+
+
+TASKS = {  # in the order of their worth
+    "scripts": Task(0.35, 240, script_cells, scripts, True),
+    "throughput": Task(0.3, 120, throughput_cells, throughput, False),
+    "attention": Task(0.1, 120, attention_cells, attention, False),
+    "pipeline": Task(0.1, 90, pipeline_cells, pipeline, True),
+    "scratch": Task(0.15, 240, scratch_cells, scratch, True),
+}
+
+
+def main():
+    settings = json.loads(sys.argv[1])
+    line, name = settings["line"], settings["line"]["task"]
+    photographs = settings["data_dir"] and Path(settings["data_dir"])
+    if TASKS[name].photographs and not photographs:
+        sys.exit(f"{name} needs photographs: give --data-dir")
+    with tempfile.TemporaryDirectory(dir=settings["folder"]) as work:
+        paths = Path(settings["results"]), line, photographs, Path(work)
+        TASKS[name].function(Given(*paths, line["rehearsal"]), **line["cell"])
+
+
+if __name__ == "__main__":
+    main()

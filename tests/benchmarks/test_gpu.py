@@ -1,0 +1,238 @@
+"""The prepared run for a GPU: its driver, tars and tables, and all of it, small."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import gpu, gpu_results, gpu_tables, gpu_tasks
+from keras_t2t import data
+
+SCRIPT = Path(gpu.__file__)
+ABOUT = {"device": "CPU", "rehearsal": True, "versions": {"jax": "1"}}
+# What cells do; {} is a file that each may leave.
+DEEDS = {
+    "crash": "raise ValueError('no such thing')",
+    "hang": "import os, time; os.fork() or (time.sleep(2), open({!r}, 'w')); "
+    "time.sleep(60)",
+    "work": "open({!r}, 'w')",
+}
+# An import system, of all processes, that does not find these.
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        hidden = {"tensorflow", "keras_cv", "tensorflow_datasets"}
+        if name.partition(".")[0] not in hidden:
+            return self.finder.find_spec(name, path, target)
+
+sys.meta_path = [Without(finder) for finder in sys.meta_path]
+"""
+
+
+@pytest.fixture
+def tasks(monkeypatch):
+    """Two tasks of half the time each, whose cells take a second at most."""
+    task = gpu_tasks.Task(0.5, 1.0, None, None, False)
+    tasks = {"first": task, "second": task}
+    monkeypatch.setattr(gpu, "TASKS", tasks)
+    return tasks
+
+
+def test_a_cell_that_crashes_or_hangs_costs_itself(tasks, tmp_path):
+    results = tmp_path / "results.jsonl"
+    begun = []
+
+    def command(line):
+        begun.append(line["cell"]["deed"])
+        left = str(tmp_path / line["cell"]["deed"])
+        gpu_results.append(results, {**line, "figure": 1})  # as the process does
+        return [sys.executable, "-S", "-c", DEEDS[begun[-1]].format(left)]
+
+    plan = {
+        "first": [{"deed": "crash"}, {"deed": "hang"}],
+        "second": [{"deed": "work"}],
+    }
+    gpu.work(plan, results, time.monotonic() + 60, command, ABOUT, least=0)
+    lines = gpu_results.read(results)
+    assert begun == ["crash", "hang", "work"]
+    assert [line["cell"]["deed"] for line in lines] == np.repeat(begun, 2).tolist()
+    assert [line.get("figure") for line in lines] == [1, None] * 3
+    ends = [line["ended"] for line in lines[1::2]]
+    assert ends == ["exit code 1", "stopped after 1 s", "well"]
+    assert "ValueError: no such thing" in lines[1]["printed"]
+    assert "ValueError: no such thing" in (tmp_path / "log.txt").read_text()
+    assert (tmp_path / "work").exists()
+    time.sleep(1.5)
+    assert not (tmp_path / "hang").exists()  # the process that it started ended too
+
+    # Another run goes on with what did not end well, though a kill cut a line off.
+    with open(results, "a") as file:
+        file.write('{"device": "CPU", "rehears\n')
+    gpu.work(plan, results, time.monotonic() + 60, command, ABOUT, least=0)
+    assert begun[3:] == ["crash", "hang"]
+    other = {**ABOUT, "device": "another"}
+    plan = {"second": plan["second"]}
+    gpu.work(plan, results, time.monotonic() + 60, command, other, least=0)
+    assert begun[5:] == ["work"]
+
+
+def test_time_that_a_task_leaves_goes_to_the_next(tasks, tmp_path, monkeypatch):
+    limits = []
+
+    def alone(command, limit, log):
+        limits.append(limit)
+        return {"ended": "well"}
+
+    monkeypatch.setattr(gpu, "alone", alone)
+    for name in tasks:
+        tasks[name] = tasks[name]._replace(limit=80)
+    plan = {"first": [{"n": 1}, {"n": 2}], "second": [{"n": 3}]}
+    results = tmp_path / "results.jsonl"
+    gpu.work(plan, results, time.monotonic() + 100, lambda line: [], ABOUT)
+    assert limits == pytest.approx([50, 50, 80], abs=1)
+    gpu.work(
+        plan, results, time.monotonic() + 20, lambda line: [], {**ABOUT, "device": 2}
+    )
+    assert limits[3:] == pytest.approx([20], abs=1)  # half of 20 s is not worth a cell
+    ends = [line["ended"] for line in gpu_results.read(results)[3:]]
+    assert ends == ["2 from here on not begun", "well"]
+
+
+def test_the_order_of_the_tasks_and_of_what_counts_most():
+    assert [*gpu.TASKS] == ["scripts", "throughput", "attention", "pipeline", "scratch"]
+    cells = gpu.TASKS["throughput"].cells(False)
+    assert cells[0] == {
+        **{"batch_size": 256, "mode": "training"},
+        **{"model": "T2TViT14", "implementation": "jax"},
+    }
+    for task in gpu.TASKS.values():
+        names = task.function.__code__.co_varnames
+        for rehearsal in (True, False):
+            for cell in task.cells(rehearsal):
+                assert json.loads(json.dumps(cell)) == cell
+                assert "step" in names or cell.keys() <= {*names}
+
+
+def test_what_is_kept_of_what_a_process_prints():
+    text = 'File "/home/me/lib/x.py"\n' + "again\n" * 9 + "https://a.org/b\nand/or/b\n"
+    assert gpu_results.kept(text) == 'File "…/x.py"\nagain\nhttps://a.org/b\nand/or/b'
+    long = gpu_results.kept("\n".join(map(str, range(9999))))
+    assert long.startswith("0\n1\n") and long.endswith("\n9998")
+    assert len(long) < gpu_results.KEPT + 10
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    random = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 3)):
+        for kind in ("cat", "dog"):
+            (tmp_path / "made" / split / kind).mkdir(parents=True)
+            for i in range(count):
+                pixels = random.integers(0, 256, (60, 90, 3), "uint8")
+                image = Image.fromarray(pixels).convert("L" if i == 0 else "RGB")
+                image.save(tmp_path / "made" / split / kind / f"{i}.photo.jpg")
+    return tmp_path / "made"
+
+
+def test_photographs_are_packed(photographs, tmp_path):
+    gpu.pack(photographs, tmp_path / "tars", 30, 2**20)
+    opened = data.open_dataset(data_dir=tmp_path / "tars", reader="grain")
+    assert (opened.num_train, opened.num_validation) == (12, 6)
+    assert opened.class_names == ["cat", "dog"]
+    assert opened.class_counts.tolist() == [6, 6]
+    packed = gpu_tasks.pixels(tmp_path / "tars", 30)
+    assert packed.images.shape == (12, 30, 30, 3)
+    assert sorted(packed.test_labels) == [0, 0, 0, 1, 1, 1]
+
+    limit = 20480 + 9 * 4000
+    gpu.pack(photographs, tmp_path / "few", 30, limit)
+    few = data.open_dataset(data_dir=tmp_path / "few", reader="grain")
+    assert 6 < few.num_train + few.num_validation < 18
+    size = sum(path.stat().st_size for path in (tmp_path / "few").iterdir())
+    assert limit - 20480 < size <= limit
+
+    with pytest.raises(ValueError, match="few is there already"):
+        gpu.pack(photographs, tmp_path / "few", 30, limit)
+    with pytest.raises(ValueError, match="no train/<class>"):
+        gpu.pack(tmp_path / "few", tmp_path / "new", 30, limit)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"made", "tars", "few"}
+
+
+def test_tables():
+    def line(device="One", rehearsal=False, **values):
+        cell = {"model": "ViT", "implementation": "jax", "mode": "training"}
+        return {
+            **{"device": device, "rehearsal": rehearsal, "versions": {"jax": "1"}},
+            **{"task": "throughput", "cell": cell, **values},
+        }
+
+    def speed(batch_size, rate):
+        shared = {"share_of_peak": None, "memory_gb": 2.0, "first_step_s": 123.5}
+        cell = {**line()["cell"], "batch_size": batch_size}
+        return line(cell=cell, gflop_an_image=1.25, images_per_second=rate, **shared)
+
+    lines = [speed(128, 5.2), speed(256, 9.4), speed(512, 7), line(ended="well")]
+    lines += [line(way="odd", output="refused"), line(way="odd", output="no gradient")]
+    lines += [
+        line(ended="exit code 1", device="Two"),
+        speed(1, 99) | {"rehearsal": True},
+    ]
+    text = gpu_tables.tables(lines)
+    assert "| ViT | jax | training | 1.25 | 9.4 | 256 |  | 2 | 124 |\n" in text
+    assert text.count("| ViT |") == 1
+    assert "| odd | no gradient |  |\n" in text and "refused" not in text
+    assert text.startswith("**One** (jax 1)\n\nSynthetic")
+    assert text.endswith(
+        "**Two** (jax 1)\n\nNot measured to the end: throughput ViT jax training: "
+        "exit code 1.\n"
+    )
+    assert "| 99 | 1 |" in gpu_tables.tables(lines, rehearsal=True)
+    assert gpu_tables.tables([]).startswith("Nothing of this was measured on a GPU")
+
+
+def test_the_readme_has_the_tables_of_what_was_measured():
+    text = gpu_tables.README.read_text(encoding="utf-8")
+    assert gpu_tables.with_tables(text) == text
+    # The whole run, as one command.
+    (command,) = (
+        block for block in text.split("```") if "benchmarks/gpu.py --minutes" in block
+    )
+    assert len(command) < 2000
+
+
+@pytest.mark.nightly
+def test_a_rehearsal_without_tensorflow(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
+    path = os.pathsep.join([str(tmp_path), str(SCRIPT.parents[1])])
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--rehearse", "--output", tmp_path / "out"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Not measured" not in done.stdout, done.stdout
+    assert done.stdout.endswith((tmp_path / "out/tables.md").read_text() + "\n")
+    lines = gpu_results.read(tmp_path / "out" / "results.jsonl")
+    ended = [(line["task"], line["cell"]) for line in lines if "ended" in line]
+    tasks = gpu.TASKS.items()
+    assert ended == [(name, cell) for name, task in tasks for cell in task.cells(True)]
+    assert "tensorflow" not in (tmp_path / "out" / "log.txt").read_text().lower()
+    for table in gpu_tables.TABLES:
+        assert table.text in done.stdout

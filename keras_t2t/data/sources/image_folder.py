@@ -105,7 +105,7 @@ class FolderSplit(Split):
     """
 
     def __init__(self, folder, split, class_names, skip_others):
-        files = [_files(split / name, skip_others) for name in class_names]
+        files = [class_files(split / name, skip_others) for name in class_names]
         self._folder = os.fsencode(folder)
         self._paths = [path for paths in files for path in paths]
         counts = [len(paths) for paths in files]
@@ -158,7 +158,7 @@ def checked_names(names):
     return tuple(names)
 
 
-def _files(folder, skip_others):
+def class_files(folder, skip_others):
     """Sorted paths of a class, as bytes: a name need not be UTF-8."""
     files, others = list_images(folder)
     if others:

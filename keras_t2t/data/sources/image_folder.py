@@ -4,7 +4,12 @@ import os
 
 import numpy as np
 
-from keras_t2t.data.sources.listing import list_images, look, visible_folders
+from keras_t2t.data.sources.listing import (
+    holds_images,
+    list_images,
+    look,
+    visible_folders,
+)
 from keras_t2t.data.sources.share import assembled
 from keras_t2t.data.sources.source import Split, listed
 from keras_t2t.data.sources.split_names import (
@@ -59,6 +64,8 @@ def open_source(
     choice = choose_splits(
         usable, f"data_dir={str(folder)!r}", "folders", evaluation_only, split
     )
+    others = [name for name in visible_folders(root) if name not in places]
+    left += tuple(name for name in others if holds_images(root / name))
     choice = choice._replace(left=(*choice.left, *left))
     train, validation = (
         name and places[name]

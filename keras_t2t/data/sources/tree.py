@@ -9,6 +9,11 @@ from keras_t2t.data.sources.source import listed
 from keras_t2t.data.sources.split_names import TRAIN, accepted, role
 from keras_t2t.images import shown
 
+PICTURES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
+MARKS = (
+    *("annotations", "annotation", "labels", "masks", "mask", "trimaps", "bboxes"),
+    *("segmentations", "segmentation", "ground_truth", "groundtruth"),
+)
 # A folder between a split and its classes: train/images/<class>.
 BETWEEN = ("images", "image", "imgs", "img", "data", "dataset", "pictures", "photos")
 
@@ -51,6 +56,8 @@ def find_splits(folder):
     if not of_folders:
         return _loose(folder, looks, others, places)
     beside = [name for name in others if holds_images(folder / name)]
+    if len(beside) < 2 and len({role(name) for name in named}) > 1:
+        return {name: places[name] for name in named}  # Train/<class>, Test/*, Meta/*
     if beside and not _one_folder_each(folder, [*of_folders, *beside]):
         known = f"{_slashed(of_folders)} by name and content"
         raise ValueError(
@@ -92,11 +99,26 @@ def check_classes_only(folder, names):
             f"data_dir={str(folder)!r}: {_slashed(pairs)} look by their names like "
             "splits of the same, not classes: have train/<class>/* and val/<class>/*"
         )
-    inside = {}
+    kinds = {name.lower() for name in names}
+    if kinds & set(PICTURES) and kinds & set(MARKS):
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(names)} look like images and what is "
+            "marked in them, not classes: put images into a folder for each class"
+        )
+    inside, of_splits = {}, []
     for name in names:
         found = look(folder / name)
         if found.of_folders:
-            inside[name] = set(look(_inner(folder / name), whole=True).folders)
+            inner = _inner(folder / name)
+            inside[name] = set(look(inner, whole=True).folders)
+            if len({role(other) for other in inside[name]} - {None}) > 1:
+                of_splits.append(name)
+    if len(of_splits) == 1:
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(of_splits)} holds splits "
+            f"({listed(sorted(map(shown, inside[of_splits[0]])), 4)}), is no class: "
+            "give it as data_dir"
+        )
     copies = [name for name, held in inside.items() if _most(held, names)]
     if copies:
         raise ValueError(

@@ -154,6 +154,16 @@ def test_a_class_may_have_the_name_of_a_split(tree, names, images):
     assert opened(root, evaluation_only=True)[0] == tuple(sorted(names))
     both = tree(*classes("photos/train", 5, names), *classes("photos/val", 2, names))
     assert opened(both / "photos")[0] == tuple(sorted(names))
+    one = tree(
+        *[path for name in names for path in classes(f"one/{name}", 5, name[:1])]
+    )
+    assert opened(one / "one")[0] == tuple(sorted(names))
+
+
+def test_classes_of_a_split_may_have_such_names_alone(tree):
+    names = ("test", "val")
+    root = tree(*classes("train", 5, names), *classes("val", 2, names))
+    assert opened(root)[:3] == (names, 10, 4)
 
 
 def test_classes_of_folders(tree):
@@ -231,6 +241,11 @@ REFUSED = {
     "images and masks": (
         [*classes("", 2, ("Images",)), *classes("annotations", 2, ("trimaps",))],
         "Images/, annotations/ look like images and what is marked in them",
+    ),
+    "images and labels of splits": (
+        classes("train", 2, ("images", "labels"))
+        + classes("val", 2, ("images", "labels")),
+        "images/, labels/ look like images and what is marked in them",
     ),
     "splits beside unlabeled images": (
         [*classes("Pets/Pets/train"), *classes("Pets/Pets/valid"), "test/test/1.jpg"],

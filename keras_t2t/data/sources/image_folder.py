@@ -18,7 +18,7 @@ from keras_t2t.data.sources.split_names import (
     choose_splits,
     role,
 )
-from keras_t2t.data.sources.tree import find_splits
+from keras_t2t.data.sources.tree import check_no_marks, find_splits
 from keras_t2t.images import shown
 
 LAYOUT = "train/<class>/*"
@@ -147,6 +147,7 @@ def _class_names(train, validation):
             f"only in {train.name}/: {listed(only_train)}; "
             f"only in {validation.name}/: {listed(only_validation)}"
         )
+    check_no_marks(train or validation, in_train)
     return checked_names(in_train)
 
 

@@ -56,16 +56,18 @@ def find_splits(folder):
     if not of_folders:
         return _loose(folder, looks, others, places)
     beside = [name for name in others if holds_images(folder / name)]
-    if len(beside) < 2 and len({role(name) for name in named}) > 1:
-        return {name: places[name] for name in named}  # Train/<class>, Test/*, Meta/*
-    if beside and not _one_folder_each(folder, [*of_folders, *beside]):
+    if beside and _one_folder_each(folder, [*of_folders, *beside]):
+        return {}
+    roles = {role(name) for name in named}
+    alone = not beside or (len(beside) == 1 and TRAIN in roles and len(roles) > 1)
+    if not alone:  # Train/<class>, Test/* and Meta/* are so
         known = f"{_slashed(of_folders)} by name and content"
         raise ValueError(
             f"data_dir={str(folder)!r} holds {known} a split, and beside it images in "
             f"{_slashed(beside)}: say what is what with train/<class>/* and "
             f"val/<class>/* (or the like), or give {of_folders[0]}/ as data_dir"
         )
-    return {} if beside else {name: places[name] for name in named}
+    return {name: places[name] for name in named}
 
 
 def _loose(folder, looks, others, places):
@@ -99,12 +101,7 @@ def check_classes_only(folder, names):
             f"data_dir={str(folder)!r}: {_slashed(pairs)} look by their names like "
             "splits of the same, not classes: have train/<class>/* and val/<class>/*"
         )
-    kinds = {name.lower() for name in names}
-    if kinds & set(PICTURES) and kinds & set(MARKS):
-        raise ValueError(
-            f"data_dir={str(folder)!r}: {_slashed(names)} look like images and what is "
-            "marked in them, not classes: put images into a folder for each class"
-        )
+    check_no_marks(folder, names)
     inside, of_splits = {}, []
     for name in names:
         found = look(folder / name)
@@ -137,6 +134,16 @@ def check_classes_only(folder, names):
             f"of the same names ({listed(map(shown, held), 4)}), so that they look "
             f"like splits, not classes: call them one of {accepted()}, or give one of "
             "them as data_dir"
+        )
+
+
+def check_no_marks(folder, names):
+    """Raises a ValueError if folders are images and their annotations, not classes."""
+    kinds = {name.lower() for name in names}
+    if kinds & set(PICTURES) and kinds & set(MARKS):
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(names)} look like images and what is "
+            "marked in them, not classes: put images into a folder for each class"
         )
 
 
@@ -173,9 +180,10 @@ def _inner(place):
 
 
 def _holds_splits(place):
-    """Whether a folder holds splits in its turn."""
-    roles = {role(name) for name in visible_folders(place)} - {None}
-    return len(roles) > 1 and bool(find_splits(place))
+    """Whether a folder holds splits in its turn, not only classes of such names."""
+    named = [name for name in visible_folders(place) if role(name)]
+    several = len({role(name) for name in named}) > 1
+    return several and any(look(place / name).of_folders for name in named)
 
 
 def _named_by_split(names):
@@ -205,9 +213,10 @@ def _most(held, names):
 
 
 def _one_folder_each(folder, names):
-    """Whether each holds one folder of the same name: <class>/images/*."""
-    inside = {look(folder / name).folders for name in names}
-    return len(inside) == 1 and len(next(iter(inside))) == 1
+    """Whether each holds one folder and nothing else, <class>/images/*: of a split it
+    would be the only class."""
+    looks = [look(folder / name) for name in names]
+    return all(one.of_folders and len(one.folders) == 1 for one in looks)
 
 
 def _slashed(names):

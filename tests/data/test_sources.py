@@ -162,6 +162,7 @@ SHARD_NAMES = {
     "in folders": ("train/0000", "train/0001", "validation/0000", "validation/0001"),
     "in folders in data": ("data/Train/0", "data/Train/1", "data/val/0", "data/val/1"),
     "below": ("default/train/0000", "default/train/0001", "default/test/0000"),
+    "parts": ("train-part-0", "train-part-1", "val_shard_0", "val_shard_1"),
     "no order": ("train/part-a", "train/part-b", "test/part-a", "test/part-b"),
 }
 
@@ -320,6 +321,10 @@ BAD_TARS = {
     "one twice": (
         lambda f: shutil.copy(f / TAR, f / "more-train-0000.tar"),
         r"more-train-0000\.tar and pets-train-0000\.tar have the same place",
+    ),
+    "compressed by name": (
+        lambda f: (f / "pets-validation-0002.tar.gz").write_bytes(b"x"),
+        r"pets-validation-0002\.tar\.gz is compressed, and cannot be read from the mid",
     ),
     "a number and none": (
         lambda f: [shutil.copy(f / TAR, f / n) for n in ("dev-1.tar", "valid-1.tar")],

@@ -371,13 +371,14 @@ def text_labels(table):
     )
 
 
-def labels(values, type):
+def labels(values, type, pattern="*"):
     import pyarrow as pa
 
     return rewrite(
         lambda table: table.drop_columns("label").append_column(
             "label", pa.array(values[:1] * len(table), type)
-        )
+        ),
+        pattern,
     )
 
 
@@ -465,6 +466,18 @@ def test_metadata_without_names(tmp_path, small_files, text):
     metadata(text)(tmp_path / "parquet")
     dataset = data.open_dataset(data_dir=tmp_path / "parquet")
     assert dataset.class_names == ("0", "1")
+
+
+def test_a_test_split_whose_labels_are_held_back(tmp_path, small_files):
+    layouts.write_parquet(tmp_path / "new", small_files)
+    for path in sorted((tmp_path / "new").glob("validation*")):
+        path.rename(path.with_name(path.name.replace("validation", "test")))
+    assert find_source(tmp_path / "new").notes == ("test validates",)
+    labels([-1], "int64", "test*")(tmp_path / "new")
+    source = find_source(tmp_path / "new")
+    assert source.notes == ("20% of train validates, test is left alone",)
+    with pytest.raises(ValueError, match="has the label -1"):
+        find_source(tmp_path / "new", evaluation_only=True, split="test")
 
 
 def test_what_pyarrow_raises_is_one_error(tmp_path, small_files, monkeypatch):

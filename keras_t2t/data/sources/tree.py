@@ -151,12 +151,12 @@ def only_folder(folder):
     """The one folder in a folder that leads to its images, as unzipping leaves it
     (`x/x/<class>`), or None."""
     names = visible_folders(folder)
+    # Found at once where there are classes, which may hold many files.
+    if look(folder).images or any(look(folder / name).images for name in names):
+        return None
     if len(names) > 1:
         names = [name for name in names if not _is_beside(folder / name)]
-    if len(names) != 1 or look(folder).images:
-        return None
-    inner = folder / names[0]
-    return inner if not look(inner).images else None
+    return folder / names[0] if len(names) == 1 else None
 
 
 def _is_beside(folder):

@@ -222,10 +222,10 @@ TREES = {
     "as it should be": Tree(nothing, expected=GOOD),
     "validation/ for val/": Tree(move(("val", "validation")), expected=GOOD),
     "no train/": Tree(remove("train")),
-    "no val/": Tree(remove("val")),
+    "no val/": Tree(remove("val"), expected=(4, 2)),
     "neither": Tree(remove("train", "val")),
     "no train/, to evaluate": Tree(remove("train"), evaluating, (0, 4)),
-    "no val/, to evaluate": Tree(remove("val"), evaluating),
+    "no val/, to evaluate": Tree(remove("val"), evaluating, (0, 2)),
     "a class in train/ alone": Tree(remove("val/dog")),
     "a class in val/ alone": Tree(remove("train/dog")),
     "no class in train/": Tree(remove("train/cat", "train/dog")),
@@ -241,7 +241,9 @@ TREES = {
     "a flat folder of one class": Tree(
         both(move(("train/cat", "cat")), remove("train", "val"))
     ),
-    "the folder above": Tree(nothing, of(data_dir=lambda root: root.parent)),
+    "the folder above": Tree(
+        nothing, of(data_dir=lambda root: root.parent), expected=GOOD
+    ),
     "the folder train/": Tree(
         nothing, of(data_dir=lambda root: root / "train"), (4, 2)
     ),
@@ -274,7 +276,7 @@ TREES = {
     "an empty image": Tree(write("val/cat/x.png", b"")),
     "an empty image, skipping": Tree(write("val/cat/x.png", b""), skipping, GOOD),
     "train/ is a file": Tree(both(remove("train"), write("train"))),
-    "val/ is a file": Tree(both(remove("val"), write("val"))),
+    "val/ is a file": Tree(both(remove("val"), write("val")), expected=(4, 2)),
     "the root is a file": Tree(a_file_as_root),
     "the root is a link": Tree(as_link, expected=GOOD),
     "a class is a link": Tree(linked_class, expected=GOOD),

@@ -154,6 +154,16 @@ def test_a_class_may_have_the_name_of_a_split(tree, names, images):
     assert opened(root, evaluation_only=True)[0] == tuple(sorted(names))
     both = tree(*classes("photos/train", 5, names), *classes("photos/val", 2, names))
     assert opened(both / "photos")[0] == tuple(sorted(names))
+    one = tree(
+        *[path for name in names for path in classes(f"one/{name}", 5, name[:1])]
+    )
+    assert opened(one / "one")[0] == tuple(sorted(names))
+
+
+def test_classes_of_a_split_may_have_such_names_alone(tree):
+    names = ("test", "val")
+    root = tree(*classes("train", 5, names), *classes("val", 2, names))
+    assert opened(root)[:3] == (names, 10, 4)
 
 
 def test_classes_of_folders(tree):
@@ -212,9 +222,9 @@ REFUSED = {
         [*classes("cat", 2, ("train", "test")), *classes("dog", 2, ("train", "test"))],
         r"cat/, dog/ hold no images but folders of the same names \(test, train\)",
     ),
-    "images beside annotations": (
-        classes("Images") + classes("Masks"),
-        "Images/, Masks/ hold no images but folders of the same names",
+    "images beside others": (
+        classes("Images") + classes("Crops"),
+        "Crops/, Images/ hold no images but folders of the same names",
     ),
     "a copy within": (
         [*classes(""), *classes("pets")],
@@ -227,6 +237,19 @@ REFUSED = {
     "classes and training": (
         [*classes("", 2, ("bus", "car")), *classes("train", 2, ("steam", "diesel"))],
         "holds train/ by name and content a split",
+    ),
+    "images and masks": (
+        [*classes("", 2, ("Images",)), *classes("annotations", 2, ("trimaps",))],
+        "Images/, annotations/ look like images and what is marked in them",
+    ),
+    "images and labels of splits": (
+        classes("train", 2, ("images", "labels"))
+        + classes("val", 2, ("images", "labels")),
+        "images/, labels/ look like images and what is marked in them",
+    ),
+    "splits beside unlabeled images": (
+        [*classes("Pets/Pets/train"), *classes("Pets/Pets/valid"), "test/test/1.jpg"],
+        r"Pets/ holds splits \(train, valid\), is no class: give it as data_dir",
     ),
     "only loose images": (
         ["train/1.png", "test/1.png"],
@@ -295,3 +318,11 @@ def test_too_few_images_are_named_as_they_lie(tree, prefix):
     (root / f"{prefix}owl/1.png").unlink()
     with pytest.raises(ValueError, match="no image in owl; every class needs one"):
         data.open_dataset(data_dir=root)
+
+
+@pytest.mark.parametrize("other", ["Meta", "Training (1)"])
+def test_what_else_is_left_alone_is_said(tree, other):
+    """As GTSRB: Train/<class>/*, Test/* and Meta/*."""
+    root = tree(*classes("Train"), "Test/1.png", f"{other}/1.png")
+    note = f"20% of Train/ validates, Test/ and {other}/ are left alone"
+    assert opened(root) == (PETS, 8, 2, note)

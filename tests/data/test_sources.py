@@ -1,6 +1,7 @@
 """Every layout gives the same streams of the same images, and tells bad files."""
 
 import functools
+import json
 import os
 import shutil
 import tarfile
@@ -161,6 +162,7 @@ SHARD_NAMES = {
     "in folders": ("train/0000", "train/0001", "validation/0000", "validation/0001"),
     "in folders in data": ("data/Train/0", "data/Train/1", "data/val/0", "data/val/1"),
     "below": ("default/train/0000", "default/train/0001", "default/test/0000"),
+    "parts": ("train-part-0", "train-part-1", "val_shard_0", "val_shard_1"),
     "no order": ("train/part-a", "train/part-b", "test/part-a", "test/part-b"),
 }
 
@@ -320,6 +322,10 @@ BAD_TARS = {
         lambda f: shutil.copy(f / TAR, f / "more-train-0000.tar"),
         r"more-train-0000\.tar and pets-train-0000\.tar have the same place",
     ),
+    "compressed by name": (
+        lambda f: (f / "pets-validation-0002.tar.gz").write_bytes(b"x"),
+        r"pets-validation-0002\.tar\.gz is compressed, and cannot be read from the mid",
+    ),
     "a number and none": (
         lambda f: [shutil.copy(f / TAR, f / n) for n in ("dev-1.tar", "valid-1.tar")],
         r"lacks 1 of the 2 files like dev-1\.tar",
@@ -365,6 +371,25 @@ def text_labels(table):
     )
 
 
+def labels(values, type, pattern="*"):
+    import pyarrow as pa
+
+    return rewrite(
+        lambda table: table.drop_columns("label").append_column(
+            "label", pa.array(values[:1] * len(table), type)
+        ),
+        pattern,
+    )
+
+
+def metadata(text):
+    return rewrite(lambda table: table.replace_schema_metadata({"huggingface": text}))
+
+
+def described(names):
+    return json.dumps({"info": {"features": {"label": {"names": names}}}})
+
+
 def other_images(table):
     return table.drop_columns("image").append_column("image", table["label"])
 
@@ -390,6 +415,28 @@ BAD_PARQUET = {
         rewrite(text_labels),
         "the column label must hold a class's number in every row, got string",
     ),
+    "a label above 2^63": (
+        labels([2**63 + 1], "uint64"),
+        "has the label 9223372036854",
+    ),
+    "a label above 2^31": (labels([2**31], "int64"), "has the label 2147483648, which"),
+    "several labels": (labels([[0, 1]], None), r"number in every row, got list<"),
+    "labels of time": (
+        labels([5], "timestamp[s]"),
+        r"in every row, got timestamp",
+    ),
+    "no label at all": (labels([None], None), "in every row, got null or empty"),
+    "yes or no": (labels([True], "bool"), "in every row, got bool"),
+    "nested names": (metadata("[" * 9999), "'huggingface' is no JSON that can be read"),
+    "no JSON": (metadata("{"), "'huggingface' is no JSON that can be read"),
+    "names as text": (
+        metadata(described("cat")),
+        "a list of the names of classes, got",
+    ),
+    "names as numbers": (
+        metadata(described([1, 2])),
+        r"names of classes, got \[1, 2\]",
+    ),
     "another order in validation": (
         rewrite(names_in_another_order, "validation*"),
         "validation-00000-of-00002.parquet has other names of classes",
@@ -408,6 +455,105 @@ def test_bad_parquet(tmp_path, small_files, fault):
     spoil(tmp_path / "parquet")
     with pytest.raises(ValueError, match=message):
         data.open_dataset(data_dir=tmp_path / "parquet")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [described(None), "[]", '{"info": null}', '{"info": {"features": [1]}}', "5"],
+)
+def test_metadata_without_names(tmp_path, small_files, text):
+    layouts.write_parquet(tmp_path / "parquet", small_files)
+    metadata(text)(tmp_path / "parquet")
+    dataset = data.open_dataset(data_dir=tmp_path / "parquet")
+    assert dataset.class_names == ("0", "1")
+
+
+def test_a_test_split_whose_labels_are_held_back(tmp_path, small_files):
+    layouts.write_parquet(tmp_path / "new", small_files)
+    for path in sorted((tmp_path / "new").glob("validation*")):
+        path.rename(path.with_name(path.name.replace("validation", "test")))
+    assert find_source(tmp_path / "new").notes == ("test validates",)
+    labels([-1], "int64", "test*")(tmp_path / "new")
+    source = find_source(tmp_path / "new")
+    assert source.notes == ("20% of train validates, test is left alone",)
+    with pytest.raises(ValueError, match="has the label -1"):
+        find_source(tmp_path / "new", evaluation_only=True, split="test")
+
+
+def test_what_pyarrow_raises_is_one_error(tmp_path, small_files, monkeypatch):
+    """Of kinds that are no ValueError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    layouts.write_parquet(tmp_path / "parquet", small_files)
+    source = find_source(tmp_path / "parquet")
+
+    def refuse(*args, **kwargs):
+        raise pa.ArrowNotImplementedError("not this\ntype")
+
+    for name in ("read", "read_row_group"):
+        with monkeypatch.context() as patch:
+            patch.setattr(pq.ParquetFile, name, refuse)
+            with pytest.raises(
+                ValueError, match="cannot be read as parquet: not this t"
+            ):
+                find_source(tmp_path / "parquet").train.read(0)
+    assert source.train.read(0)
+
+
+def test_any_damage_of_an_index_makes_it_anew(tmp_path, small_files, cache):
+    """Some ended in tracebacks that stayed until the file was found and deleted."""
+    layouts.write_tars(tmp_path / "tars", small_files)
+    whole = find_source(tmp_path / "tars")
+    path = sorted(cache.iterdir())[0]
+    sound = path.read_bytes()
+    random = np.random.default_rng(0)
+    for count in range(300):
+        damaged = bytearray(sound)
+        for place in random.integers(0, len(sound), 1 + count % 3):
+            damaged[place] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        again = find_source(tmp_path / "tars")
+        for split in ("train", "validation"):
+            one, other = getattr(whole, split), getattr(again, split)
+            assert one.labels.tolist() == other.labels.tolist()
+            assert [one.read(i) for i in range(len(one))] == [
+                other.read(i) for i in range(len(other))
+            ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("sizes", 10**15), ("sizes", -1), ("offsets", 10**15), ("offsets", -5)),
+        *(("labels", 2**62), ("labels", -2), ("labels", "x"), ("sizes", None)),
+    ],
+)
+def test_an_index_that_tells_nonsense(tmp_path, small_files, cache, name, value):
+    """Sizes of 10^15 were a MemoryError."""
+    layouts.write_tars(tmp_path / "tars", small_files)
+    whole = find_source(tmp_path / "tars")
+    for path in cache.iterdir():
+        with np.load(path) as file:
+            arrays = dict(file)
+        if value is None:
+            del arrays[name]
+        else:
+            arrays[name] = np.full(len(arrays[name]), value)
+        np.savez(path, **arrays)
+    again = find_source(tmp_path / "tars")
+    assert again.train.read(0) == whole.train.read(0)
+    assert again.train.labels.tolist() == whole.train.labels.tolist()
+
+
+def test_no_home_for_an_index(tmp_path, small_files, monkeypatch, capsys):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("keras_t2t.data.sources.tar_index.keras_folder", homeless)
+    layouts.write_tars(tmp_path / "tars", small_files)
+    assert len(find_source(tmp_path / "tars").train) == 6
+    assert "is not kept: there is no home directory; set" in capsys.readouterr().out
 
 
 def test_names_beside_parquet(tmp_path, small_files):
@@ -493,6 +639,7 @@ def test_bad_image_net_tars(tmp_path, small_files, fault):
         data.open_dataset(data_dir=tmp_path / "tars")
 
 
+SOLUTION = "LOC_val_solution.csv"
 BAD_KAGGLE = {
     "no table": (
         lambda f: (f / "LOC_val_solution.csv").unlink(),
@@ -507,6 +654,26 @@ BAD_KAGGLE = {
             "ImageId,PredictionString\nILSVRC2012_val_00000001,cat 1 2 3 4"
         ),
         "does not tell the class of ILSVRC2012_val_00000002, ",
+    ),
+    "an image twice": (
+        lambda f: (f / "LOC_val_solution.csv").write_text(
+            "ImageId,PredictionString\nx,cat 1 2 3 4\ny,dog 1 2 3 4\nx,dog 1 2 3 4"
+        ),
+        "tells the class of 'x' more than once",
+    ),
+    "an image of two classes": (
+        lambda f: (f / "LOC_val_solution.csv").write_text(
+            "ImageId,PredictionString\nx,cat 1 2 3 4 dog 1 2 3 4"
+        ),
+        "tells the class of 'x' more than once",
+    ),
+    "a pipe": (
+        lambda f: os.mkfifo(f / "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000009.JPEG"),
+        r"broken links, or no files: .*00000009\.JPEG",
+    ),
+    "a pipe as the table": (
+        lambda f: [(f / SOLUTION).unlink(), os.mkfifo(f / SOLUTION)],
+        "lacks LOC_val_solution.csv",
     ),
     "another class": (
         lambda f: (f / "LOC_val_solution.csv").write_text(

@@ -4,7 +4,12 @@ import os
 
 import numpy as np
 
-from keras_t2t.data.sources.listing import list_images, look, visible_folders
+from keras_t2t.data.sources.listing import (
+    holds_images,
+    list_images,
+    look,
+    visible_folders,
+)
 from keras_t2t.data.sources.share import assembled
 from keras_t2t.data.sources.source import Split, listed
 from keras_t2t.data.sources.split_names import (
@@ -13,7 +18,7 @@ from keras_t2t.data.sources.split_names import (
     choose_splits,
     role,
 )
-from keras_t2t.data.sources.tree import find_splits
+from keras_t2t.data.sources.tree import check_no_marks, find_splits
 from keras_t2t.images import shown
 
 LAYOUT = "train/<class>/*"
@@ -59,6 +64,8 @@ def open_source(
     choice = choose_splits(
         usable, f"data_dir={str(folder)!r}", "folders", evaluation_only, split
     )
+    others = [name for name in visible_folders(root) if name not in places]
+    left += tuple(name for name in others if holds_images(root / name))
     choice = choice._replace(left=(*choice.left, *left))
     train, validation = (
         name and places[name]
@@ -105,7 +112,7 @@ class FolderSplit(Split):
     """
 
     def __init__(self, folder, split, class_names, skip_others):
-        files = [_files(split / name, skip_others) for name in class_names]
+        files = [class_files(split / name, skip_others) for name in class_names]
         self._folder = os.fsencode(folder)
         self._paths = [path for paths in files for path in paths]
         counts = [len(paths) for paths in files]
@@ -140,6 +147,7 @@ def _class_names(train, validation):
             f"only in {train.name}/: {listed(only_train)}; "
             f"only in {validation.name}/: {listed(only_validation)}"
         )
+    check_no_marks(train or validation, in_train)
     return checked_names(in_train)
 
 
@@ -158,7 +166,7 @@ def checked_names(names):
     return tuple(names)
 
 
-def _files(folder, skip_others):
+def class_files(folder, skip_others):
     """Sorted paths of a class, as bytes: a name need not be UTF-8."""
     files, others = list_images(folder)
     if others:

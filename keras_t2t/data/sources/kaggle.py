@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from keras_t2t.data.sources.image_folder import FolderSplit
+from keras_t2t.data.sources.image_folder import FolderSplit, class_files
 from keras_t2t.data.sources.listing import visible_folders
 from keras_t2t.data.sources.source import Source, Split, listed
 from keras_t2t.images import shown
@@ -41,7 +41,13 @@ def open_source(folder, root, skip_corrupt=False, evaluation_only=False):
     needed = [images / "val", root / SOLUTION]
     if not evaluation_only:
         needed.insert(0, images / "train")
-    if missing := [str(path.relative_to(root)) for path in needed if not path.exists()]:
+    missing = [
+        str(path.relative_to(root))
+        for path in needed
+        # Opening a pipe would wait for its other end.
+        if not (path.is_file() if path.name == SOLUTION else path.is_dir())
+    ]
+    if missing:
         raise ValueError(f"data_dir={str(folder)!r} lacks {', '.join(missing)}")
     truth = _read_solution(root / SOLUTION)
     in_table = sorted(set(truth.values()))
@@ -54,7 +60,7 @@ def open_source(folder, root, skip_corrupt=False, evaluation_only=False):
     train = None
     if not evaluation_only:
         train = FolderSplit(folder, images / "train", names, skip_corrupt)
-    validation = ListedImages(images / "val", truth, names)
+    validation = ListedImages(images / "val", truth, names, skip_corrupt)
     return Source(names, train, validation, ("train", "val"))
 
 
@@ -65,17 +71,17 @@ class ListedImages(Split):
         folder: Path.
         truth: {file name without suffix: class name}.
         class_names: tuple.
+        skip_others: leave out what is no file.
 
     Raises:
-        ValueError: an image is not in the table.
+        ValueError: an image is not in the table, or something is no file.
     """
 
-    def __init__(self, folder, truth, class_names):
+    def __init__(self, folder, truth, class_names, skip_others):
         self._folder = folder
-        self._names = sorted(
-            name for name in os.listdir(folder) if not name.startswith(".")
-        )
-        stems = [os.path.splitext(name)[0] for name in self._names]
+        paths = class_files(folder, skip_others)
+        self._names = [os.path.relpath(os.fsdecode(path), folder) for path in paths]
+        stems = [os.path.splitext(os.path.basename(name))[0] for name in self._names]
         if unknown := [stem for stem in stems if stem not in truth]:
             raise ValueError(
                 f"data_dir: {SOLUTION} does not tell the class of "
@@ -94,14 +100,20 @@ class ListedImages(Split):
 
 def _read_solution(path):
     """{image: class}; a row tells the class before each box, all of one class."""
+    truth = {}
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            return {
-                row["ImageId"]: row["PredictionString"].split()[0]
-                for row in csv.DictReader(file)
-            }
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                name, told = row["ImageId"], row["PredictionString"].split()
+                if name in truth or any(other != told[0] for other in told[::5]):
+                    raise ValueError(
+                        f"data_dir: {shown(path)} tells the class of {name!r:.80} "
+                        "more than once: leave one row of one class for each image"
+                    )
+                truth[name] = told[0]
     except (KeyError, IndexError, AttributeError, UnicodeDecodeError, csv.Error):
         raise ValueError(
-            f"data_dir: {path} must be a table of ImageId and PredictionString, as "
-            "Kaggle gives it"
+            f"data_dir: {shown(path)} must be a table of ImageId and PredictionString, "
+            "as Kaggle gives it"
         ) from None
+    return truth

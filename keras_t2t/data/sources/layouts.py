@@ -11,12 +11,12 @@ from keras_t2t.data.sources import (
     tar_shards,
 )
 from keras_t2t.data.sources.listing import is_litter, look, visible_folders
+from keras_t2t.data.sources.shards import COMPRESSED
 from keras_t2t.data.sources.source import listed
 from keras_t2t.data.sources.split_names import VALIDATION, role
 from keras_t2t.data.sources.tree import only_folder
 from keras_t2t.images import shown
 
-COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$", re.IGNORECASE)
 PACKED = re.compile(
     rf"{COMPRESSED.pattern}|\.(zip|rar|7z|gz|bz2|xz|zst)$", re.IGNORECASE
 )

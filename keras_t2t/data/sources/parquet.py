@@ -1,5 +1,6 @@
 """Parquet files as hubs keep images: a column of {bytes, path} and one of labels."""
 
+import contextlib
 import functools
 import json
 
@@ -9,7 +10,7 @@ from keras_t2t.data.sources.names_beside import check_labels, names_beside
 from keras_t2t.data.sources.shards import find_shards
 from keras_t2t.data.sources.share import assembled
 from keras_t2t.data.sources.source import Split, listed
-from keras_t2t.data.sources.split_names import VALIDATION, choose_splits
+from keras_t2t.data.sources.split_names import TEST, VALIDATION, choose_splits, role
 from keras_t2t.data.sources.stamp import Stamp, changed
 from keras_t2t.data.sources.unnamed import call_by_number
 from keras_t2t.images import shown
@@ -18,6 +19,7 @@ from keras_t2t.optional_imports import import_pyarrow
 LAYOUT = "train-00000-of-00294.parquet and validation-*.parquet"
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
+MOST = 2**31  # of labels, which number the classes
 KEPT_BYTES = 256 << 20  # of row groups in memory: an epoch's order is random
 
 
@@ -50,9 +52,13 @@ def open_source(
         ImportError: pyarrow is not installed.
     """
     found = find_shards(root, "parquet") or find_shards(root, "parquet", True)
-    choice = choose_splits(
-        found, f"data_dir={str(folder)!r}", "parquet files", evaluation_only, split
-    )
+    place = f"data_dir={str(folder)!r}"
+    settings = place, "parquet files", evaluation_only, split
+    choice = choose_splits(found, *settings)
+    test = choice.validation
+    if test and role(test) == TEST != split and _holds_back(found[test].paths):
+        choice = choose_splits([name for name in found if name != test], *settings)
+        choice = choice._replace(left=(*choice.left, test))
     names = None
     splits = {}
     for name in dict.fromkeys((choice.train, choice.validation or choice.shared)):
@@ -70,6 +76,11 @@ def open_source(
     return assembled(
         names, choice, splits, validation_share, evaluation_only, notes=notes
     )
+
+
+def _holds_back(paths):
+    """Whether all labels of a split are -1, as hubs keep tests of competitions."""
+    return all((_describe(path)[3] == -1).all() for path in paths)
 
 
 class ParquetSplit(Split):
@@ -124,7 +135,8 @@ class ParquetSplit(Split):
         number, within, _ = self._groups[group]
         # Opened anew each time: a reader is not made for several threads, and one for
         # each of ImageNet's files in each thread is more than a process may have.
-        with _open(self._paths[number], self._metadata[number]) as file:
+        path = self._paths[number]
+        with _open(path, self._metadata[number]) as file, _reading(path):
             table = file.read_row_group(
                 within, columns=[self._image], use_threads=False
             )
@@ -141,33 +153,45 @@ def check_same_names(names, others, path):
         )
 
 
-def _open(path, metadata=None):
+@contextlib.contextmanager
+def _reading(path):
+    """What pyarrow raises, which is of many kinds, becomes one ValueError."""
     try:
-        return import_pyarrow("parquet").ParquetFile(path, metadata=metadata)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"data_dir: {path} cannot be read as parquet: {reason:.200}"
+            f"data_dir: {shown(path)} cannot be read as parquet: {reason:.200}"
         ) from None
+
+
+def _open(path, metadata=None):
+    parquet = import_pyarrow("parquet")
+    with _reading(path):
+        return parquet.ParquetFile(path, metadata=metadata)
 
 
 def _describe(path):
     """Metadata, (image column, label column), class names or None, and labels."""
     with _open(path) as file:
-        schema = file.schema_arrow
+        with _reading(path):
+            schema = file.schema_arrow
         columns = _columns(schema, path)
-        names = _class_names(schema, columns[1])
-        try:
+        names = _class_names(schema, columns[1], path)
+        with _reading(path):
             labels = file.read(columns=[columns[1]]).column(0).to_numpy()
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(
-                f"data_dir: {path} cannot be read as parquet: {reason:.200}"
-            ) from None
         if labels.dtype.kind not in "iu":
             raise ValueError(
-                f"data_dir: {path}: the column {columns[1]} must hold a class's number "
-                f"in every row, got {schema.field(columns[1]).type} or empty rows"
+                f"data_dir: {shown(path)}: the column {columns[1]} must hold a class's "
+                f"number in every row, got {schema.field(columns[1]).type!s:.80} or "
+                "empty rows"
+            )
+        if len(labels) and int(labels.max()) >= MOST:
+            raise ValueError(
+                f"data_dir: {shown(path)} has the label {labels.max()}, which is no "
+                "number of a class"
             )
         return file.metadata, columns, names, labels.astype("int64")
 
@@ -198,10 +222,25 @@ def _columns(schema, path):
     return tuple(column)
 
 
-def _class_names(schema, label):
-    try:
-        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
-        names = features[label]["names"]
-    except (TypeError, KeyError, ValueError):
+def _class_names(schema, label, path):
+    """The names in the metadata `huggingface`, or None where it tells of none."""
+    written = (schema.metadata or {}).get(b"huggingface")
+    if written is None:
         return None
-    return tuple(map(str, names))
+    try:
+        names = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"data_dir: {shown(path)}: the metadata 'huggingface' is no JSON that can "
+            f"be read: {error!s:.80}"
+        ) from None
+    for key in ("info", "features", label, "names"):
+        names = names.get(key) if isinstance(names, dict) else None
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(x, str) for x in names):
+        raise ValueError(
+            f"data_dir: {shown(path)}: the metadata 'huggingface' must hold a list of "
+            f"the names of classes, got {names!s:.80}"
+        )
+    return tuple(names)

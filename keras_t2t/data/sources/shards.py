@@ -10,7 +10,10 @@ from keras_t2t.data.sources.split_names import PATTERN, TRAIN, role
 from keras_t2t.images import shown
 
 FOLDERS = (".", "data")  # beside a hub's README, or in its folder data/
-NUMBER = r"(?P<number>\d+)(?:[-_]of[-_](?P<count>\d+))?"
+# train-0000, train0, train-shard-0000
+NUMBER = (
+    r"(?:(?:shard|part|chunk)s?[-_. ]?)?(?P<number>\d+)(?:[-_]of[-_](?P<count>\d+))?"
+)
 HASH = r"(?:[-_.](?=[0-9a-f]*[a-f])[0-9a-f]{8,})?"
 NUMBERED = re.compile(
     rf"(?:.*[-_. ])?(?P<split>{PATTERN})[-_. ]?{NUMBER}{HASH}", re.IGNORECASE
@@ -18,6 +21,7 @@ NUMBERED = re.compile(
 NAMED = re.compile(
     rf"(?:.*[-_. ])?(?P<split>{PATTERN})(?:[-_. ]?{NUMBER})?{HASH}", re.IGNORECASE
 )
+COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$", re.IGNORECASE)
 IN_SPLIT = re.compile(rf"(?:.*[-_. ])?{NUMBER}{HASH}", re.IGNORECASE)
 FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
 
@@ -55,12 +59,25 @@ def find_shards(folder, suffix, loosely=False):
             if match := (NAMED if loosely else NUMBERED).fullmatch(name):
                 found.setdefault(match["split"].lower(), []).append((path, match))
         found = {split: _ordered(place, several) for split, several in found.items()}
+        if found and suffix == "tar":
+            _check_not_compressed(place, {path.name for path in files})
         found = found or _in_folders(place, suffix)
         if loosely and not found and files:
             found = {TRAIN: _ordered(place, _matched(files, suffix))}
         if found:
             return found
     return {}
+
+
+def _check_not_compressed(place, names):
+    """Raises a ValueError if another shard is compressed, and so would be left out."""
+    for path in sorted(place.iterdir()):
+        name = COMPRESSED.sub("", path.name)
+        if name != path.name and f"{name}.tar" not in names and NAMED.fullmatch(name):
+            raise ValueError(
+                f"data_dir: {shown(path)} is compressed, and cannot be read from the "
+                "middle: unpack it to .tar, or move it out"
+            )
 
 
 def _in_folders(place, suffix):

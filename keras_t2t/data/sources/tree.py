@@ -9,6 +9,11 @@ from keras_t2t.data.sources.source import listed
 from keras_t2t.data.sources.split_names import TRAIN, accepted, role
 from keras_t2t.images import shown
 
+PICTURES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
+MARKS = (
+    *("annotations", "annotation", "labels", "masks", "mask", "trimaps", "bboxes"),
+    *("segmentations", "segmentation", "ground_truth", "groundtruth"),
+)
 # A folder between a split and its classes: train/images/<class>.
 BETWEEN = ("images", "image", "imgs", "img", "data", "dataset", "pictures", "photos")
 
@@ -51,14 +56,18 @@ def find_splits(folder):
     if not of_folders:
         return _loose(folder, looks, others, places)
     beside = [name for name in others if holds_images(folder / name)]
-    if beside and not _one_folder_each(folder, [*of_folders, *beside]):
+    if beside and _one_folder_each(folder, [*of_folders, *beside]):
+        return {}
+    roles = {role(name) for name in named}
+    alone = not beside or (len(beside) == 1 and TRAIN in roles and len(roles) > 1)
+    if not alone:  # Train/<class>, Test/* and Meta/* are so
         known = f"{_slashed(of_folders)} by name and content"
         raise ValueError(
             f"data_dir={str(folder)!r} holds {known} a split, and beside it images in "
             f"{_slashed(beside)}: say what is what with train/<class>/* and "
             f"val/<class>/* (or the like), or give {of_folders[0]}/ as data_dir"
         )
-    return {} if beside else {name: places[name] for name in named}
+    return {name: places[name] for name in named}
 
 
 def _loose(folder, looks, others, places):
@@ -92,11 +101,21 @@ def check_classes_only(folder, names):
             f"data_dir={str(folder)!r}: {_slashed(pairs)} look by their names like "
             "splits of the same, not classes: have train/<class>/* and val/<class>/*"
         )
-    inside = {}
+    check_no_marks(folder, names)
+    inside, of_splits = {}, []
     for name in names:
         found = look(folder / name)
         if found.of_folders:
-            inside[name] = set(look(_inner(folder / name), whole=True).folders)
+            inner = _inner(folder / name)
+            inside[name] = set(look(inner, whole=True).folders)
+            if len({role(other) for other in inside[name]} - {None}) > 1:
+                of_splits.append(name)
+    if len(of_splits) == 1:
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(of_splits)} holds splits "
+            f"({listed(sorted(map(shown, inside[of_splits[0]])), 4)}), is no class: "
+            "give it as data_dir"
+        )
     copies = [name for name, held in inside.items() if _most(held, names)]
     if copies:
         raise ValueError(
@@ -118,16 +137,26 @@ def check_classes_only(folder, names):
         )
 
 
+def check_no_marks(folder, names):
+    """Raises a ValueError if folders are images and their annotations, not classes."""
+    kinds = {name.lower() for name in names}
+    if kinds & set(PICTURES) and kinds & set(MARKS):
+        raise ValueError(
+            f"data_dir={str(folder)!r}: {_slashed(names)} look like images and what is "
+            "marked in them, not classes: put images into a folder for each class"
+        )
+
+
 def only_folder(folder):
     """The one folder in a folder that leads to its images, as unzipping leaves it
     (`x/x/<class>`), or None."""
     names = visible_folders(folder)
+    # Found at once where there are classes, which may hold many files.
+    if look(folder).images or any(look(folder / name).images for name in names):
+        return None
     if len(names) > 1:
         names = [name for name in names if not _is_beside(folder / name)]
-    if len(names) != 1 or look(folder).images:
-        return None
-    inner = folder / names[0]
-    return inner if not look(inner).images else None
+    return folder / names[0] if len(names) == 1 else None
 
 
 def _is_beside(folder):
@@ -151,9 +180,10 @@ def _inner(place):
 
 
 def _holds_splits(place):
-    """Whether a folder holds splits in its turn."""
-    roles = {role(name) for name in visible_folders(place)} - {None}
-    return len(roles) > 1 and bool(find_splits(place))
+    """Whether a folder holds splits in its turn, not only classes of such names."""
+    named = [name for name in visible_folders(place) if role(name)]
+    several = len({role(name) for name in named}) > 1
+    return several and any(look(place / name).of_folders for name in named)
 
 
 def _named_by_split(names):
@@ -183,9 +213,10 @@ def _most(held, names):
 
 
 def _one_folder_each(folder, names):
-    """Whether each holds one folder of the same name: <class>/images/*."""
-    inside = {look(folder / name).folders for name in names}
-    return len(inside) == 1 and len(next(iter(inside))) == 1
+    """Whether each holds one folder and nothing else, <class>/images/*: of a split it
+    would be the only class."""
+    looks = [look(folder / name) for name in names]
+    return all(one.of_folders and len(one.folders) == 1 for one in looks)
 
 
 def _slashed(names):

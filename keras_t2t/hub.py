@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_t2t.layers.inner_state import inner_state, restore_inner_state
 from keras_t2t.models import T2TViT
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.optional_imports import import_keras_hub
@@ -30,6 +31,7 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         token_type: `"performer"` or `"transformer"`, whose layers make the pyramid.
         image_shape: `(height, width, channels)`, at least 32 px each way.
         dtype: None for Keras's policy, or a name or `keras.DTypePolicy`.
+        parts: None, or which of its layers are frozen, as a config says.
 
     Input `(batch, height, width, channels)`, what `keras_t2t.preprocess_input` gives.
     Output `(batch, 1 + tokens, dim)`, the class token first, after the last norm.
@@ -61,6 +63,7 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         remat: bool = False,
         weights: Weights = None,
         dtype: Any = None,
+        parts: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         image_shape = check_shape(image_shape)
@@ -99,6 +102,7 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         super().__init__(
             inputs=model.inputs[0], outputs=model.output, dtype=dtype, **kwargs
         )
+        restore_inner_state(self, parts or {})
         self.settings = {**settings, "image_shape": image_shape}
         self.pyramid_outputs = pyramid
 
@@ -123,7 +127,12 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         return cls(**VARIANTS[name].architecture, weights=weights, **arguments)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.settings}
+        parts = inner_state(self)
+        return {
+            **super().get_config(),
+            **self.settings,
+            **({"parts": parts} if parts else {}),
+        }
 
 
 def check_tokens(token_type):

@@ -1,6 +1,12 @@
 """The model card of a run, as the Hugging Face hub shows it."""
 
+import re
+import shlex
+
+from keras_t2t.arguments import shown
 from keras_t2t.checkpoints import PUBLISHED
+from keras_t2t.checkpoints.registry import NAMES
+from keras_t2t.hub_files import is_address
 from keras_t2t.optional_imports import import_huggingface_hub
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
@@ -35,12 +41,12 @@ probabilities = model.predict(pixels)  # (batch, {size}, {size}, 3), RGB, 0..255
 | --- | --- |
 {scores}
 
-Measured by the run itself, on images of `{data}` that it did not train on. Where these
+Measured by the run itself, on images of {data} that it did not train on. Where these
 also chose the recipe or the epoch, the figures are too high.
 
 ## Training
 
-{images} images of `{data}`{start}, {epochs} epochs, seed {seed}. `config.json` has
+{images} images of {data}{start}, {epochs} epochs, seed {seed}. `config.json` has
 every setting, `history.csv` every epoch.
 
 ```bash
@@ -65,15 +71,16 @@ every setting, `history.csv` every epoch.
 """
 
 
-def model_card(record, result, class_names, name, license=None):
+def model_card(record, result, class_names, name, license=None, origin=None):
     """Markdown with the hub's header.
 
     Args:
-        record: dict, the configuration of the run.
+        record: dict, the configuration of the run, checked.
         result: dict, what came out of it.
         class_names: list of str.
         name: `"OWNER/NAME"`.
         license: identifier of the hub's, or None.
+        origin: whose weights the run goes back to, where it tells more than `record`.
 
     Returns:
         str.
@@ -82,7 +89,7 @@ def model_card(record, result, class_names, name, license=None):
     more = len(class_names) - len(listed)
     data = record["data"]
     return CARD.format(
-        header=header(record, result, name, license),
+        header=header(record, result, name, license, origin),
         title=name.partition("/")[2],
         model=record["model"],
         version=record["versions"]["keras_t2t"],
@@ -92,19 +99,19 @@ def model_card(record, result, class_names, name, license=None):
         number=len(class_names),
         name=name,
         scores="\n".join(f"| {text} | {value:.1%} |" for text, value in scores(result)),
-        data=data["name"],
+        data=plain(data["name"]),
         images=f"{data['training images']:,}",
-        start=start(record),
+        start=start(record, origin),
         epochs=result["epochs"],
         seed=record["seed"],
         command=command(record),
         crop=record["crop"],
-        classes=", ".join(listed) + f" and {more} more" * (more > 0),
-        licence=license or "Not stated by who published it.",
+        classes=", ".join(map(plain, listed)) + f" and {more} more" * (more > 0),
+        licence=(license or "Not stated by who published it.") + inherited(origin),
     )
 
 
-def header(record, result, name, license):
+def header(record, result, name, license, origin=None):
     """The hub's metadata, as YAML."""
     hub = import_huggingface_hub()
     results = [
@@ -120,6 +127,7 @@ def header(record, result, name, license):
     ]
     data = hub.ModelCardData(
         license=license,
+        base_model=repository(origin),
         library_name="keras",
         pipeline_tag="image-classification",
         tags=["t2t-vit", "keras", "keras_t2t", "image-classification"],
@@ -140,33 +148,66 @@ def scores(result):
     return [(text, result[key]) for key, text in texts.items() if key in result]
 
 
-def start(record):
-    """What is said of the weights that a run began with."""
-    weights = record.get("weights")
-    if weights is None:
-        return ", from scratch"
-    row = next((row for row in PUBLISHED if row.name == weights), None)
-    licence = f", whose licence is {row.licence}" if row else ""
-    return f", starting from the weights `{weights}`{licence}"
+def start(record, origin=None):
+    """What is said of the weights that a run began with, and of its teacher."""
+    weights, teacher = record.get("weights"), record.get("teacher")
+    text = ", from scratch"
+    if weights is not None:
+        text = f", starting from the weights {plain(weights)}"
+        row = next((row for row in PUBLISHED if row.name == weights), None)
+        text += f", whose licence is {row.licence}" if row else ""
+        if origin not in (None, weights):
+            text += f", which go back to {plain(origin)}"
+    if teacher is not None:
+        text += f", learning from the teacher {plain(teacher)} too"
+    return text
+
+
+def inherited(origin):
+    """What the licence of the weights before means for these."""
+    if origin is None:
+        return ""
+    row = next((row for row in PUBLISHED if row.name == origin), None)
+    if row:
+        return f" It goes back to weights whose licence is {row.licence}."
+    found = repository(origin)
+    where = f"[{plain(found)}](https://huggingface.co/{found})" if found else None
+    return (
+        f" It goes back to the weights of {where or plain(origin)}, and their licence "
+        "holds for it too."
+    )
+
+
+def repository(origin):
+    """OWNER/NAME of an address on the hub, else None."""
+    match = re.match(r"hf://([\w.-]+/[\w.-]+)", origin or "")
+    return match and match[1]
+
+
+def plain(text):
+    """Text from outside, which Markdown takes for nothing but text."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(shown(text).split()))
 
 
 def command(record):
     """The command that trains the same, but for where its data lies."""
     script = "train_imagenet" if record.get("weights") is None else "transfer_learning"
-    words = [f"python examples/{script}.py", f"--backend {record['backend']}"]
+    words = [f"python examples/{script}.py", flag("backend", record["backend"])]
     asked = {
         name: record[name]
         for name in ("model", "dataset", "weights", "recipe", "image_size", "seed")
         if record.get(name) is not None
     }
     if record.get("data_dir"):
-        words.append(f"--data-dir path/to/{record['data_dir']}")
+        words.append(flag("data_dir", f"path/to/{record['data_dir']}"))
     data = record["data"]
     defaults = TrainingConfig(**asked).with_defaults(
         data["name"], len(data["classes"]), data["training images"]
     )
     for name, _, row in settings_of(TrainingConfig):
         value = record.get(name)
+        if name in ("weights", "teacher") and is_local(value):
+            value = f"path/to/{value}"
         needed = name in asked or (
             row.group == "recipe" and value != getattr(defaults, name)
         )
@@ -175,8 +216,15 @@ def command(record):
     return " \\\n    ".join(words)
 
 
+def is_local(weights):
+    """Whether it names what lies on the disk of whoever trained."""
+    return weights is not None and not (
+        is_address(weights) or weights in NAMES or weights == "ResNet50"
+    )
+
+
 def flag(name, value):
     name = name.replace("_", "-")
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {value}"
+    return f"--{name} {shlex.quote(shown(str(value)))}"

@@ -1,13 +1,24 @@
 """A finished run as a repository of the Hugging Face hub."""
 
+import csv
 import json
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from keras_t2t.arguments import check_flags, check_path, check_text
-from keras_t2t.hub_files import told_in_one_line
+from keras_t2t.arguments import (
+    brief,
+    check_flags,
+    check_path,
+    check_text,
+    escaped,
+    shown,
+)
+from keras_t2t.checkpoints.class_names import read_class_names
+from keras_t2t.checkpoints.registry import NAMES
+from keras_t2t.hub_files import is_address, told_in_one_line
+from keras_t2t.model_card import model_card
 from keras_t2t.optional_imports import import_huggingface_hub
 from keras_t2t.run_files import (
     CLASSES,
@@ -18,12 +29,30 @@ from keras_t2t.run_files import (
     HISTORY,
     RESULT,
 )
+from keras_t2t.settings.recorded import (
+    CHECKS,
+    COUNTS,
+    OF_RUN,
+    OF_WEIGHTS,
+    ROWS,
+    read_record,
+    read_result,
+    refused,
+)
 from keras_t2t.types import FilePath
 
 NEEDED = (CONFIG, CLASSES, RESULT, FINAL)
 FILES = (*NEEDED, FINAL_EMA, HISTORY, CURVES)
 # They tell of the machine, not of the model.
 LOCAL = ("output_dir", "coordinator", "wandb", "preview", "process_id")
+
+# All that is published of the versions, the data and the result.
+VERSIONS, DATA = ("keras_t2t", "keras"), ("name", *COUNTS, "classes")
+REPORTED = (
+    *("backend", "model", "dataset", "epochs", "images_per_second"),
+    *("val_top1", "val_top5", "val_top1_ema"),
+)
+MOST_RUNS = 20  # that follow one another
 
 
 def push_to_hub(
@@ -51,7 +80,8 @@ def push_to_hub(
         str, the address of the repository.
 
     Raises:
-        ValueError: `run` is not the folder of a finished run, or `name` is no name;
+        ValueError: `run` is not the folder of a finished run, what it holds is not
+            what a run writes or is a link to elsewhere, or `name` or `license` is none;
             nothing is published then.
         PermissionError: the hub does not let this token write there.
         ConnectionError: the hub could not be reached or refused.
@@ -62,24 +92,39 @@ def push_to_hub(
     check_flags(private=private)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         raise ValueError(f"`name` must be OWNER/NAME, got {name!r}")
-    run = Path(run)
+    if license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", str(license)):
+        raise ValueError(
+            "`license` must be an identifier of the hub, such as 'apache-2.0', got "
+            f"{brief(license)}"
+        )
+    run = Path(run).resolve()
     if lacking := [part for part in NEEDED if not (run / part).is_file()]:
         raise ValueError(
             f"`run` must be the folder of a finished run, and {str(run)!r} lacks "
             f"{', '.join(lacking)}"
         )
-    record = published_record(read(run / CONFIG))
-    result = read(run / RESULT)["result"]
+    held = [part for part in FILES if (run / part).exists()]
+    for part in held:
+        if (run / part).resolve() != run / part or not (run / part).is_file():
+            raise ValueError(
+                f"{shown(run / part)} is a link or no file: what is published must lie "
+                "in the run folder itself"
+            )
+    whole = read_record(run / CONFIG, (*OF_WEIGHTS, *OF_RUN))
+    record = published_record(whole)
+    check_described(record, run / CONFIG)
+    class_names = read_class_names(run / CLASSES, len(record["data"]["classes"]))
+    result = {key: value for key, value in read_result(run).items() if key in REPORTED}
+    if HISTORY in held:
+        check_history(run / HISTORY)
     hub = import_huggingface_hub()
-    from keras_t2t.model_card import model_card  # loads all of training
-
-    card = model_card(record, result, read(run / CLASSES), name, license)
+    card = model_card(record, result, class_names, name, license, origin(whole))
     with tempfile.TemporaryDirectory() as folder:
-        for part in FILES:
-            if (run / part).is_file():
-                shutil.copyfile(run / part, Path(folder, part))
+        for part in held:
+            shutil.copyfile(run / part, Path(folder, part), follow_symlinks=False)
         write(Path(folder, CONFIG), record)
-        write(Path(folder, RESULT), {"run": record.get("run"), "result": bare(result)})
+        write(Path(folder, CLASSES), class_names)
+        write(Path(folder, RESULT), {"run": record.get("run"), "result": result})
         Path(folder, "README.md").write_text(card, encoding="utf-8")
         api = hub.HfApi(token=token, library_name="keras_t2t")
         with told_in_one_line(hub, f"{name!r}"):
@@ -102,20 +147,74 @@ def push_to_hub(
 
 
 def published_record(record):
-    """The configuration of a run without what it tells of this machine."""
-    record = {key: None if key in LOCAL else value for key, value in record.items()}
+    """The configuration of a run without what it tells of this machine, and without
+    what is no part of one."""
+    record = {key: value for key, value in record.items() if key in (*ROWS, *CHECKS)}
+    record |= {key: None for key in LOCAL if key in record}
+    for key, names in (("versions", VERSIONS), ("data", DATA)):
+        if key in record:
+            record[key] = {n: v for n, v in record[key].items() if n in names}
     for key in ("data_dir", "weights", "teacher"):
         if record.get(key) is not None:
-            record[key] = Path(record[key]).name
+            record[key] = public_name(record[key])
     return record
 
 
-def bare(result):
-    return {key: value for key, value in result.items() if key != "output_dir"}
+def public_name(weights):
+    """What others know weights or a folder by: an address, or the last of its path."""
+    if is_address(weights):
+        return weights
+    return cached_address(weights) or Path(weights).name
 
 
-def read(path):
-    return json.loads(path.read_text(encoding="utf-8"))
+def cached_address(path):
+    """The address on the hub of what lies in the hub's own cache, else None."""
+    match = re.search(r"models--([\w.-]+?)--([\w.-]+)/snapshots/(\w+)", str(path))
+    return match and f"hf://{match[1]}/{match[2]}@{match[3]}"
+
+
+def origin(record):
+    """Whose weights a run goes back to, over the runs of this machine before it.
+
+    Returns:
+        An address on the hub, a name of published weights, the name of a file of which
+        nothing more is known; or None, if all of them began from scratch.
+    """
+    for _ in range(MOST_RUNS):
+        weights = record["weights"]
+        known = weights is None or is_address(weights) or weights in NAMES
+        if known or cached_address(weights):
+            return weights and (cached_address(weights) or weights)
+        before = Path(weights)
+        before = (before if before.is_dir() else before.parent) / CONFIG
+        if not before.is_file():
+            break
+        try:
+            record = read_record(before)
+        except (OSError, ValueError):
+            break
+    return Path(weights).name
+
+
+def check_described(record, path):
+    """Raises a ValueError unless a record tells what a model card says."""
+    for key, names in (("versions", VERSIONS), ("data", DATA)):
+        if lacking := [name for name in names if name not in record[key]]:
+            raise refused(path, f"`{key}` lacks {', '.join(lacking)}")
+    if not record["data"]["classes"]:
+        raise refused(path, "`data` has no classes")
+
+
+def check_history(path):
+    """Raises a ValueError unless a file is a table of numbers."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if not all(map(str.isidentifier, row)):
+                    raise ValueError("a column has no name")
+                [float(value) for value in row.values() if value]
+    except (TypeError, ValueError, csv.Error) as error:
+        raise refused(path, f"is damaged: {escaped(str(error))}") from None
 
 
 def write(path, value):

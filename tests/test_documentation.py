@@ -183,6 +183,15 @@ def test_the_api_page_has_every_public_name():
             assert re.search(rf"\b{name}\b", text), name
 
 
+def test_the_extra_brings_what_its_row_promises():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    extras = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    train = extras.partition("\ntrain =\n")[2].partition("\ndata =")[0]
+    (row,) = re.findall(r"^\| `train` \|.*", readme, re.MULTILINE)
+    assert "TensorBoard" in row and "\n    tensorboard>=" in train
+    assert "TensorFlow Datasets" in row and "\n    tensorflow-datasets>=" in train
+
+
 def test_the_start_page_begins_as_readme_does():
     """CI runs README's command, and then what follows it on the page."""
     pages = (ROOT / "README.md", ROOT / "docs" / "start.md")

@@ -1,7 +1,10 @@
 """A run goes to the Hugging Face hub and comes back, over a hub on this machine."""
 
+import dataclasses
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -227,6 +230,163 @@ def test_what_cannot_be_published(tmp_path, run_folder):
     for name in ("digits", "a/b/c", "a b/c"):
         with pytest.raises(ValueError, match="`name` must be OWNER/NAME, got"):
             keras_t2t.push_to_hub(run_folder, name)
+
+
+ODD_NAMES = [
+    "<script>alert(1)</script>",
+    "[free](http://x.example)",
+    "a\n\n# Title\n```\nb",
+    "www.x.example",
+    *("**b**", "`c`", "d|e", "    f", "\x1b[2J"),
+]
+
+
+@pytest.fixture
+def written_run(tmp_path):
+    """Function: changes of its record -> the folder of a finished run."""
+
+    def write(**changes):
+        folder = tmp_path / "written run"
+        folder.mkdir(exist_ok=True)
+        record = {
+            **dataclasses.asdict(
+                TrainingConfig(
+                    *("T2TViT7",),
+                    data_dir="/home/ada/photos; rm -rf $HOME/x `y`",
+                    **{"image_size": 32, "seed": 0, "epochs": 2, "batch_size": 8},
+                ).with_defaults("photos", len(ODD_NAMES), 64)
+            ),
+            "backend": "torch",
+            "versions": {"keras_t2t": "0.1.0", "keras": "3.12.0"},
+            "data": {
+                "name": "photos *of* <b>mine</b>",
+                "training images": 64,
+                "validation images": 8,
+                "classes": ODD_NAMES,
+            },
+            "run": "0123",
+            **changes,
+        }
+        result = {"epochs": 2, "val_top1": 0.5, "secret": "x", "output_dir": "/home"}
+        for name, value in (
+            ("config.json", record),
+            ("classes.json", ODD_NAMES),
+            ("result.json", {"run": "0123", "result": result, "secret": "y"}),
+        ):
+            (folder / name).write_text(json.dumps(value))
+        (folder / "history.csv").write_text("epoch,loss\n0,1.5\n")
+        (folder / "final.keras").write_bytes(b"weights")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def push(hub, monkeypatch):
+    """Function: run folder -> the files that are published of it."""
+    library = pytest.importorskip("huggingface_hub")
+    api = library.HfApi
+
+    def here(**arguments):
+        return api(endpoint=hub.address, **arguments)
+
+    monkeypatch.setattr(library, "HfApi", here)
+
+    def push(run, **arguments):
+        keras_t2t.push_to_hub(run, "ada/photos", token="any", **arguments)
+        return hub.repositories["ada/photos"]
+
+    return push
+
+
+def test_names_are_text_in_the_card_and_words_in_the_command(written_run, push):
+    files = push(written_run())
+    card = files["README.md"].decode().split("---", 2)[2]
+    shown = re.sub(r"\\[!-/:-@\[-`{-~]", "", card)  # without what is escaped
+    for live in (
+        "<script",
+        "<b>",
+        "](http://",
+        "**b",
+        "www.",
+        "# Title",
+        "`c`",
+        "\x1b",
+    ):
+        assert live not in shown, live
+    command = card.split("```bash\n")[1].split("```")[0]
+    words = shlex.split(command.replace("\\\n", " "))
+    place = words.index("--data-dir") + 1
+    assert words[place] == "path/to/x `y`"  # the last of its path
+    assert not set(";$") & set(words[0] + words[1])
+
+
+def test_what_is_no_part_of_a_record_is_not_published(written_run, push):
+    versions = {"keras_t2t": "0.1.0", "keras": "3.12.0", "host": "9"}
+    files = push(written_run(password="x", versions=versions))
+    record = json.loads(files["config.json"])
+    assert not {"password", "output_dir"} & {k for k, v in record.items() if v}
+    assert set(record["versions"]) == {"keras_t2t", "keras"}
+    assert "secret" not in files["result.json"].decode()
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        "hf://bob/roses",
+        "/c/hub/models--bob--roses/snapshots/0a1b/final.keras",
+        "of a run",
+    ],
+)
+def test_the_owner_of_the_weights_is_told(weights, written_run, push, tmp_path):
+    if weights == "of a run":
+        before = written_run(weights="hf://bob/roses@v1")
+        before.rename(tmp_path / "before")
+        weights = str(tmp_path / "before")
+    files = push(written_run(weights=weights), license="mit")
+    card = files["README.md"].decode()
+    assert yaml.safe_load(card.split("---")[1])["base_model"] == "bob/roses"
+    assert "(https://huggingface.co/bob/roses), and their licence" in card
+    assert str(tmp_path) not in card
+
+
+@pytest.mark.parametrize("part", ["history.csv", "final.keras", "classes.json"])
+def test_links_to_elsewhere_are_not_followed(part, written_run, push, tmp_path):
+    run = written_run()
+    (run / part).rename(tmp_path / "elsewhere")
+    (run / part).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=rf"{part} is a link"):
+        push(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"data": None}, r"config\.json lacks `data`"),
+        ({"data": {"name": "x"}}, r"config\.json `data` lacks training images"),
+        ({"versions": {"keras_t2t": "0.1"}}, r"config\.json `versions` lacks keras"),
+        ({"seed": "x"}, r"config\.json `seed`"),
+        ({"backend": "<b>"}, r"config\.json `backend`"),
+    ],
+)
+def test_odd_records_are_one_line(changes, told, written_run, push):
+    with pytest.raises(ValueError, match=told):
+        push(written_run(**changes))
+
+
+def test_odd_files_beside_it(written_run, push):
+    run = written_run()
+    for content in ("epoch,loss\n0,<b>\n", "a b,c\n1,2\n", "\x00"):
+        (run / "history.csv").write_text(content)
+        with pytest.raises(ValueError, match=r"history\.csv is damaged"):
+            push(run)
+    (run / "history.csv").unlink()
+    for content in ("[]", '{"result": {"epochs": 1, "val_top1": "x"}}'):
+        (run / "result.json").write_text(content)
+        with pytest.raises(ValueError, match=r"result\.json"):
+            push(run)
+    with pytest.raises(ValueError, match="`license` must be an identifier"):
+        push(written_run(), license="mit\n---\n# x")
 
 
 def test_anything_else_is_left_as_it_is():

@@ -130,3 +130,18 @@ def test_bad_arguments(arguments, message):
 def test_an_unknown_variant():
     with pytest.raises(ValueError, match="`name` must be one of T2TViT7, "):
         libraries()[1].from_variant("T2TViT13")
+
+
+def test_frozen_layers_stay_so(tmp_path):
+    T2TViTBackbone = libraries()[1]
+    model = backbone()
+    model.get_layer("block_0_mlp").expand.trainable = False
+    model.get_layer("tokens_1").trainable = False
+    again = T2TViTBackbone.from_config(model.get_config())
+    assert [w.trainable for w in again.weights] == [w.trainable for w in model.weights]
+    model.trainable = False
+    image = keras.Input((64, 96, 3))
+    whole = keras.Model(image, keras.layers.Dense(3)(model(image)))
+    whole.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(loaded.trainable_weights) == 2

@@ -1,5 +1,6 @@
 """Puts a checkpoint's tensors into a model, all of them or none."""
 
+import contextlib
 import logging
 from typing import NamedTuple
 
@@ -99,13 +100,35 @@ def load_tensors(model, checkpoint, label):
         )
     if resized is not None:
         logger.info("%s: position table of %s resized", model.name, label)
-    for entry in entries:
-        if entry.name in tensors:
+    with all_or_nothing() as assign:
+        for entry in entries:
+            if entry.name not in tensors:
+                continue
             # A copy of its own: a backend may keep what it is given, and the file's
             # pages must not live on inside the model.
             array = entry.to_keras(np.asarray(tensors[entry.name]))
             dtype = numpy_dtype(entry.variable)
-            entry.variable.assign(np.array(array, dtype, order="C"))
+            assign(entry.variable, np.array(array, dtype, order="C"))
+            if entry.added is not None:  # what was learnt belongs to another weight
+                assign(entry.added, np.zeros(entry.added.shape, "float32"))
+
+
+@contextlib.contextmanager
+def all_or_nothing():
+    """Gives a function that assigns to a variable; if anything raises, all of them
+    have what they had before."""
+    before = []
+
+    def assign(variable, value):
+        before.append((variable, np.array(keras.ops.convert_to_numpy(variable))))
+        variable.assign(value)
+
+    try:
+        yield assign
+    except BaseException:
+        for variable, value in reversed(before):
+            variable.assign(value)
+        raise
 
 
 def check_architecture(model, entries, checkpoint, label):

@@ -5,7 +5,6 @@ import json
 import logging
 import tempfile
 import zipfile
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from keras_t2t.arguments import escaped, shown
 from keras_t2t.checkpoints import hdf5_file
+from keras_t2t.layers.inner_state import parts_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,14 @@ def variable_keys(model):
     A key is the names of the layers on the way and the variable's place in its
     layer: `block_3_attention/qkv/0`.
     """
-    keys, places = {}, Counter()
-    for variable in model.weights:
-        layer = variable.path.rpartition("/")[0]
-        keys[f"{layer}/{places[layer]}"] = variable
-        places[layer] += 1
-    return keys
+    return {
+        f"{path}/{place}": variable
+        for path, layer, _ in parts_of(model)
+        # Not the variable's path: it begins where the model itself was built.
+        for place, variable in enumerate(
+            layer._trainable_variables + layer._non_trainable_variables
+        )
+    }
 
 
 def read(path):

@@ -25,6 +25,18 @@ class Entry(NamedTuple):
     name: str  # official name
     variable: Any  # Keras variable
     layout: Layout = SAME
+    layer: Any = None  # a Dense, whose kernel may have LoRA
+
+    def value(self):
+        """The weight as a NumPy array, LoRA's share in it."""
+        merged = self.variable if self.added is None else self.layer.kernel
+        return keras.ops.convert_to_numpy(merged)
+
+    @property
+    def added(self):
+        """The factor of LoRA without which it adds nothing, None without LoRA."""
+        on = getattr(self.layer, "lora_enabled", False)
+        return self.layer.lora_kernel_b if on else None
 
     def to_keras(self, tensor):
         """Official NumPy array -> array in the variable's layout."""
@@ -204,7 +216,7 @@ def norm_entries(layer, name, layout=SAME):
 
 
 def dense_entries(layer, name, layout=LINEAR):
-    entries = [Entry(f"{name}.weight", layer.kernel, layout)]
+    entries = [Entry(f"{name}.weight", layer._kernel, layout, layer)]
     if layer.use_bias:
         entries.append(Entry(f"{name}.bias", layer.bias))
     return entries

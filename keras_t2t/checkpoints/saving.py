@@ -26,7 +26,8 @@ def save_official(model: keras.Model, path: FilePath) -> None:
         model: a `keras.Model` of `keras_t2t.T2TViT` or one of its variants.
         path: file to write; it ends in `.pth`, `.pth.tar` or `.pt` (a dict with
             `state_dict`, as released) or `.safetensors` (the tensors alone). Float32
-            weights come back bit for bit; half-precision ones are stored in float32.
+            weights come back bit for bit; half-precision ones are stored in float32,
+            those with LoRA merged.
 
     Raises:
         ValueError: if `path` ends otherwise, or `model` is no T2T-ViT or quantized.
@@ -40,9 +41,7 @@ def save_official(model: keras.Model, path: FilePath) -> None:
             f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
         )
     tensors = {
-        entry.name: np.ascontiguousarray(
-            entry.to_official(_float32(entry.variable.numpy()))
-        )
+        entry.name: np.ascontiguousarray(entry.to_official(_float32(entry.value())))
         for entry in official_entries(model)
     }
     grid = token_grid(model)

@@ -1,26 +1,42 @@
-"""A layer made of layers, some of which `model.quantize` may have changed."""
+"""A layer made of layers, whose state it keeps in its config."""
+
+import json
+from typing import Any
 
 import keras
 
+from keras_t2t.layers.inner_state import inner_state, restore_inner_state
+
 
 class CompositeLayer(keras.Layer):
-    """Keeps in its config which of its layers are quantized, so that a model loads as
-    it was saved."""
+    """Keeps in its config which of its layers are quantized, frozen or have LoRA, so
+    that a model is rebuilt as it was, whichever way Keras does it.
+
+    Args:
+        parts: None, or what `inner_state` found of the layer that this is a copy of.
+    """
+
+    def __init__(self, parts: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._parts = json.dumps(parts or {})  # Keras would track and wrap a dict
 
     def get_config(self):
         policy = quantized_policy(self)
-        return {
+        config = {
             **super().get_config(),
             "dtype": keras.dtype_policies.serialize(policy),
         }
+        parts = inner_state(self) if self.built else json.loads(self._parts)
+        return {**config, "parts": parts} if parts else config
 
     def _post_build(self):
-        super()._post_build()
         for part in self._flatten_layers(include_self=False):
             # A layer that keeps the map is quantized, and Dense cannot save it then.
             policy = part.dtype_policy
             if part.path and isinstance(policy, keras.dtype_policies.DTypePolicyMap):
                 part._dtype_policy = policy[part.path]
+        restore_inner_state(self, json.loads(self._parts))
+        super()._post_build()
 
 
 def quantized_policy(layer):

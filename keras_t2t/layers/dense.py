@@ -29,6 +29,13 @@ class Dense(keras.layers.Dense):
         x = torch.nn.functional.linear(inputs, torch.t(kernel), bias)
         return x if self.activation is None else self.activation(x)
 
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        if self.lora_enabled:
+            # Keras makes both factors zero, and no gradient would ever reach them.
+            factor = self.lora_kernel_a
+            factor.assign(keras.initializers.HeUniform()(factor.shape, factor.dtype))
+
     def quantize(self, mode=None, type_check=True, config=None):
         super().quantize(mode, type_check=False, config=config)
 

@@ -89,7 +89,10 @@ class History(keras.callbacks.Callback):
 
 
 def wandb_logger(project, folder, config):
-    """Weights & Biases' own Keras callback, once per epoch."""
+    """Weights & Biases' own Keras callback, once per epoch.
+
+    A run that goes on does so there too: it is known by the run's own mark.
+    """
     if not _installed("wandb"):
         raise ImportError(
             "wandb= needs wandb, which is not installed: pip install wandb"
@@ -97,7 +100,14 @@ def wandb_logger(project, folder, config):
     import wandb
     from wandb.integration.keras import WandbMetricsLogger
 
-    wandb.init(project=project, dir=str(folder), name=folder.name, config=config)
+    wandb.init(
+        project=project,
+        dir=str(folder),
+        name=folder.name,
+        config=config,
+        id=config.get("run"),
+        resume="allow",
+    )
     return WandbMetricsLogger(log_freq="epoch")
 
 

@@ -49,12 +49,14 @@ def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb.integration", types.ModuleType("x"))
     monkeypatch.setitem(sys.modules, "wandb.integration.keras", integration)
     monkeypatch.setattr("keras_t2t.training.recording._installed", lambda name: True)
-    logger = wandb_logger("t2t", tmp_path / "run-1", {"epochs": 3})
+    record = {"epochs": 3, "run": "0a1b"}
+    logger = wandb_logger("t2t", tmp_path / "run-1", record)
     assert isinstance(logger, WandbMetricsLogger)
     assert begun == {
         "project": "t2t",
         "dir": str(tmp_path / "run-1"),
         "name": "run-1",
-        "config": {"epochs": 3},
+        "config": record,
+        **{"id": "0a1b", "resume": "allow"},  # --resume goes on in the same run
         "log_freq": "epoch",
     }

@@ -42,6 +42,7 @@ def restore_inner_state(layer, state):
         ValueError: `state` is of another layer.
     """
     if not layer.trainable:
+        layer.trainable = True  # TensorFlow passes over what would not change
         layer.trainable = False  # also of what was made since
     parts = list(parts_of(layer))
     if unknown := sorted(state.keys() - {path for path, *_ in parts}):

@@ -209,9 +209,10 @@ def check_history(path):
     """Raises a ValueError unless a file is a table of numbers."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if not all(map(str.isidentifier, row)):
-                    raise ValueError("a column has no name")
+            rows = csv.DictReader(file)
+            if not all(map(str.isidentifier, rows.fieldnames or [""])):
+                raise ValueError("a column has no name")
+            for row in rows:
                 [float(value) for value in row.values() if value]
     except (TypeError, ValueError, csv.Error) as error:
         raise refused(path, f"is damaged: {escaped(str(error))}") from None

@@ -12,6 +12,7 @@ Python without one runs here, page by page in one namespace. A command's flags a
 against its script's own parser.
 """
 
+import os
 import re
 import shlex
 import subprocess
@@ -112,13 +113,20 @@ EXPORT = pytest.param(
 
 
 @pytest.mark.parametrize("page", [EXPORT if n == "export" else n for n in RUN])
-def test_python_runs(page, tmp_path, monkeypatch):
+def test_python_runs(page, tmp_path):
     for name, photograph in (("cat", "china"), ("dog", "flower")):
         image = Image.fromarray(load_sample_image(f"{photograph}.jpg"))
         image.save(tmp_path / f"{name}.jpg")
-    monkeypatch.chdir(tmp_path)
     program = f"import keras_t2t\nimport numpy as np\n{python_of(RUN[page])}"
-    exec(compile(program, page, "exec"), {"__name__": "__main__"})
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_every_block_is_accounted_for():

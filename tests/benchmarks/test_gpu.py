@@ -152,7 +152,7 @@ def test_photographs_are_packed(photographs, tmp_path):
     gpu.pack(photographs, tmp_path / "tars", 30, 2**20)
     opened = data.open_dataset(data_dir=tmp_path / "tars", reader="grain")
     assert (opened.num_train, opened.num_validation) == (12, 6)
-    assert opened.class_names == ["cat", "dog"]
+    assert opened.class_names == ("cat", "dog")
     assert opened.class_counts.tolist() == [6, 6]
     packed = gpu_tasks.pixels(tmp_path / "tars", 30)
     assert packed.images.shape == (12, 30, 30, 3)

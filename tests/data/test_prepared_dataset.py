@@ -303,7 +303,7 @@ def any_format(tmp_path_factory):
 @pytest.mark.parametrize(
     ("file_format", "reader"),
     [
-        ("tfrecord", "tensorflow"),
+        pytest.param("tfrecord", "tensorflow", marks=pytest.mark.nightly),
         pytest.param("array_record", "tensorflow", marks=pytest.mark.nightly),
         ("array_record", "grain"),
     ],

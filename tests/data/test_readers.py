@@ -75,6 +75,7 @@ def test_training_images_to_two_grey_levels(write_photographs, augmentation):
     assert differences(*batches).max() <= 2
 
 
+@pytest.mark.nightly
 def test_the_full_recipe(write_photographs):
     batches = both(write_photographs("PNG"), lambda d: d.train_batches(48, 4, 3), 20)
     full = both(write_photographs("PNG"), lambda d: d.train_batches(48, 4, 3, FULL), 20)

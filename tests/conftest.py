@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ def pytest_configure(config):
         jax_platform()  # from here on no script can make two devices of JAX's CPU
 
 
+TESTS = Path(__file__).parent
 # Nothing here depends on the backend, but for tests with the marker `every_backend`,
 # of which the first three have none.
 ONCE = ("benchmarks", "data", "reference", "checkpoints", "examples", "visualization")
@@ -48,7 +50,8 @@ ONCE = ("benchmarks", "data", "reference", "checkpoints", "examples", "visualiza
 
 def pytest_ignore_collect(collection_path, config):
     """What cannot run is not imported: TensorFlow and KerasCV take 700 MB."""
-    if collection_path.name in ONCE[:3] and not tests_all(config):
+    whole = [TESTS / name for name in ONCE[:3]]
+    if collection_path in whole and not tests_all(config):
         return True
 
 

@@ -100,6 +100,19 @@ def main():
     parser.add_argument("--backends", nargs="+", choices=backends, default=backends)
     parser.add_argument("--photographs", help="folder with a folder for each class")
     settings = parser.parse_args()
+    known = (
+        "git",
+        "-C",
+        ROOT,
+        "rev-parse",
+        "-q",
+        "--verify",
+        f"{settings.base}^{{commit}}",
+    )
+    if subprocess.run(known, stdout=subprocess.DEVNULL).returncode:
+        parser.error(
+            f"BASE must be a revision of this repository, got {settings.base!r}"
+        )
     kinds = {"digits": ("--dataset", "digits")}
     if settings.photographs:
         folder = Path(settings.photographs).resolve()

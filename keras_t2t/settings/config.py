@@ -98,8 +98,8 @@ class TrainingConfig:
         str, "whose defaults the following have (default: authors)", choices=RECIPES
     )
     """`"authors"`, `"budget90"` (90 epochs, as big_vision's ViT-S/16), `"modern"` (800
-    epochs, as DeiT III's ViT-S/16), or `"small_set"` for hundreds or thousands of
-    photographs."""
+    epochs, as DeiT III's ViT-S/16), `"small_scratch"` for thousands of photographs from
+    scratch, or `"small_set"` for hundreds or thousands from weights."""
     epochs: int | None = of_recipe(int, "with the cooldown", "N", at_least=1)
     """Passes over the training images, cooldown included."""
     batch_size: int | None = of_recipe(

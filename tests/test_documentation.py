@@ -19,7 +19,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
@@ -100,19 +99,9 @@ def python_of(page):
 
 
 RUN = {page.stem: page for page in PAGES if python_of(page)}
-# Here TensorFlow writes most formats; torch would start a process for each of them.
-EXPORT = pytest.param(
-    "export",
-    marks=[
-        pytest.mark.every_backend,
-        pytest.mark.skipif(
-            keras.backend.backend() != "tensorflow", reason="TensorFlow writes most"
-        ),
-    ],
-)
 
 
-@pytest.mark.parametrize("page", [EXPORT if n == "export" else n for n in RUN])
+@pytest.mark.parametrize("page", RUN)
 def test_python_runs(page, tmp_path):
     for name, photograph in (("cat", "china"), ("dog", "flower")):
         image = Image.fromarray(load_sample_image(f"{photograph}.jpg"))

@@ -70,7 +70,7 @@ def original(oracle, tmp_path_factory):
 def server(original):
     with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
         server.body, server.fault, server.requests = original.read_bytes(), None, []
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 

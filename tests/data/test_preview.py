@@ -25,6 +25,7 @@ def test_sheet_of_digits_holds_the_first_batch(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["sheet.png"]
 
 
+@pytest.mark.nightly
 def test_sheet_of_the_full_recipe(tmp_path, write_folder, photographs, encode):
     files = {
         f"{split}/{name}/1.png": encode(photo[:90, :90], "PNG")

@@ -50,21 +50,17 @@ def differences(ours, expected):
     return np.abs(columns[0].astype(float) - columns[1])
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "augmentation",
     [
+        NONE,
+        data.AUGMENTATIONS["light"],
         data.AUGMENTATIONS["padded"],
         dataclasses.replace(FULL, num_operations=0),
-        *(
-            pytest.param(augmentation, marks=pytest.mark.nightly)
-            for augmentation in (
-                NONE,
-                data.AUGMENTATIONS["light"],
-                dataclasses.replace(NONE, mixup_alpha=0.8),
-                dataclasses.replace(NONE, cutmix_alpha=1.0),
-                dataclasses.replace(NONE, erasing_probability=1.0),
-            )
-        ),
+        dataclasses.replace(NONE, mixup_alpha=0.8),
+        dataclasses.replace(NONE, cutmix_alpha=1.0),
+        dataclasses.replace(NONE, erasing_probability=1.0),
     ],
 )
 def test_training_images_to_two_grey_levels(write_photographs, augmentation):

@@ -65,6 +65,7 @@ def test_evaluation_at_another_crop_and_interpolation(photographs, encode, crop)
     assert np.abs(image - expected).max() <= 2
 
 
+@pytest.mark.nightly
 def test_a_padded_crop_is_one_of_all_that_pillow_would_cut(photographs, encode):
     """Resized to 24 x 16, 2 px of black around it: 13 x 5 squares of 16, all drawn."""
     photo = photographs[0][:400, :600]

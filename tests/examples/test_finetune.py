@@ -31,9 +31,8 @@ def photographs(tmp_path, monkeypatch):
     return tmp_path / "photographs"
 
 
-@pytest.mark.parametrize(
-    "small", [True, pytest.param(False, marks=pytest.mark.nightly)]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("small", [True, False])
 def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, capsys):
     if small:
         for room in ("training.compiled_model", "classifier"):

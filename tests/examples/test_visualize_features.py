@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.nightly
 def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     arguments = [
         *("--weights", folder / "final.keras", "--compare", "T2TViT7"),

@@ -9,9 +9,13 @@ import pytest
 from keras_t2t.training.distribution.devices import Devices
 from tests.training import averaged_gradients
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="the others have one process and model"
-)
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(
+        keras.backend.backend() != "torch",
+        reason="the others have one process and model",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

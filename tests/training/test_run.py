@@ -218,7 +218,7 @@ def test_an_unknown_model_fails_before_anything_else(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.nightly_elsewhere
+@pytest.mark.nightly
 def test_the_recipe_of_deit_iii(photos, tmp_path):
     folder = tmp_path / "run"
     settings = {**FEW, "data_dir": str(photos), "output_dir": str(folder)}

@@ -6,7 +6,7 @@ from keras_t2t.classifier import Classifier
 from keras_t2t.visualization import study
 from tests.export import browser
 
-pytestmark = browser.needs_chromium
+pytestmark = [pytest.mark.nightly, browser.needs_chromium]
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,6 @@ def connected(config):
     Raises:
         ValueError: a setting does not suit the backend, another process does not
             answer, or the batch cannot be divided.
-        ConnectionError: another process has ended before the run did; it is named. A
-            process whose main thread waits for the other one for ever is ended, with
-            the same words on standard error.
     """
     backend = keras.backend.backend()
     if backend == "jax":
@@ -29,11 +26,8 @@ def connected(config):
     devices = Kind(config)
     try:
         yield devices
-    except BaseException as error:
+    except BaseException:
         devices.abandon()
-        if cause := devices.watch.leave(error):
-            raise ConnectionError(cause) from error
         raise
     else:
-        devices.watch.leave()
         devices.disconnect()

@@ -13,7 +13,8 @@ class EncodedDataset(Dataset):
     """The images of a source.
 
     Args:
-        folder: Path of the folder that was opened.
+        name: of the data set.
+        place: what was opened, for errors.
         source: `Source`.
         reader: name, see `readers`.
         skip_corrupt: decode every image once now and leave out the unreadable ones.
@@ -22,25 +23,25 @@ class EncodedDataset(Dataset):
         ValueError: a class has no readable image.
     """
 
-    def __init__(self, folder, source, reader, skip_corrupt=False):
-        self._folder = folder
+    def __init__(self, name, place, source, reader, skip_corrupt=False):
+        self.name, self._place = name, place
         self.reader = reader
         self._reader = open_reader(reader)
-        self.name = folder.resolve().name
         self.class_names = source.class_names
         self.validation_share = source.validation_share
         self.notes = source.notes
-        check_classes(source)
+        check_classes(source, place)
         if skip_corrupt:
             source = _readable(source, self._reader, reader)
-            check_classes(source, "readable image")
+            check_classes(source, place, "readable image")
         self._source = source
         self.num_train = 0
         if source.train is not None:
             self.num_train = len(source.train)
-            self.class_counts = np.bincount(
-                source.train.labels, minlength=self.num_classes
-            )
+            if source.train.labels is not None:
+                self.class_counts = np.bincount(
+                    source.train.labels, minlength=self.num_classes
+                )
         self.num_validation = len(source.validation)
 
     def train_batches(
@@ -93,7 +94,7 @@ class EncodedDataset(Dataset):
         splits = self._source.splits.values()
         for split in splits:
             if change := split.changed():
-                return ValueError(f"data_dir={str(self._folder)!r}: {change}")
+                return ValueError(f"{self._place}: {change}")
         count = sum(map(len, splits))
         print(f"looking for unreadable images among {count:,} files")
         corrupt, limits = [], []
@@ -111,7 +112,7 @@ class EncodedDataset(Dataset):
             )
         if not told:
             return None
-        return ValueError(f"data_dir={str(self._folder)!r}: {'. '.join(told)}")
+        return ValueError(f"{self._place}: {'. '.join(told)}")
 
 
 def _readable(source, reader, name):

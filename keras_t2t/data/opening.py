@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keras_t2t.arguments import brief, check_choice, check_path, is_number, short
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.data.encoded_dataset import EncodedDataset
 from keras_t2t.data.readers import find_reader
 from keras_t2t.data.sources.split_names import EVALUATED, VALIDATION
 from keras_t2t.types import FilePath
@@ -39,7 +40,7 @@ def open_dataset(
         evaluation_only: only `validation_batches` is needed: no training images are
             asked for, listed or counted, and an image may have several labels or none,
             as in `"imagenet2012_real"`.
-        validation_share: where the files have no splits (`<class>/*`), or only one for
+        validation_share: where there are no splits (`<class>/*`), or only one for
             training, the share of each class's images that validates, always the same
             ones; by default a fifth. 1 is for evaluation only.
         reader: what decodes and augments images: `"tensorflow"`, or `"grain"`, which
@@ -70,11 +71,6 @@ def open_dataset(
         return _open_folder(
             data_dir, reader, skip_corrupt, evaluation_only, validation_share, split
         )
-    if validation_share is not None:
-        raise ValueError(
-            "validation_share splits a folder <class>/* (data_dir without dataset), "
-            f"got validation_share={validation_share} with dataset={dataset!r}"
-        )
     if skip_corrupt:
         raise ValueError(
             f"skip_corrupt=True works on an image folder (data_dir without dataset); "
@@ -88,15 +84,23 @@ def open_dataset(
                 "dataset='digits' lies inside scikit-learn and is read from no folder; "
                 f"got data_dir={str(data_dir)!r}"
             )
+        if validation_share is not None:
+            raise ValueError(
+                "validation_share splits what has a training split alone, and "
+                f"dataset='digits' has others; got {validation_share}"
+            )
         if split != VALIDATION:
             raise ValueError(f"dataset='digits' has no test split; got split={split!r}")
         from keras_t2t.data.digits import Digits
 
         return Digits()
-    from keras_t2t.data.prepared_dataset import PreparedDataset
+    from keras_t2t.data.sources import prepared
 
     folder = _tfds_folder(data_dir)
-    return PreparedDataset(dataset, folder, evaluation_only, reader, split)
+    source = prepared.open_source(
+        dataset, folder, evaluation_only, validation_share, split
+    )
+    return EncodedDataset(dataset, f"dataset={dataset!r}", source, reader)
 
 
 @contextlib.contextmanager
@@ -114,7 +118,6 @@ def naming_unreadable(dataset):
 def _open_folder(
     data_dir, reader, skip_corrupt, evaluation_only, validation_share, split
 ):
-    from keras_t2t.data.encoded_dataset import EncodedDataset
     from keras_t2t.data.sources.layouts import find_source
 
     check_path("data_dir", data_dir)
@@ -124,7 +127,9 @@ def _open_folder(
     source = find_source(
         Path(folder), skip_corrupt, evaluation_only, validation_share, split
     )
-    return EncodedDataset(Path(folder), source, reader, skip_corrupt)
+    name = Path(folder).resolve().name
+    place = f"data_dir={str(folder)!r}"
+    return EncodedDataset(name, place, source, reader, skip_corrupt)
 
 
 def _check_share(share):

@@ -48,7 +48,12 @@ with tfds.core.registered.skip_registration():
         SPLITS = (("train", 4), ("validation", 3), ("test", 2))
 
     class OnlyTrain(Colours):
-        SPLITS = (("train", 4),)
+        SPLITS = (("train", 8),)
+
+        def _generate(self, size):
+            for i in range(size):
+                image = np.full((20, 30, 3), 10 * i, "uint8")
+                yield i, {"image": image, "label": i % 2, "number": i}
 
     class OnlyTest(Colours):
         SPLITS = (("test", 6),)
@@ -260,8 +265,6 @@ def test_evaluation_needs_no_training_split(data_dir):
     assert (dataset.num_train, dataset.num_validation) == (0, 6)
     images, _ = read(dataset.validation_batches(16, 4))
     assert sorted(images[:, 0, 0, 0]) == [0, 10, 20, 30, 40, 50]
-    with pytest.raises(ValueError, match="and none that validates"):
-        data.open_dataset("only_train", data_dir, evaluation_only=True)
 
 
 def test_images_with_any_number_of_labels(data_dir):
@@ -280,9 +283,31 @@ def test_images_with_any_number_of_labels(data_dir):
     streams.check_validation(dataset)
 
 
-def test_no_validation_split(data_dir):
-    with pytest.raises(ValueError, match=r"has the splits \['train'\], and none that"):
-        data.open_dataset("only_train", data_dir)
+def test_a_share_of_training_validates_where_it_is_alone(data_dir):
+    dataset = data.open_dataset("only_train", data_dir, validation_share=0.3)
+    assert (dataset.num_train, dataset.num_validation) == (6, 2)
+    assert dataset.notes == ("30% of train validates",)
+    assert dataset.class_counts.tolist() == [3, 3]
+    ours, _ = read(dataset.validation_batches(16, 4))
+    again = data.open_dataset(
+        "only_train", data_dir, evaluation_only=True, validation_share=0.3
+    )
+    np.testing.assert_array_equal(ours, read(again.validation_batches(16, 4))[0])
+    trained, _ = read(itertools.islice(dataset.train_batches(16, 6, 0), 1))
+    seen = sorted([*trained[:, 0, 0, 0], *ours[:, 0, 0, 0]])
+    assert seen == [10 * i for i in range(8)]
+    with pytest.raises(ValueError, match=r"dataset='colours' has others; got 0\.3"):
+        data.open_dataset("colours", data_dir, validation_share=0.3)
+
+
+def test_a_cut_file_is_named(tmp_path):
+    Colours(data_dir=tmp_path).download_and_prepare()
+    [file] = tmp_path.rglob("*train.tfrecord*")
+    file.write_bytes(file.read_bytes()[:-3])
+    dataset = data.open_dataset("colours", tmp_path, reader="grain")
+    stream = dataset.train_batches(16, 5, 0)
+    with pytest.raises(Exception, match=rf"{file.name} is cut short or damaged"):
+        read(itertools.islice(stream, 4))
 
 
 @pytest.fixture(scope="module")
@@ -303,9 +328,15 @@ def any_format(tmp_path_factory):
 @pytest.mark.parametrize(
     ("file_format", "reader"),
     [
-        pytest.param("tfrecord", "tensorflow", marks=pytest.mark.nightly),
-        pytest.param("array_record", "tensorflow", marks=pytest.mark.nightly),
-        ("array_record", "grain"),
+        ("tfrecord", "grain"),
+        *(
+            pytest.param(*case, marks=pytest.mark.nightly)
+            for case in (
+                ("tfrecord", "tensorflow"),
+                ("array_record", "tensorflow"),
+                ("array_record", "grain"),
+            )
+        ),
     ],
 )
 def test_streams_of_either_format(any_format, file_format, reader):

@@ -88,19 +88,21 @@ class Source(NamedTuple):
         return self._replace(**parts)
 
 
-def check_classes(source, kind="image"):
-    """Raises a ValueError unless every class has an image in every split."""
+def check_classes(source, place, kind="image"):
+    """Raises a ValueError unless every class has an image in every split whose labels
+    are known."""
     counts = {
         key: np.bincount(split.labels, minlength=len(source.class_names))
         for key, split in source.splits.items()
+        if split.labels is not None
     }
     if source.validation_share is not None:
         # Of a single image nothing is left to train on.
         if few := _named(source, counts["validation"]):
-            raise ValueError(f"data_dir: no {kind} in {few}; every class needs one")
+            raise ValueError(f"{place}: no {kind} in {few}; every class needs one")
         if few := _named(source, counts.get("train", counts["validation"])):
             raise ValueError(
-                f"data_dir: only one {kind} in {few}; every class needs one to train "
+                f"{place}: only one {kind} in {few}; every class needs one to train "
                 "on and one to validate"
             )
         return
@@ -112,7 +114,7 @@ def check_classes(source, kind="image"):
     ]
     if empty:
         raise ValueError(
-            f"data_dir: no {kind} in {listed(empty)}; every class needs one"
+            f"{place}: no {kind} in {listed(empty)}; every class needs one"
         )
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_t2t.optional_imports import import_pillow
+from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
 from keras_t2t.types import Array, Image
 
@@ -44,15 +45,23 @@ def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
     return evaluation_transform(Image.fromarray(pixels), size, **transform)
 
 
-def model_input(model, view):
+def model_input(model, view, takes_pixels=None):
     """A view as a batch of one, standardised unless the model does that itself.
+
+    Args:
+        takes_pixels: whether the model does; None: what stands directly behind its
+            input tells.
 
     Returns:
         float32 array `(1, height, width, 3)`.
+
+    Raises:
+        ValueError: as for `pixel_input.takes_pixels`.
     """
-    inside = any(layer.name == "preprocessing" for layer in model.layers)
     batch = view[None].astype("float32")
-    return batch if inside else preprocess_input(batch)
+    if takes_pixels_itself(model, takes_pixels):
+        return batch
+    return preprocess_input(batch)
 
 
 def _image_size(model):

@@ -69,6 +69,7 @@ def trained(folder, settings):
         skip_corrupt=settings["skip_corrupt"],
         validation_share=source.run["validation_share"],
         reader=source.run["reader"],
+        exif_orientation=source.exif_orientation,
     )
     return source, model, dataset
 
@@ -77,7 +78,9 @@ def confusion(source, model, dataset):
     from keras_t2t.arguments import shown
     from keras_t2t.training.confusion import confusion_matrix, costliest
 
-    counts = confusion_matrix(model, dataset, **source.transform)
+    counts = confusion_matrix(
+        model, dataset, crop=source.crop, interpolation=source.interpolation
+    )
     worst = costliest(counts)
     if worst is None:
         return "no validation image is taken for another class"

@@ -32,6 +32,7 @@ class PreparedDataset(Dataset):
             number of labels.
         reader: name, see `readers`.
         split: "validation", or "test" to evaluate on it.
+        exif_orientation: whether images are turned as their EXIF data says.
 
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
@@ -40,8 +41,17 @@ class PreparedDataset(Dataset):
         ImportError: TensorFlow Datasets or the reader's library is not installed.
     """
 
-    def __init__(self, name, data_dir, evaluation_only, reader, split=VALIDATION):
+    def __init__(
+        self,
+        name,
+        data_dir,
+        evaluation_only,
+        reader,
+        split=VALIDATION,
+        exif_orientation=False,
+    ):
         self.name = name
+        self.exif_orientation = exif_orientation
         self.reader = reader
         builder = _open_builder(name, data_dir)
         features = builder.info.features
@@ -88,6 +98,7 @@ class PreparedDataset(Dataset):
             augmentation=augmentation,
             first_step=first_step,
             shard=shard,
+            exif_orientation=self.exif_orientation,
         )
 
     def validation_batches(
@@ -108,6 +119,7 @@ class PreparedDataset(Dataset):
             pad=pad,
             crop=crop,
             interpolation=interpolation,
+            exif_orientation=self.exif_orientation,
         )
 
     def watched(self, batches, function):

@@ -60,6 +60,7 @@ def export_model(
     interpolation: Interpolation = "bicubic",
     verbose: bool = True,
     takes_pixels: bool | None = None,
+    exif_orientation: bool = True,
 ) -> ExportReport:
     """Writes a model for another runtime, from any backend.
 
@@ -105,6 +106,8 @@ def export_model(
         takes_pixels: whether `model` itself takes pixels 0..255. None: what stands
             directly behind its input tells (Rescaling, Normalization, arithmetic, also
             of a model within it); what comes after a layer that learns does not count.
+        exif_orientation: whether `serve_jpeg`, the page and what reads calibration
+            folders turn photographs as their EXIF data says.
 
     Returns:
         `ExportReport`: path, size, time, and what the verification found.
@@ -123,6 +126,7 @@ def export_model(
         verify=verify,
         overwrite=overwrite,
         verbose=verbose,
+        exif_orientation=exif_orientation,
     )
     check_path("path", path)
     check_share("crop", crop)
@@ -149,7 +153,9 @@ def export_model(
             f"format={format!r} with precision='int8', got None"
         )
     shape = served.inputs[0].shape[1:]
-    images = calibration_images(calibration, shape, crop, interpolation)
+    images = calibration_images(
+        calibration, shape, crop, interpolation, exif_orientation
+    )
     if images is None and verify:
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
@@ -172,6 +178,7 @@ def export_model(
                 include_preprocessing,
                 crop,
                 interpolation,
+                exif_orientation,
                 calibration_file,
                 labels,
             )

@@ -50,6 +50,7 @@ def write_web(model, path, options, write_onnx):
         "size": [height, width],
         "crop": options.crop,
         "interpolation": options.interpolation,
+        "exif_orientation": options.exif_orientation,
         "rollout": grid,
         "classes": options.labels,
     }

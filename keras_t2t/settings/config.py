@@ -75,6 +75,14 @@ class TrainingConfig:
         free=True,
     )
     """What decodes and augments images."""
+    exif_orientation: bool | None = setting(
+        bool,
+        "turn photographs as their EXIF data says (default: of folders, tars and "
+        "parquet files of less than 1,000 classes; ImageNet is not turned)",
+    )
+    """Whether images are turned as their EXIF data says, in training and by all that
+    follows: evaluation, prediction, export, pictures. By default photographs of one's
+    own are, ImageNet and the data sets of TensorFlow Datasets are not."""
     image_size: int | None = setting(int, "height and width", "PIXELS", **SIDES)
     seed: int | None = setting(int, metavar="N", at_least=0, less_than=2**32)
     """Of initialisation, data order, augmentation and dropout."""

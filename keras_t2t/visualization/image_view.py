@@ -12,7 +12,9 @@ from keras_t2t.preprocessing import evaluation_transform, preprocess_input
 from keras_t2t.types import Array, Image
 
 
-def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
+def model_view(
+    model: keras.Model, image: Image, exif_orientation: bool = True, **transform: Any
+) -> Array:
     """The part of an image that a model sees, in the model's size.
 
     Args:
@@ -22,6 +24,7 @@ def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
             aspect: it is resized to cover the model's input and its centre is cut out,
             as `evaluation_transform` does. An array that has the model's height and
             width already is taken as it is.
+        exif_orientation: whether a photograph is turned as its EXIF data says.
         transform: `crop` and `interpolation` of `evaluation_transform`.
 
     Returns:
@@ -34,6 +37,7 @@ def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
         ImportError: if Pillow is not installed.
     """
     size = _image_size(model)
+    transform["exif_orientation"] = exif_orientation
     Image = import_pillow("Image", "visualize")
     if isinstance(image, (str, os.PathLike)):
         return evaluation_transform(image, size, **transform)

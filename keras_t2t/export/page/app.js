@@ -39,8 +39,11 @@ async function ask(blob) {
   document.documentElement.dataset.state = "working";
   say("Working …");
   try {
-    // Its pixels as the file has them, upright as the camera was held.
-    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+    // Its pixels as the file has them, upright where those of training were.
+    const bitmap = await createImageBitmap(blob, {
+      colorSpaceConversion: "none",
+      imageOrientation: manifest.exif_orientation === false ? "none" : "from-image",
+    });
     worker.postMessage({ number, bitmap }, [bitmap]);
   } catch {
     document.documentElement.dataset.state = "error";

@@ -1,8 +1,10 @@
 // The page: takes a photograph, asks the worker, shows what comes back.
 
+import { containedWorker } from "./contained.js";
+
 const $ = (id) => document.getElementById(id);
 const manifest = await (await fetch("manifest.json")).json();
-const worker = new Worker("worker.js", { type: "module" });
+const worker = containedWorker("worker.js");
 let ready = false;
 let asked = 0;
 let shown = null; // { view: ImageData, rollout: Float32Array or null }

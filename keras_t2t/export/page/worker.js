@@ -1,5 +1,6 @@
 // Runs the model: a photograph's pixels in, probabilities out.
 
+import { containedWorker } from "./contained.js";
 import { Unreadable, withPhotograph } from "./decode.js";
 import { seenByModel } from "./resize.js";
 
@@ -7,6 +8,11 @@ let manifest;
 let loaded;
 let ort;
 let session;
+
+// The threads of ONNX Runtime, where the host lets there be some.
+self.Worker = function Worker(url, options) {
+  return containedWorker(url, options);
+};
 
 // First the manifest, then photographs, which wait until the model is loaded.
 onmessage = async ({ data }) => {

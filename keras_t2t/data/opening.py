@@ -39,7 +39,7 @@ def open_dataset(
         evaluation_only: only `validation_batches` is needed: no training images are
             asked for, listed or counted, and an image may have several labels or none,
             as in `"imagenet2012_real"`.
-        validation_share: where the files have no splits (`<class>/*`), or only one for
+        validation_share: where there are no splits (`<class>/*`), or only one for
             training, the share of each class's images that validates, always the same
             ones; by default a fifth. 1 is for evaluation only.
         reader: what decodes and augments images: `"tensorflow"`, or `"grain"`, which
@@ -70,11 +70,6 @@ def open_dataset(
         return _open_folder(
             data_dir, reader, skip_corrupt, evaluation_only, validation_share, split
         )
-    if validation_share is not None:
-        raise ValueError(
-            "validation_share splits a folder <class>/* (data_dir without dataset), "
-            f"got validation_share={validation_share} with dataset={dataset!r}"
-        )
     if skip_corrupt:
         raise ValueError(
             f"skip_corrupt=True works on an image folder (data_dir without dataset); "
@@ -88,6 +83,11 @@ def open_dataset(
                 "dataset='digits' lies inside scikit-learn and is read from no folder; "
                 f"got data_dir={str(data_dir)!r}"
             )
+        if validation_share is not None:
+            raise ValueError(
+                "validation_share splits what has a training split alone, and "
+                f"dataset='digits' has others; got {validation_share}"
+            )
         if split != VALIDATION:
             raise ValueError(f"dataset='digits' has no test split; got split={split!r}")
         from keras_t2t.data.digits import Digits
@@ -96,7 +96,9 @@ def open_dataset(
     from keras_t2t.data.prepared_dataset import PreparedDataset
 
     folder = _tfds_folder(data_dir)
-    return PreparedDataset(dataset, folder, evaluation_only, reader, split)
+    return PreparedDataset(
+        dataset, folder, evaluation_only, reader, split, validation_share
+    )
 
 
 @contextlib.contextmanager

@@ -131,9 +131,9 @@ def test_two_processes_of_which_one_is_terminated(tiny_run, start, tmp_path):
     config = {"output_dir": str(tmp_path / "two"), "resume": True, **twenty_steps}
     lines = terminated(start_both(start, config, [{}, {"SIGNAL": "15@8"}]))
     assert len(lines) == 1
-    assert "stopped by SIGTERM, saved after step 10; go on with: " in lines[0]
+    assert "stopped by SIGTERM, saved after step 12; go on with: " in lines[0]
     snapshots = sorted((tmp_path / "two" / "snapshots").iterdir())
-    assert snapshots[-1].name == "step-000000010.npz"
+    assert snapshots[-1].name == "step-000000012.npz"  # the end of an epoch
     result = finish(*start_two(start, config))
     assert result["epochs"] == 5
     tiny_run(**twenty_steps)

@@ -61,8 +61,8 @@ class Validation(keras.callbacks.Callback):
         evaluate: function of a model that gives a dict of floats.
         devices: the run's `Devices`.
         stop: its `StopSignals`.
-        left: function (logs, generators) that saves the run where it stops before the
-            end of a validation: without its results, from which it will go on.
+        left: function of the logs that saves the run where it stops before the end of
+            a validation: without its results, from which it will go on.
 
     Attributes:
         resumed: whether the next logs come from there.
@@ -81,11 +81,14 @@ class Validation(keras.callbacks.Callback):
         if not self.resumed:
             logs.update(self.devices.reduce_metrics(self.model))
         self.resumed = False
-        before = dict(logs), state.generators()
+        before = dict(logs)
+        generators = state.generators()
         if not self.stop.agreed:
             self.validate(logs)
+        # How often it draws depends on whether `fit` ran before.
+        state.restore_generators(generators)
         if self.stop.agreed:
-            self.left(*before)
+            self.left(before)
 
     def validate(self, logs):
         raw = self.evaluate(self.model)

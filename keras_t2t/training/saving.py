@@ -75,18 +75,14 @@ class SaveSnapshots(keras.callbacks.Callback):
         self.generators = state.generators()
         self.save()
 
-    def save_unvalidated(self, logs, generators):
-        """Saves the run where it is stopped at the end of an epoch's steps.
-
-        Args:
-            logs: dict, the results of these steps.
-            generators: `state.generators` from before the validation began.
-        """
+    def save_unvalidated(self, logs):
+        """Saves the run where it is stopped at the end of an epoch's steps, of which
+        `logs` are the results."""
         self.progress.unvalidated = logs
         self.model.stop_training = True
-        self.save(generators)
+        self.save()
 
-    def save(self, generators=None):
+    def save(self):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         # Every process takes part; one keeps the file.
@@ -95,7 +91,6 @@ class SaveSnapshots(keras.callbacks.Callback):
             facts = {**self.facts, "history": self.progress.history}
             if self.progress.unvalidated is not None:
                 facts["unvalidated"] = self.progress.unvalidated
-            arrays.update(generators or {})
             self.snapshots.save(self.progress.step, arrays, facts)
         self.saved()
 

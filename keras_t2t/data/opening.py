@@ -47,7 +47,7 @@ def open_dataset(
         evaluation_only: only `validation_batches` is needed: no training images are
             asked for, listed or counted, and an image may have several labels or none,
             as in `"imagenet2012_real"`.
-        validation_share: where the files have no splits (`<class>/*`), or only one for
+        validation_share: where there are no splits (`<class>/*`), or only one for
             training, the share of each class's images that validates, always the same
             ones; by default a fifth. 1 is for evaluation only.
         reader: what decodes and augments images: `"tensorflow"`, or `"grain"`, which
@@ -91,11 +91,6 @@ def open_dataset(
             split,
             exif_orientation,
         )
-    if validation_share is not None:
-        raise ValueError(
-            "validation_share splits a folder <class>/* (data_dir without dataset), "
-            f"got validation_share={validation_share} with dataset={dataset!r}"
-        )
     if skip_corrupt:
         raise ValueError(
             f"skip_corrupt=True works on an image folder (data_dir without dataset); "
@@ -108,6 +103,11 @@ def open_dataset(
             raise ValueError(
                 "dataset='digits' lies inside scikit-learn and is read from no folder; "
                 f"got data_dir={str(data_dir)!r}"
+            )
+        if validation_share is not None:
+            raise ValueError(
+                "validation_share splits what has a training split alone, and "
+                f"dataset='digits' has others; got {validation_share}"
             )
         if split != VALIDATION:
             raise ValueError(f"dataset='digits' has no test split; got split={split!r}")
@@ -122,7 +122,13 @@ def open_dataset(
 
     folder = _tfds_folder(data_dir)
     return PreparedDataset(
-        dataset, folder, evaluation_only, reader, split, bool(exif_orientation)
+        dataset,
+        folder,
+        evaluation_only,
+        reader,
+        split,
+        bool(exif_orientation),
+        validation_share,
     )
 
 

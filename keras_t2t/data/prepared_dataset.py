@@ -3,10 +3,14 @@
 import difflib
 import textwrap
 
+import numpy as np
+
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.records import RecordSplit
+from keras_t2t.data.sources.share import check_share, stratified
+from keras_t2t.data.sources.source import listed
 from keras_t2t.data.sources.split_names import VALIDATION, choose_splits, told
 from keras_t2t.optional_imports import import_tensorflow_datasets
 
@@ -17,7 +21,8 @@ LABEL, LABELS = "label", "real_label"
 
 
 class PreparedDataset(Dataset):
-    """A prepared TFDS data set; validates on its "validation" split, else on "test".
+    """A prepared TFDS data set; validates on its "validation" split, else on "test",
+    else on a share of its training images, whose labels are then read first.
 
     Prepared with `file_format="array_record"`, examples are read one by one from
     anywhere, by either reader: each epoch is a permutation of all, a shard reads only
@@ -33,6 +38,7 @@ class PreparedDataset(Dataset):
         reader: name, see `readers`.
         split: "validation", or "test" to evaluate on it.
         exif_orientation: whether images are turned as their EXIF data says.
+        validation_share: of each class's images, where there is a training split alone.
 
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
@@ -49,6 +55,7 @@ class PreparedDataset(Dataset):
         reader,
         split=VALIDATION,
         exif_orientation=False,
+        validation_share=None,
     ):
         self.name = name
         self.exif_orientation = exif_orientation
@@ -67,17 +74,45 @@ class PreparedDataset(Dataset):
             evaluation_only,
             split,
         )
-        if choice.validation is None:
-            raise ValueError(
-                f"dataset={name!r} has the splits {sorted(builder.info.splits)}, and "
-                "none that validates"
-            )
-        self.notes = (told(choice, None, evaluation_only),)
         self._reader, open_split = _reader(name, builder, reader)
-        self._validation = open_split(builder, choice.validation, label)
-        self._train = choice.train and open_split(builder, choice.train, label)
+        if choice.shared is None:
+            if validation_share is not None:
+                raise ValueError(
+                    "validation_share splits what has a training split alone, and "
+                    f"dataset={name!r} has others; got {validation_share}"
+                )
+            self._validation = open_split(builder, choice.validation, label)
+            self._train = choice.train and open_split(builder, choice.train, label)
+        else:
+            self.validation_share = check_share(validation_share, evaluation_only)
+            whole = open_split(builder, choice.shared, label)
+            self._divide(whole, choice.train is not None)
+        self.notes = (told(choice, self.validation_share, evaluation_only),)
         self.num_train = 0 if self._train is None else len(self._train)
         self.num_validation = len(self._validation)
+
+    def _divide(self, whole, trains):
+        """Lets a share of a split validate, and the rest train."""
+        labels = np.zeros(len(whole), "int64")
+        if not whole.several_labels:
+            labels = whole.read_labels()
+        validates = stratified(labels, self.validation_share)
+        self._validation = whole.part(validates)
+        self._train = None
+        if trains:
+            self._train = whole.part(~validates)
+            self.class_counts = np.bincount(
+                labels[~validates], minlength=self.num_classes
+            )
+            if few := np.flatnonzero(
+                (self.class_counts == 0)
+                & (np.bincount(labels, minlength=self.num_classes) > 0)
+            ).tolist():
+                raise ValueError(
+                    f"dataset={self.name!r}: only one image in "
+                    f"{listed(self.class_names[label] for label in few)}; every class "
+                    "needs one to train on and one to validate"
+                )
 
     def train_batches(
         self,

@@ -61,12 +61,12 @@ class TrainingConfig:
     where TensorFlow Datasets keeps it."""
     validation_share: float | None = setting(
         float,
-        "of a folder <class>/*, the images that validate (default: 0.2)",
+        "of images with no split to validate on, those that do (default: 0.2)",
         "SHARE",
         greater_than=0,
         less_than=1,
     )
-    """Of a folder `<class>/*`, the share of images that validate."""
+    """Of images that have no split to validate on, the share that does."""
     reader: str | None = setting(
         str,
         "what decodes and augments images: grain needs no TensorFlow (default: "

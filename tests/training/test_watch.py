@@ -1,6 +1,7 @@
 """Processes, here threads of one, that end while others go on."""
 
 import queue
+import signal
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from keras_t2t.training.distribution import watch as module
 from keras_t2t.training.distribution.watch import Watch
+from keras_t2t.training.stopping import Stopped
 
 pytestmark = pytest.mark.once
 
@@ -101,6 +103,18 @@ def test_an_error_of_one_is_told_to_the_others(watches):
 
 def test_an_error_of_all_is_each_one_s_own(watches):
     assert together(leave(ValueError("batch_size")), watches) == [None] * 3
+
+
+def test_a_signal_of_one_is_told_as_such(watches, ended, monkeypatch):
+    """So that all end with its status, also those whose main thread waits for ever."""
+    monkeypatch.setattr(watches[0], "grace", 0.2)
+    assert watches[2].leave(Stopped(signal.SIGTERM, "before the first step")) is None
+    (cause,) = together(leave(BROKEN), watches[1:2])
+    assert cause.endswith("has ended with: stopped by SIGTERM, before the first step")
+    while not ended:
+        time.sleep(0.01)
+    assert ended == [128 + signal.SIGTERM]
+    assert [watch.signal for watch in watches[:2]] == [signal.SIGTERM] * 2
 
 
 def test_silence_is_death(ended):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_t2t.data.sources.source import Split
+from keras_t2t.data.sources.source import Part, Split
 from keras_t2t.optional_imports import import_tensorflow_datasets
 
 tfds = import_tensorflow_datasets()
@@ -30,6 +30,14 @@ class RecordSplit(Split):
 
     def __len__(self):
         return len(self._records)
+
+    def read_labels(self):
+        """(images,) int64, from all records."""
+        return np.array([record[self._label] for record in self._records], "int64")
+
+    def part(self, chosen):
+        """The `Split` of the chosen images, (images,) bool."""
+        return Part(self, np.flatnonzero(chosen))
 
     def read(self, index):
         return self._records[int(index)]["image"]

@@ -64,15 +64,41 @@ class TFRecords:
         builder: TFDS's.
         split: name.
         label: name of the feature that tells an image's class or classes.
+        chosen: which records are in it, (records of all files,) bool; None: all are.
     """
 
-    def __init__(self, builder, split, label):
+    def __init__(self, builder, split, label, chosen=None):
         self._builder = builder
         self._label = label
+        self._name = split
         self._split = builder.info.splits[split]
+        self._chosen = chosen
+        feature = builder.info.features[label]
+        self.several_labels = not isinstance(feature, tfds.features.ClassLabel)
 
     def __len__(self):
+        if self._chosen is not None:
+            return np.count_nonzero(self._chosen)
         return self._split.num_examples
+
+    def read_labels(self):
+        """(images,) int64, in the order of files and of the records in them."""
+        paths = [str(path) for path in self._split.filepaths]
+        labels = (
+            tf.data.Dataset.from_tensor_slices(paths)
+            .flat_map(self._file)
+            .map(self.parse, num_parallel_calls=pipeline.PARALLEL_CALLS)
+            .map(lambda image, label: label)
+        )
+        return np.concatenate([some.numpy() for some in labels.batch(ROUND)])
+
+    def part(self, chosen):
+        """The split of the chosen images, (images,) bool, in that order."""
+        return TFRecords(self._builder, self._name, self._label, np.asarray(chosen))
+
+    def _file(self, path):
+        adapters = tfds.core.file_adapters.ADAPTER_FOR_FORMAT
+        return adapters[self._builder.info.file_format].make_tf_data(path)
 
     def parse(self, record):
         """The image, left encoded so that only its crop is decoded, and its label or
@@ -118,12 +144,25 @@ class TFRecords:
 
     def records(self, seed=None):
         """One pass, in a random order of files where a seed is given."""
-        file_format = self._builder.info.file_format
         paths = tf.constant([str(path) for path in self._split.filepaths])
+        numbers = tf.range(len(paths))
         if seed is not None:
-            paths = tf.random.experimental.stateless_shuffle(paths, seed)
-        return tf.data.Dataset.from_tensor_slices(paths).interleave(
-            tfds.core.file_adapters.ADAPTER_FOR_FORMAT[file_format].make_tf_data,
+            numbers = tf.random.experimental.stateless_shuffle(numbers, seed)
+
+        begins = tf.constant(np.cumsum([0, *self._split.shard_lengths]))
+
+        def records(number):
+            records = self._file(paths[number])
+            if self._chosen is None:
+                return records
+            chosen = tf.constant(self._chosen)[begins[number] : begins[number + 1]]
+            both = tf.data.Dataset.zip(
+                records, tf.data.Dataset.from_tensor_slices(chosen)
+            )
+            return both.filter(lambda _, one: one).map(lambda record, _: record)
+
+        return tf.data.Dataset.from_tensor_slices(numbers).interleave(
+            records,
             cycle_length=16,
             block_length=16,
             num_parallel_calls=pipeline.PARALLEL_CALLS,

@@ -4,6 +4,8 @@ import contextlib
 
 import keras
 
+from keras_t2t.training.stopping import Stopped
+
 
 @contextlib.contextmanager
 def connected(config):
@@ -18,6 +20,7 @@ def connected(config):
         ConnectionError: another process has ended before the run did; it is named. A
             process whose main thread waits for the other one for ever is ended, with
             the same words on standard error.
+        Stopped: a signal has stopped the run, in this process or in another.
     """
     backend = keras.backend.backend()
     if backend == "jax":
@@ -30,8 +33,14 @@ def connected(config):
     try:
         yield devices
     except BaseException as error:
-        devices.abandon()
+        if getattr(error, "agreed", False):  # all processes end so
+            devices.watch.leave()
+            devices.disconnect()
+            raise
+        devices.abandon(getattr(error, "status", 1))
         if cause := devices.watch.leave(error):
+            if number := devices.watch.signal:
+                raise Stopped(number, f"where {cause}") from error
             raise ConnectionError(cause) from error
         raise
     else:

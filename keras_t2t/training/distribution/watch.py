@@ -26,6 +26,8 @@ BEAT, SILENCE = 1 / 10, 1 / 2
 class NoWatch:
     """One process alone."""
 
+    signal = 0
+
     def leave(self, error=None):
         return None
 
@@ -52,6 +54,7 @@ class Watch:
         self.grace = min(GRACE, timeout / 4)
         self.peers = {}  # socket: [name, time of its last sign of life, unread bytes]
         self.lost = None  # what the others must know
+        self.signal = 0  # which stopped the process that is lost
         self.known = threading.Event()  # that there is something lost
         self.lock = threading.Lock()
         self.left = self.done = False
@@ -76,7 +79,7 @@ class Watch:
             self.left = True
             if self.lost is None:
                 reason = None if error is None else _one_line(error)
-                self._send_all({"left": reason})
+                self._send_all({"left": reason, "signal": getattr(error, "signal", 0)})
         if self.lost is None or self.first:
             # Closing sooner could destroy what was sent.
             self.thread.join(self.grace)
@@ -177,22 +180,24 @@ class Watch:
             if "left" in message:
                 del self.peers[peer]
                 if message["left"] is not None:
-                    self._tell(f"{name} has ended with: {message['left']}")
+                    self._tell(
+                        f"{name} has ended with: {message['left']}", message["signal"]
+                    )
                 return False
             if "lost" in message:
-                self._tell(message["lost"])
+                self._tell(message["lost"], message["signal"])
         if not received:
             del self.peers[peer]
             self._tell(f"{name} has died")
         return bool(received)
 
-    def _tell(self, lost):
+    def _tell(self, lost, signal=0):
         """Tells all other processes, and this one's main thread."""
         with self.lock:
             if self.lost is not None or self.left:
                 return
-            self.lost = lost
-            self._send_all({"lost": lost})
+            self.lost, self.signal = lost, signal
+            self._send_all({"lost": lost, "signal": signal})
         self.known.set()
         end = threading.Timer(self.grace, self._end)
         end.daemon = True
@@ -202,7 +207,7 @@ class Watch:
         """Ends this process if its main thread still waits for a dead one."""
         if not self.left:
             print(f"error: {self.lost}", file=sys.stderr, flush=True)
-            os._exit(1)
+            os._exit(128 + self.signal if self.signal else 1)
 
     def _send_all(self, message):
         for peer in list(self.peers):

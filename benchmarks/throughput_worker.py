@@ -124,9 +124,7 @@ def a_device_per_core():
     import keras
 
     from keras_t2t.training.distribution.cores import one_device_per_core
-    from keras_t2t.training.distribution.product_kernels import leave_out_ynn
 
-    leave_out_ynn()
     one_device_per_core(
         {"coordinator": None, "devices": None, "batch_size": None, "resume": False}
     )

@@ -106,7 +106,6 @@ BACKENDS_OWN = {
         "layers/dense.py",
         "layers/precision.py",
         "training/adamw.py",
-        "training/fused_kernels.py",
         "training/distribution/torch.py",
         "training/state.py",
         "visualization/probe.py",

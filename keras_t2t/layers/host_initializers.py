@@ -1,16 +1,11 @@
-"""Random first weights, drawn where the program runs.
+"""Random first weights, drawn by NumPy: one seed gives the same ones on every backend.
 
-On JAX Keras's own initializers are programs that XLA compiles, for every shape anew:
-most of the time that building a T2T-ViT took. These draw with NumPy there; elsewhere
-the numbers are Keras's.
+On JAX it is faster too: Keras's own initializers are programs there that XLA compiles,
+for every shape anew, most of the time that building a T2T-ViT took.
 """
 
 import keras
 import numpy as np
-
-
-def drawn_by_numpy(initializer):
-    return keras.backend.backend() == "jax" and isinstance(initializer.seed, int)
 
 
 def as_weight(draws, dtype):
@@ -19,10 +14,10 @@ def as_weight(draws, dtype):
 
 @keras.saving.register_keras_serializable("keras_t2t")
 class HostNormal(keras.initializers.RandomNormal):
-    """`keras.initializers.RandomNormal`, drawn by NumPy on JAX."""
+    """`keras.initializers.RandomNormal`, drawn by NumPy."""
 
     def __call__(self, shape, dtype=None):
-        if not drawn_by_numpy(self):
+        if not isinstance(self.seed, int):  # a generator of Keras's
             return super().__call__(shape, dtype)
         draws = np.random.default_rng(self.seed).standard_normal(shape, "float32")
         draws *= self.stddev
@@ -32,10 +27,10 @@ class HostNormal(keras.initializers.RandomNormal):
 
 @keras.saving.register_keras_serializable("keras_t2t")
 class HostOrthogonal(keras.initializers.Orthogonal):
-    """`keras.initializers.Orthogonal` of two axes, drawn by NumPy on JAX."""
+    """`keras.initializers.Orthogonal` of two axes, drawn by NumPy."""
 
     def __call__(self, shape, dtype=None):
-        if not drawn_by_numpy(self) or len(shape) != 2:
+        if not isinstance(self.seed, int) or len(shape) != 2:
             return super().__call__(shape, dtype)
         draws = np.random.default_rng(self.seed).standard_normal(sorted(shape)[::-1])
         q, r = np.linalg.qr(draws)

@@ -6,7 +6,6 @@ import sys
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import add_flags
 from keras_t2t.training.distribution.cores import one_device_per_core
-from keras_t2t.training.distribution.product_kernels import leave_out_ynn
 from keras_t2t.training.run import train
 
 
@@ -32,7 +31,6 @@ def train_from_flags(settings):
     Returns:
         What `train` returns.
     """
-    leave_out_ynn()
     one_device_per_core(settings)
     # A progress bar redraws itself; a log file gets one line per epoch.
     verbose = 1 if sys.stdout.isatty() else 2

@@ -8,7 +8,6 @@ import keras
 from keras_t2t.models.head import HEADS, head_layers
 from keras_t2t.training.adamw import AdamW
 from keras_t2t.training.ema import decay_for
-from keras_t2t.training.fused_kernels import has_fused_kernel
 from keras_t2t.training.lamb import Lamb
 from keras_t2t.training.sgd import FineTuningSGD
 
@@ -54,8 +53,6 @@ def adamw(
     kind = keras.optimizers.AdamW
     if backbone_rate != 1 or layer_decay != 1:
         kind = partial(AdamW, rate_shares(model, backbone_rate, layer_decay))
-    elif has_fused_kernel(model.trainable_weights[0]):
-        kind = AdamW
     optimizer = kind(
         learning_rate=learning_rate,
         weight_decay=weight_decay,

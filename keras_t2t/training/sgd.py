@@ -3,8 +3,6 @@
 import keras
 from keras import ops
 
-from keras_t2t.training.fused_kernels import fused_sgd, has_fused_kernel
-
 
 class FineTuningSGD(keras.optimizers.SGD):
     """torch's SGD with momentum 0.9, which the authors fine-tune with, at two rates.
@@ -37,13 +35,6 @@ class FineTuningSGD(keras.optimizers.SGD):
             rate = rate(self.iterations)
         gradient = ops.cast(gradient, variable.dtype)
         velocity = self.momentums[index]
-        if has_fused_kernel(variable):
-            return fused_sgd(
-                *(variable, gradient, velocity),
-                rate=float(rate),
-                momentum=self.momentum,
-                coupled_decay=self.coupled_decay,
-            )
         rate = ops.cast(rate, variable.dtype)
         decayed = ops.add(gradient, ops.multiply(variable, self.coupled_decay))
         new = ops.add(ops.multiply(velocity, self.momentum), decayed)

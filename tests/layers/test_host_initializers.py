@@ -40,12 +40,21 @@ def test_a_seed_repeats_and_two_weights_differ():
     assert not np.array_equal(*kernels[0])
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="NumPy draws there")
-def test_elsewhere_it_is_keras_s():
-    theirs = keras.initializers.RandomNormal(mean=1.0, stddev=0.5, seed=3)
-    np.testing.assert_array_equal(
-        drawn(seed=3), ops.convert_to_numpy(theirs((400, 500)))
-    )
+def test_a_seed_is_the_same_weights_on_every_backend():
+    expected = 1 + 0.5 * np.random.default_rng(3).standard_normal((2, 3), "float32")
+    np.testing.assert_allclose(drawn((2, 3), seed=3), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [HostNormal, HostOrthogonal])
+def test_a_generator_of_keras_s_draws_keras_s_numbers(kind):
+    values = [
+        ops.convert_to_numpy(keras.initializers.get(made)((4, 4)))
+        for made in (
+            kind(seed=keras.random.SeedGenerator(3)),
+            kind.__base__(seed=keras.random.SeedGenerator(3)),
+        )
+    ]
+    np.testing.assert_array_equal(*values)
 
 
 def test_a_half_is_a_half():

@@ -170,6 +170,18 @@ def test_initial_weights():
     assert not model.get_layer("head").bias.numpy().any()
 
 
+@pytest.mark.every_backend
+def test_one_seed_gives_the_same_weights_on_every_backend():
+    model = keras_t2t.T2TViT(32, 2, 2, 2, input_shape=(32, 32, 3), classes=10)
+    kinds = ("kernel", "class_token", "random_projection")
+    drawn = [w.numpy() for w in model.weights if w.name in kinds]
+    assert len(drawn) > 10
+    total = sum(float(np.abs(draws).sum(dtype="float64")) for draws in drawn)
+    assert total == pytest.approx(
+        5492.395369900965, rel=1e-6
+    )  # the same number on all three
+
+
 def test_variants_share_one_signature():
     general = inspect.signature(keras_t2t.T2TViT).parameters
     for variant, row in VARIANTS.items():

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -26,8 +25,6 @@ NO_DEVICES = {
     **{"devices": None, "coordinator": None, "batch_size": None},
     **{"resume": False, "output_dir": None},
 }
-# On being imported; which lines depends on the machine.
-TENSORFLOW_LOG = re.compile(r"[IW]\d{4} |WARNING: All log messages")
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +140,13 @@ def test_two_processes_of_which_one_is_terminated(tiny_run, start, tmp_path):
 @pytest.mark.nightly
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
 def test_one_of_two_processes_is_terminated_before_the_first_step(start, tmp_path):
-    config = {"output_dir": str(tmp_path / "run"), "host_timeout": 60}
-    lines = terminated(start_both(start, config, [{}, {"SIGNAL": "15@0"}]))
-    assert any("stopped by SIGTERM, before the first step" in line for line in lines)
+    """The other one, which then waits in vain, ends with an error."""
+    config = {"output_dir": str(tmp_path / "run"), "host_timeout": 10}
+    other, process = start_both(start, config, [{}, {"SIGNAL": "15@0"}])
+    [line] = terminated([process])
+    assert "stopped by SIGTERM, before the first step" in line
+    other.communicate(timeout=60)
+    assert other.returncode not in (0, None)
 
 
 @only_torch
@@ -188,17 +189,14 @@ def torchrun(count):
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
 @pytest.mark.nightly
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_process_that_is_killed_is_named(start, tmp_path, victim):
-    """In the middle of the steps; the other one says it in one line, at once."""
-    config = {"output_dir": str(tmp_path / "run"), "host_timeout": 120}
+def test_a_process_that_is_killed_ends_the_other(start, tmp_path, victim):
+    """In the middle of the steps; it waits in vain, and no longer than it was told."""
+    config = {"output_dir": str(tmp_path / "run"), "host_timeout": 10}
     kill = {"SIGNAL": "9@3"}
     processes = start_both(start, config, [kill if i == victim else {} for i in (0, 1)])
-    _, errors = processes[1 - victim].communicate(timeout=300)
-    assert processes[1 - victim].returncode == 1
-    assert processes[victim].wait() == -signal.SIGKILL
-    told = [line for line in errors.splitlines() if not TENSORFLOW_LOG.match(line)]
-    name = rf"process {victim} \(\S+, pid {processes[victim].pid}\)"
-    assert len(told) == 1 and re.fullmatch(f"error: {name} has died", told[0]), told
+    assert processes[victim].wait(timeout=300) == -signal.SIGKILL
+    processes[1 - victim].communicate(timeout=60)
+    assert processes[1 - victim].returncode not in (0, None)
 
 
 def start_both(start, config, environments):
@@ -217,31 +215,28 @@ def start_both(start, config, environments):
     ]
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
-def test_a_host_that_does_not_answer_is_named(tiny_run, monkeypatch, tmp_path):
+@only_torch
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_does_not_come(tiny_run, monkeypatch, tmp_path, rank):
     port = str(free_port())
-    config = {}
-    if BACKEND == "torch":
-        set_torch_group(monkeypatch, rank=1, port=port)
-    else:
-        config |= {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
-        config |= {"process_id": 1}
-    with pytest.raises(ValueError, match=rf"127\.0\.0\.1:{port}.* 2 s"):
-        tiny_run(host_timeout=2, **config)
+    set_torch_group(monkeypatch, rank, port)
+    message = rf"the 2 processes did not meet at 127\.0\.0\.1:{port} within 2 s: "
+    with pytest.raises(ValueError, match=message):
+        tiny_run(host_timeout=2)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
-def test_a_process_that_does_not_come_is_named(tiny_run, monkeypatch):
-    port = str(free_port())
-    config = {}
-    if BACKEND == "torch":
-        set_torch_group(monkeypatch, rank=0, port=port)
-    else:
-        config |= {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
-        config |= {"process_id": 0}
-    with pytest.raises(ValueError, match=r"process 1 of 2 did not come to .* 2 s"):
-        tiny_run(host_timeout=2, **config)
+@only_jax
+@pytest.mark.nightly
+@pytest.mark.parametrize("rank", [0, 1])
+def test_jax_ends_a_process_that_is_left_alone(start, tmp_path, rank):
+    """With a message of its own."""
+    config = {"output_dir": str(tmp_path / "run"), "host_timeout": 2}
+    config |= {"coordinator": f"127.0.0.1:{free_port()}", "num_processes": 2}
+    process = start({**config, "process_id": rank})
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and "DEADLINE_EXCEEDED" in errors
+    assert not (tmp_path / "run").exists()
 
 
 @only_torch
@@ -396,48 +391,3 @@ def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.stdout.strip() == devices
-
-
-@only_jax
-def test_a_jax_that_may_not_know_the_flag_is_not_given_it(monkeypatch):
-    import jax
-
-    from keras_t2t.training.distribution.product_kernels import leave_out_ynn
-
-    monkeypatch.setenv("XLA_FLAGS", "")
-    monkeypatch.setattr(jax, "__version_info__", (0, 11, 0))
-    leave_out_ynn()
-    assert os.environ["XLA_FLAGS"] == ""
-
-
-@only_jax
-@pytest.mark.parametrize(
-    "given", ["", "--xla_cpu_experimental_ynn_fusion_type=individual_dot"]
-)
-def test_products_are_eigen_s_unless_a_flag_says_otherwise(given):
-    import jax
-
-    if jax.__version_info__[:2] != (0, 10):
-        pytest.skip("the flag is set for JAX 0.10 alone")
-    code = (
-        "import os\n"
-        "from keras_t2t.training.distribution.product_kernels import leave_out_ynn\n"
-        "leave_out_ynn()\n"
-        "import jax\n"
-        "product = jax.jit(lambda a, b: a @ b)\n"
-        "ones = jax.numpy.ones((64, 64))\n"
-        "print('ynn' in product.lower(ones, ones).compile().as_text())\n"
-        "print(os.environ['XLA_FLAGS'])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": given},
-    )
-    ynn, flags = done.stdout.split()
-    if given:
-        assert flags == given
-    else:
-        assert (ynn, flags) == ("False", "--xla_cpu_experimental_ynn_fusion_type=")

@@ -4,8 +4,6 @@ import contextlib
 
 import keras
 
-from keras_t2t.training.stopping import Stopped
-
 
 @contextlib.contextmanager
 def connected(config):
@@ -17,10 +15,7 @@ def connected(config):
     Raises:
         ValueError: a setting does not suit the backend, another process does not
             answer, or the batch cannot be divided.
-        ConnectionError: another process has ended before the run did; it is named. A
-            process whose main thread waits for the other one for ever is ended, with
-            the same words on standard error.
-        Stopped: a signal has stopped the run, in this process or in another.
+        Stopped: a signal has stopped the run.
     """
     backend = keras.backend.backend()
     if backend == "jax":
@@ -34,15 +29,9 @@ def connected(config):
         yield devices
     except BaseException as error:
         if getattr(error, "agreed", False):  # all processes end so
-            devices.watch.leave()
             devices.disconnect()
-            raise
-        devices.abandon(getattr(error, "status", 1))
-        if cause := devices.watch.leave(error):
-            if number := devices.watch.signal:
-                raise Stopped(number, f"where {cause}") from error
-            raise ConnectionError(cause) from error
+        else:
+            devices.abandon(getattr(error, "status", 1))
         raise
     else:
-        devices.watch.leave()
         devices.disconnect()

@@ -2,8 +2,6 @@
 
 import contextlib
 
-from keras_t2t.training.distribution.watch import NoWatch
-
 
 class Devices:
     """The devices of a run.
@@ -11,13 +9,11 @@ class Devices:
     Attributes:
         count: int, devices over all processes.
         processes, process: int, their number and the number of this one.
-        watch: `Watch` over the other processes.
     """
 
     count = 1
     processes = 1
     process = 0
-    watch = NoWatch()
 
     @property
     def main(self):

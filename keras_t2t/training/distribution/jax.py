@@ -10,8 +10,6 @@ import keras
 import numpy as np
 
 from keras_t2t.training.distribution.devices import Devices
-from keras_t2t.training.distribution.relay import relayed
-from keras_t2t.training.distribution.watch import Watch
 
 
 class JaxDevices(Devices):
@@ -31,10 +29,8 @@ class JaxDevices(Devices):
                 f"devices={config.devices}: choosing fewer works on one host, without "
                 "coordinator"
             )
-        if coordinator == "auto":
-            connect(config.host_timeout)
-        elif self.connected:
-            self.watch = meet(coordinator.split(",")[0], config)
+        if self.connected:
+            connect(coordinator.split(",")[0], config)
         elif config.num_processes or config.process_id:
             raise ValueError(
                 "num_processes and process_id need coordinator, the host:port of "
@@ -91,52 +87,44 @@ def _end(status):
     os._exit(status)
 
 
-def meet(address, config):
-    """Joins the other processes.
+def connect(address, config):
+    """Joins the other processes through JAX's service, which ends this process where
+    one of them does not come, or does not answer any more.
 
-    `keras.distribution.initialize` does the same, but cannot be given a time-out, and
-    JAX ends the process when somebody is missing.
+    `keras.distribution.initialize` does the same, but cannot be given a time-out.
 
-    Returns:
-        The `Watch` over them.
+    Args:
+        address: `"host:port"` of process 0, or `"auto"` where JAX finds it.
+        config: `TrainingConfig`.
 
     Raises:
-        ValueError: they do not come within `config.host_timeout` seconds.
+        ValueError: the address is none, or it is not said which process this is.
     """
-    processes = config.num_processes
+    timeout = int(config.host_timeout)
+    jax.distributed.initialize(
+        **({} if address == "auto" else place(address, config)),
+        initialization_timeout=timeout,
+        shutdown_timeout_seconds=timeout,
+        heartbeat_timeout_seconds=timeout,
+    )
+
+
+def place(address, config):
+    """The arguments that say which of how many processes this is."""
+    processes, process = config.num_processes, config.process_id
     if processes is None:
         processes = os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES")
-    process = config.process_id
     if process is None:
         process = os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID")
     if processes is None or process is None:
         raise ValueError(
             f"coordinator={address!r} needs num_processes and process_id too"
         )
-    processes, process = int(processes), int(process)
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise ValueError(f"coordinator must be host:port, got {address!r}")
-    host, port = host.strip("[]"), int(port)
-    timeout = config.host_timeout
-    # At the coordinator's own address, which is free until all have come.
-    watch = Watch(process, processes, host, port, lambda numbers: [port], timeout)
-    connect(
-        timeout,
-        coordinator_address=relayed(host, port) if process else address,
-        num_processes=processes,
-        process_id=process,
-        # After the watch, which says in one line what JAX says by aborting.
-        heartbeat_timeout_seconds=2 * int(timeout),
-    )
-    return watch
-
-
-def connect(timeout, heartbeat_timeout_seconds=None, **arguments):
-    """Starts JAX's own service; where JAX finds the processes, it also watches them."""
-    jax.distributed.initialize(
-        **arguments,
-        initialization_timeout=int(timeout),
-        shutdown_timeout_seconds=int(timeout),
-        heartbeat_timeout_seconds=heartbeat_timeout_seconds or int(timeout),
-    )
+    return {
+        "coordinator_address": address,
+        "num_processes": int(processes),
+        "process_id": int(process),
+    }

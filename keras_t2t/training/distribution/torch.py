@@ -1,7 +1,6 @@
 """torch: one process per device, started by `torchrun`."""
 
 import datetime
-import json
 import os
 
 import torch
@@ -9,7 +8,6 @@ import torch.distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from keras_t2t.training.distribution.devices import Devices, refuse
-from keras_t2t.training.distribution.watch import Watch
 
 # So far apart that the processes' random numbers never meet.
 SEED_STRIDE = 1_000_003
@@ -39,22 +37,7 @@ class TorchDevices(Devices):
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         self.count = self.processes = int(os.environ["WORLD_SIZE"])
         self.process = int(os.environ["RANK"])
-        store = common_store(self.process, self.processes, config.host_timeout)
-        self.watch = Watch(
-            self.process,
-            self.processes,
-            os.environ["MASTER_ADDR"],
-            0,
-            lambda numbers: _from_first(store, numbers),
-            config.host_timeout,
-        )
-        torch.distributed.init_process_group(
-            "nccl" if gpus else "gloo",
-            timeout=datetime.timedelta(seconds=config.host_timeout),
-            store=store,
-            rank=self.process,
-            world_size=self.processes,
-        )
+        join("nccl" if gpus else "gloo", config.host_timeout)
 
     def prepare(self, model):
         if self.processes == 1:
@@ -121,42 +104,21 @@ class TorchDevices(Devices):
         return total
 
 
-def common_store(process, processes, timeout):
-    """What all processes can write to and read.
+def join(backend, timeout):
+    """Joins the other processes, at the address that torchrun gave.
 
     Raises:
-        ValueError: its host does not answer within `timeout` seconds.
+        ValueError: not all come within `timeout` seconds.
     """
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    from_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
-        store = torch.distributed.TCPStore(
-            host,
-            port,
-            is_master=process == 0 and not from_torchrun,
-            timeout=datetime.timedelta(seconds=timeout),
-            wait_for_workers=False,  # `Watch` does, and knows which are missing
+        torch.distributed.init_process_group(
+            backend, timeout=datetime.timedelta(seconds=timeout)
         )
     except RuntimeError as error:
+        host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
         raise ValueError(
-            f"process 0 of {processes} did not answer at {host}:{port} within "
-            f"{timeout:g} s: {str(error).splitlines()[0]}"
-        ) from error
-    # torchrun's store outlives the processes that it starts again.
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return torch.distributed.PrefixStore(f"keras_t2t/{attempt}", store)
-
-
-def _from_first(store, numbers):
-    """Process 0's list of integers; the others give None."""
-    if numbers is not None:
-        store.set("watch", json.dumps(numbers))
-        return numbers
-    try:
-        return json.loads(store.get("watch"))
-    except RuntimeError as error:
-        raise ValueError(
-            f"process 0 did not come: {str(error).splitlines()[0]}"
+            f"the {os.environ['WORLD_SIZE']} processes did not meet at {host}:{port} "
+            f"within {timeout:g} s: {str(error).splitlines()[0]}"
         ) from error
 
 

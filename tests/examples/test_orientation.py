@@ -1,4 +1,4 @@
-"""What a run recorded of which way up photographs are is followed by all that uses it."""
+"""All that uses a run follows what it recorded of which way up photographs are."""
 
 import json
 

@@ -81,9 +81,7 @@ def confusion(source, model, dataset):
     from keras_t2t.arguments import shown
     from keras_t2t.training.confusion import confusion_matrix, costliest
 
-    counts = confusion_matrix(
-        model, dataset, crop=source.crop, interpolation=source.interpolation
-    )
+    counts = confusion_matrix(model, dataset, **source.transform)
     worst = costliest(counts)
     if worst is None:
         return "no validation image is taken for another class"
@@ -102,7 +100,7 @@ def export(source, model, dataset, folder):
     shared = {
         "labels": list(dataset.class_names),
         "overwrite": True,
-        **source.transform,
+        **source.photograph_transform,
     }
     images = calibration_images(dataset, source.size[0])
     export_model(model, folder / "model.onnx", "onnx", **shared)

@@ -54,13 +54,15 @@ class Classifier(NamedTuple):
 
     @property
     def transform(self):
-        """`crop`, `interpolation` and `exif_orientation` of `evaluation_transform`, for
-        a photograph of one's own: it is turned unless the run's were not."""
-        return {
-            "crop": self.crop,
-            "interpolation": self.interpolation,
-            "exif_orientation": self.exif_orientation is not False,
-        }
+        """`crop` and `interpolation` of `evaluation_transform`."""
+        return {"crop": self.crop, "interpolation": self.interpolation}
+
+    @property
+    def photograph_transform(self):
+        """All of `evaluation_transform`, for photographs that are given to it: they are
+        turned unless the run's were not."""
+        turns = self.exif_orientation is not False
+        return {**self.transform, "exif_orientation": turns}
 
     def build(self, **arguments):
         """The model with these weights, for RGB pixels 0..255.

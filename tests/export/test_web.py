@@ -1,6 +1,7 @@
 """The page in a browser: its probabilities are Python's, and it needs nobody else."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import keras_t2t
 from keras_t2t.preprocessing import evaluation_transform
 from keras_t2t.visualization import attention_rollout
 from tests.export import browser, tiny
+from tests.photographs import oriented
 
 pytestmark = [
     pytest.mark.nightly,
@@ -43,8 +45,8 @@ def photograph(request, tmp_path_factory):
     return path
 
 
-def probabilities(model, path):
-    pixels = evaluation_transform(path, (64, 96), 0.8, "bilinear")
+def probabilities(model, path, **settings):
+    pixels = evaluation_transform(path, (64, 96), 0.8, "bilinear", **settings)
     return tiny.softmax(tiny.logits_of(model, pixels[None].astype("float32")))[0]
 
 
@@ -64,6 +66,31 @@ def test_probabilities_are_pythons(model, page, photograph):
     np.testing.assert_allclose(found, expected, atol=tolerance)
     assert best.startswith(NAMES[int(np.argmax(expected))] + ", ")
     assert len(rows) == 5
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_a_photograph_lies_as_in_training(model, page, tmp_path, turns):
+    """Another manifest is all that differs between the two pages."""
+    folder = tmp_path / "page"
+    shutil.copytree(page, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["exif_orientation"]
+    manifest["exif_orientation"] = turns
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    path = tmp_path / "photograph.jpg"
+    path.write_bytes(oriented(6, size=(192, 128)))
+    with browser.served(folder) as address, browser.chromium() as driver:
+        driver.get(address)
+        browser.wait_for_state(driver, "ready", "error")
+        driver.find_element("id", "file").send_keys(str(path))
+        assert browser.wait_for_state(driver, "done", "error") == "done"
+        found = driver.execute_script("return [...window.probabilities]")
+    expected, other = (
+        probabilities(model, path, exif_orientation=as_said)
+        for as_said in (turns, not turns)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+    assert np.abs(expected - other).max() > 0.03
 
 
 def test_phone_keyboard_and_camera(page):

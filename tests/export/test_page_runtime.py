@@ -1,7 +1,9 @@
-"""The kept copy of ONNX Runtime Web goes into a page only as it was published."""
+"""What goes into a page: ONNX Runtime Web as it was published, and a policy that fits."""
 
+import base64
 import hashlib
 import io
+import re
 import tarfile
 from pathlib import Path
 
@@ -85,3 +87,10 @@ def test_without_a_network_nothing_else_takes_its_place(
     with pytest.raises(ConnectionError, match="no network"):
         web.copy_runtime(tmp_path / "second")
     assert not (tmp_path / "second").exists()
+
+
+def test_the_policy_names_the_script_that_stands_in_the_page():
+    text = (web.PAGE / web.INDEX).read_text(encoding="utf-8")
+    [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in text

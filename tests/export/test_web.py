@@ -316,7 +316,9 @@ const other = "%s";
 const attempts = (where) => [
   fetch(other + where + "-fetch"),
   import(other + where + "-import"),
-  new Promise((done) => { new WebSocket(other.replace("http", "ws") + where).onerror = done; }),
+  new Promise((done) => {
+    new WebSocket(other.replace("http", "ws") + where).onerror = done;
+  }),
   new Promise((done) => { new EventSource(other + where + "-events").onerror = done; }),
 ];
 await Promise.allSettled(attempts("worker"));

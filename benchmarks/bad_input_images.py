@@ -178,7 +178,7 @@ def make_readers(folder):
     for path in (place, held):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded("jpeg"))
-    dataset = open_dataset(data_dir=root)
+    dataset = open_dataset(data_dir=root, exif_orientation=False)
     batches = {
         "training": dataset.train_batches(SIDE, 1, seed=0),
         "ImageFolder": dataset.validation_batches(SIDE, 1),

@@ -2,11 +2,15 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
+from _stopping import TIMEOUT, Stopping, escaped, seconds
+
 BACKENDS = ("jax", "tensorflow", "torch")
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT, SIGNALED = 1, 2, 128
+stopping = None  # what handles this process's signals
 
 
 def script_parser(docstring):
@@ -64,27 +68,59 @@ def image_size(text):
     return sides[0], sides[-1]
 
 
-def run(main, *arguments):
+def add_stop_timeout(parser):
+    """The flag of scripts that train; `stop_within` takes its value."""
+    parser.add_argument(
+        "--stop-timeout",
+        type=seconds,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help="from Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP, which save the run, to its end "
+        "by force (default: %(default)g)",
+    )
+
+
+def stop_within(timeout):
+    """Gives the script so many seconds from a signal to its end."""
+    if stopping is not None:
+        stopping.timeout = timeout
+
+
+def run(main, *arguments, resumes=False):
     """Calls `main`, and ends the process with its exit code where it gives one.
 
     Bad input is one line on standard error and exit code 2, as of argparse; any other
-    known failure is one line and exit code 1.
+    known failure is one line and exit code 1. A signal that stops it is one line and
+    exit code 128 + its number.
+
+    Args:
+        main: function.
+        *arguments: its arguments.
+        resumes: whether that line gives the command that goes on; the script has
+            `--resume`, `--output-dir` and `--backend`.
     """
-    try:
-        sys.exit(main(*arguments) or 0)
-    except (ValueError, OSError, ImportError) as error:
-        fail(error, BAD_INPUT)
-    except (RuntimeError, ArithmeticError) as error:
-        fail(error, FAILED)
-    except KeyboardInterrupt:
-        fail("interrupted", INTERRUPTED)
+    global stopping
+    with Stopping(resumes) as stopping:
+        try:
+            sys.exit(main(*arguments) or 0)
+        except (ValueError, OSError, ImportError) as error:
+            fail(error, BAD_INPUT)
+        except (RuntimeError, ArithmeticError) as error:
+            fail(error, FAILED)
+        except KeyboardInterrupt as error:
+            stopping.came = True
+            code = SIGNALED + getattr(error, "signal", signal.SIGINT)
+            told = stopping.told(str(error) or "stopped by SIGINT")
+            # Another process may tell it, or this one's end by force.
+            if not getattr(error, "main", True) or not stopping.tells():
+                sys.exit(code)
+            if sys.stdout.isatty():
+                print(flush=True)  # a progress bar is there
+            fail(told, code)
 
 
 def fail(message, code):
     # Names of files and classes may hold what commands a terminal.
-    message = "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
-        for c in str(message)
-    )
+    message = escaped(str(message))
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(code)

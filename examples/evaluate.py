@@ -11,6 +11,7 @@ published accuracy and fails (exit code 1) where it is more than 0.1 points off;
 input is exit code 2. The last line on standard output is one JSON object.
 """
 
+import argparse
 import importlib.util
 import json
 import sys
@@ -65,6 +66,12 @@ def parse_arguments():
     add("--skip-corrupt", action="store_true", help="leave unreadable images out")
     add("--image-size", type=int, metavar="PIXELS", help="(default: the weights')")
     add("--crop", type=float, metavar="SHARE", help="(default: the weights')")
+    add(
+        "--exif-orientation",
+        action=argparse.BooleanOptionalAction,
+        help="turn photographs as their EXIF data says (default: as the run did; where "
+        "nothing tells, of folders of less than 1,000 classes)",
+    )
     add("--batch-size", type=int, default=64, metavar="N", help="on all devices")
     add("--mixed-precision", choices=("none", "bfloat16", "float16"), default="none")
     add("--devices", type=int, metavar="N", help="of this host (default: all)")
@@ -115,6 +122,7 @@ def main(arguments):
         validation_share=share,
         reader=which_reader(arguments, source),
         split=arguments.split,
+        exif_orientation=which_orientation(arguments, source),
     )
     accuracy.check_classes(
         dataset, source.classes, source.class_names, arguments.weights
@@ -200,6 +208,14 @@ def which_reader(arguments, source):
     return recorded if installed else None
 
 
+def which_orientation(arguments, source):
+    """Whether photographs are turned: as asked for, else as the run did; None: as their
+    data says."""
+    if arguments.exif_orientation is not None or arguments.dataset == "digits":
+        return arguments.exif_orientation
+    return source.exif_orientation
+
+
 def check_comparable(arguments, source, dataset):
     """Raises a ValueError unless the published accuracy was measured just so."""
     published = source.published
@@ -208,10 +224,11 @@ def check_comparable(arguments, source, dataset):
             f"--expect: no accuracy is published for {arguments.weights}; it compares "
             "a name of published weights, or a released file under its own name"
         )
-    if arguments.image_size or arguments.crop is not None or arguments.raw:
+    changed = arguments.image_size or arguments.crop is not None or arguments.raw
+    if changed or arguments.exif_orientation:
         raise ValueError(
             "--expect compares the published weights at their own size: leave out "
-            "--image-size, --crop and --raw"
+            "--image-size, --crop, --raw and --exif-orientation"
         )
     # A folder may have any name, and is recognised by its number of images.
     same_name = arguments.dataset is None or dataset.name == published.dataset

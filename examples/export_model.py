@@ -76,7 +76,7 @@ def main(arguments):
         overwrite=arguments.overwrite,
         labels=labels,
         calibration=arguments.calibration,
-        **source.transform,
+        **source.photograph_transform,
     )
 
 

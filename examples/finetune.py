@@ -11,10 +11,11 @@ int8, both compared with Keras in ONNX Runtime, and as a static page in RUN/web.
 
 import functools
 import http.server
+import signal
 import socket
 from pathlib import Path
 
-from _script import run, script_parser
+from _script import add_stop_timeout, run, script_parser, stop_within
 
 CALIBRATION = 128  # images
 ADDRESS = ("127.0.0.1", 8000)
@@ -33,7 +34,9 @@ def main():
         "--serve", action="store_true", help="then show the page on localhost"
     )
     parser.set_defaults(recipe="small_set")
+    add_stop_timeout(parser)
     settings = vars(parser.parse_args())
+    stop_within(settings.pop("stop_timeout"))
     if settings["data_dir"] or settings["dataset"]:
         parser.error("PHOTOS takes the place of --data-dir and --dataset")
     del settings["backend"]
@@ -45,7 +48,7 @@ def main():
     if settings["weights"] == "none":
         settings["weights"] = None
     result = command_line.train_from_flags(settings)
-    if result is None or "val_top1" not in result:
+    if result is None:  # torchrun starts a script once per device
         return
     folder = Path(result["output_dir"])
     source, model, dataset = trained(folder, settings)
@@ -69,6 +72,7 @@ def trained(folder, settings):
         skip_corrupt=settings["skip_corrupt"],
         validation_share=source.run["validation_share"],
         reader=source.run["reader"],
+        exif_orientation=source.exif_orientation,
     )
     return source, model, dataset
 
@@ -96,7 +100,7 @@ def export(source, model, dataset, folder):
     shared = {
         "labels": list(dataset.class_names),
         "overwrite": True,
-        **source.transform,
+        **source.photograph_transform,
     }
     images = calibration_images(dataset, source.size[0])
     export_model(model, folder / "model.onnx", "onnx", **shared)
@@ -142,8 +146,12 @@ def serve(folder):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
     with http.server.ThreadingHTTPServer(ADDRESS, handler) as server:
         print(f"http://localhost:{server.server_port}/ until Ctrl-C", flush=True)
-        server.serve_forever()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt as error:  # as was said: all is done
+            if getattr(error, "signal", signal.SIGINT) != signal.SIGINT:
+                raise
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, resumes=True)

@@ -31,7 +31,7 @@ def main(arguments):
     )
     # An unreadable image is told before the model is built.
     images = [
-        evaluation_transform(path, classifier.size, **classifier.transform)
+        evaluation_transform(path, classifier.size, **classifier.photograph_transform)
         for path in arguments.images
     ]
     model = classifier.build()

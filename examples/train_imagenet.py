@@ -1,4 +1,4 @@
-from _script import run, script_parser
+from _script import add_stop_timeout, run, script_parser, stop_within
 
 
 def main():
@@ -6,10 +6,12 @@ def main():
     from keras_t2t.training import command_line
 
     command_line.add_training_flags(parser)
+    add_stop_timeout(parser)
     settings = vars(parser.parse_args())
+    stop_within(settings.pop("stop_timeout"))
     del settings["backend"]
     command_line.print_result(command_line.train_from_flags(settings))
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, resumes=True)

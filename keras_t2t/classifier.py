@@ -49,11 +49,20 @@ class Classifier(NamedTuple):
     published: Published | None = None  # row of the registry
     run: dict | None = None  # the configuration of the run that made the file
     raw: bool = False  # not the averages, of a torch checkpoint that has both
+    # Whether photographs are turned as their EXIF data says; None: nothing tells.
+    exif_orientation: bool | None = None
 
     @property
     def transform(self):
         """`crop` and `interpolation` of `evaluation_transform`."""
         return {"crop": self.crop, "interpolation": self.interpolation}
+
+    @property
+    def photograph_transform(self):
+        """All of `evaluation_transform`, for photographs that are given to it: they are
+        turned unless the run's were not."""
+        turns = self.exif_orientation is not False
+        return {**self.transform, "exif_orientation": turns}
 
     def build(self, **arguments):
         """The model with these weights, for RGB pixels 0..255.
@@ -184,6 +193,7 @@ def _of_file(path, variant, raw, reads_names):
             head_classes(path) or (names and len(names)),
             crop=run["crop"],
             interpolation=run["interpolation"],
+            exif_orientation=bool(run["exif_orientation"]),  # not recorded before
             normalization=NORMALIZATIONS[run["normalization"]],
             run=run,
         )

@@ -13,6 +13,7 @@ except ImportError:  # Windows: what a killed process leaves is not removed ther
     fcntl = None  # type: ignore[assignment]
 
 PREFIX, LOCK = ".writing-", "lock"
+_own_folders: set[Path] = set()  # of this process, now
 
 
 @contextlib.contextmanager
@@ -50,12 +51,23 @@ def _own_folder(path):
     while lock is None:  # another process may take it for abandoned before it is locked
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=PREFIX))
         lock = _lock(folder, path.name)
+    _own_folders.add(folder)
     try:
         yield folder
     finally:
+        _own_folders.discard(folder)
         _finish(folder, path)
         lock.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def drop_unfinished():
+    """Removes what this process has half written, before it ends by force; what is
+    whole, and being moved, stays for the next write to finish."""
+    for folder in list(_own_folders):
+        with contextlib.suppress(OSError):
+            os.replace(folder / "new", folder / "dropped")
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(folder, name):

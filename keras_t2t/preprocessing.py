@@ -12,12 +12,13 @@ from keras_t2t.arguments import (
     check_choice,
     check_colours,
     check_counts,
+    check_flags,
     check_share,
     check_size,
     python_number,
     short,
 )
-from keras_t2t.images import open_rgb, rgb
+from keras_t2t.images import open_rgb, rgb, upright
 from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.optional_imports import import_pillow
 from keras_t2t.types import Array, Image, Interpolation, Size, Tensor, Triple
@@ -98,6 +99,7 @@ def evaluation_transform(
     size: Size = (224, 224),
     crop: float = 0.9,
     interpolation: Interpolation = "bicubic",
+    exif_orientation: bool = False,
 ) -> Array:
     """Prepares one image as the published accuracies were measured.
 
@@ -110,6 +112,9 @@ def evaluation_transform(
         size: `(height, width)` of the result, in pixels.
         crop: float in (0, 1], side of the crop over that of the resized image.
         interpolation: `"bicubic"` or `"bilinear"`, Pillow's, which avoid aliasing.
+        exif_orientation: whether the image is first turned as its EXIF data says: right
+            for photographs of one's own, whose cameras leave it to whoever shows them,
+            and not done where ImageNet's accuracies were measured.
 
     Returns:
         uint8 array `(height, width, 3)`, red, green, blue in 0..255; then
@@ -125,6 +130,7 @@ def evaluation_transform(
     filters = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
     check_choice("interpolation", interpolation, filters)
     check_share("crop", crop)
+    check_flags(exif_orientation=exif_orientation)
     size = python_number(size)
     check_size("size", size)
     if not isinstance(image, (Image.Image, str, os.PathLike)):
@@ -132,7 +138,10 @@ def evaluation_transform(
             "`image` must be a PIL.Image.Image or the path of a file, got "
             f"{short(image)}"
         )
-    image = rgb(image) if isinstance(image, Image.Image) else open_rgb(image)
+    if isinstance(image, Image.Image):
+        image = upright(image) if exif_orientation else rgb(image)
+    else:
+        image = open_rgb(image, exif_orientation)
     return np.asarray(resize_and_crop(image, size, crop, filters[interpolation]))
 
 

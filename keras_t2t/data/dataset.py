@@ -26,6 +26,7 @@ class Dataset(abc.ABC):
         notes: tuple of str, to be said where the data is described: which split
             validates, which are left alone.
         reader: name of what decodes images, see `readers`; None where nothing does.
+        exif_orientation: whether images are turned as their EXIF data says.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Dataset(abc.ABC):
     class_counts: np.ndarray | None = None
     notes: tuple = ()
     reader: str | None = None
+    exif_orientation: bool = False
 
     @property
     def num_classes(self):

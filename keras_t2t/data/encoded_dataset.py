@@ -8,6 +8,9 @@ from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.source import check_classes, listed
 
+# A folder of so many classes is ImageNet in practice.
+IMAGENET_CLASSES = 1000
+
 
 class EncodedDataset(Dataset):
     """The images of a source.
@@ -18,18 +21,25 @@ class EncodedDataset(Dataset):
         source: `Source`.
         reader: name, see `readers`.
         skip_corrupt: decode every image once now and leave out the unreadable ones.
+        exif_orientation: whether images are turned as their EXIF data says; None: they
+            are, unless there are 1,000 classes or more.
 
     Raises:
         ValueError: a class has no readable image.
     """
 
-    def __init__(self, name, place, source, reader, skip_corrupt=False):
+    def __init__(
+        self, name, place, source, reader, skip_corrupt=False, exif_orientation=None
+    ):
         self.name, self._place = name, place
         self.reader = reader
         self._reader = open_reader(reader)
         self.class_names = source.class_names
         self.validation_share = source.validation_share
         self.notes = source.notes
+        if exif_orientation is None:
+            exif_orientation = self.num_classes < IMAGENET_CLASSES
+        self.exif_orientation = exif_orientation
         check_classes(source, place)
         if skip_corrupt:
             source = _readable(source, self._reader, reader)
@@ -63,6 +73,7 @@ class EncodedDataset(Dataset):
             augmentation=augmentation,
             first_step=first_step,
             shard=shard,
+            exif_orientation=self.exif_orientation,
         )
 
     def validation_batches(
@@ -83,6 +94,7 @@ class EncodedDataset(Dataset):
             pad=pad,
             crop=crop,
             interpolation=interpolation,
+            exif_orientation=self.exif_orientation,
         )
 
     def watched(self, batches, function):

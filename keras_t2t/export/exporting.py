@@ -20,9 +20,15 @@ from keras_t2t.export.formats import (
 )
 from keras_t2t.export.photographs import calibration_images, photographs
 from keras_t2t.export.rebuilding import write_in_child
-from keras_t2t.export.serving_model import serving_model
+from keras_t2t.export.serving_model import (
+    check_model,
+    own_output,
+    plain_model,
+    serving_model,
+)
 from keras_t2t.export.verification import Verification, verify_file
 from keras_t2t.files import replacing
+from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocess_input
 from keras_t2t.types import Array, FilePath, Format, Interpolation, Precision
 
@@ -53,6 +59,8 @@ def export_model(
     crop: float = 0.9,
     interpolation: Interpolation = "bicubic",
     verbose: bool = True,
+    takes_pixels: bool | None = None,
+    exif_orientation: bool = True,
 ) -> ExportReport:
     """Writes a model for another runtime, from any backend.
 
@@ -76,17 +84,18 @@ def export_model(
             browser), `"triton"` (ONNX with Triton's configuration), `"litert"`,
             `"openvino"`, `"torch"` (an ExportedProgram) or `"keras"`.
         include_preprocessing: whether the file takes RGB pixels 0..255 and
-            standardises them itself. A model that does so already stays as it is;
-            else ImageNet's mean and deviation are used. If False the file takes what
-            `keras_t2t.preprocess_input` gives.
+            standardises them itself. A model that does so already stays as it is, see
+            `takes_pixels`; else ImageNet's mean and deviation are used. If False the
+            file takes what `keras_t2t.preprocess_input` gives.
         dynamic_batch: whether the file takes any batch size; otherwise one image.
         precision: `"float32"`; `"float16"`, whose inputs and outputs are float32 all
             the same; or `"int8"`, for LiteRT (weights; activations as they come), ONNX
             (weights and activations, needs `calibration`) and Keras
             (`model.quantize("int8")`).
         verify: whether to run the file in its own runtime on photographs and compare
-            with Keras. In float32 the outputs must agree to 1e-4 and in their top-5;
-            else the differences are reported, over `calibration` if given.
+            with Keras: with the model itself, given the pixels if it takes them, else
+            `preprocess_input` of them. In float32 the outputs must agree to 1e-4 and in
+            their top-5; else the differences are reported, over `calibration` if given.
         overwrite: whether an existing `path` is replaced, once the new one is complete.
         labels: None, or a list of class names, stored beside as `classes.json`.
         calibration: None, or a folder of images (128 of them are used), or a uint8
@@ -94,14 +103,20 @@ def export_model(
         crop, interpolation: of `serve_jpeg`, the page and calibration folders, as for
             `keras_t2t.preprocessing.evaluation_transform`.
         verbose: whether to print one line of progress.
+        takes_pixels: whether `model` itself takes pixels 0..255. None: what stands
+            directly behind its input tells (Rescaling, Normalization, arithmetic, also
+            of a model within it); what comes after a layer that learns does not count.
+        exif_orientation: whether `serve_jpeg`, the page and what reads calibration
+            folders turn photographs as their EXIF data says.
 
     Returns:
         `ExportReport`: path, size, time, and what the verification found.
 
     Raises:
         ValueError: if an argument is out of range, `path` exists without `overwrite`,
-            the model is of another kind, or a layer of it cannot be rebuilt; the
-            message names it. Nothing is written then.
+            the model is of another kind, nothing tells whether it takes pixels, or a
+            layer of it cannot be rebuilt; the message names it. Nothing is written
+            then.
         ImportError: if the converter or the runtime is not installed.
         RuntimeError: if the converter fails, or the file's outputs are not Keras's.
     """
@@ -111,6 +126,7 @@ def export_model(
         verify=verify,
         overwrite=overwrite,
         verbose=verbose,
+        exif_orientation=exif_orientation,
     )
     check_path("path", path)
     check_share("crop", crop)
@@ -120,7 +136,10 @@ def export_model(
     writer = writer_for(row, keras.backend.backend(), precision)
     packages = writer.packages if writer else row.packages
     check_installed(format, (*packages, *([row.runtime] * verify)))
-    served = serving_model(model, include_preprocessing)
+    check_model(model)
+    if include_preprocessing:
+        takes_pixels = takes_pixels_itself(model, takes_pixels)
+    served = serving_model(model, include_preprocessing, takes_pixels)
     labels = checked_labels(labels, served)
     if format == "web" and not (include_preprocessing and len(served.outputs) == 2):
         raise ValueError(
@@ -134,7 +153,9 @@ def export_model(
             f"format={format!r} with precision='int8', got None"
         )
     shape = served.inputs[0].shape[1:]
-    images = calibration_images(calibration, shape, crop, interpolation)
+    images = calibration_images(
+        calibration, shape, crop, interpolation, exif_orientation
+    )
     if images is None and verify:
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
@@ -157,6 +178,7 @@ def export_model(
                 include_preprocessing,
                 crop,
                 interpolation,
+                exif_orientation,
                 calibration_file,
                 labels,
             )
@@ -169,10 +191,20 @@ def export_model(
             size = size_of(temporary.parent)
             found = None
             if verify:
-                found = verify_file(served, temporary, format, options, images)
+                itself = plain_model(model)
+                inputs = images
+                if include_preprocessing and not takes_pixels:
+                    inputs = preprocess_input(images)
+                own = own_output(model), itself, inputs
+                found = verify_file(served, temporary, format, options, images, own)
         seconds = time.perf_counter() - start
         report = ExportReport(path, format, precision, backend, size, seconds, found)
-        tell(f"{path}, {size / 1e6:.1f} MB, {found or 'not verified'}, {seconds:.0f} s")
+        pixels = "takes what the model takes"
+        if include_preprocessing:
+            by = "the model itself" if takes_pixels else "ImageNet's mean and deviation"
+            pixels = f"takes pixels, standardised by {by}"
+        checked = found or "not verified"
+        tell(f"{path}, {size / 1e6:.1f} MB, {pixels}, {checked}, {seconds:.0f} s")
     return report
 
 

@@ -50,6 +50,7 @@ class Options(NamedTuple):
     include_preprocessing: bool = True
     crop: float = 0.9  # of `serve_jpeg`: side of the crop over the resized image's
     interpolation: str = "bicubic"
+    exif_orientation: bool = True  # of `serve_jpeg` and the page: whether they turn
     calibration: str | None = None  # .npy file of images as the file takes them
     labels: list | None = None  # names of the classes
 

@@ -54,7 +54,7 @@ def made_images(shape):
     return np.stack([image, 255 - image[:, ::-1]])
 
 
-def calibration_images(calibration, shape, crop, interpolation):
+def calibration_images(calibration, shape, crop, interpolation, exif_orientation=True):
     """The images that `calibration` of `export_model` stands for.
 
     Returns:
@@ -93,7 +93,9 @@ def calibration_images(calibration, shape, crop, interpolation):
     places = np.linspace(0, len(files) - 1, min(len(files), CALIBRATION_IMAGES))
     return np.stack(
         [
-            evaluation_transform(files[i], (height, width), crop, interpolation)
+            evaluation_transform(
+                files[i], (height, width), crop, interpolation, exif_orientation
+            )
             for i in places.astype(int)
         ]
     )

@@ -2,8 +2,9 @@
 
 import keras
 
-from keras_t2t.export.serving_model import PREPROCESSING, with_dtype
+from keras_t2t.export.serving_model import with_dtype
 from keras_t2t.layers.composite import quantized_policy
+from keras_t2t.pixel_input import STANDARDISES
 
 OUTPUTS = ("logits", "probabilities", "head", "aux_head")
 
@@ -21,7 +22,7 @@ def in_precision(model, precision):
         keep = [
             layer.name
             for layer in model._flatten_layers()
-            if isinstance(layer, PREPROCESSING) or layer.name in OUTPUTS
+            if isinstance(layer, STANDARDISES) or layer.name in OUTPUTS
         ]
         return with_dtype(model, "float16", keep)
     copied = with_dtype(model, "float32")

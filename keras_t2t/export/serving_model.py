@@ -2,17 +2,18 @@
 
 import keras
 
+from keras_t2t.pixel_input import seen_input
+from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocessing_layer
 
-PREPROCESSING = (keras.layers.Normalization, keras.layers.Rescaling)
 
-
-def serving_model(model, include_preprocessing=True):
+def serving_model(model, include_preprocessing=True, takes_pixels=None):
     """What is exported of `model`.
 
     Args:
         model: a functional `keras.Model` of one image and one output.
         include_preprocessing: whether the input is pixels 0..255.
+        takes_pixels: whether that of `model` is; None: what stands behind it tells.
 
     Returns:
         Functional `keras.Model` in float32 with the input `image`
@@ -21,18 +22,20 @@ def serving_model(model, include_preprocessing=True):
         Activation; else `features`, the model's own output.
 
     Raises:
-        ValueError: if the model is of another kind.
+        ValueError: if the model is of another kind, or takes pixels without
+            `include_preprocessing`, or nothing tells whether it does.
     """
     check_model(model)
-    inside = has_preprocessing(model)
+    if include_preprocessing or takes_pixels is not None:
+        inside = takes_pixels_itself(model, takes_pixels)
+    else:
+        inside, _ = seen_input(model)
     if inside and not include_preprocessing:
         raise ValueError(
             f"`include_preprocessing` must be True: {model.name} has its preprocessing "
-            "inside, its input is pixels 0..255"
+            "inside, its input is pixels 0..255; takes_pixels=False says otherwise"
         )
-    # A model that was saved may take and give lists of one.
-    model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    model = in_float32(model)
+    model = plain_model(model)
     image = keras.Input(model.inputs[0].shape[1:], name="image", dtype="float32")
     x = image
     if include_preprocessing and not inside:
@@ -66,8 +69,10 @@ def check_model(model):
         )
 
 
-def has_preprocessing(model):
-    return any(isinstance(layer, PREPROCESSING) for layer in model._flatten_layers())
+def plain_model(model):
+    """The model itself in float32, of one tensor and giving one."""
+    # A model that was saved may take and give lists of one.
+    return in_float32(keras.Model(model.inputs[0], model.outputs[0], name=model.name))
 
 
 def in_float32(model):
@@ -115,6 +120,15 @@ def outputs_of(model, image):
         activation, dtype=head.dtype_policy, name="probabilities"
     )(logits)
     return {"logits": logits, "probabilities": probabilities}
+
+
+def own_output(model):
+    """The name, among a serving model's outputs, of what the model itself gives."""
+    head = model.outputs[0]._keras_history.operation
+    if not isinstance(head, (keras.layers.Dense, keras.layers.Activation)):
+        return "features"
+    linear = head.activation is keras.activations.linear
+    return "logits" if linear else "probabilities"
 
 
 def output_names(served):

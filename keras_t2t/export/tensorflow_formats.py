@@ -34,7 +34,11 @@ def write_saved_model(model, path, options):
     def serve_jpeg(image_bytes):
         images = tf.map_fn(
             lambda encoded: evaluation_image(
-                encoded, (height, width), options.crop, options.interpolation
+                encoded,
+                (height, width),
+                options.crop,
+                options.interpolation,
+                options.exif_orientation,
             ),
             image_bytes,
             fn_output_signature=tf.TensorSpec((height, width, 3), "uint8"),

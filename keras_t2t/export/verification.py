@@ -33,11 +33,13 @@ class Verification(NamedTuple):
         return f"{text} on {self.images} images"
 
 
-def verify_file(served, path, format, options, images):
+def verify_file(served, path, format, options, images, own=None):
     """Runs the file at `path` and `served` on `images` and compares.
 
     Args:
         served: the serving model, in float32.
+        own: the name of an output, the model itself, which gives it, and the images as
+            that model takes them: the file is compared with what it gives.
         images: array `(images, height, width, channels)`, as the file takes them.
 
     Returns:
@@ -46,17 +48,26 @@ def verify_file(served, path, format, options, images):
     Raises:
         RuntimeError: if the file cannot be run, or in float32 is not the model.
     """
-    expected = runtimes.run_in_batches(
+    expected = keras_outputs(served, images)
+    if own is not None:
+        name, model, inputs = own
+        itself = keras.Model(model.inputs[0], {name: model.outputs[0]})
+        expected |= keras_outputs(itself, inputs)
+    batch_size = FILE_BATCH if options.dynamic_batch else 1
+    outputs = run_alone(format, path, images, batch_size)
+    return compare(expected, outputs, exact=options.precision == "float32")
+
+
+def keras_outputs(model, images):
+    """Dict of arrays, of a model that gives a dict."""
+    return runtimes.run_in_batches(
         lambda batch: {
             name: keras.ops.convert_to_numpy(value)
-            for name, value in served.predict_on_batch(batch).items()
+            for name, value in model.predict_on_batch(batch).items()
         },
         images,
         KERAS_BATCH,
     )
-    batch_size = FILE_BATCH if options.dynamic_batch else 1
-    outputs = run_alone(format, path, images, batch_size)
-    return compare(expected, outputs, exact=options.precision == "float32")
 
 
 def run_alone(format, path, images, batch_size):

@@ -1,13 +1,19 @@
 """A page that runs the model in the browser: static files, no request to anywhere."""
 
 import base64
+import hashlib
+import io
 import json
+import logging
 import shutil
 import tarfile
 from pathlib import Path
 
+from keras_t2t.arguments import shown
 from keras_t2t.checkpoints.download import download
 from keras_t2t.files import keras_folder
+
+logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
 MODEL, MANIFEST, INDEX = "model.onnx", "manifest.json", "index.html"
@@ -50,6 +56,7 @@ def write_web(model, path, options, write_onnx):
         "size": [height, width],
         "crop": options.crop,
         "interpolation": options.interpolation,
+        "exif_orientation": options.exif_orientation,
         "rollout": grid,
         "classes": options.labels,
     }
@@ -59,17 +66,27 @@ def write_web(model, path, options, write_onnx):
 
 
 def copy_runtime(folder):
-    """ONNX Runtime Web's files, from Keras's folder, where they are fetched to once.
+    """ONNX Runtime Web's files, from the package as it was published.
 
     Raises:
         ConnectionError, ValueError: they cannot be fetched, or are others.
     """
-    kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{VERSION}.tgz"
-    if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        download(URL, kept, SHA512)
-    folder.mkdir()
-    with tarfile.open(kept) as package:
+    with tarfile.open(fileobj=io.BytesIO(runtime_package())) as package:
+        folder.mkdir()
         for name in RUNTIME:
             content = package.extractfile(f"package/{name}")
             (folder / Path(name).name).write_bytes(content.read())
+
+
+def runtime_package():
+    """The package's bytes, from Keras's folder; fetched where it is not there whole."""
+    kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{VERSION}.tgz"
+    content = kept.read_bytes() if kept.is_file() else None
+    # What is hashed is what is used: the file may be changed at any time.
+    if content is None or hashlib.sha512(content).hexdigest() != SHA512:
+        if content is not None:
+            logger.warning("%s is not as published: fetching it again", shown(kept))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        download(URL, kept, SHA512)
+        content = kept.read_bytes()
+    return content

@@ -58,7 +58,6 @@ def token_labelling_head(x, classes, classifier_activation):
     best = keras.layers.GlobalMaxPooling1D(
         data_format="channels_last", name="best_token", **settings
     )(tokens)
-    # No Rescaling, by which export tells that a model standardises its pixels.
     return keras.layers.Activation(
         classifier_activation, name="predictions", **settings
     )(logits + TOKEN_SHARE * best)

@@ -61,12 +61,12 @@ class TrainingConfig:
     where TensorFlow Datasets keeps it."""
     validation_share: float | None = setting(
         float,
-        "of a folder <class>/*, the images that validate (default: 0.2)",
+        "of images with no split to validate on, those that do (default: 0.2)",
         "SHARE",
         greater_than=0,
         less_than=1,
     )
-    """Of a folder `<class>/*`, the share of images that validate."""
+    """Of images that have no split to validate on, the share that does."""
     reader: str | None = setting(
         str,
         "what decodes and augments images: grain needs no TensorFlow (default: "
@@ -75,6 +75,14 @@ class TrainingConfig:
         free=True,
     )
     """What decodes and augments images."""
+    exif_orientation: bool | None = setting(
+        bool,
+        "turn photographs as their EXIF data says (default: of folders, tars and "
+        "parquet files of less than 1,000 classes; ImageNet is not turned)",
+    )
+    """Whether images are turned as their EXIF data says, in training and by all that
+    follows: evaluation, prediction, export, pictures. By default photographs of one's
+    own are, ImageNet and the data sets of TensorFlow Datasets are not."""
     image_size: int | None = setting(int, "height and width", "PIXELS", **SIDES)
     seed: int | None = setting(int, metavar="N", at_least=0, less_than=2**32)
     """Of initialisation, data order, augmentation and dropout."""

@@ -2,5 +2,6 @@
 
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.run import train
+from keras_t2t.training.stopping import Stopped
 
-__all__ = ["TrainingConfig", "train"]
+__all__ = ["Stopped", "TrainingConfig", "train"]

@@ -3,10 +3,11 @@
 import keras
 
 from keras_t2t.data.sharding import num_batches
+from keras_t2t.training import state
 from keras_t2t.training.ema import averaged_weights, has_average
 
 
-def evaluate(model, batches, num_images, batch_size, devices):
+def evaluate(model, batches, num_images, batch_size, devices, stop):
     """Loss and metrics over a validation set, every image counted once.
 
     Args:
@@ -15,16 +16,42 @@ def evaluate(model, batches, num_images, batch_size, devices):
         num_images: int, without the padding.
         batch_size: int, over all devices.
         devices: the run's `Devices`.
+        stop: its `StopSignals`, which may end it early.
 
     Returns:
         dict of floats, over all processes.
     """
     steps = num_batches(num_images, batch_size)
-    logs = model.evaluate(batches, steps=steps, verbose=0, return_dict=True)
+    logs = model.evaluate(
+        batches,
+        steps=steps,
+        callbacks=UntilStopped(stop, model=model),
+        verbose=0,
+        return_dict=True,
+    )
     logs.update(devices.reduce_metrics(model))
     # Keras divides a batch's loss by its size, whatever the weights.
     logs["loss"] *= steps * batch_size / num_images
     return logs
+
+
+class UntilStopped(keras.callbacks.CallbackList):
+    """Ends an evaluation where the run is to stop, without a look at its results.
+
+    Args:
+        stop: `StopSignals`.
+        model: the model.
+    """
+
+    def __init__(self, stop, model):
+        super().__init__(model=model)
+        self.stop = stop
+        self.batches = 0
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.batches += 1
+        if self.stop.asked(self.batches):
+            self.model.stop_evaluating = True
 
 
 class Validation(keras.callbacks.Callback):
@@ -33,18 +60,40 @@ class Validation(keras.callbacks.Callback):
     Args:
         evaluate: function of a model that gives a dict of floats.
         devices: the run's `Devices`.
+        stop: its `StopSignals`.
+        left: function of the logs that saves the run where it stops before the end of
+            a validation: without its results, from which it will go on.
+
+    Attributes:
+        resumed: whether the next logs come from there.
     """
 
-    def __init__(self, evaluate, devices):
+    resumed = False
+
+    def __init__(self, evaluate, devices, stop, left):
         super().__init__()
         self.evaluate = evaluate
         self.devices = devices
+        self.stop = stop
+        self.left = left
 
     def on_epoch_end(self, epoch, logs=None):
-        logs.update(self.devices.reduce_metrics(self.model))
+        if not self.resumed:
+            logs.update(self.devices.reduce_metrics(self.model))
+        self.resumed = False
+        before = dict(logs)
+        generators = state.generators()
+        if not self.stop.agreed:
+            self.validate(logs)
+        # How often it draws depends on whether `fit` ran before.
+        state.restore_generators(generators)
+        if self.stop.agreed:
+            self.left(before)
+
+    def validate(self, logs):
         raw = self.evaluate(self.model)
         logs.update({f"val_{name}": value for name, value in raw.items()})
-        if has_average(self.model.optimizer):
+        if has_average(self.model.optimizer) and not self.stop.agreed:
             with averaged_weights(self.model):
                 average = self.evaluate(self.model)
             logs.update({f"val_{name}_ema": value for name, value in average.items()})

@@ -67,6 +67,7 @@ def plan_run(config, folder, record, devices):
         skip_corrupt=config.skip_corrupt,
         validation_share=config.validation_share,
         reader=config.reader,
+        exif_orientation=config.exif_orientation,
     )
     data_dir = config.data_dir
     if data_dir is not None:  # the record is read from elsewhere too
@@ -76,6 +77,7 @@ def plan_run(config, folder, record, devices):
         data_dir=data_dir,
         validation_share=dataset.validation_share,
         reader=dataset.reader,
+        exif_orientation=dataset.exif_orientation,
     )
     if devices.main:
         print(description(dataset, config), flush=True)
@@ -141,6 +143,8 @@ def description(dataset, config):
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"
         f"{''.join(f'; {note}' for note in dataset.notes)}"
     )
+    if dataset.exif_orientation:
+        line += "; turned as their EXIF data says"
     if config.dataset is None and config.data_dir is None and dataset.name == "digits":
         line += (
             " (imagenet2012 is not prepared; to train on ImageNet, download it from "

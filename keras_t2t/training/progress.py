@@ -13,7 +13,8 @@ class Progress:
         step: int, finished steps.
         patience: int, epochs without a better `val_top1` after which it ends; 0: all.
         history: list of dict, one per finished epoch.
-        terminated: whether SIGTERM asked the run to stop.
+        unvalidated: dict, the results of the last epoch's steps, where the run is
+            stopped before its validation; else None.
     """
 
     epochs: int
@@ -21,12 +22,13 @@ class Progress:
     patience: int = 0
     step: int = 0
     history: list = dataclasses.field(default_factory=list)
-    terminated: bool = False
+    unvalidated: dict | None = None
 
     @property
     def finished(self):
-        """Whether no step is left, or nothing gets better any more."""
-        return self.stalled or self.step >= self.epochs * self.steps_per_epoch
+        """Whether nothing is left to do, or nothing gets better any more."""
+        done = self.step >= self.epochs * self.steps_per_epoch
+        return self.unvalidated is None and (self.stalled or done)
 
     @property
     def stalled(self):

@@ -22,6 +22,9 @@ NOT_RECORDED = (
     *("patience", "teacher", "teacher_weight", "loss"),
 )
 
+# What runs did before there was the setting.
+BEFORE = {"exif_orientation": False}
+
 
 def run_record(config, dataset, before=None):
     """What the run folder's `config.json` says: enough to repeat the run.
@@ -62,6 +65,9 @@ def resumed_config(config, record):
         for name, value in record.items()
         if name in known and name not in FREE and getattr(config, name) is None
     }
+    for name, value in BEFORE.items():
+        if getattr(config, name) is None and record.get(name) is None:
+            taken[name] = value
     if config.reader is None:  # may change, and does not by itself
         taken["reader"] = record.get("reader")
     if config.dataset is None and config.data_dir is None:
@@ -103,7 +109,10 @@ def differences(now, record):
     ignored = (*FREE, "versions", "run")
     found = []
     for name in dict.fromkeys([*record, *now]):
-        old, new = record.get(name), now.get(name)
+        old, new = (
+            BEFORE.get(name) if side.get(name) is None else side[name]
+            for side in (record, now)
+        )
         if name in ignored or (name in NOT_RECORDED and old is None):
             continue
         if name == "data" and not (now.get("dataset") or record.get("dataset")):

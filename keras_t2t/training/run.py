@@ -1,6 +1,7 @@
 """One training run with `model.fit`, from a configuration to a result."""
 
 import contextlib
+import functools
 import statistics
 from typing import Any, Literal
 
@@ -25,9 +26,9 @@ from keras_t2t.training.saving import (
     SaveBestWeights,
     SaveSnapshots,
     StopWhereItStalls,
-    noticing_sigterm,
 )
 from keras_t2t.training.steps import Steps
+from keras_t2t.training.stopping import StopSignals
 from keras_t2t.training.streams import preview, train_stream, validation_stream
 from keras_t2t.training.throughput import ImagesPerSecond
 from keras_t2t.training.waiting import WaitingForData
@@ -52,23 +53,33 @@ def train(
         dict with `backend`, `model`, `dataset`, `epochs`, `val_top1` and
         `val_top5` (fractions, of the weights after the last epoch), `val_top1_ema` (of
         their average), `images_per_second` (of training, median over epochs) and
-        `output_dir`. After SIGTERM: `backend`, `model`, `dataset`, `terminated_at_step`
-        and `output_dir`. In a process that shares the run with a main one: None.
+        `output_dir`. In a process that shares the run with a main one: None.
 
     With `resume` a finished run gives the result that it gave, and does nothing.
 
     Raises:
+        Stopped: a KeyboardInterrupt, for Ctrl-C and SIGTERM, SIGUSR1 and SIGHUP: after
+            the step or the batch of validation that was being done, with a snapshot.
+            The result is there if the final models were being saved. A second Ctrl-C
+            raises at once. Signals are handled as before when this function has ended.
         ValueError: if the model, the weights, the data set, an image, the devices or
             the output folder is not usable, or `resume` finds another run; nothing is
             left on disk then.
         FloatingPointError: the loss or a weight is not finite.
         OSError: a file could not be written.
     """
-    with connected(config) as devices, contextlib.ExitStack() as held:
+    with (
+        StopSignals() as stop,
+        connected(config) as devices,
+        contextlib.ExitStack() as held,
+    ):
+        stop.devices = devices
+        stop.take_over()  # JAX's service for several hosts takes SIGTERM
         folder = record = None
         if config.output_dir is not None:
             folder = held.enter_context(RunFolder(config.output_dir, devices.main))
             record = folder.find_run(config.overwrite, config.resume)
+            stop.folder = folder
         result = folder.result(record) if folder and record is not None else None
         if folder and result is not None:
             check_asked(config, record, folder.path)
@@ -78,11 +89,12 @@ def train(
                 folder.snapshots().remove()
             return result if devices.main else None
         plan = plan_run(config, folder, record, devices)
+        stop.folder = plan.folder
         if folder is None:
             held.enter_context(plan.folder)
-        run = Run(plan, devices, verbose if devices.main else 0)
+        run = Run(plan, devices, stop, verbose if devices.main else 0)
         policy = DTYPE_POLICIES[plan.config.mixed_precision]
-        with dtype_policy(policy), devices.scope(), noticing_sigterm(run.progress):
+        with dtype_policy(policy), devices.scope():
             result = run.run()
             return result if devices.main else None
 
@@ -93,14 +105,16 @@ class Run:
     Args:
         plan: `Plan`.
         devices: `Devices`.
+        stop: `StopSignals`.
         verbose: Keras's.
     """
 
-    def __init__(self, plan, devices, verbose):
+    def __init__(self, plan, devices, stop, verbose):
         self.plan = plan
         self.config, self.dataset = plan.config, plan.dataset
         self.folder, self.record = plan.folder, plan.record
         self.devices = devices
+        self.stop = stop
         self.verbose = verbose
         self.progress = Progress(
             plan.config.epochs, plan.config.steps_per_epoch, plan.config.patience
@@ -128,6 +142,7 @@ class Run:
         if self.resumed is not None:
             progress.step = self.resumed.facts["step"]
             progress.history = self.resumed.facts["history"]
+            progress.unvalidated = self.resumed.facts.get("unvalidated")
         elif config.weights is not None:
             load_backbone(model, self.plan.source or pretrained(config))
             part = "the head" if config.linear_probe else "all weights"
@@ -147,7 +162,7 @@ class Run:
         else:
             self.folder.go_on(self.record, dataset.class_names)
             self.say(f"Resuming after step {progress.step} ({self.resumed.path})")
-            if progress.step_in_epoch == 0:
+            if progress.step_in_epoch == 0 and progress.unvalidated is None:
                 self.catch_up(model)
 
         try:
@@ -163,9 +178,11 @@ class Run:
                 self.folder.abandon()
             raise
         if not progress.finished:
-            self.say(f"SIGTERM: saved after step {progress.step}; go on with --resume")
-            return self.result(terminated_at_step=progress.step)
-        return self.finish(model)
+            raise self.stop.stopped(f"saved after step {progress.step}")
+        result = self.finish(model)
+        if self.stop.asked():
+            raise self.stop.stopped("and the run is finished")
+        return result
 
     def fit(self, model):
         """Runs what is left of the run."""
@@ -175,15 +192,19 @@ class Run:
             self.snapshots,
             config.snapshot_every,
             self.devices,
+            self.stop,
             {"config": self.record},
             self.folder.has_result,
             self.resumed,
         )
         # The snapshot comes before all that may fail, or that an older run must be
         # gone for; what comes after it is made up for by `catch_up`.
+        validation = Validation(
+            self.evaluate, self.devices, self.stop, saver.save_unvalidated
+        )
         callbacks = [
             ImagesPerSecond(config.batch_size, announce=self.verbose != 0),
-            Validation(self.evaluate, self.devices),
+            validation,
             KeepHistory(progress),
             saver,
             SaveBestWeights(self.folder, progress.history),
@@ -200,7 +221,25 @@ class Run:
             )
         waiting = WaitingForData(self.say)
         callbacks.append(waiting)
+        calls = functools.partial(
+            Steps,
+            progress,
+            callbacks,
+            needs_metrics=saver.due,
+            not_finite=self.not_finite,
+            model=model,
+            verbose=self.verbose,
+            epochs=progress.epochs,
+        )
+        model.stop_training = False
+        if progress.unvalidated is not None:
+            last = calls()
+            saver.restore()
+            validation.resumed = True
+            self.validate_last(last)
         for first_epoch, end, steps in progress.stretches():
+            if model.stop_training:
+                break
             batches = train_stream(
                 self.dataset, config, progress.step, self.devices.shard
             )
@@ -209,20 +248,20 @@ class Run:
                 initial_epoch=first_epoch,
                 epochs=end,
                 steps_per_epoch=steps,
-                callbacks=Steps(
-                    progress,
-                    callbacks,
-                    needs_metrics=saver.due,
-                    not_finite=self.not_finite,
-                    model=model,
-                    verbose=self.verbose,
-                    epochs=progress.epochs,
-                ),
+                callbacks=calls(),
                 shuffle=False,  # the stream is shuffled already
                 verbose=0,
             )
-            if model.stop_training:
-                break
+
+    def validate_last(self, calls):
+        """Does what is left of an epoch that was stopped after its last step."""
+        progress = self.progress
+        logs, progress.unvalidated = progress.unvalidated, None
+        epoch = progress.step // progress.steps_per_epoch - 1
+        calls.on_train_begin()
+        calls.on_epoch_begin(epoch)
+        calls.on_epoch_end(epoch, logs)
+        calls.on_train_end()
 
     @property
     def title(self):
@@ -238,7 +277,7 @@ class Run:
     def evaluate(self, model):
         batches = validation_stream(self.dataset, self.config, self.devices.shard)
         images, batch_size = self.dataset.num_validation, self.config.batch_size
-        return evaluate(model, batches, images, batch_size, self.devices)
+        return evaluate(model, batches, images, batch_size, self.devices, self.stop)
 
     def not_finite(self, step, loss):
         rate = float(self.rates(step - 1))

@@ -125,6 +125,13 @@ class RunFolder:
             self._remove_all_but(CONFIG, keep_run=record.get("run"))
         return record
 
+    @property
+    def goes_on(self):
+        """Whether `resume` finds the run of this process here, or its result."""
+        if self.replaces:
+            return False
+        return bool(self.snapshots().paths()) or (self.path / RESULT).exists()
+
     def snapshots(self, kept=2):
         return Snapshots(self.path / SNAPSHOTS, kept)
 

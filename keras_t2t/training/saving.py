@@ -1,21 +1,14 @@
-"""Callbacks that save: snapshots as a run goes and when SIGTERM comes, and the weights
+"""Callbacks that save: snapshots as a run goes and when it is stopped, and the weights
 of its best epoch."""
-
-import contextlib
-import signal
-import threading
 
 import keras
 
 from keras_t2t.run_files import BEST
 from keras_t2t.training import state
 
-# With several processes all must stop at the same step: they ask each other this often.
-ASK_EVERY = 10
-
 
 class SaveSnapshots(keras.callbacks.Callback):
-    """Saves the run every `every` steps, after each epoch, and when it is terminated;
+    """Saves the run every `every` steps, after each epoch, and when it is stopped;
     gives back what a snapshot holds before the first step.
 
     Args:
@@ -23,17 +16,21 @@ class SaveSnapshots(keras.callbacks.Callback):
         snapshots: `Snapshots`.
         every: int, steps.
         devices: the run's `Devices`.
+        stop: its `StopSignals`.
         facts: dict that goes into each snapshot.
         saved: function that is called after each snapshot.
         resumed: `Snapshot` to start from, or None.
     """
 
-    def __init__(self, progress, snapshots, every, devices, facts, saved, resumed=None):
+    def __init__(
+        self, progress, snapshots, every, devices, stop, facts, saved, resumed=None
+    ):
         super().__init__()
         self.progress = progress
         self.snapshots = snapshots
         self.every = every
         self.devices = devices
+        self.stop = stop
         self.facts = facts
         self.saved = saved
         self.resumed = resumed
@@ -53,17 +50,21 @@ class SaveSnapshots(keras.callbacks.Callback):
         # Not sooner: `fit` has cleared the metrics and made its iterator, for which
         # torch draws a number that a run without this `fit` would not draw.
         self.begins = False
-        if self.resumed is None:
-            state.restore_generators(self.generators)
-        else:
-            state.restore(self.model, self.resumed.arrays)
-            self.devices.separate(self.model)
+        if self.resumed is not None:
+            self.restore()
             self.resumed = None
             if self.progress.step_in_epoch == 0:
                 self.model.reset_metrics()  # they are the last validation's
+        state.restore_generators(self.generators)
+
+    def restore(self):
+        """Gives the model back what the snapshot holds."""
+        state.restore(self.model, self.resumed.arrays)
+        self.devices.separate(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._terminated():
+        self.stop.held = True
+        if self.stop.asked(self.progress.step_in_epoch):
             self.model.stop_training = True
             if self.progress.step_in_epoch:
                 self.save()
@@ -74,6 +75,13 @@ class SaveSnapshots(keras.callbacks.Callback):
         self.generators = state.generators()
         self.save()
 
+    def save_unvalidated(self, logs):
+        """Saves the run where it is stopped at the end of an epoch's steps, of which
+        `logs` are the results."""
+        self.progress.unvalidated = logs
+        self.model.stop_training = True
+        self.save()
+
     def save(self):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
@@ -81,15 +89,10 @@ class SaveSnapshots(keras.callbacks.Callback):
         arrays = self.devices.shared_state(state.collect(self.model))
         if self.devices.main:
             facts = {**self.facts, "history": self.progress.history}
+            if self.progress.unvalidated is not None:
+                facts["unvalidated"] = self.progress.unvalidated
             self.snapshots.save(self.progress.step, arrays, facts)
         self.saved()
-
-    def _terminated(self):
-        if self.devices.processes == 1:
-            return self.progress.terminated
-        return self.progress.step % ASK_EVERY == 0 and self.devices.any(
-            self.progress.terminated
-        )
 
 
 class StopWhereItStalls(keras.callbacks.Callback):
@@ -132,20 +135,3 @@ class SaveBestWeights(keras.callbacks.Callback):
         if logs["val_top1"] > self.best:
             self.best = logs["val_top1"]
             self.folder.save_model(model, BEST)
-
-
-@contextlib.contextmanager
-def noticing_sigterm(progress):
-    """Within, SIGTERM sets `progress.terminated` instead of ending the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-
-    def notice(number, frame):
-        progress.terminated = True
-
-    before = signal.signal(signal.SIGTERM, notice)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -21,7 +21,7 @@ class Snapshot(NamedTuple):
 
     path: Path
     arrays: dict  # name: NumPy array
-    facts: dict  # what JSON can hold: step, history, config
+    facts: dict  # what JSON can hold: step, history, config, perhaps unvalidated
 
     @property
     def run(self):
@@ -139,6 +139,8 @@ def read(path):
             raise ValueError(f"{name} is {facts[name]!r}")
     if not all(isinstance(row, dict) for row in facts["history"]):
         raise ValueError("the history is no list of epochs")
+    if not isinstance(facts.get("unvalidated", {}), dict):
+        raise ValueError("the results of its last steps are none")
     check_finite(arrays)
     return Snapshot(Path(path), arrays, facts)
 

@@ -64,9 +64,14 @@ class Steps(keras.callbacks.CallbackList):
             callback.on_train_batch_end(batch + self.done_before, logs=read)
 
     def on_epoch_end(self, epoch, logs=None):
-        # SIGTERM ended the epoch early: its results would be those of a part.
-        if self.progress.step_in_epoch == 0:
-            super().on_epoch_end(epoch, logs)
+        # Stopped in the middle: the results would be those of a part.
+        if self.progress.step_in_epoch:
+            return
+        logs = {name: _number(value) for name, value in logs.items()}
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+            if self.progress.unvalidated is not None:
+                return
 
     def _read(self, logs):
         read = {name: _number(value) for name, value in logs.items()}
@@ -81,4 +86,4 @@ class Steps(keras.callbacks.CallbackList):
 
 
 def _number(value):
-    return float(ops.convert_to_numpy(value))
+    return value if isinstance(value, float) else float(ops.convert_to_numpy(value))

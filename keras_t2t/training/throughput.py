@@ -40,7 +40,8 @@ class ImagesPerSecond(keras.callbacks.Callback):
             self.start, self.images = now, 0
 
     def on_epoch_end(self, epoch, logs=None):
-        logs["images_per_second"] = self.rate() if self.images else self.first
+        if "images_per_second" not in logs:  # as in an epoch that was only validated
+            logs["images_per_second"] = self.rate() if self.images else self.first
 
     def rate(self):
         return self.images / (time.perf_counter() - self.start)

@@ -91,7 +91,10 @@ def attention_probabilities(
 
 # === Of an image ===
 def attention_maps(
-    model: keras.Model, image: Image, layers: Sequence[str] | None = None
+    model: keras.Model,
+    image: Image,
+    layers: Sequence[str] | None = None,
+    takes_pixels: bool | None = None,
 ) -> dict[str, Array]:
     """Attention probabilities of the blocks, from the real forward pass.
 
@@ -101,6 +104,8 @@ def attention_maps(
         layers: names of attention layers; None for those of all blocks. The token
             layers `tokens_1` and `tokens_2` have as many rows as positions on their
             grid: 3136 squared numbers at 224 px. `token_attention` gives one row.
+        takes_pixels: whether the model itself takes pixels 0..255 and standardises
+            them; None: what stands directly behind its input tells.
 
     Returns:
         Dict of layer name -> float32 array `(heads, query tokens, key tokens)`. In
@@ -122,7 +127,7 @@ def attention_maps(
                 f"{', '.join(token_layers(model) + known)}"
             )
     values, _ = Probe(model, attention_inputs(model, layers))(
-        model_input(model, model_view(model, image))
+        model_input(model, model_view(model, image), takes_pixels)
     )
     return {
         name: to_array(attention_probabilities(model.get_layer(name), x))[0]
@@ -134,11 +139,16 @@ def attention_inputs(model, layers):
     return {name: model.get_layer(name).input for name in layers}
 
 
-def class_attention(model: keras.Model, image: Image, block: int = -1) -> Array:
+def class_attention(
+    model: keras.Model,
+    image: Image,
+    block: int = -1,
+    takes_pixels: bool | None = None,
+) -> Array:
     """How much the class token attends to each patch, in each head of one block.
 
     Args:
-        model, image: as of `attention_maps`.
+        model, image, takes_pixels: as of `attention_maps`.
         block: int, number of the block; -1 is the last.
 
     Returns:
@@ -149,7 +159,7 @@ def class_attention(model: keras.Model, image: Image, block: int = -1) -> Array:
         ValueError: as `attention_maps`, or if there is no such block.
     """
     name = chosen_block(model, block)
-    return class_rows(model, attention_maps(model, image, name)[name])
+    return class_rows(model, attention_maps(model, image, name, takes_pixels)[name])
 
 
 def class_rows(model, probabilities):
@@ -157,7 +167,9 @@ def class_rows(model, probabilities):
     return probabilities[:, 0, 1:].reshape(-1, *token_grid(model))
 
 
-def attention_rollout(model: keras.Model, image: Image) -> Array:
+def attention_rollout(
+    model: keras.Model, image: Image, takes_pixels: bool | None = None
+) -> Array:
     """How much of each patch reaches the class token through all blocks.
 
     Attention rollout (Abnar and Zuidema, 2020, "Quantifying Attention Flow in
@@ -166,7 +178,7 @@ def attention_rollout(model: keras.Model, image: Image) -> Array:
     product of these from the last block to the first.
 
     Args:
-        model, image: as of `attention_maps`.
+        model, image, takes_pixels: as of `attention_maps`.
 
     Returns:
         float32 array `(rows, columns)` on the grid of the patch tokens.
@@ -174,7 +186,7 @@ def attention_rollout(model: keras.Model, image: Image) -> Array:
     Raises:
         ValueError: as `attention_maps`.
     """
-    maps = attention_maps(model, image)
+    maps = attention_maps(model, image, takes_pixels=takes_pixels)
     return rollout(maps.values())[0, 1:].reshape(token_grid(model))
 
 
@@ -200,6 +212,7 @@ def token_attention(
     image: Image,
     layer: str = "tokens_1",
     token: tuple[int, int] | None = None,
+    takes_pixels: bool | None = None,
 ) -> Array:
     """What one token attends to in a token layer, between two soft splits.
 
@@ -208,7 +221,7 @@ def token_attention(
 
     Args:
         model: a T2T-ViT with Performer or Transformer tokens.
-        image: as of `attention_maps`.
+        image, takes_pixels: as of `attention_maps`.
         layer: `"tokens_1"` (4 px per token) or `"tokens_2"` (8 px).
         token: `(row, column)` on the layer's grid; None for the middle.
 
@@ -221,7 +234,7 @@ def token_attention(
     """
     row, column = chosen_token(model, layer, token)
     values, _ = Probe(model, attention_inputs(model, [layer]))(
-        model_input(model, model_view(model, image))
+        model_input(model, model_view(model, image), takes_pixels)
     )
     return token_row(model, layer, values[layer], (row, column))
 

@@ -16,7 +16,10 @@ SATURATED = 10.0
 
 
 def feature_maps(
-    model: keras.Model, image: Image, stages: Stages = None
+    model: keras.Model,
+    image: Image,
+    stages: Stages = None,
+    takes_pixels: bool | None = None,
 ) -> dict[str, Array]:
     """The channels of chosen stages on their grids, from the real forward pass.
 
@@ -28,17 +31,19 @@ def feature_maps(
         image: an image of any size and aspect, see `model_view`.
         stages: names of layers, as of `keras_t2t.list_features`; None for
             `default_stages`.
+        takes_pixels: whether the model itself takes pixels 0..255 and standardises
+            them; None: what stands directly behind its input tells.
 
     Returns:
         Dict of stage name -> float32 array `(height, width, channels)`.
 
     Raises:
-        ValueError: if `image` is no image, or a stage is unknown; the message lists
-            the model's stages.
+        ValueError: if `image` is no image, a stage is unknown (the message lists the
+            model's stages), or nothing tells whether the model takes pixels.
     """
     stages = check_stages(model, stages)
     probe = Probe(model, stage_outputs(model, stages))
-    values, _ = probe(model_input(model, model_view(model, image)))
+    values, _ = probe(model_input(model, model_view(model, image), takes_pixels))
     return {name: on_grid(model, name, to_array(x))[0] for name, x in values.items()}
 
 

@@ -7,11 +7,14 @@ import keras
 import numpy as np
 
 from keras_t2t.optional_imports import import_pillow
+from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
 from keras_t2t.types import Array, Image
 
 
-def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
+def model_view(
+    model: keras.Model, image: Image, exif_orientation: bool = True, **transform: Any
+) -> Array:
     """The part of an image that a model sees, in the model's size.
 
     Args:
@@ -21,6 +24,7 @@ def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
             aspect: it is resized to cover the model's input and its centre is cut out,
             as `evaluation_transform` does. An array that has the model's height and
             width already is taken as it is.
+        exif_orientation: whether a photograph is turned as its EXIF data says.
         transform: `crop` and `interpolation` of `evaluation_transform`.
 
     Returns:
@@ -33,6 +37,7 @@ def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
         ImportError: if Pillow is not installed.
     """
     size = _image_size(model)
+    transform["exif_orientation"] = exif_orientation
     Image = import_pillow("Image", "visualize")
     if isinstance(image, (str, os.PathLike)):
         return evaluation_transform(image, size, **transform)
@@ -44,15 +49,23 @@ def model_view(model: keras.Model, image: Image, **transform: Any) -> Array:
     return evaluation_transform(Image.fromarray(pixels), size, **transform)
 
 
-def model_input(model, view):
+def model_input(model, view, takes_pixels=None):
     """A view as a batch of one, standardised unless the model does that itself.
+
+    Args:
+        takes_pixels: whether the model does; None: what stands directly behind its
+            input tells.
 
     Returns:
         float32 array `(1, height, width, 3)`.
+
+    Raises:
+        ValueError: as for `pixel_input.takes_pixels`.
     """
-    inside = any(layer.name == "preprocessing" for layer in model.layers)
     batch = view[None].astype("float32")
-    return batch if inside else preprocess_input(batch)
+    if takes_pixels_itself(model, takes_pixels):
+        return batch
+    return preprocess_input(batch)
 
 
 def _image_size(model):

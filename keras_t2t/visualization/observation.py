@@ -50,6 +50,7 @@ def observe(
     stages: Stages = None,
     block: int = -1,
     token: tuple[float, float] | None = None,
+    takes_pixels: bool | None = None,
 ) -> Observation:
     """Runs `model` once on `image` and keeps what is worth drawing.
 
@@ -60,6 +61,7 @@ def observe(
         block: number of the block whose heads are kept one by one.
         token: `(vertical, horizontal)` place in the image, each from 0 to 1, of the
             token whose rows are kept in the token layers; None for the middle.
+        takes_pixels: see `feature_maps`.
 
     Returns:
         `Observation`.
@@ -82,7 +84,7 @@ def observe(
         {("stage", name): x for name, x in wanted}
         | attention_inputs(model, [*tokens, *blocks]),
     )
-    values, output = probe(model_input(model, view))
+    values, output = probe(model_input(model, view, takes_pixels))
     features = {
         name: on_grid(model, name, to_array(values["stage", name]))[0]
         for name in stages

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_t2t.files import replacing, table_cell
 from keras_t2t.models.feature_grids import list_features, token_grid
+from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.types import Array, FilePath, Stages, Tensor
 from keras_t2t.visualization.attention_weights import (
     TOKEN_LAYERS,
@@ -140,7 +141,10 @@ def mean_attention_distance(
 
 # === Of a model ===
 def depth_statistics(
-    model: keras.Model, images: Any, stages: Stages = None
+    model: keras.Model,
+    images: Any,
+    stages: Stages = None,
+    takes_pixels: bool | None = None,
 ) -> list[StageStatistics]:
     """The numbers of every stage of a model, averaged over images.
 
@@ -150,6 +154,7 @@ def depth_statistics(
             all files count, those in folders within it too, hidden ones not; or a
             folder of parquet files or tars, of which the validation images count.
         stages: names of layers, as of `list_features`; None for all of these.
+        takes_pixels: see `feature_maps`.
 
     Returns:
         List of `StageStatistics`, in the order of `stages`.
@@ -168,9 +173,10 @@ def depth_statistics(
             for name, x in attention_inputs(model, attention.values()).items()
         },
     )
+    takes_pixels = takes_pixels_itself(model, takes_pixels)
     sums: dict[str, list] = {}
     for image in images:
-        values, _ = probe(model_input(model, model_view(model, image)))
+        values, _ = probe(model_input(model, model_view(model, image), takes_pixels))
         for name in stages:
             features = on_grid(model, name, to_array(values["stage", name]))[0]
             states = channel_states(features)

@@ -69,13 +69,14 @@ def study(
     figures, tables, side_by_side = {}, {}, {}
     for network, title in zip(networks, titles, strict=True):
         model = network.build()
-        view = model_view(model, image, **network.transform)
+        transform = network.photograph_transform
+        view = model_view(model, image, **transform)
         if network is first:
             observation = observe(model, view, stages, block, token)
             figures["features"] = feature_figure(observation, title, channels)
             if observation.attention is not None:
                 figures["attention"] = attention_figure(observation, title)
-        images = [model_view(model, file, **network.transform) for file in files]
+        images = [model_view(model, file, **transform) for file in files]
         tables[title] = depth_statistics(model, images)
         if len(networks) > 1:
             features = observe(model, view, early_middle_late(model)).features

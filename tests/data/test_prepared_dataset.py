@@ -47,13 +47,18 @@ with tfds.core.registered.skip_registration():
     class ThreeSplits(Colours):
         SPLITS = (("train", 4), ("validation", 3), ("test", 2))
 
-    class OnlyTrain(Colours):
-        SPLITS = (("train", 8),)
+    class Alone(Colours):
+        """A training split and no other, with more of one class."""
+
+        SPLITS = (("train", 20),)
+        BRIGHT = 15
 
         def _generate(self, size):
-            for i in range(size):
-                image = np.full((20, 30, 3), 10 * i, "uint8")
-                yield i, {"image": image, "label": i % 2, "number": i}
+            for number, example in super()._generate(size):
+                yield number, {**example, "label": int(number >= self.BRIGHT)}
+
+    class Single(Alone):
+        BRIGHT = 19
 
     class OnlyTest(Colours):
         SPLITS = (("test", 6),)
@@ -99,9 +104,7 @@ with tfds.core.registered.skip_registration():
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tensorflow_datasets")
-    for builder in (
-        *(Colours, ThreeSplits, OnlyTrain, OnlyTest, Reassessed, Sentences),
-    ):
+    for builder in (*(Colours, ThreeSplits, OnlyTest, Reassessed, Sentences),):
         builder(data_dir=folder).download_and_prepare()
     return folder
 
@@ -283,20 +286,77 @@ def test_images_with_any_number_of_labels(data_dir):
     streams.check_validation(dataset)
 
 
-def test_a_share_of_training_validates_where_it_is_alone(data_dir):
-    dataset = data.open_dataset("only_train", data_dir, validation_share=0.3)
-    assert (dataset.num_train, dataset.num_validation) == (6, 2)
-    assert dataset.notes == ("30% of train validates",)
-    assert dataset.class_counts.tolist() == [3, 3]
-    ours, _ = read(dataset.validation_batches(16, 4))
-    again = data.open_dataset(
-        "only_train", data_dir, evaluation_only=True, validation_share=0.3
+def numbers_of(batches, count=None):
+    """The images' numbers, of so many batches, and their labels."""
+    images, targets = read(itertools.islice(batches, count))
+    return images[:, 0, 0, 0] // 10, targets.argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Opens a data set that has a training split alone, in 3 files."""
+    folders = {}
+
+    def open_dataset(file_format, name="alone", **settings):
+        if file_format not in folders:
+            folders[file_format] = tmp_path_factory.mktemp(file_format)
+            for kind in (Alone, Single):
+                kind(
+                    data_dir=folders[file_format], file_format=file_format
+                ).download_and_prepare(
+                    download_config=tfds.download.DownloadConfig(num_shards=3)
+                )
+        return data.open_dataset(name, folders[file_format], **settings)
+
+    return open_dataset
+
+
+@pytest.mark.parametrize(
+    ("file_format", "reader"),
+    [
+        ("tfrecord", "grain"),
+        pytest.param("array_record", "tensorflow", marks=pytest.mark.nightly),
+        pytest.param("array_record", "grain", marks=pytest.mark.nightly),
+    ],
+)
+def test_a_share_of_training_validates_where_it_is_alone(alone, file_format, reader):
+    """Of each class, the same images every time, and none of them trains."""
+    dataset = alone(file_format, reader=reader)
+    assert dataset.notes == ("20% of train validates",)
+    assert (dataset.num_train, dataset.num_validation) == (16, 4)
+    assert dataset.validation_share == 0.2
+    np.testing.assert_array_equal(dataset.class_counts, [12, 4])
+    held, labels = numbers_of(dataset.validation_batches(16, 3))
+    np.testing.assert_array_equal(labels, held >= 15)
+    assert sorted(labels) == [0, 0, 0, 1]
+    # 12 batches of 4 are three epochs.
+    trained, labels = numbers_of(dataset.train_batches(16, 4, seed=0), 12)
+    np.testing.assert_array_equal(labels, trained >= 15)
+    for epoch in (trained[:16], trained[16:32], trained[32:]):
+        assert sorted([*epoch, *held]) == list(range(20))
+    streams.check_training(dataset)
+    streams.check_validation(dataset)
+
+    again = alone(file_format, reader=reader, validation_share=0.2)
+    np.testing.assert_array_equal(numbers_of(again.validation_batches(16, 4))[0], held)
+    evaluated = alone(file_format, reader=reader, evaluation_only=True)
+    assert evaluated.notes == ("20% of train is evaluated",)
+    assert (evaluated.num_train, evaluated.num_validation) == (0, 4)
+    np.testing.assert_array_equal(
+        numbers_of(evaluated.validation_batches(16, 4))[0], held
     )
-    np.testing.assert_array_equal(ours, read(again.validation_batches(16, 4))[0])
-    trained, _ = read(itertools.islice(dataset.train_batches(16, 6, 0), 1))
-    seen = sorted([*trained[:, 0, 0, 0], *ours[:, 0, 0, 0]])
-    assert seen == [10 * i for i in range(8)]
-    with pytest.raises(ValueError, match=r"dataset='colours' has others; got 0\.3"):
+    whole = alone(file_format, reader=reader, evaluation_only=True, validation_share=1)
+    assert sorted(numbers_of(whole.validation_batches(16, 4))[0]) == list(range(20))
+
+
+def test_what_cannot_be_divided(alone, data_dir):
+    with pytest.raises(ValueError, match="must leave images to train on, got 1"):
+        alone("tfrecord", reader="grain", validation_share=1)
+    with pytest.raises(
+        ValueError, match="dataset='single': only one image in bright; every class"
+    ):
+        alone("tfrecord", "single", reader="grain")
+    with pytest.raises(ValueError, match=r"'colours' has others; got 0\.3"):
         data.open_dataset("colours", data_dir, validation_share=0.3)
 
 

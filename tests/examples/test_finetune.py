@@ -2,13 +2,18 @@
 
 import contextlib
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from tests.examples.script import failure, success
+from tests.examples.script import ROOT, failure, success
 from tests.examples.small_run import build
 
 FEW = [
@@ -83,3 +88,58 @@ def test_a_port_in_use(photographs, monkeypatch, capsys):
         code, err = failure("finetune.py", arguments, monkeypatch, capsys)
     assert "--serve: port 8000 is in use" in err
     assert code == 2
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("line", "name", "told"),
+    [
+        ("Data:", "SIGTERM", "before the first step"),
+        ("Making the training stream", "SIGINT", "before the first step"),
+        ("First step", "SIGINT", "saved after step"),
+        ("run/result.json", "SIGTERM", "stopped by SIGTERM; go on with"),
+    ],
+)
+def test_stopped_and_gone_on_with(photographs, tmp_path, line, name, told):
+    """In a process of its own; the command that it tells does the rest."""
+    number = getattr(signal, name)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-u", ROOT / "examples" / "finetune.py", photographs),
+            *(*FEW, "--web", "--epochs", "3"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Where the tests run in the background of a script, it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    if line.endswith(".json"):  # the export has begun
+        while not (tmp_path / line).exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+    else:
+        while not process.stdout.readline().startswith(line):
+            assert process.poll() is None, process.stderr.read()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 128 + number, errors
+    [last] = [line for line in errors.splitlines() if line.startswith("finetune.py: ")]
+    assert told in last
+    if "saved" in told:
+        assert not (tmp_path / "run" / "result.json").exists()
+    elif "before" in told:
+        assert not (tmp_path / "run").exists()
+    else:
+        assert not list((tmp_path / "run").glob(".writing-*"))
+    done = subprocess.run(
+        last.partition("; go on with: ")[2],
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("Resuming after step" in done.stdout) == ("saved" in told)
+    assert (tmp_path / "run" / "web" / "manifest.json").exists()

@@ -49,6 +49,7 @@ def export(model, path, format="keras", **settings):
         ),
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),
+        ("x.keras", {"takes_pixels": "no"}, "`takes_pixels` must be True, False or N"),
         ("x.keras", {"interpolation": "box"}, "`interpolation` must be"),
         ("x.keras", {"calibration": "gone"}, "with 0 images"),
         ("x.keras", {"calibration": np.zeros((1, 8, 8, 3))}, "(images, 64, 64, 3), g"),
@@ -135,6 +136,35 @@ def test_outputs_that_are_not_the_models_are_found(model, tmp_path, monkeypatch)
     with pytest.raises(ZeroDivisionError):
         export(model, tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):
+    """Not only with what was made of it to be served."""
+
+    def twice(model, include_preprocessing, takes_pixels):
+        image = keras.Input(tiny.SIZE)
+        model = keras.Model(image, model(keras.layers.Rescaling(0.5)(image)))
+        return serving_model(model, include_preprocessing, takes_pixels)
+
+    def without(model, include_preprocessing, takes_pixels):
+        return serving_model(model, include_preprocessing, takes_pixels=True)
+
+    for wrong in (twice, without):
+        monkeypatch.setattr(exporting, "serving_model", wrong)
+        with pytest.raises(RuntimeError, match=r"differ|other top-5"):
+            export(model, tmp_path / "model.keras")
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_report_says_who_standardises(model, tmp_path, capsys):
+    keras_t2t.export_model(model, tmp_path / "a.keras", "keras", verify=False)
+    assert "pixels, standardised by ImageNet's mean" in capsys.readouterr().out
+    own = tiny.build(include_preprocessing=True)
+    keras_t2t.export_model(own, tmp_path / "b.keras", "keras", verify=False)
+    assert "pixels, standardised by the model itself" in capsys.readouterr().out
+    settings = {"include_preprocessing": False, "verify": False}
+    keras_t2t.export_model(model, tmp_path / "c.keras", "keras", **settings)
+    assert "takes what the model takes" in capsys.readouterr().out
 
 
 def test_other_top_classes_are_found():

@@ -84,6 +84,48 @@ def test_float16_keeps_what_must_not_overflow():
     assert size > 0.8 * len(half.variables)
 
 
+def own_model(begin, end=lambda x: x):
+    """A model that tells images apart, between layers of somebody's own."""
+    image = keras.Input(tiny.SIZE)
+    x = keras.layers.Conv2D(8, 9, strides=8)(begin(image))
+    x = keras.layers.Dense(10)(keras.layers.Flatten()(x))
+    return keras.Model(image, keras.layers.Activation("softmax")(end(x)))
+
+
+def test_pixels_are_standardised_once_wherever_a_rescaling_stands():
+    pixels = tiny.images()
+    standardised = keras_t2t.preprocess_input(pixels)
+    nothing, scale = keras.layers.Identity(), keras.layers.Rescaling(1 / 127.5, -1)
+    temperature = keras.layers.Rescaling(1 / 3)
+    for model, takes in (
+        (own_model(scale), pixels),
+        (own_model(lambda x: x / 127.5 - 1), pixels),
+        (own_model(nothing), standardised),
+        (own_model(nothing, temperature), standardised),
+        (own_model(scale, temperature), pixels),
+    ):
+        expected = keras.ops.convert_to_numpy(model(takes))
+        found = outputs(serving_model(model), pixels)["probabilities"]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_who_knows_better_says_what_the_model_takes():
+    pixels = tiny.images()
+    standardised = keras_t2t.preprocess_input(pixels)
+    undecided = own_model(keras.layers.Rescaling(2.0, -1.0))
+    with pytest.raises(ValueError, match="`takes_pixels` must be True or False"):
+        serving_model(undecided)
+    for takes_pixels, x in ((True, pixels), (False, standardised)):
+        expected = keras.ops.convert_to_numpy(undecided(x))
+        found = outputs(serving_model(undecided, True, takes_pixels), pixels)
+        np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    # Without preprocessing the file takes whatever the model takes.
+    scaled = own_model(keras.layers.Rescaling(1 / 255))
+    found = outputs(serving_model(scaled, False, takes_pixels=False), pixels)
+    expected = keras.ops.convert_to_numpy(scaled(pixels))
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

@@ -1,6 +1,11 @@
 """The page in a browser: its probabilities are Python's, and it needs nobody else."""
 
 import json
+import os
+import shutil
+import struct
+import threading
+import zlib
 
 import keras
 import numpy as np
@@ -9,9 +14,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
-from keras_t2t.preprocessing import evaluation_transform
+from keras_t2t.preprocessing import evaluation_transform, resize_and_crop
 from keras_t2t.visualization import attention_rollout
 from tests.export import browser, tiny
+from tests.photographs import oriented
 
 pytestmark = [
     pytest.mark.nightly,
@@ -43,8 +49,8 @@ def photograph(request, tmp_path_factory):
     return path
 
 
-def probabilities(model, path):
-    pixels = evaluation_transform(path, (64, 96), 0.8, "bilinear")
+def probabilities(model, path, **settings):
+    pixels = evaluation_transform(path, (64, 96), 0.8, "bilinear", **settings)
     return tiny.softmax(tiny.logits_of(model, pixels[None].astype("float32")))[0]
 
 
@@ -66,6 +72,31 @@ def test_probabilities_are_pythons(model, page, photograph):
     assert len(rows) == 5
 
 
+@pytest.mark.parametrize("turns", [True, False])
+def test_a_photograph_lies_as_in_training(model, page, tmp_path, turns):
+    """Another manifest is all that differs between the two pages."""
+    folder = tmp_path / "page"
+    shutil.copytree(page, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["exif_orientation"]
+    manifest["exif_orientation"] = turns
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    path = tmp_path / "photograph.jpg"
+    path.write_bytes(oriented(6, size=(192, 128)))
+    with browser.served(folder) as address, browser.chromium() as driver:
+        driver.get(address)
+        browser.wait_for_state(driver, "ready", "error")
+        driver.find_element("id", "file").send_keys(str(path))
+        assert browser.wait_for_state(driver, "done", "error") == "done"
+        found = driver.execute_script("return [...window.probabilities]")
+    expected, other = (
+        probabilities(model, path, exif_orientation=as_said)
+        for as_said in (turns, not turns)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+    assert np.abs(expected - other).max() > 0.03
+
+
 def test_phone_keyboard_and_camera(page):
     with browser.served(page) as address, browser.chromium(375, 700, True) as driver:
         driver.get(address)
@@ -84,15 +115,289 @@ def test_phone_keyboard_and_camera(page):
         assert browser.complaints(driver) == []
 
 
-def test_what_is_no_image_is_said(page, tmp_path):
-    (tmp_path / "no.png").write_bytes(b"no image")
+# === Any photograph: Python's answer, or a sentence ===
+def encoded(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def png_of_16_bits(pixels, path):
+    """Pillow writes none of more than one channel."""
+    height, width, channels = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + kind + data
+            + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Files of many kinds, by name; what they show where transparent tells a colour."""
+    folder = tmp_path_factory.mktemp("files")
+    flower = Image.fromarray(load_sample_image("flower.jpg"))
+    rows, columns = np.mgrid[: flower.height, : flower.width]
+    ramp = Image.fromarray((columns * 255 // flower.width).astype("uint8"))
+    holes = np.where((rows // 40 + columns // 40) % 2, 0, 255).astype("uint8")
+    clear, grey = flower.copy(), flower.convert("L")
+    clear.putalpha(Image.fromarray(holes))
+    grey.putalpha(ramp)
+    mirrored = flower.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    palette, dots = flower.quantize(64), np.random.default_rng(0)
+    animated = {"save_all": True, "append_images": [mirrored], "duration": 50}
+    strip = Image.fromarray(dots.integers(0, 256, (20_000, 1, 3), "uint8"))
+    wide = Image.fromarray(dots.integers(0, 256, (40, 100_000, 3), "uint8"))
+    fine = 257 * np.asarray(clear).astype("uint16")
+    png_of_16_bits(fine, folder / "16 bits, holes.png")
+    png_of_16_bits(fine[..., :3], folder / "16 bits.png")
+    for name, image, options in [
+        ("holes.png", clear, {}),
+        ("grey ramp.png", grey, {}),
+        ("palette.png", palette, {"transparency": bytes([0, 128, 60] * 21)}),
+        ("one colour.png", flower, {"transparency": flower.getpixel((320, 200))}),
+        ("lossless.webp", clear, {"lossless": True, "exact": True}),
+        ("animated.gif", palette, {**animated, "append_images": [mirrored]}),
+        ("animated.webp", flower, {**animated, "lossless": True}),
+        ("animated.png", flower, animated),
+        ("one pixel.png", Image.new("RGB", (1, 1), (200, 30, 90)), {}),
+        ("high.png", strip, {}),
+        ("flat.png", strip.transpose(Image.Transpose.ROTATE_90), {}),
+        ("wider than any canvas.png", wide, {}),
+        ("black and white.png", flower.convert("1"), {}),
+        ("cmyk.jpg", flower.convert("CMYK"), {"quality": 95}),
+        ("transparent.gif", palette, {"transparency": 5}),
+        ("cut.png", flower, {}),
+        ("cut.jpg", flower, {}),
+    ]:
+        image.save(folder / name, **options)
+    for name in ("cut.png", "cut.jpg"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+    (folder / "no.png").write_bytes(b"no image")
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "drawing.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect/></svg>'
+    )
+    return folder
+
+
+NO_IMAGE = "This is no image that the browser can read."
+SENTENCES = {
+    **dict.fromkeys(
+        ("no.png", "empty.png", "cut.png", "cut.jpg", "drawing.svg"), NO_IMAGE
+    ),
+    "transparent.gif": "This image is partly transparent, and this browser does not "
+    "tell the colours beneath, which the model sees. Save it without transparency.",
+}
+
+
+def answer(driver, path):
+    """What the page shows for a file: a list of probabilities, or a sentence."""
+    driver.execute_script("document.documentElement.dataset.state = ''")
+    driver.find_element("id", "file").send_keys(str(path))
+    if browser.wait_for_state(driver, "done", "error") == "done":
+        return driver.execute_script("return [...window.probabilities]")
+    assert not driver.find_element("id", "result").is_displayed()
+    return driver.find_element("id", "status").text
+
+
+def test_any_file_has_pythons_answer_or_a_sentence(model, page, files):
     with browser.served(page) as address, browser.chromium() as driver:
         driver.get(address)
-        browser.wait_for_state(driver, "ready", "error")
-        driver.find_element("id", "file").send_keys(str(tmp_path / "no.png"))
-        assert browser.wait_for_state(driver, "done", "error") == "error"
-        status = driver.find_element("id", "status").text
-    assert status == "This is no image that the browser can read."
+        found = {path.name: answer(driver, path) for path in files.iterdir()}
+        assert browser.complaints(driver) == []
+    assert {k: v for k, v in found.items() if isinstance(v, str)} == SENTENCES
+    for name in sorted(found.keys() - SENTENCES):
+        expected = probabilities(model, files / name)
+        # The same pixels, but of a JPEG.
+        tolerance = 1e-2 if name.endswith(".jpg") else 1e-5
+        np.testing.assert_allclose(
+            found[name], expected, atol=tolerance, rtol=0, err_msg=name
+        )
+
+
+def test_a_photograph_larger_than_any_canvas(model, page, tmp_path):
+    rows, columns = np.ogrid[:16_500, :16_500]
+    large = Image.fromarray(((rows // 64 + columns // 90) % 256).astype("uint8"))
+    seen = np.asarray(resize_and_crop(large, (64, 96), 0.8, Image.Resampling.BILINEAR))
+    path = encoded(large, tmp_path / "large.png", compress_level=1)
+    with browser.served(page) as address, browser.chromium() as driver:
+        driver.get(address)
+        found = answer(driver, path)
+    pixels = np.repeat(seen[None, ..., None], 3, -1).astype("float32")
+    expected = tiny.softmax(tiny.logits_of(model, pixels))[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+# Browsers that hold no whole photograph: they raise, or give nothing.
+WITHOUT_WHOLE = """
+const complete = self.createImageBitmap;
+self.createImageBitmap = async (source, ...options) => {
+  const bitmap = await complete(source, ...options);
+  if (%s) return bitmap;
+  %s
+  return new OffscreenCanvas(bitmap.width, bitmap.height).transferToImageBitmap();
+};
+"""
+SHRUNK = "options[0]?.resizeWidth || !(source instanceof Blob)"
+
+
+@pytest.mark.parametrize("raises", ["", "throw new Error('out of memory');"])
+def test_a_photograph_is_shrunk_where_the_browser_cannot_hold_it(
+    model, page, files, tmp_path, raises
+):
+    flower = Image.fromarray(load_sample_image("flower.jpg"))
+    path = encoded(flower.resize((5000, 3336)), tmp_path / "large.png")
+    folder = changed(page, tmp_path, "decode.js", WITHOUT_WHOLE % (SHRUNK, raises))
+    with browser.served(folder) as address, browser.chromium() as driver:
+        driver.get(address)
+        found, no_image = answer(driver, path), answer(driver, files / "no.png")
+    # Resized twice: a grey level here and there.
+    np.testing.assert_allclose(found, probabilities(model, path), atol=1e-2)
+    assert no_image == NO_IMAGE
+
+
+def test_what_has_no_pixels_is_not_answered(page, photograph, tmp_path):
+    code = WITHOUT_WHOLE % ("!(source instanceof Blob)", "")
+    folder = changed(page, tmp_path, "decode.js", code)
+    with browser.served(folder) as address, browser.chromium() as driver:
+        driver.get(address)
+        said = answer(driver, photograph)
+    assert said.startswith(
+        ("This photograph is too large", "This image is partly transparent")
+    )
+
+
+def changed(page, tmp_path, name, code):
+    """A copy of the page in which a file begins with other code."""
+    folder = shutil.copytree(page, tmp_path / "changed", copy_function=os.link)
+    content = (folder / name).read_text()
+    (folder / name).unlink()
+    (folder / name).write_text(code + content)
+    return folder
+
+
+# === Nothing leaves the device ===
+class Isolated(browser.Quiet):
+    """A host that lets ONNX Runtime have threads."""
+
+    def end_headers(self):
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+
+def collecting(seen):
+    """What a server of another host is asked for, which it would let all have."""
+
+    class Other(browser.Quiet):
+        def do_GET(self):
+            seen.append(self.path)
+            self.send_response(200)
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.send_header("Cross-Origin-Resource-Policy", "cross-origin")
+            self.send_header("Content-Type", "text/javascript")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    return Other
+
+
+# What a changed ONNX Runtime may try, in its worker and in workers of that.
+ATTEMPTS = """
+const other = "%s";
+const attempts = (where) => [
+  fetch(other + where + "-fetch"),
+  import(other + where + "-import"),
+  new Promise((done) => {
+    new WebSocket(other.replace("http", "ws") + where).onerror = done;
+  }),
+  new Promise((done) => { new EventSource(other + where + "-events").onerror = done; }),
+];
+await Promise.allSettled(attempts("worker"));
+try { new Worker("./ort/other.mjs", { type: "module" }); } catch {}
+try { new Worker(new URL("other.mjs", import.meta.url), { type: "module" }); } catch {}
+"""
+
+
+@pytest.mark.parametrize("handler", [browser.Quiet, Isolated])
+def test_other_hosts_are_refused(model, page, photograph, tmp_path, handler):
+    seen = []
+    with browser.served(tmp_path, collecting(seen)) as other:
+        runtime = "ort/ort.wasm.bundle.min.mjs"
+        folder = changed(page, tmp_path, runtime, ATTEMPTS % other)
+        (folder / "ort" / "other.mjs").write_text(
+            f'await fetch("{other}nested-fetch"); await import("{other}nested-import");'
+        )
+        with browser.served(folder, handler) as address, browser.chromium() as driver:
+            driver.get(address)
+            found = answer(driver, photograph)
+            fetched = driver.execute_async_script(
+                "const [address, done] = arguments;"
+                "fetch(address).then(() => done('fetched'), () => done('refused'))",
+                other + "page",
+            )
+            refused = " ".join(browser.complaints(driver))
+    expected = probabilities(model, photograph)
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+    assert fetched == "refused"
+    assert "worker-fetch" in refused
+    assert "Content Security Policy" in refused
+    assert seen == []
+
+
+# === What the page says, and when ===
+def test_a_photograph_waits_for_the_model(model, page, photograph):
+    waited = threading.Event()
+
+    class Slow(browser.Quiet):
+        def do_GET(self):
+            if self.path.endswith(".onnx"):
+                waited.wait(browser.SECONDS)
+            super().do_GET()
+
+    with browser.served(page, Slow) as address, browser.chromium() as driver:
+        driver.get(address)
+        driver.find_element("id", "file").send_keys(str(photograph))
+        browser.wait_for_state(driver, "working")
+        said = driver.find_element("id", "status").text
+        waited.set()
+        assert browser.wait_for_state(driver, "done", "error") == "done"
+        found = driver.execute_script("return [...window.probabilities]")
+    assert said == "Waiting for the model …"
+    np.testing.assert_allclose(found, probabilities(model, photograph), atol=1e-2)
+
+
+def test_an_old_answer_leaves_where_a_new_photograph_has_none(page, photograph, files):
+    with browser.served(page) as address, browser.chromium() as driver:
+        driver.get(address)
+        assert isinstance(answer(driver, photograph), list)
+        assert answer(driver, files / "no.png") == NO_IMAGE
+
+
+def test_the_answer_is_seen_without_scrolling_on_a_phone(page, photograph):
+    with browser.served(page) as address, browser.chromium(390, 660) as driver:
+        driver.get(address)
+        assert isinstance(answer(driver, photograph), list)
+        bottom = driver.execute_script(
+            "return document.getElementById('classes').getBoundingClientRect().bottom"
+        )
+    assert bottom <= 660
+
+
+def test_opened_from_disk_it_says_what_to_do(page):
+    with browser.chromium() as driver:
+        driver.get(f"file://{page}/index.html")
+        said = driver.find_element("id", "status").text
+    assert "opened from disk" in said
+    assert "python -m http.server" in said
 
 
 def test_the_graph_gives_the_rollout(model, page):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -120,17 +121,58 @@ def test_two_jax_processes(one, photographs, start, tmp_path):
 
 @pytest.mark.nightly
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
-def test_two_processes_that_are_terminated(tiny_run, start, tmp_path):
-    """Every process takes part in the snapshots, one keeps them."""
+def test_two_processes_of_which_one_is_terminated(tiny_run, start, tmp_path):
+    """Both stop at the same step, with the same status, and one tells of it. Every
+    process takes part in the snapshots, one keeps them."""
     twenty_steps = {"epochs": 5, "steps_per_epoch": 4}
     config = {"output_dir": str(tmp_path / "two"), "resume": True, **twenty_steps}
-    finish(*start_two(start, {**config, "snapshot_every": 5}, SIGNAL="15@8"))
+    lines = terminated(start_both(start, config, [{}, {"SIGNAL": "15@8"}]))
+    assert len(lines) == 1
+    assert "stopped by SIGTERM, saved after step 12; go on with: " in lines[0]
     snapshots = sorted((tmp_path / "two" / "snapshots").iterdir())
-    assert snapshots[-1].name == "step-000000010.npz"
+    assert snapshots[-1].name == "step-000000012.npz"  # the end of an epoch
     result = finish(*start_two(start, config))
     assert result["epochs"] == 5
     tiny_run(**twenty_steps)
     check_same_history(tmp_path / "two", tmp_path / "run")
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
+def test_one_of_two_processes_is_terminated_before_the_first_step(start, tmp_path):
+    """The other one, which then waits in vain, ends with an error."""
+    config = {"output_dir": str(tmp_path / "run"), "host_timeout": 10}
+    other, process = start_both(start, config, [{}, {"SIGNAL": "15@0"}])
+    [line] = terminated([process])
+    assert "stopped by SIGTERM, before the first step" in line
+    other.communicate(timeout=60)
+    assert other.returncode not in (0, None)
+
+
+@only_torch
+@pytest.mark.nightly
+def test_torchrun_passes_signals_on(start, tmp_path):
+    config = {"output_dir": str(tmp_path / "run"), "epochs": 1000}
+    process = start(config, launcher=torchrun(2))
+    while not list(tmp_path.glob("run/snapshots/*.npz")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    [line] = [line for line in errors.splitlines() if line.startswith("tiny.py: ")]
+    assert "stopped by SIGINT, saved after step" in line
+    assert "; go on with: torchrun ... " in line
+
+
+def terminated(processes):
+    """The lines that they print of it."""
+    lines = []
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 128 + signal.SIGTERM, errors[-3000:]
+        lines += errors.splitlines()
+    return [line for line in lines if "stopped by SIGTERM" in line]
 
 
 def start_two(start, config, **environment):

@@ -8,6 +8,7 @@ from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.evaluation import evaluate
+from keras_t2t.training.stopping import StopSignals
 from tests.training import tiny
 
 
@@ -21,7 +22,9 @@ def model(monkeypatch):
 def test_padding_does_not_count(model):
     """10 images in batches of 4, the last with 2 of padding, against NumPy."""
     batches = tiny.TinyBatches(32, 4, (0, 1), count=10)
-    logs = evaluate(model, batches, 10, 4, Devices())
+    stop = StopSignals()
+    stop.devices = Devices()
+    logs = evaluate(model, batches, 10, 4, stop.devices, stop)
 
     images, labels, weights = map(
         np.concatenate, zip(*(batches[i] for i in range(3)), strict=True)

@@ -34,6 +34,33 @@ def test_files_pillow_images_and_arrays_are_the_same_view(tmp_path):
     )
 
 
+def test_pixels_are_standardised_once():
+    """A model with layers of its own before or after the network."""
+    view = evaluation_transform(Image.fromarray(PHOTOGRAPH), (48, 64))
+    network = small_models.model("performer")
+    image = keras.Input((48, 64, 3))
+    scaled = keras.Model(image, network(keras.layers.Rescaling(1 / 127.5, -1)(image)))
+    cooled = keras.Model(image, keras.layers.Rescaling(1 / 20)(network(image)))
+    named = keras.layers.Identity(name="preprocessing")(image)
+    named = keras.Model(image, network(named))
+    standardised = preprocess_input(view[None])
+    for model, expected in (
+        (scaled, view[None]),
+        (cooled, standardised),
+        (named, standardised),
+        (keras.applications.EfficientNetB0(weights=None), view[None]),
+    ):
+        np.testing.assert_array_equal(image_view.model_input(model, view), expected)
+    told = image_view.model_input(scaled, view, takes_pixels=False)
+    np.testing.assert_array_equal(told, standardised)
+    unknown = keras.Model(image, network(keras.layers.Rescaling(2.0, -1.0)(image)))
+    with pytest.raises(ValueError, match="`takes_pixels` must be True or False"):
+        feature_maps(unknown, view)
+    stage = unknown.layers[1].name
+    found = feature_maps(unknown, view, [stage], takes_pixels=True)[stage]
+    np.testing.assert_array_equal(found, 2.0 * view - 1.0)
+
+
 @pytest.mark.parametrize("size", [(20, 500), (500, 20), (7, 7), (300, 401)])
 def test_any_size_and_aspect_grey_too(size):
     model = small_models.model("performer")

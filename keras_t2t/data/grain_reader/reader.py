@@ -33,7 +33,16 @@ class ReadError(Exception):
 
 
 def train_batches(
-    split, *, num_classes, image_size, batch_size, seed, augmentation, first_step, shard
+    split,
+    *,
+    num_classes,
+    image_size,
+    batch_size,
+    seed,
+    augmentation,
+    first_step,
+    shard,
+    exif_orientation=False,
 ):
     """An infinite stream; see `Dataset.train_batches`.
 
@@ -42,6 +51,7 @@ def train_batches(
         num_classes: length of a target.
         image_size, batch_size, seed, augmentation, first_step, shard: as of
             `Dataset.train_batches`.
+        exif_orientation: whether images are turned as their EXIF data says.
 
     Returns:
         `grain.IterDataset` of images and targets.
@@ -61,7 +71,10 @@ def train_batches(
         for index, *one in zip(indices, *draws, strict=True):
             with _reading(split, index) as (encoded, label):
                 one = ImageDraws(*one)
-                images.append(training_image(encoded, image_size, one, augmentation))
+                image = training_image(
+                    encoded, image_size, one, augmentation, exif_orientation
+                )
+            images.append(image)
             targets.append(_target(label, num_classes))
         images, targets = np.stack(images), np.stack(targets)
         if augmentation.mixes:
@@ -82,7 +95,16 @@ def train_batches(
 
 
 def validation_batches(
-    split, *, num_classes, image_size, batch_size, shard, pad, crop, interpolation
+    split,
+    *,
+    num_classes,
+    image_size,
+    batch_size,
+    shard,
+    pad,
+    crop,
+    interpolation,
+    exif_orientation=False,
 ):
     """One pass; see `Dataset.validation_batches`.
 
@@ -91,6 +113,7 @@ def validation_batches(
         num_classes: length of a target.
         image_size, batch_size, shard, pad, crop, interpolation: as of
             `Dataset.validation_batches`.
+        exif_orientation: as of `train_batches`.
 
     Returns:
         `grain.IterDataset` of images, targets and, with `pad`, weights.
@@ -106,7 +129,9 @@ def validation_batches(
             return image, np.zeros((1, num_classes), "float32"), np.zeros(1, "float32")
         index = int(_positions(number, batch_size, local, shard))
         with _reading(split, index) as (encoded, label):
-            image = evaluation_image(encoded, image_size, crop, interpolation)
+            image = evaluation_image(
+                encoded, image_size, crop, interpolation, exif_orientation
+            )
         columns = image[None], _target(label, num_classes)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
 

@@ -12,7 +12,7 @@ from keras_t2t.preprocessing import covering, resize_and_crop, resize_and_cut
 METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
 
 
-def training_image(encoded, image_size, draws, augmentation):
+def training_image(encoded, image_size, draws, augmentation, exif_orientation=False):
     """Random crop, horizontal flip and the operations that were drawn.
 
     Args:
@@ -21,6 +21,7 @@ def training_image(encoded, image_size, draws, augmentation):
         draws: `ImageDraws` of one image.
         augmentation: the `Augmentation` that they were drawn from; what it does to
             batches is not done here.
+        exif_orientation: whether the image is turned as its EXIF data says.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -28,7 +29,7 @@ def training_image(encoded, image_size, draws, augmentation):
     Raises:
         OSError: the bytes are no image.
     """
-    image = decode_rgb(encoded)
+    image = decode_rgb(encoded, exif_orientation=exif_orientation)
     filter = FILTERS[bool(draws.bicubic)]
     if augmentation.crop_scale:
         image = _random_crop(image, image_size, draws, augmentation, filter)
@@ -41,7 +42,9 @@ def training_image(encoded, image_size, draws, augmentation):
     return np.asarray(operated(image, draws))
 
 
-def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
+def evaluation_image(
+    encoded, image_size, crop=0.9, method="bicubic", exif_orientation=False
+):
     """Resize until image_size / crop is covered, then cut the centre.
 
     Args:
@@ -49,6 +52,7 @@ def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
         image_size: side of the square result, in pixels.
         crop: float in (0, 1], side of the result over that of the resized image.
         method: `"bicubic"` or `"bilinear"`.
+        exif_orientation: as of `training_image`.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -57,7 +61,8 @@ def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
         OSError: the bytes are no image.
     """
     size = image_size, image_size
-    return np.asarray(resize_and_crop(decode_rgb(encoded), size, crop, METHODS[method]))
+    image = decode_rgb(encoded, exif_orientation=exif_orientation)
+    return np.asarray(resize_and_crop(image, size, crop, METHODS[method]))
 
 
 def erase(image, box, seed, position):

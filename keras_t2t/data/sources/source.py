@@ -10,7 +10,7 @@ class Split(abc.ABC):
     """The images of training or of validation.
 
     Attributes:
-        labels: (images,) int64.
+        labels: (images,) int64, or None where each must be read.
         several_labels: whether an image has any number of them.
     """
 
@@ -51,7 +51,14 @@ class Part(Split):
     def __init__(self, whole, indices):
         self._whole = whole
         self._indices = np.asarray(indices, "int64")
-        self.labels = whole.labels[self._indices]
+        self.labels = None if whole.labels is None else whole.labels[self._indices]
+        self.several_labels = whole.several_labels
+
+    def __len__(self):
+        return len(self._indices)
+
+    def example(self, index):
+        return self._whole.example(self._indices[index])
 
     def read(self, index):
         return self._whole.read(self._indices[index])

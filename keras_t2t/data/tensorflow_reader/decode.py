@@ -1,6 +1,12 @@
 """Encoded bytes to pixels; the format is told by content, never by a file's name."""
 
 from keras_t2t.data.tensorflow_reader.header import check_header
+from keras_t2t.data.tensorflow_reader.orientation import (
+    orientation_of,
+    seen_size,
+    stored_window,
+    turned,
+)
 from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
@@ -10,14 +16,14 @@ tf = import_tensorflow()
 JPEG_OPTIONS = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
 
 
-def decode(encoded):
+def decode(encoded, exif_orientation=False):
     """Decode a whole image.
 
     Args:
         encoded: scalar string, a JPEG (colour, grey or CMYK), PNG (also with palette,
             alpha or 16 bits), GIF (its first frame), still WebP, or BMP without
-            colour palette; of at most 178,956,970 pixels. An orientation in EXIF data
-            is not applied.
+            colour palette; of at most 178,956,970 pixels.
+        exif_orientation: bool, whether it is turned as its EXIF data says.
 
     Returns:
         (height, width, 3) uint8, red-green-blue.
@@ -31,16 +37,20 @@ def decode(encoded):
         lambda: tf.io.decode_jpeg(encoded, **JPEG_OPTIONS),
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
+    if exif_orientation:
+        image = turned(image, orientation_of(encoded))
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def decode_window(encoded, choose_window):
+def decode_window(encoded, choose_window, exif_orientation=False):
     """Decode one window of an image; of a JPEG, only the blocks that it touches.
 
     Args:
         encoded: scalar string, as for `decode`.
         choose_window: maps the image's (height, width), int32 scalars, to the
             window's (top, left, height, width).
+        exif_orientation: as for `decode`; height, width and window are then of the
+            turned image.
 
     Returns:
         (window height, window width, 3) uint8, red-green-blue.
@@ -52,11 +62,17 @@ def decode_window(encoded, choose_window):
     def jpeg_window():
         checked = check_header(encoded)
         height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(checked), num=3)
-        window = tf.stack(choose_window(height, width))
-        return tf.io.decode_and_crop_jpeg(encoded, window, **JPEG_OPTIONS)
+        if not exif_orientation:
+            window = tf.stack(choose_window(height, width))
+            return tf.io.decode_and_crop_jpeg(encoded, window, **JPEG_OPTIONS)
+        orientation = orientation_of(encoded)
+        seen = seen_size(height, width, orientation)
+        window = stored_window(choose_window(*seen), *seen, orientation)
+        image = tf.io.decode_and_crop_jpeg(encoded, window, **JPEG_OPTIONS)
+        return turned(image, orientation)
 
     def any_window():
-        image = decode(encoded)
+        image = decode(encoded, exif_orientation)
         height, width, _ = tf.unstack(tf.shape(image))
         return tf.image.crop_to_bounding_box(image, *choose_window(height, width))
 

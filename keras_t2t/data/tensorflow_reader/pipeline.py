@@ -63,6 +63,7 @@ def train_batches(
     augmentation,
     first_step,
     shard,
+    exif_orientation=False,
 ):
     """Batches of augmented images.
 
@@ -76,6 +77,7 @@ def train_batches(
         augmentation: an `Augmentation`, or None for random crop and flip.
         first_step: number of the first batch.
         shard: (index, count).
+        exif_orientation: whether images are turned as their EXIF data says.
 
     Returns:
         Infinite tf.data.Dataset of images (local batch, height, width, 3) in 0..255,
@@ -87,7 +89,9 @@ def train_batches(
 
     def load(drawn, example):
         (position, draws, mixing), (encoded, label) = drawn, example
-        image = training_image(encoded, image_size, draws, augmentation)
+        image = training_image(
+            encoded, image_size, draws, augmentation, exif_orientation
+        )
         if not augmentation.mixes:
             image = erased(position, image, draws.erased)
         target = tf.one_hot(label, num_classes)
@@ -140,6 +144,7 @@ def validation_batches(
     pad,
     crop,
     interpolation,
+    exif_orientation=False,
 ):
     """One pass over resized and centre-cropped images.
 
@@ -150,6 +155,7 @@ def validation_batches(
         num_classes, image_size, batch_size, shard: as for `train_batches`.
         pad: whether every batch has the same size, on all shards the same number.
         crop, interpolation: as for `evaluation_image`.
+        exif_orientation: as for `train_batches`.
 
     Returns:
         tf.data.Dataset of images (local batch, height, width, 3) uint8 and targets
@@ -162,7 +168,9 @@ def validation_batches(
     check_choice("interpolation", interpolation, KERNELS)
 
     def load(encoded, label):
-        image = evaluation_image(encoded, image_size, crop, interpolation)
+        image = evaluation_image(
+            encoded, image_size, crop, interpolation, exif_orientation
+        )
         target = tf.one_hot(label, num_classes)
         if label.shape.rank == 1:
             target = tf.reduce_max(tf.pad(target, [(1, 0), (0, 0)]), axis=0)

@@ -16,7 +16,13 @@ from keras_t2t.optional_imports import import_tensorflow
 tf = import_tensorflow()
 
 
-def training_image(encoded, image_size, draws, augmentation=AUGMENTATIONS["light"]):
+def training_image(
+    encoded,
+    image_size,
+    draws,
+    augmentation=AUGMENTATIONS["light"],
+    exif_orientation=False,
+):
     """Random crop, horizontal flip and the operations that were drawn.
 
     Args:
@@ -25,6 +31,7 @@ def training_image(encoded, image_size, draws, augmentation=AUGMENTATIONS["light
         draws: `ImageDraws` of tensors.
         augmentation: the `Augmentation` that they were drawn from; what it does to
             batches is not done here.
+        exif_orientation: whether the image is turned as its EXIF data says.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -32,12 +39,13 @@ def training_image(encoded, image_size, draws, augmentation=AUGMENTATIONS["light
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
+    arguments = encoded, image_size, draws, augmentation, exif_orientation
     if augmentation.crop_scale:
-        image = _random_crop(encoded, image_size, draws, augmentation)
+        image = _random_crop(*arguments)
     elif augmentation.crop_padding:
-        image = _padded_crop(encoded, image_size, draws, augmentation)
+        image = _padded_crop(*arguments)
     else:
-        image = evaluation_image(encoded, image_size)
+        image = evaluation_image(encoded, image_size, exif_orientation=exif_orientation)
     if augmentation.flip_probability:
         image = tf.cond(
             draws.flipped, lambda: tf.reverse(image, axis=[1]), lambda: image
@@ -50,7 +58,7 @@ def training_image(encoded, image_size, draws, augmentation=AUGMENTATIONS["light
     return image
 
 
-def _random_crop(encoded, image_size, draws, augmentation):
+def _random_crop(encoded, image_size, draws, augmentation, exif_orientation):
     def choose(height, width, numbers):
         scale, ratio = augmentation.crop_scale, augmentation.crop_ratio
         return np.array(crop_window(height, width, numbers, scale, ratio), "int32")
@@ -60,7 +68,7 @@ def _random_crop(encoded, image_size, draws, augmentation):
         window = tf.numpy_function(choose, arguments, tf.int32, stateful=False)
         return tf.unstack(tf.ensure_shape(window, (4,)))
 
-    image = decode_window(encoded, window)
+    image = decode_window(encoded, window, exif_orientation)
     size = tf.cast(tf.shape(image)[:2], "float32")
     return _interpolated(
         lambda method: resize_and_cut(
@@ -70,8 +78,8 @@ def _random_crop(encoded, image_size, draws, augmentation):
     )
 
 
-def _padded_crop(encoded, image_size, draws, augmentation):
-    image = decode(encoded)
+def _padded_crop(encoded, image_size, draws, augmentation, exif_orientation):
+    image = decode(encoded, exif_orientation)
     resized, scale = _covering(image, [image_size, image_size])
     padding = int(image_size * augmentation.crop_padding)
 
@@ -103,7 +111,9 @@ def _covering(image, least):
     return resized, tf.unstack(scale)
 
 
-def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
+def evaluation_image(
+    encoded, image_size, crop=0.9, method="bicubic", exif_orientation=False
+):
     """Resize until image_size / crop is covered, then cut the centre, as Pillow would.
 
     Args:
@@ -111,6 +121,7 @@ def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
         image_size: side of the square result, or (height, width), in pixels.
         crop: float in (0, 1], side of the result over that of the resized image.
         method: `"bicubic"` or `"bilinear"`.
+        exif_orientation: as of `training_image`.
 
     Returns:
         (height, width, 3) uint8.
@@ -118,7 +129,7 @@ def evaluation_image(encoded, image_size, crop=0.9, method="bicubic"):
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
-    image = decode(encoded)
+    image = decode(encoded, exif_orientation)
     sides = height_and_width(image_size)
     resized, scale = _covering(image, [math.floor(side / crop) for side in sides])
     # torchvision rounds the offset, halves to even.

@@ -1,8 +1,11 @@
 // The page: takes a photograph, asks the worker, shows what comes back.
 
+import { containedWorker } from "./contained.js";
+
 const $ = (id) => document.getElementById(id);
 const manifest = await (await fetch("manifest.json")).json();
-const worker = new Worker("worker.js", { type: "module" });
+const worker = containedWorker("worker.js");
+let ready = false;
 let asked = 0;
 let shown = null; // { view: ImageData, rollout: Float32Array or null }
 
@@ -11,41 +14,40 @@ $("title").textContent = manifest.title;
 
 worker.onmessage = ({ data }) => {
   if (data.kind === "ready") {
-    $("open").disabled = false;
-    $("camera").disabled = !navigator.mediaDevices?.getUserMedia;
+    ready = true;
+    if (asked) return say("Working …");
     say(`Ready: ${manifest.model}, ${manifest.precision}, on ${data.provider}.`);
     document.documentElement.dataset.state = "ready";
   } else if (data.kind === "error") {
-    say(`That did not work: ${data.message}`);
-    document.documentElement.dataset.state = "error";
+    if (data.number === undefined || data.number === asked) fail(data.message);
   } else if (data.number === asked) {
     show(data);
   }
 };
 worker.onerror = (event) => {
-  say(`That did not work: ${event.message || "the worker could not be loaded"}`);
-  document.documentElement.dataset.state = "error";
+  fail(`That did not work: ${event.message || "the worker could not be loaded"}`);
 };
 worker.postMessage({ manifest });
+$("open").disabled = false;
+$("camera").disabled = !navigator.mediaDevices?.getUserMedia;
 
 function say(text) {
   $("status").textContent = text;
 }
 
-async function ask(blob) {
+function ask(blob) {
   if (!blob) return;
   asked += 1;
-  const number = asked;
   document.documentElement.dataset.state = "working";
-  say("Working …");
-  try {
-    // Its pixels as the file has them, upright as the camera was held.
-    const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
-    worker.postMessage({ number, bitmap }, [bitmap]);
-  } catch {
-    document.documentElement.dataset.state = "error";
-    say("This is no image that the browser can read.");
-  }
+  say(ready ? "Working …" : "Waiting for the model …");
+  worker.postMessage({ number: asked, blob });
+}
+
+// No earlier photograph's answer stays beside it.
+function fail(text) {
+  $("result").hidden = true;
+  document.documentElement.dataset.state = "error";
+  say(text);
 }
 
 function show({ probabilities, rollout, view, milliseconds }) {

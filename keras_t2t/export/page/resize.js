@@ -1,5 +1,8 @@
 // What the model was evaluated on: Pillow's resize, and the centre cut out.
 
+// Pillow's weights are whole numbers of this share: its roundings are these to the bit.
+const ONE = 2 ** 22;
+
 const KERNELS = {
   bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
   bicubic: {
@@ -12,9 +15,9 @@ const KERNELS = {
   },
 };
 
-// ImageData -> Uint8ClampedArray of height x width x 3: resized, ratio kept, until it
-// covers the size divided by `crop`, and the centre of that.
-export function seenByModel(photograph, height, width, crop, interpolation) {
+// A photograph of `decode.js` -> Uint8ClampedArray of height x width x 3: resized, ratio
+// kept, until it covers the size divided by `crop`, and the centre of that.
+export async function seenByModel(photograph, height, width, crop, interpolation) {
   const least = [Math.floor(height / crop), Math.floor(width / crop)];
   const resized = covering(photograph.height, photograph.width, ...least);
   const top = roundHalfEven((resized[0] - height) / 2);
@@ -23,33 +26,36 @@ export function seenByModel(photograph, height, width, crop, interpolation) {
   const across = taps(photograph.width, resized[1], left, width, kernel);
   const down = taps(photograph.height, resized[0], top, height, kernel);
 
-  // Along the width, of the rows that are needed, rounded, then along the height.
-  const first = Math.min(...down.map((tap) => tap.first));
-  const end = Math.max(...down.map((tap) => tap.first + tap.weights.length));
+  // Along the width, of what is needed, rounded, then along the height.
+  const [first, end] = reached(down);
+  const [start, stop] = reached(across);
   const narrow = new Uint8ClampedArray((end - first) * width * 3);
-  for (let y = first; y < end; y += 1) {
-    const row = 4 * y * photograph.width;
-    for (let x = 0; x < width; x += 1) {
-      const { first: start, weights } = across[x];
-      let red = 0, green = 0, blue = 0;
-      for (let i = 0, at = row + 4 * start; i < weights.length; i += 1, at += 4) {
-        red += weights[i] * photograph.data[at];
-        green += weights[i] * photograph.data[at + 1];
-        blue += weights[i] * photograph.data[at + 2];
+  let at = 0;
+  for await (const strip of photograph.strips(start, first, stop, end)) {
+    for (let y = 0; y < strip.height; y += 1) {
+      for (let x = 0; x < width; x += 1) {
+        const { first: from, weights } = across[x];
+        let red = 0, green = 0, blue = 0;
+        let pixel = 4 * (y * (stop - start) + from - start);
+        for (let i = 0; i < weights.length; i += 1, pixel += 4) {
+          red += weights[i] * strip.data[pixel];
+          green += weights[i] * strip.data[pixel + 1];
+          blue += weights[i] * strip.data[pixel + 2];
+        }
+        narrow[at] = rounded(red);
+        narrow[at + 1] = rounded(green);
+        narrow[at + 2] = rounded(blue);
+        at += 3;
       }
-      const at = 3 * ((y - first) * width + x);
-      narrow[at] = rounded(red);
-      narrow[at + 1] = rounded(green);
-      narrow[at + 2] = rounded(blue);
     }
   }
   const seen = new Uint8ClampedArray(height * width * 3);
   for (let y = 0; y < height; y += 1) {
-    const { first: start, weights } = down[y];
+    const { first: from, weights } = down[y];
     for (let x = 0; x < 3 * width; x += 1) {
       let sum = 0;
       for (let i = 0; i < weights.length; i += 1) {
-        sum += weights[i] * narrow[3 * width * (start - first + i) + x];
+        sum += weights[i] * narrow[3 * width * (from - first + i) + x];
       }
       seen[3 * width * y + x] = rounded(sum);
     }
@@ -57,9 +63,10 @@ export function seenByModel(photograph, height, width, crop, interpolation) {
   return seen;
 }
 
-// Halves up, as Pillow; the array's own rounding takes them to even.
-function rounded(value) {
-  return Math.floor(value + 0.5);
+// A sum of pixels by `taps`, halves up, as Pillow; the array's own rounding takes them to
+// even.
+function rounded(sum) {
+  return Math.floor(sum / ONE + 0.5);
 }
 
 // The smallest size of the photograph's ratio that is as large as both.
@@ -81,8 +88,20 @@ function taps(length, newLength, start, count, { support, weight }) {
     const weights = Array.from({ length: end - first }, (_, j) =>
       weight((first + j - centre + 0.5) / stretch));
     const sum = weights.reduce((total, value) => total + value, 0);
-    return { first, weights: weights.map((value) => value / sum) };
+    return { first, weights: weights.map((value) => fixed(value / sum)) };
   });
+}
+
+function fixed(weight) {
+  return Math.sign(weight) * Math.floor(Math.abs(weight) * ONE + 0.5);
+}
+
+// The first of the old pixels that `taps` are made of, and the one behind the last.
+function reached(taps) {
+  return [
+    Math.min(...taps.map(({ first }) => first)),
+    Math.max(...taps.map(({ first, weights }) => first + weights.length)),
+  ];
 }
 
 function roundHalfEven(value) {

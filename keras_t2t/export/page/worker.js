@@ -1,21 +1,33 @@
 // Runs the model: a photograph's pixels in, probabilities out.
 
+import { containedWorker } from "./contained.js";
+import { Unreadable, withPhotograph } from "./decode.js";
 import { seenByModel } from "./resize.js";
 
 let manifest;
+let loaded;
 let ort;
 let session;
 
+// The threads of ONNX Runtime, where the host lets there be some.
+self.Worker = function Worker(url, options) {
+  return containedWorker(url, options);
+};
+
+// First the manifest, then photographs, which wait until the model is loaded.
 onmessage = async ({ data }) => {
   try {
     if (data.manifest) {
       manifest = data.manifest;
-      postMessage({ kind: "ready", provider: await load() });
+      loaded = load();
+      postMessage({ kind: "ready", provider: await loaded });
     } else {
-      postMessage(await answer(data.number, data.bitmap));
+      postMessage(await answer(data.number, data.blob));
     }
   } catch (error) {
-    postMessage({ kind: "error", message: error.message });
+    const unreadable = error instanceof Unreadable;
+    const message = unreadable ? error.message : `That did not work: ${error.message}`;
+    postMessage({ kind: "error", number: data.number, message });
   }
 };
 
@@ -38,20 +50,18 @@ async function open(module, provider) {
   ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
   ort.env.wasm.numThreads = self.crossOriginIsolated ? navigator.hardwareConcurrency : 1;
   ort.env.logLevel = "error";
-  session = await ort.InferenceSession.create(manifest.file, {
+  session = await ort.InferenceSession.create(new URL(manifest.file, import.meta.url).href, {
     executionProviders: [provider],
   });
 }
 
-async function answer(number, bitmap) {
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = canvas.getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  const photograph = context.getImageData(0, 0, canvas.width, canvas.height);
+async function answer(number, blob) {
+  await loaded;
   const start = performance.now();
   const [height, width] = manifest.size;
-  const pixels = seenByModel(photograph, height, width, manifest.crop, manifest.interpolation);
+  const upright = manifest.exif_orientation !== false;
+  const pixels = await withPhotograph(blob, upright, (photograph) =>
+    seenByModel(photograph, height, width, manifest.crop, manifest.interpolation));
   const image = new ort.Tensor("float32", Float32Array.from(pixels), [1, height, width, 3]);
   const outputs = await session.run({ image });
   const milliseconds = performance.now() - start;

@@ -15,6 +15,7 @@ def connected(config):
     Raises:
         ValueError: a setting does not suit the backend, another process does not
             answer, or the batch cannot be divided.
+        Stopped: a signal has stopped the run.
     """
     backend = keras.backend.backend()
     if backend == "jax":
@@ -26,8 +27,11 @@ def connected(config):
     devices = Kind(config)
     try:
         yield devices
-    except BaseException:
-        devices.abandon()
+    except BaseException as error:
+        if getattr(error, "agreed", False):  # all processes end so
+            devices.disconnect()
+        else:
+            devices.abandon(getattr(error, "status", 1))
         raise
     else:
         devices.disconnect()

@@ -44,9 +44,9 @@ class Devices:
     def prepare(self, model):
         """Makes a compiled model train on all devices."""
 
-    def any(self, flag):
-        """Whether `flag` is true in any process; every process must ask."""
-        return flag
+    def largest(self, number):
+        """The largest of an integer that each process has; every process must ask."""
+        return number
 
     def differs(self, number):
         """Whether a number is not the same in all processes; every process must ask."""
@@ -64,8 +64,9 @@ class Devices:
     def separate(self, model):
         """Lets the processes differ in what they must not share, after a restore."""
 
-    def abandon(self):
-        """Parts from the other processes though they may wait for this one."""
+    def abandon(self, status):
+        """Parts from the other processes though they may wait for this one; the process
+        will end with that status."""
 
     def disconnect(self):
         """Parts from the other processes after a run that ended well in all."""

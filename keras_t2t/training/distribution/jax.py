@@ -58,10 +58,10 @@ class JaxDevices(Devices):
             return contextlib.nullcontext()
         return self.distribution.scope()
 
-    def any(self, flag):
+    def largest(self, number):
         if self.processes == 1:
-            return flag
-        return bool(self._gather(flag).any())
+            return number
+        return int(self._gather(number).max())
 
     def differs(self, number):
         return self.processes > 1 and np.ptp(self._gather(number)) != 0
@@ -71,20 +71,20 @@ class JaxDevices(Devices):
 
         return multihost_utils.process_allgather(np.array(value))
 
-    def abandon(self):
+    def abandon(self, status):
         if self.connected:
             # Before JAX's own, which waits for all processes, and then aborts this one.
-            atexit.register(_end)
+            atexit.register(_end, status)
 
     def disconnect(self):
         if self.connected:
             jax.distributed.shutdown()
 
 
-def _end():
+def _end(status):
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(status)
 
 
 def connect(address, config):

@@ -50,16 +50,17 @@ class TorchDevices(Devices):
         model.call = replicated.__call__  # a method: Keras would wrap the module itself
         self.separate(model)
 
-    def any(self, flag):
+    def largest(self, number):
         if self.processes == 1:
-            return flag
-        return bool(self._total(torch.tensor(float(flag))) > 0)
+            return number
+        maximum = torch.distributed.ReduceOp.MAX
+        return int(self._total(torch.tensor(number), maximum))
 
     def differs(self, number):
         if self.processes == 1:
             return False
         mean = self._total(torch.tensor(float(number))) / self.processes
-        return self.any(float(mean) != number)
+        return bool(self.largest(int(float(mean) != number)))
 
     def reduce_metrics(self, model):
         if self.processes == 1:
@@ -95,11 +96,11 @@ class TorchDevices(Devices):
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
-    def _total(self, tensor):
+    def _total(self, tensor, operation=torch.distributed.ReduceOp.SUM):
         """The sum over all processes, on the device that they talk through."""
         device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
         total = tensor.detach().to(device, copy=True)
-        torch.distributed.all_reduce(total)
+        torch.distributed.all_reduce(total, operation)
         return total
 
 

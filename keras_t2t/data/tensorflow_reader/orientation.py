@@ -1,0 +1,190 @@
+"""EXIF's orientation in graph code: what `keras_t2t.exif` does, so that it is in a
+SavedModel too."""
+
+import numpy as np
+
+from keras_t2t.exif import EXIF, MOST_PARTS, TAG
+from keras_t2t.optional_imports import import_tensorflow
+
+tf = import_tensorflow()
+
+LITTLE, BIG = 256 ** np.arange(4), 256 ** np.arange(4)[::-1]
+NONE = np.int64(-1)  # instead of a place
+# What an orientation is made of: rows and columns change places, then it is mirrored
+# sideways, then upside down.
+SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+
+
+def orientation_of(encoded):
+    """
+    Args:
+        encoded: scalar string, a file's bytes.
+
+    Returns:
+        int64 scalar, 1 to 8; 1, upright, where the header tells nothing.
+    """
+    head = _bytes(encoded, 0, 16)
+    place = tf.case(
+        [
+            (_is(head, b"\xff\xd8\xff"), lambda: _found(encoded, 2, _jpeg)),
+            (_is(head, b"\x89PNG\r\n\x1a\n"), lambda: _found(encoded, 8, _png)),
+            (
+                _is(head, b"RIFF") & _is(head[8:], b"WEBPVP8X"),
+                lambda: _found(encoded, 12, _webp),
+            ),
+        ],
+        default=lambda: tf.constant(NONE),
+    )
+    return tf.cond(
+        place < 0, lambda: tf.constant(1, "int64"), lambda: _of_tiff(encoded, place)
+    )
+
+
+def turned(image, orientation):
+    """An image (height, width, 3) as it is meant to be seen."""
+
+    def turn():
+        x = tf.cond(
+            _among(orientation, SWAPPED),
+            lambda: tf.transpose(image, (1, 0, 2)),
+            lambda: image,
+        )
+        x = tf.cond(
+            _among(orientation, SIDEWAYS), lambda: tf.reverse(x, [1]), lambda: x
+        )
+        return tf.cond(_among(orientation, DOWN), lambda: tf.reverse(x, [0]), lambda: x)
+
+    return tf.cond(orientation == 1, lambda: image, turn)
+
+
+def seen_size(height, width, orientation):
+    """Height and width of the image as it is meant to be seen."""
+    swapped = _among(orientation, SWAPPED)
+    return tf.where(swapped, width, height), tf.where(swapped, height, width)
+
+
+def stored_window(window, height, width, orientation):
+    """Where a window of the image as it is meant to be seen lies in what is stored.
+
+    Args:
+        window: (top, left, height, width).
+        height, width: of the image as it is meant to be seen.
+
+    Returns:
+        int32 (4,): top, left, height, width.
+    """
+    top, left, rows, columns = window
+    top = tf.where(_among(orientation, DOWN), height - top - rows, top)
+    left = tf.where(_among(orientation, SIDEWAYS), width - left - columns, left)
+    return tf.where(
+        _among(orientation, SWAPPED),
+        tf.stack([left, top, columns, rows]),
+        tf.stack([top, left, rows, columns]),
+    )
+
+
+def _among(orientation, numbers):
+    return tf.reduce_any(orientation == np.array(numbers))
+
+
+# === Where the EXIF data begins ===
+def _found(encoded, first, look):
+    """The place of the EXIF data, or `NONE`.
+
+    Args:
+        encoded: scalar string.
+        first: where the file's first part begins.
+        look: maps the first 14 bytes of a part to how far the EXIF data is from there
+            (else `NONE`), and how far the next part is (else `NONE`).
+    """
+    length = tf.strings.length(encoded)
+
+    def searching(place, found, count):
+        inside = (place >= 0) & (place < tf.cast(length, "int64"))
+        return (found < 0) & inside & (count < MOST_PARTS)
+
+    def step(place, found, count):
+        exif, following = look(_bytes(encoded, place, 14))
+        found = tf.where(exif < 0, NONE, place + exif)
+        return tf.where(following < 0, NONE, place + following), found, count + 1
+
+    start = tf.constant(first, "int64"), tf.constant(NONE), tf.constant(0)
+    return tf.while_loop(searching, step, start)[1]
+
+
+def _jpeg(head):
+    begin, marker = head[0], head[1]
+    length = 2 + _number(head[2:4], BIG)
+    plain = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))
+    length = tf.where(plain, np.int64(2), length)
+    length = tf.where(marker == 0xFF, np.int64(1), length)
+    ends = (begin != 0xFF) | (marker == 0xD9) | (marker == 0xDA)
+    exif = ~ends & (marker == 0xE1) & _is(head[4:], EXIF)
+    return tf.where(exif, np.int64(10), NONE), tf.where(ends, NONE, length)
+
+
+def _png(head):
+    exif, ends = _is(head[4:], b"eXIf"), _is(head[4:], b"IDAT") | _is(head[4:], b"IEND")
+    length = 12 + _number(head[:4], BIG)
+    return tf.where(exif, np.int64(8), NONE), tf.where(ends, NONE, length)
+
+
+def _webp(head):
+    length = _number(head[4:8], LITTLE)
+    begins = tf.where(_is(head[8:], EXIF), np.int64(14), np.int64(8))
+    exif = tf.where(_is(head, b"EXIF"), begins, NONE)
+    return exif, 8 + length + length % 2
+
+
+def _of_tiff(encoded, place):
+    head = _bytes(encoded, place, 8)
+    little = _is(head, b"II*\0")
+    known = little | _is(head, b"MM\0*")
+
+    def number(values):
+        return tf.where(little, _number(values, LITTLE), _number(values, BIG))
+
+    first = place + number(head[4:])
+    count = number(_bytes(encoded, first, 2))
+    whole = (tf.cast(tf.strings.length(encoded), "int64") - first - 2) // 12
+    count = tf.clip_by_value(whole, 0, count)
+    rows = tf.reshape(_numbers(_part(encoded, first + 2, 12 * count)), (-1, 12))
+    rows = tf.concat([rows, tf.zeros((1, 12), "int64")], 0)
+    is_tag = number(rows[:, :2]) == TAG
+    row = rows[tf.argmax(tf.cast(is_tag, "int32"))]
+    values = [number(row[8 : 8 + size]) for size in (1, 2, 4)]
+    of_kind = number(row[2:4]) == np.array([1, 3, 4])
+    value = tf.reduce_sum(tf.where(of_kind, tf.stack(values), 0))
+    told = known & tf.reduce_any(is_tag) & (value >= 1) & (value <= 8)
+    return tf.where(told, value, 1)
+
+
+def _bytes(encoded, first, count):
+    """(count,) int64, zeros beyond the file's end."""
+    part = tf.strings.join([_part(encoded, first, count), b"\0" * count])
+    return tf.ensure_shape(_numbers(tf.strings.substr(part, 0, count)), (count,))
+
+
+def _part(encoded, first, count):
+    """At most so many bytes."""
+    first, count = tf.cast(first, "int64"), tf.cast(count, "int64")
+    first = tf.minimum(first, tf.cast(tf.strings.length(encoded), "int64"))
+    return tf.strings.substr(encoded, first, count)
+
+
+def _numbers(part):
+    return tf.cast(tf.io.decode_raw(part, "uint8"), "int64")
+
+
+def _is(head, text):
+    return tf.reduce_all(
+        head[: len(text)] == np.frombuffer(text, "uint8").astype("int64")
+    )
+
+
+def _number(values, weights):
+    """The number that bytes (..., count) hold."""
+    weights = (
+        LITTLE[: values.shape[-1]] if weights is LITTLE else BIG[-values.shape[-1] :]
+    )
+    return tf.reduce_sum(values * weights, axis=-1)

@@ -1,0 +1,115 @@
+"""Which way up an image is, by its header: EXIF's orientation, 1 to 8.
+
+Of a JPEG's first EXIF segment, a PNG's `eXIf` and a WebP's `EXIF`, in pure Python, so
+that no library's version decides; `data/tensorflow_reader/orientation.py` is the same
+in graph code. What is damaged has orientation 1.
+"""
+
+import struct
+
+UPRIGHT = 1
+TAG = 0x0112
+EXIF = b"Exif\0\0"
+MOST_PARTS = 1000  # of a file, before its EXIF data
+# Types of the tag's value: one byte, two, four.
+TYPES = {1: "B", 3: "H", 4: "I"}
+
+
+def orientation_of(file):
+    """
+    Args:
+        file: binary file object that can seek.
+
+    Returns:
+        int, 1 to 8; 1, upright, where the header tells nothing. 5 to 8 change places of
+        width and height. None of another format.
+    """
+    file.seek(0)
+    head = file.read(16)
+    try:
+        if head.startswith(b"\xff\xd8\xff"):
+            return _of_tiff(file, _in_jpeg(file))
+        if head.startswith(b"\x89PNG\r\n\x1a\n"):
+            return _of_tiff(file, _in_png(file))
+        if head[:4] == b"RIFF" and head[8:] == b"WEBPVP8X":
+            return _of_tiff(file, _in_webp(file))
+    except struct.error:  # cut off
+        return UPRIGHT
+    return None
+
+
+def turned(image, orientation):
+    """A Pillow image as it is meant to be seen, by its orientation."""
+    # The numbers of Pillow's `Image.Transpose`, in the order of EXIF's 2 to 8.
+    methods = (0, 3, 1, 5, 4, 6, 2)
+    if orientation not in range(2, 9):
+        return image
+    return image.transpose(methods[orientation - 2])
+
+
+# === Where the EXIF data begins ===
+def _in_jpeg(file):
+    place = 2
+    for _ in range(MOST_PARTS):
+        file.seek(place)
+        head = file.read(10)
+        begin, marker, length = struct.unpack(">BBH", head[:4])
+        if begin != 0xFF or marker in (0xD9, 0xDA):  # the end, or pixels
+            break
+        if marker == 0xFF:  # filling
+            place += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without a length
+            place += 2
+        elif marker == 0xE1 and head[4:] == EXIF:
+            return place + 10
+        else:
+            place += 2 + length
+    return None
+
+
+def _in_png(file):
+    place = 8
+    for _ in range(MOST_PARTS):
+        file.seek(place)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"eXIf":
+            return place + 8
+        if kind in (b"IDAT", b"IEND"):
+            break
+        place += 12 + length
+    return None
+
+
+def _in_webp(file):
+    place = 12
+    for _ in range(MOST_PARTS):
+        file.seek(place)
+        head = file.read(14)
+        kind, length = struct.unpack("<4sI", head[:8])
+        if kind == b"EXIF":
+            return place + (14 if head[8:] == EXIF else 8)
+        place += 8 + length + length % 2
+    return None
+
+
+def _of_tiff(file, place):
+    """The orientation in a TIFF's first directory, which EXIF data is."""
+    if place is None:
+        return UPRIGHT
+    file.seek(place)
+    head = file.read(8)
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(head[:4])
+    if order is None:
+        return UPRIGHT
+    (directory,) = struct.unpack(f"{order}I", head[4:])
+    file.seek(place + directory)
+    (count,) = struct.unpack(f"{order}H", file.read(2))
+    entries = file.read(12 * count)
+    for first in range(0, len(entries) - 11, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", entries, first)
+        if tag == TAG:
+            if kind not in TYPES:
+                return UPRIGHT
+            (value,) = struct.unpack_from(f"{order}{TYPES[kind]}", entries, first + 8)
+            return value if 1 <= value <= 8 else UPRIGHT
+    return UPRIGHT

@@ -1,0 +1,154 @@
+// A file's pixels as Pillow gives them to the model: in no other colour space, and without
+// transparency, so that what lies beneath it shows.
+
+// No canvas is larger: on iOS one of more than 16.7 megapixels is said to stay empty.
+const SIDE = 4096;
+
+// A PNG of two pixels (200, 100, 50), the first clear, the second nearly so.
+const CLEAR =
+  "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAYAAAD0In+KAAAAD0lEQVR42mM4kWLEAMTMAA7kAsCx1km6AAAAAElFTkSuQmCC";
+
+// Its message is what the page says of a file that it gives no answer for.
+export class Unreadable extends Error {}
+
+class NoPixels extends Error {}
+
+// What `use` makes of a photograph { width, height, strips }, upright as the camera was
+// held or as it lies in the file. Where the browser cannot hold it, `use` gets one that was
+// made smaller while it was decoded.
+export async function withPhotograph(blob, upright, use) {
+  const orientation = { imageOrientation: upright ? "from-image" : "none" };
+  let size = null;
+  for (const shrink of [false, true]) {
+    const bitmap = await decode(blob, {
+      ...orientation,
+      ...(shrink ? await smaller(blob, size, orientation) : {}),
+    });
+    if (!bitmap) continue;
+    size = [bitmap.width, bitmap.height];
+    try {
+      return await use(photographOf(bitmap, blob));
+    } catch (error) {
+      if (!(error instanceof NoPixels)) throw error;
+    } finally {
+      bitmap.close();
+    }
+  }
+  throw new Unreadable("This photograph is too large for this browser.");
+}
+
+// null where the browser does not.
+async function decode(blob, options) {
+  try {
+    return await createImageBitmap(blob, {
+      colorSpaceConversion: "none",
+      premultiplyAlpha: "none",
+      ...options,
+    });
+  } catch {
+    return null;
+  }
+}
+
+// Options that decode to what one canvas holds, many times what the model sees.
+async function smaller(blob, size, orientation) {
+  if (!size) {
+    const sketch = await decode(blob, { ...orientation, resizeWidth: 256 });
+    if (!sketch) throw new Unreadable("This is no image that the browser can read.");
+    size = [sketch.width, sketch.height];
+    sketch.close();
+  }
+  const factor = SIDE / Math.sqrt(size[0] * size[1]);
+  const [resizeWidth, resizeHeight] = size.map((side) => Math.max(1, Math.floor(side * factor)));
+  return { resizeWidth, resizeHeight, resizeQuality: "high" };
+}
+
+function photographOf(bitmap, blob) {
+  const canvas = new OffscreenCanvas(1, 1);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+
+  async function tile(left, top, width, height) {
+    canvas.width = width; // which also empties it
+    canvas.height = height;
+    context.drawImage(bitmap, -left, -top);
+    const { data } = context.getImageData(0, 0, width, height);
+    // A canvas loses colours that are not opaque.
+    return isOpaque(data) ? data : beneath(blob, bitmap, left, top, width, height);
+  }
+
+  return {
+    width: bitmap.width,
+    height: bitmap.height,
+    // Its rows from `top` to `bottom`, some at a time, each from `left` to `right`.
+    async *strips(left, top, right, bottom) {
+      const width = right - left;
+      const most = Math.min(SIDE, Math.max(1, Math.floor((SIDE * SIDE) / width)));
+      for (let y = top; y < bottom; y += most) {
+        const height = Math.min(most, bottom - y);
+        const data = new Uint8ClampedArray(4 * width * height);
+        for (let x = left; x < right; x += SIDE) {
+          const across = Math.min(SIDE, right - x);
+          const part = await tile(x, y, across, height);
+          for (let row = 0; row < height; row += 1) {
+            const pixels = part.subarray(4 * across * row, 4 * across * (row + 1));
+            data.set(pixels, 4 * (row * width + x - left));
+          }
+        }
+        yield { top: y, height, data };
+      }
+    },
+  };
+}
+
+function isOpaque(data) {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
+  return true;
+}
+
+// The colours beneath what is transparent, which a texture keeps.
+async function beneath(blob, bitmap, ...window) {
+  // A GIF's are lost when it is decoded.
+  const isGif = (await blob.slice(0, 4).text()) === "GIF8";
+  const data = isGif || !(await keepsColours()) ? null : await throughTexture(bitmap, ...window);
+  if (!data) {
+    throw new Unreadable(
+      "This image is partly transparent, and this browser does not tell the colours " +
+        "beneath, which the model sees. Save it without transparency.",
+    );
+  }
+  if (data.every((value) => value === 0)) throw new NoPixels();
+  return data;
+}
+
+let kept = null;
+function keepsColours() {
+  kept ??= (async () => {
+    const png = Uint8Array.from(atob(CLEAR), (letter) => letter.charCodeAt(0));
+    const bitmap = await decode(new Blob([png], { type: "image/png" }), {});
+    const data = bitmap && (await throughTexture(bitmap, 0, 0, 2, 1));
+    return String(data) === "200,100,50,0,200,100,50,3";
+  })();
+  return kept;
+}
+
+// null where the browser has no WebGL.
+async function throughTexture(bitmap, left, top, width, height) {
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl");
+  if (!gl) return null;
+  const part = await createImageBitmap(bitmap, left, top, width, height, {
+    colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+  });
+  const texture = gl.createTexture();
+  gl.bindTexture(gl.TEXTURE_2D, texture);
+  gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, part);
+  part.close();
+  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+  const data = new Uint8Array(4 * width * height);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, data);
+  const failed = gl.getError() !== gl.NO_ERROR;
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return failed ? null : data;
+}

@@ -1,0 +1,133 @@
+"""The signals that ask a run to stop, and what a run makes of them."""
+
+import signal
+import threading
+import time
+from typing import ClassVar
+
+# Ctrl-C, a scheduler's end, its warning (Slurm's `--signal`), a closed terminal. Not
+# every system has all.
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+    if hasattr(signal, name)
+)
+# With several processes all must stop at the same step: they ask each other this often.
+ASK_EVERY = 10
+# Seconds in which a second Ctrl-C is the first one, come by a launcher once more.
+ECHO = 0.3
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal stopped a run: what it did is saved, and `resume=True` goes on with it.
+
+    Attributes:
+        signal: int, its number.
+        status: int, what a script ends with: 128 and the signal's number.
+        output_dir: str, the folder of the run that can be gone on with; None where
+            there is nothing yet to go on with.
+        main: whether this process talks for all that share the run.
+        agreed: whether all of them stop, and at the same step.
+    """
+
+    output_dir = None
+    main = True
+    agreed = False
+
+    def __init__(self, number, what):
+        name = signal.Signals(number).name
+        super().__init__(f"stopped by {name}, {what}")
+        self.signal = int(number)
+        self.status = 128 + self.signal
+
+
+class StopSignals:
+    """Within, signals stop the run instead of the process.
+
+    Before the run has finished a step they raise `Stopped` at once; from then on they
+    are noted, and `asked` is where nothing gets lost. A second Ctrl-C raises in any
+    case. Signals that are ignored stay so (`nohup`), and so do handlers of SIGUSR1 and
+    SIGHUP that a program has, unless they have an attribute `gives_way`. In another
+    thread than the main one, which alone may handle signals, nothing changes.
+
+    Attributes:
+        number: int, of the signal that came, 0: none came.
+        agreed: int, the same in all processes, once they agreed on it.
+        held: whether there are steps that must be saved first.
+        devices: the run's `Devices`, once they are known.
+        folder: its `RunFolder`, once it is known.
+    """
+
+    last: ClassVar["StopSignals | None"] = None  # of the process, for scripts
+
+    def __init__(self):
+        self.number = self.agreed = 0
+        self.held = False
+        self.devices = self.folder = None
+        self.before = {}
+
+    def __enter__(self):
+        StopSignals.last = self
+        self.take_over()
+        return self
+
+    def take_over(self):
+        """Handles the signals, again where a library has meanwhile taken one."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            if number not in self.before and not _is_free(number):
+                continue
+            self.before.setdefault(number, signal.getsignal(number))
+            signal.signal(number, self._notice)
+
+    def __exit__(self, kind, error, traceback):
+        for number, before in self.before.items():
+            signal.signal(number, before)
+        if isinstance(error, Stopped):
+            error.output_dir = self.output_dir
+            error.main = self.devices is None or self.devices.main
+
+    @property
+    def output_dir(self):
+        """The folder that the run can be gone on with from, None if there is none."""
+        if self.folder is None or not self.folder.goes_on:
+            return None
+        return str(self.folder.path)
+
+    def asked(self, count=0):
+        """The number of the signal by which all processes stop now; 0: they go on.
+
+        Every process must ask, at the same `count` of steps or batches.
+        """
+        if not self.agreed and (self.devices.processes == 1 or count % ASK_EVERY == 0):
+            self.agreed = self.devices.largest(self.number)
+        return self.agreed
+
+    def stopped(self, what):
+        """The `Stopped` of all processes."""
+        stopped = Stopped(self.agreed, what)
+        stopped.agreed = True
+        return stopped
+
+    def _notice(self, number, frame):
+        if self.number:
+            if number == signal.SIGINT and time.monotonic() - self.since > ECHO:
+                raise Stopped(number, "for the second time: at once")
+            return
+        self.number, self.since = number, time.monotonic()
+        if not self.held:
+            raise Stopped(number, "before the first step")
+
+
+def _is_free(number):
+    """Whether a run may handle this signal."""
+    before = signal.getsignal(number)
+    if number in (signal.SIGINT, signal.SIGTERM):
+        return before not in (signal.SIG_IGN, None)  # None: not of Python
+    return before is signal.SIG_DFL or hasattr(before, "gives_way")
+
+
+def folder_to_resume():
+    """The folder that the process's last run can be gone on with from, or None."""
+    return StopSignals.last and StopSignals.last.output_dir

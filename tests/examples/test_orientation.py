@@ -1,0 +1,110 @@
+"""All that uses a run follows what it recorded of which way up photographs are."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_t2t import classifier, visualization
+from keras_t2t.classifier import find_classifier
+from keras_t2t.export.web import MANIFEST
+from keras_t2t.preprocessing import evaluation_transform
+from tests.examples.script import finish, success
+from tests.examples.small_run import SIZE, build, random_model, write_run
+from tests.photographs import ORIENTATIONS, oriented
+
+NAMES = list("abcdefg")
+RECORDED = [(True, True), (False, False), (None, False)]  # None: before it was recorded
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(classifier, "builder", lambda name: build)
+
+
+def run_of(folder, recorded, **settings):
+    if recorded is not None:
+        settings["exif_orientation"] = recorded
+    write_run(folder, NAMES, **settings)
+    random_model().save(folder / "final.keras")
+    return folder
+
+
+def answer(path, turns):
+    pixels = evaluation_transform(path, (SIZE, SIZE), exif_orientation=turns)
+    return random_model().predict(pixels[None], verbose=0)[0]
+
+
+@pytest.mark.parametrize(("recorded", "turns"), RECORDED)
+def test_a_prediction_sees_what_the_run_saw(
+    recorded, turns, tmp_path, monkeypatch, capsys
+):
+    run = run_of(tmp_path / "run", recorded)
+    for orientation in ORIENTATIONS:
+        path = tmp_path / f"{orientation}.jpg"
+        path.write_bytes(oriented(orientation))
+        out = success("predict.py", ["--weights", run, path], monkeypatch, capsys)
+        logits = answer(path, turns)
+        expected = np.exp(logits - logits.max())
+        best = out.splitlines()[1].split()
+        assert best[0] == f"{expected.max() / expected.sum():.2%}"
+        assert best[1] == NAMES[int(logits.argmax())]
+
+
+def test_a_photograph_for_weights_without_a_record_is_turned(tmp_path):
+    assert find_classifier("random").photograph_transform["exif_orientation"]
+    assert find_classifier("imagenet").exif_orientation is None
+
+
+@pytest.mark.parametrize(("recorded", "turns"), RECORDED)
+def test_an_evaluation_sees_what_the_run_saw(
+    recorded, turns, tmp_path, monkeypatch, capsys
+):
+    photographs = {}
+    for number, orientation in enumerate((6, 8, 3, 5, 7, 2, 4)):
+        path = tmp_path / "photos" / "val" / NAMES[number] / "x.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(oriented(orientation))
+        photographs[path] = number
+    run = run_of(tmp_path / "run", recorded, data_dir=str(tmp_path / "photos"))
+    for flags, turned in (
+        ([], turns),
+        (["--exif-orientation"], True),
+        (["--no-exif-orientation"], False),
+    ):
+        arguments = ["--weights", run, "--reader", "grain", *flags]
+        code, out, err = finish("evaluate.py", arguments, monkeypatch, capsys)
+        assert code == 0, err
+        right = [answer(path, turned).argmax() == i for path, i in photographs.items()]
+        found = json.loads(out.splitlines()[-1])["top1"]
+        assert found == pytest.approx(np.mean(right))
+
+
+def test_the_page_and_the_pictures_do_as_the_run(tmp_path, monkeypatch):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(oriented(6))
+    model = random_model()
+    for turns in (True, False):
+        expected = evaluation_transform(path, (SIZE, SIZE), exif_orientation=turns)
+        source = find_classifier(run_of(tmp_path / f"{turns}", turns))
+        view = visualization.model_view(model, path, **source.photograph_transform)
+        np.testing.assert_array_equal(view, expected)
+        seen = Image.open(path)
+        view = visualization.model_view(model, seen, **source.photograph_transform)
+        np.testing.assert_array_equal(view, expected)
+        assert (
+            manifest(model, tmp_path, monkeypatch, source)["exif_orientation"] is turns
+        )
+
+
+def manifest(model, folder, monkeypatch, source):
+    """Of a page without its runtime and its model."""
+    from keras_t2t.export import web
+    from keras_t2t.export.formats import Options
+
+    monkeypatch.setattr(web, "copy_runtime", lambda folder: None)
+    options = Options(exif_orientation=source.photograph_transform["exif_orientation"])
+    page = folder / f"page {options.exif_orientation}"
+    web.write_web(model, page, options, lambda *_, **__: None)
+    return json.loads((page / MANIFEST).read_text())

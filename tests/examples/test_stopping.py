@@ -1,0 +1,216 @@
+"""How scripts end by signals: status, one line with a command that works, in time.
+
+In processes of their own that import no Keras; with training: test_resuming.py.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.examples.script import ROOT
+
+SCRIPT = f"""
+import signal, sys, time
+sys.path.insert(0, {str(ROOT / "examples")!r})
+import _script
+
+def main():
+    if "--hang" in sys.argv:
+        # What Python cannot interrupt: nothing is raised in the main thread.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+    if "--timeout" in sys.argv:
+        _script.stop_within(0.5)
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.01)
+
+_script.run(main, resumes="--evaluate" not in sys.argv)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def start(*arguments, launcher=(), **options):
+        script = tmp_path / "train it.py"
+        script.write_text(SCRIPT)
+        environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+        process = subprocess.Popen(
+            [*launcher, sys.executable, script, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            # Where the tests run in the background of a script, it is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            **options,
+        )
+        started.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process):
+    """`(status, line on standard error)`."""
+    _, errors = process.communicate(timeout=20)
+    [line] = errors.splitlines()
+    return process.returncode, line
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"])
+def test_the_status_tells_the_signal(start, tmp_path, name):
+    number = getattr(signal, name)
+    process = start("--output-dir", "a b")
+    process.send_signal(number)
+    again = [sys.executable, f"{tmp_path}/train it.py", "--output-dir", "a b"]
+    assert ended(process) == (
+        128 + number,
+        f"train it.py: stopped by {name}; go on with: "
+        f"{shlex.join([*again, '--resume'])}",
+    )
+
+
+def test_other_scripts_have_nothing_to_go_on_with(start):
+    process = start("--evaluate")
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == (143, "train it.py: stopped by SIGTERM")
+
+
+def test_nothing_holds_it_for_ever(start):
+    process = start("--hang", "--timeout")
+    process.send_signal(signal.SIGUSR1)
+    status, line = ended(process)
+    assert status == 128 + signal.SIGUSR1
+    assert "stopped by force, 0.5 s after SIGUSR1; go on with: " in line
+
+
+def test_a_second_ctrl_c_ends_it_at_once(start):
+    process = start("--hang")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)  # as some schedulers do
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    status, line = ended(process)
+    assert status == 130
+    assert "stopped at once by a second SIGINT, without saving; go on with: " in line
+
+
+def test_what_is_ignored_stays_ignored(start):
+    process = start(launcher=["nohup"], stdin=subprocess.DEVNULL)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+
+
+def test_signals_of_a_child_are_its_own(tmp_path):
+    """One that is forked is ended by SIGTERM, and its parent hears nothing of it."""
+    script = tmp_path / "forks.py"
+    script.write_text(f"""
+import os, signal, sys, time
+sys.path.insert(0, {str(ROOT / "examples")!r})
+import _script
+
+def main():
+    child = os.fork()
+    if not child:
+        time.sleep(30)
+    time.sleep(0.2)
+    os.kill(child, signal.SIGTERM)
+    assert os.waitpid(child, 0)[1] == signal.SIGTERM
+    time.sleep(0.2)
+    return 3
+
+_script.run(main)
+""")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_half_written_files_go_at_the_end_by_force(tmp_path):
+    script = tmp_path / "writes.py"
+    script.write_text(f"""
+import importlib.util, signal, sys, time
+sys.path.insert(0, {str(ROOT / "examples")!r})
+import _script
+
+# Without the package, which imports Keras.
+spec = importlib.util.spec_from_file_location(
+    "keras_t2t.files", {str(ROOT / "keras_t2t" / "files.py")!r}
+)
+files = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(files)
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    _script.stop_within(0.2)
+    with files.replacing("model.onnx") as path, open(path, "wb") as file:
+        file.write(b"half")
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(30)
+
+_script.run(main)
+""")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["writes.py"]
+
+
+@pytest.mark.parametrize(
+    ("given", "folder", "expected"),
+    [
+        (["--epochs", "3"], None, ["--epochs", "3"]),
+        ([], "runs/it's", ["--output-dir", "runs/it's", "--resume"]),
+        (["--output-dir=x", "--resume"], "x", ["--output-dir=x", "--resume"]),
+        # The run that was there is still there until the new one has a snapshot.
+        (["--out", "x", "--over"], None, ["--out", "x", "--over"]),
+        (["--out", "x", "--over"], "x", ["--out", "x", "--resume"]),
+        (["--", "--x"], "r", ["--output-dir", "r", "--resume", "--", "--x"]),
+        (["a\x1b\xe9\\'b", "--backend", "jax"], None, None),
+        (["\udcff\n"], None, None),
+    ],
+)
+def test_the_command_that_goes_on(monkeypatch, given, folder, expected):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    import _stopping
+
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setattr(sys, "argv", ["train.py", *given])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-u", "train.py", *given])
+    command = _stopping.command_again(folder)
+    assert "\x1b" not in command and "\n" not in command
+    read = subprocess.run(
+        ["bash", "-c", rf"printf '%s\0' {command}"], capture_output=True, check=True
+    ).stdout
+    words = [os.fsdecode(word) for word in read.split(b"\0")[:-1]]
+    assert words == [
+        "python",
+        "-u",
+        "train.py",
+        *(given if expected is None else expected),
+    ]
+
+
+def test_the_command_names_the_backend_that_the_environment_chose(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    import _stopping
+
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "train.py"])
+    assert _stopping.command_again(None) == "python train.py --backend jax"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    again = _stopping.command_again("run")
+    assert again == "torchrun ... train.py --output-dir run --backend jax --resume"

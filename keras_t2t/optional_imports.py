@@ -1,6 +1,7 @@
 """Libraries that only some parts of the package need, loaded late."""
 
 import importlib
+import importlib.util
 import warnings
 
 import keras
@@ -31,12 +32,13 @@ def import_tensorflow():
 
 
 def import_tensorflow_datasets():
-    """Import TensorFlow Datasets, after TensorFlow itself.
+    """Import TensorFlow Datasets, after TensorFlow where that is installed.
 
     Raises:
-        ImportError: TensorFlow or TensorFlow Datasets is not installed.
+        ImportError: TensorFlow Datasets is not installed.
     """
-    import_tensorflow()
+    if importlib.util.find_spec("tensorflow"):
+        import_tensorflow()
     return _import("tensorflow_datasets", "Reading a data set by its name")
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -421,9 +423,28 @@ def test_streams_of_either_format(any_format, file_format, reader):
         np.testing.assert_array_equal(epoch[16:], epoch[[0, 3, 2, 5]])
 
 
-def test_tfrecords_need_tensorflow(any_format):
-    with pytest.raises(ValueError, match="prepared as tfrecord, which only reader="):
-        any_format("tfrecord", "grain")
+@pytest.mark.nightly
+def test_tfrecords_are_read_without_tensorflow(tmp_path):
+    folder = tmp_path / "tfds"
+    Colours(data_dir=folder).download_and_prepare()
+    script = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] != "tensorflow":
+            return self.finder.find_spec(name, path, target)
+
+sys.meta_path = [Without(finder) for finder in sys.meta_path]
+from keras_t2t import data
+dataset = data.open_dataset("colours", sys.argv[1], reader="grain")
+images, _ = next(iter(dataset.train_batches(16, 4, 0)))
+assert images.shape == (4, 16, 16, 3)
+"""
+    subprocess.run([sys.executable, "-c", script, folder], check=True)
 
 
 @pytest.mark.parametrize("reader", ["tensorflow", "grain"])

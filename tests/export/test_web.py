@@ -287,13 +287,13 @@ def collecting(seen):
 # What a changed ONNX Runtime may try, in its worker and in workers of that.
 ATTEMPTS = """
 const other = "%s";
-const attempts = (where) => [
-  fetch(other + where + "-fetch"),
-  import(other + where + "-import"),
-  new Promise((done) => { new WebSocket(other.replace("http", "ws") + where).onerror = done; }),
-  new Promise((done) => { new EventSource(other + where + "-events").onerror = done; }),
-];
-await Promise.allSettled(attempts("worker"));
+const failed = (source) => new Promise((done) => { source.onerror = done; });
+await Promise.allSettled([
+  fetch(other + "worker-fetch"),
+  import(other + "worker-import"),
+  failed(new WebSocket(other.replace("http", "ws") + "worker-socket")),
+  failed(new EventSource(other + "worker-events")),
+]);
 try { new Worker("./ort/other.mjs", { type: "module" }); } catch {}
 try { new Worker(new URL("other.mjs", import.meta.url), { type: "module" }); } catch {}
 """

@@ -114,7 +114,7 @@ def png_of_16_bits(pixels, path):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Files of many kinds, by name; what they show where transparent tells a colour."""
+    """Files of many kinds, with colours beneath what is transparent."""
     folder = tmp_path_factory.mktemp("files")
     flower = Image.fromarray(load_sample_image("flower.jpg"))
     rows, columns = np.mgrid[: flower.height, : flower.width]
@@ -147,13 +147,19 @@ def files(tmp_path_factory):
         ("black and white.png", flower.convert("1"), {}),
         ("cmyk.jpg", flower.convert("CMYK"), {"quality": 95}),
         ("transparent.gif", palette, {"transparency": 5}),
+        ("apart.png", flower, {**animated, "default_image": True}),
+        ("covers a part.gif", palette.resize((96, 64)), {}),
+        ("cut.gif", palette, {}),
         ("cut.png", flower, {}),
         ("cut.jpg", flower, {}),
     ]:
         image.save(folder / name, **options)
-    for name in ("cut.png", "cut.jpg"):
-        content = (folder / name).read_bytes()
-        (folder / name).write_bytes(content[: len(content) // 2])
+    for path in folder.glob("cut.*"):
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    content = bytearray((folder / "covers a part.gif").read_bytes())
+    content[6:10] = struct.pack("<HH", 128, 96)
+    (folder / "covers a part.gif").write_bytes(content)
     (folder / "no.png").write_bytes(b"no image")
     (folder / "empty.png").write_bytes(b"")
     (folder / "drawing.svg").write_text(
@@ -163,12 +169,12 @@ def files(tmp_path_factory):
 
 
 NO_IMAGE = "This is no image that the browser can read."
+CUT = "This file is cut off: its end is missing."
 SENTENCES = {
-    **dict.fromkeys(
-        ("no.png", "empty.png", "cut.png", "cut.jpg", "drawing.svg"), NO_IMAGE
-    ),
-    "transparent.gif": "This image is partly transparent, and this browser does not "
-    "tell the colours beneath, which the model sees. Save it without transparency.",
+    **dict.fromkeys(("no.png", "empty.png", "drawing.svg"), NO_IMAGE),
+    **dict.fromkeys(("cut.png", "cut.jpg", "cut.gif"), CUT),
+    "covers a part.gif": "The first picture of this GIF covers only a part of it. Save "
+    "it as a PNG.",
 }
 
 
@@ -244,9 +250,22 @@ def test_what_has_no_pixels_is_not_answered(page, photograph, tmp_path):
     with browser.served(folder) as address, browser.chromium() as driver:
         driver.get(address)
         said = answer(driver, photograph)
-    assert said.startswith(
-        ("This photograph is too large", "This image is partly transparent")
-    )
+    assert said.startswith("This browser gives no pixels of this photograph")
+
+
+def test_without_webgl_what_is_transparent_is_not_answered(page, files, tmp_path):
+    code = """
+    const complete = OffscreenCanvas.prototype.getContext;
+    OffscreenCanvas.prototype.getContext = function (kind, ...options) {
+      return kind === "webgl" ? null : complete.call(this, kind, ...options);
+    };
+    """
+    folder = changed(page, tmp_path, "decode.js", code)
+    with browser.served(folder) as address, browser.chromium() as driver:
+        driver.get(address)
+        assert isinstance(answer(driver, files / "palette.png"), list)
+        said = answer(driver, files / "holes.png")
+    assert said.startswith("This image is partly transparent")
 
 
 def changed(page, tmp_path, name, code):

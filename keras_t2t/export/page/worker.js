@@ -3,7 +3,8 @@
 // Imports that stand at the top count as workers in Firefox, and the policy of the page
 // lets none come from files.
 const { containedWorker } = await import("./contained.js");
-const { Unreadable, withPhotograph } = await import("./decode.js");
+const { withPhotograph } = await import("./decode.js");
+const { Unreadable } = await import("./file.js");
 const { seenByModel } = await import("./resize.js");
 
 let manifest;

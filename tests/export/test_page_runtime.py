@@ -1,4 +1,4 @@
-"""What goes into a page: ONNX Runtime Web as published, and a policy that fits."""
+"""Into a page goes ONNX Runtime Web as it was published, and a policy that fits."""
 
 import base64
 import hashlib

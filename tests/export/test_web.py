@@ -140,7 +140,7 @@ def png_of_16_bits(pixels, path):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Files of many kinds, by name; what they show where transparent tells a colour."""
+    """Files of many kinds, with colours beneath what is transparent."""
     folder = tmp_path_factory.mktemp("files")
     flower = Image.fromarray(load_sample_image("flower.jpg"))
     rows, columns = np.mgrid[: flower.height, : flower.width]
@@ -173,13 +173,19 @@ def files(tmp_path_factory):
         ("black and white.png", flower.convert("1"), {}),
         ("cmyk.jpg", flower.convert("CMYK"), {"quality": 95}),
         ("transparent.gif", palette, {"transparency": 5}),
+        ("apart.png", flower, {**animated, "default_image": True}),
+        ("covers a part.gif", palette.resize((96, 64)), {}),
+        ("cut.gif", palette, {}),
         ("cut.png", flower, {}),
         ("cut.jpg", flower, {}),
     ]:
         image.save(folder / name, **options)
-    for name in ("cut.png", "cut.jpg"):
-        content = (folder / name).read_bytes()
-        (folder / name).write_bytes(content[: len(content) // 2])
+    for path in folder.glob("cut.*"):
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    content = bytearray((folder / "covers a part.gif").read_bytes())
+    content[6:10] = struct.pack("<HH", 128, 96)
+    (folder / "covers a part.gif").write_bytes(content)
     (folder / "no.png").write_bytes(b"no image")
     (folder / "empty.png").write_bytes(b"")
     (folder / "drawing.svg").write_text(
@@ -189,12 +195,12 @@ def files(tmp_path_factory):
 
 
 NO_IMAGE = "This is no image that the browser can read."
+CUT = "This file is cut off: its end is missing."
 SENTENCES = {
-    **dict.fromkeys(
-        ("no.png", "empty.png", "cut.png", "cut.jpg", "drawing.svg"), NO_IMAGE
-    ),
-    "transparent.gif": "This image is partly transparent, and this browser does not "
-    "tell the colours beneath, which the model sees. Save it without transparency.",
+    **dict.fromkeys(("no.png", "empty.png", "drawing.svg"), NO_IMAGE),
+    **dict.fromkeys(("cut.png", "cut.jpg", "cut.gif"), CUT),
+    "covers a part.gif": "The first picture of this GIF covers only a part of it. Save "
+    "it as a PNG.",
 }
 
 
@@ -270,9 +276,22 @@ def test_what_has_no_pixels_is_not_answered(page, photograph, tmp_path):
     with browser.served(folder) as address, browser.chromium() as driver:
         driver.get(address)
         said = answer(driver, photograph)
-    assert said.startswith(
-        ("This photograph is too large", "This image is partly transparent")
-    )
+    assert said.startswith("This browser gives no pixels of this photograph")
+
+
+def test_without_webgl_what_is_transparent_is_not_answered(page, files, tmp_path):
+    code = """
+    const complete = OffscreenCanvas.prototype.getContext;
+    OffscreenCanvas.prototype.getContext = function (kind, ...options) {
+      return kind === "webgl" ? null : complete.call(this, kind, ...options);
+    };
+    """
+    folder = changed(page, tmp_path, "decode.js", code)
+    with browser.served(folder) as address, browser.chromium() as driver:
+        driver.get(address)
+        assert isinstance(answer(driver, files / "palette.png"), list)
+        said = answer(driver, files / "holes.png")
+    assert said.startswith("This image is partly transparent")
 
 
 def changed(page, tmp_path, name, code):
@@ -313,15 +332,13 @@ def collecting(seen):
 # What a changed ONNX Runtime may try, in its worker and in workers of that.
 ATTEMPTS = """
 const other = "%s";
-const attempts = (where) => [
-  fetch(other + where + "-fetch"),
-  import(other + where + "-import"),
-  new Promise((done) => {
-    new WebSocket(other.replace("http", "ws") + where).onerror = done;
-  }),
-  new Promise((done) => { new EventSource(other + where + "-events").onerror = done; }),
-];
-await Promise.allSettled(attempts("worker"));
+const failed = (source) => new Promise((done) => { source.onerror = done; });
+await Promise.allSettled([
+  fetch(other + "worker-fetch"),
+  import(other + "worker-import"),
+  failed(new WebSocket(other.replace("http", "ws") + "worker-socket")),
+  failed(new EventSource(other + "worker-events")),
+]);
 try { new Worker("./ort/other.mjs", { type: "module" }); } catch {}
 try { new Worker(new URL("other.mjs", import.meta.url), { type: "module" }); } catch {}
 """

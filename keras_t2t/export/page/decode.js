@@ -1,6 +1,9 @@
 // A file's pixels as Pillow gives them to the model: in no other colour space, and without
 // transparency, so that what lies beneath it shows.
 
+// As in `worker.js`, not at the top.
+const { Unreadable, asPillowSees } = await import("./file.js");
+
 // No canvas is larger: on iOS one of more than 16.7 megapixels is said to stay empty.
 const SIDE = 4096;
 
@@ -8,15 +11,13 @@ const SIDE = 4096;
 const CLEAR =
   "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAYAAAD0In+KAAAAD0lEQVR42mM4kWLEAMTMAA7kAsCx1km6AAAAAElFTkSuQmCC";
 
-// Its message is what the page says of a file that it gives no answer for.
-export class Unreadable extends Error {}
-
 class NoPixels extends Error {}
 
 // What `use` makes of a photograph { width, height, strips }, upright as the camera was
 // held or as it lies in the file. Where the browser cannot hold it, `use` gets one that was
 // made smaller while it was decoded.
-export async function withPhotograph(blob, upright, use) {
+export async function withPhotograph(file, upright, use) {
+  const blob = await asPillowSees(file);
   const orientation = { imageOrientation: upright ? "from-image" : "none" };
   let size = null;
   for (const shrink of [false, true]) {
@@ -27,14 +28,16 @@ export async function withPhotograph(blob, upright, use) {
     if (!bitmap) continue;
     size = [bitmap.width, bitmap.height];
     try {
-      return await use(photographOf(bitmap, blob));
+      return await use(photographOf(bitmap));
     } catch (error) {
       if (!(error instanceof NoPixels)) throw error;
     } finally {
       bitmap.close();
     }
   }
-  throw new Unreadable("This photograph is too large for this browser.");
+  throw new Unreadable(
+    "This browser gives no pixels of this photograph: it is too large, or all transparent.",
+  );
 }
 
 // null where the browser does not.
@@ -63,7 +66,7 @@ async function smaller(blob, size, orientation) {
   return { resizeWidth, resizeHeight, resizeQuality: "high" };
 }
 
-function photographOf(bitmap, blob) {
+function photographOf(bitmap) {
   const canvas = new OffscreenCanvas(1, 1);
   const context = canvas.getContext("2d", { willReadFrequently: true });
 
@@ -72,8 +75,18 @@ function photographOf(bitmap, blob) {
     canvas.height = height;
     context.drawImage(bitmap, -left, -top);
     const { data } = context.getImageData(0, 0, width, height);
-    // A canvas loses colours that are not opaque.
-    return isOpaque(data) ? data : beneath(blob, bitmap, left, top, width, height);
+    if (isOpaque(data)) return data;
+    // The colours beneath what is transparent, which a texture keeps, and a canvas loses.
+    const colours =
+      (await keepsColours()) && (await throughTexture(bitmap, left, top, width, height));
+    if ((colours || data).every((value) => value === 0)) throw new NoPixels();
+    if (!colours) {
+      throw new Unreadable(
+        "This image is partly transparent, and this browser does not tell the colours " +
+          "beneath, which the model sees. Save it without transparency.",
+      );
+    }
+    return colours;
   }
 
   return {
@@ -103,21 +116,6 @@ function photographOf(bitmap, blob) {
 function isOpaque(data) {
   for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
   return true;
-}
-
-// The colours beneath what is transparent, which a texture keeps.
-async function beneath(blob, bitmap, ...window) {
-  // A GIF's are lost when it is decoded.
-  const isGif = (await blob.slice(0, 4).text()) === "GIF8";
-  const data = isGif || !(await keepsColours()) ? null : await throughTexture(bitmap, ...window);
-  if (!data) {
-    throw new Unreadable(
-      "This image is partly transparent, and this browser does not tell the colours " +
-        "beneath, which the model sees. Save it without transparency.",
-    );
-  }
-  if (data.every((value) => value === 0)) throw new NoPixels();
-  return data;
 }
 
 let kept = null;

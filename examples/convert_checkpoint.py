@@ -30,18 +30,19 @@ def parse_arguments():
 def main(arguments):
     import keras_t2t
     from keras_t2t.arguments import shown
-    from keras_t2t.checkpoints import describe, keras_file
+    from keras_t2t.checkpoints import CheckpointFile, keras_file
     from keras_t2t.files import replacing
     from keras_t2t.models.by_name import builder
 
-    held = describe(arguments.input)
-    size = arguments.image_size or held.input_shape[:2]
-    model = builder(held.variant)(
+    file = CheckpointFile(arguments.input, ema=not arguments.raw)
+    found = file.description()
+    size = arguments.image_size or found.input_shape[:2]
+    model = builder(found.variant)(
         input_shape=(*size, 3),
-        include_top=held.classes is not None,
-        classes=held.classes or 1,
+        include_top=found.classes is not None,
+        classes=found.classes or 1,
     )
-    keras_t2t.load_checkpoint(model, arguments.input, ema=not arguments.raw)
+    file.load(model)
     if arguments.output.name.endswith(KERAS_SUFFIXES):
         with replacing(arguments.output) as temporary:
             if temporary.suffix == ".keras":
@@ -51,8 +52,8 @@ def main(arguments):
     else:
         keras_t2t.save_official(model, arguments.output)
     print(
-        f"{shown(arguments.output)}: {held.variant}, {size[0]}x{size[1]} px, "
-        f"{held.classes or 'no'} classes"
+        f"{shown(arguments.output)}: {found.variant}, {size[0]}x{size[1]} px, "
+        f"{found.classes or 'no'} classes"
     )
 
 

@@ -215,3 +215,10 @@ def escaped(text, kept=""):
         else character
         for character in text
     )
+
+
+def reason(error):
+    """What an exception says, in one short line that any terminal can print; with its
+    type unless it is a ValueError, whose text is enough."""
+    text = escaped(" ".join(str(error).split())[:200])
+    return text if isinstance(error, ValueError) else f"{type(error).__name__} {text}"

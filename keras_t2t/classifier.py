@@ -6,18 +6,15 @@ from typing import NamedTuple
 
 from keras_t2t.arguments import escaped, shown
 from keras_t2t.checkpoints import (
-    describe,
+    CheckpointFile,
     keras_file,
-    load_checkpoint,
     published_weights,
     standardization,
 )
-from keras_t2t.checkpoints.class_names import CIFAR, read_class_names, read_json
-from keras_t2t.checkpoints.describe import head_classes
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
-from keras_t2t.checkpoints.loading import existing_file
-from keras_t2t.checkpoints.published_file import converted_file
+from keras_t2t.checkpoints.published_file import load_published
 from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
+from keras_t2t.files import read_class_names, read_json
 from keras_t2t.hub_files import fetched
 from keras_t2t.models.by_name import builder
 from keras_t2t.normalizations import NORMALIZATIONS
@@ -51,6 +48,7 @@ class Classifier(NamedTuple):
     raw: bool = False  # not the averages, of a torch checkpoint that has both
     # Whether photographs are turned as their EXIF data says; None: nothing tells.
     exif_orientation: bool | None = None
+    file: CheckpointFile | None = None  # what it was found in, read already
 
     @property
     def transform(self):
@@ -98,11 +96,10 @@ class Classifier(NamedTuple):
         if self.variant in RESNET_VARIANTS:
             model.load_weights(self.weights)
         elif self.weights in NAMES:
-            load_checkpoint(
-                model, converted_file(self.published, builder(self.variant))
-            )
+            load_published(model, self.published, builder(self.variant))
         else:
-            load_checkpoint(model, self.weights, ema=not self.raw)
+            file = self.file or CheckpointFile(self.weights, ema=not self.raw)
+            file.load(model)
 
 
 def find_classifier(
@@ -160,7 +157,8 @@ def find_classifier(
         found = _by_name(weights, variant or DEFAULT_VARIANT)
     else:
         path = final_weights(path, ema) if path.is_dir() else path
-        found = _of_file(existing_file(path), variant, raw, names_path is None)
+        file = CheckpointFile(path, ema=not raw)
+        found = _of_file(file, variant, raw, names_path is None)
     if needs_head and found.classes is None:
         raise ValueError(f"{shown(weights)} has no head, so it names nothing")
     if names_path is not None:
@@ -177,7 +175,8 @@ def _by_name(weights, variant):
     return Classifier(RANDOM, variant, DEFAULT_SIZE, DEFAULT_CLASSES, names)
 
 
-def _of_file(path, variant, raw, reads_names):
+def _of_file(file, variant, raw, reads_names):
+    path = file.path
     # A file of the release under its own name.
     row = next((row for row in PUBLISHED if row.file == path.name), None)
     if row is not None and variant in (None, row.variant):
@@ -190,26 +189,28 @@ def _of_file(path, variant, raw, reads_names):
             path,
             run["model"],
             (run["image_size"], run["image_size"]),
-            head_classes(path) or (names and len(names)),
+            file.classes or (names and len(names)),
             crop=run["crop"],
             interpolation=run["interpolation"],
             exif_orientation=bool(run["exif_orientation"]),  # not recorded before
             normalization=NORMALIZATIONS[run["normalization"]],
             run=run,
+            file=file,
         )
     elif variant in RESNET_VARIANTS:
-        found = Classifier(path, variant, DEFAULT_SIZE, _resnet_classes(path))
+        found = Classifier(path, variant, DEFAULT_SIZE, _resnet_classes(file))
     else:
-        held = describe(path)
+        described = file.description()
         found = Classifier(
             path,
-            variant or held.variant,
-            held.input_shape[:2],
-            held.classes,
+            variant or described.variant,
+            described.input_shape[:2],
+            described.classes,
             normalization=standardization(path, None, NORMALIZATIONS["imagenet"]),
             raw=raw,
+            file=file,
         )
-    # Others than these would be of something else.
+    # Names beside the file may belong to another model.
     if names is not None and found.classes not in (None, len(names)):
         raise ValueError(
             f"{shown(path.with_name(CLASSES))} has {len(names)} class names, and the "
@@ -225,7 +226,7 @@ def _of_published(weights, row):
         row.variant,
         (row.size, row.size),
         row.classes,
-        CIFAR.get(row.name),
+        row.class_names,
         row.crop,
         row.interpolation,
         (row.mean, row.std),
@@ -233,17 +234,16 @@ def _of_published(weights, row):
     )
 
 
-def _resnet_classes(path):
+def _resnet_classes(file):
     """Number of classes of Keras's ResNet50 in a file that Keras wrote."""
-    if not path.name.endswith(keras_file.SUFFIXES):
+    if not file.by_keras:
         raise ValueError(
             "the weights of ResNet50 must be a "
-            f"{' or '.join(keras_file.SUFFIXES)} file, got {str(path)!r}"
+            f"{' or '.join(keras_file.SUFFIXES)} file, got {str(file.path)!r}"
         )
-    bias = keras_file.read(path).arrays.get("predictions/1")
-    if bias is None or bias.ndim != 1:
-        raise ValueError(f"{shown(path)} holds no ResNet50 with a head")
-    return len(bias)
+    if "predictions/1" not in file.contents.arrays or file.classes is None:
+        raise ValueError(f"{shown(file.path)} holds no ResNet50 with a head")
+    return file.classes
 
 
 def final_weights(folder, ema=False):

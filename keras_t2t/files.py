@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
@@ -12,6 +13,9 @@ try:
 except ImportError:  # Windows: what a killed process leaves is not removed there
     fcntl = None  # type: ignore[assignment]
 
+from keras_t2t.arguments import reason, shown
+
+MAX_JSON = 64 << 20  # bytes
 PREFIX, LOCK = ".writing-", "lock"
 _own_folders: set[Path] = set()  # of this process, now
 
@@ -202,3 +206,39 @@ def check_writable(path, argument):
         raise ValueError(
             f"{argument} {str(path)!r} cannot be written: {error.strerror}"
         ) from None
+
+
+def read_class_names(path, classes=None):
+    """Class names in a file.
+
+    Args:
+        path: a JSON list of text.
+        classes: int, how many there must be; None: any number.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it holds anything else.
+    """
+    names = read_json(path)
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not is_list or classes not in (None, len(names)):
+        number = "" if classes is None else f"{classes} "
+        raise ValueError(f"{shown(path)} must hold a JSON list of {number}class names")
+    return names
+
+
+def read_json(path):
+    """What a JSON file holds.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no JSON, or larger than any of use.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_JSON + 1)
+        if len(content) > MAX_JSON:
+            raise ValueError(f"it has more than {MAX_JSON} bytes")
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{shown(path)} is no JSON: {reason(error)}") from None

@@ -100,6 +100,26 @@ def import_pillow(submodule, extra="train"):
     return _import(f"PIL.{submodule}", "Reading or drawing images", "Pillow", extra)
 
 
+def import_safetensors():
+    """Import safetensors, with what reads and writes NumPy's arrays.
+
+    Raises:
+        ImportError: safetensors is not installed.
+    """
+    safetensors = _import("safetensors", "This checkpoint", extra="convert")
+    importlib.import_module("safetensors.numpy")
+    return safetensors
+
+
+def import_torch():
+    """Import torch, whatever the backend.
+
+    Raises:
+        ImportError: torch is not installed.
+    """
+    return _import("torch", "This checkpoint", extra="torch")
+
+
 def import_huggingface_hub():
     """Import huggingface-hub.
 

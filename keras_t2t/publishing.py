@@ -15,8 +15,8 @@ from keras_t2t.arguments import (
     escaped,
     shown,
 )
-from keras_t2t.checkpoints.class_names import read_class_names
 from keras_t2t.checkpoints.registry import NAMES
+from keras_t2t.files import read_class_names
 from keras_t2t.hub_files import is_address, told_in_one_line
 from keras_t2t.model_card import model_card
 from keras_t2t.optional_imports import import_huggingface_hub

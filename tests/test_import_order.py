@@ -98,7 +98,6 @@ BACKENDS_OWN = {
         "training/distribution/tensorflow.py",
     },
     "torch": {
-        "checkpoints/foreign_file.py",
         "export/exporting.py",
         "export/runtimes.py",
         "export/torch_formats.py",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_t2t
+from keras_t2t.checkpoints import keras_file
 from keras_t2t.classifier import find_classifier
 from keras_t2t.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.preprocessing import pixel_model
@@ -43,6 +44,16 @@ def test_a_file_s_own_mean_goes_into_the_model(cifar_file):
     np.testing.assert_allclose(standardised(built), expected, rtol=0, atol=1e-5)
     found = find_classifier(cifar_file).build()
     np.testing.assert_allclose(standardised(found), expected, rtol=0, atol=1e-5)
+
+
+def test_a_file_is_read_once(cifar_file, monkeypatch):
+    """Finding what it holds read all of it, and loading it read it again."""
+    reads, read = [], keras_file.read
+    monkeypatch.setattr(
+        keras_file, "read", lambda path: reads.append(path) or read(path)
+    )
+    find_classifier(cifar_file).build()
+    assert len(reads) == 1
 
 
 def test_another_mean_inside_the_model_is_told(cifar_file):

@@ -8,19 +8,15 @@ import keras
 import ml_dtypes
 import numpy as np
 
-from keras_t2t.arguments import shown
-from keras_t2t.checkpoints.architecture import (
-    Architecture,
-    official_architecture,
-)
+from keras_t2t.arguments import escaped, shown
+from keras_t2t.checkpoints.architecture import Architecture, official_architecture
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
 from keras_t2t.checkpoints.position_table import resize_table, table_grid
 
 logger = logging.getLogger(__name__)
 
-# The second is there with token labelling.
-HEADS = (("head.weight", "head.bias"), ("aux_head.weight", "aux_head.bias"))
-HEAD = HEADS[0]
+HEAD = ("head.weight", "head.bias")
+HEADS = (*HEAD, "aux_head.weight", "aux_head.bias")  # with token labelling
 MAX_POSITIONS = 2**17  # 5792 x 5792 px
 LOADED_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
@@ -32,7 +28,7 @@ class Checkpoint(NamedTuple):
     own_names: dict  # official name -> the file's name for it, where it differs
     architecture: Architecture | None  # None if it is no T2T-ViT at all
     grid: tuple | None = None  # (rows, columns) of the patch tokens, if it says so
-    headless: bool = False  # a file without a head is not incomplete
+    headless: bool = False  # whether it is whole without a head, as Keras's files are
     num_heads: int | None = None  # of the blocks; no shape tells, our own files do
 
     @property
@@ -42,23 +38,6 @@ class Checkpoint(NamedTuple):
         return shape[0] if len(shape) == 1 else None
 
 
-def load_state_dict(model, state_dict, grid=None):
-    """Fills every weight of `model` from an official state dict of NumPy arrays.
-
-    Args:
-        model: a T2T-ViT of this package.
-        state_dict: dict, official name -> array in the authors' layout.
-        grid: `(rows, columns)` of the position table; None: square, or the model's.
-
-    Raises:
-        ValueError: listing what is missing, what is left over and which shapes
-            differ; the model is then unchanged.
-    """
-    shapes = {name: np.shape(tensor) for name, tensor in state_dict.items()}
-    checkpoint = Checkpoint(state_dict, {}, official_architecture(shapes), grid)
-    load_tensors(model, checkpoint, "the state dict")
-
-
 def load_tensors(model, checkpoint, label):
     """Fills `model` from `checkpoint`; `label` names it in messages.
 
@@ -66,23 +45,23 @@ def load_tensors(model, checkpoint, label):
     is left out and the model's fresh one stays, which is logged.
 
     Raises:
-        ValueError: as `load_state_dict` does, or if the checkpoint is of another
-            variant or another kind; the model is then unchanged.
+        ValueError: listing what is missing, left over, of another shape or type or
+            not finite, or if the checkpoint is of another variant; the model is then
+            unchanged.
     """
     entries, label = official_entries(model), shown(label)
     check_architecture(model, entries, checkpoint, label)
     tensors = dict(checkpoint.tensors)
     keep_fresh = fresh_head(entries, checkpoint)
-    for name in keep_fresh or ():
+    # include_top=False asks for no head.
+    unused = keep_fresh if has_head(entry.name for entry in entries) else HEADS
+    for name in unused:
         tensors.pop(name, None)
-    if not has_head(entry.name for entry in entries):
-        for name in all_heads():  # include_top=False asks for no head
-            tensors.pop(name, None)
     resized = resized_table(model, checkpoint, entries)
     if resized is not None:
         tensors["pos_embed"] = resized
 
-    problems = differences(entries, tensors, keep_fresh or (), checkpoint.own_names)
+    problems = differences(entries, tensors, keep_fresh, checkpoint.own_names)
     # Only what fits is read, and all of it before the first weight changes.
     problems = problems or unusable(entries, tensors, checkpoint.own_names)
     if problems:
@@ -100,6 +79,11 @@ def load_tensors(model, checkpoint, label):
         )
     if resized is not None:
         logger.info("%s: position table of %s resized", model.name, label)
+    assign_all(entries, tensors)
+
+
+def assign_all(entries, tensors):
+    """Gives `tensors` to their variables; LoRA, learnt for other weights, to zero."""
     with all_or_nothing() as assign:
         for entry in entries:
             if entry.name not in tensors:
@@ -109,7 +93,7 @@ def load_tensors(model, checkpoint, label):
             array = entry.to_keras(np.asarray(tensors[entry.name]))
             dtype = numpy_dtype(entry.variable)
             assign(entry.variable, np.array(array, dtype, order="C"))
-            if entry.added is not None:  # what was learnt belongs to another weight
+            if entry.added is not None:
                 assign(entry.added, np.zeros(entry.added.shape, "float32"))
 
 
@@ -150,29 +134,25 @@ def check_architecture(model, entries, checkpoint, label):
         )
 
 
-def all_heads():
-    return [name for head in HEADS for name in head]
-
-
 def has_head(names):
     """Whether a classifier of the class token is among the official `names`."""
     return not set(HEAD).isdisjoint(names)
 
 
 def fresh_head(entries, checkpoint):
-    """The official names of the heads if the model's own are to stay, else None."""
+    """The official names of the model's heads, if its own are to stay; else none."""
     shapes = {entry.name: entry.shape for entry in entries}
-    if not all(name in shapes for name in HEAD):
-        return None
-    own = [name for name in all_heads() if name in shapes]
+    own = [name for name in HEADS if name in shapes]
+    if not set(HEAD) <= set(own):
+        return []
     if not any(name in checkpoint.tensors for name in own):
-        return own if checkpoint.headless else None
+        return own if checkpoint.headless else []
     if not all(name in checkpoint.tensors for name in HEAD):
-        return None
+        return []
     classes, dim = shapes["head.weight"]
     found = checkpoint.classes
     whole = np.shape(checkpoint.tensors["head.weight"]) == (found, dim)
-    return own if whole and found != classes else None
+    return own if whole and found != classes else []
 
 
 def resized_table(model, checkpoint, entries):
@@ -246,7 +226,6 @@ def numpy_dtype(variable):
 
 
 def name_in_file(name, own_names):
-    own = own_names.get(name, name)
-    # A damaged name may have line breaks.
-    own = "".join(c if c.isprintable() else "?" for c in own)[:200]
-    return name if own == name else f"{own} ({name})"
+    """A tensor's name in the file, and the official one where that is another."""
+    own = escaped(own_names.get(name, name))[:200]
+    return own if own == name else f"{own} ({name})"

@@ -1,16 +1,25 @@
-"""Reads torch's and safetensors' files, without running anything inside them."""
+"""The authors' format in torch's and safetensors' files, from there and back.
+
+Nothing inside a file is run. mmpretrain's files have the same tensors under other
+names, and our own say beside the tensors what shapes do not tell.
+"""
 
 import hashlib
 import json
 import logging
+from pathlib import Path
 
+import keras
 import numpy as np
 
-from keras_t2t.arguments import escaped, shown
+from keras_t2t.arguments import check_path, is_integer, is_pair, reason, shown
 from keras_t2t.checkpoints import torch_file
 from keras_t2t.checkpoints.architecture import official_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint
-from keras_t2t.checkpoints.mmpretrain import is_mmpretrain, official_name
+from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
+from keras_t2t.files import replacing
+from keras_t2t.optional_imports import import_safetensors, import_torch
+from keras_t2t.types import FilePath
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +28,18 @@ SUFFIXES = (*TORCH_SUFFIXES, ".safetensors")
 # Where the released files keep their tensors: "net" in the CIFAR fine-tunes.
 STATE_DICT_KEYS = ("state_dict", "net")
 EMA_KEY = "state_dict_ema"
-# What our own files say beside the tensors.
+# What our own files say beside the tensors; a safetensors header says it in JSON.
 GRID, NUM_HEADS, SHA256 = "grid", "num_heads", "sha256"
+# In this order: part of a name in mmpretrain -> in the authors' state dict.
+MMPRETRAIN = (
+    ("backbone.encoder.", "blocks."),
+    ("backbone.", ""),
+    ("head.layers.head.", "head."),
+    (".ln1.", ".norm1."),
+    (".ln2.", ".norm2."),
+    (".ffn.layers.0.0.", ".mlp.fc1."),
+    (".ffn.layers.1.", ".mlp.fc2."),
+)
 
 
 def read(path, ema=True):
@@ -37,12 +56,12 @@ def read(path, ema=True):
         ValueError: if the file is damaged, would run code, or holds no state dict.
         ImportError: if safetensors is needed and not installed.
     """
-    reader = _read_safetensors if str(path).endswith(".safetensors") else _read_torch
-    tensors, facts = reader(path, ema)
+    if str(path).endswith(".safetensors"):
+        tensors, said = _read_safetensors(path)
+    else:
+        tensors, said = _read_torch(path, ema)
     own_names = {}
-    convert = official_name if is_mmpretrain(map(_plain, tensors)) else str
-    for name in tensors:
-        official = convert(_plain(name))
+    for name, official in _official_names(tensors).items():
         if official in own_names:
             raise ValueError(
                 f"{shown(path)} has two tensors for {shown(official)}: "
@@ -51,98 +70,108 @@ def read(path, ema=True):
         own_names[official] = name
     tensors = {official: tensors[name] for official, name in own_names.items()}
     shapes = {name: value.shape for name, value in tensors.items()}
+    grid, heads = said.get(GRID), said.get(NUM_HEADS)
+    if not (grid is None or is_pair(grid)) or not (heads is None or is_integer(heads)):
+        raise ValueError(
+            f"{shown(path)} is damaged: its {GRID} must be two positive integers, its "
+            f"{NUM_HEADS} one"
+        )
     return Checkpoint(
         tensors,
-        {official: _plain(name) for official, name in own_names.items()},
+        own_names,
         official_architecture(shapes),
-        _grid(path, facts.get(GRID)),
-        num_heads=_num_heads(path, facts.get(NUM_HEADS)),
+        None if grid is None else tuple(grid),
+        num_heads=heads,
     )
 
 
-def require(library):
-    """Imports `torch`, to write its files, or `safetensors`, or says how to get it.
+def save_official(model: keras.Model, path: FilePath) -> None:
+    """Saves a model as a checkpoint of the authors' code.
+
+    Args:
+        model: a `keras.Model` of `keras_t2t.T2TViT` or one of its variants.
+        path: file to write; it ends in `.pth`, `.pth.tar` or `.pt` (a dict with
+            `state_dict`, as released) or `.safetensors` (the tensors alone). Float32
+            weights come back bit for bit; half-precision ones are stored in float32,
+            those with LoRA merged.
 
     Raises:
-        ImportError: in one line.
+        ValueError: if `path` ends otherwise, or `model` is no T2T-ViT or quantized.
+        ImportError: if torch or safetensors, which write these, is not installed.
+        OSError: if the file cannot be written; nothing half-written stays.
     """
-    extra = "torch"
-    try:
-        if library == "torch":
-            import torch
-
-            return torch
-        extra = "convert"
-        import safetensors
-        import safetensors.numpy
-
-        return safetensors
-    except ImportError:
-        raise ImportError(
-            f"{library} is needed for this checkpoint and is not installed: "
-            f'pip install "keras-t2t[{extra}]"',
-            name=library,
-        ) from None
-
-
-def _plain(name):
-    """Without what torch's DataParallel adds."""
-    return name.removeprefix("module.")
-
-
-def _grid(path, grid):
-    if grid is None:
-        return None
-    try:
-        rows, columns = map(int, grid.split("x") if isinstance(grid, str) else grid)
-    except (TypeError, ValueError):
-        rows = columns = 0
-    if rows < 1 or columns < 1:
-        raise ValueError(f"{shown(path)} is damaged: its grid is {str(grid)[:50]!r}")
-    return rows, columns
-
-
-def _num_heads(path, heads):
-    if heads is None:
-        return None
-    if not str(heads).isascii() or not str(heads).isdigit():
+    check_path("path", path)
+    path = Path(path)
+    if not path.name.endswith(SUFFIXES):
         raise ValueError(
-            f"{shown(path)} is damaged: its num_heads is {str(heads)[:50]!r}"
+            f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
         )
-    return int(heads)
+    tensors = {
+        entry.name: np.ascontiguousarray(entry.to_official(_float32(entry.value())))
+        for entry in official_entries(model)
+    }
+    said = {GRID: list(token_grid(model)), NUM_HEADS: num_heads(model)}
+    if path.name.endswith(".safetensors"):
+        save = import_safetensors().numpy.save_file
+        header = {"format": "pt", **{k: json.dumps(v) for k, v in said.items()}}
+        header[SHA256] = sha256(tensors, header)
+        with replacing(path) as temporary:
+            save(tensors, temporary, metadata=header)
+        return
+    torch = import_torch()
+    state_dict = {name: torch.from_numpy(value) for name, value in tensors.items()}
+    with replacing(path) as temporary:
+        torch.save({"state_dict": state_dict, **said}, temporary)
+
+
+def _official_names(names):
+    """Name in a file -> the authors' name of the same tensor."""
+    # torch's DataParallel adds a prefix.
+    official = {name: name.removeprefix("module.") for name in names}
+    if any(name.startswith("backbone.") for name in official.values()):
+        for theirs, authors in MMPRETRAIN:
+            official = {
+                k: name.replace(theirs, authors) for k, name in official.items()
+            }
+    return official
+
+
+def _float32(array):
+    """A copy in float32, or in float64 if it is that."""
+    return array.astype("float64" if array.dtype == np.float64 else "float32")
 
 
 # === safetensors ===
-def _read_safetensors(path, ema):
-    safetensors = require("safetensors")
+def _read_safetensors(path):
+    """Tensors by name, and what the file says of them."""
+    safetensors = import_safetensors()
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            facts = file.metadata() or {}
+            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, TypeError, AttributeError) as error:
-        # The last two: types that NumPy or the library lacks.
-        message = escaped(" ".join(str(error).split())[:200])
+        if SHA256 not in header:
+            logger.debug("%s has no checksum, so its numbers are not checked", path)
+        elif header[SHA256] != sha256(tensors, header):
+            raise ValueError("its tensors have not the SHA-256 in its header")
+        said = {k: json.loads(header[k]) for k in (GRID, NUM_HEADS) if k in header}
+    except MemoryError:
+        raise
+    except Exception as error:  # the library's own, types that NumPy lacks, odd JSON
         raise ValueError(
-            f"{shown(path)} is damaged or no safetensors file: {message}"
+            f"{shown(path)} is damaged or no safetensors file: {reason(error)}"
         ) from None
-    if SHA256 not in facts:
-        logger.debug("%s has no checksum, so its numbers are not checked", path)
-    elif facts[SHA256] != sha256(tensors, facts):
-        raise ValueError(
-            f"{shown(path)} is damaged: its tensors have not the SHA-256 in its header"
-        )
-    return tensors, facts
+    return tensors, said
 
 
-def sha256(tensors, facts):
+def sha256(tensors, header):
     """Hexadecimal SHA-256 of all that a file of ours holds, but for itself.
 
     Args:
         tensors: dict, name -> NumPy array.
-        facts: dict of str, the header's metadata.
+        header: dict of str, the metadata.
     """
-    said = {name: value for name, value in facts.items() if name != SHA256}
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    rest = {name: value for name, value in header.items() if name != SHA256}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"\n{name} {array.dtype.name} {array.shape}\n".encode())
@@ -152,25 +181,24 @@ def sha256(tensors, facts):
 
 # === torch ===
 def _read_torch(path, ema):
+    """Tensors by name, and what is beside them."""
     content = torch_file.read(path)
     keys = (EMA_KEY, *STATE_DICT_KEYS) if ema else STATE_DICT_KEYS
-    state_dict, facts = content, {}
-    if isinstance(content, dict):
-        facts = content
-        held = (content.get(key) for key in keys)
-        state_dict = next((v for v in held if isinstance(v, dict) and v), content)
+    said = content if isinstance(content, dict) else {}
+    inner = (said.get(key) for key in keys)
+    state_dict = next((v for v in inner if isinstance(v, dict) and v), content)
     if (
         not isinstance(state_dict, dict)
         or not state_dict
         or not all(isinstance(name, str) for name in state_dict)
-        or not all(isinstance(v, torch_file.Tensor) for v in state_dict.values())
+        or not all(
+            isinstance(value, torch_file.Tensor | np.ndarray)
+            for value in state_dict.values()
+        )
     ):
-        held = type(content).__name__
-        if isinstance(content, dict):
-            held = sorted(str(key)[:50] for key in list(content)[:20])
+        found = sorted(str(key)[:50] for key in list(said)[:20])
         raise ValueError(
             f"{shown(path)} holds no state dict: expected tensors by name, alone or "
-            "under "
-            f"one of {', '.join(keys)}, got {held}"
+            f"under one of {', '.join(keys)}, got {found or type(content).__name__}"
         )
-    return state_dict, facts
+    return state_dict, said

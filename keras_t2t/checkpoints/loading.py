@@ -1,6 +1,7 @@
-"""Loads a checkpoint file of any format into a model."""
+"""Any checkpoint file: into a model, or described without one."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -10,9 +11,24 @@ from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
 from keras_t2t.checkpoints.official import official_entries, token_grid
+from keras_t2t.checkpoints.position_table import table_grid
 from keras_t2t.types import FilePath
 
 SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
+PIXELS_PER_TOKEN = 16
+
+
+class Description(NamedTuple):
+    """What must be asked of a builder to hold a file's weights."""
+
+    variant: str  # row of `VARIANTS` or `VIT_VARIANTS`
+    classes: int | None  # None without a head
+    grid: tuple  # (rows, columns) of the patch tokens
+
+    @property
+    def input_shape(self):
+        """`(height, width, 3)` of images with this many tokens."""
+        return (*(PIXELS_PER_TOKEN * side for side in self.grid), 3)
 
 
 def load_checkpoint(
@@ -49,14 +65,82 @@ def load_checkpoint(
     check_flags(ema=ema)
     if grid is not None:
         check_grid("grid", grid)
-    path, entries = existing_file(path), official_entries(model)
-    if path.name.endswith(keras_file.SUFFIXES):
-        checkpoint = keras_checkpoint(path, model, entries)
-    else:
-        checkpoint = foreign_file.read(path, ema)
-    if grid is not None:
-        checkpoint = checkpoint._replace(grid=tuple(grid))
-    load_tensors(model, checkpoint, path.name)
+    CheckpointFile(path, ema).load(model, grid)
+
+
+class CheckpointFile:
+    """A file of any format, read once for all that is asked of it.
+
+    Args:
+        path, ema: as for `load_checkpoint`.
+
+    Raises:
+        FileNotFoundError: if `path` does not exist.
+        ValueError: if it has another ending; by what asks for its contents, if they
+            cannot be read.
+        ImportError: by the same, if safetensors is needed and not installed.
+    """
+
+    def __init__(self, path, ema=True):
+        self.path, self.ema = existing_file(path), ema
+        self.by_keras = self.path.name.endswith(keras_file.SUFFIXES)
+        self._contents = None
+
+    @property
+    def contents(self):
+        """`keras_file.Contents`, or a `Checkpoint` of the other formats."""
+        if self._contents is None:
+            self._contents = (
+                keras_file.read(self.path)
+                if self.by_keras
+                else foreign_file.read(self.path, self.ema)
+            )
+        return self._contents
+
+    @property
+    def classes(self):
+        """Number of classes of the head, None without one, whatever the model."""
+        if not self.by_keras:
+            return self.contents.classes
+        arrays = self.contents.arrays
+        # The second is Keras's ResNet50's.
+        bias = arrays.get("head/1", arrays.get("predictions/1"))
+        return np.shape(bias)[0] if np.ndim(bias) == 1 else None
+
+    def description(self):
+        """The `Description` of the model that the weights are of.
+
+        Where a file does not tell its grid, it is taken for square.
+
+        Raises:
+            ValueError: if it is of no variant.
+        """
+        label, contents = shown(self.path.name), self.contents
+        if self.by_keras:
+            shapes = {key: array.shape for key, array in contents.arrays.items()}
+            architecture = keras_architecture(shapes)
+            table = contents.arrays.get("position_embedding/0")
+        else:
+            architecture = contents.architecture
+            table = contents.tensors.get("pos_embed")
+        if architecture is None or np.ndim(table) != 3:
+            raise ValueError(f"{label} is no checkpoint of a T2T-ViT or ViT")
+        if not architecture.variants:
+            raise ValueError(f"{label} is {architecture}, which is no named variant")
+        grid = table_grid(table.shape[1], contents.grid, model_grid=())
+        return Description(architecture.variants[0], self.classes, grid)
+
+    def load(self, model, grid=None):
+        """Fills `model`, as `load_checkpoint` says; the file is then let go."""
+        entries, checkpoint = official_entries(model), self.contents
+        if self.by_keras:
+            label = shown(self.path.name)
+            _check_standardization(model, checkpoint.standardization, label)
+            checkpoint = _from_keras(checkpoint, model, entries)
+        if grid is not None:
+            checkpoint = checkpoint._replace(grid=tuple(grid))
+        load_tensors(model, checkpoint, self.path.name)
+        self._contents = None
 
 
 def existing_file(path):
@@ -72,18 +156,16 @@ def existing_file(path):
     return path
 
 
-def keras_checkpoint(path, model, entries):
-    """The `Checkpoint` in a file that Keras wrote, by the names of `entries`."""
-    arrays, grid, num_heads, standardization = keras_file.read(path)
-    check_standardization(model, standardization, shown(path.name))
+def _from_keras(contents, model, entries):
+    """`keras_file.Contents` as a `Checkpoint`, by the names of `entries`."""
+    arrays, grid, num_heads, _ = contents
     architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
     keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
-    tensors, own_names = {}, {}
+    left, tensors, own_names = dict(arrays), {}, {}
     for entry in entries:
         key = keys[id(entry.variable)]
-        if key not in arrays:
+        if (array := left.pop(key, None)) is None:
             continue
-        array = arrays.pop(key)
         if entry.name == "pos_embed" and grid is None and array.shape == entry.shape:
             grid = token_grid(model)
         shape = tuple(entry.variable.shape)
@@ -91,20 +173,16 @@ def keras_checkpoint(path, model, entries):
         if array.shape == shape or same_axes:
             array = entry.to_official(array)
         tensors[entry.name], own_names[entry.name] = array, key
-    if "head.bias" not in own_names:  # the head of a model without one
-        heads = {
-            f"{head}.{name}": f"{head}/{place}"
-            for head in ("head", "aux_head")
-            for place, name in enumerate(("weight", "bias"))
-        }
-        tensors |= {
-            name: arrays.pop(key) for name, key in heads.items() if key in arrays
-        }
-    tensors |= arrays  # what is left over keeps its own name
+    if "head.bias" not in tensors:  # the file's heads, for a model without one
+        for head in ("head", "aux_head"):
+            for place, name in enumerate(("weight", "bias")):
+                if (array := left.pop(f"{head}/{place}", None)) is not None:
+                    tensors[f"{head}.{name}"] = array
+    tensors |= left  # which keep their own names
     return Checkpoint(tensors, own_names, architecture, grid, True, num_heads)
 
 
-def check_standardization(model, expected, label):
+def _check_standardization(model, expected, label):
     """Refuses a model that standardises its pixels otherwise than the file's.
 
     Args:

@@ -1,4 +1,5 @@
-"""Published weights by name: fetched and converted once, then read from the cache."""
+"""The `weights` argument of the builders: a file, or published weights by name, which
+are fetched and converted once, then read from the cache."""
 
 import contextlib
 import logging
@@ -8,11 +9,11 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.arguments import shown
+from keras_t2t.arguments import check_path, shown
 from keras_t2t.checkpoints import keras_file
-from keras_t2t.checkpoints.download import check_digest, download, sha256_of
-from keras_t2t.checkpoints.loading import load_checkpoint
-from keras_t2t.checkpoints.registry import RELEASE
+from keras_t2t.checkpoints.download import check_digest, digest_of, download
+from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
+from keras_t2t.checkpoints.registry import NAMES, RELEASE
 from keras_t2t.files import keras_folder, replacing
 
 logger = logging.getLogger(__name__)
@@ -20,39 +21,88 @@ logger = logging.getLogger(__name__)
 MIRROR = "KERAS_T2T_WEIGHTS"  # environment variable: another base URL, or a folder
 
 
-def cache_folder():
-    """Where converted weights are kept: `models/keras_t2t` in Keras's folder."""
-    return keras_folder() / "models" / "keras_t2t"
+def standardization(weights, published, default):
+    """How the images of `weights` were standardised.
+
+    Args:
+        weights, published: as for `load_weights`.
+        default: what is given for weights that do not tell.
+
+    Returns:
+        `(mean, std)` of pixels in 0..1, three numbers each.
+
+    Raises:
+        ValueError: if a `.keras` file is damaged.
+    """
+    if published is not None:
+        return published.mean, published.std
+    if str(weights).endswith(".keras") and Path(weights).is_file():
+        return keras_file.read_standardization(weights) or default
+    return default
 
 
-def converted_file(published, build):
-    """Path of published weights as a `.weights.h5`; made at the first call.
+def load_weights(model, weights, published=None, build=None):
+    """Fills `model` as the `weights` argument of its builder asks.
 
-    Its SHA-256 is recorded beside it when it is made and checked at every call.
+    Args:
+        model: a built `keras.Model`.
+        weights: None (nothing is done), a name of published weights, or the path of
+            a checkpoint.
+        published: the row of the registry, where `weights` is such a name.
+        build: function that builds the same architecture from `input_shape` and
+            `classes`; needed for published weights.
+
+    Raises:
+        ValueError: if `weights` is none of these, or the file does not fit.
+        FileNotFoundError, ConnectionError: if published weights cannot be had.
+    """
+    if weights is None:
+        return
+    if published is not None:
+        load_published(model, published, build)
+        return
+    check_path("weights", weights)
+    if not str(weights).endswith(SUFFIXES) or not Path(weights).is_file():
+        raise ValueError(
+            f"`weights` must be None, one of {', '.join(map(repr, NAMES))}, "
+            "hf://OWNER/NAME on the Hugging Face hub, or the path of an existing file "
+            f"that ends in one of {', '.join(SUFFIXES)}, got {str(weights)!r}"
+        )
+    load_checkpoint(model, weights)
+
+
+def load_published(model, published, build):
+    """Fills `model` with published weights.
 
     Args:
         published: row of the registry.
         build: function of `input_shape` and `classes` that builds its architecture.
 
     Raises:
-        FileNotFoundError, ConnectionError: if the original cannot be had.
-        ValueError: if a file is damaged or has another SHA-256 than recorded.
+        FileNotFoundError, ConnectionError: if the authors' file cannot be had.
+        ValueError: if a file is damaged, has another checksum than is known of it, or
+            does not fit.
     """
     stem = published.file.removesuffix(".tar").removesuffix(".pth")
     path = cache_folder() / f"{stem}.weights.h5"
-    record = path.with_name(f"{path.name}.sha256")
-    if not path.is_file() or not record.is_file():
-        _convert(published, build, path, record)
-    elif sha256_of(path) != record.read_text(errors="replace").strip():
+    if not path.is_file():
+        _convert(published, build, path)
+    try:
+        if keras_file.seal_of(path) is None:
+            raise keras_file.Damaged(path, ValueError("it has no SHA-256 at its end"))
+        load_checkpoint(model, path)
+    except keras_file.Damaged as error:
         raise ValueError(
-            f"{shown(path)} is not the file that was converted here (its SHA-256 is "
-            "not that "
-            f"in {record.name}): delete it, and it is fetched and converted again"
-        )
-    return path
+            f"{error}; delete it, and it is fetched and converted again"
+        ) from None
 
 
-def _convert(published, build, path, record):
+def cache_folder():
+    """Where converted weights are kept: `models/keras_t2t` in Keras's folder."""
+    return keras_folder() / "models" / "keras_t2t"
+
+
+def _convert(published, build, path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -74,46 +124,35 @@ def _convert(published, build, path, record):
         load_checkpoint(model, original)
     with replacing(path) as temporary:
         keras_file.save_weights(model, temporary)
-        with replacing(record) as temporary_record:
-            temporary_record.write_text(sha256_of(temporary) + "\n")
-
-
-def _warn_unknown(published, path):
-    """Says that a mirror is trusted, where nothing tells the published file."""
-    if published.checksum is None:
-        logger.warning(
-            "%s comes from %s, and no checksum of the published file is known here: "
-            "another file of the same shapes would not be noticed. Its SHA-256 is %s",
-            published.file,
-            os.environ[MIRROR],
-            sha256_of(path),
-        )
 
 
 @contextlib.contextmanager
 def _original(published):
     """Path of the authors' file: in the mirror folder, or downloaded for the time."""
     mirror = os.environ.get(MIRROR) or RELEASE
-    if "://" not in mirror:
-        path = Path(os.path.expanduser(mirror), published.file)
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{shown(path)} does not exist; {MIRROR}={mirror!r} must be a folder "
-                "with "
-                "the released files, or a URL below which they are"
-            )
-        check_digest(path, published.checksum)
-        _warn_unknown(published, path)
-        yield path
-        return
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".original-") as folder:
-        path = Path(folder) / published.file
-        download(f"{mirror.rstrip('/')}/{published.file}", path, published.checksum)
-        if mirror != RELEASE:
-            _warn_unknown(published, path)
+        if "://" in mirror:
+            path = Path(folder) / published.file
+            url = f"{mirror.rstrip('/')}/{published.file}"
+            download(url, path, published.checksum)
+        else:
+            path = Path(mirror).expanduser() / published.file
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"{shown(path)} does not exist; {MIRROR}={mirror!r} must be a "
+                    "folder with the released files, or a URL below which they are"
+                )
+            check_digest(path, published.checksum)
+        if mirror != RELEASE and published.checksum is None:
+            logger.warning(
+                "%s comes from %s, and no checksum of the published file is known "
+                "here: another file of the same shapes would not be noticed. Its "
+                "SHA-256 is %s",
+                published.file,
+                mirror,
+                digest_of(path),
+            )
         try:
             yield path
         except ValueError as error:
-            raise ValueError(
-                f"what was downloaded from {mirror} does not load: {error}"
-            ) from None
+            raise ValueError(f"what {mirror} gave does not load: {error}") from None

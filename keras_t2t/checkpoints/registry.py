@@ -12,6 +12,21 @@ from keras_t2t.normalizations import (
 
 RELEASE = "https://github.com/yitu-opensource/T2T-ViT/releases/download/main/"
 
+# Names of the classes, in the order of their labels.
+CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+CIFAR100 = (
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy "
+    "bridge bus butterfly camel can castle caterpillar cattle chair chimpanzee clock "
+    "cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish "
+    "forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion "
+    "lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange "
+    "orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine "
+    "possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper "
+    "snail snake spider squirrel streetcar sunflower sweet_pepper table tank "
+    "telephone television tiger tractor train trout tulip turtle wardrobe whale "
+    "willow_tree wolf woman worm"
+)
+
 
 class Published(NamedTuple):
     """One file of the release: what it holds and how its images are prepared."""
@@ -35,15 +50,12 @@ class Published(NamedTuple):
     # What the accuracies were measured on: TensorFlow Datasets' name, and how many.
     dataset: str = "imagenet2012"
     images: int = 50_000
+    class_names: list | None = None  # by label; None for ImageNet's, which Keras has
 
     @property
     def accuracy(self):
         """Top-1 and top-5 in percent, as exactly as they are known, or None."""
         return self.remeasured or (self.top1, None)
-
-    @property
-    def url(self):
-        return RELEASE + self.file
 
 
 def _imagenet(
@@ -72,6 +84,7 @@ def _cifar(variant, file, top1, classes):
         interpolation="bilinear",
         dataset=f"cifar{classes}",
         images=10_000,
+        class_names={10: CIFAR10, 100: CIFAR100}[classes].split(),
     )
 
 

@@ -1,176 +1,139 @@
-"""Reads torch's checkpoints with NumPy alone; nothing inside them is run.
+"""Reads torch's checkpoints with NumPy; nothing inside them is run.
 
-A checkpoint is a pickle that refers to storages, the raw numbers of the tensors. Since
-torch 1.6 both are records of a zip file; before, the storages followed the pickle. What
-a tensor is told by the pickle at once; its numbers are read, and their checksum
-compared, when they are asked for, from the memory-mapped file.
+Since torch 1.6 a checkpoint is a zip file: a pickle, which describes the tensors, and
+a record for each storage, the raw numbers of one or more tensors. The pickle's opcodes
+are checked before it is loaded, its sizes before any number is read. The numbers are
+read, and their checksum compared, when a tensor is asked for them.
 """
 
-import logging
+import argparse
+import contextlib
+import functools
+import io
 import math
 import pickle
+import pickletools
 import re
 import struct
 import sys
 import zipfile
 import zlib
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
 
-from keras_t2t.arguments import escaped, shown
-
-logger = logging.getLogger(__name__)
+from keras_t2t.arguments import escaped, reason, shown
+from keras_t2t.optional_imports import import_torch
 
 ZIP_START = b"PK\x03\x04"
-LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-TAR_MAGIC = slice(257, 262), b"ustar"
-MAX_AXES = 32
-MAX_LINE = 10_000  # bytes of a number or name that is written as text
-MAX_PICKLE = 64 << 20  # bytes; the released files have 20 to 200 kB
+# The number with which torch before 1.6 began, as a pickle.
+LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+LEGACY_PICKLES = 5  # number, version, machine, content, storages' names
 SAVE_AGAIN = "load it with torch where it comes from and `torch.save` it again"
 
+MAX_PICKLE = 16 << 20  # bytes; those of the released files have 20 to 200 kB
+MAX_AXES = 32
+# All records may hold this many times the size of the file, which may be compressed
+# although weights hardly can be, and a little more.
+MAX_RATIO, SPARE = 4, 64 << 20
+
 # By the name that follows `torch.`.
-DTYPES = {
-    "float64": np.dtype("float64"),
-    "float32": np.dtype("float32"),
-    "float16": np.dtype("float16"),
-    "bfloat16": np.dtype(ml_dtypes.bfloat16),
-    "float8_e5m2": np.dtype(ml_dtypes.float8_e5m2),
-    "float8_e4m3fn": np.dtype(ml_dtypes.float8_e4m3fn),
-    "float8_e5m2fnuz": np.dtype(ml_dtypes.float8_e5m2fnuz),
-    "float8_e4m3fnuz": np.dtype(ml_dtypes.float8_e4m3fnuz),
-    "float8_e8m0fnu": np.dtype(ml_dtypes.float8_e8m0fnu),
-    "complex64": np.dtype("complex64"),
-    "complex128": np.dtype("complex128"),
-    "int64": np.dtype("int64"),
-    "int32": np.dtype("int32"),
-    "int16": np.dtype("int16"),
-    "int8": np.dtype("int8"),
-    "uint64": np.dtype("uint64"),
-    "uint32": np.dtype("uint32"),
-    "uint16": np.dtype("uint16"),
-    "uint8": np.dtype("uint8"),
-    "bool": np.dtype("bool"),
-}
 STORAGES = {
-    "DoubleStorage": DTYPES["float64"],
-    "FloatStorage": DTYPES["float32"],
-    "HalfStorage": DTYPES["float16"],
-    "BFloat16Storage": DTYPES["bfloat16"],
-    "ComplexFloatStorage": DTYPES["complex64"],
-    "ComplexDoubleStorage": DTYPES["complex128"],
-    "LongStorage": DTYPES["int64"],
-    "IntStorage": DTYPES["int32"],
-    "ShortStorage": DTYPES["int16"],
-    "CharStorage": DTYPES["int8"],
-    "ByteStorage": DTYPES["uint8"],
-    "BoolStorage": DTYPES["bool"],
-    "UntypedStorage": DTYPES["uint8"],
+    "DoubleStorage": np.dtype("float64"),
+    "FloatStorage": np.dtype("float32"),
+    "HalfStorage": np.dtype("float16"),
+    "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
+    "ComplexFloatStorage": np.dtype("complex64"),
+    "ComplexDoubleStorage": np.dtype("complex128"),
+    "LongStorage": np.dtype("int64"),
+    "IntStorage": np.dtype("int32"),
+    "ShortStorage": np.dtype("int16"),
+    "CharStorage": np.dtype("int8"),
+    "ByteStorage": np.dtype("uint8"),
+    "BoolStorage": np.dtype("bool"),
 }
 
 
 class Refused(ValueError):
-    """The file would call something, or is of a kind that is not read."""
+    """A line that names the file and what is wrong with it."""
 
 
 def read(path):
-    """The object that `torch.save` was given, its tensors as `Tensor`.
+    """The object that `torch.save` was given.
 
     Args:
-        path: a zip or a legacy file of `torch.save`.
+        path: a file of `torch.save`; one from before torch 1.6 is read by torch.
 
     Returns:
-        dict, list, str, number or `Tensor`, as deep as they were nested. What is none
-        of these, such as an `argparse.Namespace`, comes back as `Ignored`.
+        dict, list, str, number, `Tensor` or, by torch, NumPy array, as deep as they
+        were nested. What is none of these, such as an `argparse.Namespace`, has lost
+        what it held.
 
     Raises:
         OSError: if the file cannot be opened.
         ValueError: in one line, if it is damaged, would call anything that tensors do
-            not need, or is of another kind.
+            not need, is of another kind, or needs torch, which is not installed.
     """
     with open(path, "rb") as file:
-        start = file.read(512)
+        start = file.read(len(LEGACY_START))
+    with told_as_damage(path):
+        if start == LEGACY_START:
+            return _read_legacy(path)
+        if not start.startswith(ZIP_START):
+            raise ValueError(f"it begins with {start[:4]!r}; {SAVE_AGAIN}")
+        return _read_zip(path)
+
+
+@contextlib.contextmanager
+def told_as_damage(path):
+    """Turns whatever a damaged pickle or zip raises into one line."""
     try:
-        if not start:
-            raise EOFError("the file is empty")
-        data = np.asarray(np.memmap(path, np.uint8, mode="r"))
-        if start.startswith(ZIP_START):
-            return _read_zip(path, data)
-        where, magic = TAR_MAGIC
-        if start[where] == magic:
-            raise Refused(
-                f"{shown(path)} is a tar archive, which torch wrote before version "
-                "0.1.10: "
-                f"{SAVE_AGAIN}"
-            )
-        return _read_legacy(path, data)
+        yield
     except (Refused, MemoryError):
         raise
-    except Exception as error:  # a damaged pickle fails in every way there is
-        raise ValueError(
-            f"{shown(path)} is damaged, cut short or no torch file: {_line(error)}"
+    except Exception as error:
+        raise Refused(
+            f"{shown(path)} is damaged, cut short or no torch file: {reason(error)}"
         ) from None
 
 
-def _line(error):
-    text = escaped(" ".join(str(error).split())[:200])
-    return text if isinstance(error, ValueError) else f"{type(error).__name__} {text}"
+# === Tensors ===
+class Storage(NamedTuple):
+    """Raw numbers of one or more tensors."""
 
-
-# === What a file is made of ===
-class Storage:
-    """Raw numbers of one or more tensors.
-
-    Args:
-        nbytes: int, as the pickle says.
-        read: function that gives them as an array of uint8, once they are known to be
-            as they were written.
-        swapped: bool, whether their bytes are in the other order than this machine's.
-    """
-
-    def __init__(self, nbytes, read, swapped=False):
-        self.nbytes = nbytes
-        self._read = read
-        self._swapped = swapped
-        self._bytes = None
-
-    def bytes_of(self, dtype):
-        """All numbers as uint8 in this machine's order, a view of the file if so."""
-        if self._bytes is None:
-            self._bytes = self._read()[: self.nbytes]
-        if dtype.kind == "b":  # any byte but 0 is true, and NumPy trusts them to be 1
-            return (self._bytes != 0).view(np.uint8)
-        if not self._swapped or dtype.itemsize == 1:
-            return self._bytes
-        part = dtype.itemsize // (2 if dtype.kind == "c" else 1)
-        whole = self._bytes[: self.nbytes // part * part]
-        return whole.view(f"u{part}").byteswap().view(np.uint8)
+    numel: int
+    dtype: np.dtype
+    read: Callable  # gives the bytes, once their checksum is compared
 
 
 class Tensor:
     """A tensor in a file; `numpy.asarray` reads it, read-only and without a copy.
 
     Raises:
-        ValueError: by `numpy.asarray`, if its numbers are damaged.
+        ValueError: if it lies outside of its storage; by `numpy.asarray`, if its
+            numbers are damaged.
     """
 
-    def __init__(self, storage, offset, shape, strides, dtype):
+    def __init__(self, storage, offset, shape, strides):
+        shape, strides = tuple(shape), tuple(strides)
+        axes = tuple(zip(shape, strides, strict=True))
         if (
             not isinstance(storage, Storage)
-            or not len(shape) == len(strides) <= MAX_AXES
-            or not all(_is_count(number) for number in (offset, *shape, *strides))
+            or len(axes) > MAX_AXES
+            or not all(
+                type(number) is int and 0 <= number < 2**62
+                for number in (offset, *shape, *strides)
+            )
         ):
+            raise ValueError("a tensor whose storage, shape, strides or offset is none")
+        last = offset + sum((size - 1) * stride for size, stride in axes)
+        if math.prod(shape) and last >= storage.numel:
             raise ValueError(
-                f"a tensor of shape {shape}, strides {strides} and offset {offset}"
+                f"a tensor of shape {shape} lies outside of its {storage.numel} numbers"
             )
-        last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-        if math.prod(shape) and (last + 1) * dtype.itemsize > storage.nbytes:
-            raise ValueError(
-                f"a tensor of shape {shape} lies outside of its {storage.nbytes} bytes"
-            )
-        self.shape, self.dtype = tuple(shape), dtype
+        self.shape, self.dtype = shape, storage.dtype
         self._storage, self._offset, self._strides = storage, offset, strides
 
     @property
@@ -183,45 +146,52 @@ class Tensor:
         array = np.ndarray(
             self.shape,
             self.dtype,
-            self._storage.bytes_of(self.dtype),
+            self._storage.read(),
             self._offset * self.dtype.itemsize,
             [stride * self.dtype.itemsize for stride in self._strides],
         )
         return np.array(array, dtype) if copy or dtype else array
 
+    def __setstate__(self, state):
+        """A pickle may not change what was checked."""
 
-def _is_count(number):
-    return type(number) is int and 0 <= number < 2**62
 
-
+# === What a pickle may name ===
 class Ignored:
     """Stands for an object of the pickle that no tensor needs; it keeps nothing."""
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args):
         return super().__new__(cls)
 
+    def __setstate__(self, state):
+        pass
 
-# === The pickle ===
-class _Dict(dict):
-    """An ordered dict; Python 2 gives it a list of pairs at once."""
 
-    def __init__(self, items=None):
-        for key, value in items or []:
-            _check_keys([key])
-            self[key] = value
-        if items:
-            items.clear()  # else a few bytes could copy a long list again and again
+class Ordered(dict):
+    """Stands for an ordered dict; it takes items, but neither arguments nor state."""
+
+    def __init__(self):
+        super().__init__()
+
+    def __setstate__(self, state):
+        pass
+
+
+class Named(NamedTuple):
+    """Stands for a function, which can be called, or for a type of storages."""
+
+    function: Callable | None
+    dtype: np.dtype | None = None
+
+    def __call__(self, *arguments):
+        return self.function(*arguments)
+
+    def __setstate__(self, state):
+        raise ValueError("a function with a state")
 
 
 def _tensor(storage, offset, shape, strides, *others):
-    storage, dtype = storage
-    return Tensor(storage, offset, shape, strides, dtype)
-
-
-def _tensor_of_dtype(storage, offset, shape, strides, grad, hooks, dtype, *others):
-    if not isinstance(dtype, np.dtype):
-        raise ValueError("a tensor of no known type")
-    return Tensor(storage[0], offset, shape, strides, dtype)
+    return Tensor(storage, offset, shape, strides)
 
 
 def _parameter(tensor, *others):
@@ -230,274 +200,229 @@ def _parameter(tensor, *others):
     return tensor
 
 
-def _tensor_with_attributes(rebuild, kind, arguments, state):
-    if rebuild not in (_tensor, _tensor_of_dtype, _parameter):
-        raise ValueError("a tensor of no known kind")
-    return rebuild(*arguments)
-
-
-# All that a pickle may name; the rest is refused.
+# All that a pickle may name; the rest is refused, and never looked up.
 GLOBALS = {
-    "collections.OrderedDict": _Dict,
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_tensor_v3": _tensor_of_dtype,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._tensor._rebuild_from_type_v2": _tensor_with_attributes,
-    **{
-        f"{module}.{name}": dtype
-        for module in ("torch", "torch.cuda", "torch.storage")
-        for name, dtype in STORAGES.items()
-    },
-    **{f"torch.{name}": dtype for name, dtype in DTYPES.items()},
+    "torch._utils._rebuild_tensor_v2": Named(_tensor),
+    "torch._utils._rebuild_parameter": Named(_parameter),
+    "collections.OrderedDict": Ordered,
+    **{f"torch.{name}": Named(None, dtype) for name, dtype in STORAGES.items()},
     # Training arguments, and the plain types that may be among them.
     "argparse.Namespace": Ignored,
     "collections.Counter": Ignored,
     "torch.Size": Ignored,
-    "torch.Tensor": Ignored,
     "torch.device": Ignored,
-    "torch.nn.parameter.Parameter": Ignored,
     "_codecs.encode": Ignored,  # bytes
     "builtins.bytearray": Ignored,
     "builtins.complex": Ignored,
     "builtins.set": Ignored,
+    **{f"torch.{dtype}": Ignored for dtype in STORAGES.values()},
 }
 
 
-def _check_keys(keys):
-    """Hashing a tuple of tuples of tuples may take for ever."""
-    for key in keys:
-        if not isinstance(key, str) and not _is_count(key):
-            raise ValueError(f"a dict has a key of type {type(key).__name__}")
+# === The pickle ===
+# What torch writes for containers of tensors, in the protocols 2 to 5.
+OPCODES = re.compile(
+    "PROTO|FRAME|STOP|MARK|NONE|NEWTRUE|NEWFALSE|BININT[12]?|LONG1|BINFLOAT"
+    "|SHORT_BINSTRING|(SHORT_)?BINUNICODE|BINUNICODE8|(SHORT_)?BINBYTES|BINBYTES8"
+    "|EMPTY_TUPLE|TUPLE[123]?|EMPTY_LIST|APPENDS?|EMPTY_DICT|SETITEMS?"
+    "|(LONG_)?BINPUT|MEMOIZE|(LONG_)?BINGET"
+    "|(STACK_)?GLOBAL|REDUCE|NEWOBJ|BUILD|BINPERSID"
+)
+KEYS = (pickletools.pyunicode, pickletools.pybytes_or_str, pickletools.pyint)
 
 
-# Not the unpickler in C: for a memo number of 2**32 in 5 bytes it takes 64 GB.
-class _Unpickler(pickle._Unpickler):
-    """Knows `GLOBALS`, and of the opcodes those that containers of tensors need."""
+def check_opcodes(file):
+    """Follows a pickle to its end without making any of its objects.
 
-    dispatch: ClassVar[dict[int, Any]] = {
-        code: load
-        for code, load in pickle._Unpickler.dispatch.items()
-        if bytes([code])
-        not in (
-            *(pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.PERSID),
-            *(pickle.EXT1, pickle.EXT2, pickle.EXT4),
-            *(pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET),
-            *(pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
+    Python's own unpickler trusts three things that a few bytes can turn into hours or
+    gigabytes: lengths, the numbers of its memo, for which it makes room in advance,
+    and the keys of dicts, since hashing a tuple of tuples may take for ever.
+
+    Args:
+        file: binary file at the start of a pickle, left at its end.
+
+    Returns:
+        List of the names that it gives in full.
+
+    Raises:
+        ValueError: if the pickle is damaged, has opcodes that no tensor needs, or
+            numbers and keys of this kind.
+    """
+    names = []
+    kinds, marks, memo = [], [], {}  # the unpickler's stack, by what it will hold
+    for opcode, argument, position in pickletools.genops(file):
+        name, before = opcode.name, opcode.stack_before
+        if not OPCODES.fullmatch(name):
+            raise ValueError(f"its pickle has the opcode {name}")
+        if name == "MARK":
+            marks.append(len(kinds))
+        elif name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            number = len(memo) if argument is None else argument
+            if number > position:
+                raise ValueError(f"its pickle has the memo number {number}")
+            memo[number] = kinds[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            kinds.append(memo[argument])
+        else:
+            plain, top = len(before), len(kinds)
+            if pickletools.markobject in before:
+                plain, top = before.index(pickletools.markobject), marks.pop()
+            if name in ("SETITEM", "SETITEMS") and not all(
+                key in KEYS
+                for key in kinds[top if name == "SETITEMS" else top - 2 :: 2]
+            ):
+                raise ValueError("its pickle has a dict whose keys are no text")
+            if top < plain:
+                raise ValueError("its pickle takes what it has not made")
+            kinds[top - plain :] = opcode.stack_after
+        if name == "GLOBAL":
+            names.append(argument.replace(" ", "."))
+    return names
+
+
+def known(path, name):
+    """What stands for a name in `GLOBALS`.
+
+    Raises:
+        Refused: if it is not there.
+    """
+    if name not in GLOBALS:
+        raise Refused(
+            f"{shown(path)} is refused: loading it would call "
+            f"{escaped(' '.join(name.split())[:100])}, and a checkpoint may hold "
+            "tensors and argparse.Namespace only"
         )
-    }
+    return GLOBALS[name]
 
-    def __init__(self, path, data, storage):
-        self.file = _Bytes(data)
-        super().__init__(self.file, encoding="utf-8")
+
+class _Unpickler(pickle.Unpickler):
+    """Knows `GLOBALS` alone; for pickles that have passed `check_opcodes`."""
+
+    def __init__(self, path, pickled, storage):
+        super().__init__(io.BytesIO(pickled))
         self._path, self._storage = path, storage
 
     def find_class(self, module, name):
-        module = "builtins" if module == "__builtin__" else module
-        known = GLOBALS.get(f"{module}.{name}")
-        if known is None:
-            called = escaped(" ".join(f"{module}.{name}".split())[:100])
-            raise Refused(
-                f"{self._path} is refused: loading it would call {called}, and a "
-                "checkpoint may hold tensors and argparse.Namespace only"
-            )
-        return known
+        return known(self._path, f"{module.replace('__builtin__', 'builtins')}.{name}")
 
     def persistent_load(self, saved_id):
-        kind, dtype, key, _, numel, *view = saved_id
-        if (
-            kind not in ("storage", b"storage")
-            or not isinstance(dtype, np.dtype)
-            or not isinstance(key, str)
-            or not _is_count(numel)
-        ):
+        kind, named, key, _, numel = saved_id
+        if kind != "storage" or not isinstance(key, str) or type(numel) is not int:
             raise ValueError("a reference to no storage")
-        if any(view):
-            raise Refused(
-                f"{self._path} has views of storages, as torch wrote them before "
-                f"version 0.4: {SAVE_AGAIN}"
-            )
-        return self._storage(key, numel * dtype.itemsize, dtype), dtype
-
-    # === Opcodes ===
-    def load_setitem(self):
-        _check_keys(self.stack[-2:-1])
-        super().load_setitem()
-
-    dispatch[pickle.SETITEM[0]] = load_setitem
-
-    def load_setitems(self):
-        _check_keys(self.stack[::2])
-        super().load_setitems()
-
-    dispatch[pickle.SETITEMS[0]] = load_setitems
-
-    def load_dict(self):
-        _check_keys(self.stack[::2])
-        super().load_dict()
-
-    dispatch[pickle.DICT[0]] = load_dict
-
-    def load_build(self):
-        """State of a tensor's dict or of a `Namespace`, which nobody asks for."""
-        self.stack.pop()
-        if not isinstance(self.stack[-1], _Dict | Ignored | Tensor):
-            raise ValueError(f"a {type(self.stack[-1]).__name__} with a state")
-
-    dispatch[pickle.BUILD[0]] = load_build
-
-    def load_newobj(self):
-        arguments, kind = self.stack.pop(), self.stack.pop()
-        if kind is not Ignored and kind is not _Dict:
-            raise ValueError("an object of no known class")
-        self.append(kind(*arguments))
-
-    dispatch[pickle.NEWOBJ[0]] = load_newobj
-
-
-class _Bytes:
-    """A file over bytes that never makes room for more than there is."""
-
-    def __init__(self, data):
-        self._data, self.position = memoryview(data)[:MAX_PICKLE], 0
-
-    def read(self, count):
-        if not 0 <= count <= len(self._data) - self.position:
-            raise EOFError(f"the pickle does not end within {len(self._data)} bytes")
-        self.position += count
-        return bytes(self._data[self.position - count : self.position])
-
-    def readline(self):
-        found = bytes(self._data[self.position : self.position + MAX_LINE])
-        return self.read(found.index(b"\n") + 1)
+        return self._storage(key, numel, named.dtype)
 
 
 # === Zip files ===
-class _Record(NamedTuple):
-    """What the zip's directory says of one record."""
+class _Zip(NamedTuple):
+    """An open zip file."""
 
     archive: zipfile.ZipFile
-    info: zipfile.ZipInfo
-    data: np.ndarray  # the whole file
+    data: np.ndarray  # the bytes of the whole file, memory-mapped
+    records: dict  # name -> `ZipInfo`
 
-    def read(self, limit=math.inf):
-        """The bytes, as an array, once their checksum is compared."""
-        info = self.info
+    def read(self, name, limit=math.inf):
+        """The bytes of a record, once their checksum is compared."""
+        info = self.records[name]
         if info.file_size > limit:
-            raise ValueError(f"{info.filename} has {info.file_size} bytes")
+            raise ValueError(f"{name} has {info.file_size} bytes")
         if info.compress_type == zipfile.ZIP_STORED:
-            content = self._stored()
+            content = self._stored(info)
             # torch can be told to write no checksums, and then writes 0.
             if info.CRC and zlib.crc32(content) != info.CRC:
-                raise ValueError(f"the checksum of {info.filename} is wrong")
+                raise ValueError(f"the checksum of {name} is wrong")
             return content
-        with self.archive.open(info) as file:  # compares it at the end
-            content = file.read(info.file_size + 1)
+        content = self.archive.read(info)  # which compares it
         if len(content) != info.file_size:
-            raise ValueError(f"{info.filename} has not the length that the zip says")
-        return np.frombuffer(content, np.uint8)
+            raise ValueError(f"{name} is cut short")
+        return content
 
-    def _stored(self):
-        header = self.data[self.info.header_offset :][:30].tobytes()
+    def _stored(self, info):
+        header = self.data[info.header_offset :][:30].tobytes()
         signature, name, extra = struct.unpack("<4s22xHH", header)
-        start = self.info.header_offset + 30 + name + extra
-        content = self.data[start : start + self.info.file_size]
-        if signature != ZIP_START or len(content) != self.info.file_size:
-            raise ValueError(f"{self.info.filename} is not where the zip says")
+        start = info.header_offset + 30 + name + extra
+        content = self.data[start : start + info.file_size]
+        if signature != ZIP_START or len(content) != info.file_size:
+            raise ValueError(f"{info.filename} is not where the zip says")
         return content
 
 
-def _read_zip(path, data):
-    archive = zipfile.ZipFile(path)
-    records = _records(archive, data)
-    pickles = [name for name in records if re.fullmatch("[^/]*/data.pkl", name)]
-    if len(pickles) != 1:
-        raise ValueError(f"the zip holds {len(pickles)} records FOLDER/data.pkl")
-    folder = pickles[0].removesuffix("data.pkl")
-    if f"{folder}constants.pkl" in records:
-        raise Refused(f"{shown(path)} is a TorchScript program and no checkpoint")
-    order = "little"
-    if f"{folder}byteorder" in records:
-        order = records[f"{folder}byteorder"].read(limit=16).tobytes().decode("ascii")
-    if order not in ("little", "big"):
-        raise ValueError(f"its byte order is {order!r}")
-    storages = {}
-
-    def storage(key, nbytes, dtype):
-        if key not in storages:
-            record = records[f"{folder}data/{key}"]
-            if not 0 <= record.info.file_size - nbytes < dtype.itemsize:
-                raise ValueError(
-                    f"{record.info.filename} has {record.info.file_size} bytes, "
-                    f"expected {nbytes}"
-                )
-            read = _naming(path, record.read)
-            storages[key] = Storage(nbytes, read, swapped=order != sys.byteorder)
-        elif storages[key].nbytes != nbytes:
-            raise ValueError(f"data/{key} has two sizes")
-        return storages[key]
-
-    pickled = records[pickles[0]].read(limit=MAX_PICKLE)
-    return _Unpickler(path, pickled, storage).load()
-
-
-def _records(archive, data):
+def _open_zip(path):
+    """A `_Zip` whose records have the sizes that those of its file may have."""
+    archive, data = zipfile.ZipFile(path), np.asarray(np.memmap(path, "u1", "r"))
     records = {}
     for info in archive.infolist():
         if info.filename in records:
             raise ValueError(f"{info.filename} is in the zip twice")
-        if not info.is_dir():
-            records[info.filename] = _Record(archive, info, data)
-    return records
+        records[info.filename] = info
+    held = sum(info.file_size for info in records.values())
+    if held > MAX_RATIO * len(data) + SPARE:
+        raise ValueError(f"a file of {len(data)} bytes cannot hold {held} of weights")
+    return _Zip(archive, data, records)
 
 
-def _naming(path, read):
-    """`read`, with the file's name in what it raises."""
+def _read_zip(path):
+    opened = _open_zip(path)
+    pickles = [n for n in opened.records if re.fullmatch("[^/]*/data.pkl", n)]
+    if len(pickles) != 1:
+        raise ValueError(f"the zip holds {len(pickles)} records FOLDER/data.pkl")
+    folder = pickles[0].removesuffix("data.pkl")
+    if f"{folder}constants.pkl" in opened.records:
+        raise Refused(f"{shown(path)} is a TorchScript program and no checkpoint")
+    order = sys.byteorder.encode()
+    if f"{folder}byteorder" in opened.records:
+        order = bytes(opened.read(f"{folder}byteorder", limit=16))
+    if order != sys.byteorder.encode():
+        raise Refused(
+            f"{shown(path)} has the byte order {order!r}, and this machine has "
+            f"{sys.byteorder!r}: {SAVE_AGAIN}"
+        )
 
-    def named():
-        try:
-            return read()
-        except MemoryError:
-            raise
-        except Exception as error:  # zlib's, zipfile's and our own
-            raise ValueError(f"{shown(path)} is damaged: {_line(error)}") from None
+    @functools.cache
+    def storage(key, numel, dtype):
+        name, expected = f"{folder}data/{key}", numel * dtype.itemsize
+        if (size := opened.records[name].file_size) != expected:
+            raise ValueError(f"{name} has {size} bytes, expected {expected}")
 
-    return named
+        @functools.cache
+        def read():
+            with told_as_damage(path):
+                return opened.read(name)
+
+        return Storage(numel, dtype, read)
+
+    pickled = bytes(opened.read(pickles[0], MAX_PICKLE))
+    check_opcodes(io.BytesIO(pickled))
+    return _Unpickler(path, pickled, storage).load()
 
 
-# === Legacy files ===
-def _read_legacy(path, data):
-    storages, dtypes = {}, {}
+# === Files of torch before 1.6 ===
+def _read_legacy(path):
+    with open(path, "rb") as file:
+        pickles = io.BytesIO(file.read(MAX_PICKLE))
+    for _ in range(LEGACY_PICKLES):
+        for name in check_opcodes(pickles):
+            known(path, name)
+    try:
+        torch = import_torch()
+    except ImportError as error:
+        raise Refused(
+            f"{shown(path)} is in torch's format before version 1.6: {error}; or "
+            f"{SAVE_AGAIN}"
+        ) from None
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    return _with_arrays(content, torch)
 
-    def storage(key, nbytes, dtype):
-        if key in storages and storages[key].nbytes != nbytes:
-            raise ValueError(f"storage {key} has two sizes")
-        dtypes[key] = dtype
-        swapped = sys.byteorder == "big"  # the format is always little-endian
-        return storages.setdefault(key, Storage(nbytes, lambda: starts[key], swapped))
 
-    def unpickle():
-        nonlocal rest
-        unpickler = _Unpickler(path, rest, storage)
-        content = unpickler.load()
-        rest = rest[unpickler.file.position :]
+def _with_arrays(content, torch):
+    """The same dicts and lists, with NumPy arrays for tensors."""
+    if isinstance(content, dict):
+        return {key: _with_arrays(value, torch) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_with_arrays(value, torch) for value in content]
+    if not isinstance(content, torch.Tensor):
         return content
-
-    rest, starts = data, {}
-    if unpickle() != LEGACY_MAGIC or unpickle() != LEGACY_PROTOCOL:
-        raise ValueError("it does not begin as torch's files do")
-    unpickle()  # sizes of C's types where it was written, and its byte order
-    content, keys = unpickle(), unpickle()
-    if sorted(keys) != sorted(storages):
-        raise ValueError("its storages are not those that its tensors need")
-    for key in keys:
-        (numel,) = struct.unpack("<q", rest[:8].tobytes())
-        nbytes = storages[key].nbytes
-        if numel * dtypes[key].itemsize != nbytes or len(rest) < 8 + nbytes:
-            raise ValueError(f"storage {key} is cut short")
-        starts[key] = rest[8 : 8 + nbytes]
-        rest = rest[8 + nbytes :]
-    logger.debug(
-        "%s: this format has no checksums, so its numbers are not checked", path
-    )
-    return content
+    tensor = content.detach()
+    if tensor.dtype == torch.bfloat16:  # which NumPy itself does not know
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()

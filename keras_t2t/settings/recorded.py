@@ -6,7 +6,7 @@ from pathlib import Path
 
 from keras_t2t._version import __version__
 from keras_t2t.arguments import brief, is_integer, is_number, shown
-from keras_t2t.checkpoints.class_names import read_json
+from keras_t2t.files import read_json
 from keras_t2t.models.by_name import builder
 from keras_t2t.run_files import RESULT
 from keras_t2t.settings.config import TrainingConfig

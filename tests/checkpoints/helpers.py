@@ -1,11 +1,14 @@
 """What the checkpoint tests share: oracles with random weights, and a photograph."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
+from keras_t2t.checkpoints.architecture import official_architecture
+from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
 from keras_t2t.checkpoints.official import official_entries
 from tests.reference import t2t_vit as reference
 
@@ -70,6 +73,13 @@ def build(variant=None, size=(64, 64), classes=10, **kwargs):
     return getattr(keras_t2t, variant)(**kwargs)
 
 
+def load_state_dict(model, state_dict):
+    """Fills every weight of `model` from official names and NumPy arrays."""
+    shapes = {name: np.shape(tensor) for name, tensor in state_dict.items()}
+    checkpoint = Checkpoint(state_dict, {}, official_architecture(shapes))
+    load_tensors(model, checkpoint, "the state dict")
+
+
 def assert_holds(model, oracle):
     """Every weight of `model` is the oracle's, bit for bit."""
     state_dict = oracle.state_dict()
@@ -89,6 +99,16 @@ def assert_same_logits(model, oracle):
     actual = model.predict(x, verbose=0)
     assert np.ptp(expected) > 1  # else the tolerance would say nothing
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
+
+
+def assert_refused(model, path, match):
+    """The file does not load, and changes nothing."""
+    before = arrays(model)
+    with pytest.raises(ValueError, match=match) as error:
+        keras_t2t.load_checkpoint(model, path)
+    for name, array in arrays(model).items():
+        np.testing.assert_array_equal(array, before[name])
+    return str(error.value)
 
 
 def arrays(model):

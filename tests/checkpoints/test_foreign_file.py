@@ -10,34 +10,26 @@ import pytest
 import torch
 
 from keras_t2t.checkpoints import foreign_file
-from keras_t2t.checkpoints.saving import save_official
+from keras_t2t.checkpoints.foreign_file import save_official
 from tests.checkpoints import helpers
 
 
-class RunsACommand:
-    def __init__(self, command):
-        self.command = command
+class Runs:
+    def __init__(self, function, argument):
+        self.call = function, (argument,)
 
     def __reduce__(self):
-        return os.system, (self.command,)
-
-
-class RunsPython:
-    def __init__(self, code):
-        self.code = code
-
-    def __reduce__(self):
-        return exec, (self.code,)
+        return self.call
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("malicious", [RunsACommand, RunsPython])
-def test_a_malicious_pickle_does_not_execute(malicious, legacy, tmp_path):
+@pytest.mark.parametrize("function", [os.system, exec])
+def test_a_malicious_pickle_does_not_execute(function, legacy, tmp_path):
     witness, path = tmp_path / "witness", tmp_path / "evil.pth"
     payload = f"touch {witness}"
-    if malicious is RunsPython:
+    if function is exec:
         payload = f"open({str(witness)!r}, 'w').close()"
-    content = {"state_dict": {"cls_token": torch.zeros(1)}, "x": malicious(payload)}
+    content = {"a": torch.zeros(1), "x": Runs(function, payload)}
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(ValueError, match="is refused: loading it would call") as error:
         foreign_file.read(path)
@@ -47,13 +39,14 @@ def test_a_malicious_pickle_does_not_execute(malicious, legacy, tmp_path):
     assert witness.exists()
 
 
-def test_a_namespace_is_allowed_and_no_other_class(tmp_path):
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_namespace_is_allowed_and_no_other_class(legacy, tmp_path):
     path = tmp_path / "x.pth"
     content = {"state_dict": {"a": torch.ones(2)}, "args": argparse.Namespace(lr=0.1)}
-    torch.save(content, path)
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     np.testing.assert_array_equal(foreign_file.read(path).tensors["a"], [1, 1])
     content["args"] = subprocess.CompletedProcess([], 0)
-    torch.save(content, path)
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(ValueError, match=r"would call .*CompletedProcess"):
         foreign_file.read(path)
 
@@ -86,7 +79,7 @@ def test_a_missing_library_names_the_extra(library, extra, tmp_path, monkeypatch
     model = helpers.build()
     monkeypatch.setitem(sys.modules, library, None)
     path = tmp_path / ("x.pth" if library == "torch" else "x.safetensors")
-    message = rf'{library} is needed.*pip install "keras-t2t\[{extra}\]"'
+    message = rf'needs {library}, which.*pip install "keras-t2t\[{extra}\]"'
     with pytest.raises(ImportError, match=message):
         save_official(model, path)
     if library == "safetensors":

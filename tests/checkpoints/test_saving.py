@@ -7,6 +7,7 @@ import safetensors.torch
 import torch
 
 import keras_t2t
+from keras_t2t.checkpoints import keras_file
 from tests.checkpoints import helpers
 
 
@@ -29,20 +30,17 @@ def test_there_and_back_is_bit_exact(variant, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_the_grid_travels_with_the_file(suffix, tmp_path):
-    """4 x 16 tokens are as many as 8 x 8."""
-    model = helpers.build(None, (64, 256))
-    path = tmp_path / f"wide.{suffix}"
+@pytest.mark.parametrize(
+    "settings",
+    [{"size": (64, 256)}, {"include_top": False}],
+    ids=["as many tokens as 8 x 8", "without a top"],
+)
+def test_what_a_file_of_ours_says(settings, suffix, tmp_path):
+    model, path = helpers.build(**settings), tmp_path / f"x.{suffix}"
     keras_t2t.save_official(model, path)
-    again = helpers.build(None, (64, 256), weights=path)
-    helpers.assert_equal_weights(model, again)
-
-
-def test_a_model_without_a_top(tmp_path):
-    model = helpers.build(include_top=False)
-    keras_t2t.save_official(model, tmp_path / "x.safetensors")
-    again = helpers.build(include_top=False, weights=tmp_path / "x.safetensors")
-    helpers.assert_equal_weights(model, again)
+    helpers.assert_equal_weights(model, helpers.build(weights=path, **settings))
+    other = helpers.build(num_heads=4, **settings)
+    helpers.assert_refused(other, path, r"has 2 heads, and that of the model.*has 4")
 
 
 @pytest.mark.every_backend
@@ -87,23 +85,21 @@ def test_nothing_half_written_stays(suffix, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_the_number_of_heads_travels_with_the_file(suffix, tmp_path):
-    path = tmp_path / f"x.{suffix}"
-    keras_t2t.save_official(helpers.build(), path)
-    with pytest.raises(ValueError, match=r"has 2 heads, and that of the model.*has 4"):
-        helpers.build(num_heads=4, weights=path)
-
-
-def test_a_safetensors_file_of_ours_tells_every_flipped_bit(tmp_path):
-    path = tmp_path / "x.safetensors"
-    keras_t2t.save_official(helpers.build(), path)
+@pytest.mark.parametrize("name", ["x.safetensors", "x.weights.h5"])
+def test_a_file_of_ours_tells_every_flipped_bit(name, tmp_path):
+    model, path = helpers.build(), tmp_path / name
+    if name == "x.safetensors":
+        keras_t2t.save_official(model, path)
+    else:
+        keras_file.save_weights(model, path)
+        model.load_weights(path)  # Keras does not mind what is at the end
     data = bytearray(path.read_bytes())
-    for place in range(8, len(data), len(data) // 50):
+    end = len(data) - keras_file.SEAL_SIZE if "h5" in name else len(data)
+    for place in range(8, end, len(data) // 50):
         data[place] ^= 1
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"x\.safetensors"):
-            helpers.build(weights=path)
+        with pytest.raises(ValueError, match=path.name):
+            keras_t2t.load_checkpoint(model, path)
         data[place] ^= 1
 
 

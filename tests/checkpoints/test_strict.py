@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import keras_t2t
-from keras_t2t.checkpoints.fitting import load_state_dict
 from tests.checkpoints import helpers
 from tests.reference import t2t_vit as reference
 
@@ -34,31 +33,74 @@ def save(tmp_path):
 
 
 def test_all_that_is_wrong_is_listed_and_nothing_is_changed(model, oracle, save):
-    before = helpers.arrays(model)
     state_dict = oracle.state_dict()
     del state_dict["norm.weight"]
     state_dict["blocks.0.attn.extra"] = torch.zeros(3)
     state_dict["blocks.1.mlp.fc1.bias"] = torch.zeros(5)
-    with pytest.raises(ValueError) as error:
-        keras_t2t.load_checkpoint(model, save(state_dict))
-    message = str(error.value)
-    assert "checkpoint.pth does not fit t2t_vit" in message
+    message = helpers.assert_refused(model, save(state_dict), "does not fit t2t_vit")
     assert "missing: norm.weight, for the weight norm/gamma" in message
     assert "left over: blocks.0.attn.extra" in message
-    assert (
-        "shape differs: blocks.1.mlp.fc1.bias (5,), while block_1_mlp/expand/bias "
-        "needs (64,)" in message
-    )
-    for path, array in helpers.arrays(model).items():
-        np.testing.assert_array_equal(array, before[path])
+    assert "shape differs: blocks.1.mlp.fc1.bias (5,), while" in message
 
 
-@pytest.mark.parametrize("name", ["head.bias", "head.weight"])
-def test_half_a_head_is_missing_the_other_half(name, model, oracle):
-    state_dict = {k: v.numpy() for k, v in oracle.state_dict().items()}
-    del state_dict[name]
-    with pytest.raises(ValueError, match=f"missing: {name}"):
-        load_state_dict(model, state_dict)
+def replace(name, change):
+    """A function that changes one tensor of a state dict."""
+    return lambda tensors: {**tensors, name: change(tensors[name].clone())}
+
+
+def ending_in(value):
+    def change(tensor):
+        tensor.view(-1)[-1] = value
+        return tensor
+
+    return change
+
+
+REFUSED = {
+    **{
+        f"without {name}": (
+            lambda tensors, name=name: {k: v for k, v in tensors.items() if k != name},
+            f"missing: {name}",
+        )
+        for name in ("head.bias", "head.weight")
+    },
+    **{
+        f"{name} in {dtype}": (
+            replace(name, lambda tensor, dtype=dtype: tensor.to(dtype)),
+            f"type differs: {name} is",
+        )
+        for name in ("head.weight", "pos_embed")
+        for dtype in (torch.int64, torch.bool, torch.complex64)
+    },
+    **{
+        f"{name} with {value}": (
+            replace(name, ending_in(value)),
+            f"not finite: {name} holds NaN or infinite",
+        )
+        for name in ("head.weight", "norm.bias")
+        for value in (float("nan"), float("inf"), -float("inf"))
+    },
+    "beyond float32": (
+        replace("norm.bias", lambda tensor: tensor.double() + 1e300),
+        r"not finite: norm\.bias",
+    ),
+    "two for one weight": (
+        lambda tensors: {**tensors, "module.norm.bias": tensors["norm.bias"] + 1},
+        r"two tensors for norm\.bias: norm\.bias and module\.norm\.bias",
+    ),
+    "more positions than memory": (
+        replace("pos_embed", lambda tensor: tensor[:, :1].expand(1, 10**11 + 1, 32)),
+        "100000000001 positions, and no more than",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_one_tensor_that_no_weight_can_be(case, model, oracle, save):
+    change, match = REFUSED[case]
+    state_dict = {**oracle.state_dict()}
+    message = helpers.assert_refused(model, save(change(state_dict)), match)
+    assert len(message.splitlines()) <= 2
 
 
 @pytest.mark.parametrize("variant", ["T2TViT7", "T2TViT19", "T2TViTt14"])
@@ -205,51 +247,3 @@ def mmpretrain_names(state_dict):
             parts = ["backbone", *parts]
         renamed[".".join(parts)] = tensor
     return renamed
-
-
-@pytest.mark.parametrize("name", ["head.weight", "pos_embed"])
-@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
-def test_types_that_no_weight_has(dtype, name, model, oracle, save):
-    state_dict = {**oracle.state_dict()}
-    state_dict[name] = state_dict[name].to(dtype)
-    before = helpers.arrays(model)
-    with pytest.raises(ValueError, match=rf"type differs: {name} is") as error:
-        keras_t2t.load_checkpoint(model, save(state_dict))
-    assert len(str(error.value).splitlines()) == 2
-    for path, array in helpers.arrays(model).items():
-        np.testing.assert_array_equal(array, before[path])
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("name", ["head.weight", "norm.bias"])
-def test_numbers_that_are_none(name, value, model, oracle, save):
-    state_dict = {key: tensor.clone() for key, tensor in oracle.state_dict().items()}
-    state_dict[name].view(-1)[-1] = value
-    before = helpers.arrays(model)
-    with pytest.raises(ValueError, match=rf"not finite: {name} holds NaN or infinite"):
-        keras_t2t.load_checkpoint(model, save(state_dict))
-    for path, array in helpers.arrays(model).items():
-        np.testing.assert_array_equal(array, before[path])
-
-
-def test_numbers_beyond_the_model_s_type(model, oracle, save):
-    state_dict = {key: tensor.double() for key, tensor in oracle.state_dict().items()}
-    state_dict["norm.bias"][0] = 1e300
-    with pytest.raises(ValueError, match=r"not finite: norm\.bias"):
-        keras_t2t.load_checkpoint(model, save(state_dict))
-
-
-def test_two_tensors_for_one_weight(model, oracle, save):
-    """The last one won."""
-    state_dict = {**oracle.state_dict()}
-    state_dict["module.norm.bias"] = state_dict["norm.bias"] + 1
-    message = r"two tensors for norm\.bias: norm\.bias and module\.norm\.bias"
-    with pytest.raises(ValueError, match=message):
-        keras_t2t.load_checkpoint(model, save(state_dict))
-
-
-def test_a_table_of_more_positions_than_memory(model, oracle, save):
-    state_dict = {**oracle.state_dict()}
-    state_dict["pos_embed"] = torch.zeros(1, 1, 1).expand(1, 10**11 + 1, 32)
-    with pytest.raises(ValueError, match="100000000001 positions, and no more than"):
-        keras_t2t.load_checkpoint(model, save(state_dict))

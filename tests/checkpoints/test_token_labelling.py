@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import keras_t2t
-from keras_t2t.checkpoints import describe
+from keras_t2t.checkpoints import CheckpointFile
 from tests.checkpoints import helpers
 from tests.reference import t2t_vit as reference
 
@@ -86,5 +86,5 @@ def test_a_half_of_the_second_head(oracle, path):
 def test_a_file_tells_the_variant(tmp_path):
     model = keras_t2t.T2TViT24TokenLabelling(input_shape=(32, 32, 3), classes=3)
     model.save_weights(tmp_path / "model.weights.h5")
-    found = describe(tmp_path / "model.weights.h5")
+    found = CheckpointFile(tmp_path / "model.weights.h5").description()
     assert found == ("T2TViT24TokenLabelling", 3, (2, 2))

@@ -7,8 +7,8 @@ import torch
 from keras import ops
 
 import keras_t2t
-from keras_t2t.checkpoints.fitting import load_state_dict
 from keras_t2t.checkpoints.official import official_entries
+from tests.checkpoints.helpers import load_state_dict
 from tests.reference import t2t_vit as reference
 
 SIZE = (96, 128)

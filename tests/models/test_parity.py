@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import keras_t2t
-from keras_t2t.checkpoints.fitting import load_state_dict
 from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.variants import VARIANTS, VIT_VARIANTS
+from tests.checkpoints.helpers import load_state_dict
 from tests.reference import t2t_vit as t2t_reference
 from tests.reference import vit
 

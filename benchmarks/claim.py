@@ -1,123 +1,399 @@
 """Do tokens made by T2T learn more from few images than plain patches, at equal cost?
 
-    python benchmarks/claim.py --data-dir path/to/cifar10 --minutes 40
-    python benchmarks/claim.py --report
+    python benchmarks/claim.py
+    python benchmarks/claim.py --data-dir path/to/cifar10 --results again.csv
 
-Trains the designs of `claim_designs.py` from scratch on CIFAR-10 at 64 px: first a
-search for each design's learning rate on training images that are held out, then three
-seeds on 2,000, 5,000 and 10,000 images. Each finished run leaves a small folder
-in `--output-dir`, and none is trained twice: the same command goes on after the last
-whole epoch, and started twice it shares the work between two processes. `--plan` lists
-the models, what they cost and what is left to train; `--report` makes table and figures
-of the folders alone.
+The first makes tables and figure of the runs in `claim.csv`. The second trains them
+again: the designs below from scratch on CIFAR-10 at 64 px, first a search for each
+design's learning rate on training images that are held out, then three seeds on 2,000,
+5,000 and 10,000 images, some hours. What the file has is not trained again.
 """
 
 import argparse
-import contextlib
+import csv
+import io
+import math
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import claim_runs
-from benchmarks.claim_designs import DESIGNS, costs
-from benchmarks.claim_runs import missing
-from benchmarks.claim_training import read_cifar10, train
+RESULTS = Path(__file__).with_name("claim.csv")
+IMAGE_SIZE, CLASSES = 64, 10
+EPOCHS, BATCH_SIZE = 25, 64
+IMAGES, SEEDS = (2_000, 5_000, 10_000), (0, 1, 2)
+SEARCH_IMAGES = 4_500  # the others of 10,000 training images are held out
+RATES = (2.5e-4, 5e-4, 1e-3)  # peak learning rates that the search tries
+SHIFT = 8  # pixels that the random crop moves, each way
+LOOKED_AT = 32  # test images over which the feature study is averaged
+
+
+# === Designs ===
+class Design(NamedTuple):
+    """A model; of those that are compared all have an MLP ratio of 2."""
+
+    title: str
+    tokens: str | int  # `token_type` of `T2TViT`, or the pixels of a plain patch
+    embed_dim: int
+    depth: int
+    num_heads: int
+    most_images: int  # training images up to which it is trained
+    mlp_ratio: float = 2
+
+    def build(self, size=IMAGE_SIZE):
+        """The model: standardised images `(batch, size, size, 3)` to logits."""
+        import keras_t2t
+
+        settings = {"input_shape": (size, size, 3), "classifier_activation": None}
+        settings["classes"] = CLASSES
+        backbone = self.embed_dim, self.depth, self.num_heads, self.mlp_ratio
+        if isinstance(self.tokens, int):
+            return keras_t2t.ViT(*backbone, patch_size=self.tokens, **settings)
+        return keras_t2t.T2TViT(*backbone, self.tokens, **settings)
+
+
+# Depth or width of the rivals is what brings their MACs to those of the first.
+DESIGNS = {
+    "t2t": Design("T2T tokens, deep and narrow", "performer", 192, 6, 3, 10_000),
+    "convolution": Design("convolution tokens", "convolution", 192, 9, 3, 10_000),
+    "patch16": Design("plain patches of 16 px", 16, 192, 10, 3, 10_000),
+    "patch8": Design("plain patches of 8 px", 8, 136, 5, 4, 5_000),
+    "wide": Design("T2T tokens, shallow and wide", "performer", 272, 3, 4, 5_000),
+}
+
+
+# === Runs, and their results as rows of a table ===
+class Run(NamedTuple):  # what tells one from another
+    design: str
+    images: int  # for training
+    seed: int
+    rate: float
+    search: bool = False  # validates on training images that are held out
+
+
+def numbers(text):
+    return [float(value.replace("None", "nan")) for value in text.split()]
+
+
+DISTANCE = "mean_attention_distance"  # None, read as nan, where nothing attends
+FEATURES = "dead_share", "redundancy", "redundancy_of_noise", DISTANCE
+COLUMNS = {  # how each is read
+    **dict.fromkeys(("design", "device"), str),
+    **dict.fromkeys(("images", "seed", "size"), int),
+    **dict.fromkeys(("rate", "top1", "cpu_seconds"), float),
+    **{"search": "True".__eq__, "stages": str.split},
+    **dict.fromkeys(("loss", "training_top1", "seconds", *FEATURES), numbers),
+}
+
+
+def read_results(path):
+    """The runs in a file, each a dict of `COLUMNS`."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [
+            {name: COLUMNS[name](text) for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def append_result(path, row):
+    def text(value):
+        return " ".join(map(text, value)) if isinstance(value, list) else f"{value}"
+
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if file.tell() == 0:
+            writer.writeheader()
+        writer.writerow({name: text(value) for name, value in row.items()})
+
+
+def tried(results, design):
+    """The rows of a design's search, by learning rate."""
+    rows = [row for row in results if row["search"] and row["design"] == design]
+    return sorted(rows, key=lambda row: row["rate"])
+
+
+def best_rate(results, design):
+    """The peak learning rate of the final runs; None before the search's end."""
+    rows = tried(results, design)
+    whole = len(rows) == len(RATES)
+    return max(rows, key=lambda row: row["top1"])["rate"] if whole else None
+
+
+def missing(results):
+    """The runs that can be trained and are not finished, the searches first."""
+    runs = [Run(n, SEARCH_IMAGES, 0, rate, True) for n in DESIGNS for rate in RATES]
+    for images in IMAGES:
+        names = [n for n, design in DESIGNS.items() if images <= design.most_images]
+        rates = {n: best_rate(results, n) for n in names if best_rate(results, n)}
+        runs += [Run(n, images, seed, rates[n]) for seed in SEEDS for n in rates]
+    done = [Run(*map(row.get, Run._fields)) for row in results if not row["device"]]
+    return [run for run in runs if run not in done]
+
+
+# === Data ===
+class Data(NamedTuple):
+    images: np.ndarray  # (n, size, size, 3) uint8
+    labels: np.ndarray  # (n,)
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+def read_cifar10(folder, train=10_000, test=10_000, size=IMAGE_SIZE):
+    """The first images of each part, from parquet as the hub lays it out."""
+    import pyarrow.parquet
+    from PIL import Image
+
+    def decoded(content):
+        image = Image.open(io.BytesIO(content)).convert("RGB")
+        return np.asarray(image.resize((size, size), Image.BICUBIC))
+
+    parts = []
+    for name, count in (("train", train), ("test", test)):
+        (path,) = folder.glob(f"{name}-*.parquet")
+        rows = pyarrow.parquet.read_table(path).slice(0, count).to_pylist()
+        parts += [np.stack([decoded(row["img"]["bytes"]) for row in rows])]
+        parts += [np.array([row["label"] for row in rows])]
+    return Data(*parts)
+
+
+def split(data, run):
+    """(images, labels) to train on and to validate with: in the search the training
+    images that are left, in the final runs the test images, once, at their end."""
+    training = data.images[: run.images], data.labels[: run.images]
+    if run.search:
+        return training, (data.images[run.images :], data.labels[run.images :])
+    return training, (data.test_images, data.test_labels)
+
+
+def standardised(images):
+    import keras_t2t
+
+    return keras_t2t.preprocess_input(images)
+
+
+def Augmented(images, labels, seed):
+    """Shuffled batches, each image flipped and moved at random; black comes in."""
+    import keras
+
+    size = images.shape[1]
+
+    class Batches(keras.utils.PyDataset):
+        epoch = 0
+
+        def __len__(self):
+            return len(images) // BATCH_SIZE
+
+        def __getitem__(self, index):
+            random = np.random.default_rng([seed, self.epoch])
+            order = random.permutation(len(images))
+            chosen = order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
+            random = np.random.default_rng([seed, self.epoch, index])
+            batch = []
+            for image in np.pad(images[chosen], ((0, 0), *2 * (2 * (SHIFT,),), (0, 0))):
+                image = image[:, :: random.choice((-1, 1))]
+                down, right = SHIFT - random.integers(-SHIFT, SHIFT + 1, 2)
+                batch.append(image[down : down + size, right : right + size])
+            targets = np.eye(CLASSES, dtype="float32")[labels[chosen]]
+            return standardised(np.stack(batch)), targets
+
+        def on_epoch_end(self):
+            self.epoch += 1
+
+    return Batches()
+
+
+# === Training ===
+def compiled(model, peak, steps):
+    """The model with the recipe of all runs, up to the learning rate `peak`."""
+    import keras
+
+    from keras_t2t.training.adamw import AdamW
+
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps, warmup_target=peak, warmup_steps=steps // 10
+    )
+    optimizer = AdamW(learning_rate=rate, weight_decay=0.05)
+    optimizer.exclude_from_weight_decay(
+        var_list=[w for w in model.trainable_weights if len(w.shape) < 2]
+    )
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    top1 = keras.metrics.CategoricalAccuracy(name="top1")
+    model.compile(optimizer, loss, metrics=[top1])
+    return model
+
+
+def train(run, data, epochs=EPOCHS):
+    """Trains a run, whose row it returns."""
+    import keras
+
+    keras.utils.set_random_seed(run.seed)
+    training, validation = split(data, run)
+    batches = Augmented(*training, run.seed)
+    model = compiled(DESIGNS[run.design].build(), run.rate, epochs * len(batches))
+    begin, stop = time.process_time(), keras.callbacks.TerminateOnNaN()
+    fit = {"epochs": epochs, "shuffle": False, "verbose": 0, "callbacks": [stop]}
+    history = model.fit(batches, **fit).history
+    finite = all(map(math.isfinite, history["loss"]))
+    return {
+        **run._asdict(),
+        "size": IMAGE_SIZE,
+        "cpu_seconds": round(time.process_time() - begin, 1),
+        "top1": evaluated(model, validation) if finite else 0.0,  # and is not chosen
+        "loss": [round(value, 4) for value in history["loss"]],
+        "training_top1": [round(value, 4) for value in history["top1"]],
+        **({} if run.search else features(model, validation[0])),
+    }
+
+
+def evaluated(model, validation):
+    """Top-1, 0 to 1."""
+    images, labels = validation
+    logits = model.predict(standardised(images), batch_size=250, verbose=0)
+    return float((logits.argmax(-1) == labels).mean())
+
+
+def features(model, images):
+    """The numbers of the feature study over some images, columns of its stages."""
+    from keras_t2t.visualization.statistics import depth_statistics
+
+    rows = depth_statistics(model, list(images[:LOOKED_AT]))
+    columns = {name: [getattr(row, name) for row in rows] for name in FEATURES}
+    return {"stages": [row.stage for row in rows], **columns}
+
+
+# === The report ===
+def mean_and_95(values):
+    """The mean, and half the width of its 95% interval."""
+    error = statistics.stdev(values) / len(values) ** 0.5
+    return statistics.mean(values), 4.303 * error  # Student's t of three values
+
+
+def finals(results):
+    """{(design, images): its rows by seed}."""
+    found = {}
+    for row in sorted(results, key=lambda row: row["seed"]):
+        if not row["search"] and not row["device"]:
+            found.setdefault((row["design"], row["images"]), []).append(row)
+    return found
+
+
+def table(head, rows):
+    """A Markdown table; where a row is shorter, its last cells are empty."""
+    rows = [[*row, *[""] * (len(head) - len(row))] for row in rows]
+    every = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in every)
+
+
+def tables(results):
+    """Top-1 by images, the first design's lead, the search, and the feature study."""
+    import keras_t2t
+
+    found = finals(results)
+    images = sorted({count for _, count in found})
+    top1, leads, searches, most = [], [], [], []
+    for name, design in DESIGNS.items():
+        model = design.build()
+        costs = model.count_params(), keras_t2t.count_macs(model)
+        cost = f"{costs[0] / 1e6:.2f} M", f"{costs[1] / 1e6:.1f} M"
+        top1.append([design.title, *cost])
+        leads.append([design.title])
+        for count in images:
+            mine, firsts = (
+                [100 * row["top1"] for row in found.get((n, count), ())]
+                for n in (name, "t2t")
+            )
+            if not mine:
+                continue
+            # By seed: what the seed does to both is no difference between them.
+            ahead = [x - y for x, y in zip(firsts, mine, strict=True)]
+            top1[-1].append("{:.1f} ± {:.1f}".format(*mean_and_95(mine)))
+            leads[-1].append("{:+.1f} ± {:.1f}".format(*mean_and_95(ahead)))
+        most.append(found[name, max(n for d, n in found if d == name)])
+        rows = tried(results, name)
+        cells = {row["rate"]: f"{100 * row['top1']:.1f}" for row in rows}
+        best = best_rate(results, name)
+        cells[best] = f"**{cells[best]}**"
+        seconds = statistics.median(row["cpu_seconds"] for row in rows)
+        searches.append([design.title, *cells.values(), f"{seconds:.0f}"])
+    columns, rates = [f"{n:,} images" for n in images], [f"{rate:g}" for rate in RATES]
+    head = ["top-1 on held-out images, %, at a rate of", *rates, "seconds of one core"]
+    return [
+        table(["top-1, %", "parameters", "MACs", *columns], top1),
+        table(["T2T tokens minus", *columns], leads[1:]),
+        table(head, searches),
+        feature_table(most),
+    ]
+
+
+def feature_table(groups):
+    """A first, a middle and the last stage of each design, the mean over its seeds."""
+    rows = []
+    for runs in groups:
+        stages, title = runs[0]["stages"], DESIGNS[runs[0]["design"]].title
+        for i in (0, len(stages) // 2, len(stages) - 1):
+            means = [statistics.mean(run[name][i] for run in runs) for name in FEATURES]
+            dead, redundancy, noise, distance = means
+            text = "" if math.isnan(distance) else f"{distance:.1f}"
+            cells = f"{dead:.1%}", f"{redundancy:.2f} ({noise:.2f})", text
+            rows.append([title, stages[i], *cells])
+    head = ["design", "stage", "dead channels", "redundancy (of noise)"]
+    return table([*head, "attention distance, px"], rows)
+
+
+def figure(results):
+    """Training loss over the epochs, and top-1 over the number of images."""
+    from matplotlib.figure import Figure
+
+    drawn, found = Figure(figsize=(9, 3.8), layout="constrained"), finals(results)
+    left, right = drawn.subplots(1, 2)
+    counts = sorted({images for _, images in found})
+    for i, (name, design) in enumerate(DESIGNS.items()):
+        runs = {n: found[name, n] for n in counts if (name, n) in found}
+        top1 = [[100 * row["top1"] for row in rows] for rows in runs.values()]
+        line = right.errorbar(
+            [n * 1.015 ** (i - 2) for n in runs],  # beside each other
+            *zip(*map(mean_and_95, top1), strict=True),
+            **{"marker": ".", "capsize": 3, "label": design.title},
+        )
+        if most := runs.get(counts[-1]):
+            mean = np.mean([row["loss"] for row in most], axis=0)
+            left.plot(range(1, len(mean) + 1), mean, color=line.lines[0].get_color())
+    left.set(xlabel="epoch", ylabel="training loss", title=f"{counts[-1]:,} images")
+    right.set(xscale="log", xlabel="training images", ylabel="top-1 on test images, %")
+    right.set_title("mean over seeds, 95% interval")
+    right.set_xticks(counts, [f"{count:,}" for count in counts])
+    right.minorticks_off()
+    left.grid(alpha=0.3)
+    right.grid(alpha=0.3)
+    drawn.legend(loc="outside lower center", ncols=3, frameon=False)
+    return drawn
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--data-dir", type=Path, metavar="DIR", help="train-*.parquet, test-*.parquet")
-    add("--output-dir", type=Path, default=Path(__file__).parent / "claim")
-    add("--minutes", type=float, default=40, metavar="N", help="then stop")
-    add("--compile", action="store_true", help="fuse (torch, a C++ compiler): faster")
-    add("--plan", action="store_true", help="list models and runs, train nothing")
-    add("--report", action="store_true", help="table and figures, train nothing")
-    arguments = parser.parse_args()
+    add("--results", type=Path, default=RESULTS, metavar="FILE.csv")
+    folder, path = vars(parser.parse_args()).values()
     os.environ.setdefault("KERAS_BACKEND", "torch")
-    if arguments.plan:
-        return print_plan(arguments.output_dir)
-    if arguments.report:
-        from benchmarks.claim_report import write_report
-
-        return print(*write_report(arguments.output_dir), sep="\n")
-    if arguments.data_dir is None:
-        parser.error("--data-dir is needed to train")
-    data = read_cifar10(arguments.data_dir)
-    end = time.monotonic() + 60 * arguments.minutes
-    work(arguments.output_dir, data, end, arguments.compile)
-
-
-def work(output, data, end, fuse=False):
-    """Trains what is missing until `end`, of `time.monotonic`; `fuse`: see `train`.
-
-    Returns:
-        Whether all is done.
-    """
-    while runs := missing(output):
-        trained = False
-        for run in runs:
-            if time.monotonic() > end:
-                print(f"stopped; {len(missing(output))} runs are left", flush=True)
-                return False
-            with held(output / run.name) as free:
-                if not free or run.result(output):
-                    continue
-                result = train(run, data, output / run.name, end, fuse)
-            trained = True
-            if result is None:
-                break
-            print(
-                f"{run.name}: top-1 {result['top1']:.1%}, "
-                f"{result['cpu_seconds']:.0f} s of one core",
-                flush=True,
-            )
-        if not trained:
-            time.sleep(5)  # another process has all of them
-    return True
-
-
-@contextlib.contextmanager
-def held(folder):
-    """Whether no other process trains this run; none does until the end of `with`."""
-    from keras_t2t.training.lock import FolderLock
-
-    lock = FolderLock(folder)
-    try:
-        lock.acquire()
-    except ValueError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def print_plan(output):
-    for name, cost in costs().items():
-        print(
-            f"{name:12} {DESIGNS[name].title:30} {cost.parameters / 1e6:.2f} M "
-            f"parameters, {cost.macs / 1e6:.1f} M MACs"
-            + (f"; not matched: {cost.misses}" if cost.misses else "")
-        )
-    runs = claim_runs.searches() + claim_runs.finals(output)
-    left = [run for run in runs if run.result(output) is None]
-    print(f"{len(left)} of {len(runs)} runs are left")
-    trained = [result for run in runs if (result := run.result(output))]
-    speed = {
-        name: [r["images_per_cpu_second"] for r in trained if r["design"] == name]
-        for name in DESIGNS
-    }
-    if all(speed.values()):
-        seconds = sum(
-            run.images * run.epochs / (sum(speed[run.design]) / len(speed[run.design]))
-            for run in left
-        )
-        print(f"about {seconds / 3600:.1f} hours of one core")
+    if folder:
+        data = read_cifar10(folder)
+        while runs := missing(read_results(path)):
+            append_result(path, row := train(runs[0], data))
+            print(*runs[0], f"top-1 {row['top1']:.1%}, {row['cpu_seconds']:.0f} s")
+    results = read_results(path)
+    if not results or missing(results):
+        parser.error(f"{path} does not have all runs: give --data-dir to train them")
+    print(*tables(results), sep="\n")
+    figure(results).savefig(path.with_suffix(".png"), dpi=150)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,28 @@
 """The claim on an accelerator: 50,000 images at 128 px, 100 epochs.
 
-    python benchmarks/claim_accelerator.py --data-dir path/to/cifar10
-    python benchmarks/claim_accelerator.py --data-dir path/to/cifar10 --evaluate
+    python benchmarks/claim_accelerator.py
+    python benchmarks/claim_accelerator.py --data-dir path/to/cifar10 --output-dir DIR
 
 `claim.py` at a size that CPUs do not reach: its designs, recipe and augmentation at
 twice the side (64 tokens for 16), in mixed bfloat16, at one learning rate and one seed.
 On JAX: the images lie on the accelerator and one epoch is one XLA program, as batches
-made on the host would be what it waits for. The first command leaves `history.json` and
-the weights per design, the second, which any machine can run, `result.json`.
+made on the host would be what it waits for. The first command makes tables of the runs
+in `claim.csv`, the second trains them again and leaves a CSV, histories and weights.
 """
 
 import argparse
 import functools
 import json
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.claim_designs import CLASSES, DESIGNS, IMAGE_SIZE
-from benchmarks.claim_training import (
-    SHIFT,
-    compiled,
-    evaluated,
-    features,
-    loss_function,
-    read_cifar10,
-    standardised,
-)
+from benchmarks import claim
+from benchmarks.claim import CLASSES, DESIGNS, compiled, standardised
 
 SIZE = 128
 BATCH_SIZE = 512
@@ -41,84 +34,63 @@ NAMES = ("t2t", "patch16", "convolution")
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--data-dir", type=Path, required=True, metavar="DIR")
-    here = Path(__file__).parent / "claim" / "accelerator"
-    add("--output-dir", type=Path, default=here)
+    add("--data-dir", type=Path, metavar="DIR", help="train-*.parquet, test-*.parquet")
+    add("--output-dir", type=Path, metavar="DIR")
     add("--designs", nargs="+", choices=DESIGNS, default=NAMES)
     add("--images", type=int, default=50_000, metavar="N", help="for training")
     add("--epochs", type=int, default=100, metavar="N")
-    add("--first", type=int, metavar="N", help="train so many epochs, keep nothing")
-    add("--evaluate", action="store_true", help="write result.json of what is trained")
     arguments = parser.parse_args()
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    output = arguments.output_dir
-    if arguments.evaluate:
-        data = read_cifar10(arguments.data_dir, train=1, size=SIZE)
+    if (arguments.data_dir is None) != (arguments.output_dir is None):
+        parser.error("--data-dir and --output-dir: give both, or none")
+    path = claim.RESULTS
+    if arguments.data_dir:
+        if (backend := os.environ["KERAS_BACKEND"]) != "jax":
+            parser.error(f"training needs KERAS_BACKEND=jax, got {backend}")
+        path = arguments.output_dir / path.name
+        data = claim.read_cifar10(arguments.data_dir, arguments.images, size=SIZE)
         for name in arguments.designs:
-            evaluate(name, data, output / name)
-        return
-    if (backend := os.environ["KERAS_BACKEND"]) != "jax":
-        parser.error(f"training needs KERAS_BACKEND=jax, got {backend}")
-    begin = time.perf_counter()
-    data = read_cifar10(arguments.data_dir, arguments.images, test=1, size=SIZE)
-    print(f"read {len(data.images)} images, {time.perf_counter() - begin:.0f} s")
-    for name in arguments.designs:
-        train(name, data, output / name, arguments.epochs, arguments.first)
+            folder = arguments.output_dir / name
+            train(name, data, folder, arguments.epochs)
+            claim.append_result(path, result(name, data, folder))
+    print(*tables(claim.read_results(path)), sep="\n")
 
 
-def train(
-    name,
-    data,
-    folder,
-    epochs,
-    first=None,
-    seed=0,
-    policy="mixed_bfloat16",
-    design=None,
-):
+def train(name, data, folder, epochs, seed=0, policy="mixed_bfloat16", design=None):
     """Trains one design; writes `history.json` and `model.weights.h5` into `folder`.
 
     Args:
-        first: int, epochs after which it stops and nothing is written; None: all.
         policy: the dtype policy of the model.
         design: `Design` of that name, where it is none of the comparison.
     """
     import jax
     import keras
 
+    from keras_t2t.files import replacing
     from keras_t2t.training.run import dtype_policy
 
     keras.utils.set_random_seed(seed)
     with dtype_policy(policy):
         model = (design or DESIGNS[name]).build(SIZE)
-    steps = epochs * (len(data.images) // BATCH_SIZE)
-    optimizer = compiled(model, RATE, steps).optimizer
-    optimizer.build(model.trainable_variables)
+    compiled(model, RATE, epochs * (len(data.images) // BATCH_SIZE))
+    model.optimizer.build(model.trainable_variables)
     variables = (
         model.trainable_variables,
         model.non_trainable_variables,
-        optimizer.variables,
+        model.optimizer.variables,
     )
     state = [[v.value for v in part] for part in variables]
     images, labels = jax.device_put(data.images), jax.device_put(data.labels)
     program = jax.jit(functools.partial(one_epoch, model), donate_argnums=0)
     key, rows = jax.random.key(seed), []
-    for epoch in range(first or epochs):
+    for epoch in range(epochs):
         begin = time.perf_counter()
-        state, loss, top1 = program(
-            state, jax.random.fold_in(key, epoch), images, labels
-        )
-        rows.append(
-            {
-                "loss": round(float(loss), 4),
-                "training_top1": round(float(top1), 4),
-                "seconds": round(time.perf_counter() - begin, 3),
-            }
-        )
+        epoch_key = jax.random.fold_in(key, epoch)
+        state, loss, top1 = program(state, epoch_key, images, labels)
+        row = {"loss": round(float(loss), 4), "training_top1": round(float(top1), 4)}
+        rows.append({**row, "seconds": round(time.perf_counter() - begin, 3)})
         if epoch < 5 or epoch % 10 == 9:
             print(name, epoch + 1, rows[-1], flush=True)
-    if first:
-        return
     for part, values in zip(variables, state, strict=True):
         for variable, value in zip(part, values, strict=True):
             variable.assign(value)
@@ -126,16 +98,12 @@ def train(
     model.optimizer = None  # twice the model's size
     model.save_weights(folder / "model.weights.h5")
     history = {
-        "design": name,
-        "images": len(data.images),
-        "size": SIZE,
-        "seed": seed,
-        "rate": RATE,
-        "batch_size": BATCH_SIZE,
-        "device": jax.devices()[0].device_kind,
+        **{"design": name, "images": len(data.images), "size": SIZE, "seed": seed},
+        **{"rate": RATE, "device": jax.devices()[0].device_kind, "search": False},
         **{column: [row[column] for row in rows] for column in rows[0]},
     }
-    write(folder / "history.json", history)
+    with replacing(folder / "history.json") as file:
+        file.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
 
 
 def one_epoch(model, state, key, images, labels):
@@ -152,11 +120,9 @@ def one_epoch(model, state, key, images, labels):
     import jax
     from jax import numpy as jnp
 
-    loss_of = loss_function()
-
     def forward(trainable, fixed, x, labels):
         logits, fixed = model.stateless_call(trainable, fixed, x, training=True)
-        loss = loss_of(jax.nn.one_hot(labels, CLASSES), logits)
+        loss = model.loss(jax.nn.one_hot(labels, CLASSES), logits)
         return loss, (fixed, (logits.argmax(-1) == labels).mean())
 
     def step(state, inputs):
@@ -180,13 +146,13 @@ def one_epoch(model, state, key, images, labels):
 def augmented(key, images):
     """Each image flipped and moved at random; black comes in.
 
-    Moves reach as far, by the side, as those of `claim_training.Augmented`.
+    Moves reach as far, by the side, as those of `claim.Augmented`.
     """
     import jax
     from jax import numpy as jnp
 
     count, size = images.shape[:2]
-    reach = SHIFT * size // IMAGE_SIZE
+    reach = claim.SHIFT * size // claim.IMAGE_SIZE
     flip, move = jax.random.split(key)
     mirror = jax.random.bernoulli(flip, shape=(count, 1, 1, 1))
     images = jnp.where(mirror, images[:, :, ::-1], images)
@@ -200,25 +166,31 @@ def augmented(key, images):
     return jax.vmap(cut)(padded, corners)
 
 
-def evaluate(name, data, folder):
-    """Adds top-1 on the test images and the feature study's numbers to the history."""
-    path = folder / "history.json"
-    if not path.exists():
-        return print(f"{name}: not trained")
+def result(name, data, folder):
+    """The history with top-1 on the test images and the feature study's numbers."""
     model = DESIGNS[name].build(SIZE)
     model.load_weights(folder / "model.weights.h5")
-    result = json.loads(path.read_text(encoding="utf-8"))
-    result["top1"] = evaluated(model, (data.test_images, data.test_labels))
-    result["features"] = features(model, data.test_images)
-    write(folder / "result.json", result)
-    print(f"{name}: top-1 {result['top1']:.1%}", flush=True)
+    row = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    top1 = claim.evaluated(model, (data.test_images, data.test_labels))
+    return {**row, "top1": top1, **claim.features(model, data.test_images)}
 
 
-def write(path, content):
-    from keras_t2t.files import replacing
-
-    with replacing(path) as file:
-        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def tables(results):
+    """What each run says, with images per second of its median epoch, and features."""
+    results = [row for row in results if row["device"]]
+    head = ["design", "on", "images x epochs", "size", "top-1, %"]
+    head += ["training loss", "training top-1, %", "images per s"]
+    rows = [
+        [
+            *(DESIGNS[row["design"]].title, row["device"]),
+            *(f"{row['images']:,} x {len(row['loss'])}", f"{row['size']} px"),
+            *(f"{100 * row['top1']:.1f}", f"{row['loss'][-1]:.3f}"),
+            f"{100 * row['training_top1'][-1]:.1f}",
+            f"{row['images'] / statistics.median(row['seconds']):,.0f}",
+        ]
+        for row in results
+    ]
+    return [claim.table(head, rows), claim.feature_table([[row] for row in results])]
 
 
 if __name__ == "__main__":

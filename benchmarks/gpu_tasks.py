@@ -191,8 +191,7 @@ def scratch(given, model, epochs):
     """Photographs on the device, an epoch as one program: `claim_accelerator.py`."""
     os.environ["KERAS_BACKEND"] = "jax"
     from benchmarks import claim_accelerator as accelerator
-    from benchmarks.claim_designs import Design
-    from benchmarks.claim_training import evaluated
+    from benchmarks.claim import Design, evaluated
     from keras_t2t import count_macs
 
     width, depth, heads = (16, 1, 2) if given.rehearsal else (384, 14, 6)
@@ -220,7 +219,7 @@ def scratch(given, model, epochs):
 
 def pixels(folder, size):
     """All photographs of a folder in memory, cut to squares as for evaluation."""
-    from benchmarks.claim_training import CLASSES, Data
+    from benchmarks.claim import CLASSES, Data
     from keras_t2t import data
     from keras_t2t.data.grain_reader import reader
 

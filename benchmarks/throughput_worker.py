@@ -18,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.re
 
 from benchmarks import padded_attention
 from benchmarks.backends import exact_float32, on_gpu
-from benchmarks.claim_training import fuse_forward_pass
 from benchmarks.memory import device_peak, jax_saved, process_peak, torch_saved
 from benchmarks.throughput_machine import Matmul, Products
 
@@ -35,6 +34,47 @@ def batch(batch_size, image_size):
 
 
 # === keras_t2t ===
+def fuse_forward_pass(model, backend="inductor", batch_size=64, training=True):
+    """Runs the model through `torch.compile`: the same losses in fewer passes.
+
+    Traced first, as Keras's own calls break torch's graph at every layer. Compiles at
+    once, so that no epoch's seconds hold it.
+
+    Args:
+        model: Keras model on torch.
+        backend: of `torch.compile`.
+        batch_size: int, images of a step.
+        training: bool, whether it is training or inference that runs so.
+    """
+    import keras
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    # Once: where Keras calls the model in half precision, values are rounded copies.
+    trainable = [v.value for v in model.trainable_variables]
+    fixed = [v.value.detach() for v in model.non_trainable_variables]
+    fused_in, eager = training, model.call
+
+    def forward(x, trainable, fixed):
+        return model.stateless_call(trainable, fixed, x, training=fused_in)[0]
+
+    x = keras.ops.zeros((batch_size, *model.input_shape[1:]))
+    with torch.no_grad():
+        graph = make_fx(forward, tracing_mode="fake")(x, trainable, fixed)
+    fused = torch.compile(graph, backend=backend)
+    with torch.random.fork_rng(), torch.set_grad_enabled(training):
+        loss = fused(x, trainable, fixed).sum()
+        if training:
+            torch.autograd.grad(loss, trainable)
+
+    def call(inputs, training=None, mask=None):
+        if bool(training) != fused_in:
+            return eager(inputs, training=training, mask=mask)
+        return fused(keras.ops.convert_to_tensor(inputs), trainable, fixed)
+
+    model.call = call
+
+
 class Keras:
     """`fit` or `predict` of a model of this package, on one batch again and again."""
 

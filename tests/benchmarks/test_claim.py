@@ -1,11 +1,6 @@
-"""The study of the paper's claim from its runs to its figure, at toy size."""
+"""The study of the paper's claim: its page holds to its results."""
 
-import functools
 import io
-import json
-import re
-import shutil
-import time
 from pathlib import Path
 
 import keras
@@ -13,160 +8,74 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import (
-    claim,
-    claim_designs,
-    claim_report,
-    claim_runs,
-    claim_training,
-)
+from benchmarks import claim, claim_accelerator
 
 ROOT = Path(__file__).parents[2]
+RESULTS = claim.read_results(claim.RESULTS)
 
 
-@pytest.fixture
-def data(monkeypatch):
-    """Two small designs and 80 images; everything else is the study's."""
-    t2t, patch16 = (
-        claim_designs.DESIGNS[name]._replace(embed_dim=16, depth=1, num_heads=2)
-        for name in ("t2t", "patch16")
-    )
-    designs = {"t2t": t2t, "patch16": patch16._replace(most_images=64)}
-    for module in (claim, claim_designs, claim_report, claim_runs, claim_training):
-        monkeypatch.setattr(module, "DESIGNS", designs)
-    monkeypatch.setattr(claim_runs, "IMAGES", (64, 80))
-    monkeypatch.setattr(claim_runs, "SEARCH_IMAGES", 72)
-    monkeypatch.setattr(claim_runs, "SEEDS", (0, 1))
-    monkeypatch.setattr(claim_runs, "RATES", (1e-3,))
-    monkeypatch.setattr(claim_training, "LOOKED_AT", 1)
-    monkeypatch.setattr(claim_runs.Run.__new__, "__defaults__", (False, 2))
+def random_data():
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (90, 64, 64, 3), dtype="uint8")
     labels = random.integers(0, 10, 90)
-    return claim_training.Data(images[:80], labels[:80], images[80:], labels[80:])
+    return claim.Data(images[:80], labels[:80], images[80:], labels[80:])
 
 
-@pytest.mark.nightly
-def test_from_runs_to_the_report(data, tmp_path, capsys):
-    assert not claim.work(tmp_path, data, end=0)
-    assert "stopped; 2 runs are left" in capsys.readouterr().out  # the searches
-    with claim.held(tmp_path / "search/t2t/rate-0.001") as free:
-        assert free
-        with claim.held(tmp_path / "search/t2t/rate-0.001") as again:
-            assert not again
-    assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
-    results = sorted(tmp_path.rglob("result.json"))
-    # two searches; two seeds of two designs at 64 images, of one at 80
-    assert len(results) == 2 + 2 * 2 + 2
-    shutil.copytree(
-        ROOT / "benchmarks/claim/accelerator", tmp_path / "accelerator"
-    )  # which `claim_accelerator.py` adds
-    claim.print_plan(tmp_path)
-    assert "0 of 8 runs are left" in capsys.readouterr().out
-    before = [path.stat().st_mtime_ns for path in results]
-    assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
-    assert [path.stat().st_mtime_ns for path in results] == before
-
-    # A final run of another rate than the search's is trained again.
-    path = tmp_path / "64/patch16/seed-1/result.json"
-    path.write_text(path.read_text().replace('"rate": 0.001', '"rate": 0.002'))
-    assert [run.name for run in claim_runs.missing(tmp_path)] == ["64/patch16/seed-1"]
-    assert claim.work(tmp_path, data, end=time.monotonic() + 1000)
-
-    written = claim_report.write_report(tmp_path)
-    assert [path.name for path in written] == ["claim.csv", "claim.md", "claim.png"]
-    text = written[1].read_text()
-    # Three rows, three stages; a row and three stages of the accelerator's.
-    assert text.count("plain patches of 16 px") == 6 + 4
-    top1 = [
-        json.loads((tmp_path / f"64/patch16/seed-{seed}/result.json").read_text())
-        for seed in (0, 1)
-    ]
-    mean = 50 * sum(run["top1"] for run in top1)
-    (row,) = (line for line in text.splitlines() if "px | 0." in line)
-    assert f" M | {mean:.1f} ± " in row
-    assert row.endswith(" |  |")  # nothing at 80 images
-    found = json.loads((tmp_path / "search/t2t/rate-0.001/result.json").read_text())
-    assert f"| T2T tokens, deep and narrow | **{100 * found['top1']:.1f}** |" in text
+def test_the_page_holds_to_the_results():
+    assert not claim.missing(RESULTS)
+    page = (ROOT / "docs/claim.md").read_text(encoding="utf-8")
+    for table in (*claim.tables(RESULTS), *claim_accelerator.tables(RESULTS)):
+        assert table in page
+    assert "benchmarks/claim.png" in page
+    assert "benchmarks/claim.png" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.nightly
-def test_a_stopped_run_goes_on_as_if_it_had_not(data, tmp_path):
-    run = claim_runs.Run("t2t", 64, 0, 1e-3)
-    whole = claim_training.train(run, data, tmp_path / "whole")
-    assert claim_training.train(run, data, tmp_path / "two", end=0) is None
-    assert not (tmp_path / "two/result.json").exists()
-    two = claim_training.train(run, data, tmp_path / "two")
-    assert len(two["loss"]) == 2
-    for name in ("loss", "training_top1", "top1"):
-        assert two[name] == pytest.approx(whole[name], rel=1e-4), name
-    assert [path.name for path in (tmp_path / "two").iterdir()] == ["result.json"]
+def test_the_figure_is_drawn_from_the_results():
+    left, right = claim.figure(RESULTS).axes
+    assert len(left.lines) == 3 and len(right.containers) == len(claim.DESIGNS)
+    shown = right.containers[0].lines[0].get_ydata().astype(float)
+    np.testing.assert_allclose(shown, [43.91, 53.06, 60.56], atol=0.01)
+    assert (ROOT / "benchmarks/claim.png").stat().st_size > 50_000
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's compiler")
-@pytest.mark.nightly
-def test_a_fused_run_has_the_losses_of_a_plain_one(data, tmp_path, monkeypatch):
-    run = claim_runs.Run("t2t", 64, 0, 1e-3)
-    plain = claim_training.train(run, data, tmp_path / "plain")
-    eager = functools.partial(claim_training.fuse_forward_pass, backend="eager")
-    monkeypatch.setattr(claim_training, "fuse_forward_pass", eager)
-    fused = claim_training.train(run, data, tmp_path / "fused", fuse=True)
-    assert fused["fused"]
-    for name in ("loss", "training_top1", "top1"):
-        assert fused[name] == pytest.approx(plain[name], rel=1e-4), name
+def test_a_final_run_has_the_rate_that_its_search_chose():
+    others = [row for row in RESULTS if row["design"] != "t2t" or not row["search"]]
+    searches = [row for row in RESULTS if row not in others]
+    assert len(claim.missing(others)) == 3  # and no final one yet
+    worst = [{**row, "top1": 1 - row["top1"]} for row in searches]
+    again = {(run.images, run.rate) for run in claim.missing([*others, *worst])}
+    assert again == {(images, 1e-3) for images in claim.IMAGES}
 
 
-def test_the_search_sees_no_test_image(data):
-    run = claim_runs.Run("t2t", 72, 0, 1e-3, search=True)
-    (training, _), (held_out, _) = claim_training.split(data, run)
+def test_designs_cost_the_same_to_5_percent():
+    rows = claim.tables(RESULTS)[0].splitlines()[2:]
+    macs = [float(row.split("|")[3].removesuffix(" M ")) for row in rows]
+    assert max(macs) <= 1.05 * macs[0] and min(macs) >= 0.95 * macs[0]
+
+
+def test_the_search_sees_no_test_image():
+    data, run = random_data(), claim.Run("t2t", 72, 0, 1e-3, search=True)
+    (training, _), (held_out, _) = claim.split(data, run)
     assert (len(training), len(held_out)) == (72, 8)
     np.testing.assert_array_equal(np.concatenate([training, held_out]), data.images)
-    (training, _), (test, _) = claim_training.split(data, run._replace(search=False))
+    (training, _), (test, _) = claim.split(data, run._replace(search=False))
     assert len(training) == 72
     np.testing.assert_array_equal(test, data.test_images)
 
 
-def test_augmentation_flips_and_moves(data):
+def test_augmentation_flips_and_moves():
     image = np.arange(64 * 64, dtype="uint8").reshape(64, 64, 1).repeat(3, axis=-1)
-    batches = claim_training.Augmented(image[None].repeat(64, 0), np.zeros(64, int), 0)
+    batches = claim.Augmented(image[None].repeat(64, 0), np.zeros(64, int), 0)
     (first, _), (same, _) = batches[0], batches[0]
     np.testing.assert_array_equal(first, same)
-    black = claim_training.standardised(np.zeros((1, 1, 3), "uint8"))[0, 0, 0]
+    black = claim.standardised(np.zeros((1, 1, 3), "uint8"))[0, 0, 0]
     borders = {
         (bool((x[0] == black).all()), bool((x[-1] == black).all()))
         for x in first[..., 0]
     }
     assert {(True, False), (False, True)} <= borders
-    batches.epoch = 1
+    batches.on_epoch_end()
     assert (batches[0][0] != first).any()
-
-
-def test_the_report_kept_is_that_of_the_runs_kept(tmp_path):
-    kept = ROOT / "benchmarks/claim"
-    for path in kept.rglob("result.json"):
-        copied = tmp_path / path.relative_to(kept)
-        copied.parent.mkdir(parents=True)
-        shutil.copy(path, copied)
-    assert not claim_runs.missing(tmp_path)
-    table, text, _ = claim_report.write_report(tmp_path)
-    assert (kept / "claim.csv").read_bytes() == table.read_bytes()
-    assert (kept / "claim.md").read_text() == text.read_text()
-    page = (ROOT / "docs/claim.md").read_text()
-    for table in re.split(r"\n\n", text.read_text()):
-        assert table.strip() in page
-
-
-def test_intervals_are_student_s():
-    assert claim_report.mean_and_interval([1.0, 2.0, 3.0]) == (
-        2.0,
-        pytest.approx(4.303 / 3**0.5),
-    )
-
-
-def test_cost_and_what_is_not_matched():
-    costs = claim_designs.costs()
-    assert costs["t2t"].misses == costs["wide"].misses == ""
-    assert all(abs(cost.macs_over) <= 0.05 for cost in costs.values())
 
 
 def test_cifar10_is_read_as_the_hub_lays_it_out(tmp_path):
@@ -183,7 +92,24 @@ def test_cifar10_is_read_as_the_hub_lays_it_out(tmp_path):
             {"img": [png(first + i) for i in range(3)], "label": [3, 1, 2]}
         )
         pyarrow.parquet.write_table(table, tmp_path / f"{part}-00000-of-00001.parquet")
-    data = claim_training.read_cifar10(tmp_path, train=2, test=3)
+    data = claim.read_cifar10(tmp_path, train=2, test=3)
     assert data.images.shape == (2, 64, 64, 3)
     assert (data.test_images[2] == (202, 0, 0)).all()
     assert data.labels.tolist() == [3, 1]
+
+
+@pytest.mark.nightly
+def test_a_run_and_its_row(tmp_path, monkeypatch):
+    small = claim.DESIGNS["t2t"]._replace(embed_dim=16, depth=1, num_heads=2)
+    monkeypatch.setitem(claim.DESIGNS, "t2t", small)
+    monkeypatch.setattr(claim, "LOOKED_AT", 1)
+    run, path = claim.Run("t2t", 64, 0, 1e-3), tmp_path / "claim.csv"
+    row = claim.train(run, random_data(), epochs=2)
+    claim.append_result(path, row)
+    claim.append_result(path, claim.train(run, random_data(), epochs=2))
+    first, second = claim.read_results(path)
+    assert claim.Run(*map(first.get, claim.Run._fields)) == run
+    assert first["loss"] == row["loss"] == second["loss"]
+    assert first["top1"] == row["top1"] and len(first["training_top1"]) == 2
+    assert first["stages"][0] == "tokens_1" and first["redundancy"][0] > 0
+    keras.backend.clear_session()

@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
+import keras_t2t
 from benchmarks import throughput
+from benchmarks.throughput_worker import fuse_forward_pass
 
 SCRIPT = Path(throughput.__file__)
 BACKEND = keras.backend.backend()
@@ -55,6 +58,23 @@ def test_an_implementation_that_cannot_run_is_left_out(capsys):
     )
     assert [row["implementation"] for row in rows] == ["reference"]
     assert "left out: timm:no_such_model" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="torch's compiler")
+@pytest.mark.nightly
+def test_a_fused_forward_pass_has_the_losses_of_a_plain_one():
+    model = keras_t2t.T2TViT(16, 1, 2, 2, input_shape=(32, 32, 3), classes=10)
+    images = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
+    weights, losses = model.get_weights(), []
+    for fuse in (False, True):
+        model.set_weights(weights)
+        keras.utils.set_random_seed(0)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        if fuse:
+            fuse_forward_pass(model, backend="eager", batch_size=8)
+        labels = np.arange(8)
+        losses.append([model.train_on_batch(images, labels) for _ in range(3)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["keras", "jax:fast", "timm", "reference:remat"])

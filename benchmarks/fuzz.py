@@ -1,0 +1,338 @@
+"""What becomes of damaged files: sound inputs of every surface, damaged by seed.
+
+    KERAS_BACKEND=torch python benchmarks/fuzz.py
+    KERAS_BACKEND=torch python benchmarks/fuzz.py --surfaces index --cases 99 --list
+
+A surface of `fuzz_surfaces.py` writes sound files and says what they give. A case
+damages one of them: cuts it, changes bits, runs of bytes or numbers, inserts, leaves
+out or repeats, anywhere or near an end; or changes what lies behind the checksums of a
+zip or a tar, or one value of JSON or text. Cases run in a child process with limits of
+time and memory. Ends with 1 where one comes out otherwise than right, with one clear
+error of this package, or changed where the format has nothing that could tell.
+"""
+
+import argparse
+import collections
+import importlib
+import io
+import json
+import os
+import re
+import resource
+import select
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+PACKAGE = str(ROOT / "keras_t2t")
+SECONDS, START_SECONDS = 30, 300  # for a case, and for a backend on a busy machine
+BYTES = 3 << 30  # that the cases of a process may add to its memory
+
+RIGHT, CLEAR, CHANGED = "right", "one clear error", "cannot be told"
+TRACEBACK, HANG, CRASH, WRONG = "traceback", "hang", "crash", "silently wrong"
+OUTCOMES = RIGHT, CLEAR, CHANGED, TRACEBACK, HANG, CRASH, WRONG
+ALLOWED = OUTCOMES[:3]
+
+# What a surface can tell: all that is changed, what is cut, nothing. ALWAYS: whatever
+# happens to the file, what is right is had in another way.
+ALL, CUT, NOTHING, ALWAYS = "all", "cut", "nothing", "always"
+
+
+class Surface(NamedTuple):
+    """One kind of input. `start` takes a folder and returns the sound files that it
+    wrote there, and a function of the damaged one that gives what can be compared."""
+
+    row: str  # of the table
+    tells: str
+    cases: int
+    start: Callable
+
+
+class Wrong(Exception):
+    """Raised by a surface: refused or not, something is not as it should be."""
+
+
+# === Damage: of bytes, at an index ===
+def place(size, rng):
+    """An index, a third of them anywhere, the others near the first or last byte."""
+    near = min(size - 1, int(size ** rng.uniform()) - 1)
+    return int([rng.integers(size), near, size - 1 - near][rng.integers(3)])
+
+
+def cut(data, at, rng):
+    return data[:at]
+
+
+def flip(data, at, rng):
+    for _ in range(rng.choice((1, 1, 1, 2, 8))):
+        data[at] ^= 1 << rng.integers(8)
+        at = place(len(data), rng)
+    return data
+
+
+def overwrite(data, at, rng):
+    """Zeros, noise, or what counts, sizes and offsets may be at worst."""
+    some = rng.bytes(int(rng.integers(1, 65)))
+    worst = struct.pack("<I", 2**32 - 1), struct.pack(">I", 2**31 - 1)
+    worst += struct.pack("<Q", 2**62), struct.pack("<Q", 2**64 - 1)
+    new = [some, bytes(len(some)), *worst][rng.integers(6)]
+    return data[:at] + new[: len(data) - at] + data[at + len(new) :]
+
+
+def insert(data, at, rng):
+    return data[:at] + rng.bytes(int(rng.integers(1, 65))) + data[at:]
+
+
+def leave_out(data, at, rng):
+    return data[:at] + data[at + int(rng.integers(1, 65)) :]
+
+
+def repeat(data, at, rng):
+    return data[: at + int(rng.integers(1, 1025))] + data[at:]
+
+
+KINDS = cut, cut, flip, flip, flip, overwrite, overwrite, insert, leave_out, repeat
+
+
+# === Damage that no checksum tells ===
+ODD_VALUES = (
+    *(None, True, -1, 0, 0.5, 2**31, 10**30, float("nan"), float("inf")),
+    *(
+        "",
+        "x",
+        "../../x",
+        "evilmod.x",
+        "<b>[x](http://y)`\x1b[2J\n",
+        "\udcff",
+        "9" * 5000,
+    ),
+    *([], {}, [[]], ["x"] * 3, {"a": 1}),
+)
+
+
+def odd_json(data, rng):
+    """One value of a tree of JSON is another, or left out."""
+    whole = {"": json.loads(data)}
+    holders, places = [whole], []
+    for holder in holders:
+        for key in holder if isinstance(holder, dict) else range(len(holder)):
+            places.append((holder, key))
+            if isinstance(holder[key], (dict, list)):
+                holders.append(holder[key])
+    holder, key = places[rng.integers(len(places))]
+    if rng.integers(4) or holder is whole:
+        holder[key] = ODD_VALUES[rng.integers(len(ODD_VALUES))]
+    else:
+        del holder[key]
+    return json.dumps(whole[""]).encode()
+
+
+def odd_text(data, rng):
+    """One word or number of a text is another."""
+    words = list(re.finditer(rb"[^,\s]+", data))
+    first, last = words[rng.integers(len(words))].span()
+    new = str(ODD_VALUES[rng.integers(len(ODD_VALUES))]).encode(
+        errors="surrogateescape"
+    )
+    return data[:first] + new + data[last:]
+
+
+def odd_zip(data, rng):
+    """One record is damaged."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    chosen = list(records)[rng.integers(len(records))]
+    if records[chosen]:
+        records[chosen], _ = damaged(Path(chosen), records[chosen], rng)
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        for name, content in records.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def odd_tar(data, rng):
+    """Some bytes of a header."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        members = [member.offset for member in archive]
+    data, first = bytearray(data), members[rng.integers(len(members))]
+    for _ in range(rng.integers(1, 4)):
+        data[first + rng.integers(345)] = rng.choice((0, 47, 48, 49, 55, 128, 255))
+    data[first + 148 : first + 156] = b" " * 8
+    data[first + 148 : first + 156] = b"%06o\0 " % sum(data[first : first + 512])
+    return bytes(data)
+
+
+def odd_header(data, rng):
+    """The JSON with which safetensors begins."""
+    (length,) = struct.unpack("<Q", data[:8])
+    header = odd_json(data[8 : 8 + length], rng)
+    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+
+
+FORGED = {".json": odd_json, ".csv": odd_text, ".txt": odd_text, ".tar": odd_tar}
+FORGED[".safetensors"] = odd_header
+
+
+def damaged(path, data, rng):
+    """(the damaged bytes, how)."""
+    forge = odd_zip if data[:4] == b"PK\3\4" else FORGED.get(path.suffix)
+    if forge and rng.integers(2):
+        return forge(data, rng), "forged"
+    kind = KINDS[rng.integers(len(KINDS))]
+    return bytes(kind(bytearray(data), place(len(data), rng), rng)), kind.__name__
+
+
+# === In the child ===
+def outcome_of(use, path, surface, expected, how):
+    """(outcome, the error in one line)."""
+    try:
+        result = use(path)
+    except Wrong as error:
+        return WRONG, str(error)
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = f"{type(error).__name__}: {error} [{frame.filename}:{frame.lineno}]"
+        clear = is_clear(error) and surface.tells != ALWAYS
+        return CLEAR if clear else TRACEBACK, text
+    if result == expected:
+        return RIGHT, ""
+    told = how == surface.tells or (how != "forged" and surface.tells in (ALL, ALWAYS))
+    return WRONG if told or expected is None else CHANGED, ""
+
+
+def is_clear(error):
+    """Whether this package itself raised a plain error whose first line tells all; what
+    follows may only be an indented list, such as the tensors that are missing."""
+    first, *others = str(error).splitlines() or [""]
+    return (
+        isinstance(error, (ValueError, OSError, ImportError))
+        and not isinstance(error, UnicodeError)
+        and traceback.extract_tb(error.__traceback__)[-1].filename.startswith(PACKAGE)
+        and 0 < len(first) < 1000
+        and all(line.startswith("  ") for line in others)
+    )
+
+
+def work(module, name, first, last, seed):
+    """Answers one line of JSON on standard output at the start and for each case."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    warnings.simplefilter("ignore")
+    surface = importlib.import_module(module).SURFACES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["KERAS_HOME"] = f"{folder}/home"
+        files, use = surface.start(Path(folder))
+        sound = {path: path.read_bytes() for path in files}
+        expected = dict.fromkeys(files)
+        for path in files:
+            try:
+                expected[path] = use(path)
+            except ValueError as error:  # a format that is refused as a whole
+                print(name, path.name, error, file=sys.stderr)
+        print(json.dumps(any(expected.values())), file=answers, flush=True)
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+        resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, -1))
+        for case in range(first, last):
+            rng = np.random.default_rng([zlib.crc32(name.encode()), case, seed])
+            path = files[rng.integers(len(files))]
+            data, how = damaged(path, sound[path], rng)
+            path.write_bytes(data)
+            found = outcome_of(use, path, surface, expected[path], how)
+            path.write_bytes(sound[path])
+            print(json.dumps([*found, f"{how} {path.name}"]), file=answers, flush=True)
+
+
+# === In the parent ===
+def run(module, name, cases, seed=0, seconds=SECONDS, report=None):
+    """A `Counter` of the outcomes of the cases of a surface.
+
+    Args:
+        module: importable name of what has `SURFACES`.
+        report: function of a text, for each case that may not be, or None.
+    """
+    counts = collections.Counter()
+    while counts.total() < cases:
+        command = [module, name, counts.total(), cases, seed]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.fuzz", "--child", *map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+
+        def answer(limit, child=child):
+            """What the child says; HANG or CRASH where it says nothing."""
+            if not select.select([child.stdout], [], [], limit)[0]:
+                return HANG, f"after {limit} s", ""
+            line = child.stdout.readline()
+            return json.loads(line) if line else (CRASH, "", "")
+
+        if answer(START_SECONDS) is not True:
+            child.kill()
+            raise RuntimeError(f"{name} did not start, or its sound files are refused")
+        for case in range(counts.total(), cases):
+            outcome, text, how = answer(seconds)
+            counts[outcome] += 1
+            if report and outcome not in ALLOWED:
+                report(f"{name} {case}: {outcome}: {how}: {text[:300]}")
+            if outcome in (HANG, CRASH):
+                break
+        child.kill()
+        child.communicate()
+    return counts
+
+
+def table(counts):
+    """Markdown of {row: `Counter`}."""
+    lines = [f"| what was damaged | tried | {' | '.join(OUTCOMES)} |"]
+    lines += ["| --- |" + " ---: |" * (1 + len(OUTCOMES))]
+    for row, found in counts.items():
+        cells = [found.total(), *(found[outcome] for outcome in OUTCOMES)]
+        lines.append(f"| {row} | {' | '.join(f'{cell:,}' for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def main():
+    if sys.argv[1:2] == ["--child"]:
+        module, name, *numbers = sys.argv[2:]
+        return work(module, name, *map(int, numbers))
+    from benchmarks.fuzz_surfaces import SURFACES
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    names = [*SURFACES, *dict.fromkeys(surface.row for surface in SURFACES.values())]
+    add("--surfaces", nargs="+", choices=names, default=list(SURFACES))
+    add("--cases", type=int, help="of each surface; by default what docs give")
+    add("--seed", type=int, default=0)
+    add("--list", action="store_true", help="name what may not be")
+    arguments = parser.parse_args()
+    counts, report = collections.defaultdict(collections.Counter), None
+    if arguments.list:
+        report = print
+    for name, surface in SURFACES.items():
+        if {name, surface.row} & set(arguments.surfaces):
+            begin, cases = time.monotonic(), arguments.cases or surface.cases
+            module, seed = "benchmarks.fuzz_surfaces", arguments.seed
+            found = run(module, name, cases, seed, report=report)
+            counts[surface.row] += found
+            print(name, dict(found), f"{time.monotonic() - begin:.0f} s", flush=True)
+    print(table(counts))
+    return not all(set(found) <= set(ALLOWED) for found in counts.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

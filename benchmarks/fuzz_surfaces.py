@@ -1,0 +1,451 @@
+"""What `fuzz.py` damages: sound files of every kind that is read from outside."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import tarfile
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import data_layouts
+from benchmarks.fuzz import ALL, ALWAYS, CUT, NOTHING, Surface, Wrong
+
+SURFACES = {}  # by name
+
+
+def surface(name, row, tells, cases, *arguments):
+    """Adds a function as a `Surface`; `arguments` come after its folder."""
+
+    def add(function):
+        start = lambda folder: function(folder, *arguments)  # noqa: E731
+        SURFACES[name] = Surface(row, tells, cases, start)
+        return function
+
+    return add
+
+
+# === Checkpoints ===
+def model():
+    """A ViT so small that half of its file is no weights."""
+    import keras_t2t
+
+    small = {"patch_size": 8, "input_shape": (16, 16, 3), "classes": 3}
+    return keras_t2t.ViT(4, 1, 2, 1.0, **small)
+
+
+def filled(value=None):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    built, rng = model(), np.random.default_rng(0)
+    for weight in built.weights:
+        drawn = rng.normal(size=weight.shape)
+        weight.assign(drawn if value is None else np.full(weight.shape, value))
+    return built
+
+
+def arrays(built):
+    return [weight.numpy().tobytes() for weight in built.weights]
+
+
+def write_checkpoint(name, built, path):
+    import safetensors.numpy
+    import torch
+
+    import keras_t2t
+    from keras_t2t.checkpoints import foreign_file, keras_file
+
+    if name == "weights.h5":
+        keras_file.save_weights(built, path)
+    elif name == "weights.h5 of others":
+        built.save_weights(path)
+    elif name == "keras":
+        built.save(path)
+    else:
+        keras_t2t.save_official(built, path)
+    if name == "safetensors of others":
+        tensors = foreign_file.read(path).tensors
+        safetensors.numpy.save_file({k: np.array(v) for k, v in tensors.items()}, path)
+    if name == "torch legacy":
+        content = torch.load(path, weights_only=True)
+        torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+for name, tells, ending in (
+    ("torch zip", ALL, "pth"),
+    ("torch legacy", CUT, "pth"),
+    ("safetensors", ALL, "safetensors"),
+    ("safetensors of others", CUT, "safetensors"),
+    ("weights.h5", ALL, "weights.h5"),
+    ("weights.h5 of others", CUT, "weights.h5"),
+    ("keras", ALL, "keras"),
+):
+
+    @surface(name, "checkpoints", tells, 1000, name, ending)
+    def checkpoint(folder, name, ending):
+        import keras_t2t
+
+        path, empty = folder / f"x.{ending}", filled(0)
+        write_checkpoint(name, filled(), path)
+        zeros = arrays(empty)
+
+        def use(path):
+            try:
+                keras_t2t.load_checkpoint(empty, path)
+                return arrays(empty)
+            except Exception:
+                if arrays(empty) != zeros:
+                    raise Wrong("refused, and yet the model has changed") from None
+                raise
+            finally:
+                for weight in empty.weights:
+                    weight.assign(np.zeros(weight.shape))
+
+        return [path], use
+
+
+# === Runs ===
+@surface("snapshot", "snapshots of a run", ALWAYS, 3000)
+def snapshot(folder):
+    from keras_t2t.training.snapshots import Snapshots
+
+    snapshots, facts = Snapshots(folder), {"history": [{"loss": 0.5}], "config": {}}
+
+    def state(step):
+        rng = np.random.default_rng(step)
+        shapes = {"model/0": (9, 8), "model/1": (), "optimizer/0": (40,)}
+        return {name: rng.normal(size=shape) for name, shape in shapes.items()}
+
+    for step in (1, 2):
+        snapshots.save(step, state(step), facts)
+
+    def use(path):
+        """Whether what is read is the one that was written last, or that before."""
+        found = next(snapshots.readable(), None)
+        if found is None:
+            raise Wrong("the one before was not taken")
+        expected = state(found.facts["step"])
+        return found.arrays.keys() == expected.keys() and all(
+            np.array_equal(found.arrays[name], expected[name]) for name in expected
+        )
+
+    return [snapshots.paths()[-1]], use
+
+
+def write_run(folder):
+    """A finished run, of which only the weights are another model's."""
+    from keras_t2t.training import TrainingConfig
+
+    names, data = ["a", "b *c*", "d"], {"training images": 9, "validation images": 3}
+    config = TrainingConfig("T2TViT7", data_dir="photos", image_size=32, epochs=2)
+    record = {
+        **dataclasses.asdict(config.with_defaults("photos", 3, 9)),
+        **{"backend": "torch", "versions": {"keras_t2t": "0.1.0", "keras": "3.12.0"}},
+        **{"data": {"name": "photos", **data, "classes": names}, "run": "0123"},
+    }
+    files = {
+        "config.json": json.dumps(record),
+        "classes.json": json.dumps(names),
+        "result.json": json.dumps({"run": "0123", "result": {"epochs": 2}}),
+        "history.csv": "epoch,loss,val_top1\n0,1.5,0.4\n1,1.25,0.5\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    filled().save(folder / "final.keras")
+    return [folder / name for name in ("config.json", *files)]
+
+
+@surface("records", "records of a run", NOTHING, 3000)
+def records(folder):
+    from keras_t2t.classifier import find_classifier
+    from keras_t2t.settings.recorded import read_result
+    from keras_t2t.training.run_folder import RunFolder
+    from keras_t2t.visualization.runs import read_history
+
+    def use(path):
+        found = find_classifier(folder), read_history(folder), read_result(folder)
+        with RunFolder(folder) as run:
+            return repr((*found, run.find_run(resume=True)))
+
+    return write_run(folder), use
+
+
+@surface("hub", "what goes to the hub", NOTHING, 3000)
+def hub(folder):
+    import huggingface_hub
+
+    import keras_t2t
+
+    published = {}
+
+    class Api:
+        endpoint = "https://hub.example"
+
+        def __init__(self, **arguments):
+            pass
+
+        def create_repo(self, name, **arguments):
+            pass
+
+        def upload_folder(self, *, folder_path, **arguments):
+            for path in Path(folder_path).iterdir():
+                published[path.name] = path.read_bytes()
+
+    def use(path):
+        published.clear()
+        keras_t2t.push_to_hub(folder, "ada/photos")
+        card = published["README.md"].decode().split("---", 2)[2]
+        shown = re.sub(r"\\[!-/:-@\[-`{-~]", "", card)  # without what is escaped
+        if live := [text for text in ("<b>", "](http:/", "\x1b") if text in shown]:
+            raise Wrong(f"the card shows {live}")
+        return dict(published)
+
+    huggingface_hub.HfApi = Api
+    return write_run(folder), use
+
+
+# === Data sources ===
+def pictures():
+    """{path: PNG}: of each of two classes three to train on and two to validate."""
+    from PIL import Image
+
+    files = {}
+    for split, count in (("train", 3), ("val", 2)):
+        for label, name in enumerate(("cat", "dog")):
+            for i in range(count):
+                image = Image.new("RGB", (20, 30), (10 * i, 99 * label, 50 * count))
+                image.save(file := io.BytesIO(), "PNG")
+                files[f"{split}/{name}/{i}.png"] = file.getvalue()
+    return files
+
+
+def contents(folder):
+    """All that a data set gives: names, labels and pixels of both splits."""
+    from keras_t2t import data
+    from keras_t2t.data.opening import naming_unreadable
+
+    opened, found = data.open_dataset(data_dir=folder, reader="grain"), []
+    with naming_unreadable(opened):
+        for split in opened._source.splits.values():
+            opened._source = opened._source._replace(validation=split)
+            for images, targets in opened.validation_batches(16, 6):
+                found += [np.asarray(images).tobytes(), np.asarray(targets).tolist()]
+    return opened.class_names, found
+
+
+def write_flat(folder, files):
+    data_layouts.write_folders(
+        folder, {k.partition("/")[2]: v for k, v in files.items()}
+    )
+
+
+for name, write in (
+    ("folders", data_layouts.write_folders),
+    ("flat folder", write_flat),
+    ("tars", data_layouts.write_tars),
+    ("parquet", data_layouts.write_parquet),
+    ("ImageNet's tars", data_layouts.write_imagenet_tars),
+    ("Kaggle", data_layouts.write_kaggle),
+):
+
+    @surface(name, "data sources", NOTHING, 1000, write)
+    def source(folder, write):
+        write(folder / "data", pictures())
+        files = sorted(path for path in folder.rglob("data/**/*") if path.is_file())
+        return files, lambda path: contents(folder / "data")
+
+
+@surface("index", "index of tars", ALWAYS, 3000)
+def index(folder):
+    data_layouts.write_tars(folder / "data", pictures())
+    contents(folder / "data")
+    kept = sorted(Path(os.environ["KERAS_HOME"]).rglob("*.npz"))
+    return kept, lambda path: contents(folder / "data")
+
+
+# === Images ===
+FORMATS = {  # how Pillow writes each: mode, its name of the format, settings
+    "jpeg": ("RGB", "JPEG", {"quality": 95}),
+    "progressive": ("RGB", "JPEG", {"progressive": True}),
+    "grey": ("L", "JPEG", {}),
+    "cmyk": ("CMYK", "JPEG", {}),
+    "gif": ("P", "GIF", {}),
+    "animated": ("P", "GIF", {"save_all": True, "append_images": True}),
+    "webp": ("RGB", "WEBP", {}),
+    "lossless": ("RGB", "WEBP", {"lossless": True}),
+    "bmp": ("RGB", "BMP", {}),
+    "tiff": ("RGB", "TIFF", {}),
+    "png": ("RGB", "PNG", {}),
+    "palette": ("P", "PNG", {}),
+    "alpha": ("RGBA", "PNG", {}),
+    "16 bit": ("I;16", "PNG", {}),
+}
+
+
+def write_images(folder, kinds):
+    from PIL import Image
+
+    y, x = np.mgrid[0:48, 0:64] / 63
+    pixels = np.stack([np.round(255 * c) for c in (x, y, 1 - x * y)], -1)
+    picture = Image.fromarray(pixels.astype("uint8"))
+    for name in kinds:
+        mode, format, settings = FORMATS[name]
+        image = picture.convert("L" if mode == "I;16" else mode)
+        if mode == "I;16":
+            image = Image.fromarray(np.asarray(image).astype("uint16") * 257)
+        if "append_images" in settings:
+            settings = {**settings, "append_images": [image.rotate(90)]}
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        image.save(folder / name, format, **settings)
+    return [folder / name for name in kinds]
+
+
+def transformed(folder, kinds):
+    from keras_t2t.preprocessing import evaluation_transform
+
+    files = write_images(folder, kinds)
+    return files, lambda path: evaluation_transform(path, (32, 32)).tobytes()
+
+
+def batched(folder, kinds, reader):
+    from keras_t2t import data
+    from keras_t2t.data.opening import naming_unreadable
+
+    files = write_images(folder / "images", kinds)
+    held = [folder / "data" / split / "class/image" for split in ("train", "val")]
+    for path in held:
+        path.parent.mkdir(parents=True)
+        shutil.copy(files[0], path)
+    opened = data.open_dataset(data_dir=folder / "data", reader=reader)
+    batches = opened.train_batches(32, 1, 0), opened.validation_batches(32, 1)
+
+    def use(path):
+        for copy in held:
+            shutil.copy(path, copy)
+        with naming_unreadable(opened):
+            return [np.asarray(next(iter(each))[0]).tobytes() for each in batches]
+
+    return files, use
+
+
+for tells, part, kinds in (
+    (CUT, "", [name for name, row in FORMATS.items() if row[1] != "PNG"]),
+    (ALL, ", PNG", [name for name, row in FORMATS.items() if row[1] == "PNG"]),
+):
+    for reader, cases in (("grain", 1000), ("tensorflow", 150)):
+        surface(f"{reader}{part}", "images", tells, cases, kinds, reader)(batched)
+    surface(f"evaluation_transform{part}", "images", tells, 3000, kinds)(transformed)
+
+
+# === Downloads ===
+@contextlib.contextmanager
+def serving(answer):
+    """Port of a server that calls `answer` with each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with contextlib.suppress(OSError), connection:
+                        connection.recv(65536)
+                        answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def published(folder):
+    """(file of the release, its folder in the cache, function that fetches it)."""
+    import keras_t2t
+    from keras_t2t.checkpoints import download, published_file, registry
+    from keras_t2t.variants import VARIANTS
+
+    small = {"embed_dim": 8, "depth": 1, "num_heads": 2, "mlp_ratio": 1.0}
+    row = registry.PUBLISHED[0]._replace(variant="Small", size=16, classes=3)
+    registry.PUBLISHED = (row,)
+    VARIANTS["Small"] = VARIANTS["T2TViT7"]._replace(**small)
+    download.TIMEOUT, download.SECONDS = 1, 3
+
+    def build(weights):
+        shape = {"input_shape": (16, 16, 3), "classes": 3}
+        return keras_t2t.T2TViT(**small, **shape, weights=weights)
+
+    keras_t2t.save_official(build(None), folder / row.file)
+    return (
+        folder / row.file,
+        published_file.cache_folder(),
+        lambda: arrays(build("imagenet")),
+    )
+
+
+def fetching(folder):
+    """(the file of the release, function of a server's answer that fetches it)."""
+    file, cache, fetch = published(folder)
+
+    def fetch_from(answer):
+        shutil.rmtree(cache, ignore_errors=True)
+        with serving(answer) as port:
+            os.environ["KERAS_T2T_WEIGHTS"] = f"http://127.0.0.1:{port}/release"
+            try:
+                return fetch()
+            except Exception:
+                if [path for path in cache.rglob("*") if path.is_file()]:
+                    raise Wrong("refused, and yet something is kept") from None
+                raise
+
+    return file, fetch_from
+
+
+@surface("response", "downloads", ALL, 500)
+def response(folder):
+    file, fetch_from = fetching(folder)
+    answer, content = folder / "response", file.read_bytes()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
+    answer.write_bytes(head.encode() + content)
+    return [answer], lambda path: fetch_from(lambda c: c.sendall(path.read_bytes()))
+
+
+@surface("what was fetched", "downloads", ALL, 500)
+def fetched(folder):
+    _, cache, fetch = published(folder)
+    os.environ["KERAS_T2T_WEIGHTS"] = str(folder)
+    fetch()
+    return sorted(
+        path for path in cache.rglob("*") if path.is_file()
+    ), lambda path: fetch()
+
+
+@surface("page", "page", ALL, 1000)
+def page(folder):
+    """The archive of ONNX Runtime Web that is kept for pages."""
+    from keras_t2t.export import web
+    from keras_t2t.files import keras_folder
+
+    kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{web.VERSION}.tgz"
+    kept.parent.mkdir(parents=True)
+    with tarfile.open(kept, "w:gz") as archive:
+        for name in web.RUNTIME:
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = 100
+            archive.addfile(member, io.BytesIO(bytes(range(100))))
+    sound = kept.read_bytes()
+    web.SHA512 = hashlib.sha512(sound).hexdigest()
+    web.download = lambda url, path, checksum: Path(path).write_bytes(sound)
+
+    def use(path):
+        target = folder / "ort"
+        shutil.rmtree(target, ignore_errors=True)
+        web.copy_runtime(target)
+        return {path.name: path.read_bytes() for path in target.iterdir()}
+
+    return [kept], use

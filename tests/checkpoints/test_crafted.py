@@ -1,0 +1,366 @@
+"""Files made to mislead each reader: one line of ours, and the model stays as it was.
+
+`benchmarks/fuzz.py` damages sound files at random; these are what it would not find.
+"""
+
+import base64
+import json
+import marshal
+import os
+import shutil
+import struct
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+import keras_t2t
+from benchmarks.fuzz import is_clear
+from benchmarks.fuzz_surfaces import arrays, filled, write_checkpoint
+
+ENDINGS = {
+    "torch zip": "pth",
+    "safetensors": "safetensors",
+    "safetensors of others": "safetensors",
+    "weights.h5 of others": "weights.h5",
+    "keras": "keras",
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """Function: a format -> its sound file, of one small ViT."""
+    folder, model = tmp_path_factory.mktemp("sound"), filled()
+    for name, ending in ENDINGS.items():
+        write_checkpoint(name, model, folder / f"{name}.{ending}")
+    return lambda name: folder / f"{name}.{ENDINGS[name]}"
+
+
+@pytest.fixture
+def crafted(sound, tmp_path):
+    """Function: a format and a change of the path of a copy -> that path."""
+
+    def craft(name, change):
+        path = tmp_path / f"crafted.{ENDINGS[name]}"
+        path.unlink(missing_ok=True)
+        shutil.copy(sound(name), path)
+        change(path)
+        return path
+
+    return craft
+
+
+@pytest.fixture(scope="module")
+def empty():
+    return filled(0)
+
+
+def assert_refused(model, path):
+    before = arrays(model)
+    with pytest.raises((ValueError, OSError)) as caught:
+        keras_t2t.load_checkpoint(model, path)
+    assert is_clear(caught.value), caught.value
+    assert arrays(model) == before
+
+
+# === Of every format ===
+def replaced(make):
+    def change(path):
+        path.unlink()
+        make(path)
+
+    return change
+
+
+ANY = {
+    "nothing": lambda path: path.write_bytes(b""),
+    "0xff": lambda path: path.write_bytes(b"\xff" * 5000),
+    "P": lambda path: path.write_bytes(b"P" * 5000),
+    "without its first 100 bytes": lambda path: path.write_bytes(
+        path.read_bytes()[100:4000]
+    ),
+    "a folder": replaced(lambda path: path.mkdir()),
+    "a pipe": replaced(os.mkfifo),
+    "a link to nothing": replaced(lambda path: path.symlink_to("gone")),
+    "a link to itself": replaced(lambda path: path.symlink_to(path)),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize("case", ANY)
+def test_what_is_no_such_file(case, name, crafted, empty):
+    assert_refused(empty, crafted(name, ANY[case]))
+
+
+def test_a_file_under_another_formats_name(sound, empty, tmp_path):
+    for name in ENDINGS:
+        for ending in set(ENDINGS.values()):
+            if ENDINGS[name] != ending:
+                path = tmp_path / f"other.{ending}"
+                shutil.copy(sound(name), path)
+                assert_refused(empty, path)
+
+
+# === torch ===
+CONTENTS = {
+    "8 heads": lambda c: {**c, "num_heads": 8},
+    "heads of text": lambda c: {**c, "num_heads": "x" * 10**6},
+    "a grid of text": lambda c: {**c, "grid": "2"},
+    "a grid of zeros": lambda c: {**c, "grid": [0, 0]},
+    "a grid of 3 x 4": lambda c: {**c, "grid": [3, 4]},
+    "half a name in EMA": lambda c: {**c, "state_dict_ema": {"x": torch.ones(1)}},
+    "an empty state dict": lambda c: {"state_dict": {}},
+    "a list of tensors": lambda c: list(c["state_dict"].values()),
+    "a tensor alone": lambda c: torch.ones(3),
+}
+TENSORS = {
+    "a number": lambda: 1,
+    "a sparse tensor": lambda: torch.ones(3).to_sparse(),
+    "a quantized tensor": lambda: torch.quantize_per_tensor(
+        torch.ones(3), 1, 0, torch.qint8
+    ),
+    "10**12 numbers": lambda: torch.zeros(1).expand(10**12),
+    "another shape": lambda: torch.ones((2,) * 8),
+    "no numbers": lambda: torch.ones(0),
+}
+
+
+@pytest.mark.parametrize("case", [*CONTENTS, *TENSORS])
+def test_what_a_torch_file_can_hold(case, crafted, empty):
+    def change(path):
+        content = torch.load(path, weights_only=True)
+        if case in CONTENTS:
+            content = CONTENTS[case](content)
+        else:
+            content["state_dict"]["head.bias"] = TENSORS[case]()
+        torch.save(content, path)
+
+    assert_refused(empty, crafted("torch zip", change))
+
+
+# === safetensors ===
+HEADERS = {
+    "a longer shape": {"shape": [4, 4]},
+    "a shape of 2**62": {"shape": [2**31, 2**31]},
+    "a shape of 2**70": {"shape": [2**70]},
+    "a negative shape": {"shape": [-3, -4]},
+    "the other order of axes": {"shape": [4, 3]},
+    "another type": {"dtype": "I32"},
+    "a type of text": {"dtype": "F33"},
+    "half the type": {"dtype": "F16"},
+    "offsets outside": {"data_offsets": [10**12, 10**12 + 48]},
+    "offsets in reverse": {"data_offsets": [48, 0]},
+    "offsets of text": {"data_offsets": "xy"},
+}
+BYTES = {
+    "no JSON": b"{" * 100,
+    "deep JSON": b"[" * 100_000,
+    "no UTF-8": b"\xff" * 100,
+    "a list": b"[]",
+    "nothing": b"{}",
+}
+METADATA = {
+    "8 heads": {"num_heads": "8"},
+    "heads of text": {"num_heads": "x"},
+    "a grid of text": {"grid": "4xq"},
+    "a grid of one number": {"grid": "16"},
+    "a wrong SHA-256": {"sha256": "0" * 64},
+    "metadata of numbers": {"grid": 3},
+}
+LENGTHS = (2**63, 2**40, 1, 0)
+
+
+@pytest.mark.parametrize("case", [*HEADERS, *BYTES, *METADATA, *LENGTHS])
+@pytest.mark.parametrize("name", ["safetensors", "safetensors of others"])
+def test_what_a_header_can_say(name, case, crafted, empty):
+    def change(path):
+        data = path.read_bytes()
+        (length,) = struct.unpack("<Q", data[:8])
+        header = json.loads(data[8 : 8 + length])
+        header["head.weight"].update(HEADERS.get(case, {}))
+        known = header.get("__metadata__", {})
+        header["__metadata__"] = {**known, **METADATA.get(case, {})}
+        written = BYTES.get(case, json.dumps(header).encode())
+        told = case if case in LENGTHS else len(written)
+        path.write_bytes(struct.pack("<Q", told) + written + data[8 + length :])
+
+    assert_refused(empty, crafted(name, change))
+
+
+# === HDF5 ===
+def doubling(file):
+    group = file.create_group("chain")
+    for _ in range(100):
+        following = h5py.Group(h5py.h5g.create(file.id, None))
+        group["a"], group["b"] = following, following
+        group = following
+    file["layers/chain"] = file["chain"]
+
+
+def head(file):
+    """The group of the head's weights."""
+    groups = [file[f"layers/{layer}/vars"] for layer in file["layers"]]
+    return next(group for group in groups if group.attrs.get("name") == "head")
+
+
+def dataset(*arguments, **settings):
+    return lambda file, place: file.create_dataset(place, *arguments, **settings)
+
+
+def stored(value):
+    return lambda file, place: file.__setitem__(place, value)
+
+
+def virtual(file, place):
+    layout = h5py.VirtualLayout((4, 3), "float32")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (4, 3))
+    file.create_virtual_dataset(place, layout)
+
+
+KERNELS = {
+    "an external data set": dataset((4, 3), "f4", external=[("/etc/passwd", 0, 48)]),
+    "a virtual data set": virtual,
+    "a shape of 2**50": dataset((2**40, 2**10), "f4"),
+    "a compressed shape of 4 GB": dataset(
+        (2**30,), "f4", chunks=(2**20,), compression="gzip"
+    ),
+    "numbers of varying length": dataset((4, 3), h5py.vlen_dtype("float32")),
+    "a compound type": stored(np.zeros((4, 3), [("a", "f4"), ("b", "f4")])),
+    "no space": stored(h5py.Empty("f4")),
+    "a scalar": stored(np.float32(1)),
+    "integers": stored(np.ones((4, 3), "int32")),
+    "bools": stored(np.ones((4, 3), bool)),
+    "complex numbers": stored(np.ones((4, 3), "c8")),
+    "a group": lambda file, place: file.create_group(place),
+    "one axis more": stored(np.ones((4, 3, 1), "f4")),
+    "one axis less": stored(np.ones(12, "f4")),
+    "nothing": lambda file, place: None,
+}
+GROUPS = {
+    "2**100 ways": doubling,
+    "2,000 groups in each other": lambda file: file.create_group(
+        "layers" + "/x" * 2000
+    ),
+    "a circle at the root": lambda file: file["layers"].__setitem__("root", file["/"]),
+    "an external link at layers": lambda file: (
+        file.__delitem__("layers"),
+        file.__setitem__("layers", h5py.ExternalLink("/dev/zero", "/layers")),
+    ),
+    "no layers": lambda file: file.__delitem__("layers"),
+    **{
+        f"the name {name!r:.20}": lambda file, name=name: head(file).attrs.__setitem__(
+            "name", name
+        )
+        for name in (3, np.ones(3), "", "x" * 10_000, "norm")
+    },
+    "no name": lambda file: head(file).attrs.__delitem__("name"),
+}
+
+
+@pytest.mark.parametrize("case", [*KERNELS, *GROUPS])
+@pytest.mark.parametrize("name", ["weights.h5 of others", "keras"])
+def test_what_hdf5_can_hold(name, case, crafted, empty, tmp_path):
+    def change(path):
+        plain = tmp_path / "plain.h5"
+        if name == "keras":
+            with zipfile.ZipFile(path) as archive:
+                plain.write_bytes(archive.read("model.weights.h5"))
+        else:
+            shutil.copy(path, plain)
+        with h5py.File(plain, "a") as file:
+            if case in GROUPS:
+                GROUPS[case](file)
+            else:
+                place = f"{head(file).name}/0"
+                del file[place]
+                KERNELS[case](file, place)
+        if name == "keras":
+            rewrite(path, {"model.weights.h5": plain.read_bytes()})
+        else:
+            shutil.copy(plain, path)
+
+    assert_refused(empty, crafted(name, change))
+
+
+# === A .keras ===
+def rewrite(path, records):
+    with zipfile.ZipFile(path) as archive:
+        records = {n: archive.read(n) for n in archive.namelist()} | records
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in records.items():
+            archive.writestr(name, data)
+
+
+CONFIGS = {
+    "a list": b"[]",
+    "text": b'"x"',
+    "deep JSON": b"[" * 100_000,
+    "layers of numbers": b'{"config": {"layers": [1, 2]}}',
+    "layers of text": b'{"config": {"layers": "xy"}}',
+}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_what_a_config_can_say(case, crafted, empty):
+    path = crafted("keras", lambda path: rewrite(path, {"config.json": CONFIGS[case]}))
+    assert_refused(empty, path)
+
+
+def test_heads_that_are_others_in_the_config(crafted, empty):
+    for heads in (1, "x"):
+
+        def change(path, heads=heads):
+            with zipfile.ZipFile(path) as archive:
+                config = json.loads(archive.read("config.json"))
+            for layer in config["config"]["layers"]:
+                if layer["name"] == "block_0_attention":
+                    layer["config"]["num_heads"] = heads
+            rewrite(path, {"config.json": json.dumps(config)})
+
+        assert_refused(empty, crafted("keras", change))
+
+
+def test_nothing_of_a_keras_file_is_run_or_unpacked(crafted, empty, tmp_path):
+    witness = tmp_path / "witness"
+    code = marshal.dumps(compile(f"open({str(witness)!r}, 'w')", "x", "eval"))
+    function = ["__lambda__", base64.b64encode(code).decode()]
+    layer = {"module": "keras.layers", "class_name": "Lambda", "name": "x"}
+
+    def change(path):
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+        config["config"]["layers"].append({**layer, "config": {"function": function}})
+        names = {"../witness": b"x", str(witness): b"x"}
+        rewrite(path, {"config.json": json.dumps(config), **names})
+
+    before = arrays(empty)
+    keras_t2t.load_checkpoint(empty, crafted("keras", change))
+    assert arrays(empty) == arrays(filled())
+    for weight in empty.weights:
+        weight.assign(np.zeros(weight.shape))
+    assert arrays(empty) == before
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("name", ["torch zip", "keras"])
+def test_a_bomb_of_4_gb(name, crafted, empty):
+    """The zip says that a record of a MB has 4 GB."""
+
+    def change(path):
+        with zipfile.ZipFile(path) as archive:
+            largest = max(archive.infolist(), key=lambda record: record.file_size)
+        with zipfile.ZipFile(path) as archive:
+            records = {n: archive.read(n) for n in archive.namelist()}
+        records.pop(largest.filename)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for record, data in records.items():
+                archive.writestr(record, data)
+            archive.writestr(largest.filename, bytes(1 << 20))
+        data = bytearray(path.read_bytes())
+        start = data.rindex(b"PK\x01\x02")
+        data[start + 24 : start + 28] = struct.pack("<I", 0xFFFFFFF0)
+        path.write_bytes(data)
+
+    assert_refused(empty, crafted(name, change))

@@ -25,7 +25,7 @@ def main():
     parser = script_parser(__doc__)
     from keras_t2t.training import command_line
 
-    command_line.add_training_flags(parser, weights="imagenet")
+    command_line.add_training_flags(parser, weights="imagenet", recipe="small_set")
     parser.add_argument("photographs", metavar="PHOTOS", help="folder of photographs")
     parser.add_argument(
         "--web", action="store_true", help="export ONNX files and a page to RUN/web"
@@ -33,7 +33,6 @@ def main():
     parser.add_argument(
         "--serve", action="store_true", help="then show the page on localhost"
     )
-    parser.set_defaults(recipe="small_set")
     add_stop_timeout(parser)
     settings = vars(parser.parse_args())
     stop_within(settings.pop("stop_timeout"))

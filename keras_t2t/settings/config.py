@@ -8,7 +8,7 @@ from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder
 from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.settings.recipes import RECIPES, SHARED, find_recipe
-from keras_t2t.settings.setting import check_settings, setting
+from keras_t2t.settings.setting import check_settings, documented, setting
 
 DTYPE_POLICIES = {
     "none": "float32",
@@ -27,11 +27,18 @@ SIDES = {"at_least": 16, "at_most": 5792}
 TEACHER_WEIGHT = 0.5  # of the authors of token labelling
 
 # The groups of `--help`. What is free may change when a run goes on.
-of_recipe = partial(setting, group="recipe")
-folder = partial(setting, group="run folder", free=True)
-device = partial(setting, group="devices", free=True)
+of_model = partial(setting, group="model")
+of_data = partial(setting, group="data")
+of_schedule = partial(setting, group="schedule")
+of_optimizer = partial(setting, group="optimizer")
+of_regularization = partial(setting, group="regularization")
+of_augmentation = partial(setting, group="augmentation")
+of_evaluation = partial(setting, group="evaluation")
+of_run = partial(setting, group="run", free=True)
+of_devices = partial(setting, group="devices", free=True)
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """One training run. None means what the recipe says (`recipes.py`); with `resume`,
@@ -41,15 +48,17 @@ class TrainingConfig:
         ValueError: naming the first setting that is not what it accepts.
     """
 
-    model: str | None = setting(str, "public name, such as T2TViT14", "NAME")
-    dataset: str | None = setting(
+    model: str | None = of_model(str, "public name, such as T2TViT14", "NAME")
+    dataset: str | None = of_data(
         str,
-        "digits, or a name in TensorFlow Datasets",
+        "digits (scikit-learn's), or the name of a data set that TensorFlow Datasets "
+        "has prepared; without it and --data-dir imagenet2012 if that is prepared, "
+        "else digits",
         "NAME",
         pattern=DATASET,
         free=True,
     )
-    data_dir: str | None = setting(
+    data_dir: str | None = of_data(
         str,
         "folder of images: train/<class>/* and val/<class>/*, <class>/*, a hub's "
         "parquet files or tars, ImageNet's own tars; with --dataset, where TensorFlow "
@@ -57,210 +66,280 @@ class TrainingConfig:
         "DIR",
         free=True,
     )
-    """Folder of images in one of the layouts of `data.open_dataset`; with `dataset`,
-    where TensorFlow Datasets keeps it."""
-    validation_share: float | None = setting(
+    validation_share: float | None = of_data(
         float,
-        "of images with no split to validate on, those that do (default: 0.2)",
+        "share of each class's images that validates, where the data has no split that "
+        "does (default: 0.2)",
         "SHARE",
         greater_than=0,
         less_than=1,
     )
-    """Of images that have no split to validate on, the share that does."""
-    reader: str | None = setting(
+    reader: str | None = of_data(
         str,
         "what decodes and augments images: grain needs no TensorFlow (default: "
         "tensorflow where it is installed)",
         choices=READERS,
         free=True,
     )
-    """What decodes and augments images."""
-    exif_orientation: bool | None = setting(
+    exif_orientation: bool | None = of_data(
         bool,
-        "turn photographs as their EXIF data says (default: of folders, tars and "
-        "parquet files of less than 1,000 classes; ImageNet is not turned)",
+        "turn photographs as their EXIF data says, in training and in all that "
+        "follows (default: photographs of one's own, that is folders, tars and "
+        "parquet files of less than 1,000 classes, are turned)",
     )
-    """Whether images are turned as their EXIF data says, in training and by all that
-    follows: evaluation, prediction, export, pictures. By default photographs of one's
-    own are, ImageNet and the data sets of TensorFlow Datasets are not."""
-    image_size: int | None = setting(int, "height and width", "PIXELS", **SIDES)
-    seed: int | None = setting(int, metavar="N", at_least=0, less_than=2**32)
-    """Of initialisation, data order, augmentation and dropout."""
-    skip_corrupt: bool = setting(
-        bool, "leave unreadable images out", default=False, free=True
+    image_size: int | None = of_model(
+        int, "height and width of the images that the model sees", "PIXELS", **SIDES
     )
-    preview: str | None = setting(
-        str, "draw a training batch to this file first", "PNG", free=True
+    seed: int | None = of_run(
+        int,
+        "of initial weights, data order, augmentation and dropout",
+        "N",
+        at_least=0,
+        less_than=2**32,
+        free=False,
     )
-    weights: str | None = setting(
+    skip_corrupt: bool = of_data(
+        bool,
+        "decode every image once before, and leave out those that cannot be read",
+        default=False,
+        free=True,
+    )
+    preview: str | None = of_run(
+        str, "draw a training batch, as the model sees it, to this file first", "PNG"
+    )
+    weights: str | None = of_model(
         str,
-        "what to start from: a name of published weights, a checkpoint file or a run "
-        "folder (default: %(default)s)",
+        "what to start from, with a new head: a name of published weights, a "
+        "checkpoint file or a run folder; model and image size are by default those "
+        "of the weights, the recipe that of fine-tuning (default: %(default)s)",
         with_weights=True,
     )
-    """What to start from: a name of published weights, a checkpoint file or a run
-    folder. The recipe is then that of fine-tuning, with SGD, and `model` and
-    `image_size` are by default those of the weights. The head starts fresh."""
-
-    recipe: str | None = of_recipe(
-        str, "whose defaults the following have (default: authors)", choices=RECIPES
+    recipe: str | None = of_schedule(
+        str,
+        "what the settings have that are not given: authors (the paper's), budget90 "
+        "(90 epochs, as big_vision's ViT-S/16), modern (800 epochs, as DeiT III's "
+        "ViT-S/16), small_scratch (thousands of photographs, from scratch) or "
+        "small_set (hundreds or thousands, from weights) (default: authors)",
+        choices=RECIPES,
     )
-    """`"authors"`, `"budget90"` (90 epochs, as big_vision's ViT-S/16), `"modern"` (800
-    epochs, as DeiT III's ViT-S/16), `"small_scratch"` for thousands of photographs from
-    scratch, or `"small_set"` for hundreds or thousands from weights."""
-    epochs: int | None = of_recipe(int, "with the cooldown", "N", at_least=1)
-    """Passes over the training images, cooldown included."""
-    batch_size: int | None = of_recipe(
-        int, "images per step, on all devices", "N", at_least=1
+    epochs: int | None = of_schedule(
+        int, "passes over the training images, cooldown included", "N", at_least=1
     )
-    """Images per step, over all devices and hosts."""
-    learning_rate: float | None = of_recipe(
-        float, "peak, after the warmup", "RATE", greater_than=0
+    batch_size: int | None = of_schedule(
+        int, "images per step, over all devices and hosts", "N", at_least=1
     )
-    """Peak after the warmup. Its default grows linearly with `batch_size` times
-    `gradient_accumulation`."""
-    final_learning_rate: float | None = of_recipe(
-        float, "end of the cosine", "RATE", at_least=0
-    )
-    """Where the cosine ends, unless the peak is lower."""
-    optimizer: str | None = of_recipe(str, choices=("adamw", "lamb", "sgd"))
-    """`"adamw"`, `"lamb"`, or torch's SGD with momentum 0.9."""
-    weight_decay: float | None = of_recipe(float, metavar="RATE", at_least=0)
-    """AdamW's or LAMB's, or that of torch's SGD, which is part of the gradient."""
-    layer_decay: float | None = of_recipe(
+    learning_rate: float | None = of_schedule(
         float,
-        "learning rate of a block over the next one's, of AdamW",
+        "highest rate, after the warmup; its default grows linearly with the images of "
+        "an update",
+        "RATE",
+        greater_than=0,
+    )
+    final_learning_rate: float | None = of_schedule(
+        float, "rate at the end of the cosine", "RATE", at_least=0
+    )
+    optimizer: str | None = of_optimizer(
+        str,
+        "adamw, lamb, or (from weights) sgd, torch's with momentum 0.9",
+        choices=("adamw", "lamb", "sgd"),
+    )
+    weight_decay: float | None = of_optimizer(
+        float,
+        "what a step takes from a weight, over rate and weight; of sgd, the weight's "
+        "share in the gradient",
+        "RATE",
+        at_least=0,
+    )
+    layer_decay: float | None = of_optimizer(
+        float,
+        "learning rate of a block over that of the next, of adamw; the head's is the "
+        "highest",
         "SHARE",
         greater_than=0,
         at_most=1,
     )
-    """Learning rate of a block over the next one's; the head's is the highest. Of
-    AdamW."""
-    warmup_epochs: float | None = of_recipe(float, metavar="N", at_least=0)
-    """Length of the linear rise. Its default keeps its share of the recipe's epochs."""
-    cooldown_epochs: float | None = of_recipe(float, metavar="N", at_least=0)
-    """Length of the constant end. Its default too."""
-    rate_changes: str | None = of_recipe(
-        str, "how often the rate changes", choices=("epoch", "step")
+    warmup_epochs: float | None = of_schedule(
+        float,
+        "epochs in which the rate rises linearly; the default keeps its share of the "
+        "recipe's epochs",
+        "N",
+        at_least=0,
     )
-    drop_path: float | None = of_recipe(
-        float, "stochastic depth", "RATE", at_least=0, less_than=1
+    cooldown_epochs: float | None = of_schedule(
+        float,
+        "last epochs, of which the rate is the final one; the default keeps its share",
+        "N",
+        at_least=0,
     )
-    """Stochastic depth, the last block's rate."""
-    loss: str | None = of_recipe(str, choices=("crossentropy", "binary_crossentropy"))
-    """`"crossentropy"` of all classes, or `"binary_crossentropy"` of each by itself,
-    for which both classes of a mixed image are wholly there."""
-    label_smoothing: float | None = of_recipe(
-        float, metavar="SHARE", at_least=0, less_than=1
+    rate_changes: str | None = of_schedule(
+        str, "when the rate changes", choices=("epoch", "step")
     )
-    """Share of a target that is spread over all classes; in binary cross entropy, by
-    which 0 and 1 move to 0.5."""
-    teacher: str | None = of_recipe(
+    drop_path: float | None = of_regularization(
+        float,
+        "stochastic depth: the last block's probability of being left out",
+        "RATE",
+        at_least=0,
+        less_than=1,
+    )
+    loss: str | None = of_optimizer(
         str,
-        "ResNet50 (Keras's, fetched), or a run folder or file to learn from too",
+        "cross entropy of all classes, or binary cross entropy of each by itself, for "
+        "which both classes of a mixed image are wholly there",
+        choices=("crossentropy", "binary_crossentropy"),
+    )
+    label_smoothing: float | None = of_regularization(
+        float,
+        "share of a target that is spread over all classes; in binary cross entropy, "
+        "by which 0 and 1 move to 0.5",
+        "SHARE",
+        at_least=0,
+        less_than=1,
+    )
+    teacher: str | None = of_regularization(
+        str,
+        "what the model also learns from: ResNet50 (Keras's, fetched), a run folder "
+        "or a checkpoint; with token labelling, at each token's place",
         "NAME or DIR",
     )
-    """What the model also learns from: `"ResNet50"`, `keras.applications`' with its
-    weights for ImageNet, or a run folder or checkpoint. A model with token labelling
-    learns what it sees at each token's place, others what it sees in the image."""
-    teacher_weight: float | None = of_recipe(
-        float, "of the teacher in the loss", "WEIGHT", greater_than=0
+    teacher_weight: float | None = of_regularization(
+        float,
+        "the teacher's share in the loss (default: 0.5, as the authors of token "
+        "labelling)",
+        "WEIGHT",
+        greater_than=0,
     )
-    """Of the teacher's share in the loss; default 0.5, as in the authors' code for
-    token labelling."""
-    class_weights: str | None = of_recipe(
-        str, "in the loss", choices=("none", "balanced")
+    class_weights: str | None = of_optimizer(
+        str,
+        "balanced: rare classes count as much as frequent ones in the loss",
+        choices=("none", "balanced"),
     )
-    """`"balanced"`: rare classes count as much as frequent ones in the loss."""
-    patience: int | None = of_recipe(
+    patience: int | None = of_schedule(
         int,
-        "end after so many without a better top-1, with the best weights; 0: off",
+        "epochs without a better validation top-1 after which the run ends, with the "
+        "best weights; 0: it does not",
         "EPOCHS",
         at_least=0,
     )
-    """Epochs without a better validation top-1 after which the run ends, with the best
-    weights; 0: it does not."""
-    augmentation: str | None = of_recipe(str, choices=tuple(AUGMENTATIONS))
-    """`"none"`, `"light"` (crop and flip), `"padded"` (flip, and a crop of the image
-    with a border), `"moderate"`, `"three"` (3-Augment, each image three times) or
-    `"full"`."""
-    mixup: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)
-    """The alpha of mixup's Beta distribution, 0: off."""
-    cutmix: float | None = of_recipe(float, "0: off", "ALPHA", at_least=0)
-    """The alpha of CutMix's Beta distribution, 0: off."""
-    randaugment: bool | None = of_recipe(bool)
-    """Whether RandAugment is applied."""
-    random_erasing: float | None = of_recipe(
-        float, metavar="PROBABILITY", at_least=0, less_than=1
+    augmentation: str | None = of_augmentation(
+        str,
+        "none, light (crop and flip), padded (flip, and a crop of the image with a "
+        "border), moderate (RandAugment and weak mixup), three (3-Augment, each image "
+        "three times) or full (the authors')",
+        choices=tuple(AUGMENTATIONS),
     )
-    """Probability of erasing a rectangle of an image."""
-    crop: float | None = of_recipe(
-        float, "of validation images", "SHARE", greater_than=0, at_most=1
+    mixup: float | None = of_augmentation(
+        float, "alpha of mixup's Beta distribution; 0: off", "ALPHA", at_least=0
     )
-    """Of the images that validate, as for `preprocessing.evaluation_transform`."""
-    interpolation: str | None = of_recipe(
-        str, "of the same", choices=("bicubic", "bilinear")
+    cutmix: float | None = of_augmentation(
+        float, "alpha of CutMix's Beta distribution; 0: off", "ALPHA", at_least=0
     )
-    normalization: str | None = of_recipe(
-        str, "of pixels", choices=tuple(NORMALIZATIONS)
+    randaugment: bool | None = of_augmentation(
+        bool, "apply RandAugment's operations to each image"
     )
-    """Whose mean and standard deviation the model standardises pixels by."""
-    ema_decay: float | None = of_recipe(
-        float, "of averaged weights, 0: off", "DECAY", at_least=0, less_than=1
+    random_erasing: float | None = of_augmentation(
+        float,
+        "probability that a rectangle of an image becomes noise",
+        "PROBABILITY",
+        at_least=0,
+        less_than=1,
     )
-    """Of the weights' moving average, 0: off. Shorter in short runs, see
-    `ema.decay_for`."""
-    clip_norm: float | None = of_recipe(
-        float, "of all gradients together", "NORM", at_least=0
+    crop: float | None = of_evaluation(
+        float,
+        "side of the central square that is seen, over the image's shorter side",
+        "SHARE",
+        greater_than=0,
+        at_most=1,
     )
-    """Greatest global norm of the gradients, 0: off."""
-    gradient_accumulation: int | None = of_recipe(
-        int, "per update", "STEPS", at_least=1
+    interpolation: str | None = of_evaluation(
+        str, "how images are resized to be evaluated", choices=("bicubic", "bilinear")
     )
-    mixed_precision: str | None = of_recipe(str, choices=tuple(DTYPE_POLICIES))
-    """`"none"`, `"bfloat16"` or `"float16"` (with loss scaling)."""
-    steps_per_epoch: int | None = of_recipe(
-        int, "shortens epochs, for trials", "N", at_least=1
+    normalization: str | None = of_model(
+        str,
+        "whose mean and standard deviation of pixels the model standardises by",
+        choices=tuple(NORMALIZATIONS),
     )
-    linear_probe: bool | None = of_recipe(
-        bool, "train the head only", with_weights=True
+    ema_decay: float | None = of_regularization(
+        float,
+        "decay of the moving average of the weights, shorter in short runs; 0: no "
+        "average",
+        "DECAY",
+        at_least=0,
+        less_than=1,
     )
-    """Whether only the head is trained; the rest stays as in `weights`, without
-    dropout."""
-    backbone_rate: float | None = of_recipe(
+    clip_norm: float | None = of_optimizer(
+        float, "greatest norm of all gradients together; 0: any", "NORM", at_least=0
+    )
+    gradient_accumulation: int | None = of_optimizer(
+        int, "steps whose gradients are averaged into one update", "STEPS", at_least=1
+    )
+    mixed_precision: str | None = of_devices(
+        str,
+        "half precision to compute in; weights stay float32, float16 scales the loss",
+        choices=tuple(DTYPE_POLICIES),
+        free=False,
+    )
+    steps_per_epoch: int | None = of_schedule(
+        int, "steps of an epoch, for trials (default: all images)", "N", at_least=1
+    )
+    linear_probe: bool | None = of_optimizer(
+        bool,
+        "train the head alone; the rest stays as in the weights, without dropout",
+        with_weights=True,
+    )
+    backbone_rate: float | None = of_optimizer(
         float,
         "learning rate of all but the head, over the head's",
         "SHARE",
         at_least=0,
         with_weights=True,
     )
-    """With `weights`, the peak of all but the head over the head's."""
-
-    output_dir: str | None = folder(
-        str, "run folder (default: a new one in runs/)", "DIR"
+    output_dir: str | None = of_run(
+        str, "run folder (default: runs/<time>-<model>-<data>-<backend>)", "DIR"
     )
-    """The run folder; default `runs/<time>-<model>-<dataset>-<backend>`."""
-    overwrite: bool = folder(bool, "replace the run in --output-dir", default=False)
-    """Whether `output_dir` may hold a run."""
-    resume: bool = folder(bool, "continue the run in --output-dir", default=False)
-    """Continue the run in `output_dir`; start it if there is none."""
-    snapshot_every: int = folder(int, metavar="STEPS", default=1000, at_least=1)
-    """Steps between two snapshots; one follows every epoch too."""
-    snapshots_kept: int = folder(int, metavar="N", default=2, at_least=1)
-    """How many of the last snapshots stay."""
-    wandb: str | None = folder(str, "log to Weights & Biases too", "PROJECT")
-
-    devices: int | None = device(int, "of this host (default: all)", "N", at_least=1)
-    """How many local devices to use; default all (JAX, TensorFlow)."""
-    coordinator: str | None = device(str, "JAX on several hosts; or auto", "HOST:PORT")
-    """`"host:port"` of process 0, or `"auto"` where JAX finds it (TPU pods, Slurm, Open
-    MPI); JAX on several hosts."""
-    num_processes: int | None = device(int, "JAX on several hosts", "N", at_least=1)
-    """Of a JAX run on several hosts."""
-    process_id: int | None = device(int, "JAX on several hosts", "N", at_least=0)
-    """Of this process, from 0."""
-    host_timeout: float = device(float, metavar="SECONDS", default=600.0, at_least=1)
-    """Seconds to wait for the other hosts, and in which a dead one is noticed."""
+    overwrite: bool = of_run(
+        bool, "replace the run that output_dir holds", default=False
+    )
+    resume: bool = of_run(
+        bool, "continue the run in output_dir; start it if there is none", default=False
+    )
+    snapshot_every: int = of_run(
+        int,
+        "steps between two snapshots; one follows every epoch too",
+        "STEPS",
+        default=1000,
+        at_least=1,
+    )
+    snapshots_kept: int = of_run(
+        int, "how many of the last snapshots stay", "N", default=2, at_least=1
+    )
+    wandb: str | None = of_run(
+        str, "project of Weights & Biases to log to as well", "PROJECT"
+    )
+    devices: int | None = of_devices(
+        int,
+        "devices of this host to use, of JAX and TensorFlow (default: all)",
+        "N",
+        at_least=1,
+    )
+    coordinator: str | None = of_devices(
+        str,
+        "address of process 0, of JAX on several hosts; auto where JAX finds it (TPU "
+        "pods, Slurm, Open MPI)",
+        "HOST:PORT",
+    )
+    num_processes: int | None = of_devices(
+        int, "processes of a JAX run on several hosts", "N", at_least=1
+    )
+    process_id: int | None = of_devices(
+        int, "which of them this is, from 0", "N", at_least=0
+    )
+    host_timeout: float = of_devices(
+        float,
+        "seconds to wait for the other processes, and in which a dead one is noticed",
+        "SECONDS",
+        default=600.0,
+        at_least=1,
+    )
 
     def __post_init__(self):
         check_settings(self)

@@ -33,7 +33,7 @@ class Setting:
 
     Attributes:
         kind: `int`, `float`, `bool` or `str`, of every value but None.
-        help: what `--help` says of it, or None.
+        help: what it is, for `--help` and the docstring.
         metavar: what `--help` calls its value.
         group: title of its flag's group, or None.
         at_least, greater_than, less_than, at_most: the range of a number.
@@ -44,7 +44,7 @@ class Setting:
     """
 
     kind: type
-    help: str | None = None
+    help: str
     metavar: str | None = None
     group: str | None = None
     at_least: float = -math.inf
@@ -98,7 +98,7 @@ class Setting:
         return f"{WORDS[self.kind]} {limits}".rstrip()
 
 
-def setting(kind, help=None, metavar=None, default=None, **known):
+def setting(kind, help, metavar=None, default=None, **known):
     """A field of a dataclass that is a setting; see `Setting`."""
     row = Setting(kind, help, metavar, **known)
     return dataclasses.field(default=default, metadata={"setting": row})
@@ -108,6 +108,20 @@ def settings_of(config):
     """`(name, default, Setting)` of each field of a configuration or its class."""
     for field in dataclasses.fields(config):
         yield field.name, field.default, field.metadata["setting"]
+
+
+def documented(config):
+    """Lets the docstring of a configuration's class say what each setting is."""
+    rows = []
+    for name, _, row in settings_of(config):
+        text = row.help.replace(" (default: %(default)s)", "")
+        if row.kind in (int, float):
+            text += f"; {row.accepted()}"
+        rows.append(f"        {name}: {text}.")
+    head, raises, rest = config.__doc__.partition("    Raises:")
+    attributes = "\n".join(["    Attributes:", *rows])
+    config.__doc__ = f"{head}{attributes}\n\n{raises}{rest}"
+    return config
 
 
 def check_settings(config):
@@ -123,13 +137,15 @@ def check_settings(config):
             object.__setattr__(config, name, row.checked(name, value))
 
 
-def add_flags(parser, config, with_weights=False):
+def add_flags(parser, config, with_weights=False, filled_in=None):
     """Gives a parser a flag for each setting, in the group that it names.
 
     Args:
         parser: `argparse.ArgumentParser`.
         config: class of a configuration.
         with_weights: whether to add those that need weights to start from.
+        filled_in: configuration whose values `--help` gives as the defaults of the
+            settings that have none, or None.
     """
     groups = {None: parser}
     for name, default, row in settings_of(config):
@@ -137,7 +153,15 @@ def add_flags(parser, config, with_weights=False):
             continue
         if row.group not in groups:
             groups[row.group] = parser.add_argument_group(row.group)
-        shown = {"help": row.help, "default": default}
+        value = getattr(filled_in, name, None) if default is None else default
+        text = row.help
+        if value is not None and value is not False and "(default:" not in text:
+            text += (
+                f" (default: {value:g})"
+                if row.kind is float
+                else f" (default: {value})"
+            )
+        shown = {"help": text, "default": default}
         if row.choices is not None:
             shown["choices"] = row.choices
         elif row.kind is not bool:

@@ -1,5 +1,8 @@
 """The flags that the training scripts share, and what they do with them."""
 
+import argparse
+import contextlib
+import dataclasses
 import json
 import sys
 
@@ -9,17 +12,34 @@ from keras_t2t.training.distribution.cores import one_device_per_core
 from keras_t2t.training.run import train
 
 
-def add_training_flags(parser, weights=None):
+def add_training_flags(parser, weights=None, recipe=None):
     """Adds the settings of `TrainingConfig` as flags.
 
     Args:
         parser: `argparse.ArgumentParser`.
         weights: what a script that starts from weights does so by default; None for
             others.
+        recipe: that of the script; None for the authors'.
     """
-    add_flags(parser, TrainingConfig, with_weights=weights is not None)
-    parser.epilog = "Settings that are left out have defaults per data set."
-    parser.set_defaults(weights=weights)
+    filled_in = with_recipe(recipe, weights)
+    add_flags(parser, TrainingConfig, weights is not None, filled_in)
+    parser.epilog = (
+        "The defaults are those of the recipe for a folder of photographs; ImageNet "
+        "and the digits have their own (docs/training.md)."
+    )
+    parser.set_defaults(weights=weights, recipe=recipe)
+
+
+def with_recipe(recipe, weights):
+    """A configuration with the values of the recipe that the command line names."""
+    early = argparse.ArgumentParser(add_help=False)
+    early.add_argument("--recipe", default=recipe)
+    with contextlib.suppress(ValueError, SystemExit):  # which the real parser tells
+        chosen = early.parse_known_args()[0].recipe
+        filled = TrainingConfig(recipe=chosen, weights=weights).with_defaults("", 2)
+        if weights is None:
+            return filled
+        return dataclasses.replace(filled, model=None, image_size=None)  # the weights'
 
 
 def train_from_flags(settings):

@@ -1,5 +1,7 @@
 """What a run may be told, and what it uses when it is not told."""
 
+import argparse
+import dataclasses
 import json
 from pathlib import Path
 
@@ -130,3 +132,22 @@ def test_warmup_and_cooldown_keep_their_share_of_a_short_run():
     assert (longer.warmup_epochs, longer.cooldown_epochs) == (10, 10)
     with pytest.raises(ValueError, match=r"warmup_epochs \(8\).* less than epochs"):
         TrainingConfig(warmup_epochs=8).with_defaults("digits", 10)
+
+
+def test_the_docstring_says_what_each_setting_is():
+    for field in dataclasses.fields(TrainingConfig):
+        assert f"\n        {field.name}: " in TrainingConfig.__doc__
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [("modern", "(default: 2048)"), ("small_set", "(default: balanced)")],
+)
+def test_help_gives_the_defaults_of_the_recipe(recipe, said, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train", "--recipe", recipe, "--epochs", "3"])
+    parser = argparse.ArgumentParser()
+    command_line.add_training_flags(parser)
+    text = " ".join(parser.format_help().split())
+    assert said in text
+    for group in ("model", "data", "schedule", "optimizer", "regularization", "run"):
+        assert f" {group}: --" in text

@@ -11,6 +11,7 @@ import pytest
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.recipes import IMAGENET
+from keras_t2t.training import command_line
 
 pytestmark = pytest.mark.once
 

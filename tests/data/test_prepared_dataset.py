@@ -336,9 +336,6 @@ def test_a_share_of_training_validates_where_it_is_alone(alone, file_format, rea
     np.testing.assert_array_equal(labels, trained >= 15)
     for epoch in (trained[:16], trained[16:32], trained[32:]):
         assert sorted([*epoch, *held]) == list(range(20))
-    streams.check_training(dataset)
-    streams.check_validation(dataset)
-
     again = alone(file_format, reader=reader, validation_share=0.2)
     np.testing.assert_array_equal(numbers_of(again.validation_batches(16, 4))[0], held)
     evaluated = alone(file_format, reader=reader, evaluation_only=True)
@@ -349,6 +346,15 @@ def test_a_share_of_training_validates_where_it_is_alone(alone, file_format, rea
     )
     whole = alone(file_format, reader=reader, evaluation_only=True, validation_share=1)
     assert sorted(numbers_of(whole.validation_batches(16, 4))[0]) == list(range(20))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_streams_of_what_is_divided(alone, file_format):
+    """They start at any step, and are cut into shards."""
+    dataset = alone(file_format, reader="tensorflow")
+    streams.check_training(dataset)
+    streams.check_validation(dataset)
 
 
 def test_what_cannot_be_divided(alone, data_dir):

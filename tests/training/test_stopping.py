@@ -70,7 +70,7 @@ def test_in_an_epoch(tiny_run, tmp_path):
     [
         (5, "raw"),
         pytest.param(10, "average", marks=pytest.mark.nightly_elsewhere),
-        pytest.param(20, "raw", marks=pytest.mark.nightly_elsewhere),
+        pytest.param(20, "raw", marks=pytest.mark.nightly),
     ],
 )
 def test_in_validation(tiny_run, tmp_path, monkeypatch, step, evaluation):

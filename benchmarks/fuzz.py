@@ -13,6 +13,7 @@ error of this package, or changed where the format has nothing that could tell.
 
 import argparse
 import collections
+import contextlib
 import importlib
 import io
 import json
@@ -227,48 +228,59 @@ def is_clear(error):
     )
 
 
-def work(module, name, first, last, seed):
-    """Answers one line of JSON on standard output at the start and for each case."""
+def work(module, parts, seed):
+    """Answers one line of JSON on standard output at the start of each surface and for
+    each of its cases."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     warnings.simplefilter("ignore")
-    surface = importlib.import_module(module).SURFACES[name]
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["KERAS_HOME"] = f"{folder}/home"
-        files, use = surface.start(Path(folder))
-        sound = {path: path.read_bytes() for path in files}
-        expected = dict.fromkeys(files)
-        for path in files:
-            try:
-                expected[path] = use(path)
-            except ValueError as error:  # a format that is refused as a whole
-                print(name, path.name, error, file=sys.stderr)
-        print(json.dumps(any(expected.values())), file=answers, flush=True)
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
-        resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, -1))
-        for case in range(first, last):
-            rng = np.random.default_rng([zlib.crc32(name.encode()), case, seed])
-            path = files[rng.integers(len(files))]
-            data, how = damaged(path, sound[path], rng)
-            path.write_bytes(data)
-            found = outcome_of(use, path, surface, expected[path], how)
-            path.write_bytes(sound[path])
-            print(json.dumps([*found, f"{how} {path.name}"]), file=answers, flush=True)
+    surfaces = importlib.import_module(module).SURFACES
+    for name, cases in parts.items():
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["KERAS_HOME"] = f"{folder}/home"
+            for answer in answered(name, surfaces[name], cases, seed, Path(folder)):
+                print(json.dumps(answer), file=answers, flush=True)
+
+
+def answered(name, surface, cases, seed, folder):
+    """Yields True, if a sound file is read, then (outcome, text, how) of each case."""
+    files, use = surface.start(folder)
+    sound = {path: path.read_bytes() for path in files}
+    expected = dict.fromkeys(files)
+    for path in files:
+        # A format may be refused as a whole.
+        with contextlib.suppress(ValueError):
+            expected[path] = use(path)
+    yield any(expected.values())
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+    resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, -1))
+    for case in range(*cases):
+        rng = np.random.default_rng([zlib.crc32(name.encode()), case, seed])
+        path = files[rng.integers(len(files))]
+        data, how = damaged(path, sound[path], rng)
+        path.write_bytes(data)
+        found = outcome_of(use, path, surface, expected[path], how)
+        path.write_bytes(sound[path])
+        yield *found, f"{how} {path.name}"
 
 
 # === In the parent ===
-def run(module, name, cases, seed=0, seconds=SECONDS, report=None):
-    """A `Counter` of the outcomes of the cases of a surface.
+def run(module, counts, seed=0, seconds=SECONDS, report=None):
+    """{surface: `Counter` of the outcomes of its cases}.
 
     Args:
         module: importable name of what has `SURFACES`.
+        counts: {surface: how many cases}.
         report: function of a text, for each case that may not be, or None.
     """
-    counts = collections.Counter()
-    while counts.total() < cases:
-        command = [module, name, counts.total(), cases, seed]
+    found = {name: collections.Counter() for name in counts}
+    while left := {n: c for n, c in counts.items() if found[n].total() < c}:
+        parts = {name: (found[name].total(), count) for name, count in left.items()}
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.fuzz", "--child", *map(str, command)],
+            [
+                *(sys.executable, "-m", "benchmarks.fuzz", "--child"),
+                *(module, json.dumps(parts), str(seed)),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=ROOT,
@@ -281,19 +293,23 @@ def run(module, name, cases, seed=0, seconds=SECONDS, report=None):
             line = child.stdout.readline()
             return json.loads(line) if line else (CRASH, "", "")
 
-        if answer(START_SECONDS) is not True:
-            child.kill()
-            raise RuntimeError(f"{name} did not start, or its sound files are refused")
-        for case in range(counts.total(), cases):
-            outcome, text, how = answer(seconds)
-            counts[outcome] += 1
-            if report and outcome not in ALLOWED:
-                report(f"{name} {case}: {outcome}: {how}: {text[:300]}")
+        outcome = None
+        for name, (first, last) in parts.items():
             if outcome in (HANG, CRASH):
                 break
+            if answer(START_SECONDS) is not True:
+                child.kill()
+                raise RuntimeError(f"{name} did not start, or refuses what is sound")
+            for case in range(first, last):
+                outcome, text, how = answer(seconds)
+                found[name][outcome] += 1
+                if report and outcome not in ALLOWED:
+                    report(f"{name} {case}: {outcome}: {how}: {text[:300]}")
+                if outcome in (HANG, CRASH):
+                    break
         child.kill()
         child.communicate()
-    return counts
+    return found
 
 
 def table(counts):
@@ -308,30 +324,35 @@ def table(counts):
 
 def main():
     if sys.argv[1:2] == ["--child"]:
-        module, name, *numbers = sys.argv[2:]
-        return work(module, name, *map(int, numbers))
+        module, parts, seed = sys.argv[2:]
+        return work(module, json.loads(parts), int(seed))
     from benchmarks.fuzz_surfaces import SURFACES
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    names = [*SURFACES, *dict.fromkeys(surface.row for surface in SURFACES.values())]
-    add("--surfaces", nargs="+", choices=names, default=list(SURFACES))
+    rows = list(dict.fromkeys(surface.row for surface in SURFACES.values()))
+    chosen = [*SURFACES, *rows]
+    add("--surfaces", nargs="+", choices=chosen, default=rows, metavar="NAME")
     add("--cases", type=int, help="of each surface; by default what docs give")
     add("--seed", type=int, default=0)
     add("--list", action="store_true", help="name what may not be")
     arguments = parser.parse_args()
-    counts, report = collections.defaultdict(collections.Counter), None
-    if arguments.list:
-        report = print
-    for name, surface in SURFACES.items():
-        if {name, surface.row} & set(arguments.surfaces):
-            begin, cases = time.monotonic(), arguments.cases or surface.cases
-            module, seed = "benchmarks.fuzz_surfaces", arguments.seed
-            found = run(module, name, cases, seed, report=report)
-            counts[surface.row] += found
-            print(name, dict(found), f"{time.monotonic() - begin:.0f} s", flush=True)
-    print(table(counts))
-    return not all(set(found) <= set(ALLOWED) for found in counts.values())
+    report = print if arguments.list else None
+    found = {}
+    for row in rows:
+        counts = {
+            name: arguments.cases or surface.cases
+            for name, surface in SURFACES.items()
+            if surface.row == row and {name, row} & set(arguments.surfaces)
+        }
+        begin = time.monotonic()
+        module = "benchmarks.fuzz_surfaces"
+        outcomes = run(module, counts, arguments.seed, report=report)
+        if counts:
+            found[row] = sum(outcomes.values(), collections.Counter())
+            print(f"{row}: {time.monotonic() - begin:.0f} s", flush=True)
+    print(table(found))
+    return not all(set(counts) <= set(ALLOWED) for counts in found.values())
 
 
 if __name__ == "__main__":

@@ -256,14 +256,14 @@ for name, write in (
     ("Kaggle", data_layouts.write_kaggle),
 ):
 
-    @surface(name, "data sources", NOTHING, 1000, write)
+    @surface(name, "data sources", NOTHING, 300, write)
     def source(folder, write):
         write(folder / "data", pictures())
         files = sorted(path for path in folder.rglob("data/**/*") if path.is_file())
         return files, lambda path: contents(folder / "data")
 
 
-@surface("index", "index of tars", ALWAYS, 3000)
+@surface("index", "index of tars", ALWAYS, 1000)
 def index(folder):
     data_layouts.write_tars(folder / "data", pictures())
     contents(folder / "data")
@@ -340,7 +340,7 @@ for tells, part, kinds in (
     (CUT, "", [name for name, row in FORMATS.items() if row[1] != "PNG"]),
     (ALL, ", PNG", [name for name, row in FORMATS.items() if row[1] == "PNG"]),
 ):
-    for reader, cases in (("grain", 1000), ("tensorflow", 150)):
+    for reader, cases in (("grain", 1000), ("tensorflow", 50)):
         surface(f"{reader}{part}", "images", tells, cases, kinds, reader)(batched)
     surface(f"evaluation_transform{part}", "images", tells, 3000, kinds)(transformed)
 
@@ -406,7 +406,7 @@ def fetching(folder):
     return file, fetch_from
 
 
-@surface("response", "downloads", ALL, 500)
+@surface("response", "downloads", ALL, 250)
 def response(folder):
     file, fetch_from = fetching(folder)
     answer, content = folder / "response", file.read_bytes()
@@ -415,7 +415,7 @@ def response(folder):
     return [answer], lambda path: fetch_from(lambda c: c.sendall(path.read_bytes()))
 
 
-@surface("what was fetched", "downloads", ALL, 500)
+@surface("what was fetched", "downloads", ALL, 250)
 def fetched(folder):
     _, cache, fetch = published(folder)
     os.environ["KERAS_T2T_WEIGHTS"] = str(folder)

@@ -15,16 +15,6 @@ FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
 
 AROUND = 40  # characters that are shown on each side of a difference
 
-# What was once recorded as None where it was not asked for.
-NOT_RECORDED = (
-    *("mixup", "cutmix", "randaugment", "random_erasing", "clip_norm"),
-    *("steps_per_epoch", "recipe", "optimizer", "layer_decay", "class_weights"),
-    *("patience", "teacher", "teacher_weight", "loss"),
-)
-
-# What runs did before there was the setting.
-BEFORE = {"exif_orientation": False}
-
 
 def run_record(config, dataset, before=None):
     """What the run folder's `config.json` says: enough to repeat the run.
@@ -34,10 +24,6 @@ def run_record(config, dataset, before=None):
         dataset: the opened data set.
         before: the record of the run that is continued, or None.
     """
-    # Tells one run from another of the same settings; a run from before has none.
-    run = {"run": uuid.uuid4().hex} if before is None else {}
-    if before is not None and "run" in before:
-        run = {"run": before["run"]}
     return {
         "backend": keras.backend.backend(),
         "versions": {"keras_t2t": __version__, "keras": keras.__version__},
@@ -48,7 +34,8 @@ def run_record(config, dataset, before=None):
             "validation images": dataset.num_validation,
             "classes": list(dataset.class_names),
         },
-        **run,
+        # Tells one run from another of the same settings.
+        "run": uuid.uuid4().hex if before is None else before.get("run"),
     }
 
 
@@ -65,9 +52,6 @@ def resumed_config(config, record):
         for name, value in record.items()
         if name in known and name not in FREE and getattr(config, name) is None
     }
-    for name, value in BEFORE.items():
-        if getattr(config, name) is None and record.get(name) is None:
-            taken[name] = value
     if config.reader is None:  # may change, and does not by itself
         taken["reader"] = record.get("reader")
     if config.dataset is None and config.data_dir is None:
@@ -109,12 +93,9 @@ def differences(now, record):
     ignored = (*FREE, "versions", "run")
     found = []
     for name in dict.fromkeys([*record, *now]):
-        old, new = (
-            BEFORE.get(name) if side.get(name) is None else side[name]
-            for side in (record, now)
-        )
-        if name in ignored or (name in NOT_RECORDED and old is None):
+        if name in ignored:
             continue
+        old, new = record.get(name), now.get(name)
         if name == "data" and not (now.get("dataset") or record.get("dataset")):
             old, new = _unnamed(old), _unnamed(new)
         found += _differences(name, old, new)

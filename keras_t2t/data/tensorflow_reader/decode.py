@@ -37,6 +37,7 @@ def decode(encoded, exif_orientation=False):
         lambda: tf.io.decode_jpeg(encoded, **JPEG_OPTIONS),
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
+    image = tf.ensure_shape(image, (None, None, 3))
     if exif_orientation:
         image = turned(image, orientation_of(encoded))
     return tf.ensure_shape(image, (None, None, 3))

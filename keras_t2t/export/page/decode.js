@@ -55,13 +55,14 @@ async function decode(blob, options) {
 
 // Options that decode to what one canvas holds, many times what the model sees.
 async function smaller(blob, size, orientation) {
+  const most = size ? 1 : Infinity;
   if (!size) {
     const sketch = await decode(blob, { ...orientation, resizeWidth: 256 });
     if (!sketch) throw new Unreadable("This is no image that the browser can read.");
     size = [sketch.width, sketch.height];
     sketch.close();
   }
-  const factor = SIDE / Math.sqrt(size[0] * size[1]);
+  const factor = Math.min(most, SIDE / Math.sqrt(size[0] * size[1]));
   const [resizeWidth, resizeHeight] = size.map((side) => Math.max(1, Math.floor(side * factor)));
   return { resizeWidth, resizeHeight, resizeQuality: "high" };
 }

@@ -133,7 +133,7 @@ def test_what_is_turned_by_default(folder, monkeypatch):
     for classes, turns in ((2, True), (999, True), (1000, False)):
         of_classes = source._replace(class_names=tuple(map(str, range(classes))))
         for told, expected in ((None, turns), (True, True), (False, False)):
-            dataset = EncodedDataset(folder, of_classes, "grain", False, told)
+            dataset = EncodedDataset("own", "here", of_classes, "grain", False, told)
             assert dataset.exif_orientation is expected
     assert not data.open_dataset("digits").exif_orientation
     with pytest.raises(ValueError, match="'digits' has no EXIF data"):

@@ -17,14 +17,10 @@ class NoPixels extends Error {}
 // held or as it lies in the file. Where the browser cannot hold it, `use` gets one that was
 // made smaller while it was decoded.
 export async function withPhotograph(file, upright, use) {
-  const blob = await asPillowSees(file);
-  const orientation = { imageOrientation: upright ? "from-image" : "none" };
+  const blob = await asPillowSees(file, upright);
   let size = null;
   for (const shrink of [false, true]) {
-    const bitmap = await decode(blob, {
-      ...orientation,
-      ...(shrink ? await smaller(blob, size, orientation) : {}),
-    });
+    const bitmap = await decode(blob, shrink ? await smaller(blob, size) : {});
     if (!bitmap) continue;
     size = [bitmap.width, bitmap.height];
     try {
@@ -54,10 +50,10 @@ async function decode(blob, options) {
 }
 
 // Options that decode to what one canvas holds, many times what the model sees.
-async function smaller(blob, size, orientation) {
+async function smaller(blob, size) {
   const most = size ? 1 : Infinity;
   if (!size) {
-    const sketch = await decode(blob, { ...orientation, resizeWidth: 256 });
+    const sketch = await decode(blob, { resizeWidth: 256 });
     if (!sketch) throw new Unreadable("This is no image that the browser can read.");
     size = [sketch.width, sketch.height];
     sketch.close();

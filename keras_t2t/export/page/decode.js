@@ -17,14 +17,14 @@ class NoPixels extends Error {}
 // held or as it lies in the file. Where the browser cannot hold it, `use` gets one that was
 // made smaller while it was decoded.
 export async function withPhotograph(file, upright, use) {
-  const blob = await asPillowSees(file, upright);
+  const { blob, orientation } = await asPillowSees(file);
   let size = null;
   for (const shrink of [false, true]) {
     const bitmap = await decode(blob, shrink ? await smaller(blob, size) : {});
     if (!bitmap) continue;
     size = [bitmap.width, bitmap.height];
     try {
-      return await use(photographOf(bitmap));
+      return await use(photographOf(bitmap, upright ? orientation : 1));
     } catch (error) {
       if (!(error instanceof NoPixels)) throw error;
     } finally {
@@ -63,7 +63,12 @@ async function smaller(blob, size) {
   return { resizeWidth, resizeHeight, resizeQuality: "high" };
 }
 
-function photographOf(bitmap) {
+// Rows and columns change places, then they are mirrored sideways, then upside down.
+const SWAPPED = [5, 6, 7, 8];
+const SIDEWAYS = [2, 3, 6, 7];
+const DOWN = [3, 4, 7, 8];
+
+function photographOf(bitmap, orientation) {
   const canvas = new OffscreenCanvas(1, 1);
   const context = canvas.getContext("2d", { willReadFrequently: true });
 
@@ -86,9 +91,33 @@ function photographOf(bitmap) {
     return colours;
   }
 
+  const swapped = SWAPPED.includes(orientation);
+  const sideways = SIDEWAYS.includes(orientation);
+  const down = DOWN.includes(orientation);
+  const seen = swapped ? [bitmap.height, bitmap.width] : [bitmap.width, bitmap.height];
+
+  // A tile of what is seen, from where it lies in what is stored.
+  async function turned(left, top, width, height) {
+    if (orientation === 1) return tile(left, top, width, height);
+    const x = sideways ? seen[0] - left - width : left;
+    const y = down ? seen[1] - top - height : top;
+    const stored = await (swapped ? tile(y, x, height, width) : tile(x, y, width, height));
+    const from = new Uint32Array(stored.buffer);
+    const to = new Uint32Array(from.length);
+    for (let row = 0; row < height; row += 1) {
+      const storedRow = down ? height - 1 - row : row;
+      for (let column = 0; column < width; column += 1) {
+        const storedColumn = sideways ? width - 1 - column : column;
+        to[row * width + column] =
+          from[swapped ? storedColumn * height + storedRow : storedRow * width + storedColumn];
+      }
+    }
+    return new Uint8ClampedArray(to.buffer);
+  }
+
   return {
-    width: bitmap.width,
-    height: bitmap.height,
+    width: seen[0],
+    height: seen[1],
     // Its rows from `top` to `bottom`, some at a time, each from `left` to `right`.
     async *strips(left, top, right, bottom) {
       const width = right - left;
@@ -98,7 +127,7 @@ function photographOf(bitmap) {
         const data = new Uint8ClampedArray(4 * width * height);
         for (let x = left; x < right; x += SIDE) {
           const across = Math.min(SIDE, right - x);
-          const part = await tile(x, y, across, height);
+          const part = await turned(x, y, across, height);
           for (let row = 0; row < height; row += 1) {
             const pixels = part.subarray(4 * across * row, 4 * across * (row + 1));
             data.set(pixels, 4 * (row * width + x - left));

@@ -26,7 +26,7 @@ class Stopped(KeyboardInterrupt):
         status: int, what a script ends with: 128 and the signal's number.
         output_dir: str, the folder of the run that can be gone on with; None where
             there is nothing yet to go on with.
-        main: whether this process talks for all that share the run.
+        main: whether this process tells of it: of those that agreed, the first.
         agreed: whether all of them stop, and at the same step.
     """
 
@@ -86,7 +86,7 @@ class StopSignals:
             signal.signal(number, before)
         if isinstance(error, Stopped):
             error.output_dir = self.output_dir
-            error.main = self.devices is None or self.devices.main
+            error.main = not error.agreed or self.devices.main
 
     @property
     def output_dir(self):

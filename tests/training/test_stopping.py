@@ -8,6 +8,7 @@ import pytest
 
 from keras_t2t import data
 from keras_t2t.training import Stopped, snapshots
+from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.run import Run
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.stopping import SIGNALS, StopSignals, folder_to_resume
@@ -251,3 +252,17 @@ def test_whose_signals_they_are(monkeypatch):
     thread.start()
     thread.join()
     assert seen == [signal.SIG_DFL]
+
+
+@pytest.mark.once
+def test_who_tells_of_it():
+    """Of processes that agreed the first, any that stops by itself."""
+    devices = Devices()
+    devices.processes, devices.process = 2, 1
+    for agreed in (False, True):
+        with pytest.raises(Stopped) as error, StopSignals() as stop:
+            stop.devices, stop.agreed = devices, signal.SIGTERM
+            if agreed:
+                raise stop.stopped("saved after step 3")
+            signal.raise_signal(signal.SIGTERM)
+        assert (error.value.agreed, error.value.main) == (agreed, not agreed)

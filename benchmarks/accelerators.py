@@ -2,25 +2,20 @@
 
     pip install ".[tpu]"
     python benchmarks/accelerators.py --models DeiT-S T2TViT14 --output tpu.csv
-    python benchmarks/accelerators.py --models T2TViT7 --by name
 
 Compiles a training step (drop path 0.1, AdamW) or inference for a slice and prints, per
 chip and step: memory, floating-point operations, bytes moved as the compiler counts
 them, what both take at the chip's peak in bfloat16, and how many images would fit if
 memory grew with them, which holds from a large batch on. DeiT-S is a plain ViT of that
-size. Rows that --output already has are not compiled again, so that a
-stopped run goes on; T2TViT14 takes some minutes on two cores. --by says where the bytes
-go, from the compiled text: an instruction counts its operands and its result once, also
-what stays on the chip, so that the sum is above the compiler's own figure.
+size. Rows that --output already has are not compiled again, so that a stopped run goes
+on; T2TViT14 takes some minutes on two cores.
 """
 
 import argparse
-import collections
 import csv
 import itertools
 import math
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -63,10 +58,6 @@ COLUMNS = (
     *("gib", "tflop", "gb", "arithmetic_ms", "memory_ms", "bound", "mb_per_image"),
     *("fits", "compile_s"),
 )
-BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4}
-NOT_MOVED = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast")
-SHAPE = re.compile(r"\b(pred|[su](?:8|32)|bf16|f16|f32)\[([\d,]*)\]")
-INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?([\w.-]+) = (.*?) ([\w-]+)\((.*?)\)(.*)$")
 
 
 def build(name, path, image_size):
@@ -136,7 +127,7 @@ def compiled(model, mode, batch_size, topology):
 
 
 def measured(key, image_size):
-    """The row of one combination, and the compiled text."""
+    """The row of one combination."""
     import keras
     import numpy as np
 
@@ -159,7 +150,7 @@ def measured(key, image_size):
     fixed = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)
     arithmetic = 1e3 * cost["flops"] / chip.flops
     transfer = 1e3 * cost["bytes accessed"] / chip.bytes
-    row = {
+    return {
         **key,
         "gib": round(used / 2**30, 2),
         "tflop": round(cost["flops"] / 1e12, 3),
@@ -172,46 +163,6 @@ def measured(key, image_size):
         "fits": int(key["images"] * (chip.gib * 2**30 - fixed) / (used - fixed)),
         "compile_s": round(seconds),
     }
-    return row, program.as_text()
-
-
-def moved(text):
-    """[(bytes, operation, op_name)] of the instructions of the entry computation."""
-    entry = text[text.index("\nENTRY ") :].splitlines()[2:]
-    sizes, found = {}, []
-    for line in entry:
-        if (match := INSTRUCTION.match(line)) is None:
-            continue
-        name, shape, operation, operands, rest = match.groups()
-        sizes[name] = size_of(shape)
-        # What is started and done later counts once.
-        if operation in NOT_MOVED or operation.endswith("-done"):
-            continue
-        names = re.findall(r"%([\w.-]+)", operands)
-        op_name = re.search(r'op_name="([^"]*)"', rest)
-        total = sizes[name] + sum(sizes.get(operand, 0) for operand in names)
-        found.append((total, operation, op_name[1] if op_name else ""))
-    return found
-
-
-def size_of(shape):
-    return sum(
-        BYTES[kind] * math.prod(int(side) for side in sides.split(",") if side)
-        for kind, sides in SHAPE.findall(shape)
-    )
-
-
-def print_largest(text, by, number):
-    """Where most bytes go, grouped by the operation or by the last parts of op_name."""
-    totals = collections.Counter()
-    for size, operation, name in moved(text):
-        parts = name.split("/")
-        key = operation if by == "operation" else "/".join(parts[-3:]) or operation
-        totals[re.sub(r"\d+", "#", key)] += size
-    whole = totals.total()
-    print(f"\nof {whole / 1e9:.1f} GB, by {by}:")
-    for key, size in totals.most_common(number):
-        print(f"{size / 1e9:8.2f} GB {size / whole:5.1%}  {key}")
 
 
 def read(path):
@@ -254,8 +205,6 @@ def parse_arguments():
     add("--images", nargs="+", type=int, default=[128], help="of a step on a chip")
     add("--image-size", type=int, default=224, help="pixels")
     add("--output", type=Path, metavar="CSV")
-    add("--by", choices=("operation", "name"), help="where the bytes go")
-    add("--largest", type=int, default=25, help="lines of --by")
     arguments = parser.parse_args()
     for topology in arguments.topologies:
         if topology.partition(":")[0] not in CHIPS:
@@ -280,13 +229,11 @@ def main():
     ):
         key = dict(zip(KEY, values, strict=True))
         row = done.get(tuple(map(str, values)))
-        if row is None or arguments.by:
-            row, text = measured(key, arguments.image_size)
+        if row is None:
+            row = measured(key, arguments.image_size)
             if arguments.output:
                 append(arguments.output, row)
         print(line(row), flush=True)
-        if arguments.by:
-            print_largest(text, arguments.by, arguments.largest)
 
 
 if __name__ == "__main__":

@@ -1,39 +1,104 @@
-"""How long the package takes before it does anything.
+"""What importing the package, building its largest model and loading weights take.
 
     KERAS_BACKEND=jax python benchmarks/startup.py
 
 Prints the seconds that `import keras_t2t` adds to `import keras`, and those of building
-the largest model, each the median of five fresh processes.
+T2TViT24, the median of five fresh processes. Then writes it with random weights in
+every format and loads each file in a fresh process: "extra" is the highest resident
+memory while loading less that of the built model before it, over the file's size (Linux
+only); mapped pages of the file count. Ends with 1 where that is above 2.5.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
-
-TIMED = """
+import tempfile
 import time
-start = time.perf_counter()
-import keras
-imported = time.perf_counter()
-import keras_t2t
-added = time.perf_counter()
-keras_t2t.T2TViT24()
-built = time.perf_counter()
-print(imported - start, added - imported, built - added)
-"""
+from pathlib import Path
+
+FORMATS = ("pth.tar", "safetensors", "weights.h5", "keras")
+LIMIT = 2.5  # times the file's size
+
+
+def built(variant):
+    """The model, and the seconds of importing Keras, this package, and of building."""
+    start = time.perf_counter()
+    import keras  # noqa: F401
+
+    imported = time.perf_counter()
+    from keras_t2t.models.by_name import builder
+
+    added = time.perf_counter()
+    model = builder(variant)()
+    return model, (imported - start, added - imported, time.perf_counter() - added)
+
+
+def resident(field):
+    """A memory figure of this process in bytes: `VmRSS` (now) or `VmHWM` (peak)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+def write(model, folder):
+    import keras_t2t
+
+    keras_t2t.save_official(model, folder / "model.pth.tar")
+    keras_t2t.save_official(model, folder / "model.safetensors")
+    model.save_weights(folder / "model.weights.h5")
+    model.save(folder / "model.keras")
+
+
+def load(model, path):
+    """Prints what it takes; returns whether it is within the limit."""
+    from keras_t2t import load_checkpoint
+
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    start = time.perf_counter()
+    load_checkpoint(model, path)
+    seconds = time.perf_counter() - start
+    size = path.stat().st_size
+    extra = (resident("VmHWM") - before) / size
+    verdict = "ok" if extra <= LIMIT else f"ABOVE {LIMIT}"
+    print(
+        f"{path.name:17} {size / 2**20:6.0f} MiB  {seconds:6.2f} s  extra {extra:4.2f} "
+        f"x the file  {verdict}",
+        flush=True,
+    )
+    return extra <= LIMIT
 
 
 def main():
-    runs = []
-    for _ in range(5):
-        output = subprocess.run(
-            [sys.executable, "-c", TIMED], capture_output=True, text=True, check=True
-        ).stdout
-        runs.append([float(number) for number in output.split()])
-    labels = ("import keras", "import keras_t2t adds", "building T2TViT24")
-    for label, seconds in zip(labels, zip(*runs, strict=True), strict=True):
-        print(f"{label}: {statistics.median(seconds):.2f} s")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--variant", default="T2TViT24")
+    for name in ("write", "load"):
+        parser.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--time", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.write or arguments.load or arguments.time:
+        model, seconds = built(arguments.variant)
+        if arguments.time:
+            print(*seconds)
+        elif arguments.write:
+            write(model, arguments.write)
+        return not arguments.load or load(model, arguments.load)
+    this = [sys.executable, __file__, "--variant", arguments.variant]
+    runs = [
+        subprocess.run([*this, "--time"], stdout=subprocess.PIPE, check=True)
+        for _ in range(5)
+    ]
+    columns = zip(*(map(float, run.stdout.split()) for run in runs), strict=True)
+    labels = "import keras", "import keras_t2t adds", f"building {arguments.variant}"
+    for label, seconds in zip(labels, columns, strict=True):
+        print(f"{label}: {statistics.median(seconds):.2f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*this, "--write", folder], check=True)
+        files = [Path(folder) / f"model.{name}" for name in FORMATS]
+        return not any([subprocess.run([*this, "--load", f]).returncode for f in files])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(0 if main() else 1)

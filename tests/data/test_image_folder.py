@@ -331,6 +331,23 @@ def test_names_that_are_no_utf_8(write_folder, small_files):
         data.open_dataset(data_dir=folder)
 
 
+def test_odd_names_are_names(write_folder, small_files):
+    content = small_files["train/cat/0.png"]
+    odd = (
+        *("no ending", "UPPER.JPEG", "-n", "--weights", "*?[x]{y}", "zwei\nzeilen.jpg"),
+        *("'; touch code-was-run; '", "日本語.jpg", "e\u0301.jpg", "x" * 255),
+    )
+    files = {
+        f"{split}/cat/{name}": content for split in ("train", "val") for name in odd
+    }
+    for hidden in (".DS_Store", "._plain.jpg", ".hidden.jpg"):
+        files[f"val/cat/{hidden}"] = b"no image"
+    dataset = data.open_dataset(data_dir=write_folder({**small_files, **files}))
+    assert dataset.num_train == 6 + len(odd) and dataset.num_validation == 4 + len(odd)
+    images, _ = read(dataset.validation_batches(16, 4))
+    assert len(images) == dataset.num_validation
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(ValueError, match=r"data_dir=.* is not an existing folder"):
         data.open_dataset(data_dir=tmp_path / "nowhere")

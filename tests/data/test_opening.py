@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.fuzz import is_clear
 from keras_t2t import data
 
 
@@ -58,3 +59,19 @@ def test_digits_are_read_from_no_folder(tmp_path):
 def test_skip_corrupt_is_for_image_folders():
     with pytest.raises(ValueError, match="skip_corrupt=True works on an image folder"):
         data.open_dataset("digits", skip_corrupt=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"data_dir": value} for value in (5, ["x"], "", b"x", "a\0b", "x" * 5000)),
+        *({"data_dir": value} for value in ("~nobody-here/x", "gone")),
+        *({"dataset": value} for value in ("no-such-set", "", 3, b"x")),
+    ],
+    ids=lambda arguments: repr(arguments)[:40],
+)
+def test_what_names_no_data(arguments, tfds_folder, monkeypatch):
+    monkeypatch.chdir(tfds_folder)
+    with pytest.raises((ValueError, OSError)) as caught:
+        data.open_dataset(**arguments)
+    assert is_clear(caught.value), caught.value

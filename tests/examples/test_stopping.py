@@ -145,7 +145,7 @@ def test_half_written_files_go_at_the_end_by_force(tmp_path):
 import signal, sys, time
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "examples")!r}]
 import _script
-from keras_t2t import files
+from keras_t2t._ground import files
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: None)

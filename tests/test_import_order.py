@@ -106,7 +106,6 @@ BACKENDS_OWN = {
         "layers/attention.py",
         "layers/dense.py",
         "layers/precision.py",
-        "training/adamw.py",
         "training/distribution/torch.py",
         "training/state.py",
         "visualization/probe.py",

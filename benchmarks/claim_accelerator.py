@@ -66,7 +66,7 @@ def train(name, data, folder, epochs, seed=0, policy="mixed_bfloat16", design=No
     import jax
     import keras
 
-    from keras_t2t.files import replacing
+    from keras_t2t._ground.files import replacing
     from keras_t2t.training.run import dtype_policy
 
     keras.utils.set_random_seed(seed)

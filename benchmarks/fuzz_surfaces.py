@@ -428,8 +428,8 @@ def fetched(folder):
 @surface("page", "page", ALL, 1000)
 def page(folder):
     """The archive of ONNX Runtime Web that is kept for pages."""
+    from keras_t2t._ground.files import keras_folder
     from keras_t2t.export import web
-    from keras_t2t.files import keras_folder
 
     kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{web.VERSION}.tgz"
     kept.parent.mkdir(parents=True)

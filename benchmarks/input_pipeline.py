@@ -52,7 +52,7 @@ def decoded(dataset):
 
     split = dataset._source.train
     if dataset.reader == "grain":
-        from keras_t2t.images import decode_rgb
+        from keras_t2t._ground.images import decode_rgb
 
         for index in itertools.cycle(range(len(split))):
             yield np.asarray(decode_rgb(split.read(index)))[None], None

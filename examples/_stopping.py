@@ -137,7 +137,7 @@ class Stopping:
             told = self.told(message)
             if self.tells():
                 self._say(told)
-            if files := sys.modules.get("keras_t2t.files"):
+            if files := sys.modules.get("keras_t2t._ground.files"):
                 files.drop_unfinished()
             sys.stdout.flush()
 

@@ -29,9 +29,9 @@ def parse_arguments():
 
 def main(arguments):
     import keras_t2t
-    from keras_t2t.arguments import shown
+    from keras_t2t._ground.arguments import shown
+    from keras_t2t._ground.files import replacing
     from keras_t2t.checkpoints import CheckpointFile, keras_file
-    from keras_t2t.files import replacing
     from keras_t2t.models.by_name import builder
 
     file = CheckpointFile(arguments.input, ema=not arguments.raw)

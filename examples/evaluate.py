@@ -85,9 +85,9 @@ def main(arguments):
     import keras
 
     from keras_t2t import data
-    from keras_t2t.arguments import shown
+    from keras_t2t._ground.arguments import shown
+    from keras_t2t._ground.files import check_writable
     from keras_t2t.classifier import find_classifier
-    from keras_t2t.files import check_writable
     from keras_t2t.settings.config import DTYPE_POLICIES
     from keras_t2t.training import TrainingConfig, accuracy
     from keras_t2t.training.distribution import connected

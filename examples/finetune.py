@@ -77,7 +77,7 @@ def trained(folder, settings):
 
 
 def confusion(source, model, dataset):
-    from keras_t2t.arguments import shown
+    from keras_t2t._ground.arguments import shown
     from keras_t2t.training.confusion import confusion_matrix, costliest
 
     counts = confusion_matrix(model, dataset, **source.transform)

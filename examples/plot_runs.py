@@ -25,7 +25,7 @@ def parse_arguments():
 
 
 def main(arguments):
-    from keras_t2t.arguments import shown
+    from keras_t2t._ground.arguments import shown
     from keras_t2t.visualization.figures import save_figure
     from keras_t2t.visualization.runs import runs_figure
 

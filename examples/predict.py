@@ -22,7 +22,7 @@ def parse_arguments():
 
 
 def main(arguments):
-    from keras_t2t.arguments import shown
+    from keras_t2t._ground.arguments import shown
     from keras_t2t.classifier import find_classifier, top_classes
     from keras_t2t.preprocessing import evaluation_transform
 

@@ -51,7 +51,7 @@ def parse_arguments():
 def main(arguments):
     import keras
 
-    from keras_t2t.arguments import shown
+    from keras_t2t._ground.arguments import shown
     from keras_t2t.visualization import study
 
     keras.utils.set_random_seed(arguments.seed)

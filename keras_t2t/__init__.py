@@ -1,8 +1,8 @@
 """T2T-ViT (Tokens-to-Token vision transformer) for Keras 3."""
 
-from keras_t2t import _import_order  # noqa: F401, I001  before Keras
-from keras_t2t import _backend  # noqa: F401
-from keras_t2t._version import __version__  # noqa: F401
+from keras_t2t._ground import import_order  # noqa: F401, I001  before Keras
+from keras_t2t._ground import backend  # noqa: F401
+from keras_t2t._ground.version import __version__  # noqa: F401
 from keras_t2t.checkpoints import load_checkpoint, save_official
 from keras_t2t.counting import count_macs, summarize
 from keras_t2t.export import export_model
@@ -33,7 +33,7 @@ from keras_t2t.models import (
     list_models,
 )
 from keras_t2t.preprocessing import decode_predictions, preprocess_input
-from keras_t2t.publishing import push_to_hub
+from keras_t2t.hub.push import push_to_hub
 
 __all__ = [
     "ResNet50",
@@ -69,11 +69,3 @@ __all__ = [
     "save_official",
     "summarize",
 ]
-
-
-def __getattr__(name):
-    if name == "hub":  # KerasHub is loaded when it is asked for
-        import importlib
-
-        return importlib.import_module("keras_t2t.hub")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,11 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_t2t.arguments import escaped, shown
+from keras_t2t._ground.arguments import escaped, shown
+from keras_t2t._ground.files import read_class_names, read_json
+from keras_t2t._ground.hub_files import fetched
+from keras_t2t._ground.normalizations import NORMALIZATIONS
+from keras_t2t._ground.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
 from keras_t2t.checkpoints import (
     CheckpointFile,
     keras_file,
@@ -14,12 +18,8 @@ from keras_t2t.checkpoints import (
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.published_file import load_published
 from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
-from keras_t2t.files import read_class_names, read_json
-from keras_t2t.hub_files import fetched
 from keras_t2t.models.by_name import builder
-from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import decode_predictions, pixel_model
-from keras_t2t.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
 from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record, is_record
 from keras_t2t.variants import RESNET_VARIANTS
 

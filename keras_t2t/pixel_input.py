@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_t2t.arguments import brief
+from keras_t2t._ground.arguments import brief
 
 STANDARDISES = (keras.layers.Normalization, keras.layers.Rescaling)
 # Their weights are of what is seen, not of what is to be told.

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_t2t.arguments import (
+from keras_t2t._ground.arguments import (
     check_choice,
     check_colours,
     check_counts,
@@ -18,10 +18,10 @@ from keras_t2t.arguments import (
     python_number,
     short,
 )
-from keras_t2t.images import open_rgb, rgb, upright
-from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
-from keras_t2t.optional_imports import import_pillow
-from keras_t2t.types import Array, Image, Interpolation, Size, Tensor, Triple
+from keras_t2t._ground.images import open_rgb, rgb, upright
+from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
+from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.types import Array, Image, Interpolation, Size, Tensor, Triple
 
 # Long side over short side, from which on only what is cut out is resized.
 EXTREME = 16

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from keras_t2t.arguments import is_number, shown
+from keras_t2t._ground.arguments import is_number, shown
+from keras_t2t._ground.files import keras_folder, read_class_names
 from keras_t2t.checkpoints.loading import load_checkpoint
-from keras_t2t.files import keras_folder, read_class_names
 from tests.examples import small_run
 
 pytestmark = pytest.mark.once

@@ -61,7 +61,7 @@ for command in sys.stdin.read().splitlines():
 """
 # What names weights on the network or of the reader's own asks for random ones.
 REPLACE = """
-from keras_t2t import hub_files
+from keras_t2t._ground import hub_files
 from keras_t2t.models import t2t_vit, vit
 
 t2t_vit.fetched_file = vit.fetched_file = lambda weights: None

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from keras_t2t.exif import orientation_of
-from keras_t2t.images import decode_rgb, open_rgb
+from keras_t2t._ground.exif import orientation_of
+from keras_t2t._ground.images import decode_rgb, open_rgb
 from keras_t2t.preprocessing import evaluation_transform
 from tests.photographs import ORIENTATIONS, oriented
 

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from keras_t2t import files
-from keras_t2t.files import replacing
+from keras_t2t._ground import files
+from keras_t2t._ground.files import replacing
 
 pytestmark = pytest.mark.once
 

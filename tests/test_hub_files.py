@@ -16,8 +16,8 @@ import yaml
 from PIL import Image
 
 import keras_t2t
-from keras_t2t.hub_files import fetched
-from keras_t2t.publishing import published_record
+from keras_t2t._ground.hub_files import fetched
+from keras_t2t.hub.push import published_record
 from keras_t2t.training import TrainingConfig, train
 from tests.hub_server import Hub
 
@@ -125,7 +125,7 @@ def test_there_and_back(run_folder, hub, python, tmp_path):
 
 @pytest.mark.nightly
 def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
-    from keras_t2t.model_card import model_card
+    from keras_t2t.hub.card import model_card
 
     record = json.loads((run_folder / "config.json").read_text())
     result = json.loads((run_folder / "result.json").read_text())["result"]

@@ -7,7 +7,7 @@ import sys
 import keras
 import pytest
 
-from keras_t2t import optional_imports
+from keras_t2t._ground import optional_imports
 
 pytestmark = pytest.mark.once
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import keras_t2t
+from keras_t2t._ground.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.classifier import find_classifier
-from keras_t2t.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.preprocessing import pixel_model
 
 pytestmark = pytest.mark.once

@@ -16,8 +16,8 @@ import urllib.request
 
 import keras
 
-from keras_t2t.arguments import reason
-from keras_t2t.files import replacing
+from keras_t2t._ground.arguments import reason
+from keras_t2t._ground.files import replacing
 
 TIMEOUT = 60  # seconds without an answer
 SECONDS = 2 * 3600  # for the whole of a file

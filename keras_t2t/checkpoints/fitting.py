@@ -8,7 +8,7 @@ import keras
 import ml_dtypes
 import numpy as np
 
-from keras_t2t.arguments import escaped, shown
+from keras_t2t._ground.arguments import escaped, shown
 from keras_t2t.checkpoints.architecture import Architecture, official_architecture
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
 from keras_t2t.checkpoints.position_table import resize_table, table_grid

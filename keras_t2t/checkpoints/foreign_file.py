@@ -12,14 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_t2t.arguments import check_path, is_integer, is_pair, reason, shown
+from keras_t2t._ground.arguments import check_path, is_integer, is_pair, reason, shown
+from keras_t2t._ground.files import replacing
+from keras_t2t._ground.optional_imports import import_safetensors, import_torch
+from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import torch_file
 from keras_t2t.checkpoints.architecture import official_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
-from keras_t2t.files import replacing
-from keras_t2t.optional_imports import import_safetensors, import_torch
-from keras_t2t.types import FilePath
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import h5py
 import ml_dtypes
 import numpy as np
 
-from keras_t2t.arguments import brief, is_pair, reason, shown
+from keras_t2t._ground.arguments import brief, is_pair, reason, shown
 from keras_t2t.layers.inner_state import parts_of
 
 logger = logging.getLogger(__name__)

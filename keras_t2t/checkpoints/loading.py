@@ -6,13 +6,13 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t.arguments import check_flags, check_grid, check_path, shown
+from keras_t2t._ground.arguments import check_flags, check_grid, check_path, shown
+from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.architecture import keras_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
 from keras_t2t.checkpoints.official import official_entries, token_grid
 from keras_t2t.checkpoints.position_table import table_grid
-from keras_t2t.types import FilePath
 
 SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
 PIXELS_PER_TOKEN = 16

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.arguments import check_path, shown
+from keras_t2t._ground.arguments import check_path, shown
+from keras_t2t._ground.files import keras_folder, replacing
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import check_digest, digest_of, download
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
 from keras_t2t.checkpoints.registry import NAMES, RELEASE
-from keras_t2t.files import keras_folder, replacing
 
 logger = logging.getLogger(__name__)
 

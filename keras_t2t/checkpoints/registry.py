@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from keras_t2t.arguments import check_path
-from keras_t2t.normalizations import (
+from keras_t2t._ground.arguments import check_path
+from keras_t2t._ground.normalizations import (
     CIFAR_MEAN,
     CIFAR_STD,
     IMAGENET_MEAN,

@@ -24,8 +24,8 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
-from keras_t2t.arguments import escaped, reason, shown
-from keras_t2t.optional_imports import import_torch
+from keras_t2t._ground.arguments import escaped, reason, shown
+from keras_t2t._ground.optional_imports import import_torch
 
 ZIP_START = b"PK\x03\x04"
 # The number with which torch before 1.6 began, as a pickle.

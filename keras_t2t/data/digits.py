@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_t2t._ground.optional_imports import import_sklearn
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.sharding import (
@@ -11,7 +12,6 @@ from keras_t2t.data.sharding import (
     num_batches,
     num_local_images,
 )
-from keras_t2t.optional_imports import import_sklearn
 
 
 class Digits(Dataset):

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.optional_imports import import_pillow
 from keras_t2t.data.image_formats import HEAD, format_of
-from keras_t2t.images import decode_rgb
-from keras_t2t.optional_imports import import_pillow
 
 TENSORFLOW = ("JPEG", "PNG", "GIF", "BMP", "WebP")
 # What Pillow calls a format, and the part of it that may be missing.

@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from keras_t2t.arguments import (
+from keras_t2t._ground.arguments import (
     brief,
     check_choice,
     check_flags,
@@ -12,11 +12,11 @@ from keras_t2t.arguments import (
     is_number,
     short,
 )
+from keras_t2t._ground.types import FilePath
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.encoded_dataset import EncodedDataset
 from keras_t2t.data.readers import find_reader
 from keras_t2t.data.sources.split_names import EVALUATED, VALIDATION
-from keras_t2t.types import FilePath
 
 
 def open_dataset(

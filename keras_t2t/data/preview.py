@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_t2t.files import replacing
-from keras_t2t.optional_imports import import_pillow
+from keras_t2t._ground.files import replacing
+from keras_t2t._ground.optional_imports import import_pillow
 
 TILE = 160  # least width, in pixels: room for a line of text
 LINE = 13  # height of a line of text, in pixels

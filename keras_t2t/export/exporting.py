@@ -11,7 +11,14 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t.arguments import check_choice, check_flags, check_path, check_share
+from keras_t2t._ground.arguments import (
+    check_choice,
+    check_flags,
+    check_path,
+    check_share,
+)
+from keras_t2t._ground.files import replacing
+from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
 from keras_t2t.export.formats import (
     Options,
     check_installed,
@@ -27,10 +34,8 @@ from keras_t2t.export.serving_model import (
     serving_model,
 )
 from keras_t2t.export.verification import Verification, verify_file
-from keras_t2t.files import replacing
 from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocess_input
-from keras_t2t.types import Array, FilePath, Format, Interpolation, Precision
 
 
 class ExportReport(NamedTuple):

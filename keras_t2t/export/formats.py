@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from keras_t2t.arguments import check_choice
+from keras_t2t._ground.arguments import check_choice
 from keras_t2t.export import jax_formats, torch_formats
 from keras_t2t.export.reduced_precision import in_precision
 from keras_t2t.export.tensorflow_formats import (

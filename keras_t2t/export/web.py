@@ -9,9 +9,9 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from keras_t2t.arguments import shown
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.files import keras_folder
 from keras_t2t.checkpoints.download import download
-from keras_t2t.files import keras_folder
 
 logger = logging.getLogger(__name__)
 

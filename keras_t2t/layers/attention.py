@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_t2t.arguments import check_flags, check_rates, integer
+from keras_t2t._ground.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.platform import jax_platform

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t2t.arguments import integer
+from keras_t2t._ground.arguments import integer
 from keras_t2t.layers.channel_scale import ChannelScale
 from keras_t2t.layers.dense import dense
 from keras_t2t.layers.gelu import gelu

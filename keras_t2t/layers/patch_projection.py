@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t2t.arguments import integer
+from keras_t2t._ground.arguments import integer
 from keras_t2t.layers.composite import CompositeLayer
 from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.platform import jax_platform

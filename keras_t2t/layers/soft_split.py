@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t2t.arguments import integer
+from keras_t2t._ground.arguments import integer
 from keras_t2t.layers.precision import convolution_is_exact, exact_convolution
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t2t.arguments import integer
+from keras_t2t._ground.arguments import integer
 from keras_t2t.layers.dense import rows
 from keras_t2t.layers.host_initializers import HostOrthogonal
 from keras_t2t.layers.precision import at_least_float32

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_t2t.arguments import (
+from keras_t2t._ground.arguments import (
     brief,
     check_choice,
     check_counts,

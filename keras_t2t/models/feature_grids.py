@@ -4,7 +4,7 @@ import re
 
 import keras
 
-from keras_t2t.arguments import short
+from keras_t2t._ground.arguments import short
 
 # Of T2T-ViT and ViT, then of ResNet50; any other layer on a grid has its name too.
 TOKENS = re.compile(r"(tokens|convolution)_\d+")

@@ -2,8 +2,8 @@
 
 import fnmatch
 
-from keras_t2t.arguments import brief, check_text
-from keras_t2t.types import BlockType, TokenType
+from keras_t2t._ground.arguments import brief, check_text
+from keras_t2t._ground.types import BlockType, TokenType
 from keras_t2t.variants import FAMILIES
 
 

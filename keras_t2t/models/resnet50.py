@@ -4,9 +4,9 @@ import contextlib
 
 import keras
 
+from keras_t2t._ground.types import Activation, Pooling, Shape, Tensor, Weights
 from keras_t2t.models.arguments import image_input
 from keras_t2t.preprocessing import preprocessing_layer
-from keras_t2t.types import Activation, Pooling, Shape, Tensor, Weights
 
 
 def ResNet50(

@@ -7,7 +7,14 @@ from typing import Protocol
 
 import keras
 
-from keras_t2t.types import Activation, Features, Pooling, Shape, Tensor, Weights
+from keras_t2t._ground.types import (
+    Activation,
+    Features,
+    Pooling,
+    Shape,
+    Tensor,
+    Weights,
+)
 
 
 class NamedViT(Protocol):

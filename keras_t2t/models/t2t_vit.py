@@ -7,14 +7,25 @@ from typing import Any
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t.arguments import (
+from keras_t2t._ground.arguments import (
     check_counts,
     check_flags,
     check_rates,
     python_numbers,
 )
+from keras_t2t._ground.hub_files import fetched_file
+from keras_t2t._ground.normalizations import NORMALIZATIONS
+from keras_t2t._ground.types import (
+    Activation,
+    BlockType,
+    Features,
+    Pooling,
+    Shape,
+    Tensor,
+    TokenType,
+    Weights,
+)
 from keras_t2t.checkpoints import load_weights, published_weights, standardization
-from keras_t2t.hub_files import fetched_file
 from keras_t2t.models.arguments import (
     check_blocks,
     check_design,
@@ -35,18 +46,7 @@ from keras_t2t.models.head import head
 from keras_t2t.models.named_variant import named_variant
 from keras_t2t.models.signatures import NamedT2TViT
 from keras_t2t.models.tokens import image_to_tokens
-from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import preprocessing_layer
-from keras_t2t.types import (
-    Activation,
-    BlockType,
-    Features,
-    Pooling,
-    Shape,
-    Tensor,
-    TokenType,
-    Weights,
-)
 from keras_t2t.variants import VARIANTS, variant_name
 
 

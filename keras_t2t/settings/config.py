@@ -3,10 +3,10 @@
 import dataclasses
 from functools import partial
 
+from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
 from keras_t2t.models.by_name import builder
-from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.settings.recipes import RECIPES, SHARED, find_recipe
 from keras_t2t.settings.setting import check_settings, documented, setting
 

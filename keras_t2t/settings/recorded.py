@@ -4,11 +4,11 @@ before anything follows it."""
 import re
 from pathlib import Path
 
-from keras_t2t._version import __version__
-from keras_t2t.arguments import brief, is_integer, is_number, shown
-from keras_t2t.files import read_json
+from keras_t2t._ground.arguments import brief, is_integer, is_number, shown
+from keras_t2t._ground.files import read_json
+from keras_t2t._ground.run_files import RESULT
+from keras_t2t._ground.version import __version__
 from keras_t2t.models.by_name import builder
-from keras_t2t.run_files import RESULT
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 

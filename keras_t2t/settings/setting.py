@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from keras_t2t.arguments import brief, is_finite
+from keras_t2t._ground.arguments import brief, is_finite
 
 # What is accepted for a kind; all but bool refuse True and False.
 ACCEPTED = {

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t2t._ground.files import replacing, table_cell
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.data.sharding import num_batches
-from keras_t2t.files import replacing, table_cell
 
 TOLERANCE = 0.1  # percentage points from the published accuracy
 

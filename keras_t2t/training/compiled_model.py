@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
+from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.models.by_name import builder
 from keras_t2t.models.head import head_layers
-from keras_t2t.normalizations import NORMALIZATIONS
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.balanced_loss import BalancedCrossentropy
 from keras_t2t.training.binary_loss import BinaryCrossentropy

@@ -1,6 +1,6 @@
 """The learning curve of a run as a PNG."""
 
-from keras_t2t.files import replacing
+from keras_t2t._ground.files import replacing
 
 PANELS = {
     "loss": ("loss", "val_loss", "val_loss_ema"),

@@ -7,7 +7,7 @@ import os
 import keras
 
 from keras_t2t import data
-from keras_t2t.arguments import shown
+from keras_t2t._ground.arguments import shown
 from keras_t2t.classifier import RANDOM, Classifier, find_classifier
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.record import check_same_run, resumed_config, run_record

@@ -5,7 +5,7 @@ import uuid
 
 import keras
 
-from keras_t2t._version import __version__
+from keras_t2t._ground.version import __version__
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 

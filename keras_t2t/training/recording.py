@@ -6,9 +6,9 @@ import warnings
 
 import keras
 
-from keras_t2t.files import replacing
-from keras_t2t.optional_imports import import_tensorflow
-from keras_t2t.run_files import CURVES, HISTORY, TENSORBOARD
+from keras_t2t._ground.files import replacing
+from keras_t2t._ground.optional_imports import import_tensorflow
+from keras_t2t._ground.run_files import CURVES, HISTORY, TENSORBOARD
 from keras_t2t.training.curves import draw_curves
 
 

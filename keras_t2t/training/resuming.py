@@ -2,8 +2,8 @@
 
 import warnings
 
-from keras_t2t.arguments import shown
-from keras_t2t.run_files import BEST
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.run_files import BEST
 from keras_t2t.training import state
 from keras_t2t.training.record import differences
 

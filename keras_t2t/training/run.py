@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import keras
 
-from keras_t2t.arguments import escaped, shown
+from keras_t2t._ground.arguments import escaped, shown
+from keras_t2t._ground.run_files import FINAL, FINAL_EMA
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.models.head import head_layers
-from keras_t2t.run_files import FINAL, FINAL_EMA
 from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.distribution import connected

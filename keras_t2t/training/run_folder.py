@@ -10,9 +10,8 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.checkpoints import keras_file
-from keras_t2t.files import check_writable, replacing
-from keras_t2t.run_files import (
+from keras_t2t._ground.files import check_writable, replacing
+from keras_t2t._ground.run_files import (
     BEST,
     CLASSES,
     CONFIG,
@@ -24,6 +23,7 @@ from keras_t2t.run_files import (
     SNAPSHOTS,
     TENSORBOARD,
 )
+from keras_t2t.checkpoints import keras_file
 from keras_t2t.settings.recorded import checked_record, is_record, refused
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save

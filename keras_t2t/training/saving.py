@@ -3,7 +3,7 @@ of its best epoch."""
 
 import keras
 
-from keras_t2t.run_files import BEST
+from keras_t2t._ground.run_files import BEST
 from keras_t2t.training import state
 
 

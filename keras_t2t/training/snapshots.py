@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t.arguments import shown
-from keras_t2t.files import replacing
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.files import replacing
 
 FORMAT = 1
 FACTS = "facts.json"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
+from keras_t2t._ground.types import Array, Image, Tensor
 from keras_t2t.layers import (
     MultiHeadSelfAttention,
     TokenPerformer,
@@ -13,7 +14,6 @@ from keras_t2t.layers import (
 )
 from keras_t2t.layers.attention_probabilities import probabilities_of
 from keras_t2t.models.feature_grids import token_grid
-from keras_t2t.types import Array, Image, Tensor
 from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
 

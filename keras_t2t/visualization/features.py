@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t.types import Array, Image, Stages
+from keras_t2t._ground.types import Array, Image, Stages
 from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array
 from keras_t2t.visualization.stages import check_stages, on_grid

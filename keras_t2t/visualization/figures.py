@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_t2t.files import replacing
-from keras_t2t.optional_imports import import_matplotlib
-from keras_t2t.types import FeatureMaps, Figure, FilePath
+from keras_t2t._ground.files import replacing
+from keras_t2t._ground.optional_imports import import_matplotlib
+from keras_t2t._ground.types import FeatureMaps, Figure, FilePath
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.observation import Observation
 from keras_t2t.visualization.pictures import (

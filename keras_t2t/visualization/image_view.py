@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_t2t.optional_imports import import_pillow
+from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.types import Array, Image
 from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
-from keras_t2t.types import Array, Image
 
 
 def model_view(

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_t2t._ground.types import Image, Stages
 from keras_t2t.models.feature_grids import token_grid
-from keras_t2t.types import Image, Stages
 from keras_t2t.visualization.attention_weights import (
     attention_inputs,
     attention_probabilities,

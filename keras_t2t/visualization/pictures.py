@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_t2t.optional_imports import import_matplotlib, import_pillow
+from keras_t2t._ground.optional_imports import import_matplotlib, import_pillow
 from keras_t2t.visualization.features import channel_states
 
 TILE = 112  # pixels of a channel's longer side: whole multiples of 7, 14, 28 and 56

@@ -9,9 +9,9 @@ from string import Template
 
 import numpy as np
 
-from keras_t2t.files import replacing
-from keras_t2t.optional_imports import import_matplotlib, import_pillow
-from keras_t2t.types import Figure, FilePath
+from keras_t2t._ground.files import replacing
+from keras_t2t._ground.optional_imports import import_matplotlib, import_pillow
+from keras_t2t._ground.types import Figure, FilePath
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.figures import (
     QUANTITIES,

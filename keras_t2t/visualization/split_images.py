@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from keras_t2t._ground.images import decode_rgb
 from keras_t2t.data.sources.layouts import find_source, holds_containers
-from keras_t2t.images import decode_rgb
 
 
 class SplitImages(Sequence):

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t.files import replacing, table_cell
+from keras_t2t._ground.files import replacing, table_cell
+from keras_t2t._ground.types import Array, FilePath, Stages, Tensor
 from keras_t2t.models.feature_grids import list_features, token_grid
 from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
-from keras_t2t.types import Array, FilePath, Stages, Tensor
 from keras_t2t.visualization.attention_weights import (
     TOKEN_LAYERS,
     attention_inputs,

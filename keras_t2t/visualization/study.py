@@ -5,9 +5,9 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.arguments import check_counts
+from keras_t2t._ground.arguments import check_counts
+from keras_t2t._ground.types import FilePath, Stages
 from keras_t2t.classifier import Classifier, top_classes
-from keras_t2t.types import FilePath, Stages
 from keras_t2t.visualization.figures import (
     attention_figure,
     comparison_figure,

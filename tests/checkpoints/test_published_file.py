@@ -13,10 +13,10 @@ import pytest
 import torch
 
 import keras_t2t
+from keras_t2t._ground.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.checkpoints import download as download_module
 from keras_t2t.checkpoints import published_file, registry
 from keras_t2t.checkpoints.download import digest_of
-from keras_t2t.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 

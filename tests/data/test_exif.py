@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from keras_t2t import data
+from keras_t2t._ground.exif import orientation_of as expected_orientation
 from keras_t2t.data import readers
 from keras_t2t.data.encoded_dataset import EncodedDataset
 from keras_t2t.data.tensorflow_reader.decode import decode, decode_window, tf
 from keras_t2t.data.tensorflow_reader.orientation import orientation_of
-from keras_t2t.exif import orientation_of as expected_orientation
 from tests.data import streams
 from tests.photographs import ORIENTATIONS, oriented, upright
 

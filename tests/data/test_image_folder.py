@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, features
 
 from keras_t2t import data
-from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t._ground.optional_imports import import_tensorflow
 from tests.data import streams
 
 pytestmark = pytest.mark.usefixtures("reader")

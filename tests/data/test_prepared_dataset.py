@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_t2t import data
-from keras_t2t.optional_imports import import_tensorflow_datasets
+from keras_t2t._ground.optional_imports import import_tensorflow_datasets
 from tests.data import streams
 
 tfds = import_tensorflow_datasets()

@@ -142,16 +142,10 @@ _script.run(main)
 def test_half_written_files_go_at_the_end_by_force(tmp_path):
     script = tmp_path / "writes.py"
     script.write_text(f"""
-import importlib.util, signal, sys, time
-sys.path.insert(0, {str(ROOT / "examples")!r})
+import signal, sys, time
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "examples")!r}]
 import _script
-
-# Without the package, which imports Keras.
-spec = importlib.util.spec_from_file_location(
-    "keras_t2t.files", {str(ROOT / "keras_t2t" / "files.py")!r}
-)
-files = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(files)
+from keras_t2t._ground import files
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: None)

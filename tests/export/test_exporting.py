@@ -141,15 +141,14 @@ def test_outputs_that_are_not_the_models_are_found(model, tmp_path, monkeypatch)
 def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):
     """Not only with what was made of it to be served."""
 
-    def twice(model, include_preprocessing, takes_pixels):
-        image = keras.Input(tiny.SIZE)
-        model = keras.Model(image, model(keras.layers.Rescaling(0.5)(image)))
+    def another(model, include_preprocessing, takes_pixels):
+        model = keras.models.clone_model(model)
         return serving_model(model, include_preprocessing, takes_pixels)
 
     def without(model, include_preprocessing, takes_pixels):
         return serving_model(model, include_preprocessing, takes_pixels=True)
 
-    for wrong in (twice, without):
+    for wrong in (another, without):
         monkeypatch.setattr(exporting, "serving_model", wrong)
         with pytest.raises(RuntimeError, match=r"differ|other top-5"):
             export(model, tmp_path / "model.keras")

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import keras_t2t
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.encoded_dataset import EncodedDataset
-from keras_t2t.optional_imports import import_tensorflow
 from keras_t2t.training import (
     TrainingConfig,
     compiled_model,

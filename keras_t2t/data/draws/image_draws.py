@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t._ground.types import Array
 from keras_t2t.data.draws.crop import NUMBERS
 from keras_t2t.data.draws.erasing import draw_boxes
 from keras_t2t.data.draws.generator import Purpose, generator
 from keras_t2t.data.draws.mixing import NOTHING, draw_mixing
 from keras_t2t.data.draws.rand_augment import are_bicubic, draw_operations
 from keras_t2t.data.draws.three_augment import draw_color_jitter, draw_three_augment
-from keras_t2t.types import Array
 
 # Images are drawn so many at a time: making a generator takes as long as 500 numbers.
 BLOCK = 64

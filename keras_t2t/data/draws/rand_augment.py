@@ -5,7 +5,7 @@ timm's 15 operations, which are Pillow's.
 
 import numpy as np
 
-from keras_t2t.normalizations import IMAGENET_MEAN
+from keras_t2t._ground.normalizations import IMAGENET_MEAN
 
 OPERATIONS = (
     "auto_contrast",

@@ -4,8 +4,8 @@ Each takes (image, level, sign, filter): the level is magnitude / 10, in 0..1; t
 is 1 or -1; the filter is Pillow's. All take and give images of mode RGB.
 """
 
+from keras_t2t._ground.optional_imports import import_pillow
 from keras_t2t.data.draws.rand_augment import FILL, NUMBERS_OF
-from keras_t2t.optional_imports import import_pillow
 
 Image, ImageEnhance, ImageFilter, ImageOps = (
     import_pillow(name, "data")

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_t2t.arguments import check_choice, check_share
+from keras_t2t._ground.arguments import check_choice, check_share
+from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.optional_imports import import_grain
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import ImageDraws, batch_mixing, image_draws
 from keras_t2t.data.draws.mixing import kept_share
@@ -19,8 +21,6 @@ from keras_t2t.data.grain_reader.transforms import (
     training_image,
 )
 from keras_t2t.data.sharding import local_batch_size, num_batches, num_local_images
-from keras_t2t.images import decode_rgb
-from keras_t2t.optional_imports import import_grain
 
 grain = import_grain()
 

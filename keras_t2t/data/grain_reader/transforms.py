@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.draws.erasing import noise
 from keras_t2t.data.grain_reader.operations import FILTERS, Image, operated
-from keras_t2t.images import decode_rgb
-from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.preprocessing import covering, resize_and_crop, resize_and_cut
 
 METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))

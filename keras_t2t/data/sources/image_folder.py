@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import (
     holds_images,
     list_images,
@@ -19,7 +20,6 @@ from keras_t2t.data.sources.split_names import (
     role,
 )
 from keras_t2t.data.sources.tree import check_no_marks, find_splits
-from keras_t2t.images import shown
 
 LAYOUT = "train/<class>/*"
 

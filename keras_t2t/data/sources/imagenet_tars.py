@@ -5,10 +5,10 @@ import tarfile
 
 import numpy as np
 
+from keras_t2t._ground.optional_imports import import_scipy
 from keras_t2t.data.sources.source import Source
 from keras_t2t.data.sources.tar_index import index_tars
 from keras_t2t.data.sources.tar_split import TarSplit
-from keras_t2t.optional_imports import import_scipy
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VALIDATION = "ILSVRC2012_img_val.tar"

@@ -5,10 +5,10 @@ import os
 
 import numpy as np
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.image_folder import FolderSplit, class_files
 from keras_t2t.data.sources.listing import visible_folders
 from keras_t2t.data.sources.source import Source, Split, listed
-from keras_t2t.images import shown
 
 IMAGES = "ILSVRC/Data/CLS-LOC"
 SOLUTION = "LOC_val_solution.csv"

@@ -2,6 +2,7 @@
 
 import re
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources import (
     flat_folder,
     image_folder,
@@ -15,7 +16,6 @@ from keras_t2t.data.sources.shards import COMPRESSED
 from keras_t2t.data.sources.source import listed
 from keras_t2t.data.sources.split_names import VALIDATION, role
 from keras_t2t.data.sources.tree import only_folder
-from keras_t2t.images import shown
 
 PACKED = re.compile(
     rf"{COMPRESSED.pattern}|\.(zip|rar|7z|gz|bz2|xz|zst)$", re.IGNORECASE

@@ -3,8 +3,8 @@
 import os
 from typing import NamedTuple
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.image_formats import is_image_file
-from keras_t2t.images import shown
 
 # What systems and programs leave in a folder.
 LITTER = frozenset(

@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 
+from keras_t2t._ground.images import shown
+from keras_t2t._ground.optional_imports import import_pyarrow
 from keras_t2t.data.sources.names_beside import check_labels, names_beside
 from keras_t2t.data.sources.shards import find_shards
 from keras_t2t.data.sources.share import assembled
@@ -13,8 +15,6 @@ from keras_t2t.data.sources.source import Split, listed
 from keras_t2t.data.sources.split_names import TEST, VALIDATION, choose_splits, role
 from keras_t2t.data.sources.stamp import Stamp, changed
 from keras_t2t.data.sources.unnamed import call_by_number
-from keras_t2t.images import shown
-from keras_t2t.optional_imports import import_pyarrow
 
 LAYOUT = "train-00000-of-00294.parquet and validation-*.parquet"
 IMAGE_COLUMNS = ("image", "img")

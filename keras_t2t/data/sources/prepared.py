@@ -3,10 +3,10 @@
 import difflib
 import textwrap
 
+from keras_t2t._ground.optional_imports import import_tensorflow_datasets
 from keras_t2t.data.sources.records import RecordSplit
 from keras_t2t.data.sources.share import assembled
 from keras_t2t.data.sources.split_names import VALIDATION, choose_splits
-from keras_t2t.optional_imports import import_tensorflow_datasets
 
 tfds = import_tensorflow_datasets()
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from keras_t2t._ground.optional_imports import import_tensorflow_datasets
 from keras_t2t.data.sources.source import Split
 from keras_t2t.data.sources.tfrecords import TFRecords
-from keras_t2t.optional_imports import import_tensorflow_datasets
 
 tfds = import_tensorflow_datasets()
 

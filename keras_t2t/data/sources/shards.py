@@ -5,9 +5,9 @@ train/0000.parquet, imagenet1k-train-0000.tar."""
 import re
 from typing import NamedTuple
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import is_litter, visible_folders
 from keras_t2t.data.sources.split_names import PATTERN, TRAIN, role
-from keras_t2t.images import shown
 
 FOLDERS = (".", "data")  # beside a hub's README, or in its folder data/
 # train-0000, train0, train-shard-0000

@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from keras_t2t.images import shown
+from keras_t2t._ground.images import shown
 
 
 class Stamp(NamedTuple):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t._ground.files import keras_folder, replacing
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.stamp import Stamp
 from keras_t2t.data.sources.tar_members import tar_members
 from keras_t2t.data.sources.tar_samples import MOST, NO_LABEL, samples
-from keras_t2t.files import keras_folder, replacing
-from keras_t2t.images import shown
 
 VERSION = 2  # of what the cache holds
 

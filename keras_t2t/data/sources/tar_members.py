@@ -6,8 +6,8 @@ import posixpath
 import tarfile
 from typing import NamedTuple
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import is_litter
-from keras_t2t.images import shown
 
 BLOCK = 512  # bytes of a tar's header, which all contents are filled up to
 

@@ -3,8 +3,8 @@
 import json
 import os
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.image_formats import HEAD, format_of, is_image_name
-from keras_t2t.images import shown
 
 NO_LABEL = -1
 LABEL_SUFFIXES = (".cls", ".json")

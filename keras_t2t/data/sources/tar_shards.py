@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.names_beside import check_labels, names_beside
 from keras_t2t.data.sources.shards import find_shards
 from keras_t2t.data.sources.share import assembled
@@ -10,7 +11,6 @@ from keras_t2t.data.sources.tar_index import index_tars
 from keras_t2t.data.sources.tar_samples import NO_LABEL
 from keras_t2t.data.sources.tar_split import TarSplit
 from keras_t2t.data.sources.unnamed import call_by_number
-from keras_t2t.images import shown
 
 LAYOUT = "*train-0000.tar and *validation-0000.tar"
 

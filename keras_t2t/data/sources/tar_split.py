@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.source import Split
 from keras_t2t.data.sources.stamp import changed
-from keras_t2t.images import shown
 
 
 class TarSplit(Split):

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from keras_t2t.images import shown
+from keras_t2t._ground.images import shown
 
 # Before a record its length and a checksum of that, after it a checksum of the record.
 BEFORE, AROUND = 12, 16

@@ -4,10 +4,10 @@ import os
 import re
 from collections import Counter
 
+from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import holds_images, look, visible_folders
 from keras_t2t.data.sources.source import listed
 from keras_t2t.data.sources.split_names import TRAIN, accepted, role
-from keras_t2t.images import shown
 
 PICTURES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
 MARKS = (

@@ -5,8 +5,8 @@ TensorFlow's own projective transform has no bicubic filter.
 
 import numpy as np
 
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.draws.rand_augment import FILL
-from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

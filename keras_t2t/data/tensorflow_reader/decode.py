@@ -1,5 +1,6 @@
 """Encoded bytes to pixels; the format is told by content, never by a file's name."""
 
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.tensorflow_reader.header import check_header
 from keras_t2t.data.tensorflow_reader.orientation import (
     orientation_of,
@@ -7,7 +8,6 @@ from keras_t2t.data.tensorflow_reader.orientation import (
     stored_window,
     turned,
 )
-from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

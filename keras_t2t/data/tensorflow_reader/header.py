@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t.images import MOST_PIXELS
-from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t._ground.images import MOST_PIXELS
+from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -9,7 +9,7 @@ bicubic filter and blend the border with the fill colour.
 All take and give (height, width, 3) uint8.
 """
 
-from keras_t2t.optional_imports import import_keras_cv, import_tensorflow
+from keras_t2t._ground.optional_imports import import_keras_cv, import_tensorflow
 
 tf = import_tensorflow()
 layers = import_keras_cv().layers

@@ -5,7 +5,7 @@ is random, so any pairs are as good: here they are neighbours, which can be mixe
 they are batched, in parallel, and stay together when the batch is cut into shards.
 """
 
-from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

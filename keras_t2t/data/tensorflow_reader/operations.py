@@ -3,9 +3,9 @@
 import functools
 import importlib.util
 
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.draws.rand_augment import NUMBERS_OF
 from keras_t2t.data.tensorflow_reader import affine, pillow_operations, point_operations
-from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -1,10 +1,10 @@
-"""EXIF's orientation in graph code: what `keras_t2t.exif` does, so that it is in a
-SavedModel too."""
+"""EXIF's orientation in graph code, so that it is in a SavedModel too: what
+`keras_t2t._ground.exif` does."""
 
 import numpy as np
 
-from keras_t2t.exif import EXIF, MOST_PARTS, TAG
-from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t._ground.exif import EXIF, MOST_PARTS, TAG
+from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -5,7 +5,7 @@ The latter's names and pixels are those of `keras_cv_operations`.
 
 import numpy as np
 
-from keras_t2t.optional_imports import import_pillow, import_tensorflow
+from keras_t2t._ground.optional_imports import import_pillow, import_tensorflow
 
 tf = import_tensorflow()
 Image, ImageEnhance, ImageFilter, ImageOps = (

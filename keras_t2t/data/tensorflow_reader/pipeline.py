@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-from keras_t2t.arguments import check_choice, check_share
+from keras_t2t._ground.arguments import check_choice, check_share
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.crop import NUMBERS
 from keras_t2t.data.draws.erasing import noise
@@ -22,7 +23,6 @@ from keras_t2t.data.tensorflow_reader.transforms import (
     evaluation_image,
     training_image,
 )
-from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -3,7 +3,7 @@
 All take and give (height, width, 3) uint8.
 """
 
-from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -1,7 +1,7 @@
 """Random erasing (Zhong et al., 2020) as the authors train: noise, not a colour."""
 
-from keras_t2t.normalizations import IMAGENET_MEAN, IMAGENET_STD
-from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
+from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

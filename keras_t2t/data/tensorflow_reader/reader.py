@@ -1,12 +1,12 @@
 """A split of encoded images, whatever it is read from, to batches."""
 
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.sharding import local_batch_size, num_local_images
 from keras_t2t.data.tensorflow_reader import pipeline
 from keras_t2t.data.tensorflow_reader.pipeline import watched
 from keras_t2t.data.tensorflow_reader.scan import unreadable_images
-from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

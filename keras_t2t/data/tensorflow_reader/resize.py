@@ -1,6 +1,6 @@
 """Pillow's resize with antialias, of which only a window is computed."""
 
-from keras_t2t.optional_imports import import_tensorflow
+from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

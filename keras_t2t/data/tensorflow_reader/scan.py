@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.tensorflow_reader.decode import decode
-from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.tensorflow_reader.decode import decode, decode_window
@@ -11,7 +12,6 @@ from keras_t2t.data.tensorflow_reader.resize import (
     height_and_width,
     resize_and_cut,
 )
-from keras_t2t.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t.run_files import CONFIG
+from keras_t2t._ground.run_files import CONFIG
 from keras_t2t.settings.recorded import read_record
 
 # A power of two, since batch sizes are multiples of one; more were not measured.

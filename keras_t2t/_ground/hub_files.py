@@ -4,8 +4,8 @@ import contextlib
 import re
 from pathlib import Path
 
-from keras_t2t.optional_imports import import_huggingface_hub
-from keras_t2t.run_files import CLASSES, CONFIG, FINAL, FINAL_EMA, RESULT
+from keras_t2t._ground.optional_imports import import_huggingface_hub
+from keras_t2t._ground.run_files import CLASSES, CONFIG, FINAL, FINAL_EMA, RESULT
 
 PREFIX = "hf://"
 FORM = "hf://OWNER/NAME, with @REVISION or /FILE after it"

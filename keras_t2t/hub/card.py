@@ -3,11 +3,11 @@
 import re
 import shlex
 
-from keras_t2t.arguments import shown
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.hub_files import is_address
+from keras_t2t._ground.optional_imports import import_huggingface_hub
 from keras_t2t.checkpoints import PUBLISHED
 from keras_t2t.checkpoints.registry import NAMES
-from keras_t2t.hub_files import is_address
-from keras_t2t.optional_imports import import_huggingface_hub
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import keras
 
+from keras_t2t._ground.optional_imports import import_keras_hub
+from keras_t2t._ground.types import BlockType, TokenType, Weights
 from keras_t2t.layers.inner_state import inner_state, restore_inner_state
 from keras_t2t.models import T2TViT
 from keras_t2t.models.feature_grids import feature_extractor
-from keras_t2t.optional_imports import import_keras_hub
-from keras_t2t.types import BlockType, TokenType, Weights
 from keras_t2t.variants import VARIANTS
 
 keras_hub: Any = import_keras_hub()

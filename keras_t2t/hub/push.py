@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from keras_t2t.arguments import (
+from keras_t2t._ground.arguments import (
     brief,
     check_flags,
     check_path,
@@ -15,12 +15,10 @@ from keras_t2t.arguments import (
     escaped,
     shown,
 )
-from keras_t2t.checkpoints.registry import NAMES
-from keras_t2t.files import read_class_names
-from keras_t2t.hub_files import is_address, told_in_one_line
-from keras_t2t.model_card import model_card
-from keras_t2t.optional_imports import import_huggingface_hub
-from keras_t2t.run_files import (
+from keras_t2t._ground.files import read_class_names
+from keras_t2t._ground.hub_files import is_address, told_in_one_line
+from keras_t2t._ground.optional_imports import import_huggingface_hub
+from keras_t2t._ground.run_files import (
     CLASSES,
     CONFIG,
     CURVES,
@@ -29,6 +27,9 @@ from keras_t2t.run_files import (
     HISTORY,
     RESULT,
 )
+from keras_t2t._ground.types import FilePath
+from keras_t2t.checkpoints.registry import NAMES
+from keras_t2t.hub.card import model_card
 from keras_t2t.settings.recorded import (
     CHECKS,
     COUNTS,
@@ -39,7 +40,6 @@ from keras_t2t.settings.recorded import (
     read_result,
     refused,
 )
-from keras_t2t.types import FilePath
 
 NEEDED = (CONFIG, CLASSES, RESULT, FINAL)
 FILES = (*NEEDED, FINAL_EMA, HISTORY, CURVES)

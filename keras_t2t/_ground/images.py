@@ -5,9 +5,9 @@ import io
 import os
 import stat
 
-from keras_t2t.arguments import escaped, shown
-from keras_t2t.exif import TAG, UPRIGHT, orientation_of, turned
-from keras_t2t.optional_imports import import_pillow
+from keras_t2t._ground.arguments import escaped, shown
+from keras_t2t._ground.exif import TAG, UPRIGHT, orientation_of, turned
+from keras_t2t._ground.optional_imports import import_pillow
 
 # Of an image, before it is decoded; Pillow's own limit.
 MOST_PIXELS = 178_956_970

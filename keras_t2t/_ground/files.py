@@ -13,7 +13,7 @@ try:
 except ImportError:  # Windows: what a killed process leaves is not removed there
     fcntl = None  # type: ignore[assignment]
 
-from keras_t2t.arguments import reason, shown
+from keras_t2t._ground.arguments import reason, shown
 
 MAX_JSON = 64 << 20  # bytes
 PREFIX, LOCK = ".writing-", "lock"

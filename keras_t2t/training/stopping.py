@@ -34,7 +34,7 @@ class Stopped(KeyboardInterrupt):
     main = True
     agreed = False
 
-    def __init__(self, number, what):
+    def __init__(self, number: int, what: str) -> None:
         name = signal.Signals(number).name
         super().__init__(f"stopped by {name}, {what}")
         self.signal = int(number)

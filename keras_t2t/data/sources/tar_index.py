@@ -11,9 +11,9 @@ from keras_t2t._ground.files import keras_folder, replacing
 from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.stamp import Stamp
 from keras_t2t.data.sources.tar_members import tar_members
-from keras_t2t.data.sources.tar_samples import MOST, NO_LABEL, samples
+from keras_t2t.data.sources.tar_samples import samples
 
-VERSION = 2  # of what the cache holds
+VERSION = 3  # of what the cache holds
 
 
 class TarIndex(NamedTuple):
@@ -22,7 +22,7 @@ class TarIndex(NamedTuple):
     names: list  # of str, with the inner tar's name before an image's
     offsets: np.ndarray  # (images,) int64, bytes from the start of the file
     sizes: np.ndarray  # (images,) int64, bytes
-    labels: np.ndarray  # (images,) int64, of .cls or .json members, or NO_LABEL
+    labels: np.ndarray  # (images,) int64, of .cls or .json members, or -1
 
 
 def index_tars(paths):
@@ -81,47 +81,44 @@ def _cached_path(path):
 def _read_cache(cached, stamp):
     """The index that is kept, None where there is none of this tar, whatever fails."""
     try:
-        with np.load(cached, allow_pickle=False) as arrays:
-            if arrays["stamp"].tolist() != [VERSION, *stamp]:
-                return None
-            names = bytes(arrays["names"]).decode("utf-8", "surrogateescape")
-            names = names.split("\0")[:-1]
-            index = TarIndex(names, *(arrays[k] for k in TarIndex._fields[1:]))
-        return index if _is_sound(index, stamp.size) else None
+        with np.load(cached, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+        if arrays["stamp"].tolist() != [VERSION, *stamp]:
+            return None
+        if bytes(arrays.pop("digest")) != _digest(arrays):
+            return None
+        names = bytes(arrays["names"]).decode("utf-8", "surrogateescape")
+        columns = (arrays[name] for name in TarIndex._fields[1:])
+        return TarIndex(names.split("\0")[:-1], *columns)
     # NumPy, zipfile and zlib raise what they like for damaged files.
     except Exception:
         return None
 
 
-def _is_sound(index, size):
-    """Whether every image lies within a tar of `size` bytes."""
-    names, *columns = index
-    offsets, sizes, labels = columns
-    return (
-        all(x.dtype == "int64" and x.shape == (len(names),) for x in columns)
-        and (offsets >= 0).all()
-        and (offsets <= size).all()
-        and (sizes >= 0).all()
-        and (sizes <= size - offsets).all()
-        and ((labels >= NO_LABEL) & (labels < MOST)).all()
-    )
+def _digest(arrays):
+    """Of all that an index holds: a zip's own checksums leave its directory out."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.digest()
 
 
 def _write_cache(cached, path, stamp, index):
     names = "".join(f"{name}\0" for name in index.names)
     names = names.encode("utf-8", "surrogateescape")
-    arrays = dict(zip(index._fields[1:], index[1:], strict=True))
+    arrays = {
+        "stamp": np.array((VERSION, *stamp), "int64"),
+        "names": np.frombuffer(names, "uint8"),
+        **dict(zip(index._fields[1:], index[1:], strict=True)),
+    }
+    arrays["digest"] = np.frombuffer(_digest(arrays), "uint8")
     try:
         if cached is None:
             raise FileNotFoundError("there is no home directory; set KERAS_HOME")
         cached.parent.mkdir(parents=True, exist_ok=True)
         with replacing(cached) as temporary:
-            np.savez(
-                temporary,
-                stamp=np.array((VERSION, *stamp), "int64"),
-                names=np.frombuffer(names, "uint8"),
-                **arrays,
-            )
+            np.savez(temporary, **arrays)
     except OSError as error:  # a cache that cannot be written only costs time
         reason = error.strerror or error
         print(f"the index of {shown(path)} is not kept: {reason}")

@@ -83,6 +83,7 @@ def test_a_half_of_the_second_head(oracle, path):
         build(weights=path)
 
 
+@pytest.mark.nightly  # 65 M parameters
 def test_a_file_tells_the_variant(tmp_path):
     model = keras_t2t.T2TViT24TokenLabelling(input_shape=(32, 32, 3), classes=3)
     model.save_weights(tmp_path / "model.weights.h5")

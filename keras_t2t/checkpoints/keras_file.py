@@ -201,7 +201,7 @@ def _find(group, names, seen):
         variables = _linked(child, "vars")
         if not isinstance(variables, h5py.Group):
             raise ValueError(f"{variables.name[:MAX_NAME]} is no group")
-        name = _name_of(variables)
+        name = variables.attrs.get("name")
         if name is None and not len(variables):
             continue
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
@@ -211,16 +211,6 @@ def _find(group, names, seen):
             key = "/".join(filter(None, (*path, variable)))
             yield key, _checked(_linked(variables, variable))
         yield from _find(child, path, seen)
-
-
-def _name_of(variables):
-    """The attribute `name`, None where there is none; its size is looked at first."""
-    if "name" not in variables.attrs:
-        return None
-    held = variables.attrs.get_id("name")
-    if held.shape != () or held.get_storage_size() > MAX_NAME:
-        raise ValueError(f"{variables.name[:MAX_NAME]} has no name of a layer")
-    return variables.attrs["name"]
 
 
 def _linked(group, entry):

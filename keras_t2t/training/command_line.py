@@ -32,9 +32,10 @@ def add_training_flags(parser, weights=None, recipe=None):
 
 def with_recipe(recipe, weights):
     """A configuration with the values of the recipe that the command line names."""
-    early = argparse.ArgumentParser(add_help=False)
+    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     early.add_argument("--recipe", default=recipe)
-    with contextlib.suppress(ValueError, SystemExit):  # which the real parser tells
+    # What is wrong is told by the real parser.
+    with contextlib.suppress(ValueError, argparse.ArgumentError):
         chosen = early.parse_known_args()[0].recipe
         filled = TrainingConfig(recipe=chosen, weights=weights).with_defaults("", 2)
         if weights is None:

@@ -199,7 +199,6 @@ HDF5_TRICKS = {
     "text": at(f"{VARIABLES}/1", "text"),
     "references": number((3,), h5py.ref_dtype),
     "a name that is none": named(3),
-    "many names": named(["norm"] * 1000),
     "one name twice": named("norm"),
     "numbers at layers": lambda file: (
         file.__delitem__("layers"),

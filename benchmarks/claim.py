@@ -215,12 +215,10 @@ def compiled(model, peak, steps):
     """The model with the recipe of all runs, up to the learning rate `peak`."""
     import keras
 
-    from keras_t2t.training.adamw import AdamW
-
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=peak, warmup_steps=steps // 10
     )
-    optimizer = AdamW(learning_rate=rate, weight_decay=0.05)
+    optimizer = keras.optimizers.AdamW(learning_rate=rate, weight_decay=0.05)
     optimizer.exclude_from_weight_decay(
         var_list=[w for w in model.trainable_weights if len(w.shape) < 2]
     )

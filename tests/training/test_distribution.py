@@ -121,9 +121,10 @@ def test_two_jax_processes(one, photographs, start, tmp_path):
 
 @pytest.mark.nightly
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
-def test_two_processes_of_which_one_is_terminated(tiny_run, start, tmp_path):
-    """Both stop at the same step, with the same status, and one tells of it. Every
-    process takes part in the snapshots, one keeps them."""
+def test_two_processes_of_which_one_is_terminated(start, tmp_path):
+    """Both stop at the same step, with the same status, and one tells of it; resumed,
+    they end as two that were let alone. Every process takes part in the snapshots, one
+    keeps them."""
     twenty_steps = {"epochs": 5, "steps_per_epoch": 4}
     config = {"output_dir": str(tmp_path / "two"), "resume": True, **twenty_steps}
     lines = terminated(start_both(start, config, [{}, {"SIGNAL": "15@8"}]))
@@ -133,7 +134,7 @@ def test_two_processes_of_which_one_is_terminated(tiny_run, start, tmp_path):
     assert snapshots[-1].name == "step-000000012.npz"  # the end of an epoch
     result = finish(*start_two(start, config))
     assert result["epochs"] == 5
-    tiny_run(**twenty_steps)
+    finish(*start_two(start, {**config, "output_dir": str(tmp_path / "run")}))
     check_same_history(tmp_path / "two", tmp_path / "run")
 
 

@@ -10,7 +10,10 @@ import io
 import json
 import logging
 import math
+import mmap
 import os
+import re
+import struct
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +33,9 @@ NUM_HEADS = "/num_heads"  # what the attention layers store beside their weights
 # HDF5 ignores what follows its own end, so that a checksum can stand there.
 SEAL = b"\nkeras_t2t SHA-256 "
 SEAL_SIZE = len(SEAL) + 64 + 1
+
+# A global heap's signature and version, and an object's index and size in it.
+HEAP, OBJECT = rb"GCOL\x01\0\0\0", struct.Struct("<H6xQ")
 
 MAX_CONFIG = 64 << 20  # bytes
 MAX_DEPTH = 32  # of layers in layers
@@ -89,6 +95,7 @@ def read(path):
             arrays, config = _read_archive(path)
         else:
             _check_seal(path)
+            _check_heaps_of(path)
             arrays, config = _read_hdf5(path, os.stat(path).st_size), {}
         if not arrays:
             raise ValueError("it holds no weights of layers with names")
@@ -154,6 +161,33 @@ def _check_seal(path):
 
 
 # === HDF5 ===
+def _check_heaps_of(path):
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        _check_heaps(content)
+
+
+def _check_heaps(content):
+    """Follows the objects of each global heap, where HDF5 keeps texts, as it does: one
+    that takes no room keeps its library (1.14) there for ever.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for heap in re.finditer(HEAP, content):
+        (size,) = struct.unpack_from("<Q", content, heap.end())
+        place, end = heap.end() + 8, min(heap.start() + size, len(content))
+        while place + OBJECT.size <= end:
+            index, length = OBJECT.unpack_from(content, place)
+            # Free space, which has no index, counts this header.
+            taken = OBJECT.size + length + -length % 8 if index else length
+            if taken < OBJECT.size:
+                raise ValueError("one of its texts has no size")
+            place += taken
+
+
 def _read_hdf5(file, size):
     """The arrays of all layers by their keys, of a path or a binary file."""
     with h5py.File(file, "r") as file:
@@ -251,6 +285,7 @@ def _read_archive(path):
             raise ValueError(f"{WEIGHTS} is larger than {most} bytes")
         # HDF5 jumps about in its file, which a zip member does slowly.
         content = archive.read(WEIGHTS)
+    _check_heaps(content)
     return _read_hdf5(io.BytesIO(content), len(content)), config
 
 

@@ -217,6 +217,25 @@ def test_what_hdf5_can_hold_and_keras_does_not_write(trick, tmp_path):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_text_that_has_no_size(suffix, tmp_path):
+    """HDF5's library reads it for ever."""
+    path = save(small(), tmp_path, "weights.h5")
+    content = path.read_bytes()
+    heap = content.index(b"GCOL")
+    content = content[: heap + 16] + bytes(16) + content[heap + 32 :]
+    path.write_bytes(content)
+    if suffix == "keras":
+        path = save(small(), tmp_path, suffix)
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("config.json", config)
+            archive.writestr("model.weights.h5", content)
+    with pytest.raises(ValueError, match=r"is damaged.*one of its texts has no size"):
+        keras_file.read(path)
+
+
 def test_a_grid_that_is_none(tmp_path):
     """-4 x -4 were 16 tokens."""
     path = save(small(), tmp_path, "keras")

@@ -19,6 +19,7 @@ def write_saved_model(model, path, options):
     """
     import tensorflow as tf
 
+    from keras_t2t.data.tensorflow_reader.orientation import orientation_of
     from keras_t2t.data.tensorflow_reader.transforms import evaluation_image
 
     model = in_precision(model, options.precision)
@@ -38,7 +39,7 @@ def write_saved_model(model, path, options):
                 (height, width),
                 options.crop,
                 options.interpolation,
-                options.exif_orientation,
+                orientation_of(encoded) if options.exif_orientation else None,
             ),
             image_bytes,
             fn_output_signature=tf.TensorSpec((height, width, 3), "uint8"),

@@ -24,7 +24,7 @@ SIZE = 360, 240
 def test_graph_code_turns_as_pillow_does(format):
     tolerance = 4 if format == "JPEG" else 0
     options = {"lossless": True} if format == "WEBP" else {}
-    turned = tf.function(lambda encoded: decode(encoded, exif_orientation=True))
+    turned = tf.function(lambda encoded: decode(encoded, orientation_of(encoded)))
     for orientation in (*ORIENTATIONS, 0, 9):
         content = oriented(orientation, format, **options)
         expected = upright(content).astype(int)
@@ -40,7 +40,7 @@ def test_graph_code_turns_as_pillow_does(format):
             seen.append((int(height), int(width)))
             return 3, 5, 16, 24
 
-        window = decode_window(content, choose, exif_orientation=True).numpy()
+        window = decode_window(content, choose, orientation_of(content)).numpy()
         assert seen == [expected.shape[:2]]
         cut = expected[3:19, 5:29]
         assert window.shape == cut.shape

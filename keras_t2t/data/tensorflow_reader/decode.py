@@ -3,7 +3,6 @@
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.tensorflow_reader.header import check_header
 from keras_t2t.data.tensorflow_reader.orientation import (
-    orientation_of,
     seen_size,
     stored_window,
     turned,
@@ -16,14 +15,14 @@ tf = import_tensorflow()
 JPEG_OPTIONS = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
 
 
-def decode(encoded, exif_orientation=False):
+def decode(encoded, orientation=None):
     """Decode a whole image.
 
     Args:
         encoded: scalar string, a JPEG (colour, grey or CMYK), PNG (also with palette,
             alpha or 16 bits), GIF (its first frame), still WebP, or BMP without
             colour palette; of at most 178,956,970 pixels.
-        exif_orientation: bool, whether it is turned as its EXIF data says.
+        orientation: int64 scalar, EXIF's, by which it is turned; None: it is not.
 
     Returns:
         (height, width, 3) uint8, red-green-blue.
@@ -38,20 +37,19 @@ def decode(encoded, exif_orientation=False):
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
     image = tf.ensure_shape(image, (None, None, 3))
-    if exif_orientation:
-        image = turned(image, orientation_of(encoded))
+    if orientation is not None:
+        image = turned(image, orientation)
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def decode_window(encoded, choose_window, exif_orientation=False):
+def decode_window(encoded, choose_window, orientation=None):
     """Decode one window of an image; of a JPEG, only the blocks that it touches.
 
     Args:
         encoded: scalar string, as for `decode`.
         choose_window: maps the image's (height, width), int32 scalars, to the
             window's (top, left, height, width).
-        exif_orientation: as for `decode`; height, width and window are then of the
-            turned image.
+        orientation: as for `decode`; height, width and window are of the turned image.
 
     Returns:
         (window height, window width, 3) uint8, red-green-blue.
@@ -63,17 +61,16 @@ def decode_window(encoded, choose_window, exif_orientation=False):
     def jpeg_window():
         checked = check_header(encoded)
         height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(checked), num=3)
-        if not exif_orientation:
+        if orientation is None:
             window = tf.stack(choose_window(height, width))
             return tf.io.decode_and_crop_jpeg(encoded, window, **JPEG_OPTIONS)
-        orientation = orientation_of(encoded)
         seen = seen_size(height, width, orientation)
         window = stored_window(choose_window(*seen), *seen, orientation)
         image = tf.io.decode_and_crop_jpeg(encoded, window, **JPEG_OPTIONS)
         return turned(image, orientation)
 
     def any_window():
-        image = decode(encoded, exif_orientation)
+        image = decode(encoded, orientation)
         height, width, _ = tf.unstack(tf.shape(image))
         return tf.image.crop_to_bounding_box(image, *choose_window(height, width))
 

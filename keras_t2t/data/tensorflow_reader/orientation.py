@@ -1,4 +1,4 @@
-"""EXIF's orientation in graph code, so that it is in a SavedModel too: what
+"""EXIF's orientation in graph code, which a SavedModel needs: what
 `keras_t2t._ground.exif` does."""
 
 import numpy as np
@@ -42,19 +42,12 @@ def orientation_of(encoded):
 
 def turned(image, orientation):
     """An image (height, width, 3) as it is meant to be seen."""
-
-    def turn():
-        x = tf.cond(
-            _among(orientation, SWAPPED),
-            lambda: tf.transpose(image, (1, 0, 2)),
-            lambda: image,
-        )
-        x = tf.cond(
-            _among(orientation, SIDEWAYS), lambda: tf.reverse(x, [1]), lambda: x
-        )
-        return tf.cond(_among(orientation, DOWN), lambda: tf.reverse(x, [0]), lambda: x)
-
-    return tf.cond(orientation == 1, lambda: image, turn)
+    # Without branches, which take long to build.
+    swapped = tf.where(_among(orientation, SWAPPED), (1, 0, 2), (0, 1, 2))
+    down = tf.where(_among(orientation, DOWN), -1, 1)
+    sideways = tf.where(_among(orientation, SIDEWAYS), -1, 1)
+    image = tf.transpose(image, swapped)[::down, ::sideways]
+    return tf.ensure_shape(image, (None, None, 3))
 
 
 def seen_size(height, width, orientation):

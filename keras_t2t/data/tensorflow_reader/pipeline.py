@@ -63,13 +63,13 @@ def train_batches(
     augmentation,
     first_step,
     shard,
-    exif_orientation=False,
 ):
     """Batches of augmented images.
 
     Args:
-        examples: infinite tf.data.Dataset of (encoded image, integer label) scalars,
-            those of this shard from `first_step` on.
+        examples: infinite tf.data.Dataset of (encoded image, integer label) scalars
+            or, with EXIF's orientation, of three, those of this shard from
+            `first_step` on.
         num_classes: length of a target.
         image_size: height and width of the images, in pixels.
         batch_size: images per batch, of all shards together.
@@ -77,7 +77,6 @@ def train_batches(
         augmentation: an `Augmentation`, or None for random crop and flip.
         first_step: number of the first batch.
         shard: (index, count).
-        exif_orientation: whether images are turned as their EXIF data says.
 
     Returns:
         Infinite tf.data.Dataset of images (local batch, height, width, 3) in 0..255,
@@ -88,10 +87,8 @@ def train_batches(
     local = local_batch_size(batch_size, shard, augmentation.mixes)
 
     def load(drawn, example):
-        (position, draws, mixing), (encoded, label) = drawn, example
-        image = training_image(
-            encoded, image_size, draws, augmentation, exif_orientation
-        )
+        (position, draws, mixing), (encoded, label, *turn) = drawn, example
+        image = training_image(encoded, image_size, draws, augmentation, *turn)
         if not augmentation.mixes:
             image = erased(position, image, draws.erased)
         target = tf.one_hot(label, num_classes)
@@ -144,18 +141,17 @@ def validation_batches(
     pad,
     crop,
     interpolation,
-    exif_orientation=False,
 ):
     """One pass over resized and centre-cropped images.
 
     Args:
         examples: tf.data.Dataset of this shard, `num_local_images` long, of encoded
-            images and labels: an integer each, or (labels,) of any number of them.
+            images and labels, an integer each, or (labels,) of any number of them; and
+            of EXIF's orientations where the images are turned.
         num_examples: images of all shards.
         num_classes, image_size, batch_size, shard: as for `train_batches`.
         pad: whether every batch has the same size, on all shards the same number.
         crop, interpolation: as for `evaluation_image`.
-        exif_orientation: as for `train_batches`.
 
     Returns:
         tf.data.Dataset of images (local batch, height, width, 3) uint8 and targets
@@ -167,10 +163,8 @@ def validation_batches(
     check_share("crop", crop)
     check_choice("interpolation", interpolation, KERNELS)
 
-    def load(encoded, label):
-        image = evaluation_image(
-            encoded, image_size, crop, interpolation, exif_orientation
-        )
+    def load(encoded, label, *turn):
+        image = evaluation_image(encoded, image_size, crop, interpolation, *turn)
         target = tf.one_hot(label, num_classes)
         if label.shape.rank == 1:
             target = tf.reduce_max(tf.pad(target, [(1, 0), (0, 0)]), axis=0)

@@ -1,5 +1,10 @@
 """A split of encoded images, whatever it is read from, to batches."""
 
+import io
+
+import numpy as np
+
+from keras_t2t._ground.exif import UPRIGHT, orientation_of
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.order import shuffled_indices
@@ -20,7 +25,15 @@ __all__ = [
 
 
 def train_batches(
-    split, *, batch_size, seed, augmentation, first_step, shard, **arguments
+    split,
+    *,
+    batch_size,
+    seed,
+    augmentation,
+    first_step,
+    shard,
+    exif_orientation=False,
+    **arguments,
 ):
     """An infinite stream; see `Dataset.train_batches`.
 
@@ -28,6 +41,7 @@ def train_batches(
         split: `Split`.
         batch_size, seed, augmentation, first_step, shard: as of
             `Dataset.train_batches`.
+        exif_orientation: whether images are turned as their EXIF data says.
         **arguments: of `pipeline.train_batches`.
     """
     start = first_step * local_batch_size(batch_size, shard)
@@ -39,7 +53,7 @@ def train_batches(
         return [shuffled_indices(positions, len(split), seed, augmentation.repeats)]
 
     examples = pipeline.in_blocks(positions, indices, ["int64"]).map(
-        _reader(split), num_parallel_calls=pipeline.PARALLEL_CALLS
+        _reader(split, exif_orientation), num_parallel_calls=pipeline.PARALLEL_CALLS
     )
     return pipeline.train_batches(
         examples,
@@ -52,17 +66,20 @@ def train_batches(
     )
 
 
-def validation_batches(split, *, batch_size, shard, **arguments):
+def validation_batches(
+    split, *, batch_size, shard, exif_orientation=False, **arguments
+):
     """One pass; see `Dataset.validation_batches`.
 
     Args:
         split: `Split`.
         batch_size, shard: as of `Dataset.validation_batches`.
+        exif_orientation: as of `train_batches`.
         **arguments: of `pipeline.validation_batches`.
     """
     count = num_local_images(len(split), batch_size, shard)
     examples = pipeline.positions(0, count, batch_size, shard).map(
-        _reader(split), num_parallel_calls=pipeline.PARALLEL_CALLS
+        _reader(split, exif_orientation), num_parallel_calls=pipeline.PARALLEL_CALLS
     )
     return pipeline.validation_batches(
         examples,
@@ -78,14 +95,26 @@ def is_read_error(error):
     return isinstance(error, tf.errors.OpError)
 
 
-def _reader(split):
-    """A function of an index tensor: the encoded image and its label or (labels,)."""
+def _reader(split, exif_orientation):
+    """A function of an index tensor: the encoded image, its label or (labels,), and
+    its orientation where it is turned."""
+    types = [tf.string, tf.int64] + [tf.int64] * exif_orientation
+
+    def example(index):
+        encoded, label = split.example(index)
+        if not exif_orientation:
+            return encoded, label
+        return encoded, label, np.int64(orientation_of(io.BytesIO(encoded)) or UPRIGHT)
 
     def read(index):
-        encoded, label = tf.numpy_function(
-            split.example, [index], [tf.string, tf.int64], stateful=False
+        encoded, label, *turn = tf.numpy_function(
+            example, [index], types, stateful=False
         )
         label_shape = (None,) if split.several_labels else ()
-        return tf.ensure_shape(encoded, ()), tf.ensure_shape(label, label_shape)
+        return (
+            tf.ensure_shape(encoded, ()),
+            tf.ensure_shape(label, label_shape),
+            *(tf.ensure_shape(number, ()) for number in turn),
+        )
 
     return read

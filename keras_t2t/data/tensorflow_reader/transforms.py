@@ -21,7 +21,7 @@ def training_image(
     image_size,
     draws,
     augmentation=AUGMENTATIONS["light"],
-    exif_orientation=False,
+    orientation=None,
 ):
     """Random crop, horizontal flip and the operations that were drawn.
 
@@ -31,7 +31,7 @@ def training_image(
         draws: `ImageDraws` of tensors.
         augmentation: the `Augmentation` that they were drawn from; what it does to
             batches is not done here.
-        exif_orientation: whether the image is turned as its EXIF data says.
+        orientation: int64 scalar, EXIF's, by which it is turned; None: it is not.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -39,13 +39,13 @@ def training_image(
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
-    arguments = encoded, image_size, draws, augmentation, exif_orientation
+    arguments = encoded, image_size, draws, augmentation, orientation
     if augmentation.crop_scale:
         image = _random_crop(*arguments)
     elif augmentation.crop_padding:
         image = _padded_crop(*arguments)
     else:
-        image = evaluation_image(encoded, image_size, exif_orientation=exif_orientation)
+        image = evaluation_image(encoded, image_size, orientation=orientation)
     if augmentation.flip_probability:
         image = tf.cond(
             draws.flipped, lambda: tf.reverse(image, axis=[1]), lambda: image
@@ -58,7 +58,7 @@ def training_image(
     return image
 
 
-def _random_crop(encoded, image_size, draws, augmentation, exif_orientation):
+def _random_crop(encoded, image_size, draws, augmentation, orientation):
     def choose(height, width, numbers):
         scale, ratio = augmentation.crop_scale, augmentation.crop_ratio
         return np.array(crop_window(height, width, numbers, scale, ratio), "int32")
@@ -68,7 +68,7 @@ def _random_crop(encoded, image_size, draws, augmentation, exif_orientation):
         window = tf.numpy_function(choose, arguments, tf.int32, stateful=False)
         return tf.unstack(tf.ensure_shape(window, (4,)))
 
-    image = decode_window(encoded, window, exif_orientation)
+    image = decode_window(encoded, window, orientation)
     size = tf.cast(tf.shape(image)[:2], "float32")
     return _interpolated(
         lambda method: resize_and_cut(
@@ -78,8 +78,8 @@ def _random_crop(encoded, image_size, draws, augmentation, exif_orientation):
     )
 
 
-def _padded_crop(encoded, image_size, draws, augmentation, exif_orientation):
-    image = decode(encoded, exif_orientation)
+def _padded_crop(encoded, image_size, draws, augmentation, orientation):
+    image = decode(encoded, orientation)
     resized, scale = _covering(image, [image_size, image_size])
     padding = int(image_size * augmentation.crop_padding)
 
@@ -111,9 +111,7 @@ def _covering(image, least):
     return resized, tf.unstack(scale)
 
 
-def evaluation_image(
-    encoded, image_size, crop=0.9, method="bicubic", exif_orientation=False
-):
+def evaluation_image(encoded, image_size, crop=0.9, method="bicubic", orientation=None):
     """Resize until image_size / crop is covered, then cut the centre, as Pillow would.
 
     Args:
@@ -121,7 +119,7 @@ def evaluation_image(
         image_size: side of the square result, or (height, width), in pixels.
         crop: float in (0, 1], side of the result over that of the resized image.
         method: `"bicubic"` or `"bilinear"`.
-        exif_orientation: as of `training_image`.
+        orientation: as of `training_image`.
 
     Returns:
         (height, width, 3) uint8.
@@ -129,7 +127,7 @@ def evaluation_image(
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image.
     """
-    image = decode(encoded, exif_orientation)
+    image = decode(encoded, orientation)
     sides = height_and_width(image_size)
     resized, scale = _covering(image, [math.floor(side / crop) for side in sides])
     # torchvision rounds the offset, halves to even.

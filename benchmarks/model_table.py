@@ -1,7 +1,7 @@
-"""Writes the table of models in README, counted on the models themselves.
+"""Writes the table of models in docs/models.md, counted on the models themselves.
 
-    python benchmarks/model_table.py           # rewrites README.md
-    python benchmarks/model_table.py --check   # fails if README.md is not up to date
+    python benchmarks/model_table.py           # rewrites docs/models.md
+    python benchmarks/model_table.py --check   # fails if that is not up to date
 
 Takes seconds to a minute and about 2 GB: it builds every model, and runs none.
 """
@@ -17,7 +17,7 @@ import keras_t2t
 from keras_t2t.models.by_name import builder
 from keras_t2t.variants import FAMILIES
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 BEGIN = "<!-- model table: written by benchmarks/model_table.py -->\n"
 END = "<!-- end of the model table -->\n"
 HEADER = (
@@ -78,11 +78,11 @@ def architecture(row):
 
 
 def with_table(text):
-    """`text` of README with the table of now between its markers."""
+    """`text` of the page with the table of now between its markers."""
     before, opened, rest = text.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not opened or not closed:
-        raise ValueError(f"README must hold the lines {BEGIN!r} and {END!r}")
+        raise ValueError(f"the page must hold the lines {BEGIN!r} and {END!r}")
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
@@ -90,12 +90,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--check", action="store_true", help="change nothing")
     check = parser.parse_args().check
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     new = with_table(text)
     if check and new != text:
-        sys.exit("README.md is not up to date: run python benchmarks/model_table.py")
+        sys.exit("docs/models.md is not up to date: run python benchmarks/model_table.py")
     if not check:
-        README.write_text(new, encoding="utf-8")
+        PAGE.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ def test_the_page_holds_to_the_results():
     for table in (*claim.tables(RESULTS), *claim_accelerator.tables(RESULTS)):
         assert table in page
     assert "benchmarks/claim.png" in page
-    assert "benchmarks/claim.png" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_figure_is_drawn_from_the_results():

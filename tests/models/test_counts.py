@@ -1,4 +1,4 @@
-"""Exact parameters and MACs of every named model, and README's table of them."""
+"""Exact parameters and MACs of every named model, and the docs' table of them."""
 
 import importlib.util
 from pathlib import Path
@@ -96,8 +96,8 @@ def test_no_model_is_left_out():
 
 
 @pytest.mark.nightly
-def test_readme_holds_the_table_of_now(model_table):
-    text = model_table.README.read_text(encoding="utf-8")
+def test_the_page_holds_the_table_of_now(model_table):
+    text = model_table.PAGE.read_text(encoding="utf-8")
     assert model_table.with_table(text) == text, "run python benchmarks/model_table.py"
-    with pytest.raises(ValueError, match="README must hold the lines"):
+    with pytest.raises(ValueError, match="the page must hold the lines"):
         model_table.with_table(text.replace(model_table.END, ""))

@@ -1,61 +1,10 @@
-"""Converts a checkpoint of the authors or of mmpretrain for Keras, or back.
+"""As `keras-t2t convert`, from a clone."""
 
-    python examples/convert_checkpoint.py 81.5_T2T_ViT_14.pth.tar t2t_vit_14.weights.h5
-
-The variant, the class count and the size are read off the file. OUTPUT's ending is
-its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or .safetensors for the
-authors' code.
-"""
-
+import sys
 from pathlib import Path
 
-from _script import add_image_size, run, script_parser
-
-KERAS_SUFFIXES = (".weights.h5", ".keras")
-
-
-def parse_arguments():
-    parser = script_parser(__doc__)
-    parser.add_argument("input", type=Path, help="checkpoint to read")
-    parser.add_argument("output", type=Path, help="file to write")
-    add_image_size(
-        parser, "resize the position table for this size (default: the file's own)"
-    )
-    parser.add_argument(
-        "--raw", action="store_true", help="take the raw weights, not their average"
-    )
-    return parser.parse_args()
-
-
-def main(arguments):
-    import keras_t2t
-    from keras_t2t._ground.arguments import shown
-    from keras_t2t._ground.files import replacing
-    from keras_t2t.checkpoints import CheckpointFile, keras_file
-    from keras_t2t.models.by_name import builder
-
-    file = CheckpointFile(arguments.input, ema=not arguments.raw)
-    found = file.description()
-    size = arguments.image_size or found.input_shape[:2]
-    model = builder(found.variant)(
-        input_shape=(*size, 3),
-        include_top=found.classes is not None,
-        classes=found.classes or 1,
-    )
-    file.load(model)
-    if arguments.output.name.endswith(KERAS_SUFFIXES):
-        with replacing(arguments.output) as temporary:
-            if temporary.suffix == ".keras":
-                model.save(temporary)
-            else:
-                keras_file.save_weights(model, temporary)
-    else:
-        keras_t2t.save_official(model, arguments.output)
-    print(
-        f"{shown(arguments.output)}: {found.variant}, {size[0]}x{size[1]} px, "
-        f"{found.classes or 'no'} classes"
-    )
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from keras_t2t_command import run_example
 
 if __name__ == "__main__":
-    run(main, parse_arguments())
+    run_example("convert")

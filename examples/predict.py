@@ -1,47 +1,10 @@
-"""Names what is in images.
+"""As `keras-t2t predict`, from a clone."""
 
-    python examples/predict.py cat.jpg dog.jpg
-    python examples/predict.py --weights runs/flowers/final.keras rose.jpg
-
-Published weights are fetched at the first call. Class names are ImageNet's or CIFAR's;
-for other weights they are the JSON list in --classes or in `classes.json` beside the
-weights, else the indices.
-"""
-
+import sys
 from pathlib import Path
 
-from _script import add_classifier_flags, run, script_parser
-
-
-def parse_arguments():
-    parser = script_parser(__doc__)
-    add_classifier_flags(parser)
-    parser.add_argument("images", nargs="+", type=Path)
-    parser.add_argument("--top", type=int, default=5, help="classes per image")
-    return parser.parse_args()
-
-
-def main(arguments):
-    from keras_t2t._ground.arguments import shown
-    from keras_t2t.classifier import find_classifier, top_classes
-    from keras_t2t.preprocessing import evaluation_transform
-
-    classifier = find_classifier(
-        arguments.weights, arguments.model, arguments.image_size, arguments.classes
-    )
-    # An unreadable image is told before the model is built.
-    images = [
-        evaluation_transform(path, classifier.size, **classifier.photograph_transform)
-        for path in arguments.images
-    ]
-    model = classifier.build()
-    for path, image in zip(arguments.images, images, strict=True):
-        (probabilities,) = model.predict(image[None], verbose=0)
-        print(shown(path))
-        names = classifier.class_names
-        for name, probability in top_classes(probabilities, names, arguments.top):
-            print(f"  {probability:6.2%}  {shown(name)}")
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from keras_t2t_command import run_example
 
 if __name__ == "__main__":
-    run(main, parse_arguments())
+    run_example("predict")

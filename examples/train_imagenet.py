@@ -1,17 +1,10 @@
-from _script import add_stop_timeout, run, script_parser, stop_within
+"""As `keras-t2t train`, from a clone."""
 
+import sys
+from pathlib import Path
 
-def main():
-    parser = script_parser(__doc__)
-    from keras_t2t.training import command_line
-
-    command_line.add_training_flags(parser)
-    add_stop_timeout(parser)
-    settings = vars(parser.parse_args())
-    stop_within(settings.pop("stop_timeout"))
-    del settings["backend"]
-    command_line.print_result(command_line.train_from_flags(settings))
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from keras_t2t_command import run_example
 
 if __name__ == "__main__":
-    run(main, resumes=True)
+    run_example("train")

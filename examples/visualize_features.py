@@ -1,102 +1,10 @@
-"""Shows what a network sees: feature maps, attention and numbers over the depth.
+"""As `keras-t2t visualize`, from a clone."""
 
-    python examples/visualize_features.py cat.jpg
-    python examples/visualize_features.py --weights runs/flowers/final.keras rose.jpg
-    python examples/visualize_features.py --weights random --model T2TViT24 \\
-        --compare ResNet50=resnet.weights.h5 ViTL16=vit.pth cat.jpg
-
-Writes to the folder --output-dir a page for browsers (`report.html`), a table
-(`statistics.csv`) and figures as PNG and SVG: `features`, `attention`, `depth`, and
-with --compare the networks side by side, as in the paper's figure 2: `comparison`.
-"""
-
-import functools
 import sys
 from pathlib import Path
 
-from _script import add_classifier_flags, run, script_parser
-
-
-def parse_arguments():
-    parser = script_parser(__doc__)
-    add_classifier_flags(parser, default=None)
-    add = parser.add_argument
-    add("image", type=Path)
-    add("--stages", nargs="+", metavar="NAME", help="layers whose channels are drawn")
-    add("--channels", type=int, default=16, help="drawn of each stage (default: 16)")
-    add("--block", type=int, default=-1, help="whose heads are drawn (default: last)")
-    add(
-        "--token",
-        type=float,
-        nargs=2,
-        metavar=("DOWN", "ACROSS"),
-        help="place in the image, 0 to 1, whose attention in the token layers is drawn "
-        "(default: the middle)",
-    )
-    add("--folder", type=Path, help="images to average the numbers over")
-    add("--max-images", type=int, default=64, help="of --folder (default: 64)")
-    add(
-        "--compare",
-        nargs="+",
-        default=[],
-        metavar="MODEL[=WEIGHTS]",
-        help="networks beside the first, with random weights where none are given",
-    )
-    add("--output-dir", type=Path, default=Path("visualization"), help="folder")
-    add("--dpi", type=int, default=150, help="of the PNGs (default: 150)")
-    add("--seed", type=int, default=0, help="of random weights")
-    return parser.parse_args()
-
-
-def main(arguments):
-    import keras
-
-    from keras_t2t._ground.arguments import shown
-    from keras_t2t.visualization import study
-
-    keras.utils.set_random_seed(arguments.seed)
-    draw = functools.partial(
-        study,
-        image=arguments.image,
-        output=arguments.output_dir,
-        stages=arguments.stages,
-        channels=arguments.channels,
-        block=arguments.block,
-        token=arguments.token,
-        folder=arguments.folder,
-        max_images=arguments.max_images,
-        dpi=arguments.dpi,
-    )
-    try:
-        written = draw(chosen_networks(arguments, arguments.weights or "imagenet"))
-    except ConnectionError as error:
-        if arguments.weights:
-            raise
-        print(
-            f"{error}\nSo the weights are random; --weights takes a checkpoint or a "
-            "run folder",
-            file=sys.stderr,
-        )
-        written = draw(chosen_networks(arguments, "random"))
-    for path in written:
-        print(shown(path))
-
-
-def chosen_networks(arguments, weights):
-    """The network that is shown, and those beside it, not built yet."""
-    from keras_t2t.classifier import find_classifier
-
-    networks = [
-        find_classifier(
-            weights, arguments.model, arguments.image_size, arguments.classes
-        )
-    ]
-    for network in arguments.compare:
-        variant, _, others = network.partition("=")
-        size = networks[0].size
-        networks.append(find_classifier(others or "random", variant, size))
-    return networks
-
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from keras_t2t_command import run_example
 
 if __name__ == "__main__":
-    run(main, parse_arguments())
+    run_example("visualize")

@@ -1,5 +1,6 @@
 """The models of the paper, one row each. This file imports nothing of Keras."""
 
+import difflib
 from typing import Any, NamedTuple
 
 
@@ -146,3 +147,18 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "vit": VIT_VARIANTS,
     "resnet": RESNET_VARIANTS,
 }
+
+
+def family_of(name):
+    """The key in `FAMILIES` of the model called `name`, such as `"T2TViT14"`.
+
+    Raises:
+        ValueError: if there is no such model; the message names the closest.
+    """
+    for family, table in FAMILIES.items():
+        if name in table:
+            return family
+    names = [name for table in FAMILIES.values() for name in table]
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    raise ValueError(f"unknown model {name!r}: {hint}There are {', '.join(names)}")

@@ -45,7 +45,10 @@ def pytest_configure(config):
 TESTS = Path(__file__).parent
 # Nothing here depends on the backend, but for tests with the marker `every_backend`,
 # of which the first three have none.
-ONCE = ("benchmarks", "data", "reference", "checkpoints", "examples", "visualization")
+ONCE = (
+    *("benchmarks", "data", "reference", "checkpoints", "cli", "examples"),
+    "visualization",
+)
 
 
 def pytest_ignore_collect(collection_path, config):

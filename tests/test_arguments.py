@@ -46,10 +46,14 @@ def test_messages_of_files_are_shown_so(tmp_path):
 
 @pytest.mark.parametrize("raised", ["ValueError", "RuntimeError"])
 def test_a_script_s_last_line(raised):
-    code = f"import _script; _script.run(lambda: exec({f'raise {raised}({ODD!r})'!r}))"
-    examples = Path(__file__).parents[1] / "examples"
+    code = (
+        "import keras_t2t_command as c; c.place_package()\n"
+        "from keras_t2t.cli.ending import run\n"
+        f"run(lambda: exec({f'raise {raised}({ODD!r})'!r}))"
+    )
+    root = Path(__file__).parents[1]
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=examples, capture_output=True, check=False
+        [sys.executable, "-c", code], cwd=root, capture_output=True, check=False
     )
     assert ended.returncode in (1, 2)
     assert not set(b"\x1b\r\x7f\x00") & set(ended.stderr)

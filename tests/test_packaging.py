@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import keras_t2t
+from keras_t2t.cli.dispatch import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 USE = """
@@ -26,6 +27,12 @@ model = keras_t2t.T2TViT7(input_shape=(64, 64, 3))
 assert model(np.zeros((1, 64, 64, 3), "float32")).shape == (1, 1000)
 print(keras_t2t.__version__, keras_t2t.__file__)
 """
+
+
+SHORT_RUN = (
+    *("--dataset", "digits", "--image-size", "32", "--steps-per-epoch", "2"),
+    *("--epochs", "2", "--output-dir", "run"),
+)
 
 
 def run(*command, **kwargs):
@@ -101,7 +108,7 @@ def test_the_distributions_hold_what_they_should(distributions):
     wheel, sdist = distributions
     run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist)
     names = zipfile.ZipFile(wheel).namelist()
-    assert "keras_t2t/py.typed" in names
+    assert {"keras_t2t/py.typed", "keras_t2t_command.py"} <= set(names)
     assert "keras_t2t/layers/soft_split.py" in names
     assert "keras_t2t/visualization/report_page.html" in names
     assert not [name for name in names if name.startswith(("tests", "examples"))]
@@ -111,15 +118,24 @@ def test_the_distributions_hold_what_they_should(distributions):
 
 @pytest.mark.packaging
 def test_the_wheel_in_an_empty_environment(distributions, tmp_path):
-    python = environment(tmp_path / "empty", f"{distributions[0]}[jax]")
-    used = run(
-        *(python, "-c", USE),
-        cwd=tmp_path,
-        env={"KERAS_BACKEND": "jax", "HOME": str(tmp_path)},
-    )
+    python = environment(tmp_path / "empty", f"{distributions[0]}[jax,data]")
+    place = {"cwd": tmp_path, "env": {"HOME": str(tmp_path)}}
+    backend = {"KERAS_BACKEND": "jax", "HOME": str(tmp_path)}
+    used = run(*(python, "-c", USE), cwd=tmp_path, env=backend)
     version, file = used.stdout.split()
     assert version == keras_t2t.__version__
     assert file.startswith(str(tmp_path / "empty"))
+    command = python.with_name("keras-t2t")
+    for words in ((), *((name,) for name in COMMANDS)):
+        assert "usage: keras-t2t" in run(command, *words, "--help", **place).stdout
+    trained = run(command, "train", *SHORT_RUN, **place)
+    assert trained.stderr.startswith("Backend: jax, the first that is installed")
+    assert (tmp_path / "run" / "result.json").is_file()
+    missing = subprocess.run(
+        [command, "compare", "run"], capture_output=True, text=True, **place
+    )
+    assert missing.returncode == 2
+    assert 'pip install "keras-t2t[visualize]"' in missing.stderr.splitlines()[-1]
 
 
 def lowest(*extras):
@@ -134,10 +150,6 @@ def lowest(*extras):
     return [f"{name}=={version}" for name, version in dict(pairs).items()]
 
 
-SHORT_RUN = (
-    *("--dataset", "digits", "--image-size", "32", "--steps-per-epoch", "2"),
-    *("--epochs", "2", "--output-dir", "run"),
-)
 IMAGE = "teal.png"
 AFTERWARDS = {
     "data": [],

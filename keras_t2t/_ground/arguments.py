@@ -7,11 +7,10 @@ import inspect
 import math
 import numbers
 import os
+import sys
 import unicodedata
 from collections.abc import Callable
 from typing import TypeVar
-
-import numpy as np
 
 LARGEST = 2**31 - 1
 # What makes text read from the other side, by its class and by itself.
@@ -39,7 +38,9 @@ def python_numbers(function: Function) -> Function:
 
 def python_number(value):
     """A NumPy scalar as Python's number, tuples and lists of them likewise."""
-    if isinstance(value, np.generic):
+    # A command's help needs no NumPy, whose import takes most of its time.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
         return value.item()
     if type(value) in (tuple, list):
         return type(value)(map(python_number, value))
@@ -116,7 +117,7 @@ def check_share(argument, value):
 def check_flags(**flags):
     """Raises a ValueError unless every value is True or False."""
     for argument, value in flags.items():
-        if not isinstance(value, (bool, np.bool_)):
+        if not isinstance(python_number(value), bool):
             raise ValueError(f"`{argument}` must be True or False, got {brief(value)}")
 
 
@@ -143,6 +144,8 @@ def check_path(argument, value):
 def check_colours(argument, value, above=None):
     """Raises a ValueError unless the value is a finite number per colour, red, green
     and blue, each greater than `above`."""
+    import numpy as np
+
     try:
         numbers = np.asarray(value, "float64")
     except (TypeError, ValueError):

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-BACKENDS = ("jax", "tensorflow", "torch")
+from keras_t2t._ground.backend_names import BACKENDS
 
 try:
     import keras  # noqa: F401

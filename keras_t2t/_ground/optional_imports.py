@@ -4,8 +4,6 @@ import importlib
 import importlib.util
 import warnings
 
-import keras
-
 
 def import_tensorflow():
     """Import TensorFlow; where it only reads data, keep it off the accelerators.
@@ -17,6 +15,8 @@ def import_tensorflow():
     Raises:
         ImportError: TensorFlow is not installed.
     """
+    import keras  # not before it is needed: a command's help needs none
+
     tf = _import("tensorflow", "Reading image folders and TensorFlow Datasets")
     if keras.backend.backend() != "tensorflow":
         try:

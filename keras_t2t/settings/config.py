@@ -4,11 +4,11 @@ import dataclasses
 from functools import partial
 
 from keras_t2t._ground.normalizations import NORMALIZATIONS
-from keras_t2t.data import AUGMENTATIONS
+from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
-from keras_t2t.models.by_name import builder
 from keras_t2t.settings.recipes import RECIPES, SHARED, find_recipe
 from keras_t2t.settings.setting import check_settings, documented, setting
+from keras_t2t.variants import family_of
 
 DTYPE_POLICIES = {
     "none": "float32",
@@ -344,7 +344,7 @@ class TrainingConfig:
     def __post_init__(self):
         check_settings(self)
         if self.model is not None:
-            builder(self.model)  # an unknown name is told before any work
+            family_of(self.model)  # an unknown name is told before any work
         if self.resume and self.output_dir is None:
             raise ValueError("resume needs output_dir, the folder of the run")
         if self.resume and self.overwrite:

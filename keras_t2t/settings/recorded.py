@@ -5,19 +5,19 @@ import re
 from pathlib import Path
 
 from keras_t2t._ground.arguments import brief, is_integer, is_number, shown
+from keras_t2t._ground.backend_names import BACKENDS
 from keras_t2t._ground.files import read_json
 from keras_t2t._ground.run_files import RESULT
 from keras_t2t._ground.version import __version__
-from keras_t2t.models.by_name import builder
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
+from keras_t2t.variants import family_of
 
 ROWS = {name: (default, row) for name, default, row in settings_of(TrainingConfig)}
 # What a record must say to be of use beside weights.
 OF_WEIGHTS = ("model", "image_size", "crop", "interpolation", "normalization")
 # What it says of the run as a whole.
 OF_RUN = ("backend", "versions", "data", "seed", "epochs")
-BACKENDS = ("jax", "tensorflow", "torch")
 COUNTS = ("training images", "validation images")
 VERSION = r"\d+(\.\w+)*([+-][\w.]+)?"
 
@@ -80,7 +80,7 @@ def check_value(key, value):
         if value is not None or default is not None:
             row.checked(key, value)
         if key == "model" and value is not None:
-            builder(value)
+            family_of(value)
     elif key in CHECKS and value is not None:
         CHECKS[key](value)
 

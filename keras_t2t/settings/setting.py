@@ -8,15 +8,13 @@ import numbers
 import os
 import re
 
-import numpy as np
-
-from keras_t2t._ground.arguments import brief, is_finite
+from keras_t2t._ground.arguments import brief, is_finite, python_number
 
 # What is accepted for a kind; all but bool refuse True and False.
 ACCEPTED = {
     int: (numbers.Integral,),
     float: (numbers.Real,),
-    bool: (bool, np.bool_),
+    bool: (bool,),
     str: (str, os.PathLike),
 }
 WORDS = {
@@ -67,6 +65,7 @@ class Setting:
         return os.fspath(value) if self.kind is str else self.kind(value)
 
     def accepts(self, value):
+        value = python_number(value)
         if not isinstance(value, ACCEPTED[self.kind]):
             return False
         if self.choices is not None:
@@ -146,6 +145,9 @@ def add_flags(parser, config, with_weights=False, filled_in=None):
         with_weights: whether to add those that need weights to start from.
         filled_in: configuration whose values `--help` gives as the defaults of the
             settings that have none, or None.
+
+    Returns:
+        dict of the groups, by their titles.
     """
     groups = {None: parser}
     for name, default, row in settings_of(config):
@@ -171,3 +173,4 @@ def add_flags(parser, config, with_weights=False, filled_in=None):
         else:
             shown["action"] = argparse.BooleanOptionalAction
         groups[row.group].add_argument(f"--{name.replace('_', '-')}", **shown)
+    return groups

@@ -12,25 +12,30 @@ import time
 
 import pytest
 
+from keras_t2t.cli import stopping
 from tests.examples.script import ROOT
 
+IMPORTS = f"""
+sys.path.insert(0, {str(ROOT)!r})
+import keras_t2t_command
+keras_t2t_command.place_package()
+from keras_t2t.cli import ending
+"""
 SCRIPT = f"""
 import signal, sys, time
-sys.path.insert(0, {str(ROOT / "examples")!r})
-import _script
-
+{IMPORTS}
 def main():
     if "--hang" in sys.argv:
         # What Python cannot interrupt: nothing is raised in the main thread.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
     if "--timeout" in sys.argv:
-        _script.stop_within(0.5)
+        ending.stop_within(0.5)
     print("ready", flush=True)
     while True:
         time.sleep(0.01)
 
-_script.run(main, resumes="--evaluate" not in sys.argv)
+ending.run(main, resumes="--evaluate" not in sys.argv)
 """
 
 
@@ -120,9 +125,7 @@ def test_signals_of_a_child_are_its_own(tmp_path):
     script = tmp_path / "forks.py"
     script.write_text(f"""
 import os, signal, sys, time
-sys.path.insert(0, {str(ROOT / "examples")!r})
-import _script
-
+{IMPORTS}
 def main():
     child = os.fork()
     if not child:
@@ -133,7 +136,7 @@ def main():
     time.sleep(0.2)
     return 3
 
-_script.run(main)
+ending.run(main)
 """)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (3, "")
@@ -143,19 +146,17 @@ def test_half_written_files_go_at_the_end_by_force(tmp_path):
     script = tmp_path / "writes.py"
     script.write_text(f"""
 import signal, sys, time
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "examples")!r}]
-import _script
-from keras_t2t._ground import files
+{IMPORTS}from keras_t2t._ground import files
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: None)
-    _script.stop_within(0.2)
+    ending.stop_within(0.2)
     with files.replacing("model.onnx") as path, open(path, "wb") as file:
         file.write(b"half")
         signal.raise_signal(signal.SIGTERM)
         time.sleep(30)
 
-_script.run(main)
+ending.run(main)
 """)
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True)
     assert done.returncode == 143
@@ -177,13 +178,10 @@ _script.run(main)
     ],
 )
 def test_the_command_that_goes_on(monkeypatch, given, folder, expected):
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    import _stopping
-
     monkeypatch.delenv("KERAS_BACKEND")
     monkeypatch.setattr(sys, "argv", ["train.py", *given])
     monkeypatch.setattr(sys, "orig_argv", ["python", "-u", "train.py", *given])
-    command = _stopping.command_again(folder)
+    command = stopping.command_again(folder)
     assert "\x1b" not in command and "\n" not in command
     read = subprocess.run(
         ["bash", "-c", rf"printf '%s\0' {command}"], capture_output=True, check=True
@@ -198,13 +196,10 @@ def test_the_command_that_goes_on(monkeypatch, given, folder, expected):
 
 
 def test_the_command_names_the_backend_that_the_environment_chose(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    import _stopping
-
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr(sys, "argv", ["train.py"])
     monkeypatch.setattr(sys, "orig_argv", ["python", "train.py"])
-    assert _stopping.command_again(None) == "python train.py --backend jax"
+    assert stopping.command_again(None) == "python train.py --backend jax"
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    again = _stopping.command_again("run")
+    again = stopping.command_again("run")
     assert again == "torchrun ... train.py --output-dir run --backend jax --resume"

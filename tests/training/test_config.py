@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_t2t.cli import training_flags
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.recipes import IMAGENET
-from keras_t2t.training import command_line
 
 pytestmark = pytest.mark.once
 
@@ -146,8 +146,8 @@ def test_the_docstring_says_what_each_setting_is():
 )
 def test_help_gives_the_defaults_of_the_recipe(recipe, said, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train", "--recipe", recipe, "--epochs", "3"])
-    parser = argparse.ArgumentParser()
-    command_line.add_training_flags(parser)
+    parser = argparse.ArgumentParser(epilog="")
+    training_flags.add_training_flags(parser)
     text = " ".join(parser.format_help().split())
     assert said in text
     for group in ("model", "data", "schedule", "optimizer", "regularization", "run"):

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -150,7 +149,6 @@ def script():
 
 
 if __name__ == "__main__":
-    sys.path.append(str(Path(__file__).parents[2] / "examples"))
-    import _script
+    from keras_t2t.cli.ending import run as run_command
 
-    _script.run(script, resumes=True)
+    run_command(script, resumes=True)

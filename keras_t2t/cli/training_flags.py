@@ -1,4 +1,4 @@
-"""The flags that the training scripts share, and what they do with them."""
+"""The flags that `train` and `finetune` share, and what they do with them."""
 
 import argparse
 import contextlib
@@ -6,10 +6,9 @@ import dataclasses
 import json
 import sys
 
+from keras_t2t.cli.ending import add_stop_timeout
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import add_flags
-from keras_t2t.training.distribution.cores import one_device_per_core
-from keras_t2t.training.run import train
 
 
 def add_training_flags(parser, weights=None, recipe=None):
@@ -17,17 +16,22 @@ def add_training_flags(parser, weights=None, recipe=None):
 
     Args:
         parser: `argparse.ArgumentParser`.
-        weights: what a script that starts from weights does so by default; None for
+        weights: what a command that starts from weights does so by default; None for
             others.
-        recipe: that of the script; None for the authors'.
+        recipe: that of the command; None for the authors'.
+
+    Returns:
+        The group of the flags of devices.
     """
     filled_in = with_recipe(recipe, weights)
-    add_flags(parser, TrainingConfig, weights is not None, filled_in)
+    groups = add_flags(parser, TrainingConfig, weights is not None, filled_in)
+    add_stop_timeout(groups["run"])
     parser.epilog = (
         "The defaults are those of the recipe for a folder of photographs; ImageNet "
-        "and the digits have their own (docs/training.md)."
+        f"and the digits have their own (docs/training.md).\n\n{parser.epilog}"
     )
     parser.set_defaults(weights=weights, recipe=recipe)
+    return groups["devices"]
 
 
 def with_recipe(recipe, weights):
@@ -52,6 +56,10 @@ def train_from_flags(settings):
     Returns:
         What `train` returns.
     """
+    # Help needs neither, nor Keras.
+    from keras_t2t.training.distribution.cores import one_device_per_core
+    from keras_t2t.training.run import train
+
     one_device_per_core(settings)
     # A progress bar redraws itself; a log file gets one line per epoch.
     verbose = 1 if sys.stdout.isatty() else 2

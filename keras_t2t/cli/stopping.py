@@ -1,4 +1,4 @@
-"""How a script ends by a signal: nothing half-written stays, one line says how to go
+"""How a command ends by a signal: nothing half-written stays, one line says how to go
 on, and the status is 128 and the signal's number. Nothing holds it for ever."""
 
 import argparse
@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import shlex
+import shutil
 import signal
 import socket
 import stat
@@ -14,6 +15,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+from keras_t2t._ground.files import drop_unfinished
 
 # Ctrl-C, a scheduler's end, its warning (Slurm's `--signal`), a closed terminal. Not
 # every system has all.
@@ -29,7 +32,7 @@ CLEANUP = 2.0  # seconds that an end by force takes at most
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal came where a script can end at once."""
+    """A signal came where a command can end at once."""
 
     def __init__(self, number):
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -37,21 +40,22 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stopping:
-    """Handles the signals of a script from its first line on.
+    """Handles the signals of a command from its first line on.
 
     A signal raises `Interrupted`, but in training, which handles it itself. A thread
     that no computation keeps from running sees it too: it ends the process `timeout`
-    seconds later, or at a second Ctrl-C, wherever the script then is. Signals that are
+    seconds later, or at a second Ctrl-C, wherever the command then is. Signals that are
     ignored stay so (`nohup`).
 
     Args:
-        resumes: whether the script has `--resume`, `--output-dir` and `--backend`.
+        name: of the command, for its last line.
+        resumes: whether it has `--resume`, `--output-dir` and `--backend`.
     """
 
-    def __init__(self, resumes=False):
+    def __init__(self, name, resumes=False):
+        self.name = name
         self.resumes = resumes
         self.timeout = TIMEOUT
-        self.name = escaped(Path(sys.argv[0]).name)
         self.came = False  # a signal, and is dealt with
         self.before = {}
         self.last_word = threading.Lock()
@@ -137,8 +141,7 @@ class Stopping:
             told = self.told(message)
             if self.tells():
                 self._say(told)
-            if files := sys.modules.get("keras_t2t._ground.files"):
-                files.drop_unfinished()
+            drop_unfinished()
             sys.stdout.flush()
 
         # A disk or a lock that hangs must not keep it.
@@ -193,10 +196,14 @@ def command_again(folder):
 
 
 def launcher():
-    """What stands before the script's own arguments."""
+    """What stands before the command's own arguments."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # its own flags are not known here
         return ["torchrun", "...", sys.argv[0]]
     given = len(sys.argv) - 1
+    program = Path(sys.argv[0]).stem
+    found = shutil.which(program)
+    if found and os.path.abspath(found) == os.path.abspath(sys.argv[0]):
+        return [program]  # as it was typed
     if sys.orig_argv[len(sys.orig_argv) - given :] == sys.argv[1:]:
         return sys.orig_argv[: len(sys.orig_argv) - given]
     return ["python", sys.argv[0]]
@@ -221,14 +228,6 @@ def quoted(word):
         for byte in os.fsencode(word)
     )
     return f"$'{''.join(characters)}'"
-
-
-def escaped(text):
-    """Text without what commands a terminal."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
-        for c in text
-    )
 
 
 def leave_terminal():

@@ -1,0 +1,68 @@
+"""Which backend a command runs on, and Keras with it."""
+
+import importlib.util
+import os
+import sys
+
+from keras_t2t._ground.backend_names import BACKENDS
+from keras_t2t._ground.files import keras_folder, read_json
+
+
+def add_backend(parser):
+    """The flag of every command."""
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="Keras backend (default: KERAS_BACKEND, else that of keras.json if it is "
+        f"installed, else the first that is of {', '.join(BACKENDS)})",
+    )
+
+
+def start_backend(arguments):
+    """Imports the package, on the backend that the flags, the environment or Keras's
+    file name, or on the first that is installed.
+
+    Raises:
+        ImportError: in one line with the extra that brings it: it is not installed.
+    """
+    chosen = vars(arguments).pop("backend")
+    if chosen:
+        os.environ["KERAS_BACKEND"] = chosen
+    elif not os.environ.get("KERAS_BACKEND") and "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = default_backend()
+    package = sys.modules["keras_t2t"]
+    if not hasattr(package, "__all__"):  # it was put in place only, see its command
+        package.__spec__.loader.exec_module(package)
+
+
+def default_backend():
+    """The backend where nobody names one."""
+    # Keras writes the file by itself, with TensorFlow in it.
+    recorded = recorded_backend()
+    if recorded is not None and importlib.util.find_spec(recorded):
+        return recorded
+    names = BACKENDS
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun starts processes of torch
+        names = ("torch", *BACKENDS)
+    for name in names:
+        if importlib.util.find_spec(name):
+            print(
+                f"Backend: {name}, the first that is installed (--backend or "
+                "KERAS_BACKEND chooses another)",
+                file=sys.stderr,
+            )
+            return name
+    raise ImportError(
+        f"no backend of Keras ({', '.join(BACKENDS)}) is installed: pip install "
+        f'"keras-t2t[{BACKENDS[0]}]"'
+    )
+
+
+def recorded_backend():
+    """That of Keras's own file, None where there is none."""
+    try:
+        held = read_json(keras_folder() / "keras.json")
+    except (OSError, ValueError):  # Keras goes on without it too
+        return None
+    name = held.get("backend") if isinstance(held, dict) else None
+    return name if name in BACKENDS else None

@@ -1,0 +1,55 @@
+"""Converts a checkpoint of the authors or of mmpretrain for Keras, or back.
+
+The variant, the class count and the size are read off the file. OUTPUT's ending is
+its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or .safetensors for the
+authors' code.
+"""
+
+from pathlib import Path
+
+from keras_t2t.cli.image_size import add_image_size
+
+USAGE = "INPUT OUTPUT"
+EXAMPLE = "keras-t2t convert 81.5_T2T_ViT_14.pth.tar t2t_vit_14.weights.h5"
+RESUMES = False
+KERAS_SUFFIXES = (".weights.h5", ".keras")
+
+
+def add_flags(parser, defaults):
+    parser.add_argument("input", type=Path, metavar="INPUT", help="checkpoint to read")
+    parser.add_argument("output", type=Path, metavar="OUTPUT", help="file to write")
+    add_image_size(
+        parser, "resize the position table for this size (default: the file's own)"
+    )
+    parser.add_argument(
+        "--raw", action="store_true", help="take the raw weights, not their average"
+    )
+
+
+def main(arguments):
+    from keras_t2t._ground.arguments import shown
+    from keras_t2t._ground.files import replacing
+    from keras_t2t.checkpoints import CheckpointFile, keras_file, save_official
+    from keras_t2t.models.by_name import builder
+
+    file = CheckpointFile(arguments.input, ema=not arguments.raw)
+    found = file.description()
+    size = arguments.image_size or found.input_shape[:2]
+    model = builder(found.variant)(
+        input_shape=(*size, 3),
+        include_top=found.classes is not None,
+        classes=found.classes or 1,
+    )
+    file.load(model)
+    if arguments.output.name.endswith(KERAS_SUFFIXES):
+        with replacing(arguments.output) as temporary:
+            if temporary.suffix == ".keras":
+                model.save(temporary)
+            else:
+                keras_file.save_weights(model, temporary)
+    else:
+        save_official(model, arguments.output)
+    print(
+        f"{shown(arguments.output)}: {found.variant}, {size[0]}x{size[1]} px, "
+        f"{found.classes or 'no'} classes"
+    )

@@ -1,0 +1,80 @@
+"""From what was typed to one of the commands."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from keras_t2t._ground.version import __version__
+from keras_t2t.cli.backend import add_backend, start_backend
+from keras_t2t.cli.ending import run, stop_within
+from keras_t2t.cli.stopping import TIMEOUT
+
+PROGRAM = "keras-t2t"
+# Each is a module of this package, with
+#   __doc__               what `--help` says first
+#   USAGE                 what stands after the flags
+#   EXAMPLE               what `--help` ends with
+#   RESUMES               whether it has --resume
+#   add_flags(parser, defaults), which may return the group for --backend
+#   main(arguments)       the work; returns the exit status, None for 0
+COMMANDS = {
+    "train": "train a model from scratch",
+    "finetune": "train on from weights: photographs to a model, and to a web page",
+    "predict": "name what is in images, folders of them too",
+    "evaluate": "measure accuracy, per class and what is confused with what",
+    "export": "write a model for another runtime, and compare it there",
+    "visualize": "show what a network sees",
+    "convert": "convert a checkpoint for Keras, or back",
+    "compare": "compare runs: their results and learning curves",
+}
+
+
+def main():
+    """The command `keras-t2t`; ends the process."""
+    words = sys.argv[1:]
+    if words and words[0] in COMMANDS:
+        run_command(words[0], words[1:], f"{PROGRAM} {words[0]}")
+    lines = "\n".join(f"  {name:<11}{what}" for name, what in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [flags]",
+        description=f"T2T-ViT for Keras 3, on JAX, TensorFlow and torch.\n\n{lines}",
+        epilog=f"{PROGRAM} COMMAND --help says more of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
+    given = parser.parse_args(words[:1]).command
+    parser.error(f"there is no command {given!r}: there are {', '.join(COMMANDS)}")
+
+
+def run_command(name, words=None, program=None, **defaults):
+    """Runs a command, and ends the process.
+
+    Args:
+        name: of `COMMANDS`.
+        words: list of str, what follows it; None: all that follows the script.
+        program: what it is called in messages; None: as the script.
+        **defaults: of its flags, where they are not the command's own.
+    """
+    program = program or Path(sys.argv[0]).name
+    command = importlib.import_module(f"keras_t2t.cli.{name}")
+    work = perform, command, program, words, defaults
+    run(*work, name=program, resumes=command.RESUMES)
+
+
+def perform(command, program, words, defaults):
+    """Parses, chooses the backend, and does the work."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage=f"%(prog)s [flags] {command.USAGE}".rstrip(),
+        description=command.__doc__,
+        epilog=f"example: {command.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_backend(command.add_flags(parser, defaults) or parser)
+    arguments = parser.parse_args(words)
+    stop_within(vars(arguments).pop("stop_timeout", TIMEOUT))
+    start_backend(arguments)
+    return command.main(arguments)

@@ -1,0 +1,70 @@
+"""How a command ends: its status, and one line for what went wrong."""
+
+import signal
+import sys
+from pathlib import Path
+
+from keras_t2t._ground.arguments import escaped
+from keras_t2t.cli.stopping import TIMEOUT, Stopping, seconds
+
+FAILED, BAD_INPUT, SIGNALED = 1, 2, 128
+stopping = None  # what handles this process's signals
+
+
+def add_stop_timeout(parser):
+    """The flag of commands that train."""
+    parser.add_argument(
+        "--stop-timeout",
+        type=seconds,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help="from Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP, which save the run, to its end "
+        "by force (default: %(default)g)",
+    )
+
+
+def stop_within(timeout):
+    """Gives the command so many seconds from a signal to its end."""
+    if stopping is not None:
+        stopping.timeout = timeout
+
+
+def run(main, *arguments, name=None, resumes=False):
+    """Calls `main`, and ends the process with its exit code where it gives one.
+
+    Bad input is one line on standard error and exit code 2, as of argparse; any other
+    known failure is one line and exit code 1. A signal that stops it is one line and
+    exit code 128 + its number.
+
+    Args:
+        main: function.
+        *arguments: its arguments.
+        name: what that line begins with; None: the script's.
+        resumes: whether that line gives the command that goes on; the command has
+            `--resume`, `--output-dir` and `--backend`.
+    """
+    global stopping
+    name = escaped(name or Path(sys.argv[0]).name)
+    with Stopping(name, resumes) as stopping:
+        try:
+            sys.exit(main(*arguments) or 0)
+        except (ValueError, OSError, ImportError) as error:
+            fail(name, error, BAD_INPUT)
+        except (RuntimeError, ArithmeticError) as error:
+            fail(name, error, FAILED)
+        except KeyboardInterrupt as error:
+            stopping.came = True
+            code = SIGNALED + getattr(error, "signal", signal.SIGINT)
+            told = stopping.told(str(error) or "stopped by SIGINT")
+            # Another process may tell it, or this one's end by force.
+            if not getattr(error, "main", True) or not stopping.tells():
+                sys.exit(code)
+            if sys.stdout.isatty():
+                print(flush=True)  # a progress bar is there
+            fail(name, told, code)
+
+
+def fail(name, message, code):
+    # Names of files and classes may hold what commands a terminal.
+    print(f"{name}: {escaped(str(message), kept=chr(10))}", file=sys.stderr)
+    sys.exit(code)

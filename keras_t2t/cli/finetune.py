@@ -1,0 +1,174 @@
+"""From a folder of photographs to a model, and to a page that runs it in the browser.
+
+The folder holds <class>/*, a fifth of which validates, or any other layout that
+`train` reads. Training follows the recipe for small sets and ends where nothing gets
+better. With --web, the best weights are exported as ONNX in float32 and
+int8, both compared with Keras in ONNX Runtime, and as a static page in RUN/web.
+"""
+
+import functools
+import http.server
+import signal
+import socket
+from pathlib import Path
+
+from keras_t2t.cli import training_flags
+
+USAGE = "PHOTOS"
+EXAMPLE = "keras-t2t finetune path/to/photographs --web"
+RESUMES = True
+CALIBRATION = 128  # images
+ADDRESS = ("127.0.0.1", 8000)
+
+
+def add_flags(parser, defaults):
+    defaults = {"weights": "imagenet", "recipe": "small_set", **defaults}
+    fallback = defaults.pop("dataset", None)
+    devices = training_flags.add_training_flags(parser, **defaults)
+    parser.add_argument(
+        "photographs",
+        metavar="PHOTOS",
+        nargs="?",
+        help="folder of photographs, in place of --data-dir and --dataset",
+    )
+    add = parser.add_argument_group("page").add_argument
+    add("--web", action="store_true", help="export ONNX files and a page to RUN/web")
+    add("--serve", action="store_true", help="then show the page on localhost")
+    parser.set_defaults(fallback=fallback)
+    return devices
+
+
+def main(arguments):
+    settings = vars(arguments)
+    serves = settings.pop("serve")
+    web = settings.pop("web") or serves
+    if serves:
+        check_port()
+    take_photographs(settings)
+    if settings["weights"] == "none":
+        settings["weights"] = None
+    result = training_flags.train_from_flags(settings)
+    if result is None:  # torchrun starts a script once per device
+        return
+    folder = Path(result["output_dir"])
+    source, model, dataset = trained(folder, settings)
+    lines = [f"top-1: {result['val_top1']:.1%}"]
+    if settings["dataset"] is None:  # photographs of one's own
+        lines.append(confusion(source, model, dataset))
+    if web:
+        lines += export(source, model, dataset, folder)
+    print("\n" + "\n".join(lines), flush=True)
+    training_flags.print_result(result)
+    if serves:
+        serve(folder / "web")
+
+
+def take_photographs(settings):
+    """Makes the folder on the command line the data of the run."""
+    photographs, fallback = settings.pop("photographs"), settings.pop("fallback")
+    named = settings["data_dir"] or settings["dataset"]
+    if photographs and named:
+        raise ValueError("PHOTOS takes the place of --data-dir and --dataset")
+    if photographs:
+        settings["data_dir"] = photographs
+    elif not named and not settings["resume"]:
+        if fallback is None:
+            raise ValueError("give PHOTOS, a folder of photographs, or --dataset NAME")
+        settings["dataset"] = fallback
+
+
+def trained(folder, settings):
+    """What a finished run left: where from, the model, its data."""
+    from keras_t2t import data
+    from keras_t2t.classifier import find_classifier
+
+    source = find_classifier(folder)
+    model = source.build(classifier_activation=None)
+    name, images = settings["dataset"], settings["data_dir"]
+    if not name and not images:  # it was gone on with
+        name, images = source.run["dataset"], source.run["data_dir"]
+    dataset = data.open_dataset(
+        name,
+        images,
+        skip_corrupt=settings["skip_corrupt"],
+        validation_share=source.run["validation_share"],
+        reader=source.run["reader"],
+        exif_orientation=source.exif_orientation,
+    )
+    return source, model, dataset
+
+
+def confusion(source, model, dataset):
+    from keras_t2t._ground.arguments import shown
+    from keras_t2t.training.confusion import confusion_matrix, costliest
+
+    counts = confusion_matrix(model, dataset, **source.transform)
+    worst = costliest(counts)
+    if worst is None:
+        return "no validation image is taken for another class"
+    row, column, images = worst
+    names = dataset.class_names
+    return (
+        f"costliest confusion: {images} of {counts[row].sum()} images of "
+        f"{shown(names[row])} are taken for {shown(names[column])}"
+    )
+
+
+def export(source, model, dataset, folder):
+    """Writes the files; returns the lines that say where they are."""
+    from keras_t2t.export import export_model
+
+    shared = {
+        "labels": list(dataset.class_names),
+        "overwrite": True,
+        **source.photograph_transform,
+    }
+    images = calibration_images(dataset, source.size[0])
+    export_model(model, folder / "model.onnx", "onnx", **shared)
+    export_model(
+        model,
+        folder / "model_int8.onnx",
+        "onnx",
+        precision="int8",
+        calibration=images,
+        **shared,
+    )
+    export_model(model, folder / "web", "web", **shared)
+    return [
+        f"model: {folder / 'model.onnx'} (and model_int8.onnx)",
+        f"page: {folder / 'web'} (python -m http.server -d {folder / 'web'})",
+    ]
+
+
+def calibration_images(dataset, size):
+    """uint8 array (images, size, size, 3) of training images as evaluation cuts them,
+    of the same shape for any number of images."""
+    import numpy as np
+
+    from keras_t2t.data import AUGMENTATIONS
+
+    count = min(CALIBRATION, dataset.num_train)
+    batches = dataset.train_batches(size, count, 0, AUGMENTATIONS["none"])
+    return np.asarray(next(iter(batches))[0])
+
+
+def check_port():
+    """Raises a ValueError, before anything is trained, if another program has it."""
+    with socket.socket() as other:
+        if other.connect_ex(ADDRESS) == 0:
+            raise ValueError(
+                f"--serve: port {ADDRESS[1]} is in use; say --web instead, and show "
+                "the page with `python -m http.server -d RUN/web PORT`"
+            )
+
+
+def serve(folder):
+    """Shows the page until interrupted."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(ADDRESS, handler) as server:
+        print(f"http://localhost:{server.server_port}/ until Ctrl-C", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt as error:  # as was said: all is done
+            if getattr(error, "signal", signal.SIGINT) != signal.SIGINT:
+                raise

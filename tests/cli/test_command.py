@@ -1,0 +1,127 @@
+"""The command as it is typed: its help, its backend, its wrong words."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_t2t.cli import backend
+from keras_t2t.cli.dispatch import COMMANDS
+from tests.examples.script import ROOT
+
+# An import system that does not find some packages, as if they were not installed.
+WITHOUT = """
+import sys
+
+class NotInstalled:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {missing}:
+            return self.finder.find_spec(name, path, target)
+
+sys.meta_path = [NotInstalled(finder) for finder in sys.meta_path]
+"""
+COMMAND = """
+import sys
+import keras_t2t_command
+
+sys.argv[0] = "keras-t2t"
+try:
+    keras_t2t_command.main()
+finally:
+    print(sorted({"keras", "numpy", "torch", "jax", "tensorflow"} & set(sys.modules)))
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs it in a fresh process; libraries in `missing` are not installed."""
+
+    def run(*words, missing=()):
+        code = (WITHOUT.format(missing=missing) if missing else "") + COMMAND
+        return subprocess.run(
+            [sys.executable, "-c", code, *words],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={
+                **{k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"},
+                **{"PYTHONPATH": str(ROOT), "KERAS_HOME": str(tmp_path / "home")},
+            },
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_comes_at_once(name, command):
+    begin = time.perf_counter()
+    done = command(*name.split(), "--help")
+    seconds = time.perf_counter() - begin
+    assert done.returncode == 0, done.stderr
+    *text, loaded = done.stdout.splitlines()
+    assert loaded == "[]"
+    assert text[0].startswith(f"usage: keras-t2t {name or 'COMMAND'} [flags]")
+    assert name == "" or text[-1].startswith(f"example: keras-t2t {name} ")
+    assert seconds < 3  # 0.3 on an idle machine; Keras would take 5
+
+
+def test_a_wrong_word_is_told_without_keras(command):
+    for words, told in (
+        (["trian"], "there is no command 'trian': there are train, finetune,"),
+        (["train", "--epoch", "x"], "argument --epochs: invalid int value: 'x'"),
+        ([], "the following arguments are required: COMMAND"),
+    ):
+        done = command(*words)
+        assert (done.returncode, done.stdout) == (2, "[]\n")
+        assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("installed", "recorded", "chosen", "told"),
+    [
+        (("jax", "torch"), None, "jax", True),
+        (("tensorflow", "torch"), None, "tensorflow", True),
+        (("torch",), "tensorflow", "torch", True),  # as Keras writes by itself
+        (("jax", "torch"), "torch", "torch", False),
+        (("jax",), "theano", "jax", True),
+    ],
+)
+def test_the_backend_where_nobody_names_one(
+    installed, recorded, chosen, told, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    if recorded:
+        (tmp_path / "keras.json").write_text(f'{{"backend": "{recorded}"}}')
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: name in installed)
+        assert backend.default_backend() == chosen
+    said = capsys.readouterr().err
+    assert said.startswith(f"Backend: {chosen}, the first") if told else said == ""
+
+
+def test_no_backend_is_installed(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(ImportError, match=r'install "keras-t2t\[jax\]"'):
+            backend.default_backend()
+
+
+def test_torchrun_is_of_torch(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: True)
+        assert backend.default_backend() == "torch"
+
+
+def test_a_backend_that_is_asked_for_and_missing(command):
+    done = command("compare", "nowhere", "--backend", "torch", missing=("torch",))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert 'not installed: pip install "keras-t2t[torch]"' in line

@@ -93,7 +93,7 @@ def main():
     text = PAGE.read_text(encoding="utf-8")
     new = with_table(text)
     if check and new != text:
-        sys.exit("docs/models.md is not up to date: run python benchmarks/model_table.py")
+        sys.exit(f"{PAGE} is not up to date: run python benchmarks/model_table.py")
     if not check:
         PAGE.write_text(new, encoding="utf-8")
 

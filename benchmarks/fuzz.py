@@ -278,8 +278,9 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
         parts = {name: (found[name].total(), count) for name, count in left.items()}
         child = subprocess.Popen(
             [
-                *(sys.executable, "-m", "benchmarks.fuzz", "--child"),
-                *(module, json.dumps(parts), str(seed)),
+                # Not `-m`: the surfaces raise this module's `Wrong`, not `__main__`'s.
+                *(sys.executable, "-c", "from benchmarks.fuzz import main; main()"),
+                *("--child", module, json.dumps(parts), str(seed)),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -182,6 +182,19 @@ def _from_keras(contents, model, entries):
     return Checkpoint(tensors, own_names, architecture, grid, True, num_heads)
 
 
+def standardization_of(model):
+    """Mean and standard deviation, of pixels in 0..1, by which a model of this package
+    standardises its pixels itself: two tuples of three numbers, or None."""
+    for layer in model._flatten_layers():
+        named = layer.name == "preprocessing"
+        if named and isinstance(layer, keras.layers.Normalization):
+            settings = layer.get_config()
+            mean = np.ravel(settings["mean"]) / 255
+            std = np.sqrt(np.ravel(settings["variance"])) / 255
+            return tuple(mean.tolist()), tuple(std.tolist())
+    return None
+
+
 def _check_standardization(model, expected, label):
     """Refuses a model that standardises its pixels otherwise than the file's.
 
@@ -192,15 +205,12 @@ def _check_standardization(model, expected, label):
     Raises:
         ValueError: if the two differ; where one of them has none, nothing is known.
     """
-    layer = next((la for la in model.layers if la.name == "preprocessing"), None)
-    if not isinstance(layer, keras.layers.Normalization) or expected is None:
+    own = standardization_of(model)
+    if own is None or expected is None:
         return
-    settings = layer.get_config()
-    mean = np.ravel(settings["mean"]) / 255
-    std = np.sqrt(np.ravel(settings["variance"])) / 255
-    if not np.allclose([mean, std], expected, rtol=1e-5, atol=0):
+    if not np.allclose(own, expected, rtol=1e-5, atol=0):
         raise ValueError(
             f"{label} standardises pixels with mean and deviation "
             f"{np.round(expected, 4).tolist()}, and the model {model.name!r} with "
-            f"{np.round([mean, std], 4).tolist()}"
+            f"{np.round(own, 4).tolist()}"
         )

@@ -40,6 +40,9 @@ def add_flags(parser, defaults):
     parser.add_argument(
         "--static-batch", action="store_true", help="one image at a time, no more"
     )
+    parser.add_argument(
+        "--opset", type=int, help="of ONNX, 17 to 20 (default: 20; 17: older runtimes)"
+    )
     parser.add_argument("--no-verify", action="store_true")
     parser.add_argument("--overwrite", action="store_true")
 
@@ -70,5 +73,6 @@ def main(arguments):
         overwrite=arguments.overwrite,
         labels=class_names(source),
         calibration=arguments.calibration,
+        opset=arguments.opset,
         **source.photograph_transform,
     )

@@ -12,19 +12,25 @@ import keras
 import numpy as np
 
 from keras_t2t._ground.arguments import (
+    brief,
     check_choice,
     check_flags,
     check_path,
     check_share,
+    is_integer,
 )
 from keras_t2t._ground.files import replacing
+from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
+from keras_t2t.checkpoints.loading import standardization_of
 from keras_t2t.export.formats import (
+    ONNX,
     Options,
     check_installed,
     find_format,
     writer_for,
 )
+from keras_t2t.export.onnx_file import OPSET, OPSETS
 from keras_t2t.export.photographs import calibration_images, photographs
 from keras_t2t.export.rebuilding import write_in_child
 from keras_t2t.export.serving_model import (
@@ -66,6 +72,7 @@ def export_model(
     verbose: bool = True,
     takes_pixels: bool | None = None,
     exif_orientation: bool = True,
+    opset: int | None = None,
 ) -> ExportReport:
     """Writes a model for another runtime, from any backend.
 
@@ -113,6 +120,8 @@ def export_model(
             of a model within it); what comes after a layer that learns does not count.
         exif_orientation: whether `serve_jpeg`, the page and what reads calibration
             folders turn photographs as their EXIF data says.
+        opset: of ONNX, also in the page and for Triton: 17 to 20. None: 20; 17 is for
+            runtimes of before 2023.
 
     Returns:
         `ExportReport`: path, size, time, and what the verification found.
@@ -137,6 +146,7 @@ def export_model(
     check_share("crop", crop)
     check_choice("interpolation", interpolation, ("bicubic", "bilinear"))
     row = find_format(format, precision)
+    opset = checked_opset(opset, format)
     path = checked_path(path, format, row, overwrite)
     writer = writer_for(row, keras.backend.backend(), precision)
     packages = writer.packages if writer else row.packages
@@ -151,7 +161,7 @@ def export_model(
             "format='web' shows probabilities of pixels: `model` must end in a Dense, "
             f"and `include_preprocessing` be True, got {include_preprocessing}"
         )
-    static = precision == "int8" and format in ("onnx", "web", "triton")
+    static = precision == "int8" and format in ONNX
     if static and calibration is None:
         raise ValueError(
             "`calibration` must be a folder of images or an array for "
@@ -186,6 +196,8 @@ def export_model(
                 exif_orientation,
                 calibration_file,
                 labels,
+                opset,
+                describe(served, labels, include_preprocessing, crop, interpolation),
             )
             if here:
                 write(served, temporary, options)
@@ -254,7 +266,38 @@ def checked_labels(labels, served):
     return labels
 
 
+def checked_opset(opset, format):
+    """The operator set to write; a ValueError for one that is none, or not ONNX's."""
+    if opset is None:
+        return OPSET
+    if not is_integer(opset) or opset not in OPSETS:
+        raise ValueError(f"`opset` must be one of {OPSETS} or None, got {brief(opset)}")
+    if format not in ONNX:
+        raise ValueError(f"`opset` is for format={', '.join(ONNX)}, not {format!r}")
+    return opset
+
+
 # === Steps ===
+def describe(served, labels, include_preprocessing, crop, interpolation):
+    """What an ONNX file says of itself: pairs of a name and what JSON can hold."""
+    size = served.inputs[0].shape[1:3]
+    # Without the preprocessing inside it is the caller's, who has the same function.
+    mean, std = standardization_of(served) or (None, None)
+    if not include_preprocessing:
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
+    known = {
+        "model": served.name,
+        "image_size": size,  # (height, width)
+        "image": "RGB 0..255" if include_preprocessing else "(RGB / 255 - mean) / std",
+        "mean": mean,
+        "std": std,
+        "crop": crop,
+        "interpolation": interpolation,
+        "classes": labels,
+    }
+    return tuple((name, value) for name, value in known.items() if value is not None)
+
+
 def on_accelerator():
     """Whether the backend that would write holds the weights on a GPU."""
     if keras.backend.backend() == "torch":

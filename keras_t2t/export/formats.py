@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from keras_t2t._ground.arguments import check_choice
 from keras_t2t.export import jax_formats, torch_formats
+from keras_t2t.export.onnx_file import OPSET
 from keras_t2t.export.reduced_precision import in_precision
 from keras_t2t.export.tensorflow_formats import (
     write_litert,
@@ -53,6 +54,8 @@ class Options(NamedTuple):
     exif_orientation: bool = True  # of `serve_jpeg` and the page: whether they turn
     calibration: str | None = None  # .npy file of images as the file takes them
     labels: list | None = None  # names of the classes
+    opset: int = OPSET  # of ONNX
+    metadata: tuple = ()  # of ONNX: pairs of a name and what JSON can hold
 
     @property
     def batch_size(self):
@@ -69,6 +72,7 @@ def by_jax(write):
     return (Writer("jax", write, FLOATS, ("jax2onnx", "onnx")),)
 
 
+ONNX = ("onnx", "web", "triton")  # what is ONNX within
 FLOATS = ("float32", "float16")
 ONNX_PACKAGES = ("torch", "onnxscript", "onnx", "onnxruntime")
 FORMATS = {

@@ -5,16 +5,16 @@ import io
 import logging
 import warnings
 
+from keras_t2t.export import onnx_file
 from keras_t2t.export.reduced_precision import in_precision
 from keras_t2t.export.rollout import attention_blocks, outputs_of
 from keras_t2t.export.serving_model import output_names
-
-OPSET = 20  # of 2023: older runtimes read it too
 
 
 def write_onnx(model, path, options, with_rollout=False):
     """As `torch_formats.write_onnx`, in floats."""
     import jax2onnx
+    import onnx
 
     if options.precision == "float16":
         model = in_precision(model, "float16")
@@ -33,21 +33,10 @@ def write_onnx(model, path, options, with_rollout=False):
         found = jax2onnx.to_onnx(
             served,
             [(batch, *model.inputs[0].shape[1:])],
-            opset=OPSET,
+            opset=onnx_file.exporter_opset(options),
             input_names=["image"],
             output_names=names,
         )
-    save(found, path)
+    onnx.save(found, path)
+    onnx_file.finish(path, options)
     return grid
-
-
-def save(model, path):
-    """Writes an `onnx.ModelProto` without the constants that nothing reads."""
-    import onnx
-
-    graph = model.graph
-    read = {name for node in graph.node for name in node.input}
-    read.update(value.name for value in graph.output)
-    for constant in [c for c in graph.initializer if c.name not in read]:
-        graph.initializer.remove(constant)
-    onnx.save(model, path)

@@ -5,6 +5,7 @@ import io
 import logging
 import warnings
 
+from keras_t2t.export import onnx_file
 from keras_t2t.export.onnx_int8 import quantize
 from keras_t2t.export.reduced_precision import in_precision
 from keras_t2t.export.rollout import attention_blocks, outputs_of
@@ -43,12 +44,14 @@ def write_onnx(model, path, options, with_rollout=False):
             program,
             input_names=["image"],
             output_names=[*output_names(model), *(["rollout"] if grid else [])],
+            opset_version=onnx_file.exporter_opset(options),
             dynamo=True,
             verbose=False,
         )
         onnx_program.save(str(path), external_data=False)
     if options.precision == "int8":
         quantize(path, options.calibration)
+    onnx_file.finish(path, options)
     return grid
 
 

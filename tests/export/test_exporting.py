@@ -53,6 +53,8 @@ def export(model, path, format="keras", **settings):
         ("x.keras", {"interpolation": "box"}, "`interpolation` must be"),
         ("x.keras", {"calibration": "gone"}, "with 0 images"),
         ("x.keras", {"calibration": np.zeros((1, 8, 8, 3))}, "(images, 64, 64, 3), g"),
+        ("x.onnx", {"format": "onnx", "opset": 16}, "`opset` must be one of (17, 18"),
+        ("x.keras", {"opset": 17}, "`opset` is for format=onnx, web, triton, not 'ker"),
         ("x.onnx", {"format": "onnx", "precision": "int8"}, "`calibration` must be a"),
     ],
 )

@@ -53,6 +53,8 @@ def test_a_file_answers_alone_as_keras_does(format, tmp_path, capsys):
     np.testing.assert_allclose(outputs["logits"], expected, atol=TOLERANCE)
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(expected))
     np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=TOLERANCE)
+    if format == "onnx":
+        check_what_it_says_of_itself(path, names)
     if format == "tf_saved_model":
         np.testing.assert_allclose(outputs["uint8"], expected, atol=TOLERANCE)
         flat = np.full((1, 64, 64, 3), 200, "uint8")
@@ -60,6 +62,23 @@ def test_a_file_answers_alone_as_keras_does(format, tmp_path, capsys):
         expected = tiny.logits_of(model, jpeg)
         # Two grey levels between Pillow's and TensorFlow's resizing.
         np.testing.assert_allclose(outputs["jpeg"], expected, atol=0.05)
+
+
+def check_what_it_says_of_itself(path, names):
+    """As ONNX Runtime gives it; and nothing of the folders where it was made."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    said = session.get_modelmeta()
+    assert said.producer_name == "keras_t2t"
+    told = said.custom_metadata_map
+    assert json.loads(told["classes"]) == names
+    assert json.loads(told["image_size"]) == [64, 64]
+    assert json.loads(told["mean"]) == pytest.approx([0.485, 0.456, 0.406])
+    assert json.loads(told["std"]) == pytest.approx([0.229, 0.224, 0.225])
+    assert (told["crop"], told["interpolation"]) == ("0.9", "bicubic")
+    assert (told["image"], told["model"]) == ("RGB 0..255", "t2t_vit")
+    assert __file__.partition("tests")[0].encode() not in path.read_bytes()
 
 
 @pytest.mark.nightly
@@ -70,9 +89,9 @@ def test_every_kind_of_tokens_and_sizes_that_differ(format, tokens, tmp_path):
     model = tiny.build(token_type=tokens, input_shape=(64, 96, 3))
     path = tmp_path / ("model" + FORMATS[format].suffix)
     for dynamic in (True, False):
-        report = keras_t2t.export_model(
-            model, path, format, dynamic_batch=dynamic, overwrite=not dynamic
-        )
+        settings = {"opset": 17} if format == "onnx" and not dynamic else {}
+        settings |= {"dynamic_batch": dynamic, "overwrite": not dynamic}
+        report = keras_t2t.export_model(model, path, format, **settings)
         assert report.verification.max_difference <= TOLERANCE
         assert report.verification.images == 4
 

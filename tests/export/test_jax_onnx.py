@@ -25,14 +25,19 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX
 def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
     pytest.importorskip("jax2onnx")
     model = tiny.build(classifier_activation=None, **settings)
-    report = keras_t2t.export_model(model, tmp_path / "x.onnx", "onnx")
+    report = keras_t2t.export_model(model, tmp_path / "x.onnx", "onnx", opset=17)
     assert report.written_on == "jax"
     assert "child process" not in capsys.readouterr().out
     assert report.verification.max_difference < 1e-4
 
     import onnx
 
-    graph = onnx.load(tmp_path / "x.onnx").graph
+    written = onnx.load(tmp_path / "x.onnx")
+    assert [(opset.domain, opset.version) for opset in written.opset_import] == [
+        ("", 17)
+    ]
+    assert written.ir_version == 8
+    graph = written.graph
     assert {node.domain for node in graph.node} <= {"", "ai.onnx"}
     read = {name for node in graph.node for name in node.input}
     assert {constant.name for constant in graph.initializer} <= read

@@ -34,6 +34,7 @@ from keras_t2t.models import (
 )
 from keras_t2t.preprocessing import decode_predictions, preprocess_input
 from keras_t2t.hub.push import push_to_hub
+from keras_t2t.training import TrainingConfig, train
 
 __all__ = [
     "ResNet50",
@@ -54,6 +55,7 @@ __all__ = [
     "T2TViTt14",
     "T2TViTt19",
     "T2TViTt24",
+    "TrainingConfig",
     "ViT",
     "ViTB16",
     "ViTL16",
@@ -68,4 +70,5 @@ __all__ = [
     "push_to_hub",
     "save_official",
     "summarize",
+    "train",
 ]

@@ -278,10 +278,25 @@ def read_run(path):
     if not beside.is_file():
         return None
     record = read_json(beside)
+    if isinstance(record, dict) and is_record(record) and own_model(record):
+        raise ValueError(
+            f"{shown(path)} is of a run with a model of one's own "
+            f"({shown(own_model(record))}), which no name builds: load its {FINAL} "
+            "with keras.saving.load_model"
+        )
     whole = isinstance(record, dict) and record.keys() >= set(OF_WEIGHTS)
     if path.name not in OF_RUN and not is_record(record) and not whole:
         return None  # other programs have a file of this name too
     return checked_record(record, beside)
+
+
+def own_model(record):
+    """What a record says of a model of one's own, None where there is none."""
+    own = record.get("own")
+    row = own.get("model") if isinstance(own, dict) else None
+    if not isinstance(row, dict):
+        return None
+    return str(row.get("name") or row.get("function") or "unnamed")
 
 
 def top_classes(probabilities, names, top=5):

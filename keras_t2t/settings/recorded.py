@@ -115,11 +115,27 @@ def check_run(value):
         expected("text", value)
 
 
+def check_own(value):
+    """What is recorded of parts of one's own: of each its class or function."""
+    if not isinstance(value, dict) or not all(map(is_part, value.values())):
+        expected("an object with the parts of one's own", value)
+
+
+def is_part(value):
+    if isinstance(value, list):
+        return all(map(is_part, value))
+    if not isinstance(value, dict) or not isinstance(value.get("config", {}), dict):
+        return False
+    names = [value[key] for key in ("class", "function", "name") if key in value]
+    return bool(names) and all(isinstance(name, str) for name in names)
+
+
 CHECKS = {
     "backend": check_backend,
     "versions": check_versions,
     "data": check_data,
     "run": check_run,
+    "own": check_own,
 }
 
 

@@ -1,4 +1,4 @@
-"""Training, fine-tuning and evaluating: what the scripts in `examples/` run."""
+"""Training, fine-tuning and evaluating, by a recipe or with parts of one's own."""
 
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.run import train

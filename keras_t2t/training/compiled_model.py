@@ -9,13 +9,21 @@ from keras_t2t.models.head import head_layers
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.balanced_loss import BalancedCrossentropy
 from keras_t2t.training.binary_loss import BinaryCrossentropy
-from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, lamb
+from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, finished, lamb
+from keras_t2t.training.own import Own
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
 
 
-def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
+def compiled_model(
+    config,
+    num_classes,
+    steps_per_epoch,
+    class_counts=None,
+    own=None,
+    say=lambda line: None,
+):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
     variables made.
 
@@ -25,21 +33,17 @@ def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
         steps_per_epoch: int.
         class_counts: (num_classes,) training images of each class, needed for
             `class_weights`.
+        own: `Own`, the parts in the place of the recipe's; None: none.
+        say: function of a line.
+
+    Raises:
+        ValueError: a part of one's own does not fit.
     """
-    arguments = {}
-    if config.linear_probe and config.model in VARIANTS:
-        arguments["token_dropout"] = 0.0  # with it, training would not be inference
-    mean, std = NORMALIZATIONS[config.normalization]
-    model = pixel_model(
-        builder(config.model),
-        (config.image_size, config.image_size, 3),
-        mean,
-        std,
-        classes=num_classes,
-        classifier_activation=None,
-        drop_path=config.drop_path,
-        **arguments,
-    )
+    own = own or Own()
+    if own.model is not None:
+        model = own.built_model(config.image_size, num_classes, say)
+    else:
+        model = recipe_model(config, num_classes)
     if config.linear_probe:
         head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
         # Not the layers: they would come back frozen from the saved model.
@@ -47,9 +51,18 @@ def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
             weight.trainable = id(weight) in head
     if config.teacher is not None:
         model = taught(model, config)
+    if own.optimizer is None:
+        optimizer = recipe_optimizer(model, config, steps_per_epoch)
+    else:
+        scales = config.mixed_precision == "float16"
+        optimizer = finished(own.made_optimizer(), model, scales)
+    if own.loss is None:
+        loss = recipe_loss(config, class_counts)
+    else:
+        loss = own.checked_loss(model)
     model.compile(
-        optimizer=recipe_optimizer(model, config, steps_per_epoch),
-        loss=recipe_loss(config, class_counts),
+        optimizer=optimizer,
+        loss=loss,
         # Under mixup these count the dominant label. Padding has weight 0.
         weighted_metrics=[
             keras.metrics.CategoricalAccuracy(name="top1"),
@@ -62,6 +75,24 @@ def compiled_model(config, num_classes, steps_per_epoch, class_counts=None):
     model.compute_metrics(zeros, zeros, keras.ops.convert_to_tensor(zeros), None)
     model.reset_metrics()
     return model
+
+
+def recipe_model(config, num_classes):
+    """The model that the settings name, for RGB pixels 0..255."""
+    arguments = {}
+    if config.linear_probe and config.model in VARIANTS:
+        arguments["token_dropout"] = 0.0  # with it, training would not be inference
+    mean, std = NORMALIZATIONS[config.normalization]
+    return pixel_model(
+        builder(config.model),
+        (config.image_size, config.image_size, 3),
+        mean,
+        std,
+        classes=num_classes,
+        classifier_activation=None,
+        drop_path=config.drop_path,
+        **arguments,
+    )
 
 
 def recipe_loss(config, class_counts):

@@ -6,6 +6,8 @@ from keras_t2t.data.sharding import num_batches
 from keras_t2t.training import state
 from keras_t2t.training.ema import averaged_weights, has_average
 
+MEAN = "sum_over_batch_size"
+
 
 def evaluate(model, batches, num_images, batch_size, devices, stop):
     """Loss and metrics over a validation set, every image counted once.
@@ -31,7 +33,8 @@ def evaluate(model, batches, num_images, batch_size, devices, stop):
     )
     logs.update(devices.reduce_metrics(model))
     # Keras divides a batch's loss by its size, whatever the weights.
-    logs["loss"] *= steps * batch_size / num_images
+    if getattr(model.loss, "reduction", MEAN) in (MEAN, "mean"):
+        logs["loss"] *= steps * batch_size / num_images
     return logs
 
 

@@ -159,7 +159,8 @@ def shared_settings(clip_norm=None, accumulation=1, ema_decay=0.0, total_steps=1
 
 def finished(optimizer, model, scale_loss):
     """`optimizer` with its variables made, scaling the loss if asked to."""
-    if scale_loss:
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scale_loss and not scales:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # `fit` ends with this, which would put the averages in the weights' place.
     optimizer.finalize_variable_values = lambda variables: None

@@ -9,7 +9,10 @@ import keras
 from keras_t2t import data
 from keras_t2t._ground.arguments import shown
 from keras_t2t.classifier import RANDOM, Classifier, find_classifier
+from keras_t2t.data.dataset import Dataset
 from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.training.own import Own, trains_alone
+from keras_t2t.training.own_data import OwnData
 from keras_t2t.training.record import check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.streams import check_batch_size
@@ -28,23 +31,42 @@ class Plan:
         source: `Classifier` that a new run starts from, or None.
         dataset: as `data.open_dataset` gives it.
         config: `TrainingConfig` that leaves nothing open.
+        own: `Own`, the parts in the place of the recipe's.
     """
 
     folder: RunFolder
     record: dict
     continues: bool
     source: Classifier | None
-    dataset: object
+    dataset: Dataset
     config: TrainingConfig
+    own: Own
+
+    @property
+    def model_name(self):
+        """What the model is called."""
+        return self.config.model or self.own.model_name
+
+    @property
+    def not_restored(self):
+        """Texts on what resuming cannot do to the last bit."""
+        told = self.own.not_restored()
+        if isinstance(self.dataset, OwnData) and not self.dataset.starts_anywhere:
+            told.append(
+                f"the data set ({self.dataset.name} takes no first_step), unless it "
+                "gives the same batches when it is begun again"
+            )
+        return told
 
 
-def plan_run(config, folder, record, devices):
+def plan_run(config, folder, record, devices, own=None):
     """
     Args:
         config: `TrainingConfig` as it was asked for.
         folder: the `RunFolder` that was asked for, held; None: a new one is made.
         record: what is recorded in it of the run that is to be continued, or None.
         devices: `Devices`.
+        own: `Own`, what is given in the place of the recipe's; None: nothing.
 
     Returns:
         A `Plan`.
@@ -53,6 +75,11 @@ def plan_run(config, folder, record, devices):
         ValueError: if the weights, the data set, a setting or the devices are not
             usable, or the recorded run is another one.
     """
+    own = own or Own()
+    if record is not None:
+        own.check_given_again(record, folder.path)
+    own.check_settings(config)
+    own.check_devices(devices)
     if record is not None:
         config = resumed_config(config, record)
     source = None
@@ -61,14 +88,10 @@ def plan_run(config, folder, record, devices):
         config = like_its_source(config, source)
     if devices.main and config.data_dir is not None and config.dataset is None:
         print(f"Listing the images in {shown(config.data_dir)}", flush=True)
-    dataset = data.open_dataset(
-        config.dataset,
-        config.data_dir,
-        skip_corrupt=config.skip_corrupt,
-        validation_share=config.validation_share,
-        reader=config.reader,
-        exif_orientation=config.exif_orientation,
-    )
+    dataset = opened_data(config, own)
+    if isinstance(dataset, OwnData):
+        shape = {name: getattr(dataset, name) for name in ("batch_size", "image_size")}
+        config = dataclasses.replace(config, **shape)
     data_dir = config.data_dir
     if data_dir is not None:  # the record is read from elsewhere too
         data_dir = os.path.abspath(os.path.expanduser(data_dir))
@@ -82,6 +105,7 @@ def plan_run(config, folder, record, devices):
     if devices.main:
         print(description(dataset, config), flush=True)
     config = config.with_defaults(dataset.name, dataset.num_classes, dataset.num_train)
+    config = own.settings_in_use(config)
     if config.patience and devices.processes > 1:
         raise ValueError(
             f"patience={config.patience} works in one process, here are "
@@ -97,12 +121,41 @@ def plan_run(config, folder, record, devices):
     devices.check(config)
     check_batch_size(config, devices.shard)
     if folder is None:
-        folder = RunFolder.new(default_folder(config, dataset), devices.main)
+        name = config.model or own.model_name
+        folder = RunFolder.new(default_folder(name, dataset), devices.main)
         config = dataclasses.replace(config, output_dir=str(folder.path))
-    planned = run_record(config, dataset, record)
+    planned = run_record(config, dataset, record, own.record())
     if record is not None:
         check_same_run(planned, record, folder.path)
-    return Plan(folder, planned, record is not None, source, dataset, config)
+    return Plan(folder, planned, record is not None, source, dataset, config, own)
+
+
+def opened_data(config, own):
+    """The data set of a run: one's own, or what the settings name.
+
+    Raises:
+        ValueError, ImportError: it cannot be opened, or its batches are none.
+    """
+    given = own.dataset
+    if isinstance(given, Dataset):
+        return given
+    opened = None
+    named = config.dataset is not None or config.data_dir is not None
+    if given is None or (named and trains_alone(given)):
+        opened = data.open_dataset(
+            config.dataset,
+            config.data_dir,
+            skip_corrupt=config.skip_corrupt,
+            validation_share=config.validation_share,
+            reader=config.reader,
+            exif_orientation=config.exif_orientation,
+        )
+    if given is None:
+        return opened
+    classes = None
+    if isinstance(own.model, keras.Model):
+        classes = own.model.output_shape[-1]
+    return OwnData(given, opened, config, classes)
 
 
 def pretrained(config):
@@ -154,7 +207,7 @@ def description(dataset, config):
     return line
 
 
-def default_folder(config, dataset):
+def default_folder(model_name, dataset):
     time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     backend = keras.backend.backend()
-    return f"runs/{time}-{config.model}-{dataset.name}-{backend}"
+    return f"runs/{time}-{model_name}-{dataset.name}-{backend}"

@@ -15,6 +15,8 @@ class Progress:
         history: list of dict, one per finished epoch.
         unvalidated: dict, the results of the last epoch's steps, where the run is
             stopped before its validation; else None.
+        ended: whether a callback of one's own has ended the run.
+        ends: whether one has asked for it in the epoch that has begun.
     """
 
     epochs: int
@@ -23,12 +25,14 @@ class Progress:
     step: int = 0
     history: list = dataclasses.field(default_factory=list)
     unvalidated: dict | None = None
+    ended: bool = False
+    ends: bool = False
 
     @property
     def finished(self):
         """Whether nothing is left to do, or nothing gets better any more."""
         done = self.step >= self.epochs * self.steps_per_epoch
-        return self.unvalidated is None and (self.stalled or done)
+        return self.unvalidated is None and (self.ended or self.stalled or done)
 
     @property
     def stalled(self):

@@ -8,6 +8,7 @@ import keras
 from keras_t2t._ground.version import __version__
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
+from keras_t2t.training.own import comparable
 
 # Settings that may change from one start of a run to the next: where it runs, how
 # often it saves, and what the data's own description tells better.
@@ -16,13 +17,14 @@ FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
 AROUND = 40  # characters that are shown on each side of a difference
 
 
-def run_record(config, dataset, before=None):
+def run_record(config, dataset, before=None, own=None):
     """What the run folder's `config.json` says: enough to repeat the run.
 
     Args:
         config: `TrainingConfig` that leaves nothing open.
         dataset: the opened data set.
         before: the record of the run that is continued, or None.
+        own: dict, what is recorded of parts of one's own, or None.
     """
     return {
         "backend": keras.backend.backend(),
@@ -34,6 +36,7 @@ def run_record(config, dataset, before=None):
             "validation images": dataset.num_validation,
             "classes": list(dataset.class_names),
         },
+        **({} if own is None else {"own": own}),
         # Tells one run from another of the same settings.
         "run": uuid.uuid4().hex if before is None else before.get("run"),
     }
@@ -98,6 +101,8 @@ def differences(now, record):
         old, new = record.get(name), now.get(name)
         if name == "data" and not (now.get("dataset") or record.get("dataset")):
             old, new = _unnamed(old), _unnamed(new)
+        if name == "own":
+            old, new = comparable(old, new)
         found += _differences(name, old, new)
     return found
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import statistics
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -16,6 +17,7 @@ from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.evaluation import Validation, evaluate
+from keras_t2t.training.own import Own
 from keras_t2t.training.planning import plan_run, pretrained
 from keras_t2t.training.progress import Progress
 from keras_t2t.training.record import check_asked
@@ -35,7 +37,13 @@ from keras_t2t.training.waiting import WaitingForData
 
 
 def train(
-    config: TrainingConfig, verbose: Literal["auto", 0, 1, 2] = "auto"
+    config: TrainingConfig,
+    model: keras.Model | Callable | None = None,
+    optimizer: keras.optimizers.Optimizer | Callable | None = None,
+    loss: keras.losses.Loss | Callable | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    dataset: object = None,
+    verbose: Literal["auto", 0, 1, 2] = "auto",
 ) -> dict[str, Any] | None:
     """Trains one model, from scratch or from `config.weights`, and leaves a run folder.
 
@@ -45,8 +53,32 @@ def train(
     weights) and, where TensorBoard and TensorFlow are installed, `tensorboard/`. While
     it runs, `snapshots/` holds what `resume=True` continues from.
 
+    Each part may be one's own; the rest follows the config. Snapshots, resuming,
+    devices and the result are as otherwise, and the first lines say what resuming does
+    not restore to the last bit. The settings whose place a part takes must be left out.
+    A run that goes on needs the same parts again.
+
     Args:
         config: a `TrainingConfig`.
+        model: functional `keras.Model` from RGB pixels (batch, size, size, 3) in 0..255
+            to logits (batch, classes), or a function without arguments that builds it:
+            on several devices, and with `mixed_precision`, it must be a function.
+        optimizer: a new `keras.optimizers.Optimizer`, or a function that makes one. It
+            brings its learning rate, decay, clipping, accumulation and, by `use_ema`,
+            its average.
+        loss: `keras.losses.Loss`, or a function of targets (batch, classes) and logits
+            that gives (batch,). It takes logits: `from_logits=True`.
+        callbacks: of Keras, called in every process. They get the results of each step,
+            and at the end of an epoch `val_*`; what they change is in the snapshots,
+            what they keep for themselves is not. `model.stop_training = True` ends the
+            run with its epoch. `on_test_*` and `on_predict_*` are not called.
+        dataset: what `keras_t2t.data.open_dataset` gives; or an object with methods
+            `train_batches(first_step)` and `validation_batches()`; or a pair (training,
+            validation) of functions or iterables; or a function of training batches,
+            where the config names what validates. Batches are (images, targets):
+            images (batch, size, size, 3) in 0..255, of one number for training, as the
+            model is to see them; targets (batch, classes) or (batch,) integers. It may
+            have attributes `class_names`, `name`, `num_train` and `num_validation`.
         verbose: Keras's: 0 silent, 1 progress bar, 2 one line per epoch.
 
     Returns:
@@ -62,12 +94,13 @@ def train(
             the step or the batch of validation that was being done, with a snapshot.
             The result is there if the final models were being saved. A second Ctrl-C
             raises at once. Signals are handled as before when this function has ended.
-        ValueError: if the model, the weights, the data set, an image, the devices or
+        ValueError: if a part, the weights, the data set, an image, the devices or
             the output folder is not usable, or `resume` finds another run; nothing is
             left on disk then.
         FloatingPointError: the loss or a weight is not finite.
         OSError: a file could not be written.
     """
+    own = Own(model, optimizer, loss, callbacks, dataset)
     with (
         StopSignals() as stop,
         connected(config) as devices,
@@ -88,7 +121,7 @@ def train(
                 print(f"The run in {path} is finished already", flush=True)
                 folder.snapshots().remove()
             return result if devices.main else None
-        plan = plan_run(config, folder, record, devices)
+        plan = plan_run(config, folder, record, devices, own)
         stop.folder = plan.folder
         if folder is None:
             held.enter_context(plan.folder)
@@ -135,7 +168,10 @@ class Run:
             dataset.num_classes,
             progress.steps_per_epoch,
             dataset.class_counts,
+            self.plan.own,
+            self.say,
         )
+        self.devices.check_optimizer(model.optimizer)
         if self.plan.continues:
             self.resumed = restore_last(model, self.snapshots, self.folder, self.record)
         check_same_snapshot(self.resumed, self.folder, self.devices)
@@ -143,6 +179,7 @@ class Run:
             progress.step = self.resumed.facts["step"]
             progress.history = self.resumed.facts["history"]
             progress.unvalidated = self.resumed.facts.get("unvalidated")
+            progress.ended = bool(self.resumed.facts.get("ended"))
         elif config.weights is not None:
             load_backbone(model, self.plan.source or pretrained(config))
             part = "the head" if config.linear_probe else "all weights"
@@ -150,11 +187,13 @@ class Run:
         self.devices.prepare(model)
         parameters = keras.Model(model.inputs, model.outputs).count_params()
         self.say(
-            f"{config.model}, {parameters:,} parameters, on "
+            f"{self.plan.model_name}, {parameters:,} parameters, on "
             f"{keras.backend.backend()}: {config.epochs} epochs of "
             f"{progress.steps_per_epoch} steps of {config.batch_size} images on "
             f"{self.devices.count} device{'s' * (self.devices.count > 1)}"
         )
+        if told := self.plan.not_restored:
+            self.say(f"Resuming will not restore {'; nor '.join(told)}")
         if self.resumed is None:
             self.folder.start(self.record, dataset.class_names)
             if config.resume:
@@ -186,7 +225,7 @@ class Run:
 
     def fit(self, model):
         """Runs what is left of the run."""
-        config, progress = self.config, self.progress
+        config, progress, own = self.config, self.progress, self.plan.own
         saver = SaveSnapshots(
             progress,
             self.snapshots,
@@ -196,6 +235,7 @@ class Run:
             {"config": self.record},
             self.folder.has_result,
             self.resumed,
+            own=bool(own.callbacks),
         )
         # The snapshot comes before all that may fail, or that an older run must be
         # gone for; what comes after it is made up for by `catch_up`.
@@ -206,6 +246,7 @@ class Run:
             ImagesPerSecond(config.batch_size, announce=self.verbose != 0),
             validation,
             KeepHistory(progress),
+            *own.callbacks,
             saver,
             SaveBestWeights(self.folder, progress.history),
             StopWhereItStalls(progress),
@@ -225,8 +266,8 @@ class Run:
             Steps,
             progress,
             callbacks,
-            needs_metrics=saver.due,
-            not_finite=self.not_finite,
+            needs_metrics=lambda step: own.reads_steps or saver.due(step),
+            not_finite=functools.partial(self.not_finite, model),
             model=model,
             verbose=self.verbose,
             epochs=progress.epochs,
@@ -265,7 +306,7 @@ class Run:
 
     @property
     def title(self):
-        return f"{self.config.model} on {self.dataset.name}"
+        return f"{self.plan.model_name} on {self.dataset.name}"
 
     def catch_up(self, model):
         """Writes again what follows the snapshot at the end of an epoch."""
@@ -279,8 +320,8 @@ class Run:
         images, batch_size = self.dataset.num_validation, self.config.batch_size
         return evaluate(model, batches, images, batch_size, self.devices, self.stop)
 
-    def not_finite(self, step, loss):
-        rate = float(self.rates(step - 1))
+    def not_finite(self, model, step, loss):
+        rate = float(self.rate(model, step - 1))
         paths = self.snapshots.paths()
         last = (
             f"the last good snapshot is {shown(paths[-1])}"
@@ -294,10 +335,14 @@ class Run:
             "--mixed-precision may help"
         )
 
-    def rates(self, step):
-        return keras.ops.convert_to_numpy(
-            learning_rates(self.config, self.progress.steps_per_epoch)(step)
-        )
+    def rate(self, model, step):
+        """The learning rate after that many steps."""
+        if self.plan.own.optimizer is None:
+            rates = learning_rates(self.config, self.progress.steps_per_epoch)
+            return keras.ops.convert_to_numpy(rates(step))
+        if keras.backend.backend() == "jax":
+            model.jax_state_sync()
+        return keras.ops.convert_to_numpy(model.optimizer.learning_rate)
 
     def finish(self, model):
         """Saves the final models and the result, removes the snapshots."""
@@ -327,7 +372,7 @@ class Run:
     def result(self, **values):
         return {
             "backend": keras.backend.backend(),
-            "model": self.config.model,
+            "model": self.plan.model_name,
             "dataset": self.dataset.name,
             **values,
             "output_dir": str(self.folder.path),

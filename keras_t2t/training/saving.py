@@ -20,10 +20,21 @@ class SaveSnapshots(keras.callbacks.Callback):
         facts: dict that goes into each snapshot.
         saved: function that is called after each snapshot.
         resumed: `Snapshot` to start from, or None.
+        own: whether callbacks of one's own come before it, which may change what is
+            saved, and may end the run.
     """
 
     def __init__(
-        self, progress, snapshots, every, devices, stop, facts, saved, resumed=None
+        self,
+        progress,
+        snapshots,
+        every,
+        devices,
+        stop,
+        facts,
+        saved,
+        resumed=None,
+        own=False,
     ):
         super().__init__()
         self.progress = progress
@@ -34,6 +45,7 @@ class SaveSnapshots(keras.callbacks.Callback):
         self.facts = facts
         self.saved = saved
         self.resumed = resumed
+        self.own = own
         self.generators = {}
 
     def due(self, step):
@@ -59,11 +71,17 @@ class SaveSnapshots(keras.callbacks.Callback):
 
     def restore(self):
         """Gives the model back what the snapshot holds."""
-        state.restore(self.model, self.resumed.arrays)
+        between = self.progress.step_in_epoch == 0
+        # What callbacks set as the epoch began stays; the rest is restored already.
+        only = ("metrics",) if self.own and between else None
+        state.restore(self.model, self.resumed.arrays, only)
         self.devices.separate(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         self.stop.held = True
+        if self.own and self.model.stop_training:
+            self.progress.ends = True  # not in the middle: with the results of an epoch
+            self.model.stop_training = False
         if self.stop.asked(self.progress.step_in_epoch):
             self.model.stop_training = True
             if self.progress.step_in_epoch:
@@ -73,6 +91,8 @@ class SaveSnapshots(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.generators = state.generators()
+        if self.own and (self.progress.ends or self.model.stop_training):
+            self.progress.ended = self.model.stop_training = True
         self.save()
 
     def save_unvalidated(self, logs):
@@ -89,6 +109,8 @@ class SaveSnapshots(keras.callbacks.Callback):
         arrays = self.devices.shared_state(state.collect(self.model))
         if self.devices.main:
             facts = {**self.facts, "history": self.progress.history}
+            if self.progress.ended:
+                facts["ended"] = True
             if self.progress.unvalidated is not None:
                 facts["unvalidated"] = self.progress.unvalidated
             self.snapshots.save(self.progress.step, arrays, facts)

@@ -24,8 +24,13 @@ def collect(model):
     return {**arrays, **generators()}
 
 
-def restore(model, arrays):
+def restore(model, arrays, only=None):
     """Gives the model the state that `collect` took.
+
+    Args:
+        model: the compiled model.
+        arrays: what `collect` gave.
+        only: names of the groups of variables to restore; None: all.
 
     Raises:
         ValueError: the number or the shapes of the variables differ.
@@ -53,6 +58,8 @@ def restore(model, arrays):
             f"variables differ, such as {'; '.join(differing[:3])}"
         )
     for name, variable in variables.items():
+        if only is not None and name.partition("/")[0] not in only:
+            continue
         variable.assign(arrays[name])
     restore_generators(arrays)
 

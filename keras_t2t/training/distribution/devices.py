@@ -9,11 +9,13 @@ class Devices:
     Attributes:
         count: int, devices over all processes.
         processes, process: int, their number and the number of this one.
+        builds_within_scope: whether variables must be made within `scope`.
     """
 
     count = 1
     processes = 1
     process = 0
+    builds_within_scope = False
 
     @property
     def main(self):
@@ -40,6 +42,12 @@ class Devices:
                 f"batch_size is for all devices together and must be divisible by "
                 f"their number, {self.count}, got {config.batch_size}"
             )
+
+    def check_optimizer(self, optimizer):
+        """
+        Raises:
+            ValueError: what an optimizer does cannot be had on these devices.
+        """
 
     def prepare(self, model):
         """Makes a compiled model train on all devices."""

@@ -53,6 +53,10 @@ class JaxDevices(Devices):
                 devices=names, auto_shard_dataset=False
             )
 
+    @property
+    def builds_within_scope(self):
+        return self.distribution is not None
+
     def scope(self):
         if self.distribution is None:
             return contextlib.nullcontext()

@@ -37,6 +37,10 @@ class TensorFlowDevices(Devices):
         if self.count > 1:
             self.strategy = tf.distribute.MirroredStrategy(names)
 
+    @property
+    def builds_within_scope(self):
+        return self.strategy is not None
+
     def scope(self):
         if self.strategy is None:
             return contextlib.nullcontext()
@@ -46,16 +50,32 @@ class TensorFlowDevices(Devices):
         super().check(config)
         if self.strategy is None:
             return
-        if config.gradient_accumulation > 1:
-            raise ValueError(
-                f"gradient_accumulation={config.gradient_accumulation}: Keras cannot "
-                f"accumulate on {self.count} devices with TensorFlow; use --devices 1, "
-                "or --backend jax or torch"
-            )
+        if (config.gradient_accumulation or 1) > 1:
+            self.cannot_accumulate("gradient_accumulation", config)
         if config.clip_norm:
-            # Keras clips each device's gradients before it adds them up.
-            raise ValueError(
-                f"clip_norm={config.clip_norm}: Keras clips each of {self.count} "
-                "devices for itself with TensorFlow, which is not the global norm; use "
-                "--devices 1, or --backend jax or torch"
-            )
+            self.cannot_clip("clip_norm", config)
+
+    def check_optimizer(self, optimizer):
+        if self.strategy is None:
+            return
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if optimizer.gradient_accumulation_steps:
+            self.cannot_accumulate("gradient_accumulation_steps", optimizer)
+        for name in ("clipnorm", "global_clipnorm"):
+            if getattr(optimizer, name):
+                self.cannot_clip(name, optimizer)
+
+    def cannot_accumulate(self, name, settings):
+        raise ValueError(
+            f"{name}={getattr(settings, name)}: Keras cannot "
+            f"accumulate on {self.count} devices with TensorFlow; use --devices 1, "
+            "or --backend jax or torch"
+        )
+
+    def cannot_clip(self, name, settings):
+        # Keras clips each device's gradients before it adds them up.
+        raise ValueError(
+            f"{name}={getattr(settings, name)}: Keras clips each of {self.count} "
+            "devices for itself with TensorFlow, which is not the global norm; use "
+            "--devices 1, or --backend jax or torch"
+        )

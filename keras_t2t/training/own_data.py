@@ -1,0 +1,299 @@
+"""Batches of one's own as a data set of a run."""
+
+import inspect
+
+import numpy as np
+
+from keras_t2t._ground.arguments import brief, is_integer
+from keras_t2t.data.dataset import Dataset
+
+ACCEPTED = (
+    "a data set of keras_t2t.data, an object with train_batches and "
+    "validation_batches, a pair (training, validation) of functions or iterables that "
+    "give batches, or a function that gives training batches"
+)
+
+
+class OwnData(Dataset):
+    """Batches that somebody else makes: of any number of images for validation, of one
+    number for training.
+
+    A batch is `(images, targets)`: images (batch, size, size, 3) in 0..255, targets
+    (batch, classes) that sum to 1, or (batch,) integers. For training a third array
+    may weigh the images, (batch,).
+
+    Args:
+        given: object with methods `train_batches` and `validation_batches`, a pair of
+            functions or iterables, or a function of training batches. A function that
+            takes `first_step` gives the batches from that step on; of others, and of
+            iterables, the steps before are drawn and dropped. What ends is begun again.
+            It may have `class_names`, `name`, `num_train` and `num_validation`.
+        validation: `Dataset` that validates where `given` is a function, else None.
+        config: `TrainingConfig` as it was asked for.
+        classes: int, outputs of the model, None where that is not known.
+
+    Attributes:
+        image_size, batch_size: int, of its training batches.
+
+    Raises:
+        ValueError: it is none of these, or its first batch is none.
+    """
+
+    def __init__(self, given, validation, config, classes=None):
+        self._validation = validation
+        self._train, self._own_validation = sources(given, validation)
+        self.name = str(getattr(given, "name", None) or name_of(given))
+        names = getattr(given, "class_names", None)
+        if names is None and validation is not None:
+            names = validation.class_names
+        if names is not None:
+            classes = len(names)
+        self._classes, self._problem = classes, None
+        batch = next(iter(self._train_from(0)))
+        self.batch_size, self.image_size = batch[0].shape[:2]
+        if names is None:
+            names = map(str, range(batch[1].shape[1]))
+        self.class_names = tuple(map(str, names))
+        for name in ("batch_size", "image_size"):
+            asked, found = getattr(config, name), getattr(self, name)
+            if asked not in (None, found):
+                raise ValueError(
+                    f"{name}={asked}: the batches of dataset have {found}; leave it out"
+                )
+        self.num_train = number("num_train", given) or self._length(config)
+        self.num_validation = self._count(given)
+
+    @property
+    def starts_anywhere(self):
+        """Whether its training batches can be had from any step on."""
+        return takes_first_step(self._train)
+
+    def train_batches(
+        self,
+        image_size,
+        batch_size,
+        seed,
+        augmentation=None,
+        first_step=0,
+        shard=(0, 1),
+    ):
+        part, parts = shard
+        size = batch_size // parts
+        rows = slice(part * size, (part + 1) * size)
+        for batch in self._train_from(first_step):
+            if len(batch[0]) != batch_size:
+                raise self._told(
+                    f"a training batch has {len(batch[0])} images, the first had "
+                    f"{batch_size}"
+                )
+            yield tuple(array[rows] for array in batch)
+
+    def validation_batches(
+        self,
+        image_size,
+        batch_size,
+        shard=(0, 1),
+        pad=False,
+        crop=0.9,
+        interpolation="bicubic",
+    ):
+        if self._validation is not None:
+            return self._validation.validation_batches(
+                image_size,
+                batch_size,
+                shard,
+                pad=pad,
+                crop=crop,
+                interpolation=interpolation,
+            )
+        return self._validation_batches(batch_size, shard, pad)
+
+    def _validation_batches(self, batch_size, shard, pad):
+        part, parts = shard
+        size = batch_size // parts
+        rows = slice(part * size, (part + 1) * size)
+        for images, targets in in_batches(self._validate(), batch_size):
+            short = batch_size - len(images) if pad else 0
+            weights = np.repeat(np.array([1, 0], "float32"), [len(images), short])
+            batch = padded(images, short), padded(targets, short), weights
+            yield tuple(array[rows] for array in batch[: 3 if pad else 2])
+
+    def diagnose(self, error):
+        if self._problem is not None:
+            return self._problem
+        return self._validation and self._validation.diagnose(error)
+
+    def _train_from(self, first_step):
+        """Endless batches from a step on."""
+        step = first_step if self.starts_anywhere else 0
+        while True:
+            begun = step
+            for batch in opened(self._train, step):
+                if step >= first_step:
+                    yield self._batch(batch, "training")
+                step += 1
+            if step == begun:
+                raise self._told("there are no training batches")
+
+    def _validate(self):
+        for batch in opened(self._own_validation):
+            yield self._batch(batch, "validation")[:2]
+
+    def _batch(self, batch, kind):
+        """A batch as arrays.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+            raise self._told(
+                f"a {kind} batch must be (images, targets), got {brief(batch)}"
+            )
+        images, targets, *weights = map(np.asarray, batch)
+        shape, size = images.shape, getattr(self, "image_size", None)
+        if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2] or not shape[0]:
+            raise self._told(
+                f"{kind} images must be (batch, size, size, 3), got {shape}"
+            )
+        if size is not None and shape[1] != size:
+            raise self._told(f"{kind} images have {shape[1]} px, the first had {size}")
+        classes = self._classes
+        if targets.shape == shape[:1] and np.issubdtype(targets.dtype, np.integer):
+            if classes is None:
+                raise self._told(
+                    "integer targets need class_names, or a model that is built"
+                )
+            if targets.min() < 0 or targets.max() >= classes:
+                raise self._told(
+                    f"{kind} targets must be in 0..{classes - 1}, got "
+                    f"{targets.min()}..{targets.max()}"
+                )
+            targets = np.eye(classes, dtype="float32")[targets]
+        if targets.shape != (shape[0], classes or targets.shape[-1]):
+            wanted = f"({shape[0]}, {classes or 'classes'})"
+            raise self._told(
+                f"{kind} targets must be {wanted} or ({shape[0]},) integers, got "
+                f"{targets.shape}"
+            )
+        self._classes = targets.shape[1]
+        if weights and weights[0].shape != shape[:1]:
+            raise self._told(
+                f"{kind} weights must be {shape[:1]}, got {weights[0].shape}"
+            )
+        return (images, *(x.astype("float32") for x in (targets, *weights)))
+
+    def _told(self, problem):
+        self._problem = ValueError(f"dataset: {problem}")
+        return self._problem
+
+    def _length(self, config):
+        """Training images of an epoch."""
+        if config.steps_per_epoch is not None:
+            return config.steps_per_epoch * self.batch_size
+        if hasattr(self._train, "__len__"):
+            return len(self._train) * self.batch_size
+        raise ValueError(
+            "dataset: nothing tells how many batches an epoch has: give "
+            "steps_per_epoch, or the data set an attribute num_train"
+        )
+
+    def _count(self, given):
+        """Validation images."""
+        if self._validation is not None:
+            return self._validation.num_validation
+        count = number("num_validation", given)
+        count = count or sum(len(images) for images, _ in self._validate())
+        if not count:
+            raise ValueError("dataset: there are no validation images")
+        return count
+
+
+def sources(given, validation):
+    """What gives training and what gives validation batches.
+
+    Raises:
+        ValueError: `given` is nothing of the kind.
+    """
+    if hasattr(given, "train_batches") and hasattr(given, "validation_batches"):
+        found = given.train_batches, given.validation_batches
+    elif isinstance(given, (tuple, list)) and len(given) == 2:
+        found = tuple(given)
+    elif callable(given):
+        found = given, validation
+        if validation is None:
+            raise ValueError(
+                "dataset: a function gives training batches alone: give a pair "
+                "(training, validation), or data_dir in the config, which validates"
+            )
+    else:
+        raise ValueError(f"dataset must be {ACCEPTED}, got {brief(given)}")
+    for source in found:
+        if isinstance(source, Dataset):
+            continue
+        if isinstance(source, (str, dict, np.ndarray)) or not (
+            callable(source) or hasattr(source, "__iter__") or indexed(source)
+        ):
+            raise ValueError(f"dataset must be {ACCEPTED}, got {brief(source)}")
+        if hasattr(source, "__next__"):
+            raise ValueError(
+                "dataset: a generator can be read once only: give the function that "
+                "makes it"
+            )
+    return found
+
+
+def opened(source, first_step=0):
+    """One pass over the batches of a source, from a step on where it can."""
+    if takes_first_step(source):
+        batches = source(first_step=first_step)
+    else:
+        batches = source() if callable(source) else source
+    if indexed(batches):
+        return map(batches.__getitem__, range(len(batches)))
+    return iter(batches)
+
+
+def indexed(source):
+    """Whether it gives batches by their number, as Keras's `PyDataset` does."""
+    return not hasattr(source, "__iter__") and hasattr(source, "__getitem__")
+
+
+def takes_first_step(source):
+    if not callable(source):
+        return False
+    try:
+        return "first_step" in inspect.signature(source).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def in_batches(batches, size):
+    """The same images and targets, `size` at a time."""
+    kept = []
+    for batch in batches:
+        kept.append(batch)
+        while sum(len(images) for images, _ in kept) >= size:
+            images, targets = map(np.concatenate, zip(*kept, strict=True))
+            yield images[:size], targets[:size]
+            rest = images[size:], targets[size:]
+            kept = [rest] if len(rest[0]) else []
+    if kept:
+        yield tuple(map(np.concatenate, zip(*kept, strict=True)))
+
+
+def padded(array, rows):
+    return np.pad(array, [(0, rows), *[(0, 0)] * (array.ndim - 1)])
+
+
+def number(name, given):
+    """An attribute that is a number of images, None where there is none."""
+    value = getattr(given, name, None)
+    if value is not None and not is_integer(value):
+        raise ValueError(f"dataset: {name} must be an integer, got {brief(value)}")
+    return value
+
+
+def name_of(given):
+    if isinstance(given, (tuple, list)):
+        return name_of(given[0])
+    return getattr(given, "__name__", type(given).__name__).strip("<>")

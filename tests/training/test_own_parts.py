@@ -1,0 +1,316 @@
+"""Parts of one's own in a run: model, optimizer, loss, callbacks, data set."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.classifier import find_classifier
+from keras_t2t.training import TrainingConfig, run
+from keras_t2t.training.distribution.devices import Devices
+from keras_t2t.training.own import Own
+from tests.training import tiny
+from tests.training.conftest import history
+from tests.training.test_resuming import SAVE, Killed, kill_at
+
+# What only the recipe's optimizer needs.
+SETTINGS = {k: v for k, v in tiny.SETTINGS.items() if k != "learning_rate"}
+OF_DATA = {"dataset": None, "epochs": 2, "steps_per_epoch": 3}
+
+
+def focal(targets, logits):
+    """A loss of one's own."""
+    chances = keras.ops.softmax(logits)
+    return keras.ops.sum(-targets * (1 - chances) * keras.ops.log(chances), axis=-1)
+
+
+class Halve(keras.callbacks.Callback):
+    """Changes the rate as an epoch begins, which Keras's schedulers do, and at its end;
+    looks at each step."""
+
+    seen = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = 1e-3 / 2**epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        assert logs["loss"] > 0
+        self.seen += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        assert 0 <= logs["val_top1"] <= 1
+        self.model.optimizer.learning_rate *= 0.9
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    """Trains the small model, with parts; returns the result."""
+
+    def train(settings=None, on_step=None, **parts):
+        folder = {"output_dir": str(tmp_path / "run")}
+        config = TrainingConfig(**{**SETTINGS, **folder, **(settings or {})})
+        with monkeypatch.context() as patch:
+            tiny.install(patch.setattr, drop=0.2, on_step=on_step)
+            return run.train(config, verbose=0, **parts)
+
+    return train
+
+
+def parts():
+    return {
+        "optimizer": keras.optimizers.Lion(1e-3, weight_decay=0.1, use_ema=True),
+        "loss": focal,
+        "callbacks": [Halve()],
+    }
+
+
+def small_model():
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1)(image)
+    x = keras.layers.AveragePooling2D(8)(x)
+    x = keras.layers.Dropout(0.1)(keras.layers.Flatten()(x))
+    return keras.Model(image, keras.layers.Dense(4)(x), name="small")
+
+
+def weights(folder, name="final.keras"):
+    return keras.saving.load_model(folder / name).get_weights()
+
+
+def same(one, other):
+    """To the last bit."""
+    for row, expected in zip(history(one), history(other), strict=True):
+        names = expected.keys() - {"images_per_second"}
+        assert {n: row[n] for n in names} == {n: expected[n] for n in names}
+    for name in ("final.keras", "final_ema.keras"):
+        for a, b in zip(weights(one, name), weights(other, name), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
+    """In the middle of an epoch, and right at the end of one."""
+    whole = train({"output_dir": str(tmp_path / "whole")}, **parts())
+    told = "Resuming will not restore what callbacks keep for themselves (Halve)"
+    assert told in capsys.readouterr().out
+    for step in (8, 10):
+        with pytest.raises(Killed):
+            train({"resume": True, **SAVE}, kill_at(step), **parts())
+    result = train({"resume": True, **SAVE}, **parts())
+    same(tmp_path / "run", tmp_path / "whole")
+    assert result["val_top1_ema"] == whole["val_top1_ema"]
+    rates = [row["learning_rate"] for row in history(tmp_path / "run")]
+    assert rates == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
+
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (record["optimizer"], record["learning_rate"]) == (None, None)
+    assert record["model"] is not None and record["loss"] is None
+    own = record["own"]
+    assert own["optimizer"]["class"] == "Lion"
+    assert own["optimizer"]["config"]["weight_decay"] == 0.1
+    assert own["loss"] == {"function": "focal"}
+    assert own["callbacks"] == [{"class": "Halve"}]
+    assert find_classifier(tmp_path / "run").run["own"] == own
+
+
+@pytest.mark.once
+def test_resuming_needs_the_same_parts(train):
+    with pytest.raises(Killed):
+        train(SAVE, kill_at(3), **parts())
+    again = {"resume": True}
+    with pytest.raises(
+        ValueError, match=r"pass optimizer= \(Lion\), loss= \(focal\), c"
+    ):
+        train(again)
+    with pytest.raises(
+        ValueError, match=r"callbacks of your own: pass Halve in callba"
+    ):
+        train(again, **{**parts(), "callbacks": [keras.callbacks.TerminateOnNaN()]})
+    with pytest.raises(
+        ValueError, match="own: optimizer: class: the run has 'Lion', n"
+    ):
+        train(again, **{**parts(), "optimizer": keras.optimizers.SGD(1e-3)})
+    other = {**parts(), "optimizer": keras.optimizers.Lion(2e-3, weight_decay=0.1)}
+    with pytest.raises(ValueError, match="own: optimizer: config: learning_rate: the"):
+        train(again, **other)
+    with pytest.raises(ValueError, match="has the recipe's own model: leave yours out"):
+        train(again, **parts(), model=small_model())
+    train(again, **parts())
+
+
+def test_a_model_and_batches_of_ones_own(train, tmp_path, capsys):
+    """Killed and resumed too; the model is a function, as several devices need it."""
+    own = {"model": small_model, "dataset": Squares()}
+    whole = train({**OF_DATA, "output_dir": str(tmp_path / "whole")}, **own)
+    assert "Resuming will not" not in capsys.readouterr().out
+    assert (whole["model"], whole["dataset"]) == ("small_model", "squares")
+    with pytest.raises(Killed):
+        train({**OF_DATA, **SAVE}, kill_at(5), **own)
+    train({**OF_DATA, **SAVE, "resume": True}, **own)
+    same(tmp_path / "run", tmp_path / "whole")
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (record["model"], record["augmentation"]) == (None, "none")
+    assert record["own"]["model"] == {"function": "small_model"}
+    assert record["data"]["validation images"] == 11
+    with pytest.raises(ValueError, match=r"own \(small_model\), which no name builds"):
+        find_classifier(tmp_path / "run")
+
+
+class Squares:
+    """Batches of integers' images, without any of our names."""
+
+    name, class_names = "squares", ("a", "b", "c", "d")
+
+    def train_batches(self, first_step):
+        for step in range(first_step, first_step + 4):  # begun again where it ends
+            yield batch(step, 8)
+
+    def validation_batches(self):
+        yield batch(1000, 5)
+        yield batch(1001, 6)
+
+
+def batch(step, size):
+    random = np.random.default_rng(step)
+    labels = random.integers(4, size=size)
+    return np.full((size, 32, 32, 3), 40.0) * labels[:, None, None, None], labels
+
+
+def endless():
+    step = 0
+    while True:
+        yield batch(step, 8)
+        step += 1
+
+
+def validation():
+    return [batch(1000, 11)]
+
+
+@pytest.mark.once
+def test_functions_that_give_batches(train, tmp_path, capsys):
+    """They begin again where a run goes on, and it says so."""
+    own = {"model": small_model(), "dataset": (endless, validation)}
+    train({**OF_DATA, "output_dir": str(tmp_path / "whole")}, **own)
+    assert "(endless takes no first_step), unless it gives the same" in (
+        capsys.readouterr().out
+    )
+    own["model"] = small_model()
+    with pytest.raises(Killed):
+        train({**OF_DATA, **SAVE}, kill_at(5), **own)
+    train({**OF_DATA, **SAVE, "resume": True}, **own)
+    assert len(history(tmp_path / "run")) == 2
+
+    def alone(first_step=0):
+        return ([x, np.eye(4)[y]] for x, y in [batch(first_step, 8)])
+
+    train({**OF_DATA, "dataset": "digits", "overwrite": True}, dataset=alone)
+    assert "10 validation images" in capsys.readouterr().out
+    train({**OF_DATA, "overwrite": True}, dataset=tiny.TinyData())
+
+
+@pytest.mark.once
+def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 2
+
+    assert train(callbacks=[Stop()])["epochs"] == 1
+    assert (tmp_path / "run" / "final.keras").exists()
+    assert not (tmp_path / "run" / "snapshots").exists()
+
+
+def probabilities():
+    model = small_model()
+    return keras.Model(model.inputs, keras.layers.Softmax()(model.output))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("own", "settings", "told"),
+    [
+        (
+            {"optimizer": "lion"},
+            {},
+            "optimizer must be a Keras optimizer or a function",
+        ),
+        ({"callbacks": [print]}, {}, "callbacks must be Keras callbacks"),
+        (
+            {"model": lambda: 3},
+            {},
+            "model must be a function that builds a Keras model",
+        ),
+        (
+            {"model": probabilities},
+            {},
+            "gives probabilities, and the loss takes logits",
+        ),
+        (
+            {"loss": keras.losses.CategoricalFocalCrossentropy()},
+            {},
+            "CategoricalFocalCrossentropy takes probabilities, .* from_logits=True",
+        ),
+        ({"loss": keras.losses.categorical_crossentropy}, {}, "takes probabilities"),
+        (
+            {"loss": lambda y, x: keras.ops.sum(x)},
+            {},
+            r"one value for each image.*\(\)",
+        ),
+        (
+            {"optimizer": keras.optimizers.Lion},
+            {"learning_rate": 0.1},
+            "learning_rate=0.1 is not used where optimizer is your own: leave it out",
+        ),
+        ({"model": small_model}, {"drop_path": 0.1}, "drop_path=0.1 is not used where"),
+        ({"dataset": Squares()}, {"batch_size": 7}, "batch_size=7: the batches .* 8"),
+        ({"dataset": Squares()}, {"mixup": 0.1}, "mixup=0.1 is not used where dataset"),
+        (
+            {"dataset": endless},
+            {"dataset": None},
+            "function gives training batches alon",
+        ),
+        ({"dataset": (endless(), validation)}, {}, "a generator can be read once only"),
+        ({"dataset": ([3], validation)}, {}, r"must be \(images, targets\), got 3"),
+        ({"dataset": (endless, validation)}, {}, "integer targets need class_names"),
+        ({"dataset": 7}, {}, "dataset must be a data set of keras_t2t.data, an object"),
+    ],
+)
+def test_parts_that_do_not_fit_are_one_line(train, tmp_path, own, settings, told):
+    if "dataset" in own:
+        settings = {"dataset": None, **settings}
+    with pytest.raises(ValueError, match=told) as error:
+        train(settings, **own)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_a_bad_batch_is_told_where_it_comes(train, tmp_path):
+    def cut():
+        yield batch(0, 8)
+        yield batch(1, 7)
+
+    data = (cut, validation)
+    with pytest.raises(
+        ValueError, match="a training batch has 7 images, the first had"
+    ):
+        train(OF_DATA, model=small_model(), dataset=data)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_the_names_of_the_face():
+    assert keras_t2t.train is run.train
+    assert keras_t2t.TrainingConfig is TrainingConfig
+
+
+@pytest.mark.once
+def test_several_devices_need_functions():
+    """Which make the variables where all devices have them."""
+    devices = Devices()
+    devices.count, devices.builds_within_scope = 2, True
+    Own(model=small_model, optimizer=keras.optimizers.Lion).check_devices(devices)
+    for part in ({"model": small_model()}, {"optimizer": keras.optimizers.Lion()}):
+        (name,) = part
+        with pytest.raises(ValueError, match=f"{name}: on 2 devices give a function"):
+            Own(**part).check_devices(devices)

@@ -4,6 +4,7 @@ from keras_t2t._ground import import_order  # noqa: F401, I001  before Keras
 from keras_t2t._ground import backend  # noqa: F401
 from keras_t2t._ground.version import __version__  # noqa: F401
 from keras_t2t.checkpoints import load_checkpoint, save_official
+from keras_t2t.classifier import load
 from keras_t2t.counting import count_macs, summarize
 from keras_t2t.export import export_model
 from keras_t2t.models import (
@@ -65,6 +66,7 @@ __all__ = [
     "export_model",
     "list_features",
     "list_models",
+    "load",
     "load_checkpoint",
     "preprocess_input",
     "push_to_hub",

@@ -1,14 +1,18 @@
 """A model and all that belongs to it, from a name, a file or a run folder."""
 
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_t2t._ground.arguments import escaped, shown
+import keras
+
+from keras_t2t._ground.arguments import check_flags, escaped, reason, shown
 from keras_t2t._ground.files import read_class_names, read_json
 from keras_t2t._ground.hub_files import fetched
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t._ground.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
+from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import (
     CheckpointFile,
     keras_file,
@@ -16,6 +20,7 @@ from keras_t2t.checkpoints import (
     standardization,
 )
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
+from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.published_file import load_published
 from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
@@ -100,6 +105,50 @@ class Classifier(NamedTuple):
         else:
             file = self.file or CheckpointFile(self.weights, ema=not self.raw)
             file.load(model)
+
+
+def load(path: FilePath, ema: bool = False) -> keras.Model:
+    """The whole model in a `.keras` file, as it was saved.
+
+    Its layers are those of Keras, of this package, and what is registered with
+    `keras.saving.register_keras_serializable`; nothing in the file is run.
+
+    Args:
+        path: a `.keras` file, a folder that a finished run left (its `final.keras`,
+            which takes RGB 0..255 and gives logits), or `hf://OWNER/NAME` of either.
+        ema: whether to take a run folder's averaged weights.
+
+    Returns:
+        `keras.Model`, not compiled.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is another kind of file, damaged, or has a layer that is not
+            known here; or the folder is no finished run's.
+        ImportError, ConnectionError: as for `weights="hf://..."` of the models.
+    """
+    check_flags(ema=ema)
+    file = Path(fetched(path))
+    if file.is_dir():
+        file = final_weights(file, ema)
+    if file.suffix != ".keras":
+        raise ValueError(
+            f"`path` must be a .keras file or a run folder, got {shown(path)}; weights "
+            'alone are for a model: keras_t2t.T2TViT14(weights="...")'
+        )
+    keras_file.read(existing_file(file))  # tells what is damaged
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except (TypeError, ValueError) as error:
+        told = reason(error)
+        if unknown := re.search(r"Could not locate \w+ '([\w.]+)'", str(error)):
+            told = (
+                f"{unknown[1]} is not known here; import first what has it, under "
+                "keras.saving.register_keras_serializable"
+            )
+        raise ValueError(
+            f"{shown(file)} cannot be made a model again: {told}"
+        ) from error
 
 
 def find_classifier(

@@ -69,3 +69,37 @@ def test_bad_weights(tmp_path):
     model.save(tmp_path / "x.keras")
     with pytest.raises(ValueError, match="holds no ResNet50 with a head"):
         find_classifier(tmp_path / "x.keras", "ResNet50")
+
+
+class Halved(keras.layers.Layer):
+    def call(self, x):
+        return x / 2
+
+
+def test_a_whole_model_comes_back(tmp_path):
+    model = keras_t2t.T2TViT(16, 1, 2, 2, input_shape=(32, 48, 3), classes=3)
+    model.save(tmp_path / "final.keras")
+    images = np.random.default_rng(0).normal(size=(2, 32, 48, 3))
+    expected = model.predict(images, verbose=0)
+    for path in (tmp_path, tmp_path / "final.keras"):
+        loaded = keras_t2t.load(path)
+        assert not loaded.compiled
+        np.testing.assert_array_equal(loaded.predict(images, verbose=0), expected)
+    with pytest.raises(ValueError, match="is no run folder"):
+        keras_t2t.load(tmp_path, ema=True)
+    model.save_weights(tmp_path / "x.weights.h5")
+    with pytest.raises(ValueError, match=r"`path` must be a \.keras file or a run fol"):
+        keras_t2t.load(tmp_path / "x.weights.h5")
+    with pytest.raises(FileNotFoundError, match=r"gone\.keras"):
+        keras_t2t.load(tmp_path / "gone.keras")
+    (tmp_path / "half.keras").write_bytes((tmp_path / "final.keras").read_bytes()[:999])
+    with pytest.raises(ValueError, match=r"half\.keras is damaged"):
+        keras_t2t.load(tmp_path / "half.keras")
+
+
+def test_a_layer_that_is_not_known_is_named(tmp_path):
+    image = keras.Input((4,))
+    foreign = keras.Model(image, Halved(name="mine")(keras.layers.Dense(2)(image)))
+    foreign.save(tmp_path / "foreign.keras")
+    with pytest.raises(ValueError, match=r"foreign\.keras .*model again: .*Halved"):
+        keras_t2t.load(tmp_path / "foreign.keras")

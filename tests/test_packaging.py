@@ -36,9 +36,11 @@ SHORT_RUN = (
 
 
 def run(*command, **kwargs):
-    return subprocess.run(
-        list(map(str, command)), check=True, capture_output=True, text=True, **kwargs
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, **kwargs
     )
+    assert done.returncode == 0, f"{done.stdout[-1000:]}{done.stderr[-3000:]}"
+    return done
 
 
 def test_nothing_is_required_that_keras_does_not_require():

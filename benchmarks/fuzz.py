@@ -43,7 +43,7 @@ PACKAGE = str(ROOT / "keras_t2t")
 SECONDS, START_SECONDS = 30, 300  # for a case, and for a backend on a busy machine
 BYTES = 3 << 30  # that the cases of a process may add to its memory
 
-RIGHT, CLEAR, CHANGED = "right", "one clear error", "cannot be told"
+RIGHT, CLEAR, CHANGED = "right", "one clear error", "undetectable"
 TRACEBACK, HANG, CRASH, WRONG = "traceback", "hang", "crash", "silently wrong"
 OUTCOMES = RIGHT, CLEAR, CHANGED, TRACEBACK, HANG, CRASH, WRONG
 ALLOWED = OUTCOMES[:3]

@@ -48,10 +48,13 @@ def parse_args(self, *arguments):
     parse(self, *arguments)
     raise Parsed
 argparse.ArgumentParser.parse_args = parse_args
-sys.path.insert(0, "examples")
+sys.path[:0] = ["examples", os.getcwd()]
+import keras_t2t_command
 for command in sys.stdin.read().splitlines():
     sys.argv = shlex.split(command)
     try:
+        if sys.argv[0] == "keras-t2t":
+            keras_t2t_command.main()
         runpy.run_path(sys.argv[0], run_name="__main__")
     except Parsed:
         continue
@@ -135,7 +138,7 @@ def test_every_block_is_accounted_for():
 
 
 def commands():
-    """The commands of all pages that name a script of this repository."""
+    """The commands of all pages that name a script of this repository, or its own."""
     found = []
     for page in PAGES:
         for _, code in blocks(page, "bash"):
@@ -144,12 +147,12 @@ def commands():
                 scripts = [
                     i
                     for i, w in enumerate(words)
-                    if re.fullmatch(r"(examples|benchmarks)/\w+\.py", w)
+                    if re.fullmatch(r"(examples|benchmarks)/\w+\.py|keras-t2t", w)
                 ]
                 if not scripts or "..." in words:
                     continue
                 rest = [w.replace("BACKEND", "torch") for w in words[scripts[0] :]]
-                if len(rest) == 1:
+                if len(rest) == 1 and rest != ["keras-t2t"]:
                     assert (ROOT / rest[0]).is_file()
                     continue
                 for stop in ("&&", ";", "|"):

@@ -31,7 +31,7 @@ def scripts(given, backend):
     training = [
         *("train_imagenet.py", *flags, *reading, *half, "--model", model),
         *("--image-size", size, "--epochs", 2, "--steps-per-epoch", steps),
-        *("--snapshot-every", every, "--output-dir", folder),
+        *("--snapshot-every", every, "--output", folder),
     ]
     # JAX finds again what the killed process compiled.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(given.work / "compiled")

@@ -207,7 +207,7 @@ def compare(arguments, folder, random):
         command = ["train_imagenet.py", *SETTINGS, *backend, "--data-dir", photographs]
         if arguments.reader:
             command += ["--reader", arguments.reader]
-        return [*command, "--output-dir", run, "--resume"]
+        return [*command, "--output", run, "--resume"]
 
     life = run_to_the_end(training(folder / "whole"), log)
     expected = result(log)

@@ -33,7 +33,7 @@ def run(tree, folder, backend, data):
     done = subprocess.run(
         [
             *(sys.executable, tree / SCRIPT, "--backend", backend),
-            *(*STEPS, *data, "--output-dir", folder),
+            *(*STEPS, *data, "--output", folder),
         ],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree), "TF_CPP_MIN_LOG_LEVEL": "3"},

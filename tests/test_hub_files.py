@@ -151,8 +151,8 @@ def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
     folder = tmp_path / "again"
     subprocess.run(
         [
-            *(sys.executable, EXAMPLES / words[1].split("/")[1], *words[2:]),
-            *("--output-dir", str(folder)),
+            *(sys.executable, "-m", "keras_t2t", *words[1:]),
+            *("--output", str(folder)),
         ],
         check=True,
         capture_output=True,

@@ -144,14 +144,15 @@ def imported_by(path):
 # === Everything that may need both, each in a process of its own ===
 SHORT = "--image-size 32 --batch-size 4 --steps-per-epoch 2 --epochs 1"
 SCRIPTS = {
-    "transfer_learning": f"--weights run --data-dir photos --output-dir tuned {SHORT}",
+    "transfer_learning": f"--weights run --data-dir photos --output tuned {SHORT}",
     "evaluate": "--weights run --data-dir photos",
     "predict": "--weights x.pth --classes classes.json flower.jpg",
-    "convert_checkpoint": "x.pth x.safetensors",
+    "convert_checkpoint": "x.pth --output x.safetensors",
     "visualize_features": "--weights run/final.keras --output seen flower.jpg",
     "plot_runs": "run",
     **{
-        f"export_model {name}": f"--weights x.pth --format {name} x{row.suffix}"
+        f"export_model {name}": f"--weights x.pth --format {name} "
+        f"--output x{row.suffix}"
         for name, row in FORMATS.items()
     },
 }
@@ -197,7 +198,7 @@ def folder(python, tmp_path_factory):
     model = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=2)
     keras_t2t.save_official(model, folder / "x.pth")
     script = ROOT / "examples" / "train_imagenet.py"
-    arguments = f"--data-dir photos --output-dir run {SHORT}".split()
+    arguments = f"--data-dir photos --output run {SHORT}".split()
     python(script, *arguments, cwd=folder)
     return folder
 

@@ -2,6 +2,7 @@
 
 import configparser
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -31,7 +32,7 @@ print(keras_t2t.__version__, keras_t2t.__file__)
 
 SHORT_RUN = (
     *("--dataset", "digits", "--image-size", "32", "--steps-per-epoch", "2"),
-    *("--epochs", "2", "--output-dir", "run"),
+    *("--epochs", "2", "--output", "run"),
 )
 
 
@@ -101,7 +102,9 @@ def environment(folder, *requirements):
     """The Python of a new virtual environment that has these."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    run(python, "-m", "pip", "install", *requirements)
+    # Of a package on PYTHONPATH pip says that it is installed.
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run(python, "-m", "pip", "install", *requirements, env=alone)
     return python
 
 
@@ -160,10 +163,10 @@ AFTERWARDS = {
         ("visualize_features.py", "--weights", "run", IMAGE),
     ],
     "export": [
-        ("export_model.py", "--weights", "run", "--format", name, f"model{end}")
-        for name, end in (
-            *(("onnx", ".onnx"), ("litert", ".tflite"), ("openvino", ".xml")),
-            *(("torch", ".pt2"), ("tf_saved_model", "")),
+        ("export_model.py", "--weights", "run", "--format", name, "--output", output)
+        for name, output in (
+            *(("onnx", "x.onnx"), ("litert", "x.tflite"), ("openvino", "x.xml")),
+            *(("torch", "x.pt2"), ("tf_saved_model", "x")),
         )
     ],
 }

@@ -3,16 +3,17 @@
 import sys
 from pathlib import Path
 
-from keras_t2t.cli.image_size import add_image_size
+from keras_t2t.settings.flag_values import classifier_weights, image_size
 
 
 def add_classifier_flags(parser, default="imagenet"):
     """What `find_classifier` takes."""
     parser.add_argument(
         "--weights",
+        type=classifier_weights,
         default=default,
         help="a name of published weights, a checkpoint file, a run folder, "
-        "hf://OWNER/NAME, or random "
+        "hf://OWNER/NAME, or random (also none) "
         f"(default: {default or 'imagenet, or random where that cannot be fetched'})",
     )
     parser.add_argument(
@@ -23,6 +24,15 @@ def add_classifier_flags(parser, default="imagenet"):
     )
     add_image_size(parser, "(default: the weights' own; 224 where they tell none)")
     parser.add_argument("--classes", type=Path, help="JSON list of class names")
+
+
+def add_image_size(parser, default):
+    parser.add_argument(
+        "--image-size",
+        type=image_size,
+        metavar="PIXELS or HEIGHTxWIDTH",
+        help=f"height and width of the images that the model sees {default}",
+    )
 
 
 def class_names(source):

@@ -1,4 +1,5 @@
-"""Draws the learning curves and throughput of training runs into one figure.
+"""Compares runs: a table of how far each came, and their learning curves and
+throughput in one figure.
 
 A run is a folder that `train` or `finetune` writes; it need not be finished.
 """
@@ -8,23 +9,58 @@ from pathlib import Path
 USAGE = "RUN [RUN ...]"
 EXAMPLE = "keras-t2t compare runs/* --output comparison.svg"
 RESUMES = False
+# Of a run's history: what a column is called, which is its best value, how it is shown.
+COLUMNS = {
+    "val_top1": ("best top-1", max, "{:.2%}"),
+    "val_top1_ema": ("of averages", max, "{:.2%}"),
+    "val_loss": ("least loss", min, "{:.4f}"),
+    "images_per_second": ("images/s", max, "{:,.0f}"),
+}
 
 
 def add_flags(parser, defaults):
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
-    parser.add_argument("--title")
+    parser.add_argument("--title", help="of the figure")
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("runs.png"),
-        help=".png or .svg (default: runs.png)",
+        metavar="FILE",
+        help="figure to write, .png or .svg (default: runs.png)",
     )
 
 
 def main(arguments):
     from keras_t2t._ground.arguments import shown
     from keras_t2t.visualization.figures import save_figure
-    from keras_t2t.visualization.runs import runs_figure
+    from keras_t2t.visualization.runs import read_history, runs_figure
 
-    save_figure(runs_figure(arguments.runs, arguments.title), arguments.output)
+    figure = runs_figure(arguments.runs, arguments.title)
+    save_figure(figure, arguments.output)
+    print(table([read_history(folder) for folder in arguments.runs]))
     print(shown(arguments.output))
+
+
+def table(runs):
+    """Text with a row per run, of what `read_history` gives."""
+    there = [
+        name
+        for name in COLUMNS
+        if any(name in epoch for _, history in runs for epoch in history)
+    ]
+    rows = [["run", "epochs", *(COLUMNS[name][0] for name in there)]]
+    for label, history in runs:
+        row = [label, str(len(history))]
+        for name in there:
+            _, best, form = COLUMNS[name]
+            values = [epoch[name] for epoch in history if name in epoch]
+            row.append(form.format(best(values)) if values else "")
+        rows.append(row)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
+        ).rstrip()
+        for row in rows
+    )

@@ -1,25 +1,27 @@
 """Converts a checkpoint of the authors or of mmpretrain for Keras, or back.
 
-The variant, the class count and the size are read off the file. OUTPUT's ending is
-its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or .safetensors for the
+The variant, the class count and the size are read off the file. The ending of --output
+is its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or .safetensors for the
 authors' code.
 """
 
 from pathlib import Path
 
-from keras_t2t.cli.image_size import add_image_size
+from keras_t2t.cli.classifier_flags import add_image_size
 
-USAGE = "INPUT OUTPUT"
-EXAMPLE = "keras-t2t convert 81.5_T2T_ViT_14.pth.tar t2t_vit_14.weights.h5"
+USAGE = "INPUT --output FILE"
+EXAMPLE = "keras-t2t convert 81.5_T2T_ViT_14.pth.tar --output t2t_vit_14.weights.h5"
 RESUMES = False
 KERAS_SUFFIXES = (".weights.h5", ".keras")
 
 
 def add_flags(parser, defaults):
     parser.add_argument("input", type=Path, metavar="INPUT", help="checkpoint to read")
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="file to write")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="file to write"
+    )
     add_image_size(
-        parser, "resize the position table for this size (default: the file's own)"
+        parser, ", for which the position table is resized (default: the file's own)"
     )
     parser.add_argument(
         "--raw", action="store_true", help="take the raw weights, not their average"

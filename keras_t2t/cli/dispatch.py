@@ -66,6 +66,14 @@ def run_command(name, words=None, program=None, **defaults):
 
 def perform(command, program, words, defaults):
     """Parses, chooses the backend, and does the work."""
+    arguments = parser_of(command, program, defaults).parse_args(words)
+    stop_within(vars(arguments).pop("stop_timeout", TIMEOUT))
+    start_backend(arguments)
+    return command.main(arguments)
+
+
+def parser_of(command, program, defaults):
+    """The parser of a command's module."""
     parser = argparse.ArgumentParser(
         prog=program,
         usage=f"%(prog)s [flags] {command.USAGE}".rstrip(),
@@ -74,7 +82,4 @@ def perform(command, program, words, defaults):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_backend(command.add_flags(parser, defaults) or parser)
-    arguments = parser.parse_args(words)
-    stop_within(vars(arguments).pop("stop_timeout", TIMEOUT))
-    start_backend(arguments)
-    return command.main(arguments)
+    return parser

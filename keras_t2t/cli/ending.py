@@ -41,7 +41,7 @@ def run(main, *arguments, name=None, resumes=False):
         *arguments: its arguments.
         name: what that line begins with; None: the script's.
         resumes: whether that line gives the command that goes on; the command has
-            `--resume`, `--output-dir` and `--backend`.
+            `--resume`, `--output` and `--backend`.
     """
     global stopping
     name = escaped(name or Path(sys.argv[0]).name)
@@ -68,3 +68,8 @@ def fail(name, message, code):
     # Names of files and classes may hold what commands a terminal.
     print(f"{name}: {escaped(str(message), kept=chr(10))}", file=sys.stderr)
     sys.exit(code)
+
+
+def tell(message):
+    """One line on standard error, as of what ends the command, which goes on."""
+    print(f"{stopping.name}: {escaped(message)}", file=sys.stderr)

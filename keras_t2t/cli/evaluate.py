@@ -3,6 +3,10 @@
 Images are resized and cropped as the weights want it. --expect compares with the
 published accuracy and fails (exit code 1) where it is more than 0.1 points off; wrong
 input is exit code 2. The last line on standard output is one JSON object.
+
+RUN/evaluation, or --output, gets per_class.csv, the confusion matrix (confusion.csv
+and .png), the worst mistakes (mistakes.png) and that object (evaluation.json). For
+these the model sees the images a second time.
 """
 
 import argparse
@@ -10,27 +14,41 @@ import importlib.util
 import json
 import sys
 import time
+from pathlib import Path
+
+from keras_t2t._ground.files import check_writable
+from keras_t2t._ground.run_files import CONFIG
+from keras_t2t.cli.ending import tell
+from keras_t2t.cli.evaluation_report import SUMMARY, write_report
+from keras_t2t.settings.flag_values import classifier_weights, square
 
 USAGE = ""
 EXAMPLE = "keras-t2t evaluate --weights runs/flowers --split test"
 RESUMES = False
+REPORT = "evaluation"  # folder in a run folder
 
 
 def add_flags(parser, defaults):
     add = parser.add_argument
     add(
         "--weights",
+        type=classifier_weights,
         default="imagenet",
+        metavar="WEIGHTS",
         help="a name of published weights, a checkpoint file or a run folder (default: "
         "imagenet)",
     )
-    add("--model", metavar="NAME", help="(default: the weights'; T2TViT14 for a name)")
+    add(
+        "--model",
+        metavar="NAME",
+        help="variant, such as T2TViT14 (default: the weights'; T2TViT14 for a name)",
+    )
     add("--ema", action="store_true", help="the averaged weights of a run folder")
     add("--raw", action="store_true", help="not the averages of a torch checkpoint")
     add(
         "--dataset",
         metavar="NAME",
-        help="in TensorFlow Datasets, such as imagenet2012, imagenet_v2 or "
+        help="data set in TensorFlow Datasets, such as imagenet2012, imagenet_v2 or "
         "imagenet2012_real (default: what the weights were trained on)",
     )
     add(
@@ -43,8 +61,8 @@ def add_flags(parser, defaults):
         "--validation-share",
         type=float,
         metavar="SHARE",
-        help="where images have no splits, or only one for training, those to evaluate "
-        "(default: 0.2, or the run's on its own data; 1: all)",
+        help="share of the images to evaluate, where they have no splits or only one "
+        "for training (default: 0.2, or the run's on its own data; 1: all)",
     )
     add(
         "--split",
@@ -59,19 +77,56 @@ def add_flags(parser, defaults):
         "tensorflow where it is installed)",
     )
     add("--skip-corrupt", action="store_true", help="leave unreadable images out")
-    add("--image-size", type=int, metavar="PIXELS", help="(default: the weights')")
-    add("--crop", type=float, metavar="SHARE", help="(default: the weights')")
+    add(
+        "--image-size",
+        type=square,
+        metavar="PIXELS or HEIGHTxWIDTH",
+        help="height and width of the images that the model sees (default: the "
+        "weights' own)",
+    )
+    add(
+        "--crop",
+        type=float,
+        metavar="SHARE",
+        help="side of the central square that is seen, over the image's shorter side "
+        "(default: the weights')",
+    )
     add(
         "--exif-orientation",
         action=argparse.BooleanOptionalAction,
         help="turn photographs as their EXIF data says (default: as the run did; where "
         "nothing tells, of folders of less than 1,000 classes)",
     )
-    add("--batch-size", type=int, default=64, metavar="N", help="on all devices")
-    add("--mixed-precision", choices=("none", "bfloat16", "float16"), default="none")
-    add("--devices", type=int, metavar="N", help="of this host (default: all)")
-    add("--per-class", metavar="CSV", help="write the accuracy of each class here")
-    add("--expect", action="store_true", help="the published accuracy, else fail")
+    add(
+        "--batch-size",
+        type=int,
+        default=64,
+        metavar="N",
+        help="images per step, over all devices (default: 64)",
+    )
+    add(
+        "--mixed-precision",
+        choices=("none", "bfloat16", "float16"),
+        default="none",
+        help="half precision to compute in (default: none)",
+    )
+    add(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="devices of this host to use (default: all)",
+    )
+    add(
+        "--output",
+        metavar="DIR",
+        help="folder for the accuracy and the confusions of each class, and for "
+        "pictures of both (default: evaluation in a run folder, else none)",
+    )
+    add(
+        "--expect",
+        action="store_true",
+        help="compare with the published accuracy, and fail if it is another",
+    )
 
 
 def main(arguments):
@@ -80,7 +135,6 @@ def main(arguments):
 
     from keras_t2t import data
     from keras_t2t._ground.arguments import shown
-    from keras_t2t._ground.files import check_writable
     from keras_t2t.classifier import find_classifier
     from keras_t2t.settings.config import DTYPE_POLICIES
     from keras_t2t.training import TrainingConfig, accuracy
@@ -106,8 +160,9 @@ def main(arguments):
         gradient_accumulation=1,
         devices=arguments.devices,
     )
-    if arguments.per_class:
-        check_writable(arguments.per_class, "--per-class")
+    output = which_output(arguments)
+    if output:
+        check_report(output)
     dataset = data.open_dataset(
         name,
         folder,
@@ -152,27 +207,57 @@ def main(arguments):
         seconds = time.perf_counter() - start
         if not devices.main:
             return 0
-    images, top1, top5 = (int(row[-1]) for row in counts)
-    if arguments.per_class:
-        accuracy.write_per_class(arguments.per_class, dataset.class_names, counts)
-    result = {
-        "backend": keras.backend.backend(),
-        "model": source.variant,
-        "weights": str(source.weights),
-        "dataset": dataset.name,
-        "split": arguments.split,
-        "images": images,
-        "top1": top1 / images,
-        "top5": top5 / images,
-        "images_per_second": round(dataset.num_validation / seconds, 1),
-    }
+        images, top1, top5 = (int(row[-1]) for row in counts)
+        result = {
+            "backend": keras.backend.backend(),
+            "model": source.variant,
+            "weights": str(source.weights),
+            "dataset": dataset.name,
+            "split": arguments.split,
+            "images": images,
+            "top1": top1 / images,
+            "top5": top5 / images,
+            "images_per_second": round(dataset.num_validation / seconds, 1),
+        }
+        if output:
+            missing = write_report(
+                output,
+                result,
+                counts,
+                model,
+                dataset,
+                config.batch_size,
+                crop=config.crop,
+                interpolation=source.interpolation,
+            )
+            print(f"{shown(output)}{f' (no pictures: {missing})' if missing else ''}")
     print(json.dumps(result), flush=True)
     if arguments.expect:
         percent = 100 * top1 / images, 100 * top5 / images
         if off := "; ".join(accuracy.deviations(source.published, *percent)):
-            print(f"not as published: {off}", file=sys.stderr)
+            tell(f"not as published: {off}")
             return 1
     return 0
+
+
+def which_output(arguments):
+    """The folder of the report: beside the weights of a run, unless told; else None."""
+    if arguments.output:
+        return Path(arguments.output)
+    folder = Path(arguments.weights)
+    return folder / REPORT if (folder / CONFIG).is_file() else None
+
+
+def check_report(folder):
+    """Raises a ValueError if the folder cannot be written, or holds what is not of a
+    report: it is replaced as a whole."""
+    check_writable(folder, "--output")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--output {str(folder)!r} is a file, not a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / SUMMARY).is_file():
+        raise ValueError(
+            f"--output {str(folder)!r} holds other files, which stay: give a new folder"
+        )
 
 
 def which_data(arguments, source):

@@ -9,31 +9,35 @@ from pathlib import Path
 
 from keras_t2t.cli.classifier_flags import add_classifier_flags, class_names
 
-USAGE = "[PATH]"
-EXAMPLE = "keras-t2t export --weights runs/flowers --format onnx flowers.onnx"
+USAGE = ""
+EXAMPLE = "keras-t2t export --weights runs/flowers --format onnx --output flowers.onnx"
 RESUMES = False
 
 
 def add_flags(parser, defaults):
     add_classifier_flags(parser)
     parser.add_argument(
-        "path",
+        "--output",
         type=Path,
-        nargs="?",
         metavar="PATH",
         help="the file or folder to write (default: the model's name, here)",
     )
     parser.add_argument(
         "--format",
         default="tf_saved_model",
+        metavar="NAME",
         help="tf_saved_model (default), onnx, web, triton, litert, openvino, torch or "
         "keras",
     )
     parser.add_argument(
-        "--precision", choices=("float32", "float16", "int8"), default="float32"
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="of the weights in the file (default: float32)",
     )
     parser.add_argument(
         "--calibration",
+        metavar="DIR",
         help="folder of photographs: ranges for ONNX in int8, and what float16 and "
         "int8 are compared on",
     )
@@ -43,8 +47,14 @@ def add_flags(parser, defaults):
     parser.add_argument(
         "--opset", type=int, help="of ONNX, 17 to 20 (default: 20; 17: older runtimes)"
     )
-    parser.add_argument("--no-verify", action="store_true")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument(
+        "--no-verify",
+        action="store_true",
+        help="do not run the file and compare what it answers with the model",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what is there"
+    )
 
 
 def main(arguments):
@@ -65,7 +75,7 @@ def main(arguments):
     )
     export_model(
         model,
-        arguments.path or model.name + row.suffix,
+        arguments.output or model.name + row.suffix,
         arguments.format,
         dynamic_batch=not arguments.static_batch,
         precision=arguments.precision,

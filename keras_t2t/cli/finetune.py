@@ -23,7 +23,6 @@ ADDRESS = ("127.0.0.1", 8000)
 
 def add_flags(parser, defaults):
     defaults = {"weights": "imagenet", "recipe": "small_set", **defaults}
-    fallback = defaults.pop("dataset", None)
     devices = training_flags.add_training_flags(parser, **defaults)
     parser.add_argument(
         "photographs",
@@ -34,7 +33,6 @@ def add_flags(parser, defaults):
     add = parser.add_argument_group("page").add_argument
     add("--web", action="store_true", help="export ONNX files and a page to RUN/web")
     add("--serve", action="store_true", help="then show the page on localhost")
-    parser.set_defaults(fallback=fallback)
     return devices
 
 
@@ -45,8 +43,6 @@ def main(arguments):
     if serves:
         check_port()
     take_photographs(settings)
-    if settings["weights"] == "none":
-        settings["weights"] = None
     result = training_flags.train_from_flags(settings)
     if result is None:  # torchrun starts a script once per device
         return
@@ -65,16 +61,14 @@ def main(arguments):
 
 def take_photographs(settings):
     """Makes the folder on the command line the data of the run."""
-    photographs, fallback = settings.pop("photographs"), settings.pop("fallback")
+    photographs = settings.pop("photographs")
     named = settings["data_dir"] or settings["dataset"]
     if photographs and named:
         raise ValueError("PHOTOS takes the place of --data-dir and --dataset")
     if photographs:
         settings["data_dir"] = photographs
-    elif not named and not settings["resume"]:
-        if fallback is None:
-            raise ValueError("give PHOTOS, a folder of photographs, or --dataset NAME")
-        settings["dataset"] = fallback
+    elif not (named or settings["resume"] or any(settings["images"])):
+        raise ValueError("give PHOTOS, a folder of photographs, or --dataset NAME")
 
 
 def trained(folder, settings):

@@ -1,42 +1,157 @@
-"""Names what is in images.
+"""Names what is in images: files, folders with all that is in them, and patterns.
 
 Published weights are fetched at the first call. Class names are ImageNet's or CIFAR's;
 for other weights they are the JSON list in --classes or in `classes.json` beside the
-weights, else the indices.
+weights, else the indices. An image that cannot be read is told with its reason, in its
+place; the exit status is 2 if there is no other.
 """
 
+import collections
+import concurrent.futures
+import functools
+import os
 from pathlib import Path
 
-from keras_t2t.cli.classifier_flags import add_classifier_flags
+from keras_t2t.cli.answers import writing
+from keras_t2t.cli.classifier_flags import add_classifier_flags, class_names
+from keras_t2t.cli.ending import BAD_INPUT
+from keras_t2t.cli.image_files import image_files
+from keras_t2t.cli.progress import Progress
 
 USAGE = "IMAGE [IMAGE ...]"
-EXAMPLE = "keras-t2t predict --weights runs/flowers rose.jpg"
+EXAMPLE = "keras-t2t predict --weights runs/flowers photographs --csv answers.csv"
 RESUMES = False
+THREADS = 8  # that decode, at most
 
 
 def add_flags(parser, defaults):
     add_classifier_flags(parser)
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    parser.add_argument("--top", type=int, default=5, help="classes per image")
+    add = parser.add_argument
+    add(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="an image, a folder of images and folders, or a pattern such as "
+        "'photographs/**/*.jpg'",
+    )
+    add(
+        "--top", type=int, default=5, metavar="N", help="classes per image (default: 5)"
+    )
+    add(
+        "--batch-size",
+        type=int,
+        default=32,
+        metavar="N",
+        help="images per step (default: 32)",
+    )
+    add(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write a row per image: path, classes and their probabilities, error",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the same as a list of objects")
 
 
 def main(arguments):
-    from keras_t2t._ground.arguments import shown
+    """The exit code."""
+    from keras_t2t._ground.arguments import integer, reason, shown
+    from keras_t2t._ground.files import check_writable
     from keras_t2t.classifier import find_classifier, top_classes
     from keras_t2t.preprocessing import evaluation_transform
 
+    top = integer("--top", arguments.top)
+    batch_size = integer("--batch-size", arguments.batch_size)
+    paths = {"--csv": arguments.csv, "--json": arguments.json}
+    for flag, path in paths.items():
+        if path:
+            check_writable(path, flag)
     classifier = find_classifier(
         arguments.weights, arguments.model, arguments.image_size, arguments.classes
     )
-    # An unreadable image is told before the model is built.
-    images = [
-        evaluation_transform(path, classifier.size, **classifier.photograph_transform)
-        for path in arguments.images
-    ]
-    model = classifier.build()
-    for path, image in zip(arguments.images, images, strict=True):
-        (probabilities,) = model.predict(image[None], verbose=0)
-        print(shown(path))
-        names = classifier.class_names
-        for name, probability in top_classes(probabilities, names, arguments.top):
-            print(f"  {probability:6.2%}  {shown(name)}")
+    top = min(top, classifier.classes)
+
+    def read(file):
+        """`(path, pixels, None)`, or why there are none."""
+        path, why = file
+        try:
+            if why is None:
+                return path, transform(path), None
+        except (OSError, ValueError) as error:
+            why = reason(error) if isinstance(error, ValueError) else str(error)
+        return path, None, why
+
+    transform = functools.partial(
+        evaluation_transform,
+        size=classifier.size,
+        **classifier.photograph_transform,
+    )
+    model = names = None
+    named = 0
+    with (
+        writing(arguments.csv, arguments.json, top) as write,
+        Progress(lambda: sum(1 for _ in image_files(arguments.images))) as progress,
+    ):
+        for batch in batches(image_files(arguments.images), read, batch_size):
+            if model is None and any(why is None for *_, why in batch):
+                model = classifier.build()
+                names = class_names(classifier) or [
+                    f"class {i}" for i in range(classifier.classes)
+                ]
+            scores = iter(probabilities(model, batch))
+            for path, _, why in batch:
+                best = None if why else top_classes(next(scores), names, top)
+                write(path, best, why)
+                progress.step()
+                named += why is None
+    files = " and ".join(shown(path) for path in paths.values() if path)
+    if files:  # else all is said
+        unread = progress.done - named
+        told = f", {unread:,} could not be read" if unread else ""
+        print(f"{files}: {named:,} images{told}")
+    return 0 if named else BAD_INPUT
+
+
+def probabilities(model, batch):
+    """float array (images, classes) of the images of a batch that were read.
+
+    Raises:
+        FloatingPointError: they are no numbers.
+    """
+    import numpy as np
+
+    pixels = [pixels for _, pixels, why in batch if why is None]
+    if not pixels:
+        return []
+    found = np.asarray(model.predict_on_batch(np.stack(pixels)))
+    if not np.isfinite(found).all():
+        raise FloatingPointError(f"{model.name} gives outputs that are no numbers")
+    return found
+
+
+def batches(files, read, size):
+    """Lists of what `read` gives, in order, with `size` images each that were read; the
+    next ones are read meanwhile, and no more."""
+    pool = concurrent.futures.ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
+    waiting = collections.deque()
+    batch = []
+
+    def take():
+        batch.append(waiting.popleft().result())
+        whole = sum(why is None for *_, why in batch) == size
+        return whole or len(batch) == 8 * size
+
+    try:
+        for file in files:
+            waiting.append(pool.submit(read, file))
+            if len(waiting) > 2 * size and take():
+                yield batch[:]
+                batch.clear()
+        while waiting:
+            if take():
+                yield batch[:]
+                batch.clear()
+        if batch:
+            yield batch
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -49,7 +49,7 @@ class Stopping:
 
     Args:
         name: of the command, for its last line.
-        resumes: whether it has `--resume`, `--output-dir` and `--backend`.
+        resumes: whether it has `--resume`, `--output` and `--backend`.
     """
 
     def __init__(self, name, resumes=False):
@@ -184,12 +184,12 @@ def command_again(folder):
 
     if folder is not None:
         flags = [text for text in flags if not is_flag(text, "--overwrite")]
-        if not given("--output-dir"):
-            flags += ["--output-dir", folder]
+        if not given("--output"):
+            flags += ["--output", folder]
     backend = os.environ.get("KERAS_BACKEND")
     if backend and not given("--backend"):
         flags += ["--backend", backend]
-    goes_on = given("--output-dir") and not given("--overwrite")
+    goes_on = given("--output") and not given("--overwrite")
     if goes_on and not given("--resume"):
         flags.append("--resume")
     return " ".join(map(quoted, [*launcher(), *flags, *names]))

@@ -5,13 +5,17 @@ import contextlib
 import dataclasses
 import json
 import sys
+import types
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.cli.ending import add_stop_timeout
-from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.config import GROUPS, TrainingConfig
+from keras_t2t.settings.flag_values import start_weights
+from keras_t2t.settings.recorded import repeated_settings
 from keras_t2t.settings.setting import add_flags
 
 
-def add_training_flags(parser, weights=None, recipe=None):
+def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     """Adds the settings of `TrainingConfig` as flags.
 
     Args:
@@ -19,30 +23,67 @@ def add_training_flags(parser, weights=None, recipe=None):
         weights: what a command that starts from weights does so by default; None for
             others.
         recipe: that of the command; None for the authors'.
+        dataset: what is trained on where nothing is named.
 
     Returns:
         The group of the flags of devices.
     """
-    filled_in = with_recipe(recipe, weights)
-    groups = add_flags(parser, TrainingConfig, weights is not None, filled_in)
+    words = early_words(weights, recipe)
+    if words.config and words.recipe != recipe:
+        raise ValueError("--config and --recipe exclude each other; give one")
+    held = repeated_settings(words.config) if words.config else {}
+    if words.config and weights is None and held.pop("weights", None):
+        raise ValueError(
+            f"--config {shown(words.config)} is of a run that started from weights: "
+            "finetune --config repeats it"
+        )
+    images = held.pop("dataset", dataset), held.pop("data_dir", None)
+    filled = types.SimpleNamespace(**held) if held else with_recipe(words)
+    starts = weights is not None
+    groups = add_flags(parser, TrainingConfig, starts, filled, GROUPS)
+    groups["run"].add_argument(
+        "--config",
+        metavar="FILE",
+        help="a run's config.json: its settings, but for those that are given here, "
+        "in place of a recipe's",
+    )
     add_stop_timeout(groups["run"])
     parser.epilog = (
-        "The defaults are those of the recipe for a folder of photographs; ImageNet "
-        f"and the digits have their own (docs/training.md).\n\n{parser.epilog}"
+        "The defaults are those of this recipe for a folder of images; ImageNet and\n"
+        "the digits have their own: add --dataset imagenet2012 or digits to see them.\n"
+        f"\n{parser.epilog}"
     )
-    parser.set_defaults(weights=weights, recipe=recipe)
+    parser.set_defaults(**{"weights": weights, "recipe": recipe, **held})
+    parser.set_defaults(images=images)
     return groups["devices"]
 
 
-def with_recipe(recipe, weights):
-    """A configuration with the values of the recipe that the command line names."""
-    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+def early_words(weights, recipe):
+    """What on the command line decides the defaults; the real parser tells what is
+    wrong."""
+    early = argparse.ArgumentParser(
+        add_help=False, exit_on_error=False, allow_abbrev=False
+    )
     early.add_argument("--recipe", default=recipe)
-    # What is wrong is told by the real parser.
-    with contextlib.suppress(ValueError, argparse.ArgumentError):
-        chosen = early.parse_known_args()[0].recipe
-        filled = TrainingConfig(recipe=chosen, weights=weights).with_defaults("", 2)
-        if weights is None:
+    early.add_argument("--weights", default=weights, type=start_weights)
+    for name in ("config", "dataset", "model"):
+        early.add_argument(f"--{name}")
+    try:
+        return early.parse_known_args()[0]
+    except argparse.ArgumentError:
+        return early.parse_args([])
+
+
+def with_recipe(words):
+    """A configuration with the values of the recipe that the command line names, None
+    where it is none."""
+    classes = 1000 if words.dataset == "imagenet2012" else 2
+    with contextlib.suppress(ValueError):
+        config = TrainingConfig(
+            recipe=words.recipe, weights=words.weights, model=words.model
+        )
+        filled = config.with_defaults(words.dataset or "", classes)
+        if words.weights is None:
             return filled
         return dataclasses.replace(filled, model=None, image_size=None)  # the weights'
 
@@ -51,11 +92,16 @@ def train_from_flags(settings):
     """`train` with the progress that suits standard output.
 
     Args:
-        settings: dict, attributes of a `TrainingConfig`.
+        settings: dict of the flags' values; what is trained on is filled in.
 
     Returns:
         What `train` returns.
     """
+    del settings["config"]
+    images = settings.pop("images")
+    if settings["dataset"] or settings["data_dir"] or settings["resume"]:
+        images = settings["dataset"], settings["data_dir"]
+    settings["dataset"], settings["data_dir"] = images
     # Help needs neither, nor Keras.
     from keras_t2t.training.distribution.cores import one_device_per_core
     from keras_t2t.training.run import train

@@ -1,6 +1,6 @@
 """Shows what a network sees: feature maps, attention and numbers over the depth.
 
-Writes to the folder --output-dir a page for browsers (`report.html`), a table
+Writes to the folder --output a page for browsers (`report.html`), a table
 (`statistics.csv`) and figures as PNG and SVG: `features`, `attention`, `depth`, and
 with --compare the networks side by side, as in the paper's figure 2: `comparison`.
 """
@@ -21,8 +21,18 @@ def add_flags(parser, defaults):
     add = parser.add_argument
     add("image", type=Path, metavar="IMAGE", help="what the network looks at")
     add("--stages", nargs="+", metavar="NAME", help="layers whose channels are drawn")
-    add("--channels", type=int, default=16, help="drawn of each stage (default: 16)")
-    add("--block", type=int, default=-1, help="whose heads are drawn (default: last)")
+    add(
+        "--channels",
+        type=int,
+        default=16,
+        help="of each stage that are drawn (default: 16)",
+    )
+    add(
+        "--block",
+        type=int,
+        default=-1,
+        help="whose heads are drawn (default: -1, the last)",
+    )
     add(
         "--token",
         type=float,
@@ -32,7 +42,7 @@ def add_flags(parser, defaults):
         "(default: the middle)",
     )
     add("--folder", type=Path, help="images to average the numbers over")
-    add("--max-images", type=int, default=64, help="of --folder (default: 64)")
+    add("--max-images", type=int, default=64, help="most of --folder (default: 64)")
     add(
         "--compare",
         nargs="+",
@@ -40,9 +50,21 @@ def add_flags(parser, defaults):
         metavar="MODEL[=WEIGHTS]",
         help="networks beside the first, with random weights where none are given",
     )
-    add("--output-dir", type=Path, default=Path("visualization"), help="folder")
-    add("--dpi", type=int, default=150, help="of the PNGs (default: 150)")
-    add("--seed", type=int, default=0, help="of random weights")
+    add(
+        "--output",
+        type=Path,
+        default=Path("visualization"),
+        metavar="DIR",
+        help="folder to write (default: visualization)",
+    )
+    add("--dpi", type=int, default=150, help="pixels per inch of PNGs (default: 150)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of random weights (default: 0)",
+    )
 
 
 def main(arguments):
@@ -55,7 +77,7 @@ def main(arguments):
     draw = functools.partial(
         study,
         image=arguments.image,
-        output=arguments.output_dir,
+        output=arguments.output,
         stages=arguments.stages,
         channels=arguments.channels,
         block=arguments.block,

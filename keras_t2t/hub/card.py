@@ -191,8 +191,8 @@ def plain(text):
 
 def command(record):
     """The command that trains the same, but for where its data lies."""
-    script = "train_imagenet" if record.get("weights") is None else "transfer_learning"
-    words = [f"python examples/{script}.py", flag("backend", record["backend"])]
+    name = "train" if record.get("weights") is None else "finetune"
+    words = [f"keras-t2t {name}", flag("backend", record["backend"])]
     asked = {
         name: record[name]
         for name in ("model", "dataset", "weights", "recipe", "image_size", "seed")
@@ -208,8 +208,9 @@ def command(record):
         value = record.get(name)
         if name in ("weights", "teacher") and is_local(value):
             value = f"path/to/{value}"
+        usual = getattr(defaults, name)
         needed = name in asked or (
-            row.group == "recipe" and value != getattr(defaults, name)
+            not row.free and usual is not None and value != usual
         )
         if needed and value is not None:
             words.append(flag(name, value))

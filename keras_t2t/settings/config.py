@@ -6,6 +6,7 @@ from functools import partial
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
+from keras_t2t.settings.flag_values import square, start_weights
 from keras_t2t.settings.recipes import RECIPES, SHARED, find_recipe
 from keras_t2t.settings.setting import check_settings, documented, setting
 from keras_t2t.variants import family_of
@@ -27,6 +28,10 @@ SIDES = {"at_least": 16, "at_most": 5792}
 TEACHER_WEIGHT = 0.5  # of the authors of token labelling
 
 # The groups of `--help`. What is free may change when a run goes on.
+GROUPS = (
+    *("model", "data", "schedule", "optimizer", "regularization", "augmentation"),
+    *("evaluation", "run", "devices"),
+)
 of_model = partial(setting, group="model")
 of_data = partial(setting, group="data")
 of_schedule = partial(setting, group="schedule")
@@ -88,11 +93,15 @@ class TrainingConfig:
         "parquet files of less than 1,000 classes, are turned)",
     )
     image_size: int | None = of_model(
-        int, "height and width of the images that the model sees", "PIXELS", **SIDES
+        int,
+        "height and width of the images that the model sees",
+        "PIXELS or HEIGHTxWIDTH",
+        parse=square,
+        **SIDES,
     )
     seed: int | None = of_run(
         int,
-        "of initial weights, data order, augmentation and dropout",
+        "seed of initial weights, data order, augmentation and dropout",
         "N",
         at_least=0,
         less_than=2**32,
@@ -110,8 +119,9 @@ class TrainingConfig:
     weights: str | None = of_model(
         str,
         "what to start from, with a new head: a name of published weights, a "
-        "checkpoint file or a run folder; model and image size are by default those "
-        "of the weights, the recipe that of fine-tuning (default: %(default)s)",
+        "checkpoint file or a run folder, whose model and image size are taken unless "
+        "others are given; none or random: from scratch (default: %(default)s)",
+        parse=start_weights,
         with_weights=True,
     )
     recipe: str | None = of_schedule(
@@ -119,7 +129,7 @@ class TrainingConfig:
         "what the settings have that are not given: authors (the paper's), budget90 "
         "(90 epochs, as big_vision's ViT-S/16), modern (800 epochs, as DeiT III's "
         "ViT-S/16), small_scratch (thousands of photographs, from scratch) or "
-        "small_set (hundreds or thousands, from weights) (default: authors)",
+        "small_set (hundreds or thousands, from weights)",
         choices=RECIPES,
     )
     epochs: int | None = of_schedule(
@@ -294,13 +304,18 @@ class TrainingConfig:
         with_weights=True,
     )
     output_dir: str | None = of_run(
-        str, "run folder (default: runs/<time>-<model>-<data>-<backend>)", "DIR"
+        str,
+        "run folder (default: runs/<time>-<model>-<data>-<backend>)",
+        "DIR",
+        flag="--output",
     )
     overwrite: bool = of_run(
-        bool, "replace the run that output_dir holds", default=False
+        bool, "replace the run that is in the run folder", default=False
     )
     resume: bool = of_run(
-        bool, "continue the run in output_dir; start it if there is none", default=False
+        bool,
+        "go on with the run that is in the run folder; start it if there is none",
+        default=False,
     )
     snapshot_every: int = of_run(
         int,

@@ -41,6 +41,31 @@ def read_record(path, needed=OF_WEIGHTS):
     return checked_record(read_json(path), path, needed)
 
 
+def repeated_settings(path):
+    """The settings that another run takes over from a run's `config.json`: not those
+    of the machine, nor those of a run that goes on.
+
+    Returns:
+        dict, for a `TrainingConfig`.
+
+    Raises:
+        OSError, ValueError: as `read_record`.
+    """
+    record = read_record(path, needed=("model", "image_size", "epochs"))
+    held = {
+        name: record[name]
+        for name, (_, row) in ROWS.items()
+        if not (row.free and row.group in ("run", "devices"))
+    }
+    data = record.get("data") or {}
+    if held["dataset"] is None and held["data_dir"] is None:
+        held["dataset"] = data.get("name")
+    images, batch = data.get("training images"), held["batch_size"]
+    if images and batch and held["steps_per_epoch"] == max(1, images // batch):
+        held["steps_per_epoch"] = None  # all images, however many there are now
+    return {name: value for name, value in held.items() if value is not None}
+
+
 def checked_record(value, path, needed=OF_WEIGHTS):
     """What a run recorded, where every value is what such a record may hold.
 

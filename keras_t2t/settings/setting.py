@@ -7,6 +7,7 @@ import math
 import numbers
 import os
 import re
+from collections.abc import Callable
 
 from keras_t2t._ground.arguments import brief, is_finite, python_number
 
@@ -38,7 +39,9 @@ class Setting:
         choices: all values, or None.
         pattern: what text must be like, a regular expression and its name; or None.
         free: whether a run may be continued with another value.
-        with_weights: whether only scripts that start from weights have its flag.
+        with_weights: whether only commands that start from weights have its flag.
+        flag: its flag, where that is not its name.
+        parse: the flag's text to a value, where `kind` does not do it.
     """
 
     kind: type
@@ -53,6 +56,8 @@ class Setting:
     pattern: tuple[str, str] | None = None
     free: bool = False
     with_weights: bool = False
+    flag: str | None = None
+    parse: Callable | None = None
 
     def checked(self, name, value):
         """`value` as Python's own type.
@@ -136,7 +141,7 @@ def check_settings(config):
             object.__setattr__(config, name, row.checked(name, value))
 
 
-def add_flags(parser, config, with_weights=False, filled_in=None):
+def add_flags(parser, config, with_weights=False, filled_in=None, titles=()):
     """Gives a parser a flag for each setting, in the group that it names.
 
     Args:
@@ -145,11 +150,13 @@ def add_flags(parser, config, with_weights=False, filled_in=None):
         with_weights: whether to add those that need weights to start from.
         filled_in: configuration whose values `--help` gives as the defaults of the
             settings that have none, or None.
+        titles: of the groups, in their order; others follow.
 
     Returns:
         dict of the groups, by their titles.
     """
     groups = {None: parser}
+    groups.update((title, parser.add_argument_group(title)) for title in titles)
     for name, default, row in settings_of(config):
         if row.with_weights and not with_weights:
             continue
@@ -167,10 +174,11 @@ def add_flags(parser, config, with_weights=False, filled_in=None):
         if row.choices is not None:
             shown["choices"] = row.choices
         elif row.kind is not bool:
-            shown.update(type=row.kind, metavar=row.metavar)
+            shown.update(type=row.parse or row.kind, metavar=row.metavar)
         elif default is False or row.with_weights:
             shown["action"] = "store_true"
         else:
             shown["action"] = argparse.BooleanOptionalAction
-        groups[row.group].add_argument(f"--{name.replace('_', '-')}", **shown)
+        flag = row.flag or f"--{name.replace('_', '-')}"
+        groups[row.group].add_argument(flag, dest=name, **shown)
     return groups

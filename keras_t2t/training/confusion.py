@@ -23,16 +23,39 @@ def confusion_matrix(model, dataset, batch_size=64, **transform):
         ValueError: an image cannot be read.
     """
     counts = np.zeros((dataset.num_classes, dataset.num_classes), "int64")
+    for _, labels, scores in answers(model, dataset, batch_size, **transform):
+        np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
+    return counts
+
+
+def answers(model, dataset, batch_size=64, **transform):
+    """What a model says of the validation images, batch by batch.
+
+    Args:
+        model, dataset, batch_size, **transform: as of `confusion_matrix`. Of an image
+            with several labels the one that the model names counts, else the first;
+            one without any is left out.
+
+    Yields:
+        `(images, labels, scores)`: uint8 array (batch, size, size, 3), int array
+        (batch,), float array (batch, classes).
+
+    Raises:
+        ValueError: an image cannot be read.
+    """
     batches = dataset.validation_batches(
         model.input_shape[1], batch_size, pad=True, **transform
     )
     with naming_unreadable(dataset):
         for images, targets, weights in batches:
-            scores = np.asarray(model.predict_on_batch(np.asarray(images)))
-            there = np.asarray(weights) > 0
-            labels = np.asarray(targets)[there].argmax(axis=1)
-            np.add.at(counts, (labels, scores[there].argmax(axis=1)), 1)
-    return counts
+            images, targets = np.asarray(images), np.asarray(targets)
+            scores = np.asarray(model.predict_on_batch(images))
+            there = (np.asarray(weights) > 0) & (targets.max(axis=1) > 0)
+            images, targets, scores = images[there], targets[there], scores[there]
+            named = scores.argmax(axis=1)
+            right = targets[np.arange(len(named)), named] > 0
+            labels = np.where(right, named, (targets > 0).argmax(axis=1))
+            yield images, labels, scores
 
 
 def costliest(counts):

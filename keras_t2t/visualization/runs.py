@@ -25,7 +25,7 @@ def read_history(folder):
     """The history of a run folder.
 
     Args:
-        folder: what `python examples/train_imagenet.py --output-dir` wrote; the run
+        folder: what `keras-t2t train --output` wrote; the run
             need not be finished.
 
     Returns:

@@ -31,7 +31,8 @@ def test_the_result_holds_the_same_weights(
     suffix, original, oracle, tmp_path, monkeypatch, capsys
 ):
     output = tmp_path / f"converted.{suffix}"
-    out = success("convert_checkpoint.py", [original, output], monkeypatch, capsys)
+    arguments = [original, "--output", output]
+    out = success("convert_checkpoint.py", arguments, monkeypatch, capsys)
     assert "T2TViT7, 64x64 px, 10 classes" in out
     helpers.assert_holds(helpers.build("T2TViT7", weights=output), oracle)
 
@@ -41,7 +42,7 @@ def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
     output = tmp_path / "wide.keras"
     done = run(
         "convert_checkpoint.py",
-        *(original, output, "--image-size", "64x96", "--raw"),
+        *(original, "--output", output, "--image-size", "64x96", "--raw"),
         *("--backend", keras.backend.backend()),
         KERAS_BACKEND="no such backend",  # the flag is stronger
     )
@@ -65,7 +66,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 ):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    arguments = [tmp_path / name, tmp_path / "out.keras"]
+    arguments = [tmp_path / name, "--output", tmp_path / "out.keras"]
     code, stderr = failure("convert_checkpoint.py", arguments, monkeypatch, capsys)
     assert code == 2
     (line,) = stderr.splitlines()

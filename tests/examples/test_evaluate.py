@@ -71,14 +71,27 @@ def right(work, seed=0):
 def test_a_run_on_its_own_data_and_per_class(evaluate, work):
     top1, top5 = right(work)
     code, result, _ = evaluate(
-        *("--weights", "run", "--batch-size", "4", "--per-class", "classes.csv")
+        *("--weights", "run", "--batch-size", "4", "--output", "told")
     )
     assert code == 0
+    assert {path.name for path in (work / "told").iterdir()} == {
+        *("per_class.csv", "confusion.csv", "confusion.png", "mistakes.png"),
+        "evaluation.json",
+    }
+    assert json.loads((work / "told" / "evaluation.json").read_text()) == result
+    with open(work / "told" / "confusion.csv", encoding="utf-8") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["class", *NAMES] == ["class", *(line[0] for line in lines)]
+    matrix = np.array([line[1:] for line in lines], int)
+    np.testing.assert_array_equal(matrix.sum(axis=1), 3)
+    np.testing.assert_array_equal(matrix.diagonal(), top1.sum(axis=1))
+    with Image.open(work / "told" / "mistakes.png") as sheet:
+        assert sheet.width == 1080
     assert (result["backend"], result["model"]) == (keras.backend.backend(), "T2TViT7")
     assert (result["dataset"], result["images"]) == ("photos", 21)
     assert result["top1"] == pytest.approx(top1.mean())
     assert result["top5"] == pytest.approx(top5.mean())
-    with open(work / "classes.csv", encoding="utf-8") as file:
+    with open(work / "told" / "per_class.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == NAMES
     assert {row["images"] for row in rows} == {"3"}
@@ -109,6 +122,7 @@ def test_averaged_weights(evaluate, work):
     )
     assert result["top1"] == pytest.approx(right(work, seed=1)[0].mean())
     assert result["weights"].endswith("final_ema.keras")
+    assert json.loads((work / "run/evaluation/evaluation.json").read_text()) == result
 
 
 def test_the_published_accuracy(evaluate, work, monkeypatch):
@@ -176,9 +190,10 @@ def test_the_flag_chooses_the_backend():
         (["--weights", "run", "--data-dir", "few"], "has 1 classes, and 'run' has 7"),
         (["--weights", "run", "--dataset", "digits"], "10 classes, and 'run' has 7"),
         (
-            ["--weights", "run", "--per-class", "/proc/x"],
-            "--per-class '/proc/x' cannot",
+            ["--weights", "run", "--output", "/proc/x"],
+            "--output '/proc/x' cannot",
         ),
+        (["--weights", "run", "--output", "photos"], "'photos' holds other files"),
         (["--weights", "run", "--expect"], "no accuracy is published for run"),
         (["--weights", "run", "--batch-size", "0"], "batch_size must be an integer"),
         (

@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path):
     path = tmp_path / "flowers.keras"
     weights = ("--weights", folder / "x.pth", "--format", "keras")
-    done = run("export_model.py", *weights, path)
+    done = run("export_model.py", *weights, "--output", path)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     assert line.startswith("Exporting t2t_vit_7 -> keras (torch) ... ")
@@ -44,7 +44,8 @@ def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path)
 def test_classes_without_names_are_numbered(folder, tmp_path, monkeypatch, capsys):
     shutil.copy(folder / "x.pth", tmp_path)
     arguments = ["--weights", tmp_path / "x.pth", "--format", "keras", "--no-verify"]
-    success("export_model.py", [*arguments, tmp_path / "x.keras"], monkeypatch, capsys)
+    arguments += ["--output", tmp_path / "x.keras"]
+    success("export_model.py", arguments, monkeypatch, capsys)
     names = json.loads((tmp_path / "x.classes.json").read_text())
     assert names == [f"class {i}" for i in range(10)]
 
@@ -56,7 +57,7 @@ def test_classes_without_names_are_numbered(folder, tmp_path, monkeypatch, capsy
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
         (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
         (
-            ["--weights", "x.pth", "--format", "torch", "taken.pt2"],
+            ["--weights", "x.pth", "--format", "torch", "--output", "taken.pt2"],
             "`path` exists: taken.pt2; overwrite=True replaces it",
         ),
     ],

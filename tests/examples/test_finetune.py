@@ -19,7 +19,7 @@ from tests.examples.small_run import build
 FEW = [
     *("--weights", "none", "--model", "T2TViT7", "--image-size", "32"),
     *("--epochs", "2", "--batch-size", "4", "--warmup-epochs", "1"),
-    *("--output-dir", "run"),
+    *("--output", "run"),
 ]
 
 

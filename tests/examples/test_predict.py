@@ -1,5 +1,6 @@
 """`examples/predict.py` as its users call it."""
 
+import csv
 import json
 
 import numpy as np
@@ -9,9 +10,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 import keras_t2t
+from keras_t2t.cli.predict import batches
+from keras_t2t.cli.progress import Progress
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
-from tests.examples.script import failure, run, success
+from tests.examples.script import failure, finish, run, success
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -45,6 +48,89 @@ def test_the_most_probable_classes_are_named(folder, monkeypatch, capsys):
             NAMES[j] for j in np.argsort(expected)[::-1][:5]
         ]
         assert top[0].split()[0] == f"{expected.max():.2%}"
+
+
+@pytest.fixture
+def photographs(folder, tmp_path):
+    """A folder with folders of photographs, one of which cannot be read."""
+    for name in ("b/2.jpg", "a/1.jpg", "a/c/3.JPG", ".hidden/4.jpg"):
+        path = tmp_path / "photographs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((folder / f"{len(name) % 2}.jpg").read_bytes())
+    (tmp_path / "photographs" / "a" / "2.jpg").write_bytes(b"no image")
+    (tmp_path / "photographs" / "notes.txt").write_text("no image's name")
+    return tmp_path / "photographs"
+
+
+def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--weights", folder / "x.pth", "--csv", "x.csv", "--json", "x.json"]
+    arguments += ["--top", "2", "--batch-size", "2", "photographs"]
+    out = success("predict.py", arguments, monkeypatch, capsys)
+    assert out == "x.csv and x.json: 3 images, 1 could not be read\n"
+    with open("x.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    images = [f"photographs/{name}" for name in ("a/1.jpg", "a/2.jpg", "a/c/3.JPG")]
+    assert [row["image"] for row in rows] == [*images, "photographs/b/2.jpg"]
+    listed = json.loads((tmp_path / "x.json").read_text())
+    for row, held in zip(rows, listed, strict=True):
+        assert row["image"] == held["image"]
+        assert row["error"] == held.get("error", "")
+        if row["error"]:
+            assert "cannot identify" in row["error"] and row["class_1"] == ""
+            continue
+        first, second = held["classes"]
+        assert (row["class_1"], row["class_2"]) == (first["class"], second["class"])
+        assert float(row["probability_1"]) == first["probability"]
+        assert first["probability"] >= second["probability"]
+        # Alone it is named alike.
+        arguments = ["--weights", folder / "x.pth", "--top", "1", row["image"]]
+        alone = success("predict.py", arguments, monkeypatch, capsys).split("%  ")
+        assert alone[1].strip() == first["class"]
+
+
+def test_what_is_left_where_nothing_can_be_read(
+    folder, photographs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--weights", folder / "x.pth", "--csv", "x.csv"]
+    arguments += ["photographs/a/2.jpg", "gone.jpg", "photographs/.hidden/4*.png"]
+    code, _, _ = finish("predict.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
+    assert len(rows) == 3 and all(row["error"] for row in rows)
+
+
+def test_batches_are_in_order_and_no_more_than_some_are_held():
+    held = most = 0
+
+    def read(number):
+        return number, number, "bad" if number % 3 == 0 else None
+
+    def files():
+        nonlocal held, most
+        for number in range(1000):
+            held += 1
+            most = max(most, held)
+            yield number
+
+    seen = []
+    for batch in batches(files(), read, 8):
+        assert sum(why is None for *_, why in batch) <= 8
+        seen += [number for number, *_ in batch]
+        held -= len(batch)
+    assert seen == list(range(1000))
+    assert most < 40
+    bad = [len(b) for b in batches(range(999), lambda n: (n, None, "bad"), 8)]
+    assert max(bad) == 64 and sum(bad) == 999
+
+
+def test_how_far_it_is(monkeypatch):
+    progress = Progress(lambda: 100_000)
+    progress.total, progress.done = 100_000, 25_000
+    assert progress.line(100) == (
+        "[#####               ] 25,000 of 100,000, 250.0 images/s, 5:00 left"
+    )
 
 
 @pytest.mark.nightly
@@ -92,6 +178,9 @@ def test_a_name_of_published_weights(folder, tmp_path):
         (["--weights", "x.pth", "--classes", "few.json"], "list of 10 class names"),
         (["broken.jpg", "--weights", "x.pth"], "cannot identify image file"),
         (["gone.jpg", "--weights", "x.pth"], "there is no file 'gone.jpg'"),
+        (["gone*.jpg", "--weights", "x.pth"], "no file matches 'gone*.jpg'"),
+        (["0.jpg", "--weights", "x.pth", "--top", "0"], "`--top` must be a positive"),
+        (["0.jpg", "--csv", "/proc/x", "--weights", "x.pth"], "--csv '/proc/x' cannot"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -100,7 +189,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
     monkeypatch.chdir(folder)
     (folder / "broken.jpg").write_bytes(b"no image")
     (folder / "few.json").write_text('["one"]')
-    arguments = ["0.jpg", *arguments]
+    if not arguments[0].endswith(".jpg"):
+        arguments = ["0.jpg", *arguments]
     code, stderr = failure("predict.py", arguments, monkeypatch, capsys)
     assert code == 2
     (line,) = stderr.splitlines()

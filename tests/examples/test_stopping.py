@@ -77,9 +77,9 @@ def ended(process):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"])
 def test_the_status_tells_the_signal(start, tmp_path, name):
     number = getattr(signal, name)
-    process = start("--output-dir", "a b")
+    process = start("--output", "a b")
     process.send_signal(number)
-    again = [sys.executable, f"{tmp_path}/train it.py", "--output-dir", "a b"]
+    again = [sys.executable, f"{tmp_path}/train it.py", "--output", "a b"]
     assert ended(process) == (
         128 + number,
         f"train it.py: stopped by {name}; go on with: "
@@ -167,12 +167,12 @@ ending.run(main)
     ("given", "folder", "expected"),
     [
         (["--epochs", "3"], None, ["--epochs", "3"]),
-        ([], "runs/it's", ["--output-dir", "runs/it's", "--resume"]),
-        (["--output-dir=x", "--resume"], "x", ["--output-dir=x", "--resume"]),
+        ([], "runs/it's", ["--output", "runs/it's", "--resume"]),
+        (["--output=x", "--resume"], "x", ["--output=x", "--resume"]),
         # The run that was there is still there until the new one has a snapshot.
         (["--out", "x", "--over"], None, ["--out", "x", "--over"]),
         (["--out", "x", "--over"], "x", ["--out", "x", "--resume"]),
-        (["--", "--x"], "r", ["--output-dir", "r", "--resume", "--", "--x"]),
+        (["--", "--x"], "r", ["--output", "r", "--resume", "--", "--x"]),
         (["a\x1b\xe9\\'b", "--backend", "jax"], None, None),
         (["\udcff\n"], None, None),
     ],
@@ -202,4 +202,4 @@ def test_the_command_names_the_backend_that_the_environment_chose(monkeypatch):
     assert stopping.command_again(None) == "python train.py --backend jax"
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     again = stopping.command_again("run")
-    assert again == "torchrun ... train.py --output-dir run --backend jax --resume"
+    assert again == "torchrun ... train.py --output run --backend jax --resume"

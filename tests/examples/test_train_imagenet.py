@@ -85,7 +85,7 @@ def test_without_data_it_says_so_and_trains_on_digits(tmp_path):
             "train_imagenet.py: image_size must be an integer at least 16",
         ),
         (
-            ["--output-dir", "/proc/run"],
+            ["--output", "/proc/run"],
             "train_imagenet.py: output_dir '/proc/run' cannot be written: No such file",
         ),
     ],

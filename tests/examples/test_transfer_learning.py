@@ -50,7 +50,7 @@ def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
     torch.save({"state_dict": raw, "state_dict_ema": average}, tmp_path / "x.pth")
     code, out, _ = script(
         *("--weights", "x.pth", "--dataset", "digits", "--image-size", "32", *SHORT),
-        *("--linear-probe", "--output-dir", "run"),
+        *("--linear-probe", "--output", "run"),
     )
     assert code == 0
     assert json.loads(out.splitlines()[-1])["model"] == "T2TViT7"
@@ -78,7 +78,7 @@ def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
             ["--dataset", "digits", "--linear-probe", "--drop-path", "0.1"],
             "transfer_learning.py: linear_probe leaves the backbone as it is",
         ),
-        (["--output-dir", "/proc/x"], "output_dir '/proc/x' cannot be written"),
+        (["--output", "/proc/x"], "output_dir '/proc/x' cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(script, tmp_path, arguments, message):

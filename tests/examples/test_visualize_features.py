@@ -33,7 +33,7 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
     arguments = [
         *("--weights", folder / "final.keras", "--compare", "T2TViT7"),
         *("--folder", folder / "images", "--channels", "4", "--token", "0.2", "0.9"),
-        *("--output-dir", tmp_path / "out", "--backend", keras.backend.backend()),
+        *("--output", tmp_path / "out", "--backend", keras.backend.backend()),
         folder / "images" / "grey.png",
     ]
     told = success("visualize_features.py", arguments, monkeypatch, capsys)
@@ -61,7 +61,7 @@ def test_without_a_network_the_weights_are_random(
 ):
     arguments = [
         *("--model", "T2TViT7", "--image-size", "32x48", "--channels", "2"),
-        *("--dpi", "40", "--output-dir", tmp_path / "out"),
+        *("--dpi", "40", "--output", tmp_path / "out"),
         folder / "images" / "grey.png",
     ]
     monkeypatch.setenv("KERAS_T2T_WEIGHTS", "http://127.0.0.1:9/")  # nobody answers
@@ -117,6 +117,8 @@ def test_runs_are_compared(tmp_path, monkeypatch, capsys):
     (tmp_path / "run" / "history.csv").write_text(
         "epoch,loss,val_loss,val_top1,images_per_second\n0,2,1,0.5,100\n"
     )
-    success("plot_runs.py", arguments, monkeypatch, capsys)
+    table = success("plot_runs.py", arguments, monkeypatch, capsys).splitlines()
+    assert table[0].split("  ")[0] == "run" and "best top-1" in table[0]
+    assert table[1].split() == ["run", "1", "50.00%", "1.0000", "100"]
     with Image.open(tmp_path / "runs.png") as image:
         assert image.width == 1080

@@ -1,6 +1,5 @@
 """What a run may be told, and what it uses when it is not told."""
 
-import argparse
 import dataclasses
 import json
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_t2t.cli import training_flags
 from keras_t2t.data import AUGMENTATIONS
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.recipes import IMAGENET
@@ -138,17 +136,3 @@ def test_warmup_and_cooldown_keep_their_share_of_a_short_run():
 def test_the_docstring_says_what_each_setting_is():
     for field in dataclasses.fields(TrainingConfig):
         assert f"\n        {field.name}: " in TrainingConfig.__doc__
-
-
-@pytest.mark.parametrize(
-    ("recipe", "said"),
-    [("modern", "(default: 2048)"), ("small_set", "(default: balanced)")],
-)
-def test_help_gives_the_defaults_of_the_recipe(recipe, said, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train", "--recipe", recipe, "--epochs", "3"])
-    parser = argparse.ArgumentParser(epilog="")
-    training_flags.add_training_flags(parser)
-    text = " ".join(parser.format_help().split())
-    assert said in text
-    for group in ("model", "data", "schedule", "optimizer", "regularization", "run"):
-        assert f" {group}: --" in text

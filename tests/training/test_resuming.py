@@ -72,7 +72,7 @@ def test_killed_and_terminated_in_a_process_of_its_own(
     told = "tiny.py: stopped by SIGTERM, saved after step 13; go on with: "
     assert line.startswith(told)
     *_, option, folder, backend, name, resume = shlex.split(line[len(told) :])
-    assert (option, folder) == ("--output-dir", str(tmp_path / "run"))
+    assert (option, folder) == ("--output", str(tmp_path / "run"))
     assert (backend, name) == ("--backend", keras.backend.backend())
     assert resume == "--resume"
     assert (tmp_path / "run" / "snapshots" / "step-000000013.npz").exists()

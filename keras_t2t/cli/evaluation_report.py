@@ -1,0 +1,86 @@
+"""What `evaluate` leaves in a folder: tables, the confusion matrix, the mistakes."""
+
+import csv
+import heapq
+import json
+from pathlib import Path
+
+PER_CLASS, CONFUSION = "per_class.csv", "confusion.csv"
+MATRIX, MISTAKES, SUMMARY = "confusion.png", "mistakes.png", "evaluation.json"
+KEPT = 25  # of the mistakes
+
+
+def write_report(folder, result, counts, model, dataset, batch_size, **transform):
+    """Writes the files; those that are pictures need matplotlib, and are left out
+    without it.
+
+    Args:
+        folder: what to make, or replace, with all that is in it.
+        result: dict, what was measured as a whole.
+        counts: what `accuracy.measure` gives.
+        model, dataset, batch_size, **transform: as of `confusion.answers`, which asks
+            the model once more.
+
+    Returns:
+        str, why there are no pictures; None if there are.
+    """
+    from keras_t2t._ground.files import replacing
+    from keras_t2t.training import accuracy
+    from keras_t2t.visualization.figures import save_figure
+    from keras_t2t.visualization.mistakes import confusion_figure, mistakes_figure
+
+    names = list(dataset.class_names)
+    matrix, mistakes = study(model, dataset, batch_size, **transform)
+    Path(folder).parent.mkdir(parents=True, exist_ok=True)
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        accuracy.write_per_class(temporary / PER_CLASS, names, counts)
+        write_matrix(temporary / CONFUSION, matrix, names)
+        (temporary / SUMMARY).write_text(json.dumps(result, indent=2) + "\n")
+        try:
+            save_figure(confusion_figure(matrix, names), temporary / MATRIX)
+            if mistakes:
+                figure = mistakes_figure(mistakes, names)
+                save_figure(figure, temporary / MISTAKES)
+        except ImportError as error:
+            return str(error)
+    return None
+
+
+def study(model, dataset, batch_size, **transform):
+    """`(counts, mistakes)`: the confusion matrix, int array (classes, classes), and of
+    the images that are taken for another class those that the model is surest of."""
+    import numpy as np
+
+    from keras_t2t.training.confusion import answers
+
+    counts = np.zeros((dataset.num_classes, dataset.num_classes), "int64")
+    worst = []  # a heap, the least of them first
+    place = 0
+    for images, labels, scores in answers(model, dataset, batch_size, **transform):
+        said = scores.argmax(axis=1)
+        np.add.at(counts, (labels, said), 1)
+        exponents = np.exp(scores.astype("float64") - scores.max(axis=1, keepdims=True))
+        sure = 1 / exponents.sum(axis=1)  # the softmax of the greatest
+        for i in np.flatnonzero(said != labels):
+            row = sure[i], -(place + i), images[i].copy(), labels[i], said[i]
+            (heapq.heappush if len(worst) < KEPT else heapq.heappushpop)(worst, row)
+        place += len(labels)
+    return counts, [
+        {"probability": p, "image": image, "label": label, "said": answer}
+        for p, _, image, label, answer in sorted(worst, key=lambda row: row[:2])[::-1]
+    ]
+
+
+def write_matrix(path, counts, names):
+    """Writes the matrix as CSV: a row per class, a column per answer."""
+    from keras_t2t._ground.files import replacing, table_cell
+
+    cells = [table_cell(name) for name in names]
+    with (
+        replacing(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["class", *cells])
+        writer.writerows([name, *row] for name, row in zip(cells, counts, strict=True))

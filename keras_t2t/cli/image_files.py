@@ -1,0 +1,49 @@
+"""The images that a command line names, one after another."""
+
+import glob
+import os
+
+from keras_t2t._ground.arguments import reason, shown
+
+
+def image_files(words):
+    """Finds the images of files, folders and glob patterns.
+
+    Args:
+        words: list of str. Of a folder, and of all in it, the files count whose names
+            end as an image's do, but for hidden ones; links to folders are not
+            followed. A file that is named counts whatever it is.
+
+    Yields:
+        `(path, None)`, sorted within each folder; `(word, why)` for what names none.
+    """
+    from keras_t2t.data.image_formats import is_image_name
+
+    def in_folder(folder):
+        failed = []
+        found = False
+        for parent, folders, names in os.walk(folder, onerror=failed.append):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                if is_image_name(name) and not name.startswith("."):
+                    found = True
+                    yield os.path.join(parent, name), None
+        for error in failed:
+            yield error.filename, f"{shown(error.filename)}: {reason(error)}"
+        if not found and not failed:
+            yield folder, f"there is no image in the folder '{shown(folder)}'"
+
+    for word in words:
+        if os.path.isdir(word):
+            yield from in_folder(word)
+        elif os.path.lexists(word) or not glob.has_magic(word):
+            yield word, None  # one that is missing is told by opening it
+        else:
+            matches = sorted(glob.glob(word, recursive=True))
+            for match in matches:
+                if not os.path.isdir(match):
+                    yield match, None
+                elif "**" not in word:  # else what is in it matches too
+                    yield from in_folder(match)
+            if not matches:
+                yield word, f"no file matches '{shown(word)}'"

@@ -1,0 +1,83 @@
+"""What a model confuses: the matrix, and a sheet of the worst mistakes."""
+
+import numpy as np
+
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.types import Array, Figure
+from keras_t2t.visualization.figures import PAGE_WIDTH, new_figure, styled
+
+MOST_NAMES = 40  # classes whose names stand beside the matrix
+MOST_NUMBERS = 15  # classes whose counts stand in it
+COLUMNS = 5  # of the sheet
+
+
+@styled
+def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
+    """The confusion matrix, each row as shares of its class.
+
+    Args:
+        counts: int array (classes, classes), what `training.confusion` counts.
+        class_names: as many str.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    number = len(class_names)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = new_figure(PAGE_WIDTH)
+    axes = figure.subplots()
+    axes.grid(False)
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues", interpolation="nearest")
+    axes.set(xlabel="what the model says", ylabel="what it is")
+    figure.colorbar(image, shrink=0.6, label="share of the images of a class")
+    if number <= MOST_NAMES:
+        names = [brief(name) for name in class_names]
+        axes.set_xticks(range(number), names, rotation=90, parse_math=False)
+        axes.set_yticks(range(number), names, parse_math=False)
+    if number <= MOST_NUMBERS:
+        for row, column in np.argwhere(counts):
+            dark = shares[row, column] > 0.5
+            axes.text(
+                column,
+                row,
+                counts[row, column],
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+            )
+    return figure
+
+
+@styled
+def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
+    """A sheet of images that are taken for another class.
+
+    Args:
+        mistakes: of dict with `image`, uint8 array (height, width, 3), as the model
+            sees it, `label` and `said`, int, and `probability`; at least one.
+        class_names: list of str.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+    """
+    rows = -(-len(mistakes) // COLUMNS)
+    figure = new_figure(rows * (PAGE_WIDTH / COLUMNS + 0.35) + 0.4)
+    cells = figure.subplots(rows, COLUMNS, squeeze=False)
+    for axes in cells.flat:
+        axes.axis("off")
+    for axes, mistake in zip(cells.flat, mistakes, strict=False):
+        axes.imshow(mistake["image"])
+        label, said = (brief(class_names[mistake[key]]) for key in ("label", "said"))
+        axes.set_title(
+            f"{label}\nsaid: {said} {mistake['probability']:.0%}",
+            fontsize=7,
+            parse_math=False,
+        )
+    figure.suptitle("What it is, and what the model is surest of instead", fontsize=8)
+    return figure
+
+
+def brief(name):
+    """A class name that fits beside others."""
+    name = shown(name)
+    return name if len(name) < 24 else f"{name[:22]}..."

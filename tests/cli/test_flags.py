@@ -1,0 +1,145 @@
+"""Flags mean the same in every command, each is explained, and none takes Keras."""
+
+import argparse
+import dataclasses
+import importlib
+import json
+
+import pytest
+
+from keras_t2t.cli.dispatch import COMMANDS, parser_of
+from keras_t2t.settings.config import TrainingConfig
+from tests.examples.script import failure
+from tests.examples.small_run import write_run
+
+
+def parser(name, monkeypatch, *words):
+    monkeypatch.setattr("sys.argv", ["keras-t2t", name, *map(str, words)])
+    command = importlib.import_module(f"keras_t2t.cli.{name}")
+    return parser_of(command, f"keras-t2t {name}", {})
+
+
+def flags(name, monkeypatch):
+    """{flag: its action}, of those that help lists."""
+    return {
+        flag: action
+        for action in parser(name, monkeypatch)._actions
+        for flag in action.option_strings
+        if action.help != argparse.SUPPRESS
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_is_explained(name, monkeypatch):
+    for action in parser(name, monkeypatch)._actions:
+        assert action.help and len(action.help) > 8, action
+
+
+def test_flags_agree_over_all_commands(monkeypatch):
+    found = {name: flags(name, monkeypatch) for name in COMMANDS}
+    shared = {flag for given in found.values() for flag in given}
+    for flag in shared:
+        kinds = {
+            (type(given[flag]), given[flag].metavar)
+            for given in found.values()
+            if flag in given
+        }
+        # A file for some, a folder for others.
+        assert len(kinds) == 1 or flag in ("--output", "--weights"), (flag, kinds)
+    writing = set(COMMANDS) - {"predict"}
+    assert {name for name in COMMANDS if "--output" in found[name]} >= writing - {
+        "evaluate"
+    }
+
+
+@pytest.mark.parametrize("name", ["finetune", "predict", "export", "visualize"])
+def test_random_weights_have_two_names(name, monkeypatch):
+    given = [
+        flags(name, monkeypatch)["--weights"].type(word) for word in ("none", "random")
+    ]
+    assert given[0] == given[1] != "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("train", "64", 64),
+        ("finetune", "64x64", 64),
+        ("evaluate", "64x64", 64),
+        ("predict", "64x32", (64, 32)),
+        ("convert", "64x32", (64, 32)),
+    ],
+)
+def test_a_size_is_written_alike(name, text, value, monkeypatch):
+    assert flags(name, monkeypatch)["--image-size"].type(text) == value
+
+
+def test_data_sets_come_in_squares(monkeypatch, capsys):
+    arguments = ["--image-size", "192x256"]
+    for script in ("train_imagenet.py", "finetune.py", "evaluate.py"):
+        code, stderr = failure(script, arguments, monkeypatch, capsys)
+        assert code == 2
+        assert "argument --image-size: must be a square" in stderr
+        assert stderr.endswith("such as 224 or 224x224, got '192x256'\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("train", ["--recipe", "modern"], "(default: 2048)"),
+        ("train", ["--recipe", "small_set"], "(default: balanced)"),
+        ("train", ["--dataset", "digits"], "(default: 64)"),
+        ("finetune", [], "(default: small_set)"),
+        ("finetune", [], "(default: 0.75)"),  # layer_decay, from weights
+        ("train", [], "(default: authors)"),
+    ],
+)
+def test_help_has_the_defaults_of_the_recipe(name, words, said, monkeypatch):
+    text = " ".join(parser(name, monkeypatch, *words).format_help().split())
+    assert said in text
+    titles = ("model", "data", "schedule", "optimizer", "regularization")
+    for group in (*titles, "augmentation", "run", "devices"):
+        assert f" {group}: --" in text
+    assert ("--linear-probe" in text) == (name == "finetune")
+
+
+def test_a_run_s_configuration_is_taken_over(tmp_path, monkeypatch):
+    write_run(
+        tmp_path / "run",
+        ["a", "b"],
+        **{"epochs": 7, "batch_size": 4, "steps_per_epoch": 5, "learning_rate": 0.25},
+        **{"data_dir": "/photos", "devices": 2, "output_dir": "x", "seed": 3},
+        data={"name": "photos", "training images": 22, "classes": ["a", "b"]},
+        versions={"keras_t2t": "0.1.0"},
+    )
+    path = tmp_path / "run" / "config.json"
+    words = ["--config", str(path), "--epochs", "9"]
+    made = parser("train", monkeypatch, *words)
+    assert "(default: 0.25)" in " ".join(made.format_help().split())
+    given = made.parse_args(words)
+    assert (given.epochs, given.learning_rate, given.seed) == (9, 0.25, 3)
+    assert (given.model, given.image_size) == ("T2TViT7", 32)
+    assert (given.output_dir, given.devices, given.steps_per_epoch) == (None,) * 3
+    assert given.images == (None, "/photos")
+    names = {field.name for field in dataclasses.fields(TrainingConfig)}
+    TrainingConfig(**{k: v for k, v in vars(given).items() if k in names})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "message"),
+    [
+        ({"epochs": 0}, [], "`epochs`: epochs must be an integer at least 1, got 0"),
+        ({"weights": "imagenet"}, [], "finetune --config repeats it"),
+        ({}, ["--recipe", "modern"], "--config and --recipe exclude each other"),
+    ],
+)
+def test_a_configuration_that_is_none(
+    settings, words, message, tmp_path, monkeypatch, capsys
+):
+    write_run(tmp_path / "run", ["a"], **{"epochs": 2, "batch_size": 4, **settings})
+    arguments = ["--config", tmp_path / "run" / "config.json", *words]
+    code, stderr = failure("train_imagenet.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    (line,) = stderr.splitlines()
+    assert message in line
+    assert json.loads((tmp_path / "run" / "config.json").read_text())

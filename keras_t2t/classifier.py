@@ -1,5 +1,8 @@
 """A model and all that belongs to it, from a name, a file or a run folder."""
 
+import contextlib
+import difflib
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -29,6 +32,7 @@ from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record, is_record
 from keras_t2t.variants import RESNET_VARIANTS
 
 RANDOM = "random"
+MOST_NAMES = 10_000  # of a folder, that are compared with a wrong one
 DEFAULT_VARIANT = "T2TViT14"
 DEFAULT_SIZE, DEFAULT_CLASSES = (224, 224), 1000
 
@@ -202,6 +206,8 @@ def find_classifier(
             "--raw chooses the raw weights of a torch checkpoint "
             f"({', '.join(TORCH_SUFFIXES)}), got {str(weights)!r}"
         )
+    if not by_name and not path.exists():
+        raise FileNotFoundError(not_found(weights))
     if by_name:
         found = _by_name(weights, variant or DEFAULT_VARIANT)
     else:
@@ -214,6 +220,20 @@ def find_classifier(
         names = read_class_names(names_path, found.classes)
         found = found._replace(class_names=names)
     return found if size is None else found._replace(size=tuple(size))
+
+
+def not_found(weights):
+    """What is accepted as `weights`, and what comes close to what was given."""
+    path = Path(weights)
+    known = [RANDOM, *NAMES]
+    with contextlib.suppress(OSError):
+        known += map(str, itertools.islice(path.parent.iterdir(), MOST_NAMES))
+    near = difflib.get_close_matches(str(weights), known)
+    close = f"; close to it: {', '.join(map(shown, near))}" if near else ""
+    return (
+        f"weights={shown(weights)!r} is no file or run folder that is there, nor one "
+        f"of {', '.join(known[: len(NAMES) + 1])}, nor hf://OWNER/NAME{close}"
+    )
 
 
 def _by_name(weights, variant):
@@ -330,8 +350,8 @@ def read_run(path):
     if isinstance(record, dict) and is_record(record) and own_model(record):
         raise ValueError(
             f"{shown(path)} is of a run with a model of one's own "
-            f"({shown(own_model(record))}), which no name builds: load its {FINAL} "
-            "with keras.saving.load_model"
+            f"({shown(own_model(record))}), which no name builds: "
+            "keras_t2t.load gives it whole"
         )
     whole = isinstance(record, dict) and record.keys() >= set(OF_WEIGHTS)
     if path.name not in OF_RUN and not is_record(record) and not whole:

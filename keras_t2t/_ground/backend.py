@@ -3,9 +3,11 @@
 import importlib.util
 
 from keras_t2t._ground.backend_names import BACKENDS
+from keras_t2t._ground.quiet import without_absl
 
 try:
-    import keras  # noqa: F401
+    with without_absl():
+        import keras  # noqa: F401
 except ImportError as error:
     missing = (error.name or "").partition(".")[0]
     if missing not in BACKENDS:

@@ -4,6 +4,8 @@ import importlib
 import importlib.util
 import warnings
 
+from keras_t2t._ground.quiet import without_absl
+
 
 def import_tensorflow():
     """Import TensorFlow; where it only reads data, keep it off the accelerators.
@@ -17,7 +19,8 @@ def import_tensorflow():
     """
     import keras  # not before it is needed: a command's help needs none
 
-    tf = _import("tensorflow", "Reading image folders and TensorFlow Datasets")
+    with without_absl():
+        tf = _import("tensorflow", "Reading image folders and TensorFlow Datasets")
     if keras.backend.backend() != "tensorflow":
         try:
             tf.config.set_visible_devices([], "GPU")

@@ -118,10 +118,16 @@ class TrainingConfig:
     )
     weights: str | None = of_model(
         str,
-        "what to start from, with a new head: a name of published weights, a "
-        "checkpoint file or a run folder, whose model and image size are taken unless "
-        "others are given; none or random: from scratch (default: %(default)s)",
+        "what to start from: a name of published weights, a checkpoint file or a run "
+        "folder, whose head is kept where the classes are the same; model and image "
+        "size are by default those of the weights; none or random: from scratch "
+        "(default: %(default)s)",
         parse=start_weights,
+        with_weights=True,
+    )
+    fresh_head: bool | None = of_model(
+        bool,
+        "begin with a new head though weights are a run's whose classes are the data's",
         with_weights=True,
     )
     recipe: str | None = of_schedule(
@@ -327,6 +333,14 @@ class TrainingConfig:
     snapshots_kept: int = of_run(
         int, "how many of the last snapshots stay", "N", default=2, at_least=1
     )
+    log_every: int = of_run(
+        int,
+        "steps between two losses in TensorBoard, Weights & Biases and a log that is "
+        "no terminal; 0: none but each epoch's",
+        "STEPS",
+        default=50,
+        at_least=0,
+    )
     wandb: str | None = of_run(
         str, "project of Weights & Biases to log to as well", "PROJECT"
     )
@@ -383,6 +397,8 @@ class TrainingConfig:
                 "linear_probe and backbone_rate need weights to start from, got "
                 f"linear_probe={self.linear_probe}, backbone_rate={self.backbone_rate}"
             )
+        if self.weights is None and self.fresh_head:
+            raise ValueError("fresh_head needs weights to start from, got none")
         if self.teacher_weight is not None and self.teacher is None:
             raise ValueError(
                 f"teacher_weight={self.teacher_weight} needs a teacher, got none"

@@ -1,5 +1,7 @@
 """Validation after each epoch, of the raw weights and of their average."""
 
+import functools
+
 import keras
 
 from keras_t2t.data.sharding import num_batches
@@ -9,7 +11,7 @@ from keras_t2t.training.ema import averaged_weights, has_average
 MEAN = "sum_over_batch_size"
 
 
-def evaluate(model, batches, num_images, batch_size, devices, stop):
+def evaluate(model, batches, num_images, batch_size, devices, stop, moved=None):
     """Loss and metrics over a validation set, every image counted once.
 
     Args:
@@ -19,6 +21,8 @@ def evaluate(model, batches, num_images, batch_size, devices, stop):
         batch_size: int, over all devices.
         devices: the run's `Devices`.
         stop: its `StopSignals`, which may end it early.
+        moved: function of the batches that are done and of all, called after each;
+            None: nothing is.
 
     Returns:
         dict of floats, over all processes.
@@ -27,7 +31,9 @@ def evaluate(model, batches, num_images, batch_size, devices, stop):
     logs = model.evaluate(
         batches,
         steps=steps,
-        callbacks=UntilStopped(stop, model=model),
+        callbacks=UntilStopped(
+            stop, moved and functools.partial(moved, of=steps), model=model
+        ),
         verbose=0,
         return_dict=True,
     )
@@ -43,16 +49,20 @@ class UntilStopped(keras.callbacks.CallbackList):
 
     Args:
         stop: `StopSignals`.
+        moved: function of the batches that are done.
         model: the model.
     """
 
-    def __init__(self, stop, model):
+    def __init__(self, stop, moved, model):
         super().__init__(model=model)
         self.stop = stop
+        self.moved = moved
         self.batches = 0
 
     def on_test_batch_end(self, batch, logs=None):
         self.batches += 1
+        if self.moved:
+            self.moved(self.batches)
         if self.stop.asked(self.batches):
             self.model.stop_evaluating = True
 

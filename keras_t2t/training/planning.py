@@ -118,6 +118,9 @@ def plan_run(config, folder, record, devices, own=None):
         )
     if config.teacher is not None:
         check_teacher(config.teacher, dataset.class_names)
+    if source is not None:
+        fresh = bool(config.fresh_head) or not has_these_classes(source, dataset)
+        config = dataclasses.replace(config, fresh_head=fresh)
     devices.check(config)
     check_batch_size(config, devices.shard)
     if folder is None:
@@ -173,6 +176,12 @@ def pretrained(config):
             "from a T2T-ViT or ViT"
         )
     return source
+
+
+def has_these_classes(source, dataset):
+    """Whether weights are a run's on the classes of a data set."""
+    names = source.class_names
+    return source.run is not None and names == list(dataset.class_names)
 
 
 def like_its_source(config, source):

@@ -73,9 +73,16 @@ def check_same_run(now, record, folder):
         ValueError: listing every setting, count or class that differs.
     """
     if found := differences(now, record):
+        way = ""
+        if any(text.startswith("epochs: ") for text in found):
+            way = (
+                f". To train what it learned for longer, start a run from it, its head "
+                f"included: weights={str(folder)!r} (finetune's and "
+                "transfer_learning's --weights)"
+            )
         raise ValueError(
             f"cannot resume the run in {str(folder)!r} as something else: "
-            f"{'; '.join(found)}"
+            f"{'; '.join(found)}{way}"
         )
 
 

@@ -12,13 +12,15 @@ from keras_t2t._ground.run_files import CURVES, HISTORY, TENSORBOARD
 from keras_t2t.training.curves import draw_curves
 
 
-def recorders(folder, progress, title, wandb_project=None, config=None):
-    """Callbacks that write the results of each epoch.
+def recorders(folder, progress, title, steps, wandb_project=None, config=None):
+    """Callbacks that write the results of each epoch; `steps` gets what writes the
+    losses between.
 
     Args:
         folder: `RunFolder`.
         progress: `Progress`.
         title: str, over the learning curve.
+        steps: the run's `StepLog`.
         wandb_project: Weights & Biases project, or None.
         config: dict, what Weights & Biases shows of the run.
 
@@ -34,13 +36,53 @@ def recorders(folder, progress, title, wandb_project=None, config=None):
         )
     # Keras's TensorBoard callback writes through TensorFlow.
     if _installed("tensorboard", "tensorflow"):
-        import_tensorflow()
-        callbacks.append(
-            keras.callbacks.TensorBoard(folder.path / TENSORBOARD, write_graph=False)
+        callbacks.append(TensorBoard(folder.path / TENSORBOARD))
+        steps.writers.append(tensorboard_writer(folder.path / TENSORBOARD))
+    else:
+        missing = "TensorFlow" if _installed("tensorboard") else "TensorBoard"
+        print(
+            f"No {TENSORBOARD}/: {missing} is not installed, "
+            'pip install "keras-t2t[train]"',
+            flush=True,
         )
     if wandb_project is not None:
         callbacks.append(wandb_logger(wandb_project, folder.path, config))
+        steps.writers.append(log_to_wandb)
     return callbacks
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Keras's, with epochs that count from 1.
+
+    Args:
+        folder: path.
+    """
+
+    def __init__(self, folder):
+        import_tensorflow()
+        super().__init__(folder, write_graph=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch + 1, logs)
+
+
+def tensorboard_writer(folder):
+    """A function (step, loss) that writes to TensorBoard's files."""
+    tf = import_tensorflow()
+    writer = tf.summary.create_file_writer(str(folder / "steps"))
+
+    def write(step, loss):
+        with writer.as_default():
+            tf.summary.scalar("step_loss", loss, step=step)
+        writer.flush()
+
+    return write
+
+
+def log_to_wandb(step, loss):
+    import wandb
+
+    wandb.log({"step": step, "step_loss": loss})
 
 
 class KeepHistory(keras.callbacks.Callback):
@@ -56,7 +98,8 @@ class KeepHistory(keras.callbacks.Callback):
 
 
 class History(keras.callbacks.Callback):
-    """Writes `history.csv` and `curves.png` from the progress after each epoch.
+    """Writes `history.csv`, whose epochs count from 1, and `curves.png` from the
+    progress after each epoch.
 
     Both are written anew each time: after a kill they hold what the snapshot holds.
     """
@@ -80,7 +123,7 @@ class History(keras.callbacks.Callback):
             names = list(history[-1])
             writer = csv.DictWriter(file, fieldnames=names, extrasaction="ignore")
             writer.writeheader()
-            writer.writerows(history)
+            writer.writerows({**row, "epoch": row["epoch"] + 1} for row in history)
         if self.draws:
             try:
                 draw_curves(history, self.path / CURVES, self.title)
@@ -100,6 +143,10 @@ def wandb_logger(project, folder, config):
     import wandb
     from wandb.integration.keras import WandbMetricsLogger
 
+    class Logger(WandbMetricsLogger):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch + 1, logs)  # epochs count from 1
+
     wandb.init(
         project=project,
         dir=str(folder),
@@ -108,7 +155,7 @@ def wandb_logger(project, folder, config):
         id=config.get("run"),
         resume="allow",
     )
-    return WandbMetricsLogger(log_freq="epoch")
+    return Logger(log_freq="epoch")
 
 
 def _installed(*names):

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from keras_t2t._ground.arguments import escaped, shown
+from keras_t2t._ground.quiet import without_absl
 from keras_t2t._ground.run_files import FINAL, FINAL_EMA
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.models.head import head_layers
@@ -29,6 +31,7 @@ from keras_t2t.training.saving import (
     SaveSnapshots,
     StopWhereItStalls,
 )
+from keras_t2t.training.showing import Bar, StepLog, time_it_takes
 from keras_t2t.training.steps import Steps
 from keras_t2t.training.stopping import StopSignals
 from keras_t2t.training.streams import preview, train_stream, validation_stream
@@ -154,15 +157,23 @@ class Run:
         )
         self.snapshots = plan.folder.snapshots(plan.config.snapshots_kept)
         self.resumed = None
+        self.bar = Bar()
 
     def say(self, line):
         if self.devices.main:
             print(escaped(line), flush=True)
 
+    def say_within(self, line):
+        """Says it while steps are done, where a bar may be."""
+        if self.devices.main and self.verbose not in (0, 2):
+            print(flush=True)
+        self.say(line)
+
     def run(self):
         """Trains, and gives the result."""
         config, dataset, progress = self.config, self.dataset, self.progress
-        keras.utils.set_random_seed(config.seed)
+        with without_absl():  # Keras loads TensorFlow for it, where that is installed
+            keras.utils.set_random_seed(config.seed)
         model = compiled_model(
             config,
             dataset.num_classes,
@@ -181,16 +192,19 @@ class Run:
             progress.unvalidated = self.resumed.facts.get("unvalidated")
             progress.ended = bool(self.resumed.facts.get("ended"))
         elif config.weights is not None:
-            load_backbone(model, self.plan.source or pretrained(config))
+            fresh = config.fresh_head is not False
+            load_backbone(model, self.plan.source or pretrained(config), fresh)
             part = "the head" if config.linear_probe else "all weights"
-            self.say(f"Starting from {config.weights}, training {part}")
+            head = "" if fresh else " with its head"
+            self.say(f"Starting from {config.weights}{head}, training {part}")
         self.devices.prepare(model)
         parameters = keras.Model(model.inputs, model.outputs).count_params()
         self.say(
             f"{self.plan.model_name}, {parameters:,} parameters, on "
             f"{keras.backend.backend()}: {config.epochs} epochs of "
             f"{progress.steps_per_epoch} steps of {config.batch_size} images on "
-            f"{self.devices.count} device{'s' * (self.devices.count > 1)}"
+            f"{self.devices.count} device{'s' * (self.devices.count > 1)}, "
+            f"{config.epochs * progress.steps_per_epoch:,} steps in all"
         )
         if told := self.plan.not_restored:
             self.say(f"Resuming will not restore {'; nor '.join(told)}")
@@ -251,22 +265,31 @@ class Run:
             SaveBestWeights(self.folder, progress.history),
             StopWhereItStalls(progress),
         ]
+        log = StepLog(
+            progress,
+            config.log_every,
+            say=self.say_within if self.verbose else None,
+            estimate=functools.partial(self.time_it_takes, model),
+            lines=self.verbose == 2,  # where a bar moves, they would break it
+        )
         if self.devices.main:
             callbacks += recorders(
-                self.folder, progress, self.title, config.wandb, self.record
+                self.folder, progress, self.title, log, config.wandb, self.record
             )
         if self.verbose:
             self.say(
                 "Making the training stream (some seconds with the full augmentation), "
                 "then compiling the first step"
             )
-        waiting = WaitingForData(self.say)
-        callbacks.append(waiting)
+        waiting = WaitingForData(self.say_within)
+        callbacks += [waiting, log, self.bar]
         calls = functools.partial(
             Steps,
             progress,
             callbacks,
-            needs_metrics=lambda step: own.reads_steps or saver.due(step),
+            needs_metrics=lambda step: (
+                own.reads_steps or saver.due(step) or log.due(step)
+            ),
             not_finite=functools.partial(self.not_finite, model),
             model=model,
             verbose=self.verbose,
@@ -318,7 +341,22 @@ class Run:
     def evaluate(self, model):
         batches = validation_stream(self.dataset, self.config, self.devices.shard)
         images, batch_size = self.dataset.num_validation, self.config.batch_size
-        return evaluate(model, batches, images, batch_size, self.devices, self.stop)
+        return evaluate(
+            model,
+            batches,
+            images,
+            batch_size,
+            self.devices,
+            self.stop,
+            self.bar.validated,
+        )
+
+    def time_it_takes(self, model, seconds_per_step):
+        passes = 1 + has_average(model.optimizer)
+        images, devices = self.dataset.num_validation, self.devices
+        return time_it_takes(
+            seconds_per_step, self.progress, self.config, images, passes, devices
+        )
 
     def not_finite(self, model, step, loss):
         rate = float(self.rate(model, step - 1))
@@ -363,6 +401,8 @@ class Run:
             **{name: last[name] for name in names if name in last},
             images_per_second=round(rate, 1),
         )
+        if line := worse_than_the_largest_class(self.dataset, result["val_top1"]):
+            self.say(line)
         # It tells that the run is finished; until then the snapshots are needed.
         self.folder.write_result(result)
         if self.devices.main:
@@ -389,10 +429,23 @@ def dtype_policy(name):
         keras.config.set_dtype_policy(before)
 
 
-def load_backbone(model, source):
-    """Gives a model the weights of `source`, but for the heads, which stay fresh even
-    where both have as many classes."""
-    fresh = [(head, head.get_weights()) for head in head_layers(model)]
+def worse_than_the_largest_class(dataset, top1):
+    """The line that says so of a result, None where it is none or cannot be told."""
+    counts = dataset.class_counts
+    if counts is None or top1 >= (share := max(counts) / sum(counts)):
+        return None
+    name = shown(dataset.class_names[int(np.argmax(counts))])
+    return (
+        f"top-1 of {top1:.1%} is worse than always naming the largest class, {name}, "
+        f"with {share:.1%} of the training images: nothing is learned yet"
+    )
+
+
+def load_backbone(model, source, fresh_head=True):
+    """Gives a model the weights of `source`, but for the heads where these are to stay
+    fresh, even where both have as many classes."""
+    heads = head_layers(model) if fresh_head else []
+    fresh = [(head, head.get_weights()) for head in heads]
     source.load(model)
     for head, weights in fresh:
         head.set_weights(weights)

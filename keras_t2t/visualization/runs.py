@@ -86,7 +86,8 @@ def runs_figure(folders: Sequence[FilePath], title: str | None = None) -> Figure
                 drawn = [row for row in history if name in row]
                 if not drawn:
                     continue
-                epochs = [row["epoch"] + 1 for row in drawn]
+                first = 1 - int(history[0]["epoch"] == 0)  # 0: as before 0.1
+                epochs = [row["epoch"] + 1 - first for row in drawn]
                 solid = line["linestyle"] == "-"
                 axes.plot(
                     epochs,

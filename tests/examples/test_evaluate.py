@@ -177,7 +177,7 @@ def test_the_flag_chooses_the_backend():
         KERAS_BACKEND="none such",
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("existing file, got 'gone.pth'")
+    assert done.stderr.splitlines()[-1].endswith("nor hf://OWNER/NAME")
 
 
 @pytest.mark.parametrize(

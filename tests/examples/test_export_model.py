@@ -55,7 +55,7 @@ def test_classes_without_names_are_numbered(folder, tmp_path, monkeypatch, capsy
     [
         (["--format", "h5"], "`format` must be one of ['keras', 'litert'"),
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
-        (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
+        (["--weights", "gone.pth"], "weights='gone.pth' is no file or run folder"),
         (
             ["--weights", "x.pth", "--format", "torch", "--output", "taken.pt2"],
             "`path` exists: taken.pt2; overwrite=True replaces it",

@@ -67,7 +67,7 @@ def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, c
         (["nowhere"], "finetune.py: data_dir='nowhere' is not an existing folder"),
         (
             ["photographs", "--weights", "no.pth"],
-            "finetune.py: `path` must be an existing file, got 'no.pth'",
+            "finetune.py: weights='no.pth' is no file or run folder",
         ),
         (
             ["photographs", "--dataset", "digits"],

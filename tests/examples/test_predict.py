@@ -172,7 +172,7 @@ def test_a_name_of_published_weights(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
+        (["--weights", "gone.pth"], "weights='gone.pth' is no file or run folder"),
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
         (["--model", "T2TViT7", "--weights", "cifar10"], "no weights='cifar10'"),
         (["--weights", "x.pth", "--classes", "few.json"], "list of 10 class names"),

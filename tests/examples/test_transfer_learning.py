@@ -66,7 +66,7 @@ def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
     [
         (
             ["--weights", "gone.pth"],
-            "transfer_learning.py: `path` must be an existing file",
+            "transfer_learning.py: weights='gone.pth' is no file or run folder",
         ),
         (["--model", "T2TViT15"], "transfer_learning.py: unknown model 'T2TViT15'"),
         ([], "'cifar10' is not prepared"),

@@ -88,7 +88,7 @@ def test_without_a_network_the_weights_are_random(
         (["--block", "7"], "`block` must be an integer from -7 to 6"),
         (["--channels", "0"], "`channels` must be a positive integer, got 0"),
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
-        (["--weights", "gone.pth"], "`path` must be an existing file, got 'gone.pth'"),
+        (["--weights", "gone.pth"], "weights='gone.pth' is no file or run folder"),
         (["--model", "ResNet50", "--weights", "gone.h5"], "`path` must end in one of"),
     ],
 )

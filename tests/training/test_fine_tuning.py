@@ -10,11 +10,12 @@ import torch
 
 import keras_t2t
 from keras_t2t.classifier import find_classifier
+from keras_t2t.data.digits import Digits
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
-from keras_t2t.training.planning import pretrained
+from keras_t2t.training.planning import has_these_classes, pretrained
 from keras_t2t.training.run import load_backbone
 from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
@@ -138,6 +139,23 @@ def test_all_weights_are_trained(source, tiny_run, tmp_path):
         assert np.array_equal(array, after[path]) == fixed, path
 
 
+def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
+    """At a rate of nearly nothing it stays, unless a fresh one is asked for."""
+    nearly = {"weights": source, "learning_rate": 1e-12, "epochs": 1, "overwrite": True}
+    nearly["seed"] = 1  # at 0 a fresh head is the source's
+    before = weights_of(source)
+    for settings, kept in (({}, True), ({"fresh_head": True}, False)):
+        tiny_run(**nearly, **settings)
+        after = weights_of(tmp_path / "run")
+        assert np.allclose(after["head/kernel"], before["head/kernel"]) == kept
+        assert (" with its head, training all" in capsys.readouterr().out) == kept
+        record = json.loads((tmp_path / "run" / "config.json").read_text())
+        assert record["fresh_head"] is not kept
+    with pytest.raises(ValueError, match=r"epochs: the run has 1, now 3\. .*weights='"):
+        tiny_run(weights=source, learning_rate=1e-12, epochs=3, resume=True)
+    assert not has_these_classes(find_classifier(source), Digits())
+
+
 @pytest.mark.every_backend
 def test_a_linear_probe_trains_the_head_only(source, tiny_run, tmp_path):
     tiny_run(weights=source, linear_probe=True, epochs=1, learning_rate=0.05)
@@ -178,10 +196,18 @@ def test_a_killed_run_goes_on_without_its_weights(source, tiny_run, tmp_path):
     compare(tmp_path / "run", tmp_path / "whole")
 
 
+def test_wrong_weights_are_told_what_comes_close(tmp_path, monkeypatch):
+    (tmp_path / "flowers").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for wrong, near in (("imagnet", "imagenet"), ("flowrs", "flowers")):
+        with pytest.raises(FileNotFoundError, match=f"OWNER/NAME; close to it: {near}"):
+            find_classifier(wrong)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"weights": "gone.pth"}, "must be an existing file, got 'gone.pth'"),
+        ({"weights": "gone.pth"}, "weights='gone.pth' is no file or run folder"),
         ({"weights": "cifar10", "model": "T2TViT7"}, "no weights='cifar10' for"),
         ({"weights": "."}, "is no run folder: it holds no config.json"),
         ({"linear_probe": True}, "linear_probe and backbone_rate need weights"),

@@ -153,6 +153,7 @@ def test_nothing_of_the_recipe_is_left_open(tiny_run, tmp_path):
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert {name for name, value in config.items() if value is None} <= {
         *("data_dir", "weights", "devices", "coordinator", "num_processes"),
+        "fresh_head",  # of what starts from weights
         *("process_id", "preview", "wandb", "teacher", "teacher_weight"),
         "validation_share",  # of data that has splits of its own
         "reader",  # of data that is not decoded

@@ -22,14 +22,14 @@ def runs(tmp_path):
             writer.writeheader()
             for epoch in range(3 - i):
                 row = {name: epoch + 10 * i for name in writer.fieldnames}
-                writer.writerow(row | {"epoch": epoch})
+                writer.writerow(row | {"epoch": epoch + 1})
     return [tmp_path / "first", tmp_path / "second"]
 
 
 def test_every_run_is_drawn(runs):
     label, history = read_history(runs[0])
     assert label == "first (T2TViT7, torch)"
-    assert [row["epoch"] for row in history] == [0, 1, 2]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
     figure = runs_figure(runs)
     loss, top1, speed = figure.axes
     assert [axes.get_title() for axes in figure.axes] == [

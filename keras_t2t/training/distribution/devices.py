@@ -9,6 +9,7 @@ class Devices:
     Attributes:
         count: int, devices over all processes.
         processes, process: int, their number and the number of this one.
+        accelerated: whether they are GPUs or TPUs.
         builds_within_scope: whether variables must be made within `scope`.
     """
 
@@ -16,6 +17,7 @@ class Devices:
     processes = 1
     process = 0
     builds_within_scope = False
+    accelerated = False
 
     @property
     def main(self):

@@ -46,6 +46,7 @@ class JaxDevices(Devices):
                 )
             names = names[: config.devices]
         self.count = len(names)
+        self.accelerated = jax.default_backend() != "cpu"
         self.distribution = None
         if self.count > 1:
             # Each process reads its own shard of the data already.

@@ -23,6 +23,7 @@ class TensorFlowDevices(Devices):
         if sum(len(addresses) for addresses in cluster.values()) > 1:
             raise ValueError(f"TF_CONFIG names several hosts: {OTHER_BACKENDS}")
         names = [device.name for device in tf.config.list_logical_devices("GPU")]
+        self.accelerated = bool(names)
         if config.devices is not None:
             names = names or [
                 device.name for device in tf.config.list_logical_devices("CPU")

@@ -24,6 +24,7 @@ class TorchDevices(Devices):
             "DEVICES [--nnodes HOSTS --rdzv-endpoint HOST:PORT] SCRIPT ...",
         )
         gpus = torch.cuda.device_count()
+        self.accelerated = gpus > 0
         if "WORLD_SIZE" not in os.environ:
             if gpus > 1:
                 print(

@@ -1,0 +1,40 @@
+"""What TensorFlow says as it is loaded stays out of sight, and nothing else does."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_t2t._ground.quiet import without_absl
+
+pytestmark = pytest.mark.once
+
+NOISE = """\
+WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1795872633.913654    6688 cudart_stub.cc:31] Could not find cuda drivers
+E0000 00:00:1795872633.913654 1 cuda_dnn.cc:1] Unable to register cuDNN factory: two
+2026-11-28 13:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN is on
+"""
+
+
+def test_lines_of_absl_go_and_others_stay(capfd):
+    with pytest.raises(ImportError), without_absl():
+        os.write(2, f"{NOISE}E0000 00:00:1 this is an error\na warning\n".encode())
+        raise ImportError
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == (
+        "E0000 00:00:1 this is an error\na warning\nafter\n"
+    )
+
+
+@pytest.mark.every_backend
+def test_importing_the_package_is_silent():
+    loads = (
+        "import keras_t2t.data; keras_t2t._ground.optional_imports.import_tensorflow()"
+    )
+    pytest.importorskip("tensorflow")
+    done = subprocess.run(
+        [sys.executable, "-c", loads], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""

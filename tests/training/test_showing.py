@@ -1,0 +1,149 @@
+"""What a run says while it goes, and what its loggers get."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from keras_t2t.data.digits import Digits
+from keras_t2t.training import TrainingConfig, recording, run
+from keras_t2t.training.distribution.devices import Devices
+from keras_t2t.training.progress import Progress
+from keras_t2t.training.recording import recorders
+from keras_t2t.training.run_folder import RunFolder
+from keras_t2t.training.showing import Bar, StepLog, duration, time_it_takes
+from tests.training import tiny
+from tests.training.conftest import history
+
+pytestmark = pytest.mark.once
+
+
+def test_a_log_gets_the_loss_of_its_steps(monkeypatch, tmp_path, capfd):
+    """Every three steps, over the ends of epochs too; epochs count from 1."""
+    settings = {**tiny.SETTINGS, "epochs": 2, "steps_per_epoch": 7, "log_every": 3}
+    settings["output_dir"] = str(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        tiny.install(patch.setattr)
+        run.train(TrainingConfig(**settings), verbose=2)
+    output = capfd.readouterr().out
+    assert "on 1 device, 14 steps in all" in output
+    lines = [line for line in output.splitlines() if line.startswith("epoch ")]
+    places = [line.partition(":")[0] for line in lines]
+    assert places == [
+        *("epoch 1/2, step 3/7", "epoch 1/2, step 6/7"),
+        *("epoch 2/2, step 2/7", "epoch 2/2, step 5/7"),
+    ]
+    assert all("images/s" in line for line in lines)
+    assert 'No tensorboard/: TensorBoard is not installed, pip install "keras-t2t' in (
+        output
+    )
+    assert [row["epoch"] for row in history(tmp_path / "run")] == [1, 2]
+
+
+def test_the_loss_of_the_last_steps_follows_from_the_means():
+    losses, told = np.random.default_rng(0).uniform(1, 9, 10), []
+    progress = Progress(epochs=2, steps_per_epoch=5)
+    log = StepLog(progress, 2, say=None, estimate=None, lines=False)
+    assert not log.due(2)  # where nobody is told, no step waits for its results
+    log.writers.append(lambda step, loss: told.append((step, loss)))
+    for i in range(10):
+        if i % 5 == 0:
+            log.on_epoch_begin(i // 5)
+        assert log.due(i + 1) == (i % 2 == 1)
+        progress.step += 1
+        mean = losses[i // 5 * 5 : i + 1].mean()
+        log.on_train_batch_end(i % 5, {"loss": mean} if log.due(i + 1) else {})
+    assert [step for step, _ in told] == [2, 4, 6, 8, 10]
+    # The last before an epoch's end goes into no line, as does its mean.
+    expected = [losses[:2], losses[2:4], losses[5:6], losses[6:8], losses[8:10]]
+    assert [loss for _, loss in told] == pytest.approx([x.mean() for x in expected])
+
+
+def test_the_time_is_told_after_twenty_steps(monkeypatch):
+    clock, said = iter([100.0, 136.0]), []
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    progress = Progress(epochs=2, steps_per_epoch=50)
+    log = StepLog(progress, 0, said.append, "a step: {:.0f} s".format, lines=False)
+    due = []
+    for step in range(1, 31):
+        due += [step] if log.due(step) else []
+        progress.step = step
+        log.on_train_batch_end(step, {})
+    assert due == [2, 20]
+    assert said == ["a step: 2 s"]
+
+
+def test_how_long_a_run_takes():
+    config = TrainingConfig(image_size=224, batch_size=32).with_defaults("x", 10)
+    progress, devices = Progress(epochs=10, steps_per_epoch=100), Devices()
+    progress.step = 20
+
+    def told(seconds, **settings):
+        changed = dataclasses.replace(config, **settings)
+        return time_it_takes(seconds, progress, changed, 960, 2, devices)
+
+    assert told(0.1) is None
+    # 980 steps, and 30 batches twice after each of ten epochs, at a third
+    assert told(1) == "This will take about 20 min on this CPU"
+    # at 128 px a third
+    assert told(9) == (
+        "This will take about 3 h on this CPU; with --image-size 128 about 58 min"
+    )
+    assert told(9, patience=3).startswith("This will take at most about 3 h")
+    devices.count, devices.accelerated = 8, True
+    assert told(900) == "This will take about 12 days on 8 devices"
+    assert [duration(x) for x in (40, 100, 5000)] == ["40 s", "1.7 min", "83 min"]
+
+
+def test_the_bar_moves_in_validation(capfd):
+    bar = Bar()
+    bar.set_params({"verbose": 1, "epochs": 2, "steps": 5})
+    bar.on_epoch_begin(0)
+    bar.on_train_batch_end(4, {"loss": 1.0})
+    bar.progbar.interval = 0
+    for _ in range(2):
+        for batch in range(1, 5):
+            bar.validated(batch, 4)
+    bar.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
+    *moving, last = capfd.readouterr().out.replace("\n", "").split("\r")
+    shown = [
+        line.partition("validated: ")[2][:6] for line in moving if "lidated" in line
+    ]
+    assert shown == ["0.2500", "0.5000", "0.7500", "1.0000"] * 2
+    assert sum("average validated" in line for line in moving) == 4
+    assert "validated" not in last and "val_loss: 2.0000" in last
+
+
+def test_a_result_that_says_nothing_is_told():
+    digits = Digits()
+    share = digits.class_counts.max() / digits.num_train
+    line = run.worse_than_the_largest_class(digits, 0.05)
+    told = "top-1 of 5.0% is worse than always naming the largest class, 1, with "
+    assert line.startswith(f"{told}{share:.1%}")
+    assert run.worse_than_the_largest_class(digits, share + 0.01) is None
+    assert run.worse_than_the_largest_class(tiny.TinyData(), 0.0) is None
+
+
+def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
+    """TensorBoard through TensorFlow, which writes its files."""
+    pytest.importorskip("tensorboard")
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(recording, "_installed", lambda *names: "wandb" not in names)
+    progress = Progress(epochs=1, steps_per_epoch=2)
+    log = StepLog(progress, 1, None, None, lines=False)
+    folder = RunFolder(tmp_path / "run")
+    (*_, board) = recorders(folder, progress, "title", log)
+    model = keras.Sequential()
+    model.compile("sgd")
+    board.set_model(model)
+    board.on_epoch_end(0, {"loss": 2.0, "val_loss": 1.0})
+    board.on_train_end()
+    log.writers[0](7, 1.5)
+    found = {}
+    for path in (tmp_path / "run").rglob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found[value.tag] = event.step, float(tf.make_ndarray(value.tensor))
+    assert found["step_loss"] == (7, 1.5)
+    assert found["epoch_loss"] == (1, 2.0) or found["epoch_loss"] == (1, 1.0)

@@ -35,7 +35,7 @@ from keras_t2t.settings.recorded import (
     COUNTS,
     OF_RUN,
     OF_WEIGHTS,
-    ROWS,
+    SETTINGS,
     read_record,
     read_result,
     refused,
@@ -149,7 +149,9 @@ def push_to_hub(
 def published_record(record):
     """The configuration of a run without what it tells of this machine, and without
     what is no part of one."""
-    record = {key: value for key, value in record.items() if key in (*ROWS, *CHECKS)}
+    record = {
+        key: value for key, value in record.items() if key in (*SETTINGS, *CHECKS)
+    }
     record |= {key: None for key in LOCAL if key in record}
     for key, names in (("versions", VERSIONS), ("data", DATA)):
         if key in record:

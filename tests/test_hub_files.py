@@ -172,7 +172,7 @@ def test_a_file_of_another_repository(hub, python, tmp_path):
     loaded = python("-c", LOAD, "hf://bob/own/model.safetensors")
     assert loaded.returncode == 0, loaded.stderr
     missing = python("-c", LOAD, "hf://bob/own")
-    assert "holds no final.keras" in last_line(missing)
+    assert "has no final.keras" in last_line(missing)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_any_value_is_taken_or_told_in_one_line(tmp_path, key):
         ),
         (
             {"versions": {"keras_t2t": "9.1"}, "resampling": "x"},
-            r"`resampling` is not known here \(made by keras_t2t 9\.1",
+            r"`resampling` is unknown \(made by keras_t2t 9\.1",
         ),
     ],
 )

@@ -2,8 +2,8 @@
 
 torch's default build brings triton and loads it late, when an optimizer is made or a
 function compiled; Keras and others load TensorFlow late too. So when this package is
-imported, it loads triton before Keras. If TensorFlow is already loaded, it blocks triton
-in this process instead, and torch works as its builds without triton do.
+imported, it loads triton before Keras. If TensorFlow is already loaded, it blocks
+triton in this process instead, and torch works as its builds without triton do.
 """
 
 import importlib

@@ -232,7 +232,7 @@ def test_a_text_that_has_no_size(suffix, tmp_path):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("config.json", config)
             archive.writestr("model.weights.h5", content)
-    with pytest.raises(ValueError, match=r"is damaged.*one of its texts has no size"):
+    with pytest.raises(ValueError, match=r"is damaged.*one of its strings has no size"):
         keras_file.read(path)
 
 

@@ -75,7 +75,7 @@ REFUSED = {
     **{
         f"{name} with {value}": (
             replace(name, ending_in(value)),
-            f"not finite: {name} holds NaN or infinite",
+            f"not finite: {name} has NaN or infinite",
         )
         for name in ("head.weight", "norm.bias")
         for value in (float("nan"), float("inf"), -float("inf"))
@@ -90,7 +90,7 @@ REFUSED = {
     ),
     "more positions than memory": (
         replace("pos_embed", lambda tensor: tensor[:, :1].expand(1, 10**11 + 1, 32)),
-        "100000000001 positions, and no more than",
+        "100000000001 positions, more than the",
     ),
 }
 

@@ -106,7 +106,7 @@ def test_one_tensor_that_no_weight_can_be(case, model, oracle, save):
 @pytest.mark.parametrize("variant", ["T2TViT7", "T2TViT19", "T2TViTt14"])
 def test_another_variant_is_named(variant, model, save):
     path = save(helpers.random_oracle(variant).state_dict())
-    with pytest.raises(ValueError, match=rf"this is {variant}, and the model"):
+    with pytest.raises(ValueError, match=rf"this is {variant}, but the model"):
         keras_t2t.load_checkpoint(model, path)
 
 

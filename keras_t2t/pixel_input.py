@@ -1,4 +1,4 @@
-"""Whether a model takes pixels: what stands directly behind its input tells."""
+"""Whether a model takes raw pixels, found from the layers directly after its input."""
 
 import keras
 import numpy as np
@@ -6,54 +6,53 @@ import numpy as np
 from keras_t2t._ground.arguments import brief
 
 STANDARDISES = (keras.layers.Normalization, keras.layers.Rescaling)
-# Their weights are of what is seen, not of what is to be told.
-KNOWN_WEIGHTS = (keras.layers.Normalization, keras.layers.BatchNormalization)
+# Their weights are statistics of the input, not learned for the task.
+STATISTICS = (keras.layers.Normalization, keras.layers.BatchNormalization)
 LEVELS = (0.0, 128.0, 255.0)
-# What preprocess_input gives lies within -3..3: to shrink or to move it by so much is
-# for pixels.
-SHRINKS, MOVES = 1 / 10, 10
+# The results of preprocess_input are within -3..3: a layer that shrinks or shifts its
+# input by this much or more is for raw pixels.
+SHRINKS, SHIFTS = 1 / 10, 10
 
 
-def takes_pixels(model, told=None):
+def takes_pixels(model, answer=None):
     """Whether a model of images takes pixels 0..255 and standardises them itself.
 
     Args:
         model: functional `keras.Model` of one image, its size known.
-        told: True or False, which is then the answer; None: what stands behind the
-            input tells.
+        answer: the caller's True or False, which is returned; None: the layers decide.
 
     Returns:
         bool. False: the model takes what `keras_t2t.preprocess_input` gives.
 
     Raises:
-        ValueError: if `told` is none of these; or None, and nothing tells.
+        ValueError: if `answer` is not True, False or None; or None, and the layers do
+            not decide it.
     """
-    if told is not None:
-        if not isinstance(told, (bool, np.bool_)):
+    if answer is not None:
+        if not isinstance(answer, (bool, np.bool_)):
             raise ValueError(
-                f"`takes_pixels` must be True, False or None, got {brief(told)}"
+                f"`takes_pixels` must be True, False or None, got {brief(answer)}"
             )
-        return bool(told)
-    seen, reason = seen_input(model)
-    if seen is None:
+        return bool(answer)
+    pixels, reason = seen_input(model)
+    if pixels is None:
         raise ValueError(
             f"`takes_pixels` must be True or False for {model.name}, got None, and "
             f"its layer {reason}"
         )
-    return seen
+    return pixels
 
 
 def seen_input(model):
-    """What stands behind a model's input tells of it.
+    """Whether a model takes raw pixels, as its first layers show.
 
-    Grey images of three levels are followed from the input through all that learns
-    nothing: Rescaling, Normalization, Lambda, arithmetic, layers without weights,
-    models within the model. What is for pixels makes small numbers of them, or takes
-    their mean away. Names tell nothing, nor does what comes after the first layer that
-    learns.
+    Grey images of three levels are followed from the input up to the first layers that
+    learn: through Rescaling, Normalization, Lambda, arithmetic, layers without weights
+    and nested models. If they become small numbers, or their mean is removed, the model
+    takes raw pixels. Names of layers do not matter.
 
     Returns:
-        `(whether it takes pixels, None)`, or `(None, why that cannot be told)`.
+        `(whether it takes raw pixels, None)`, or `(None, why that is unknown)`.
     """
     (image,) = model.inputs
     if "int" in image.dtype:
@@ -66,7 +65,7 @@ def seen_input(model):
 def _seen(model, values):
     graph = _graph_of(model)
     (image,) = graph.inputs
-    reached, inner = [image], []  # tensors; models within, with their inputs
+    reached, inner = [image], []  # tensors; nested models with their inputs
     reason = None
     for node in _in_order(graph):
         if any(all(x is not y for y in reached) for x in node.input_tensors):
@@ -76,23 +75,23 @@ def _seen(model, values):
         elif len(node.input_tensors) == 1 and _graph_of(node.operation):
             inner.append((node.operation, node.input_tensors[0]))
         elif _holds_standardisation(node.operation):
-            reason = f"{node.operation.name!r} behind the input cannot be looked into"
-    found = keras.tree.flatten(keras.Model(image, reached)(values, training=False))
-    found = dict(zip(map(id, reached), map(_to_array, found), strict=True))
+            reason = f"{node.operation.name!r} after the input cannot be looked into"
+    outputs = keras.tree.flatten(keras.Model(image, reached)(values, training=False))
+    arrays = dict(zip(map(id, reached), map(_to_array, outputs), strict=True))
     for x in reached:
-        verdict = _verdict(found[id(x)])
+        verdict = _verdict(arrays[id(x)])
         if verdict == "pixels":
             return True, None
         if verdict == "other":
             reason = (
-                f"{x._keras_history.operation.name!r} behind the input is for neither "
-                "pixels 0..255 nor what preprocess_input gives"
+                f"{x._keras_history.operation.name!r} after the input is for neither "
+                "pixels 0..255 nor the result of preprocess_input"
             )
     for nested, x in inner:
-        takes, why = _seen(nested, found[id(x)])
-        if takes:
+        pixels, nested_reason = _seen(nested, arrays[id(x)])
+        if pixels:
             return True, None
-        reason = reason or why
+        reason = reason or nested_reason
     return (False, None) if reason is None else (None, reason)
 
 
@@ -111,9 +110,9 @@ def _in_order(graph):
 def _learns_nothing(operation):
     if not isinstance(operation, keras.layers.Layer):
         return True
-    known = [x for x in operation._flatten_layers() if isinstance(x, KNOWN_WEIGHTS)]
-    weights = {id(weight) for layer in known for weight in layer.weights}
-    return all(id(weight) in weights for weight in operation.weights)
+    layers = [x for x in operation._flatten_layers() if isinstance(x, STATISTICS)]
+    statistics = {id(weight) for layer in layers for weight in layer.weights}
+    return all(id(weight) in statistics for weight in operation.weights)
 
 
 def _holds_standardisation(operation):
@@ -122,7 +121,7 @@ def _holds_standardisation(operation):
 
 
 def _is_image(x, image):
-    """Whether a tensor is still an image, one channel of it, or all of its numbers."""
+    """Whether a tensor is still the image, one of its channels, or flattened."""
     shape, whole = x.shape[1:], image.shape[1:]
     if len(shape) == len(whole):
         return shape[-1] is not None and shape[-1] <= whole[-1]
@@ -137,7 +136,8 @@ def _to_array(tensor):
 
 
 def _verdict(values):
-    """What grey levels became: "pixels", "nothing" or "other"."""
+    """Whether the layers so far, which gave these values for the grey levels, are for
+    "pixels", or for "other" input than preprocess_input's, or show "nothing"."""
     low, middle, high = np.median(values.reshape(len(LEVELS), -1), axis=1)
     scale = (high - low) / LEVELS[-1]
     if not np.isfinite(scale) or scale == 0:
@@ -145,7 +145,7 @@ def _verdict(values):
     share = (middle - low) / (high - low)
     if not 0.1 < share < 0.9:  # saturated, as by tanh, or not finite
         return "nothing"
-    if abs(scale) <= SHRINKS or abs(low / scale) >= MOVES:
+    if abs(scale) <= SHRINKS or abs(low / scale) >= SHIFTS:
         return "pixels"
     affine = abs(share - LEVELS[1] / LEVELS[-1]) < 0.01
     changed = abs(scale - 1) > 0.01 or abs(low) > 0.01

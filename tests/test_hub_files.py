@@ -172,7 +172,7 @@ def test_a_file_of_another_repository(hub, python, tmp_path):
     loaded = python("-c", LOAD, "hf://bob/own/model.safetensors")
     assert loaded.returncode == 0, loaded.stderr
     missing = python("-c", LOAD, "hf://bob/own")
-    assert "holds no final.keras" in last_line(missing)
+    assert "has no final.keras" in last_line(missing)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_hub_that_refuses(run_folder, hub, python):
     hub.token = "right"
     process = python("-c", PUSH, run_folder, "ada/digits", "wrong")
     assert last_line(process).startswith(
-        "PermissionError: the hub does not let this token write to 'ada/digits'"
+        "PermissionError: this token may not write to 'ada/digits'"
     )
     assert hub.repositories == {}
 
@@ -356,7 +356,7 @@ def test_the_owner_of_the_weights_is_told(weights, written_run, push, tmp_path):
     files = push(written_run(weights=weights), license="mit")
     card = files["README.md"].decode()
     assert yaml.safe_load(card.split("---")[1])["base_model"] == "bob/roses"
-    assert "(https://huggingface.co/bob/roses), and their licence" in card
+    assert "(https://huggingface.co/bob/roses), whose licence" in card
     assert str(tmp_path) not in card
 
 

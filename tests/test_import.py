@@ -60,6 +60,6 @@ def test_a_missing_backend_is_one_clear_line(backend):
     last = result.stderr.strip().splitlines()[-1]
     assert re.fullmatch(
         rf"ImportError: Keras's backend '{backend}' is not installed: pip install "
-        rf'"keras-t2t\[{backend}\]", or set KERAS_BACKEND to one that is: .*',
+        rf'"keras-t2t\[{backend}\]", or set KERAS_BACKEND to an installed one: .*',
         last,
     )

@@ -1,5 +1,5 @@
-"""Checks of what is given to public functions: one error that names the argument, the
-value and what is accepted."""
+"""Checks of arguments of public functions: one error that names the argument, the value
+and what is accepted."""
 
 import contextlib
 import functools
@@ -13,17 +13,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 LARGEST = 2**31 - 1
-# What makes text read from the other side, by its class and by itself.
-TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-MARKS = "\u200e\u200f\u061c"
+# Characters that change the direction of text: bidirectional classes, and single marks.
+DIRECTION_CLASSES = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+DIRECTION_MARKS = "\u200e\u200f\u061c"
 
 
 Function = TypeVar("Function", bound=Callable)
 
 
 def python_numbers(function: Function) -> Function:
-    """Makes a function take NumPy's numbers as Python's own, which Keras, JSON and
-    configurations need."""
+    """Decorator that converts NumPy's numbers in the arguments to Python's, which
+    Keras, JSON and configurations need."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -38,7 +38,7 @@ def python_numbers(function: Function) -> Function:
 
 def python_number(value):
     """A NumPy scalar as Python's number, tuples and lists of them likewise."""
-    # A command's help needs no NumPy, whose import takes most of its time.
+    # Not imported here: that would take most of the time of a command's --help.
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):
         return value.item()
@@ -48,7 +48,7 @@ def python_number(value):
 
 
 def is_integer(value, at_least=1):
-    """Whether it is an integer in the range that an array's shape may have."""
+    """Whether it is an integer from `at_least` to the largest that a shape may have."""
     return (
         isinstance(value, numbers.Integral)
         and not isinstance(value, bool)
@@ -66,7 +66,7 @@ def is_number(value):
 
 
 def is_finite(value):
-    """Whether a real number is one that a float can hold."""
+    """Whether a real number is finite as a float."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -83,7 +83,7 @@ def integer(argument, value, at_least=1):
     """`value` as Python's integer.
 
     Raises:
-        ValueError: unless it is an integer of `at_least`.
+        ValueError: unless it is an integer of at least `at_least`.
     """
     value = python_number(value)
     if not is_integer(value, at_least):
@@ -142,8 +142,8 @@ def check_path(argument, value):
 
 
 def check_colours(argument, value, above=None):
-    """Raises a ValueError unless the value is a finite number per colour, red, green
-    and blue, each greater than `above`."""
+    """Raises a ValueError unless the value is three finite numbers, for red, green and
+    blue, each greater than `above`."""
     import numpy as np
 
     try:
@@ -157,24 +157,25 @@ def check_colours(argument, value, above=None):
     ):
         least = "" if above is None else f" greater than {above}"
         raise ValueError(
-            f"`{argument}` must be three numbers{least}, of red, green and blue, got "
+            f"`{argument}` must be three numbers{least}, for red, green and blue, got "
             f"{short(value)}"
         )
 
 
 def check_size(argument, value):
-    """Raises a ValueError unless the value is (height, width) of 1 px or more."""
+    """Raises a ValueError unless the value is (height, width), at least 1 px each."""
     if not is_pair(value):
         raise ValueError(
-            f"`{argument}` must be (height, width) of 1 px or more, got {brief(value)}"
+            f"`{argument}` must be (height, width), at least 1 px each, got "
+            f"{brief(value)}"
         )
 
 
 def check_grid(argument, value):
-    """Raises a ValueError unless the value is (rows, columns) of 1 or more."""
+    """Raises a ValueError unless the value is (rows, columns), at least 1 each."""
     if not is_pair(value):
         raise ValueError(
-            f"`{argument}` must be (rows, columns) of 1 or more, got {brief(value)}"
+            f"`{argument}` must be (rows, columns), at least 1 each, got {brief(value)}"
         )
 
 
@@ -187,33 +188,34 @@ def is_pair(value):
 
 
 def short(value):
-    """A value of any kind and its kind, in one short line."""
+    """The type and value of anything, in one short line."""
     return f"{type(value).__name__} {brief(value)}"
 
 
 def brief(value):
-    """A value of any kind in one short line."""
+    """The value of anything, in one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) < 80 else text[:77] + "..."
 
 
 def shown(text):
-    """A path or a name from outside as text of one line that any terminal can print."""
+    """A path or a name from outside, as one line that is safe to print."""
     text = os.fsdecode(text)
-    with contextlib.suppress(UnicodeEncodeError):  # of halves of characters, in no path
+    with contextlib.suppress(UnicodeEncodeError):  # lone surrogates, in no path
         text = os.fsencode(text).decode("utf-8", "backslashreplace")
     return escaped(text)
 
 
 def escaped(text, kept=""):
-    """Text without what would command a terminal, break a line or turn it round."""
+    """Text with control characters, line breaks and changes of direction escaped, but
+    for the characters in `kept`."""
     return "".join(
         character.encode("unicode_escape").decode()
         if character not in kept
         and (
             unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-            or unicodedata.bidirectional(character) in TURNS
-            or character in MARKS
+            or unicodedata.bidirectional(character) in DIRECTION_CLASSES
+            or character in DIRECTION_MARKS
         )
         else character
         for character in text
@@ -221,7 +223,7 @@ def escaped(text, kept=""):
 
 
 def reason(error):
-    """What an exception says, in one short line that any terminal can print; with its
-    type unless it is a ValueError, whose text is enough."""
+    """The message of an exception, in one short line that is safe to print; with its
+    type, except for a ValueError."""
     text = escaped(" ".join(str(error).split())[:200])
     return text if isinstance(error, ValueError) else f"{type(error).__name__} {text}"

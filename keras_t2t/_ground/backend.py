@@ -1,4 +1,4 @@
-"""Imports Keras, and says what to do where its backend is missing."""
+"""Imports Keras, and says what to do if its backend is missing."""
 
 import importlib.util
 
@@ -19,5 +19,5 @@ except ImportError as error:
         f'pip install "keras-t2t[{missing}]"'
     )
     if installed:
-        message += f", or set KERAS_BACKEND to one that is: {', '.join(installed)}"
+        message += f", or set KERAS_BACKEND to an installed one: {', '.join(installed)}"
     raise ImportError(message, name=missing) from None

@@ -1,8 +1,9 @@
-"""Which way up an image is, by its header: EXIF's orientation, 1 to 8.
+"""EXIF's orientation of an image, 1 to 8, from its header.
 
-Of a JPEG's first EXIF segment, a PNG's `eXIf` and a WebP's `EXIF`, in pure Python, so
-that no library's version decides; `data/tensorflow_reader/orientation.py` is the same
-in graph code. What is damaged has orientation 1.
+Read from a JPEG's first EXIF segment, a PNG's `eXIf` chunk or a WebP's `EXIF` chunk, in
+pure Python, so that it depends on no library's version;
+`data/tensorflow_reader/orientation.py` does the same in TensorFlow. Damaged EXIF data
+means orientation 1.
 """
 
 import struct
@@ -10,19 +11,20 @@ import struct
 UPRIGHT = 1
 TAG = 0x0112
 EXIF = b"Exif\0\0"
-MOST_PARTS = 1000  # of a file, before its EXIF data
+MOST_PARTS = 1000  # segments or chunks before the EXIF data
 # Types of the tag's value: one byte, two, four.
 TYPES = {1: "B", 3: "H", 4: "I"}
 
 
 def orientation_of(file):
-    """
+    """The orientation of the image in a file.
+
     Args:
         file: binary file object that can seek.
 
     Returns:
-        int, 1 to 8; 1, upright, where the header tells nothing. 5 to 8 change places of
-        width and height. None of another format.
+        int, 1 to 8; 1 (upright) if the header does not say. 5 to 8 swap width and
+        height. None for any other format.
     """
     file.seek(0)
     head = file.read(16)
@@ -39,7 +41,7 @@ def orientation_of(file):
 
 
 def turned(image, orientation):
-    """A Pillow image as it is meant to be seen, by its orientation."""
+    """A Pillow image turned upright from the given orientation."""
     # The numbers of Pillow's `Image.Transpose`, in the order of EXIF's 2 to 8.
     methods = (0, 3, 1, 5, 4, 6, 2)
     if orientation not in range(2, 9):

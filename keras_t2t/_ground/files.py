@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all."""
+"""Atomic writes of files and folders: the result is there whole or not at all."""
 
 import contextlib
 import errno
@@ -10,35 +10,35 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: what a killed process leaves is not removed there
+except ImportError:  # Windows: leftovers of killed processes are not removed there
     fcntl = None  # type: ignore[assignment]
 
 from keras_t2t._ground.arguments import reason, shown
 
 MAX_JSON = 64 << 20  # bytes
 PREFIX, LOCK = ".writing-", "lock"
-_own_folders: set[Path] = set()  # of this process, now
+_own_folders: set[Path] = set()  # temporary folders that this process is writing to
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """Gives a temporary path; what is written there takes the place of `path`.
+    """Gives a temporary path; what the body writes there then replaces `path`.
 
-    The body writes a file, or a folder, and may write more beside it, whose names say
-    where they go. The temporary name is that of `path`, since Keras and others choose
-    the format by it. If the body or the move fails or is interrupted, nothing stays and
-    what was there is untouched.
+    The body writes a file or a folder, and may write more files beside it, which are
+    moved beside `path`. The temporary path has the name of `path`, since Keras and
+    others choose the format by it. If the body or the move fails or is interrupted, the
+    new files are removed and the old ones stay untouched.
 
-    After a SIGKILL or a power cut a file is the old or the new one. A folder, or files
-    that belong together, are the old or the new ones, or during the few renames not at
-    `path`: then the next write in the same folder finishes the move. It also removes
-    what killed processes left.
+    After a SIGKILL or a power cut, a file is the old or the new one. A folder, or files
+    that belong together, may also be missing, if the kill came between two renames: the
+    next write in the same folder then finishes the move. It also removes what killed
+    processes left.
 
     Raises:
         IsADirectoryError: if `path` is a folder and a file was written.
     """
     path = Path(path).absolute()
-    # A folder of its own: writers may refuse an existing file, and lose its mode.
+    # In a new folder, since writers may refuse an existing file, or change its mode.
     with _own_folder(path) as folder:
         (folder / "new").mkdir()
         yield folder / "new" / path.name
@@ -49,10 +49,10 @@ def replacing(path):
 
 @contextlib.contextmanager
 def _own_folder(path):
-    """A folder beside `path`, locked as long as this process lives."""
+    """A temporary folder beside `path`, locked as long as this process lives."""
     _remove_abandoned(path.parent)
     lock = None
-    while lock is None:  # another process may take it for abandoned before it is locked
+    while lock is None:  # another process may remove it before it is locked
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=PREFIX))
         lock = _lock(folder, path.name)
     _own_folders.add(folder)
@@ -66,8 +66,8 @@ def _own_folder(path):
 
 
 def drop_unfinished():
-    """Removes what this process has half written, before it ends by force; what is
-    whole, and being moved, stays for the next write to finish."""
+    """Removes the half-written files of this process, before it is ended by force;
+    complete ones that are being moved stay, and the next write finishes their move."""
     for folder in list(_own_folders):
         with contextlib.suppress(OSError):
             os.replace(folder / "new", folder / "dropped")
@@ -92,14 +92,14 @@ def _lock(folder, name):
 
 
 def _remove_abandoned(parent):
-    """Finishes and removes what killed processes left in `parent`."""
+    """Finishes the moves of killed processes in `parent`, and removes their folders."""
     for folder in parent.glob(f"{PREFIX}*") if fcntl else ():
         try:
             with open(folder / LOCK, "r+b") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _finish(folder, parent / os.fsdecode(lock.read()))
                 shutil.rmtree(folder, ignore_errors=True)
-        except FileNotFoundError:  # killed before it was locked, and empty; or not ours
+        except FileNotFoundError:  # killed before it was locked, so empty; or not ours
             with contextlib.suppress(OSError):
                 folder.rmdir()
         except OSError:  # its process lives
@@ -107,13 +107,13 @@ def _remove_abandoned(parent):
 
 
 def _finish(folder, path):
-    """Makes the move of `_move` if it was cut off where there is nothing at `path`."""
+    """Finishes a `_move` that was cut off while nothing was at `path`."""
     if os.path.lexists(folder / "whole" / path.name) and not os.path.lexists(path):
         _move(folder, path)
 
 
 def _move(folder, path):
-    """Moves all of `whole` to where `path` is, which comes last; or nothing of it."""
+    """Moves all files in `whole` to the folder of `path`, which comes last; or none."""
     whole, old = folder / "whole", folder / "old"
     names = sorted(entry.name for entry in whole.iterdir() if entry.name != path.name)
     for name in (*names, path.name):
@@ -124,7 +124,7 @@ def _move(folder, path):
     if names or (whole / path.name).is_dir():
         old.mkdir(exist_ok=True)
         replaced = filter(os.path.lexists, (path, *(path.parent / n for n in names)))
-        # `path` first: without it nobody reads a mixture.
+        # `path` first, so that nobody reads a mixture of old and new files.
         moves = [(entry, old / entry.name) for entry in replaced] + moves
     try:
         for source, target in moves:
@@ -140,7 +140,7 @@ def _move(folder, path):
 
 
 def _flush(folder):
-    """Brings all files and names in `folder` to the disk."""
+    """Flushes all files and names in `folder` to the disk."""
     for parent, _, names in os.walk(folder):
         for name in names:
             flags = os.O_RDWR if os.name == "nt" else os.O_RDONLY
@@ -162,8 +162,8 @@ def _flush_names(folder):
 
 
 def keras_folder():
-    """Where Keras keeps its files: `$KERAS_HOME`, else `~/.keras`; for a user without
-    a home, as in containers, a folder of their own among the temporary ones."""
+    """Where Keras keeps its files: `$KERAS_HOME`, else `~/.keras`; for a user without a
+    home folder, as in containers, a private temporary folder."""
     folder = os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")
     if not folder.startswith("~"):
         return Path(folder)
@@ -171,14 +171,14 @@ def keras_folder():
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != os.getuid():  # others could put weights there
         raise PermissionError(
-            f"{folder} belongs to another user, and this one has no home folder: set "
+            f"{folder} belongs to another user, and you have no home folder: set "
             "KERAS_HOME"
         )
     return folder
 
 
 def table_cell(value):
-    """A cell of a CSV; text that a spreadsheet would compute is quoted with a '."""
+    """A cell of a CSV; a ' before text that a spreadsheet would take for a formula."""
     formula = isinstance(value, str) and value.startswith(
         ("=", "+", "-", "@", "\t", "\r")
     )
@@ -186,14 +186,14 @@ def table_cell(value):
 
 
 def check_writable(path, argument):
-    """Finds out before the work, not after it, whether `path` can be written.
+    """Checks, before any work, that `path` can be written. Leaves nothing on disk.
 
     Args:
-        path: file or folder, which need not exist, nor its parents.
-        argument: what the caller calls it, for the error.
+        path: file or folder; it and its parents need not exist.
+        argument: the caller's name for it, for the error.
 
     Raises:
-        ValueError: if not; nothing is left on disk in either case.
+        ValueError: if it cannot be written.
     """
     absolute = Path(path).absolute()
     existing = next(p for p in (absolute, *absolute.parents) if p.exists())
@@ -212,12 +212,12 @@ def read_class_names(path, classes=None):
     """Class names in a file.
 
     Args:
-        path: a JSON list of text.
+        path: a JSON file with a list of text.
         classes: int, how many there must be; None: any number.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it holds anything else.
+        ValueError: if it has anything else.
     """
     names = read_json(path)
     is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
@@ -228,11 +228,11 @@ def read_class_names(path, classes=None):
 
 
 def read_json(path):
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it is no JSON, or larger than any of use.
+        ValueError: if it is no JSON, or larger than 64 MiB.
     """
     try:
         with open(path, "rb") as file:

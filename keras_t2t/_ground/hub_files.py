@@ -1,4 +1,4 @@
-"""Weights in a repository of the Hugging Face hub, fetched once: `hf://OWNER/NAME`."""
+"""Weights from a repository of the Hugging Face hub, cached: `hf://OWNER/NAME`."""
 
 import contextlib
 import re
@@ -8,11 +8,11 @@ from keras_t2t._ground.optional_imports import import_huggingface_hub
 from keras_t2t._ground.run_files import CLASSES, CONFIG, FINAL, FINAL_EMA, RESULT
 
 PREFIX = "hf://"
-FORM = "hf://OWNER/NAME, with @REVISION or /FILE after it"
+FORM = "hf://OWNER/NAME[@REVISION][/FILE]"
 ADDRESS = re.compile(
     r"hf://(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>[^@]+))?"
 )
-# What `push_to_hub` put there and a model is made of.
+# The files of `push_to_hub` that are needed to build the model.
 RUN_FILES = (CONFIG, CLASSES, RESULT, FINAL, FINAL_EMA)
 
 
@@ -21,7 +21,7 @@ def is_address(weights):
 
 
 def fetched(weights):
-    """What an address on the hub names, on this disk; anything else as it is.
+    """The local path of an address on the hub; anything else is returned unchanged.
 
     Args:
         weights: `"hf://OWNER/NAME"`, a repository that `keras_t2t.push_to_hub` made, or
@@ -32,10 +32,10 @@ def fetched(weights):
         Path in the hub's own cache: a run folder, or the file.
 
     Raises:
-        ValueError: `weights` begins like an address and is none.
+        ValueError: `weights` begins with hf:// but is no address.
         FileNotFoundError: there is no such repository, revision or file, or it needs
             a token.
-        ConnectionError: there is no network, and it is not in the cache.
+        ConnectionError: it is not in the cache, and the hub cannot be reached.
         ImportError: huggingface-hub is not installed.
     """
     if not is_address(weights):
@@ -55,17 +55,17 @@ def fetched(weights):
 
 
 def fetched_file(weights):
-    """The same, and of a run folder its final weights.
+    """As `fetched`, but for a run folder the file with its final weights.
 
     Raises:
-        FileNotFoundError: as `fetched`, or the repository holds no final weights.
+        FileNotFoundError: as `fetched`, or the repository has no final weights.
     """
     path = fetched(weights)
     if path is weights or path.is_file():
         return path
     if not (path / FINAL).is_file():
         raise FileNotFoundError(
-            f"{weights!r} holds no {FINAL}, so push_to_hub did not make it: name one "
+            f"{weights!r} has no {FINAL}, so push_to_hub did not make it: name one "
             f"of its files, as in {weights}/model.safetensors"
         )
     return path / FINAL
@@ -73,7 +73,7 @@ def fetched_file(weights):
 
 @contextlib.contextmanager
 def told_in_one_line(hub, what):
-    """Raises the errors of `fetched` for those of huggingface-hub."""
+    """Turns huggingface-hub's errors into those of `fetched`."""
     errors = hub.errors
     try:
         yield
@@ -93,8 +93,8 @@ def told_in_one_line(hub, what):
         raise ValueError(f"{what} is no address on the hub: {error}") from None
     except (errors.LocalEntryNotFoundError, ConnectionError) as error:
         raise ConnectionError(
-            f"{what} is not on this disk and could not be fetched, is there a network? "
-            f"{first_line(error)}"
+            f"{what} is not in the cache and could not be downloaded, is there a "
+            f"network? {first_line(error)}"
         ) from None
     except errors.HfHubHTTPError as error:
         raise ConnectionError(f"{what}: the hub answered {first_line(error)}") from None

@@ -1,4 +1,4 @@
-"""Image files through Pillow: right pixels, or one error that names the file."""
+"""Image files through Pillow: correct pixels, or one error that names the file."""
 
 import functools
 import io
@@ -9,18 +9,17 @@ from keras_t2t._ground.arguments import escaped, shown
 from keras_t2t._ground.exif import TAG, UPRIGHT, orientation_of, turned
 from keras_t2t._ground.optional_imports import import_pillow
 
-# Of an image, before it is decoded; Pillow's own limit.
-MOST_PIXELS = 178_956_970
+MOST_PIXELS = 178_956_970  # checked before decoding; Pillow's own limit
 
 
 def open_rgb(path, exif_orientation=False):
     """The image in a file.
 
     Args:
-        path: of an image of any format that Pillow reads.
-        exif_orientation: bool, whether it is turned as its EXIF data says, as cameras
-            leave it to whoever shows a photograph. torchvision does not. A TIFF always
-            is, by Pillow.
+        path: an image file in any format that Pillow reads.
+        exif_orientation: bool, whether to turn it as its EXIF data says. Photographs
+            need that, since cameras only record how they were held; torchvision does
+            not do it. Pillow always turns a TIFF.
 
     Returns:
         A `PIL.Image.Image` of mode RGB.
@@ -28,7 +27,7 @@ def open_rgb(path, exif_orientation=False):
     Raises:
         FileNotFoundError: if there is no such file.
         OSError: if it is no image that Pillow reads, is cut off, has more than
-            178,956,970 pixels, or pixels of 32 bits, whose range nothing tells.
+            178,956,970 pixels, or 32-bit pixels, whose range is unknown.
         ImportError: if Pillow is not installed.
     """
     Image = import_pillow("Image", "convert")
@@ -36,18 +35,18 @@ def open_rgb(path, exif_orientation=False):
         raise FileNotFoundError(f"there is no file '{shown(path)}'")
     # Opening a pipe would wait for its other end.
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(f"{shown(path)} is no file")
+        raise OSError(f"{shown(path)} is not a regular file")
     opened = functools.partial(open, path, "rb")
     return _decoded(lambda: Image.open(path), opened, shown(path), exif_orientation)
 
 
 def decode_rgb(encoded, name="the data", exif_orientation=False):
-    """The image in a file's bytes, as `open_rgb`.
+    """As `open_rgb`, for the bytes of a file.
 
     Args:
         encoded: bytes.
-        name: str, what messages call it.
-        exif_orientation: as of `open_rgb`.
+        name: str, the name used in errors.
+        exif_orientation: as for `open_rgb`.
     """
     Image = import_pillow("Image", "data")
     opened = functools.partial(io.BytesIO, encoded)
@@ -68,20 +67,20 @@ def _decoded(open_image, open_file, name, exif_orientation):
             with open_file() as file:
                 orientation = orientation_of(file)
             return upright(image, orientation)
-    # Each of Pillow's formats raises its own kinds for damaged files.
+    # Each of Pillow's readers raises other exceptions for damaged files.
     except Exception as error:
         reason = escaped(str(error)) or type(error).__name__
         raise OSError(f"{name} is no image that can be read: {reason}") from None
 
 
 def upright(image, orientation=None):
-    """A Pillow image of any mode in mode RGB, turned as it is meant to be seen.
+    """A Pillow image of any mode in mode RGB, turned upright.
 
     Args:
-        orientation: EXIF's; None: as Pillow reads it.
+        orientation: EXIF's; None: read it through Pillow.
 
     Raises:
-        ValueError: as of `rgb`.
+        ValueError: as for `rgb`.
     """
     image.load()  # which turns a TIFF
     if orientation is None:
@@ -101,7 +100,7 @@ def rgb(image):
         image = image.point(lambda value: value / 256).convert("L")
     elif image.mode in ("I", "F"):
         raise ValueError(
-            f"pixels of 32 bits (mode {image.mode}), whose range nothing tells: save "
+            f"pixels of 32 bits (mode {image.mode}), whose range is unknown: save "
             "it with 8 or 16 bits"
         )
     return image.convert("RGB")

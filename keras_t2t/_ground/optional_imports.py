@@ -1,4 +1,4 @@
-"""Libraries that only some parts of the package need, loaded late."""
+"""Optional libraries, imported when they are needed."""
 
 import importlib
 import importlib.util
@@ -8,7 +8,7 @@ from keras_t2t._ground.quiet import without_absl
 
 
 def import_tensorflow():
-    """Import TensorFlow; where it only reads data, keep it off the accelerators.
+    """Import TensorFlow; if it only reads data, keep it off the accelerators.
 
     Returns:
         The `tensorflow` module. When Keras runs on another backend, TensorFlow sees
@@ -17,7 +17,7 @@ def import_tensorflow():
     Raises:
         ImportError: TensorFlow is not installed.
     """
-    import keras  # not before it is needed: a command's help needs none
+    import keras  # only now: a command's --help works without
 
     with without_absl():
         tf = _import("tensorflow", "Reading image folders and TensorFlow Datasets")
@@ -27,8 +27,8 @@ def import_tensorflow():
             tf.config.set_visible_devices([], "TPU")
         except RuntimeError:
             warnings.warn(
-                "TensorFlow was used before keras_t2t.data: it keeps its accelerators "
-                f"and may take memory from {keras.backend.backend()}.",
+                "TensorFlow was used before keras_t2t.data, so it keeps its GPUs and "
+                f"TPUs and may take memory from {keras.backend.backend()}.",
                 stacklevel=2,
             )
     return tf
@@ -95,7 +95,7 @@ def import_grain():
 
 
 def import_pillow(submodule, extra="train"):
-    """Import `PIL.<submodule>`; `extra` is named where Pillow is missing.
+    """Import `PIL.<submodule>`; the error names `extra` if Pillow is missing.
 
     Raises:
         ImportError: Pillow is not installed.
@@ -104,7 +104,7 @@ def import_pillow(submodule, extra="train"):
 
 
 def import_safetensors():
-    """Import safetensors, with what reads and writes NumPy's arrays.
+    """Import safetensors, with its NumPy module.
 
     Raises:
         ImportError: safetensors is not installed.
@@ -144,7 +144,7 @@ def import_keras_hub():
 
 
 def import_matplotlib():
-    """Import matplotlib with its `figure`, which needs no display.
+    """Import matplotlib and `matplotlib.figure`, which needs no display.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -158,7 +158,7 @@ def _import(module, purpose, library=None, extra="train"):
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        # A library that is there but misses a part of its own speaks for itself.
+        # If the library is there but lacks a dependency, its own error is clearer.
         if error.name != module.partition(".")[0]:
             raise
         raise ImportError(

@@ -1,11 +1,11 @@
-"""Names for what public functions take and give, for editors and type checkers."""
+"""Types of public arguments and results, for editors and type checkers."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 FilePath = str | os.PathLike[str]
-Tensor = Any  # of any backend, or an array
+Tensor = Any  # a tensor of any backend, or an array
 Array = Any  # a NumPy array
 Image = Any  # a path, a `PIL.Image.Image` or an array, see each docstring
 Figure = Any  # `matplotlib.figure.Figure`, which may be missing

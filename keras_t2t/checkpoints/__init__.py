@@ -1,4 +1,4 @@
-"""Weights from files and by name, and back into the authors' format."""
+"""Weights from files and by name, and saving in the authors' format."""
 
 from keras_t2t.checkpoints.foreign_file import save_official
 from keras_t2t.checkpoints.loading import CheckpointFile, load_checkpoint

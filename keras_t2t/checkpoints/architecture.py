@@ -1,4 +1,4 @@
-"""The variant of a checkpoint, told by its tensors' names and shapes."""
+"""The variant of a checkpoint, found from its tensors' names and shapes."""
 
 import itertools
 import re
@@ -8,7 +8,7 @@ from keras_t2t.variants import VARIANTS, VIT_VARIANTS
 
 
 class Architecture(NamedTuple):
-    """What shapes show of a row of the tables; the number of heads they do not."""
+    """The fields of a variant that shapes show: all but the number of heads."""
 
     token_type: str
     embed_dim: int
@@ -20,7 +20,7 @@ class Architecture(NamedTuple):
 
     @property
     def variants(self):
-        """Names of the rows of the tables with these shapes."""
+        """Names of the variants with these shapes."""
         fields = self._asdict().items()
         return [
             name
@@ -45,17 +45,17 @@ class Architecture(NamedTuple):
 
 
 class _Names(NamedTuple):
-    """What to look for in one naming: names, or patterns of names in the blocks."""
+    """The tensors to look for in one format: names, or patterns of names in blocks."""
 
     width: str  # its last axis is the width of the tokens
-    token_types: dict  # name that is there -> token type
+    token_types: dict  # name of a tensor -> token type of a model that has it
     norm: str  # its only axis is a block's width
-    hidden: str  # its axis `hidden_axis` is the width inside a block's MLP
+    hidden: str  # its axis `hidden_axis` is the hidden width of a block's MLP
     hidden_axis: int
     se: str
     ghost: str
     growth: str  # its only axis is the growth
-    token_labelling: str  # a name that is there
+    token_labelling: str
 
 
 _OFFICIAL = _Names(
@@ -93,7 +93,7 @@ _KERAS = _Names(
 
 
 def official_architecture(shapes):
-    """`Architecture` of official names and shapes, None where there is none.
+    """The `Architecture` for official names and shapes, None if they have none.
 
     Args:
         shapes: dict, official name -> shape in the authors' layout.
@@ -102,7 +102,7 @@ def official_architecture(shapes):
 
 
 def keras_architecture(shapes):
-    """The same for the names that `keras_file.read` gives, and Keras's layout."""
+    """The same for the names that `keras_file.read` gives, in Keras's layout."""
     return _architecture_or_none(shapes, _KERAS)
 
 
@@ -115,13 +115,13 @@ def _architecture_or_none(shapes, names):
 
 def _architecture(shapes, names):
     def blocks(pattern):
-        """Shapes of the tensors that match, one per block, in the blocks' order."""
-        found = {
+        """Shapes of the matching tensors, one per block, in the order of the blocks."""
+        by_block = {
             int(match[1]): shape
             for name, shape in shapes.items()
             if (match := re.fullmatch(pattern, name))
         }
-        return [found[block] for block in sorted(found)]
+        return [by_block[block] for block in sorted(by_block)]
 
     norms, hidden, growth = map(blocks, (names.norm, names.hidden, names.growth))
     tokens = [kind for name, kind in names.token_types.items() if name in shapes]

@@ -1,7 +1,7 @@
-"""One file from the network, whole or not at all.
+"""Downloads one file, whole or not at all.
 
-Not by `keras.utils.get_file`, which has no limits of time and size, knows neither
-SHA-384 nor SHA-512, and raises one kind of error for all that can go wrong.
+`keras.utils.get_file` has no limits of time and size, knows neither SHA-384 nor
+SHA-512, and raises the same error for everything that can go wrong.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from keras_t2t._ground.arguments import reason
 from keras_t2t._ground.files import replacing
 
 TIMEOUT = 60  # seconds without an answer
-SECONDS = 2 * 3600  # for the whole of a file
-BYTES = 2 << 30  # of a file; the largest of the release has 0.6 GB
+SECONDS = 2 * 3600  # at most, for a whole file
+BYTES = 2 << 30  # at most, of a file; the largest of the release has 0.6 GB
 CHUNK = 1 << 20  # bytes
 NETWORK_ERRORS = (
     urllib.error.URLError,
@@ -41,23 +41,22 @@ def digest_of(path, algorithm="sha256"):
 
 
 def check_digest(path, expected, name=None):
-    """Compares a file with what is known of it.
+    """Compares the checksum of a file.
 
     Args:
-        path: of the file.
-        expected: its SHA-256, SHA-384 or SHA-512 in hexadecimal, told by the length;
-            None where it is not known.
-        name: what to call the file in the error; None for its path.
+        path: the file.
+        expected: its SHA-256, SHA-384 or SHA-512 in hexadecimal; None if not known.
+        name: the file's name in the error; None for its path.
 
     Raises:
-        ValueError: if the file is another one.
+        ValueError: if the file has another checksum.
     """
     if expected is None:
         return
     bits = 4 * len(expected)
-    if (found := digest_of(path, f"sha{bits}")) != expected:
+    if (digest := digest_of(path, f"sha{bits}")) != expected:
         raise ValueError(
-            f"{name or path} has the SHA-{bits} {found}, expected {expected}: it is "
+            f"{name or path} has the SHA-{bits} {digest}, expected {expected}: it is "
             "damaged or not the published file"
         )
 
@@ -66,21 +65,21 @@ def download(url, path, checksum=None):
     """Downloads `url` to `path` with a progress bar, through a temporary file.
 
     Args:
-        url: what to fetch.
-        path: where the whole, checked file appears.
-        checksum: as of `check_digest`.
+        url: what to download.
+        path: where the complete, checked file appears.
+        checksum: `expected` of `check_digest`.
 
     Raises:
         FileNotFoundError: if the server has no such file.
         ConnectionError: if there is no network, the server fails, the connection ends
             before the announced length, or the file is larger than `BYTES` or takes
             longer than `SECONDS`.
-        ValueError: if `url` is none of HTTP, or the file has another checksum.
+        ValueError: if `url` is no HTTP address, or the file has another checksum.
     """
     if not ADDRESS.fullmatch(url):
         raise ValueError(
-            f"{url!r} is no address to download from: it must begin with http:// or "
-            "https:// and a server, and hold no spaces or characters beyond ASCII"
+            f"{url!r} is no address to download from: it must be http:// or https://, "
+            "a server and a path, without spaces or characters beyond ASCII"
         )
     print(f"Downloading {url}")
     with replacing(path) as temporary:
@@ -102,20 +101,20 @@ def download(url, path, checksum=None):
 
 
 def _fetch(url, path):
-    """Writes what the server sends to `path`.
+    """Writes the server's answer to `path`.
 
     Raises:
-        ConnectionError: it is cut, too large or too slow; others of `urllib`.
+        ConnectionError: it is cut off, too large or too slow; and `urllib`'s errors.
     """
     end = time.monotonic() + SECONDS
     with _answer(url) as response, open(path, "wb") as file:
-        # None where the server does not say; an answer of FTP has no such field.
+        # None if the server does not say.
         announced = getattr(response, "length", None)
         if announced is not None and announced > BYTES:
             raise ConnectionError(f"it has {announced} bytes, more than {BYTES}")
         progress = keras.utils.Progbar(announced, unit_name="byte")
         received = 0
-        while chunk := response.read1(CHUNK):  # does not wait for all of it
+        while chunk := response.read1(CHUNK):  # does not wait for a whole chunk
             file.write(chunk)
             received += len(chunk)
             if received > BYTES:
@@ -125,13 +124,13 @@ def _fetch(url, path):
             progress.update(received, finalize=False)
         progress.update(received, finalize=True)
     if announced not in (None, received):
-        raise ConnectionError(f"it was cut: {received} of {announced} bytes came")
+        raise ConnectionError(f"it was cut off: {received} of {announced} bytes came")
 
 
 def _answer(url):
-    """What the server answers, its headers read, within `SECONDS` in all.
+    """The server's answer, with headers read, within `SECONDS` in all.
 
-    `urlopen` alone limits only the time between two bytes.
+    `urlopen` limits only the time between two bytes.
     """
     request = urllib.request.Request(url, headers={"User-Agent": "keras-t2t"})
     answers = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""Puts a checkpoint's tensors into a model, all of them or none."""
+"""Loads a checkpoint's tensors into a model, all or none."""
 
 import contextlib
 import logging
@@ -22,14 +22,14 @@ LOADED_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 class Checkpoint(NamedTuple):
-    """What a file holds, whatever its format."""
+    """The content of a file of any format."""
 
-    tensors: dict  # official name -> what `numpy.asarray` makes an array of
-    own_names: dict  # official name -> the file's name for it, where it differs
-    architecture: Architecture | None  # None if it is no T2T-ViT at all
-    grid: tuple | None = None  # (rows, columns) of the patch tokens, if it says so
-    headless: bool = False  # whether it is whole without a head, as Keras's files are
-    num_heads: int | None = None  # of the blocks; no shape tells, our own files do
+    tensors: dict  # official name -> array, or an object that `numpy.asarray` takes
+    own_names: dict  # official name -> the file's own name, where it differs
+    architecture: Architecture | None  # None if it is no T2T-ViT or ViT
+    grid: tuple | None = None  # (rows, columns) of the patch tokens, if the file says
+    headless: bool = False  # whether it may lack a head, as Keras's files may
+    num_heads: int | None = None  # of the blocks, if the file says
 
     @property
     def classes(self):
@@ -41,8 +41,8 @@ class Checkpoint(NamedTuple):
 def load_tensors(model, checkpoint, label):
     """Fills `model` from `checkpoint`; `label` names it in messages.
 
-    The position table is resized to the model's grid. A head of another class count
-    is left out and the model's fresh one stays, which is logged.
+    The position table is resized to the model's grid. A head for another number of
+    classes is not loaded: the model keeps its own, which is logged.
 
     Raises:
         ValueError: listing what is missing, left over, of another shape or type or
@@ -53,7 +53,7 @@ def load_tensors(model, checkpoint, label):
     check_architecture(model, entries, checkpoint, label)
     tensors = dict(checkpoint.tensors)
     keep_fresh = fresh_head(entries, checkpoint)
-    # include_top=False asks for no head.
+    # With include_top=False the file's heads are not needed.
     unused = keep_fresh if has_head(entry.name for entry in entries) else HEADS
     for name in unused:
         tensors.pop(name, None)
@@ -62,7 +62,7 @@ def load_tensors(model, checkpoint, label):
         tensors["pos_embed"] = resized
 
     problems = differences(entries, tensors, keep_fresh, checkpoint.own_names)
-    # Only what fits is read, and all of it before the first weight changes.
+    # Tensors are read only if all fit, and all before the first weight changes.
     problems = problems or unusable(entries, tensors, checkpoint.own_names)
     if problems:
         raise ValueError(
@@ -70,8 +70,8 @@ def load_tensors(model, checkpoint, label):
         )
     if keep_fresh:
         logger.warning(
-            "%s: %s has a head for %s classes and the model for %d: the model's fresh "
-            "head stays",
+            "%s: %s has a head for %s classes and the model for %d: the model keeps "
+            "its newly initialized head",
             model.name,
             label,
             checkpoint.classes or "no",
@@ -83,13 +83,12 @@ def load_tensors(model, checkpoint, label):
 
 
 def assign_all(entries, tensors):
-    """Gives `tensors` to their variables; LoRA, learnt for other weights, to zero."""
+    """Assigns `tensors` to their variables, and zero to LoRA, learned for others."""
     with all_or_nothing() as assign:
         for entry in entries:
             if entry.name not in tensors:
                 continue
-            # A copy of its own: a backend may keep what it is given, and the file's
-            # pages must not live on inside the model.
+            # A copy, since a backend may keep the array, and with it the file's pages.
             array = entry.to_keras(np.asarray(tensors[entry.name]))
             dtype = numpy_dtype(entry.variable)
             assign(entry.variable, np.array(array, dtype, order="C"))
@@ -99,8 +98,8 @@ def assign_all(entries, tensors):
 
 @contextlib.contextmanager
 def all_or_nothing():
-    """Gives a function that assigns to a variable; if anything raises, all of them
-    have what they had before."""
+    """Gives a function that assigns to a variable; if anything raises, all variables
+    get their old values back."""
     before = []
 
     def assign(variable, value):
@@ -117,20 +116,20 @@ def all_or_nothing():
 
 def check_architecture(model, entries, checkpoint, label):
     own = official_architecture({entry.name: entry.shape for entry in entries})
-    found = checkpoint.architecture
-    whole = has_head(entry.name for entry in entries) and has_head(checkpoint.tensors)
-    if found is not None and not whole:
-        own, found = own.headless, found.headless
-    if found not in (None, own):
+    theirs = checkpoint.architecture
+    both = has_head(entry.name for entry in entries) and has_head(checkpoint.tensors)
+    if theirs is not None and not both:
+        own, theirs = own.headless, theirs.headless
+    if theirs not in (None, own):
         raise ValueError(
-            f"{label}: this is {checkpoint.architecture}, and the model "
+            f"{label}: this is {checkpoint.architecture}, but the model "
             f"{model.name!r} is {own}"
         )
     heads = num_heads(model)
     if checkpoint.num_heads not in (None, heads):
         raise ValueError(
-            f"{label}: its attention has {checkpoint.num_heads} heads, and that of "
-            f"the model {model.name!r} has {heads}"
+            f"{label}: its attention has {checkpoint.num_heads} heads, but that of the "
+            f"model {model.name!r} has {heads}"
         )
 
 
@@ -140,7 +139,7 @@ def has_head(names):
 
 
 def fresh_head(entries, checkpoint):
-    """The official names of the model's heads, if its own are to stay; else none."""
+    """The official names of the model's heads if they are not loaded, else []."""
     shapes = {entry.name: entry.shape for entry in entries}
     own = [name for name in HEADS if name in shapes]
     if not set(HEAD) <= set(own):
@@ -156,7 +155,7 @@ def fresh_head(entries, checkpoint):
 
 
 def resized_table(model, checkpoint, entries):
-    """The position table on the model's grid, None if it is there already."""
+    """The position table resized to the model's grid, None if that needs no change."""
     table = checkpoint.tensors.get("pos_embed")
     width = next(entry.shape[-1] for entry in entries if entry.name == "pos_embed")
     if table is None or np.ndim(table) != 3 or table.shape[-1] != width:
@@ -165,8 +164,8 @@ def resized_table(model, checkpoint, entries):
         return None
     if table.shape[1] > MAX_POSITIONS:
         raise ValueError(
-            f"the checkpoint's position table has {table.shape[1]} positions, and no "
-            f"more than {MAX_POSITIONS} are resized"
+            f"the checkpoint's position table has {table.shape[1]} positions, more "
+            f"than the {MAX_POSITIONS} that can be resized"
         )
     new_grid = token_grid(model)
     old_grid = table_grid(table.shape[1], checkpoint.grid, new_grid)
@@ -176,7 +175,7 @@ def resized_table(model, checkpoint, entries):
 
 
 def differences(entries, tensors, keep_fresh, own_names):
-    """One line for each way in which `tensors` are not exactly what `entries` need."""
+    """One line for each missing, superfluous or misshapen tensor."""
 
     def named(name):
         return name_in_file(name, own_names)
@@ -198,7 +197,7 @@ def differences(entries, tensors, keep_fresh, own_names):
 
 
 def unusable(entries, tensors, own_names):
-    """One line for each tensor that no weight can be: reads all of them."""
+    """One line for each tensor of another type or with NaN; reads all of them."""
     problems = []
     for entry in entries:
         if entry.name not in tensors:
@@ -206,16 +205,16 @@ def unusable(entries, tensors, own_names):
         name, tensor = name_in_file(entry.name, own_names), tensors[entry.name]
         if tensor.dtype.name not in LOADED_DTYPES:
             problems.append(
-                f"type differs: {name} is {tensor.dtype.name}, while weights are "
+                f"type differs: {name} is {tensor.dtype.name}, but must be one of "
                 f"{', '.join(LOADED_DTYPES)}"
             )
         elif not is_finite(np.asarray(tensor), numpy_dtype(entry.variable)):
-            problems.append(f"not finite: {name} holds NaN or infinite numbers")
+            problems.append(f"not finite: {name} has NaN or infinite numbers")
     return problems
 
 
 def is_finite(array, dtype):
-    """Whether all numbers of `array` are finite in `dtype` too."""
+    """Whether all numbers of `array` are finite, also as `dtype`."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.astype(dtype, copy=False)).all())
 
@@ -226,6 +225,6 @@ def numpy_dtype(variable):
 
 
 def name_in_file(name, own_names):
-    """A tensor's name in the file, and the official one where that is another."""
+    """A tensor's name in the file, with the official one if it differs."""
     own = escaped(own_names.get(name, name))[:200]
     return own if own == name else f"{own} ({name})"

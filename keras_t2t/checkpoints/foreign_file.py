@@ -1,7 +1,8 @@
-"""The authors' format in torch's and safetensors' files, from there and back.
+"""Reads and writes the authors' format in torch's and safetensors' files.
 
-Nothing inside a file is run. mmpretrain's files have the same tensors under other
-names, and our own say beside the tensors what shapes do not tell.
+No code in a file is run. mmpretrain's files have the same tensors under other names.
+Our own files also store the token grid and the number of heads, which shapes do not
+show.
 """
 
 import hashlib
@@ -25,10 +26,10 @@ logger = logging.getLogger(__name__)
 
 TORCH_SUFFIXES = (".pth", ".pth.tar", ".pt")
 SUFFIXES = (*TORCH_SUFFIXES, ".safetensors")
-# Where the released files keep their tensors: "net" in the CIFAR fine-tunes.
+# The keys of the tensors in the released files; "net" in the CIFAR fine-tunes.
 STATE_DICT_KEYS = ("state_dict", "net")
 EMA_KEY = "state_dict_ema"
-# What our own files say beside the tensors; a safetensors header says it in JSON.
+# What our own files store beside the tensors; in a safetensors header as JSON.
 GRID, NUM_HEADS, SHA256 = "grid", "num_heads", "sha256"
 # In this order: part of a name in mmpretrain -> in the authors' state dict.
 MMPRETRAIN = (
@@ -47,13 +48,13 @@ def read(path, ema=True):
 
     Args:
         path: file that ends in `.pth`, `.pth.tar`, `.pt` or `.safetensors`.
-        ema: bool, whether to take the averaged weights where the file has both.
+        ema: bool, whether to take the averaged weights if the file has both.
 
     Returns:
         A `Checkpoint`. The tensors of a torch file are `torch_file.Tensor`.
 
     Raises:
-        ValueError: if the file is damaged, would run code, or holds no state dict.
+        ValueError: if the file is damaged, would run code, or has no state dict.
         ImportError: if safetensors is needed and not installed.
     """
     if str(path).endswith(".safetensors"):
@@ -73,8 +74,8 @@ def read(path, ema=True):
     grid, heads = said.get(GRID), said.get(NUM_HEADS)
     if not (grid is None or is_pair(grid)) or not (heads is None or is_integer(heads)):
         raise ValueError(
-            f"{shown(path)} is damaged: its {GRID} must be two positive integers, its "
-            f"{NUM_HEADS} one"
+            f"{shown(path)} is damaged: its {GRID} must be two positive integers, and "
+            f"its {NUM_HEADS} one"
         )
     return Checkpoint(
         tensors,
@@ -92,12 +93,12 @@ def save_official(model: keras.Model, path: FilePath) -> None:
         model: a `keras.Model` of `keras_t2t.T2TViT` or one of its variants.
         path: file to write; it ends in `.pth`, `.pth.tar` or `.pt` (a dict with
             `state_dict`, as released) or `.safetensors` (the tensors alone). Float32
-            weights come back bit for bit; half-precision ones are stored in float32,
-            those with LoRA merged.
+            weights are stored exactly, half-precision ones in float32, and LoRA is
+            merged.
 
     Raises:
         ValueError: if `path` ends otherwise, or `model` is no T2T-ViT or quantized.
-        ImportError: if torch or safetensors, which write these, is not installed.
+        ImportError: if torch or safetensors, which writes the file, is not installed.
         OSError: if the file cannot be written; nothing half-written stays.
     """
     check_path("path", path)
@@ -152,7 +153,7 @@ def _read_safetensors(path):
         if SHA256 not in header:
             logger.debug("%s has no checksum, so its numbers are not checked", path)
         elif header[SHA256] != sha256(tensors, header):
-            raise ValueError("its tensors have not the SHA-256 in its header")
+            raise ValueError("the SHA-256 in its header is not that of its tensors")
         said = {k: json.loads(header[k]) for k in (GRID, NUM_HEADS) if k in header}
     except MemoryError:
         raise
@@ -164,7 +165,7 @@ def _read_safetensors(path):
 
 
 def sha256(tensors, header):
-    """Hexadecimal SHA-256 of all that a file of ours holds, but for itself.
+    """Hexadecimal SHA-256 of everything in one of our files but itself.
 
     Args:
         tensors: dict, name -> NumPy array.
@@ -198,7 +199,7 @@ def _read_torch(path, ema):
     ):
         found = sorted(str(key)[:50] for key in list(said)[:20])
         raise ValueError(
-            f"{shown(path)} holds no state dict: expected tensors by name, alone or "
+            f"{shown(path)} has no state dict: expected tensors by name, alone or "
             f"under one of {', '.join(keys)}, got {found or type(content).__name__}"
         )
     return state_dict, said

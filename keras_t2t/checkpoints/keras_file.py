@@ -1,8 +1,8 @@
-"""Weights in the files Keras writes, by the names of the layers; nothing in them runs.
+"""Reads weights from Keras's files, by the names of the layers; no code in them is run.
 
-A `.weights.h5` is HDF5, a `.keras` a zip file of one and the model's configuration.
-What HDF5 says of itself is checked before any of its data is read: links, types and
-sizes may be damaged, or made to lead elsewhere or to fill the memory.
+A `.weights.h5` is HDF5; a `.keras` is a zip file with an HDF5 file and the model's
+configuration. HDF5's links, types and sizes are checked before any data is read: they
+may be damaged, or crafted to lead elsewhere or to fill the memory.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".weights.h5", ".keras")
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-NUM_HEADS = "/num_heads"  # what the attention layers store beside their weights
-# HDF5 ignores what follows its own end, so that a checksum can stand there.
+NUM_HEADS = "/num_heads"  # stored by the attention layers beside their weights
+# HDF5 ignores bytes after its end, so a checksum can be appended.
 SEAL = b"\nkeras_t2t SHA-256 "
 SEAL_SIZE = len(SEAL) + 64 + 1
 
@@ -38,20 +38,20 @@ SEAL_SIZE = len(SEAL) + 64 + 1
 HEAP, OBJECT = rb"GCOL\x01\0\0\0", struct.Struct("<H6xQ")
 
 MAX_CONFIG = 64 << 20  # bytes
-MAX_DEPTH = 32  # of layers in layers
+MAX_DEPTH = 32  # of nested layers
 MAX_NAME = 200  # characters
-# A file may hold this many times its size, since it may be compressed although weights
-# hardly can be, and a little more.
+# The arrays of a file may have this many times its size, since it may be compressed
+# (though weights hardly can be), plus these bytes.
 MAX_RATIO, SPARE = 4, 64 << 20
 
 
 class Contents(NamedTuple):
-    """What is of use in a file that Keras wrote."""
+    """The useful content of a file that Keras wrote."""
 
     arrays: dict  # key (see `variable_keys`) -> NumPy array
-    grid: tuple | None  # (rows, columns) of the patch tokens; only `.keras` tells
-    num_heads: int | None  # of the blocks' attention, if it says so
-    # Mean and standard deviation of pixels in 0..1, if the model itself takes 0..255.
+    grid: tuple | None  # (rows, columns) of the patch tokens; only in a `.keras`
+    num_heads: int | None  # of the blocks' attention, if the file says
+    # Mean and standard deviation of pixels in 0..1, if the model takes 0..255.
     standardization: tuple | None
 
 
@@ -65,15 +65,15 @@ class Damaged(ValueError):
 
 
 def variable_keys(model):
-    """Key in `Contents.arrays` -> variable, for all weights of `model`.
+    """Dict of key in `Contents.arrays` -> variable, for all weights of `model`.
 
-    A key is the names of the layers on the way and the variable's place in its
+    A key has the names of the nested layers and the index of the variable in its
     layer: `block_3_attention/qkv/0`.
     """
     return {
         f"{path}/{place}": variable
         for path, layer, _ in parts_of(model)
-        # Not the variable's path: it begins where the model itself was built.
+        # Not the variable's path: that depends on where the model was built.
         for place, variable in enumerate(
             layer._trainable_variables + layer._non_trainable_variables
         )
@@ -87,8 +87,8 @@ def read(path):
         `Contents`.
 
     Raises:
-        ValueError: if the file is damaged, points to something else, holds more than a
-            file of its size may, or keeps no layers' names.
+        ValueError: if the file is damaged, links to something outside, has more data
+            than its size allows, or has no names of layers.
     """
     try:
         if Path(path).name.endswith(".keras"):
@@ -98,7 +98,7 @@ def read(path):
             _check_heaps_of(path)
             arrays, config = _read_hdf5(path, os.stat(path).st_size), {}
         if not arrays:
-            raise ValueError("it holds no weights of layers with names")
+            raise ValueError("it has no weights of layers with names")
         heads = {int(arrays.pop(k)) for k in list(arrays) if k.endswith(NUM_HEADS)}
         heads |= _num_heads(config)
         if len(heads) > 1:
@@ -108,12 +108,12 @@ def read(path):
         )
     except MemoryError:
         raise
-    except Exception as error:  # HDF5, zip and configuration fail in every way there is
+    except Exception as error:  # damaged HDF5, zip and JSON raise all kinds of errors
         raise Damaged(path, error) from None
 
 
 def read_standardization(path):
-    """`Contents.standardization` alone, of a `.keras` file, without the weights.
+    """`Contents.standardization` of a `.keras` file, without reading the weights.
 
     Raises:
         ValueError: if the file is damaged.
@@ -135,7 +135,7 @@ def save_weights(model, path):
 
 
 def seal_of(path):
-    """The end of a file where `save_weights` leaves a SHA-256, None without one."""
+    """The SHA-256 that `save_weights` appended to a file, with its mark, or None."""
     with open(path, "rb") as file:
         file.seek(max(0, os.stat(path).st_size - SEAL_SIZE))
         seal = file.read()
@@ -143,10 +143,10 @@ def seal_of(path):
 
 
 def _check_seal(path):
-    """Compares the SHA-256 that `save_weights` left; Keras's own files have none.
+    """Compares the SHA-256 that `save_weights` appended; Keras's own files have none.
 
     Raises:
-        ValueError: if it is another.
+        ValueError: if it is wrong.
     """
     if (seal := seal_of(path)) is None:
         logger.debug("%s has no checksum, so its numbers are not checked", path)
@@ -157,7 +157,7 @@ def _check_seal(path):
             left -= len(block := file.read(min(left, 1 << 20)))
             digest.update(block)
     if seal != SEAL + digest.hexdigest().encode() + b"\n":
-        raise ValueError("its SHA-256 is not that at its end")
+        raise ValueError("the SHA-256 at its end is wrong")
 
 
 # === HDF5 ===
@@ -170,8 +170,8 @@ def _check_heaps_of(path):
 
 
 def _check_heaps(content):
-    """Follows the objects of each global heap, where HDF5 keeps texts, as it does: one
-    that takes no room keeps its library (1.14) there for ever.
+    """Walks the objects of each global heap, where HDF5 stores strings, as its library
+    does: an object of size 0 would keep the library (1.14) in an endless loop.
 
     Raises:
         ValueError: there is one.
@@ -184,27 +184,27 @@ def _check_heaps(content):
             # Free space, which has no index, counts this header.
             taken = OBJECT.size + length + -length % 8 if index else length
             if taken < OBJECT.size:
-                raise ValueError("one of its texts has no size")
+                raise ValueError("one of its strings has no size")
             place += taken
 
 
 def _read_hdf5(file, size):
-    """The arrays of all layers by their keys, of a path or a binary file."""
+    """The arrays of all layers by key, from a path or a binary file."""
     with h5py.File(file, "r") as file:
         if "layers" not in file:
-            raise ValueError("it holds no layers")
+            raise ValueError("it has no layers")
         datasets = list(_find(_linked(file, "layers"), (), set()))
-        held = sum(
-            # It is read by chunks.
+        total = sum(
+            # Reading takes whole chunks.
             max(data.nbytes, math.prod(data.chunks or ()) * data.dtype.itemsize)
             for _, data in datasets
         )
-        if held > MAX_RATIO * size + SPARE:
-            raise ValueError(f"a file of {size} bytes cannot hold {held} of weights")
+        if total > MAX_RATIO * size + SPARE:
+            raise ValueError(f"a file of {size} bytes cannot hold {total} of weights")
         arrays = {}
         for key, data in datasets:
             if key in arrays:
-                raise ValueError("two of its layers have one name")
+                raise ValueError("two of its layers have the same name")
             array = np.asarray(data[()], data.dtype)
             opaque = array.dtype.kind == "V"
             arrays[key] = array.view(ml_dtypes.bfloat16) if opaque else array
@@ -215,9 +215,9 @@ def _find(group, names, seen):
     """Yields (key, dataset) of all variables of the layers in `group`.
 
     Args:
-        names: of the layers that it is in.
-        seen: set of the places of groups in the file: hard links can make circles, or
-            2**100 ways to one group.
+        names: tuple, of the layers that contain the group.
+        seen: set of the addresses of groups in the file: hard links can make circles,
+            or 2**100 paths to one group.
     """
     if len(names) > MAX_DEPTH:
         raise ValueError(f"{group.name[:MAX_NAME]} is nested too deeply")
@@ -227,7 +227,7 @@ def _find(group, names, seen):
             continue
         place = h5py.h5o.get_info(child.id).addr
         if place in seen:
-            raise ValueError(f"{child.name[:MAX_NAME]} is there under two names")
+            raise ValueError(f"{child.name[:MAX_NAME]} has two names")
         seen.add(place)
         if "vars" not in child:  # a list of layers
             yield from _find(child, (*names, None), seen)
@@ -239,7 +239,7 @@ def _find(group, names, seen):
         if name is None and not len(variables):
             continue
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-            raise ValueError(f"{variables.name[:MAX_NAME]} has no name of a layer")
+            raise ValueError(f"{variables.name[:MAX_NAME]} does not name its layer")
         path = (*names, name)
         for variable in variables:
             key = "/".join(filter(None, (*path, variable)))
@@ -248,17 +248,17 @@ def _find(group, names, seen):
 
 
 def _linked(group, entry):
-    """What is in `group` under this name, if it is there itself."""
+    """The member of `group` with this name, unless it is a link to elsewhere."""
     if not isinstance(group.get(entry, getlink=True), h5py.HardLink):
         raise ValueError(f"{group.name}/{entry}"[:MAX_NAME] + " points elsewhere")
     return group[entry]
 
 
 def _checked(data):
-    """A data set that holds numbers of its own, as many bytes as it says."""
+    """`data`, if it is a dataset with its own numbers, of the size that it states."""
     name = data.name[:MAX_NAME]
     if not isinstance(data, h5py.Dataset):
-        raise ValueError(f"{name} is no data set")
+        raise ValueError(f"{name} is no dataset")
     if data.external or data.is_virtual:
         raise ValueError(f"{name} points to another file")
     # Keras writes bfloat16 as an opaque type of two bytes.
@@ -274,16 +274,16 @@ def _checked(data):
 
 # === .keras ===
 def _read_archive(path):
-    """(arrays, config); every checksum of the zip is compared."""
+    """(arrays, config); the zip's checksums are compared."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         if len(set(names)) < len(names):
-            raise ValueError("the zip holds a record twice")
+            raise ValueError("the zip has a record twice")
         config = _config(archive)
-        most = MAX_RATIO * os.stat(path).st_size + SPARE
-        if archive.getinfo(WEIGHTS).file_size > most:
-            raise ValueError(f"{WEIGHTS} is larger than {most} bytes")
-        # HDF5 jumps about in its file, which a zip member does slowly.
+        limit = MAX_RATIO * os.stat(path).st_size + SPARE
+        if archive.getinfo(WEIGHTS).file_size > limit:
+            raise ValueError(f"{WEIGHTS} is larger than {limit} bytes")
+        # HDF5 seeks often, which is slow in a zip member.
         content = archive.read(WEIGHTS)
     _check_heaps(content)
     return _read_hdf5(io.BytesIO(content), len(content)), config
@@ -296,7 +296,7 @@ def _config(archive):
 
 
 def _layers(config):
-    """The configurations of all layers, by their names, which Sequential leaves out."""
+    """The configurations of all layers by name, "" for those of a Sequential model."""
     layers = config.get("config", {}).get("layers", ())
     return {layer.get("name", ""): layer for layer in layers}
 
@@ -321,7 +321,7 @@ def _grid(config):
 
 
 def _standardization(config):
-    """Mean and deviation of the layer `preprocessing`, which has them for 0..255."""
+    """Mean and standard deviation of the layer `preprocessing`, scaled to 0..1."""
     if (layer := _layers(config).get("preprocessing")) is None:
         return None
     mean, variance = (
@@ -329,5 +329,5 @@ def _standardization(config):
         for name, scale in (("mean", 255), ("variance", 255**2))
     )
     if not mean.size == variance.size == 3 or not (variance > 0).all():
-        raise ValueError(f"its pixels have {mean} and {variance}")
+        raise ValueError(f"its pixels have mean {mean} and variance {variance}")
     return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())

@@ -1,9 +1,9 @@
-"""Layouts of a torch tensor and the Keras weight of the same numbers.
+"""Conversions between the layout of a torch tensor and that of the Keras weight.
 
 A torch Linear stores (out, in) where Dense stores (in, out); a convolution
 (out, in, rows, columns) where Keras has (rows, columns, in, out); and a torch unfold
 orders a patch (channel, row, column) where `SoftSplit` orders it (row, column,
-channel). So whatever reads a long patch vector is permuted on the way.
+channel). So weights that read a long patch vector are permuted.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Any checkpoint file: into a model, or described without one."""
+"""Loads any checkpoint file into a model, or describes it without one."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ PIXELS_PER_TOKEN = 16
 
 
 class Description(NamedTuple):
-    """What must be asked of a builder to hold a file's weights."""
+    """The builder's arguments for a model that fits a file's weights."""
 
     variant: str  # row of `VARIANTS` or `VIT_VARIANTS`
     classes: int | None  # None without a head
@@ -42,24 +42,24 @@ def load_checkpoint(
     Strict: every tensor of the file is used and every weight of the model is set.
     Two things may differ. The position table is resized to the model's token grid as
     the authors do (class row kept, grid bicubic). A head with another number of
-    classes is not loaded; the model's fresh one stays, and a log line says so.
+    classes is not loaded: the model keeps its own, and a log line says so.
 
     Args:
         model: a `keras.Model` of `keras_t2t.T2TViT` or one of its variants.
         path: the authors' or mmpretrain's checkpoint (`.pth`, `.pth.tar`, `.pt`,
             `.safetensors`), or a file that Keras wrote (`.weights.h5`, `.keras`).
-            Nothing inside a file is ever run.
+            No code in a file is ever run.
         ema: bool, whether to take the averaged weights (`state_dict_ema`) of a torch
             file that has both.
         grid: `(rows, columns)` of the checkpoint's patch tokens. None: as the file
-            says, else square, as all released checkpoints are; a `.weights.h5` with
-            as many positions as the model is taken to have the model's grid.
+            says, else square, as in all released checkpoints; a `.weights.h5` with as
+            many positions as the model has the model's grid.
 
     Raises:
         FileNotFoundError: if `path` does not exist.
         ValueError: if the file is damaged, of an unknown kind, would run code, or
-            does not fit; the model is then unchanged. A checkpoint of another
-            variant is named.
+            does not fit; the model is then unchanged. The error names the variant of
+            a checkpoint of another variant.
         ImportError: if safetensors is needed and not installed.
     """
     check_flags(ema=ema)
@@ -69,16 +69,15 @@ def load_checkpoint(
 
 
 class CheckpointFile:
-    """A file of any format, read once for all that is asked of it.
+    """A checkpoint file of any format, read at most once, when it is first needed.
 
     Args:
         path, ema: as for `load_checkpoint`.
 
     Raises:
         FileNotFoundError: if `path` does not exist.
-        ValueError: if it has another ending; by what asks for its contents, if they
-            cannot be read.
-        ImportError: by the same, if safetensors is needed and not installed.
+        ValueError: if it has another ending; later, if its contents cannot be read.
+        ImportError: later, if safetensors is needed and not installed.
     """
 
     def __init__(self, path, ema=True):
@@ -88,7 +87,7 @@ class CheckpointFile:
 
     @property
     def contents(self):
-        """`keras_file.Contents`, or a `Checkpoint` of the other formats."""
+        """`keras_file.Contents`, or a `Checkpoint` for the other formats."""
         if self._contents is None:
             self._contents = (
                 keras_file.read(self.path)
@@ -99,7 +98,7 @@ class CheckpointFile:
 
     @property
     def classes(self):
-        """Number of classes of the head, None without one, whatever the model."""
+        """Number of classes of the head, for any model; None without a head."""
         if not self.by_keras:
             return self.contents.classes
         arrays = self.contents.arrays
@@ -108,12 +107,12 @@ class CheckpointFile:
         return np.shape(bias)[0] if np.ndim(bias) == 1 else None
 
     def description(self):
-        """The `Description` of the model that the weights are of.
+        """The `Description` of the model that the weights belong to.
 
-        Where a file does not tell its grid, it is taken for square.
+        If a file does not say its grid, it is assumed to be square.
 
         Raises:
-            ValueError: if it is of no variant.
+            ValueError: if it belongs to no variant.
         """
         label, contents = shown(self.path.name), self.contents
         if self.by_keras:
@@ -196,21 +195,21 @@ def standardization_of(model):
 
 
 def _check_standardization(model, expected, label):
-    """Refuses a model that standardises its pixels otherwise than the file's.
+    """Checks that a model standardises its pixels as the file's model does.
 
     Args:
         model: a model that may have a layer `preprocessing`.
         expected: `keras_file.Contents.standardization`.
 
     Raises:
-        ValueError: if the two differ; where one of them has none, nothing is known.
+        ValueError: if both standardise, and differ.
     """
     own = standardization_of(model)
     if own is None or expected is None:
         return
     if not np.allclose(own, expected, rtol=1e-5, atol=0):
         raise ValueError(
-            f"{label} standardises pixels with mean and deviation "
-            f"{np.round(expected, 4).tolist()}, and the model {model.name!r} with "
+            f"{label} standardises pixels with mean and standard deviation "
+            f"{np.round(expected, 4).tolist()}, but the model {model.name!r} with "
             f"{np.round(own, 4).tolist()}"
         )

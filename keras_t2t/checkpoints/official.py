@@ -28,15 +28,15 @@ class Entry(NamedTuple):
     layer: Any = None  # a Dense, whose kernel may have LoRA
 
     def value(self):
-        """The weight as a NumPy array, LoRA's share in it."""
+        """The weight as a NumPy array, with LoRA merged."""
         merged = self.variable if self.added is None else self.layer.kernel
         return keras.ops.convert_to_numpy(merged)
 
     @property
     def added(self):
-        """The factor of LoRA without which it adds nothing, None without LoRA."""
-        on = getattr(self.layer, "lora_enabled", False)
-        return self.layer.lora_kernel_b if on else None
+        """LoRA's second factor, zero where it adds nothing; None without LoRA."""
+        has_lora = getattr(self.layer, "lora_enabled", False)
+        return self.layer.lora_kernel_b if has_lora else None
 
     def to_keras(self, tensor):
         """Official NumPy array -> array in the variable's layout."""
@@ -67,12 +67,12 @@ def official_entries(model):
     layers = {layer.name: layer for layer in getattr(model, "layers", ())}
     if not {"class_token", "position_embedding", "project", "norm"} <= set(layers):
         raise ValueError(
-            "`model` must be a whole T2T-ViT or ViT of a builder of keras_t2t, got "
+            "`model` must be a whole T2T-ViT or ViT made by a keras_t2t builder, got "
             f"{getattr(model, 'name', model)!r} of type {type(model).__name__}"
         )
     if quantized := [name for name, layer in layers.items() if is_quantized(layer)]:
         raise ValueError(
-            f"`model` must have floating-point weights, and {model.name!r} is "
+            f"`model` must have floating-point weights, but {model.name!r} is "
             f"quantized: its layer {quantized[0]!r} has integers"
         )
     entries = [
@@ -130,7 +130,7 @@ def soft_split_entries(layers):
 
 
 def patch_size(layers, i, reader):
-    """Rows and columns of a patch of soft split `i`, which `reader` may hold."""
+    """Side of a patch of soft split `i`, which may be inside the layer `reader`."""
     return (layers.get(f"soft_split_{i}") or layers[reader].soft_split).kernel_size
 
 
@@ -154,7 +154,7 @@ def token_layer_entries(layer, prefix, patch_size):
 
 # === Blocks ===
 def backbone_entries(layers):
-    """In the order of computation: transitions of the dense design are blocks too."""
+    """In the order of computation; transitions of the dense design count as blocks."""
     entries, place = [], 0
     for name, layer in layers.items():
         if name.startswith("transition_"):

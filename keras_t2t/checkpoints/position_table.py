@@ -1,4 +1,4 @@
-"""Position tables for another token grid (NumPy only)."""
+"""Resizes position tables to another token grid (NumPy only)."""
 
 import math
 
@@ -51,12 +51,13 @@ def resize_table(table, old_grid, new_grid):
 
 
 def table_grid(positions, grid, model_grid):
-    """`(rows, columns)` of a table with `positions` rows, the class token's included.
+    """The grid `(rows, columns)` of a table with `positions` rows, including the class
+    token's.
 
     Args:
-        grid: what the file or the caller says, or None. Foreign files do not say:
-            theirs is taken for square, as all released ones are, and if it cannot
-            be, for the model's own.
+        grid: what the file or the caller says, or None. Foreign files do not say it:
+            their grid is assumed to be square, as in all released files, or if that is
+            impossible, to be the model's.
 
     Raises:
         ValueError: if no grid fits.

@@ -1,5 +1,5 @@
 """The `weights` argument of the builders: a file, or published weights by name, which
-are fetched and converted once, then read from the cache."""
+are downloaded and converted once, then read from the cache."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ from keras_t2t.checkpoints.registry import NAMES, RELEASE
 
 logger = logging.getLogger(__name__)
 
-MIRROR = "KERAS_T2T_WEIGHTS"  # environment variable: another base URL, or a folder
+MIRROR = "KERAS_T2T_WEIGHTS"  # environment variable: a mirror's URL, or a folder
 
 
 def standardization(weights, published, default):
@@ -26,7 +26,7 @@ def standardization(weights, published, default):
 
     Args:
         weights, published: as for `load_weights`.
-        default: what is given for weights that do not tell.
+        default: returned for weights that do not say.
 
     Returns:
         `(mean, std)` of pixels in 0..1, three numbers each.
@@ -42,19 +42,19 @@ def standardization(weights, published, default):
 
 
 def load_weights(model, weights, published=None, build=None):
-    """Fills `model` as the `weights` argument of its builder asks.
+    """Fills `model` with the weights that its builder's argument `weights` names.
 
     Args:
         model: a built `keras.Model`.
-        weights: None (nothing is done), a name of published weights, or the path of
+        weights: None (nothing is loaded), a name of published weights, or the path of
             a checkpoint.
-        published: the row of the registry, where `weights` is such a name.
+        published: the row of the registry, if `weights` is such a name.
         build: function that builds the same architecture from `input_shape` and
             `classes`; needed for published weights.
 
     Raises:
         ValueError: if `weights` is none of these, or the file does not fit.
-        FileNotFoundError, ConnectionError: if published weights cannot be had.
+        FileNotFoundError, ConnectionError: if published weights cannot be downloaded.
     """
     if weights is None:
         return
@@ -79,9 +79,8 @@ def load_published(model, published, build):
         build: function of `input_shape` and `classes` that builds its architecture.
 
     Raises:
-        FileNotFoundError, ConnectionError: if the authors' file cannot be had.
-        ValueError: if a file is damaged, has another checksum than is known of it, or
-            does not fit.
+        FileNotFoundError, ConnectionError: if the authors' file cannot be downloaded.
+        ValueError: if a file is damaged, has the wrong checksum, or does not fit.
     """
     stem = published.file.removesuffix(".tar").removesuffix(".pth")
     path = cache_folder() / f"{stem}.weights.h5"
@@ -93,7 +92,7 @@ def load_published(model, published, build):
         load_checkpoint(model, path)
     except keras_file.Damaged as error:
         raise ValueError(
-            f"{error}; delete it, and it is fetched and converted again"
+            f"{error}; delete it to download and convert it again"
         ) from None
 
 
@@ -108,8 +107,8 @@ def _convert(published, build, path):
     except OSError as error:
         raise OSError(
             error.errno,
-            f"the cache folder {path.parent} cannot be made ({error.strerror}); "
-            "KERAS_HOME may name another place",
+            f"the cache folder {path.parent} cannot be made ({error.strerror}); set "
+            "KERAS_HOME to another place",
         ) from None
     with _original(published) as original:
         policy = keras.config.dtype_policy()
@@ -128,7 +127,7 @@ def _convert(published, build, path):
 
 @contextlib.contextmanager
 def _original(published):
-    """Path of the authors' file: in the mirror folder, or downloaded for the time."""
+    """Path of the authors' file: in the mirror folder, or downloaded temporarily."""
     mirror = os.environ.get(MIRROR) or RELEASE
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".original-") as folder:
         if "://" in mirror:
@@ -145,9 +144,9 @@ def _original(published):
             check_digest(path, published.checksum)
         if mirror != RELEASE and published.checksum is None:
             logger.warning(
-                "%s comes from %s, and no checksum of the published file is known "
-                "here: another file of the same shapes would not be noticed. Its "
-                "SHA-256 is %s",
+                "%s comes from %s, and no checksum of the published file is known, so "
+                "another file of the same shapes would not be noticed. Its SHA-256 is "
+                "%s",
                 published.file,
                 mirror,
                 digest_of(path),
@@ -155,4 +154,4 @@ def _original(published):
         try:
             yield path
         except ValueError as error:
-            raise ValueError(f"what {mirror} gave does not load: {error}") from None
+            raise ValueError(f"the file from {mirror} does not load: {error}") from None

@@ -29,13 +29,13 @@ CIFAR100 = (
 
 
 class Published(NamedTuple):
-    """One file of the release: what it holds and how its images are prepared."""
+    """One file of the release: its model and how its images are prepared."""
 
     name: str  # what `weights` is set to
     variant: str  # row of `VARIANTS`
     file: str  # in the release
     top1: float  # percent, as its authors report it
-    # Percent (top-1, top-5) with more digits, of others who ran the file; or None.
+    # (top-1, top-5) in percent, with more digits, as measured by others; or None.
     remeasured: tuple | None = None
     size: int = 224  # pixels, height and width
     classes: int = 1000
@@ -43,18 +43,18 @@ class Published(NamedTuple):
     std: tuple = IMAGENET_STD
     crop: float = 0.9  # side of the centre crop over the resized short side
     interpolation: str = "bicubic"
-    # The repository's; the files name none of their own.
+    # The repository's, since the files state none.
     licence: str = "Clear BSD (BSD-3-Clause-Clear)"
-    # Of the file, SHA-256 or SHA-384 in hexadecimal; None where it is not known.
+    # SHA-256 or SHA-384 of the file, in hexadecimal; None if not known.
     checksum: str | None = None
-    # What the accuracies were measured on: TensorFlow Datasets' name, and how many.
+    # The data set of the accuracies, by its name in TensorFlow Datasets, and its size.
     dataset: str = "imagenet2012"
     images: int = 50_000
     class_names: list | None = None  # by label; None for ImageNet's, which Keras has
 
     @property
     def accuracy(self):
-        """Top-1 and top-5 in percent, as exactly as they are known, or None."""
+        """Top-1 and top-5 (None if unknown) in percent, as exactly as published."""
         return self.remeasured or (self.top1, None)
 
 
@@ -119,7 +119,7 @@ def published_weights(weights, variant):
 
     Args:
         weights: the argument; None and paths name no row.
-        variant: row of `VARIANTS` that is built, None for another architecture.
+        variant: row of `VARIANTS` that is built; None for any other architecture.
 
     Returns:
         A `Published`, or None where `weights` is not one of `NAMES`.

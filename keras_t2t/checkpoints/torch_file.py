@@ -1,9 +1,9 @@
-"""Reads torch's checkpoints with NumPy; nothing inside them is run.
+"""Reads torch's checkpoints with NumPy; no code in them is run.
 
 Since torch 1.6 a checkpoint is a zip file: a pickle, which describes the tensors, and
 a record for each storage, the raw numbers of one or more tensors. The pickle's opcodes
-are checked before it is loaded, its sizes before any number is read. The numbers are
-read, and their checksum compared, when a tensor is asked for them.
+are checked before it is loaded, its sizes before any numbers are read. A tensor's
+numbers are read, and their checksum compared, when they are needed.
 """
 
 import argparse
@@ -28,15 +28,15 @@ from keras_t2t._ground.arguments import escaped, reason, shown
 from keras_t2t._ground.optional_imports import import_torch
 
 ZIP_START = b"PK\x03\x04"
-# The number with which torch before 1.6 began, as a pickle.
+# The pickled magic number at the start of files from before torch 1.6.
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-LEGACY_PICKLES = 5  # number, version, machine, content, storages' names
-SAVE_AGAIN = "load it with torch where it comes from and `torch.save` it again"
+LEGACY_PICKLES = 5  # magic number, version, machine, content, names of storages
+SAVE_AGAIN = "load it with the torch that wrote it and `torch.save` it again"
 
 MAX_PICKLE = 16 << 20  # bytes; those of the released files have 20 to 200 kB
 MAX_AXES = 32
-# All records may hold this many times the size of the file, which may be compressed
-# although weights hardly can be, and a little more.
+# All records may have this many times the size of the file, which may be compressed
+# (though weights hardly can be), plus these bytes.
 MAX_RATIO, SPARE = 4, 64 << 20
 
 # By the name that follows `torch.`.
@@ -57,7 +57,7 @@ STORAGES = {
 
 
 class Refused(ValueError):
-    """A line that names the file and what is wrong with it."""
+    """An error whose message already names the file."""
 
 
 def read(path):
@@ -67,14 +67,13 @@ def read(path):
         path: a file of `torch.save`; one from before torch 1.6 is read by torch.
 
     Returns:
-        dict, list, str, number, `Tensor` or, by torch, NumPy array, as deep as they
-        were nested. What is none of these, such as an `argparse.Namespace`, has lost
-        what it held.
+        dict, list, str, number, `Tensor` or (read by torch) NumPy array, nested as
+        they were. Any other object, such as an `argparse.Namespace`, comes back empty.
 
     Raises:
         OSError: if the file cannot be opened.
-        ValueError: in one line, if it is damaged, would call anything that tensors do
-            not need, is of another kind, or needs torch, which is not installed.
+        ValueError: in one line, if it is damaged, would call a function that tensors
+            do not need, is of another kind, or needs torch, which is not installed.
     """
     with open(path, "rb") as file:
         start = file.read(len(LEGACY_START))
@@ -88,7 +87,7 @@ def read(path):
 
 @contextlib.contextmanager
 def told_as_damage(path):
-    """Turns whatever a damaged pickle or zip raises into one line."""
+    """Turns all errors of a damaged pickle or zip into one line."""
     try:
         yield
     except (Refused, MemoryError):
@@ -105,14 +104,14 @@ class Storage(NamedTuple):
 
     numel: int
     dtype: np.dtype
-    read: Callable  # gives the bytes, once their checksum is compared
+    read: Callable  # returns the bytes, after comparing their checksum
 
 
 class Tensor:
     """A tensor in a file; `numpy.asarray` reads it, read-only and without a copy.
 
     Raises:
-        ValueError: if it lies outside of its storage; by `numpy.asarray`, if its
+        ValueError: if it lies outside its storage; from `numpy.asarray`, if its
             numbers are damaged.
     """
 
@@ -127,11 +126,11 @@ class Tensor:
                 for number in (offset, *shape, *strides)
             )
         ):
-            raise ValueError("a tensor whose storage, shape, strides or offset is none")
+            raise ValueError("a tensor has no valid storage, shape, strides or offset")
         last = offset + sum((size - 1) * stride for size, stride in axes)
         if math.prod(shape) and last >= storage.numel:
             raise ValueError(
-                f"a tensor of shape {shape} lies outside of its {storage.numel} numbers"
+                f"a tensor of shape {shape} lies outside its {storage.numel} numbers"
             )
         self.shape, self.dtype = shape, storage.dtype
         self._storage, self._offset, self._strides = storage, offset, strides
@@ -153,12 +152,12 @@ class Tensor:
         return np.array(array, dtype) if copy or dtype else array
 
     def __setstate__(self, state):
-        """A pickle may not change what was checked."""
+        """Ignored: a pickle may not change what was checked."""
 
 
 # === What a pickle may name ===
 class Ignored:
-    """Stands for an object of the pickle that no tensor needs; it keeps nothing."""
+    """Stands for an object of the pickle that no tensor needs; it stays empty."""
 
     def __new__(cls, *args):
         return super().__new__(cls)
@@ -168,7 +167,7 @@ class Ignored:
 
 
 class Ordered(dict):
-    """Stands for an ordered dict; it takes items, but neither arguments nor state."""
+    """Stands for an ordered dict; it accepts items, but no arguments and no state."""
 
     def __init__(self):
         super().__init__()
@@ -178,7 +177,7 @@ class Ordered(dict):
 
 
 class Named(NamedTuple):
-    """Stands for a function, which can be called, or for a type of storages."""
+    """Stands for a function, which can be called, or for a storage type."""
 
     function: Callable | None
     dtype: np.dtype | None = None
@@ -200,7 +199,7 @@ def _parameter(tensor, *others):
     return tensor
 
 
-# All that a pickle may name; the rest is refused, and never looked up.
+# The only names that a pickle may have; any other is refused, and never imported.
 GLOBALS = {
     "torch._utils._rebuild_tensor_v2": Named(_tensor),
     "torch._utils._rebuild_parameter": Named(_parameter),
@@ -220,7 +219,7 @@ GLOBALS = {
 
 
 # === The pickle ===
-# What torch writes for containers of tensors, in the protocols 2 to 5.
+# The opcodes that torch writes for containers of tensors, in protocols 2 to 5.
 OPCODES = re.compile(
     "PROTO|FRAME|STOP|MARK|NONE|NEWTRUE|NEWFALSE|BININT[12]?|LONG1|BINFLOAT"
     "|SHORT_BINSTRING|(SHORT_)?BINUNICODE|BINUNICODE8|(SHORT_)?BINBYTES|BINBYTES8"
@@ -232,24 +231,24 @@ KEYS = (pickletools.pyunicode, pickletools.pybytes_or_str, pickletools.pyint)
 
 
 def check_opcodes(file):
-    """Follows a pickle to its end without making any of its objects.
+    """Walks a pickle to its end without creating any of its objects.
 
-    Python's own unpickler trusts three things that a few bytes can turn into hours or
-    gigabytes: lengths, the numbers of its memo, for which it makes room in advance,
-    and the keys of dicts, since hashing a tuple of tuples may take for ever.
+    Python's unpickler trusts three things with which a few bytes can cost hours or
+    gigabytes: lengths; memo numbers, for which it allocates in advance; and keys of
+    dicts, since hashing nested tuples may take for ever.
 
     Args:
         file: binary file at the start of a pickle, left at its end.
 
     Returns:
-        List of the names that it gives in full.
+        List of the full names in its GLOBAL opcodes.
 
     Raises:
-        ValueError: if the pickle is damaged, has opcodes that no tensor needs, or
-            numbers and keys of this kind.
+        ValueError: if the pickle is damaged, or has opcodes that no tensor needs, or
+            such memo numbers or keys.
     """
     names = []
-    kinds, marks, memo = [], [], {}  # the unpickler's stack, by what it will hold
+    kinds, marks, memo = [], [], {}  # the unpickler's stack, as kinds of objects
     for opcode, argument, position in pickletools.genops(file):
         name, before = opcode.name, opcode.stack_before
         if not OPCODES.fullmatch(name):
@@ -273,7 +272,7 @@ def check_opcodes(file):
             ):
                 raise ValueError("its pickle has a dict whose keys are no text")
             if top < plain:
-                raise ValueError("its pickle takes what it has not made")
+                raise ValueError("its pickle takes more from the stack than is there")
             kinds[top - plain :] = opcode.stack_after
         if name == "GLOBAL":
             names.append(argument.replace(" ", "."))
@@ -281,22 +280,22 @@ def check_opcodes(file):
 
 
 def known(path, name):
-    """What stands for a name in `GLOBALS`.
+    """The stand-in for a name in `GLOBALS`.
 
     Raises:
-        Refused: if it is not there.
+        Refused: if there is none.
     """
     if name not in GLOBALS:
         raise Refused(
             f"{shown(path)} is refused: loading it would call "
-            f"{escaped(' '.join(name.split())[:100])}, and a checkpoint may hold "
-            "tensors and argparse.Namespace only"
+            f"{escaped(' '.join(name.split())[:100])}, but a checkpoint may only have "
+            "tensors and argparse.Namespace"
         )
     return GLOBALS[name]
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows `GLOBALS` alone; for pickles that have passed `check_opcodes`."""
+    """Knows only `GLOBALS`; for pickles that have passed `check_opcodes`."""
 
     def __init__(self, path, pickled, storage):
         super().__init__(io.BytesIO(pickled))
@@ -308,7 +307,7 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, saved_id):
         kind, named, key, _, numel = saved_id
         if kind != "storage" or not isinstance(key, str) or type(numel) is not int:
-            raise ValueError("a reference to no storage")
+            raise ValueError("its pickle has a reference that is no storage")
         return self._storage(key, numel, named.dtype)
 
 
@@ -321,17 +320,17 @@ class _Zip(NamedTuple):
     records: dict  # name -> `ZipInfo`
 
     def read(self, name, limit=math.inf):
-        """The bytes of a record, once their checksum is compared."""
+        """The bytes of a record, after comparing their checksum."""
         info = self.records[name]
         if info.file_size > limit:
             raise ValueError(f"{name} has {info.file_size} bytes")
         if info.compress_type == zipfile.ZIP_STORED:
             content = self._stored(info)
-            # torch can be told to write no checksums, and then writes 0.
+            # torch writes 0 if it is told to write no checksums.
             if info.CRC and zlib.crc32(content) != info.CRC:
                 raise ValueError(f"the checksum of {name} is wrong")
             return content
-        content = self.archive.read(info)  # which compares it
+        content = self.archive.read(info)  # compares the checksum itself
         if len(content) != info.file_size:
             raise ValueError(f"{name} is cut short")
         return content
@@ -347,16 +346,16 @@ class _Zip(NamedTuple):
 
 
 def _open_zip(path):
-    """A `_Zip` whose records have the sizes that those of its file may have."""
+    """A `_Zip`, after a check of its records' names and sizes."""
     archive, data = zipfile.ZipFile(path), np.asarray(np.memmap(path, "u1", "r"))
     records = {}
     for info in archive.infolist():
         if info.filename in records:
             raise ValueError(f"{info.filename} is in the zip twice")
         records[info.filename] = info
-    held = sum(info.file_size for info in records.values())
-    if held > MAX_RATIO * len(data) + SPARE:
-        raise ValueError(f"a file of {len(data)} bytes cannot hold {held} of weights")
+    total = sum(info.file_size for info in records.values())
+    if total > MAX_RATIO * len(data) + SPARE:
+        raise ValueError(f"a file of {len(data)} bytes cannot hold {total} of weights")
     return _Zip(archive, data, records)
 
 
@@ -364,16 +363,16 @@ def _read_zip(path):
     opened = _open_zip(path)
     pickles = [n for n in opened.records if re.fullmatch("[^/]*/data.pkl", n)]
     if len(pickles) != 1:
-        raise ValueError(f"the zip holds {len(pickles)} records FOLDER/data.pkl")
+        raise ValueError(f"the zip has {len(pickles)} records FOLDER/data.pkl")
     folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in opened.records:
-        raise Refused(f"{shown(path)} is a TorchScript program and no checkpoint")
+        raise Refused(f"{shown(path)} is a TorchScript program, not a checkpoint")
     order = sys.byteorder.encode()
     if f"{folder}byteorder" in opened.records:
         order = bytes(opened.read(f"{folder}byteorder", limit=16))
     if order != sys.byteorder.encode():
         raise Refused(
-            f"{shown(path)} has the byte order {order!r}, and this machine has "
+            f"{shown(path)} has the byte order {order!r}, but this machine has "
             f"{sys.byteorder!r}: {SAVE_AGAIN}"
         )
 
@@ -415,7 +414,7 @@ def _read_legacy(path):
 
 
 def _with_arrays(content, torch):
-    """The same dicts and lists, with NumPy arrays for tensors."""
+    """The same dicts and lists, with NumPy arrays instead of tensors."""
     if isinstance(content, dict):
         return {key: _with_arrays(value, torch) for key, value in content.items()}
     if isinstance(content, list):

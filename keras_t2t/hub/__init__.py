@@ -1,4 +1,4 @@
-"""The Hugging Face hub, and KerasHub, which is loaded when it is asked for."""
+"""The Hugging Face hub, and KerasHub, which is imported when it is needed."""
 
 
 def __getattr__(name):

@@ -19,27 +19,28 @@ PYRAMID = {"P2": "tokens_1", "P3": "tokens_2", "P4": "norm"}
 
 @keras.saving.register_keras_serializable("keras_t2t")
 class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
-    """A T2T-ViT without its head, with the feature grids that detectors take.
+    """A T2T-ViT without its head, with the feature grids that detectors need.
 
-    As any KerasHub backbone: `from_preset` takes a folder that `save_to_preset` made,
-    or its address on Kaggle or Hugging Face.
+    As for any KerasHub backbone, `from_preset` takes a folder that `save_to_preset`
+    made, or its address on Kaggle or Hugging Face.
 
-    Arguments are those of `keras_t2t.T2TViT`, but for these. Heads in `weights` are
-    left out.
+    The arguments are those of `keras_t2t.T2TViT`, except for the following. Heads in
+    `weights` are not loaded.
 
     Args:
         token_type: `"performer"` or `"transformer"`, whose layers make the pyramid.
         image_shape: `(height, width, channels)`, at least 32 px each way.
         dtype: None for Keras's policy, or a name or `keras.DTypePolicy`.
-        parts: None, or which of its layers are frozen, as a config says.
+        parts: None, or the frozen inner layers, as `get_config` stores them.
 
-    Input `(batch, height, width, channels)`, what `keras_t2t.preprocess_input` gives.
+    Input `(batch, height, width, channels)`, the result of
+    `keras_t2t.preprocess_input`.
     Output `(batch, 1 + tokens, dim)`, the class token first, after the last norm.
     `pyramid_outputs` is a dict of grids `(batch, rows, columns, channels)` at a
     quarter, an eighth, a sixteenth and a thirty-second of the image's sides: `"P2"`
-    and `"P3"` the tokens after the first two soft splits, `"P4"` the backbone's last
-    ones, `"P5"` the greatest of each 2 x 2 of them, as plain ViTs are given to
-    detectors (Li et al., ECCV 2022).
+    and `"P3"` are the tokens after the first two soft splits, `"P4"` the backbone's
+    final tokens, `"P5"` their maximum over 2 x 2, as detectors use plain ViTs (Li et
+    al., ECCV 2022).
 
     Raises:
         ValueError: if an argument is out of range.
@@ -114,7 +115,7 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
 
         Args:
             name: row of the table of models.
-            weights: as of `keras_t2t.T2TViT14`.
+            weights: as for `keras_t2t.T2TViT14`.
             **arguments: the constructor's.
 
         Raises:
@@ -138,8 +139,8 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
 def check_tokens(token_type):
     if token_type == "convolution":
         raise ValueError(
-            "`token_type` must be 'performer' or 'transformer', whose token layers "
-            f"make the pyramid, got {token_type!r}"
+            "`token_type` must be 'performer' or 'transformer', since their token "
+            f"layers make the pyramid, got {token_type!r}"
         )
 
 
@@ -147,7 +148,7 @@ def check_shape(image_shape):
     """`image_shape` as a tuple: from a file it is a list."""
     if len(image_shape) != 3 or min(image_shape[:2]) < 32:
         raise ValueError(
-            "`image_shape` must be (height, width, channels) of at least 32 px each "
-            f"way, of which P5 is one cell, got {tuple(image_shape)}"
+            "`image_shape` must be (height, width, channels), at least 32 px each way "
+            f"(one cell of P5), got {tuple(image_shape)}"
         )
     return tuple(image_shape)

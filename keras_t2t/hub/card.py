@@ -11,7 +11,7 @@ from keras_t2t.checkpoints.registry import NAMES
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 
-MOST_CLASSES = 100  # that are listed
+MAX_CLASSES = 100  # listed in the card
 
 CARD = """---
 {header}
@@ -20,8 +20,8 @@ CARD = """---
 # {title}
 
 {model}, trained with [keras_t2t](https://pypi.org/project/keras-t2t/) {version} on the
-{backend} backend of Keras {keras}. It takes RGB photographs of {size} x {size} px and
-tells {number} classes apart.
+{backend} backend of Keras {keras}. It classifies RGB photographs of {size} x {size} px
+into {number} classes.
 
 ```python
 import keras_t2t
@@ -41,8 +41,8 @@ probabilities = model.predict(pixels)  # (batch, {size}, {size}, 3), RGB, 0..255
 | --- | --- |
 {scores}
 
-Measured by the run itself, on images of {data} that it did not train on. Where these
-also chose the recipe or the epoch, the figures are too high.
+Measured by the run itself, on images of {data} that it did not train on. If these
+images were also used to choose the recipe or the epoch, the figures are too high.
 
 ## Training
 
@@ -55,11 +55,10 @@ every setting, `history.csv` every epoch.
 
 ## Limits
 
-- It gives one of its {number} classes to whatever it is shown, also to what is none.
-- Its probabilities are not calibrated, and nobody looked at how they differ between
-  groups of people, places or cameras.
-- It was measured on the middle {crop:.0%} of each image: what is at the edge was not
-  seen.
+- It gives every image one of its {number} classes, even if none of them is right.
+- Its probabilities are not calibrated, and differences between groups of people, places
+  or cameras were not studied.
+- It was measured on the central {crop:.0%} of each image, without its edges.
 
 ## Classes
 
@@ -76,16 +75,16 @@ def model_card(record, result, class_names, name, license=None, origin=None):
 
     Args:
         record: dict, the configuration of the run, checked.
-        result: dict, what came out of it.
+        result: dict, of the run.
         class_names: list of str.
         name: `"OWNER/NAME"`.
-        license: identifier of the hub's, or None.
-        origin: whose weights the run goes back to, where it tells more than `record`.
+        license: identifier of the hub, or None.
+        origin: the weights that the run goes back to, or None; see `push.origin`.
 
     Returns:
         str.
     """
-    listed = class_names[:MOST_CLASSES]
+    listed = class_names[:MAX_CLASSES]
     more = len(class_names) - len(listed)
     data = record["data"]
     return CARD.format(
@@ -107,7 +106,7 @@ def model_card(record, result, class_names, name, license=None, origin=None):
         command=command(record),
         crop=record["crop"],
         classes=", ".join(map(plain, listed)) + f" and {more} more" * (more > 0),
-        licence=(license or "Not stated by who published it.") + inherited(origin),
+        licence=(license or "Not stated by the publisher.") + inherited(origin),
     )
 
 
@@ -149,7 +148,7 @@ def scores(result):
 
 
 def start(record, origin=None):
-    """What is said of the weights that a run began with, and of its teacher."""
+    """The card's words on the weights that a run began with, and on its teacher."""
     weights, teacher = record.get("weights"), record.get("teacher")
     text = ", from scratch"
     if weights is not None:
@@ -159,22 +158,22 @@ def start(record, origin=None):
         if origin not in (None, weights):
             text += f", which go back to {plain(origin)}"
     if teacher is not None:
-        text += f", learning from the teacher {plain(teacher)} too"
+        text += f", also distilled from the teacher {plain(teacher)}"
     return text
 
 
 def inherited(origin):
-    """What the licence of the weights before means for these."""
+    """The card's words on the licence of the weights that the run goes back to."""
     if origin is None:
         return ""
     row = next((row for row in PUBLISHED if row.name == origin), None)
     if row:
         return f" It goes back to weights whose licence is {row.licence}."
-    found = repository(origin)
-    where = f"[{plain(found)}](https://huggingface.co/{found})" if found else None
+    source = repository(origin)
+    link = f"[{plain(source)}](https://huggingface.co/{source})" if source else None
     return (
-        f" It goes back to the weights of {where or plain(origin)}, and their licence "
-        "holds for it too."
+        f" It goes back to the weights of {link or plain(origin)}, whose licence "
+        "applies to it too."
     )
 
 
@@ -185,12 +184,12 @@ def repository(origin):
 
 
 def plain(text):
-    """Text from outside, which Markdown takes for nothing but text."""
+    """Text from outside, escaped so that Markdown shows it as it is."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(shown(text).split()))
 
 
 def command(record):
-    """The command that trains the same, but for where its data lies."""
+    """The command that repeats the run, with a placeholder for the data's folder."""
     name = "train" if record.get("weights") is None else "finetune"
     words = [f"keras-t2t {name}", flag("backend", record["backend"])]
     asked = {
@@ -218,7 +217,7 @@ def command(record):
 
 
 def is_local(weights):
-    """Whether it names what lies on the disk of whoever trained."""
+    """Whether `weights` is a path on the disk of whoever trained."""
     return weights is not None and not (
         is_address(weights) or weights in NAMES or weights == "ResNet50"
     )

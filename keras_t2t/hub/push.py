@@ -35,7 +35,7 @@ from keras_t2t.settings.recorded import (
     COUNTS,
     OF_RUN,
     OF_WEIGHTS,
-    ROWS,
+    SETTINGS,
     read_record,
     read_result,
     refused,
@@ -43,16 +43,22 @@ from keras_t2t.settings.recorded import (
 
 NEEDED = (CONFIG, CLASSES, RESULT, FINAL)
 FILES = (*NEEDED, FINAL_EMA, HISTORY, CURVES)
-# They tell of the machine, not of the model.
+# They describe the machine, not the model.
 LOCAL = ("output_dir", "coordinator", "wandb", "preview", "process_id")
 
-# All that is published of the versions, the data and the result.
+# The published keys of the versions, the data and the result.
 VERSIONS, DATA = ("keras_t2t", "keras"), ("name", *COUNTS, "classes")
 REPORTED = (
-    *("backend", "model", "dataset", "epochs", "images_per_second"),
-    *("val_top1", "val_top5", "val_top1_ema"),
+    "backend",
+    "model",
+    "dataset",
+    "epochs",
+    "images_per_second",
+    "val_top1",
+    "val_top5",
+    "val_top1_ema",
 )
-MOST_RUNS = 20  # that follow one another
+MAX_RUNS = 20  # in a chain of runs, each started from the weights of the previous
 
 
 def push_to_hub(
@@ -65,25 +71,25 @@ def push_to_hub(
 ) -> str:
     """Publishes a finished run: weights, classes, settings and a model card.
 
-    `weights="hf://OWNER/NAME"` then loads it wherever weights are named. Folders of
-    this machine are left out of what is published.
+    `weights="hf://OWNER/NAME"` then loads it wherever weights are named. Paths of this
+    machine are not published.
 
     Args:
         run: folder that `keras_t2t.training.train` left.
-        name: `"OWNER/NAME"` on the hub; made where it does not exist.
+        name: `"OWNER/NAME"` on the hub; created if it does not exist.
         license: identifier of the hub, such as `"apache-2.0"`. None: the card says that
             none is stated.
-        private: bool, whether a repository that is made is private.
+        private: bool, whether a new repository is private.
         token: of the hub; None: that of `hf auth login` or `HF_TOKEN`.
 
     Returns:
         str, the address of the repository.
 
     Raises:
-        ValueError: `run` is not the folder of a finished run, what it holds is not
-            what a run writes or is a link to elsewhere, or `name` or `license` is none;
-            nothing is published then.
-        PermissionError: the hub does not let this token write there.
+        ValueError: `run` is not the folder of a finished run, or has files that no run
+            writes or that are links, or `name` or `license` is invalid; then nothing is
+            published.
+        PermissionError: the token may not write there.
         ConnectionError: the hub could not be reached or refused.
         ImportError: huggingface-hub is not installed.
     """
@@ -100,27 +106,27 @@ def push_to_hub(
     run = Path(run).resolve()
     if lacking := [part for part in NEEDED if not (run / part).is_file()]:
         raise ValueError(
-            f"`run` must be the folder of a finished run, and {str(run)!r} lacks "
+            f"`run` must be the folder of a finished run, but {str(run)!r} lacks "
             f"{', '.join(lacking)}"
         )
-    held = [part for part in FILES if (run / part).exists()]
-    for part in held:
+    parts = [part for part in FILES if (run / part).exists()]
+    for part in parts:
         if (run / part).resolve() != run / part or not (run / part).is_file():
             raise ValueError(
-                f"{shown(run / part)} is a link or no file: what is published must lie "
-                "in the run folder itself"
+                f"{shown(run / part)} is a link or no file: only files in the run "
+                "folder itself can be published"
             )
     whole = read_record(run / CONFIG, (*OF_WEIGHTS, *OF_RUN))
     record = published_record(whole)
     check_described(record, run / CONFIG)
     class_names = read_class_names(run / CLASSES, len(record["data"]["classes"]))
     result = {key: value for key, value in read_result(run).items() if key in REPORTED}
-    if HISTORY in held:
+    if HISTORY in parts:
         check_history(run / HISTORY)
     hub = import_huggingface_hub()
     card = model_card(record, result, class_names, name, license, origin(whole))
     with tempfile.TemporaryDirectory() as folder:
-        for part in held:
+        for part in parts:
             shutil.copyfile(run / part, Path(folder, part), follow_symlinks=False)
         write(Path(folder, CONFIG), record)
         write(Path(folder, CLASSES), class_names)
@@ -139,7 +145,7 @@ def push_to_hub(
                 if error.response.status_code not in (401, 403):
                     raise
                 raise PermissionError(
-                    f"the hub does not let this token write to {name!r} (HTTP "
+                    f"this token may not write to {name!r} (HTTP "
                     f"{error.response.status_code}): log in with `hf auth login`, or "
                     "give `token`"
                 ) from None
@@ -147,9 +153,11 @@ def push_to_hub(
 
 
 def published_record(record):
-    """The configuration of a run without what it tells of this machine, and without
-    what is no part of one."""
-    record = {key: value for key, value in record.items() if key in (*ROWS, *CHECKS)}
+    """The record of a run without paths and settings of this machine, and without
+    unknown keys."""
+    record = {
+        key: value for key, value in record.items() if key in (*SETTINGS, *CHECKS)
+    }
     record |= {key: None for key in LOCAL if key in record}
     for key, names in (("versions", VERSIONS), ("data", DATA)):
         if key in record:
@@ -161,26 +169,27 @@ def published_record(record):
 
 
 def public_name(weights):
-    """What others know weights or a folder by: an address, or the last of its path."""
+    """The public name of weights or a folder: an address on the hub, or the last part
+    of its path."""
     if is_address(weights):
         return weights
     return cached_address(weights) or Path(weights).name
 
 
 def cached_address(path):
-    """The address on the hub of what lies in the hub's own cache, else None."""
+    """The address on the hub of a path in the hub's cache, else None."""
     match = re.search(r"models--([\w.-]+?)--([\w.-]+)/snapshots/(\w+)", str(path))
     return match and f"hf://{match[1]}/{match[2]}@{match[3]}"
 
 
 def origin(record):
-    """Whose weights a run goes back to, over the runs of this machine before it.
+    """The weights that a run goes back to, through earlier runs on this machine.
 
     Returns:
-        An address on the hub, a name of published weights, the name of a file of which
-        nothing more is known; or None, if all of them began from scratch.
+        An address on the hub, a name of published weights, the name of a file of
+        unknown origin; or None, if the first run began from scratch.
     """
-    for _ in range(MOST_RUNS):
+    for _ in range(MAX_RUNS):
         weights = record["weights"]
         known = weights is None or is_address(weights) or weights in NAMES
         if known or cached_address(weights):
@@ -197,7 +206,7 @@ def origin(record):
 
 
 def check_described(record, path):
-    """Raises a ValueError unless a record tells what a model card says."""
+    """Raises a ValueError unless a record has what the model card needs."""
     for key, names in (("versions", VERSIONS), ("data", DATA)):
         if lacking := [name for name in names if name not in record[key]]:
             raise refused(path, f"`{key}` lacks {', '.join(lacking)}")

@@ -14,23 +14,23 @@ from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.platform import jax_platform
 from keras_t2t.layers.precision import at_least_float32
 
-# Scores of one image and head that are held at once: 64 MB in float32.
+# The most scores of one image and head in memory at once: 64 MB in float32.
 MAX_SCORES = 2**24
 
 
 def scaled_dot_product_attention(q, k, v, scale, dropout=None, training=False):
     """softmax(scale * q k^T) v, the softmax in float32 or better.
 
-    Memory grows linearly with the number of tokens where the backend has such an
-    attention, and elsewhere from `MAX_SCORES` scores on, by taking queries in chunks
-    and computing their scores once more for the gradient.
+    Memory grows linearly with the number of tokens if the backend has such a kernel,
+    and otherwise from `MAX_SCORES` scores on: queries are then taken in chunks, whose
+    scores are recomputed for the gradient.
 
     Args:
         q, k, v: tensors `(batch, tokens, heads, head_dim)`.
         scale: float, factor of the logits.
         dropout: None, or a function applied to the attention probabilities
             `(batch, heads, query tokens, key tokens)`.
-        training: bool, whether a gradient will be asked for.
+        training: bool, whether a gradient will be computed.
 
     Returns:
         Tensor `(batch, tokens, heads, head_dim)`.
@@ -39,8 +39,8 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None, training=False):
     odd = training and q.shape[1] % 2
     if dropout is None and not odd and jax_has_fused_attention(q.dtype):
         return ops.dot_product_attention(q, k, v, scale=scale)
-    # Keras's fused attention has no dropout, and where a backend has no kernel for it,
-    # products of whole heads are faster.
+    # Keras's fused attention has no dropout, and without a kernel of the backend plain
+    # products are faster.
     q, k, v = (ops.transpose(part, (0, 2, 1, 3)) for part in (q, k, v))
     queries = q.shape[2]
     chunk = max(1, MAX_SCORES // k.shape[2])
@@ -54,15 +54,15 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None, training=False):
 
 
 def torch_attention(q, k, v, scale):
-    """torch's own, of tensors `(batch, heads, tokens, head_dim)`: Keras's call of it
-    copies all three where the kernel takes them as they lie."""
+    """torch's own, for tensors `(batch, heads, tokens, head_dim)`; Keras would copy all
+    three before calling it."""
     import torch
 
     return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scale)
 
 
 def attend(q, k, v, dropout=None):
-    """softmax(q k^T) v of tensors `(batch, heads, tokens, head_dim)`."""
+    """softmax(q k^T) v for tensors `(batch, heads, tokens, head_dim)`."""
     island = at_least_float32(v.dtype)
     logits = ops.cast(ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))), island)
     largest = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
@@ -78,16 +78,16 @@ def attend(q, k, v, dropout=None):
 
 
 def attend_in_chunks(q, k, v, chunk):
-    """`attend`, with the scores of `chunk` queries at a time, also in the gradient.
+    """`attend` for `chunk` queries at a time, also in the gradient.
 
-    A loop and not a list of chunks: XLA would compute several of a list at once.
+    A loop, not a list of chunks, of which XLA would compute several at once.
     """
     _, heads, queries, dim = q.shape
     chunks = math.ceil(queries / chunk)
     size = math.ceil(queries / chunks)
     q = ops.pad(q, [(0, 0), (0, 0), (0, chunks * size - queries), (0, 0)])
     q = ops.moveaxis(ops.reshape(q, (-1, heads, chunks, size, dim)), 2, 0)
-    # k and v as arguments: TensorFlow's remat gives what is captured no gradient.
+    # k and v as arguments: TensorFlow's remat gives captured tensors no gradient.
     attend_again = keras.remat(attend)
     attended = ops.map(lambda part: attend_again(part, k, v), q)
     attended = ops.moveaxis(attended, 0, 2)
@@ -96,7 +96,7 @@ def attend_in_chunks(q, k, v, chunk):
 
 
 def jax_has_fused_attention(dtype):
-    """Whether Keras reaches a kernel of JAX's that never writes the scores."""
+    """Whether Keras uses a JAX kernel that never stores the scores."""
     half = keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
     return half and jax_platform() == "gpu"
 
@@ -111,8 +111,8 @@ class MultiHeadSelfAttention(CompositeLayer):
         attention_dropout: float in [0, 1), dropout on the attention
             probabilities.
         dropout: float in [0, 1), dropout after the projection.
-        remat: bool, whether all but the input is computed once more for the gradient.
-            Not together with `attention_dropout`.
+        remat: bool, whether all but the input is recomputed for the gradient. Has no
+            effect with `attention_dropout`.
 
     Input and output shape: `(batch, tokens, dim)`.
 
@@ -174,7 +174,7 @@ class MultiHeadSelfAttention(CompositeLayer):
         self.projection.build(input_shape)
 
     def build_qkv(self, input_shape):
-        """Makes the weights of `qkv_of` for `(batch, tokens, dim)` input."""
+        """Builds the weights of `qkv_of` for `(batch, tokens, dim)` input."""
         self.qkv = dense(
             3 * input_shape[-1],
             use_bias=self.qkv_bias,
@@ -184,21 +184,21 @@ class MultiHeadSelfAttention(CompositeLayer):
         self.qkv.build(input_shape)
 
     def save_own_variables(self, store):
-        """Stores the number of heads too: no shape of a weight tells it."""
+        """Also stores the number of heads, which no weight's shape shows."""
         super().save_own_variables(store)
         store["num_heads"] = np.array(self.num_heads)
 
     def load_own_variables(self, store):
-        """Files of another number of heads are refused.
+        """Checks the number of heads.
 
         Raises:
-            ValueError: if the file says so.
+            ValueError: if the file has another one.
         """
         if "num_heads" in store.keys():  # noqa: SIM118  a store of Keras, not a dict
             heads = int(store["num_heads"])
             if heads != self.num_heads:
                 raise ValueError(
-                    f"the file's {self.name!r} has {heads} heads, and the model's has "
+                    f"the file's {self.name!r} has {heads} heads, but the model's has "
                     f"{self.num_heads}"
                 )
 
@@ -223,9 +223,8 @@ class MultiHeadSelfAttention(CompositeLayer):
         """All but the last dropout; `dropout` acts on the probabilities."""
         _, tokens, dim = x.shape
         q, k, v = self.qkv_of(x)
-        x = scaled_dot_product_attention(
-            *(q, k, v), self.head_dim**-0.5, dropout, training
-        )
+        scale = self.head_dim**-0.5
+        x = scaled_dot_product_attention(q, k, v, scale, dropout, training)
         x = self.projection(rows(ops.reshape(x, (-1, tokens, dim))))
         return ops.reshape(x, (-1, tokens, dim))
 

@@ -1,4 +1,4 @@
-"""The weights with which an attention layer sums up its values, as tensors."""
+"""The attention probabilities of a layer, and attention rollout."""
 
 from keras import ops
 
@@ -8,13 +8,14 @@ from keras_t2t.layers.token_transformer import TokenTransformer
 
 
 def probabilities_of(layer, x, queries=slice(None)):
-    """From the layer's own norm, Dense and scale; the implied ones of a Performer.
+    """The attention probabilities, from the layer's own norm, Dense and scale; for a
+    Performer those that its random features imply.
 
     Args:
         layer: a `MultiHeadSelfAttention` (of any block design), `TokenPerformer` or
             `TokenTransformer`.
         x: the layer's input, a tensor with a batch axis.
-        queries: slice of the tokens whose rows are wanted.
+        queries: slice of the query tokens.
 
     Returns:
         Tensor `(batch, heads, queries, keys)` in float32 or better.
@@ -29,7 +30,7 @@ def probabilities_of(layer, x, queries=slice(None)):
 
 
 def rollout_of(called):
-    """How much of each token reaches the first through all layers.
+    """How much of each token reaches the class token through all layers.
 
     Attention rollout (Abnar and Zuidema, 2020, section 3): the product of the layers'
     (A + I) / 2, of which only the first row is computed, from the last layer down.

@@ -6,11 +6,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class ChannelScale(keras.Layer):
-    """Multiplies every channel by a learned number of its own.
+    """Multiplies each channel by a learned scale.
 
     This is GhostNet's cheap operation (Han et al., 2020), a depthwise convolution,
-    with the kernel size 1 of the authors' T2T-ViT-16-Ghost: no bias, first values
-    uniform in (-1, 1).
+    with the kernel size 1 of the authors' T2T-ViT-16-Ghost, without bias, initialised
+    uniformly in (-1, 1).
 
     Input and output shape: `(batch, ..., dim)`.
     """

@@ -1,4 +1,4 @@
-"""The token that gathers what the head classifies."""
+"""The class token, which the head classifies."""
 
 import keras
 from keras import ops

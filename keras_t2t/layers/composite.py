@@ -1,4 +1,4 @@
-"""A layer made of layers, whose state it keeps in its config."""
+"""A layer made of layers, whose changes it stores in its config."""
 
 import json
 from typing import Any
@@ -9,11 +9,11 @@ from keras_t2t.layers.inner_state import inner_state, restore_inner_state
 
 
 class CompositeLayer(keras.Layer):
-    """Keeps in its config which of its layers are quantized, frozen or have LoRA, so
-    that a model is rebuilt as it was, whichever way Keras does it.
+    """Stores in its config which of its layers are quantized, frozen or have LoRA, so
+    that loading, cloning and rebuilding from the config restore them.
 
     Args:
-        parts: None, or what `inner_state` found of the layer that this is a copy of.
+        parts: None, or the `inner_state` to restore.
     """
 
     def __init__(self, parts: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -31,7 +31,7 @@ class CompositeLayer(keras.Layer):
 
     def _post_build(self):
         for part in self._flatten_layers(include_self=False):
-            # A layer that keeps the map is quantized, and Dense cannot save it then.
+            # With the map instead of its own policy, a quantized Dense cannot be saved.
             policy = part.dtype_policy
             if part.path and isinstance(policy, keras.dtype_policies.DTypePolicyMap):
                 part._dtype_policy = policy[part.path]
@@ -40,8 +40,8 @@ class CompositeLayer(keras.Layer):
 
 
 def quantized_policy(layer):
-    """The dtype policy of a layer and, where some of its layers are quantized, of
-    those, by path."""
+    """The dtype policy of a layer; if layers inside it are quantized, a map with theirs
+    by path."""
     quantized = {
         part.path: part.dtype_policy
         for part in layer._flatten_layers(include_self=False)

@@ -17,8 +17,8 @@ def kernel_initializer():
 
 
 class Dense(keras.layers.Dense):
-    """Keras's Dense, which on torch adds the bias as the product is written: on its
-    own it is another pass over the memory."""
+    """Keras's Dense, which on torch adds the bias within the product, saving a pass
+    over the memory."""
 
     def call(self, inputs, training=None):
         if keras.backend.backend() != "torch" or self.bias is None:
@@ -32,7 +32,7 @@ class Dense(keras.layers.Dense):
     def load_own_variables(self, store):
         super().load_own_variables(store)
         if self.lora_enabled:
-            # Keras makes both factors zero, and no gradient would ever reach them.
+            # Keras makes both factors zero, so neither would ever get a gradient.
             factor = self.lora_kernel_a
             factor.assign(keras.initializers.HeUniform()(factor.shape, factor.dtype))
 
@@ -41,21 +41,21 @@ class Dense(keras.layers.Dense):
 
 
 def dense(units, **kwargs):
-    """A `Dense` for the inside of a layer, with this kernel and zero biases; `kwargs`
-    are Dense's own."""
+    """A `Dense` to use inside a layer, with `kernel_initializer` and zero biases;
+    `kwargs` are for Dense."""
     return Dense(units, kernel_initializer=kernel_initializer(), **kwargs)
 
 
 def graph_dense(units, **kwargs):
-    """The same for the graph of a model: Keras's own class, as saved models name it."""
+    """The same to use in the graph of a model: Keras's own class, for saved models."""
     return keras.layers.Dense(units, kernel_initializer=kernel_initializer(), **kwargs)
 
 
 def rows(x):
-    """`(batch, ..., dim)` -> `(batch * ..., dim)`, but on a TPU as it is.
+    """`(batch, ..., dim)` -> `(batch * ..., dim)`, except on a TPU.
 
-    What comes before a Dense: on a CPU XLA's gradient of a product with one matrix is
-    faster than that with a stack of them. On a TPU it costs copies, since XLA lays the
-    batch out innermost: a fifth of the bytes of a training step.
+    Used before a Dense: on a CPU, XLA's gradient of a product is faster for one matrix
+    than for a stack of them. On a TPU, where XLA makes the batch the innermost axis, it
+    would cost copies, a fifth of the bytes of a training step.
     """
     return x if jax_platform() == "tpu" else ops.reshape(x, (-1, x.shape[-1]))

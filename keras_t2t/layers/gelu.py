@@ -12,7 +12,7 @@ from keras_t2t.layers.platform import jax_platform
 def gelu(x):
     """`x Phi(x)`, Phi the standard normal distribution (Hendrycks and Gimpel, 2016).
 
-    Same shape and dtype as `x`. In float32 within 2e-7 of `|x|` of `ops.gelu`.
+    Same shape and dtype as `x`. In float32 equal to `ops.gelu` within 2e-7 `|x|`.
     """
     platform = jax_platform()
     if platform == "tpu":
@@ -25,8 +25,8 @@ def gelu(x):
 
 @functools.cache
 def gelu_of_its_input():
-    """JAX's GELU with a gradient that keeps `x` alone, not `x` and `Phi(x)`: a TPU
-    waits for memory longer than for a second error function."""
+    """JAX's GELU, which stores only `x` for its gradient, not also `Phi(x)`: on a TPU
+    a second error function is cheaper than the memory traffic."""
     import jax
 
     @jax.custom_vjp

@@ -1,4 +1,4 @@
-"""The perceptron of the ghost design (GhostNet, Han et al., 2020)."""
+"""The MLP of the ghost design (GhostNet, Han et al., 2020)."""
 
 import math
 from typing import Any
@@ -15,17 +15,17 @@ from keras_t2t.layers.mlp import MLP
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class GhostMLP(MLP):
-    """A perceptron that computes one part of its hidden features and derives the rest.
+    """An MLP that computes one part of its hidden features and derives the rest.
 
     y_1 = GELU(Dense(x)) as wide as x, y_i = GELU(scale_i * y_1) for i = 2 ... ratio,
-    then Dense of all of them side by side (paper section 3.2, T2T-ViT-16-Ghost).
+    then a Dense of their concatenation (paper section 3.2, T2T-ViT-16-Ghost).
 
     Args:
         ratio: int, hidden width over the input's.
         hidden_dropout: float in [0, 1), dropout on the hidden features.
         dropout: float in [0, 1), dropout after the second Dense.
-        remat: bool, whether all but the input is computed once more for the gradient.
-            Not together with `hidden_dropout`.
+        remat: bool, whether all but the input is recomputed for the gradient. Has no
+            effect with `hidden_dropout`.
 
     Input and output shape: `(batch, ..., dim)`.
 

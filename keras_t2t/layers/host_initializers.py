@@ -1,7 +1,7 @@
-"""Random first weights, drawn by NumPy: one seed gives the same ones on every backend.
+"""Random initial weights, drawn by NumPy: one seed gives the same on every backend.
 
-On JAX it is faster too: Keras's own initializers are programs there that XLA compiles,
-for every shape anew, most of the time that building a T2T-ViT took.
+On JAX it is also faster: XLA compiles Keras's own initializers for every shape, which
+took most of the time to build a T2T-ViT.
 """
 
 import keras
@@ -17,7 +17,7 @@ class HostNormal(keras.initializers.RandomNormal):
     """`keras.initializers.RandomNormal`, drawn by NumPy."""
 
     def __call__(self, shape, dtype=None):
-        if not isinstance(self.seed, int):  # a generator of Keras's
+        if not isinstance(self.seed, int):  # a Keras seed generator
             return super().__call__(shape, dtype)
         draws = np.random.default_rng(self.seed).standard_normal(shape, "float32")
         draws *= self.stddev

@@ -1,14 +1,14 @@
-"""What was changed of the layers in a layer, as its config carries it.
+"""Changes to the layers inside a layer, to be stored in its config.
 
-Keras keeps the state of a layer in its config, but makes the layers inside it anew: in
-`build`, where nothing tells them what they were.
+Keras restores a layer from its config, but `build` creates the layers inside it anew,
+without such changes.
 """
 
 
 def parts_of(layer):
-    """Yields `(path, part, whole)` of all layers in a layer, from outside inwards.
+    """Yields `(path, part, whole)` for all layers inside a layer, outer ones first.
 
-    The path is the names on the way, `"mlp/expand"`; `whole` is what holds the part.
+    The path joins the names, as in `"mlp/expand"`; `whole` directly contains the part.
     """
     for part in layer._layers:
         yield part.name, part, layer
@@ -17,11 +17,11 @@ def parts_of(layer):
 
 
 def inner_state(layer):
-    """What of the layers in a built layer is not as `build` makes it.
+    """How the layers inside a built layer differ from those that `build` creates.
 
     Returns:
-        dict that JSON can hold, path -> `trainable`, where it is not that of the layer
-        around it, and `lora_rank` and `lora_alpha`, where LoRA is on.
+        JSON-compatible dict of path -> dict, with `trainable` if it differs from the
+        containing layer's, and `lora_rank` and `lora_alpha` if LoRA is on.
     """
     state = {}
     for path, part, whole in parts_of(layer):
@@ -36,14 +36,14 @@ def inner_state(layer):
 
 
 def restore_inner_state(layer, state):
-    """Gives the layers in a built layer what `inner_state` found.
+    """Applies an `inner_state` to the layers inside a built layer.
 
     Raises:
-        ValueError: `state` is of another layer.
+        ValueError: `state` belongs to another layer.
     """
     if not layer.trainable:
-        layer.trainable = True  # TensorFlow passes over what would not change
-        layer.trainable = False  # also of what was made since
+        layer.trainable = True  # TensorFlow ignores an assignment without a change
+        layer.trainable = False  # now also for the layers that `build` made
     parts = list(parts_of(layer))
     if unknown := sorted(state.keys() - {path for path, *_ in parts}):
         raise ValueError(f"the layer {layer.name!r} has no part {unknown[0]!r}")
@@ -51,6 +51,6 @@ def restore_inner_state(layer, state):
         changed = state.get(path, {})
         if "trainable" in changed:
             part.trainable = changed["trainable"]
-        # After it, since it freezes what it adds to. A Dense may have it by itself.
+        # Afterwards, since LoRA freezes the kernel. A Dense may have it already.
         if "lora_rank" in changed and not getattr(part, "lora_enabled", True):
             part.enable_lora(changed["lora_rank"], changed.get("lora_alpha"))

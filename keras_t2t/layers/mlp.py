@@ -20,8 +20,8 @@ class MLP(CompositeLayer):
         hidden_dim: int, width between the two Dense layers.
         hidden_dropout: float in [0, 1), dropout after the GELU.
         dropout: float in [0, 1), dropout after the second Dense.
-        remat: bool, whether all but the input is computed once more for the gradient.
-            Not together with `hidden_dropout`.
+        remat: bool, whether all but the input is recomputed for the gradient. Has no
+            effect with `hidden_dropout`.
 
     Input and output shape: `(batch, ..., dim)`.
     """

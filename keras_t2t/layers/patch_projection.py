@@ -1,9 +1,9 @@
-"""The Dense behind a soft split, without ever writing the long patch vectors.
+"""The Dense after a soft split, without ever storing the long patch vectors.
 
-A Dense layer on patches is a strided convolution. With a LayerNorm between them it
-still is. It gives `W^T (gamma (p - mean) / sigma + beta) + b` for a patch p. Without
-its mean over the patch axis the kernel `gamma W` does not see the patch's own mean, and
-what is left is a convolution, divided by sigma, plus `W^T beta + b`.
+A Dense layer on patches is a strided convolution, even with a LayerNorm between them:
+for a patch p the result is `W^T (gamma (p - mean) / sigma + beta) + b`. If the kernel
+`gamma W` has its mean over the patch axis removed, it ignores the mean of p; the result
+is then a convolution, divided by sigma, plus `W^T beta + b`.
 """
 
 from typing import Any
@@ -25,13 +25,13 @@ from keras_t2t.layers.soft_split import inner_soft_split
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class PatchProjection(CompositeLayer):
-    """The Dense that makes the backbone's tokens of the last soft split's patches.
+    """The Dense from the last soft split's patches to the backbone's tokens.
 
     Args:
         units: int, width of the tokens.
         soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
-            `(kernel_size, strides, padding)` if it is what they would be cut from.
-            Then the patches are never written. Weights and outputs are the same.
+            `(kernel_size, strides, padding)` if the input is the image or grid before
+            it. Then the patches are never stored. Weights and outputs are the same.
 
     Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
         `(batch, height, width, channels)`.
@@ -81,8 +81,8 @@ def project_patches(images, soft_split, projection, norm=None):
     Args:
         images: tensor `(batch, height, width, channels)`.
         soft_split: a `SoftSplit`.
-        projection: a built Dense without activation, of the long patch vectors.
-        norm: None, or a built LayerNormalization of them.
+        projection: a built Dense without activation, for the long patch vectors.
+        norm: None, or a built LayerNormalization for them.
 
     Returns:
         Tensor `(batch, grid_height, grid_width, units)`.
@@ -94,7 +94,7 @@ def project_patches(images, soft_split, projection, norm=None):
     if norm is None:
         x = convolve(images, projection.kernel, soft_split)
         return x if projection.bias is None else x + projection.bias
-    # Where half precision is in use, the kernel's mean and sigma still are float32.
+    # In half precision, kernel and variance are still computed in float32.
     island = at_least_float32(images.dtype)
     gamma, beta = ops.cast(norm.gamma, island), ops.cast(norm.beta, island)
     kernel = ops.cast(projection.kernel, island)
@@ -110,9 +110,9 @@ def project_patches(images, soft_split, projection, norm=None):
 
 
 def convolve(images, kernel, soft_split):
-    """The kernel `(patch_dim, units)` on every patch of padded images."""
+    """Applies the kernel `(patch_dim, units)` to every patch of padded images."""
     if images.shape[-1] < 8 and jax_platform() == "cpu":
-        # Two to three times faster than its convolution of so few channels.
+        # Two to three times faster than XLA's convolution of so few channels.
         patches = soft_split.sliced_patches(images)
         _, height, width, _ = patches.shape
         x = ops.matmul(rows(patches), kernel)
@@ -130,9 +130,9 @@ def convolve(images, kernel, soft_split):
 
 
 def patch_variance(images, soft_split):
-    """Variance of the values of every patch of padded images, the padding's included.
+    """Variance of the values of every patch of padded images, including the padding.
 
-    One axis after the other (channels, rows, columns): the variance of a union is the
+    Computed axis by axis (channels, rows, columns): the variance of a union is the
     mean of the parts' variances plus the variance of their means. All terms are
     squares of differences; `E[x^2] - E[x]^2` would cancel in the flat patches of
     photographs.

@@ -27,9 +27,9 @@ def sinusoid_table(positions, dim):
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class SinusoidPositionEmbedding(keras.Layer):
-    """Adds a fixed sinusoid over all positions, the class token's included.
+    """Adds a fixed sinusoid over all positions, including the class token's.
 
-    The table is a weight that is not trained, so that checkpoints carry it.
+    The table is a weight that is not trained, so that checkpoints contain it.
 
     Input and output shape: `(batch, 1 + tokens, dim)`.
     """

@@ -1,4 +1,4 @@
-"""Computations that must not run in reduced precision."""
+"""Float32 where reduced precision would do harm."""
 
 import contextlib
 
@@ -6,15 +6,15 @@ import keras
 
 
 def at_least_float32(dtype):
-    """float32 for half-precision `dtype`s; float32 and float64 stay as they are."""
+    """float32 for half precision; float32 and float64 stay unchanged."""
     return keras.backend.result_type(dtype, "float32")
 
 
 def exact_convolution():
-    """Context in which a convolution of float32 does not round its input.
+    """Context in which float32 convolutions do not round their input, on JAX.
 
-    Accelerators may: to TF32 on NVIDIA GPUs, to bfloat16 on TPUs. JAX lets one
-    operation choose, gradients included. The others do not, so ask
+    Accelerators may round it, to TF32 on NVIDIA GPUs and to bfloat16 on TPUs. Only JAX
+    can forbid that for a single operation and its gradients; for the other backends ask
     `convolution_is_exact` first.
     """
     if keras.backend.backend() != "jax":
@@ -25,7 +25,7 @@ def exact_convolution():
 
 
 def convolution_is_exact(x):
-    """Whether convolutions of `x` within `exact_convolution` keep all of its digits."""
+    """Whether convolutions within `exact_convolution` use `x` without rounding it."""
     backend = keras.backend.backend()
     if keras.backend.standardize_dtype(x.dtype) != "float32":
         return True  # nothing is rounded further

@@ -13,8 +13,8 @@ from keras_t2t.layers.precision import convolution_is_exact, exact_convolution
 class SoftSplit(keras.Layer):
     """Zero-pads an image or token grid and cuts it into overlapping patches.
 
-    Neighbouring tokens share `kernel_size - strides` rows or columns, so what is
-    near in the image stays tied together, and the token count shrinks.
+    Neighbouring tokens share `kernel_size - strides` rows or columns, which relates
+    neighbouring pixels, and the number of tokens shrinks.
 
     Args:
         kernel_size: int, height and width of a patch in pixels or tokens.
@@ -57,7 +57,7 @@ class SoftSplit(keras.Layer):
     def call(self, images):
         images = self.pad(images)
         if not convolution_is_exact(images):
-            # What Keras extracts patches with: it would round the pixels.
+            # Keras extracts patches by a convolution, which would round the pixels.
             return self.sliced_patches(images)
         with exact_convolution():
             return ops.image.extract_patches(
@@ -74,13 +74,13 @@ class SoftSplit(keras.Layer):
         return ops.pad(images, ((0, 0), sides, sides, (0, 0)))
 
     def sliced_patches(self, images):
-        """The patches of padded images by copying alone."""
+        """The patches of padded images, by copying only."""
         rows = self.windows(images, axis=1)
         columns = [part for row in rows for part in self.windows(row, axis=2)]
         return ops.concatenate(columns, axis=-1)
 
     def windows(self, x, axis):
-        """For each place in a patch along `axis`, the values of padded `x` there."""
+        """For each position in a patch along `axis`, the values of padded `x` there."""
         span = (x.shape[axis] - self.kernel_size) // self.strides * self.strides + 1
         before = (slice(None),) * axis
         return [
@@ -112,7 +112,7 @@ class SoftSplit(keras.Layer):
 
 
 def inner_soft_split(sizes, dtype):
-    """The SoftSplit in another layer: None, or of `(kernel_size, strides, padding)`.
+    """A SoftSplit inside another layer, of `(kernel_size, strides, padding)`, or None.
 
     Raises:
         ValueError: if `sizes` is neither.

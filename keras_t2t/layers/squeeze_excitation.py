@@ -19,7 +19,7 @@ class SqueezeExcitation(CompositeLayer):
     bias (paper section 3.2, T2T-ViT-14-SE).
 
     Args:
-        ratio: int, how much narrower the gate is inside.
+        ratio: int, width of the tokens over the inner width of the gate.
 
     Input and output shape: `(batch, tokens, dim)`.
 

@@ -16,28 +16,26 @@ from keras_t2t.layers.soft_split import inner_soft_split
 class TokenLayer(CompositeLayer):
     """Base of the transformers that run between two soft splits.
 
-    A token layer reads long patch vectors and writes short tokens on the same
-    grid: attention over all tokens of the image, then a perceptron of ratio 1.
-    Since input and output widths differ, the residual around the attention is
-    the value `v`, not the input. Subclasses provide `attend`.
+    A token layer turns long patch vectors into short tokens on the same grid:
+    attention over all tokens of the image, then an MLP of ratio 1. Since input and
+    output widths differ, the residual around the attention is the value `v`, not the
+    input. Subclasses provide `attend`.
 
     Args:
-        token_dim: int, width of the tokens that come out.
-        dropout: float in [0, 1), dropout after the projection and after the
-            perceptron.
+        token_dim: int, width of the output tokens.
+        dropout: float in [0, 1), dropout after the projection and after the MLP.
         soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
-            `(kernel_size, strides, padding)` if it is what they would be cut from.
-            Then the patches are never written. Weights and outputs are the same.
-        remat: bool, whether the attention and the perceptron are computed once more
-            for the gradient.
+            `(kernel_size, strides, padding)` if the input is the image or grid before
+            it. Then the patches are never stored. Weights and outputs are the same.
+        remat: bool, whether attention and MLP are recomputed for the gradient.
 
     Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
         `(batch, height, width, channels)`.
     Output shape: `(batch, grid_height, grid_width, token_dim)`.
 
     Raises:
-        ValueError: if `token_dim` is not a positive integer, or `soft_split` no
-            soft split.
+        ValueError: if `token_dim` is not a positive integer, or `soft_split` is not
+            valid.
     """
 
     # === Config ===
@@ -109,13 +107,13 @@ class TokenLayer(CompositeLayer):
 
     # === Computation ===
     def build_attention(self, input_shape):
-        """Makes `qkv`, the Dense of all three, and the other weights of `attend` for
+        """Builds the Dense for q, k and v, and the other weights of `attend`, for
         `(batch, tokens, patch_dim)` input."""
         raise NotImplementedError
 
     def attend(self, qkv):
-        """What `qkv` gives, `(batch, tokens, 3 * token_dim)` -> (attended, values),
-        both `(batch, tokens, token_dim)`."""
+        """q, k and v, `(batch, tokens, 3 * token_dim)` -> (attended, values), both
+        `(batch, tokens, token_dim)`."""
         raise NotImplementedError
 
     def qkv_of(self, x):
@@ -150,7 +148,7 @@ class TokenLayer(CompositeLayer):
         raise NotImplementedError
 
     def macs(self, input_shape):
-        """Multiply-accumulates of one image: attention, projection and perceptron."""
+        """Multiply-accumulates of one image: attention, projection and MLP."""
         _, height, width, patch_dim = self.patches_shape(input_shape)
         tokens = height * width
         rest = 3 * tokens * self.token_dim**2

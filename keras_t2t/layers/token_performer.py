@@ -13,8 +13,8 @@ from keras_t2t.layers.precision import at_least_float32
 from keras_t2t.layers.token_layer import TokenLayer
 
 EPSILON = 1e-8
-# Factor of the features, which cancels. Without it converters to float16 and onnxscript
-# take epsilon for zero, and where the features are small it decides the result.
+# Factor of the features, which cancels. Without it, converters to float16 and
+# onnxscript round epsilon to zero, which decides the result where features are small.
 SCALE = 100.0
 
 
@@ -29,14 +29,13 @@ class TokenPerformer(TokenLayer):
     float16 the exponential overflows and 1e-8 is zero.
 
     Args:
-        token_dim: int, width of the tokens that come out.
+        token_dim: int, width of the output tokens.
         num_features: int, m, the number of random features.
-        dropout: float in [0, 1), dropout after the projection and after the
-            perceptron.
+        dropout: float in [0, 1), dropout after the projection and after the MLP.
         soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
-            `(kernel_size, strides, padding)` if it is what they would be cut from.
-        remat: bool, whether the attention and the perceptron are computed once more
-            for the gradient.
+            `(kernel_size, strides, padding)` if the input is the image or grid before
+            it.
+        remat: bool, whether attention and MLP are recomputed for the gradient.
 
     Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
         `(batch, height, width, channels)`.
@@ -62,7 +61,7 @@ class TokenPerformer(TokenLayer):
             name="random_projection",
             shape=(self.num_features, self.token_dim),
             initializer=HostOrthogonal(gain=self.num_features**0.5),
-            # Read inside the float32 island; half precision has no orthogonalisation.
+            # Used in float32; half precision has no orthogonalisation.
             dtype=at_least_float32(self.variable_dtype),
             trainable=False,
             autocast=False,

@@ -15,13 +15,12 @@ class TokenTransformer(TokenLayer):
     layer's *input* width, as in the released models.
 
     Args:
-        token_dim: int, width of the tokens that come out.
-        dropout: float in [0, 1), dropout after the projection and after the
-            perceptron.
+        token_dim: int, width of the output tokens.
+        dropout: float in [0, 1), dropout after the projection and after the MLP.
         soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
-            `(kernel_size, strides, padding)` if it is what they would be cut from.
-        remat: bool, whether the attention and the perceptron are computed once more
-            for the gradient.
+            `(kernel_size, strides, padding)` if the input is the image or grid before
+            it.
+        remat: bool, whether attention and MLP are recomputed for the gradient.
 
     Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
         `(batch, height, width, channels)`.

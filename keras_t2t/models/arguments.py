@@ -22,7 +22,7 @@ POOLINGS = (None, "token", "avg")
 
 
 def check_remat(remat, dropout, attention_dropout):
-    """Raises a ValueError if dropout would have to be drawn twice alike."""
+    """Raises a ValueError if recomputing would have to draw the same dropout again."""
     check_flags(remat=remat)
     if remat and (dropout > 0 or attention_dropout > 0):
         raise ValueError(
@@ -48,8 +48,8 @@ def check_stages(embed_dim, num_heads, depth, growth):
     stages = depth if isinstance(depth, (tuple, list)) else ()
     if not stages or not all(map(is_integer, stages)):
         raise ValueError(
-            "`depth` must be the number of blocks in each stage, such as (3, 6, 6, 4), "
-            f"where `growth` is given, got {depth!r}"
+            "with `growth`, `depth` must be the number of blocks in each stage, such "
+            f"as (3, 6, 6, 4), got {depth!r}"
         )
     *widths, _ = dense_widths(embed_dim, depth, growth)
     if odd := [width for width in widths if width % num_heads]:
@@ -102,7 +102,7 @@ def check_patches(patch_size, image_shape):
 
 
 def check_outputs(include_top, pooling, classes, classifier_activation, name, features):
-    """Raises a ValueError unless a head can be built, and the model be named so."""
+    """Raises a ValueError unless such a head can be built and the name is valid."""
     check_flags(include_top=include_top)
     try:
         keras.activations.get(classifier_activation)
@@ -148,8 +148,8 @@ def image_input(input_tensor, input_shape, include_preprocessing):
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
             raise ValueError(
-                "`input_tensor` must be a Keras tensor such as keras.Input(...) "
-                f"gives, got {type(input_tensor).__name__}"
+                "`input_tensor` must be a Keras tensor, such as keras.Input(...), got "
+                f"{type(input_tensor).__name__}"
             )
         tensor_shape = tuple(input_tensor.shape[1:])
         if input_shape is not None and tuple(input_shape) != tensor_shape:
@@ -170,7 +170,7 @@ def image_input(input_tensor, input_shape, include_preprocessing):
     if height < MINIMUM_SIZE or width < MINIMUM_SIZE or channels < 1:
         raise ValueError(
             f"`input_shape` must be at least {MINIMUM_SIZE} px high and wide with "
-            f"one channel or more, got {input_shape}"
+            f"at least one channel, got {input_shape}"
         )
     if include_preprocessing and channels != 3:
         raise ValueError(

@@ -13,7 +13,7 @@ DENSE_RAMP = 12
 
 
 class BlockSettings(NamedTuple):
-    """What all blocks of one backbone have in common."""
+    """The settings that all blocks of a backbone share."""
 
     num_heads: int
     mlp_ratio: float
@@ -22,7 +22,7 @@ class BlockSettings(NamedTuple):
     epsilon: float = 1e-5  # of the LayerNorms
     dropout: float = 0.0
     attention_dropout: float = 0.0
-    remat: bool = False  # whether attentions and MLPs are computed again for gradients
+    remat: bool = False  # whether attention and MLP are recomputed for the gradient
 
 
 def deep_narrow(x, settings, depth, drop_path):
@@ -43,10 +43,10 @@ def deep_narrow(x, settings, depth, drop_path):
 
 
 def densely_connected(x, settings, stages, growth, drop_path):
-    """Blocks that add `growth` channels each to all that came before (T2T-ViT-Dense).
+    """Blocks that each add `growth` channels to their input (T2T-ViT-Dense).
 
-    A block's result, narrowed by a Dense, stands beside the block's input in its
-    output. Between stages a Dense halves the width.
+    A Dense narrows a block's result, which is then concatenated with the block's
+    input. Between stages a Dense halves the width.
 
     Args:
         x: Keras tensor `(batch, 1 + tokens, dim)`.
@@ -75,7 +75,7 @@ def densely_connected(x, settings, stages, growth, drop_path):
 
 
 def dense_widths(embed_dim, stages, growth):
-    """Widths of the blocks of `densely_connected`, then that of its output."""
+    """The widths of the blocks of `densely_connected`, and of its output."""
     widths = [embed_dim]
     for stage, depth in enumerate(stages):
         if stage > 0:
@@ -96,7 +96,7 @@ def transformer_block(x, settings, drop_path, name, output):
         for layer in branch:
             y = layer(y)
         if drop_path > 0:
-            # One draw per image: a dropped image keeps nothing of this branch.
+            # One draw per image: the whole branch is dropped or kept.
             y = keras.layers.Dropout(
                 drop_path, noise_shape=(None, 1, 1), name=f"{branch[0].name}_drop_path"
             )(y)

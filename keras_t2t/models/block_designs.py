@@ -8,7 +8,7 @@ import keras
 
 from keras_t2t import layers as t2t_layers
 
-SE_RATIO = 16  # the authors'
+SE_RATIO = 16  # as the authors
 
 
 def standard(name, dim, settings):

@@ -1,4 +1,4 @@
-"""Features inside a model, on their grid over the image."""
+"""Intermediate features of a model, as grids over the image."""
 
 import re
 
@@ -6,14 +6,14 @@ import keras
 
 from keras_t2t._ground.arguments import short
 
-# Of T2T-ViT and ViT, then of ResNet50; any other layer on a grid has its name too.
+# Names of layers in T2T-ViT and ViT, and in ResNet50.
 TOKENS = re.compile(r"(tokens|convolution)_\d+")
 BLOCKS = re.compile(r"block_\d+|conv1_relu|conv\d_block\d+_out")
 REST = re.compile(r"project|norm")
 
 
 def list_features(model: keras.Model) -> list[str]:
-    """Names of a model's features, in the order in which the image passes them.
+    """Names of a model's features, in the order of computation.
 
     Args:
         model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
@@ -49,7 +49,7 @@ def check_features(argument, names, model):
     """Raises a ValueError unless `names` are layers of `model` on a grid.
 
     Args:
-        argument: what the names were given as, for the message.
+        argument: name of the caller's argument, for the message.
         names: list of str.
     """
     if not isinstance(names, (list, tuple)) or not all(
@@ -76,11 +76,11 @@ def feature_extractor(model, names):
         names: list of str, of `list_features(model)`.
 
     Returns:
-        A functional `keras.Model` that gives a dict, for each name a grid
+        A functional `keras.Model` that returns a dict, for each name a grid
         `(batch, height, width, channels)` without the class token.
 
     Raises:
-        ValueError: if a name is no layer on a grid; the message lists those.
+        ValueError: if a name is no layer on a grid; the message lists the features.
     """
     check_features("features", names, model)
     grids = {}
@@ -88,7 +88,7 @@ def feature_extractor(model, names):
         x = model.get_layer(name).output
         rows, columns = layer_grid(model, model.get_layer(name))
         if len(x.shape) == 3:
-            before = x.shape[1] - rows * columns  # the class token, where there is one
+            before = x.shape[1] - rows * columns  # the class token, if there is one
             x = keras.layers.Cropping1D((before, 0), name=f"{name}_patch_tokens")(x)
             x = keras.layers.Reshape((rows, columns, -1), name=f"{name}_grid")(x)
         grids[name] = x
@@ -104,7 +104,7 @@ def token_grid(model):
 
 
 def layer_grid(model, layer):
-    """`(rows, columns)` of a layer's output, None where it is on no grid."""
+    """`(rows, columns)` of a layer's output, None if it is not on a grid."""
     shape = output_shape(layer)
     if None in shape[1:]:
         return None

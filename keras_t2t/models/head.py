@@ -1,6 +1,6 @@
 """The output of a model: classes, features or all tokens.
 
-The layers of `HEADS` are those that a model for other classes has anew.
+A model for other classes gets new layers of the names in `HEADS`.
 """
 
 import keras
@@ -9,12 +9,12 @@ from keras_t2t.layers.dense import graph_dense
 from keras_t2t.layers.precision import at_least_float32
 
 HEADS = ("head", "aux_head")
-TOKEN_SHARE = 0.5  # of the patch tokens' best logits in the sum
+TOKEN_SHARE = 0.5  # weight of the patch tokens' largest logits in the sum
 
 
 def head_layers(model):
-    """The classifiers of a model: of its class token, with token labelling also of its
-    patch tokens."""
+    """The classifiers of a model: for its class token and, with token labelling, for
+    its patch tokens."""
     return [layer for layer in model.layers if layer.name in HEADS]
 
 
@@ -47,10 +47,10 @@ def head_dtype():
 
 
 def token_labelling_head(x, classes, classifier_activation):
-    """A class token's logits plus half of the best of all patch tokens, class by class.
+    """The class token's logits plus, per class, half of the largest patch token's.
 
-    Jiang et al., "All Tokens Matter", 2021 (arXiv:2104.10858); the sum and its half are
-    those of the authors' code for inference.
+    Jiang et al., "All Tokens Matter", 2021 (arXiv:2104.10858); the sum is that of the
+    authors' code for inference.
     """
     settings = {"dtype": head_dtype()}
     logits = classifier(classes, "head")(class_token_of(x))

@@ -17,8 +17,8 @@ def list_models(
     """Names of the models that this package builds, as `keras_t2t.<name>(...)`.
 
     Args:
-        pattern: shell pattern that a name must match, upper and lower case alike,
-            such as `"*14*"` or `"vit?16"`.
+        pattern: shell pattern that a name must match, ignoring case, such as `"*14*"`
+            or `"vit?16"`.
         family: None, or `"t2t_vit"`, `"vit"` or `"resnet"`.
         token_type: None, or as for `keras_t2t.T2TViT`: `"performer"`,
             `"transformer"` or `"convolution"`.
@@ -26,7 +26,7 @@ def list_models(
             `"ghost"`.
 
     Returns:
-        List of names, those of one family together, main models first.
+        List of names, grouped by family, main models first.
 
     Raises:
         ValueError: if a filter is a value that no model has.

@@ -1,4 +1,4 @@
-"""Public builders of single rows of the tables in `variants.py`."""
+"""Makes the public builder of one row of `variants.py`."""
 
 import inspect
 

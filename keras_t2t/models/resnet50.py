@@ -1,4 +1,4 @@
-"""The paper's convolutional baseline, as Keras has it."""
+"""The paper's convolutional baseline, from `keras.applications`."""
 
 import contextlib
 
@@ -25,15 +25,15 @@ def ResNet50(
 
     Args:
         include_preprocessing: bool. If True the model takes RGB pixels 0..255. They
-            are standardised as for the transformers, so that a comparison from
-            scratch differs in nothing but the model; Keras's own pretrained weights
-            want `keras.applications.resnet50.preprocess_input` instead.
+            are standardised as for the transformers, so that comparisons from scratch
+            differ only in the model; Keras's own pretrained weights need
+            `keras.applications.resnet50.preprocess_input` instead.
         weights: None, or a path of weights for `keras.applications.ResNet50`.
-        drop_path: accepted and not used, since ResNet50 has no stochastic depth: one
-            recipe trains every model.
+        drop_path: accepted but not used, since ResNet50 has no stochastic depth, so
+            that one recipe trains every model.
 
-    The other arguments are those of `keras.applications.ResNet50`, but channels are
-    last whatever `keras.config.image_data_format()` says.
+    The other arguments are those of `keras.applications.ResNet50`. Channels are always
+    last, whatever `keras.config.image_data_format()` says.
 
     Returns:
         A functional `keras.Model`.

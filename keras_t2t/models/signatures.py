@@ -1,6 +1,6 @@
-"""Signatures that editors and type checkers show of the builders of the tables' rows.
+"""Signatures of the named builders, for editors and type checkers.
 
-`tests/models/test_signatures.py` holds them to the builders' own signatures.
+`tests/models/test_signatures.py` compares them with the builders' real signatures.
 """
 
 from typing import Protocol
@@ -18,7 +18,7 @@ from keras_t2t._ground.types import (
 
 
 class NamedViT(Protocol):
-    """A builder such as `keras_t2t.ViTB16`; arguments as of `keras_t2t.ViT`."""
+    """A builder such as `keras_t2t.ViTB16`; arguments as for `keras_t2t.ViT`."""
 
     def __call__(
         self,
@@ -40,7 +40,7 @@ class NamedViT(Protocol):
 
 
 class NamedT2TViT(Protocol):
-    """A builder such as `keras_t2t.T2TViT14`; arguments as of `keras_t2t.T2TViT`."""
+    """A builder such as `keras_t2t.T2TViT14`; arguments as for `keras_t2t.T2TViT`."""
 
     def __call__(
         self,

@@ -90,22 +90,23 @@ def T2TViT(
             or `"convolution"`, three convolutions in place of both (T2T-ViT_c).
         block_type: `"standard"`, `"se"` (squeeze-and-excitation after the
             attention) or `"ghost"` (half of q, k, v and most of the MLP are cheap
-            copies; `mlp_ratio` is a whole number then).
+            copies; `mlp_ratio` must then be a whole number).
         growth: None, or int: the blocks are densely connected, each adds `growth`
             channels to its input, and the width is halved between stages.
-        token_labelling: bool, whether the patch tokens have a classifier too, and half
-            of the best of their logits is added to the class token's (Jiang et al.,
-            2021); `teacher` of `keras_t2t.training` trains them one by one.
+        token_labelling: bool, whether the patch tokens have a classifier too; per
+            class, half of their largest logit is added to the class token's (Jiang et
+            al., 2021). The setting `teacher` of training gives each token a label.
         include_top: bool, whether to end in the class token's classifier.
         include_preprocessing: bool. If True the model takes RGB pixels 0..255 and
-            scales them as its `weights` ask, otherwise what
-            `keras_t2t.preprocess_input` gives.
+            standardises them as its `weights` need, otherwise it takes the result of
+            `keras_t2t.preprocess_input`.
         weights: None (random); published weights of this variant, `"imagenet"`,
-            `"imagenet384"`, `"cifar10"` or `"cifar100"`, fetched and converted once
+            `"imagenet384"`, `"cifar10"` or `"cifar100"`, downloaded and converted once
             (`"imagenet384"` does not set `input_shape`, nor CIFAR's `classes`);
-            `"hf://OWNER/NAME"` of the Hugging Face hub, see `keras_t2t.push_to_hub`,
+            `"hf://OWNER/NAME"` on the Hugging Face hub, see `keras_t2t.push_to_hub`,
             or `"hf://OWNER/NAME/FILE"`; or the path of a checkpoint, see
-            `keras_t2t.load_checkpoint`. Size and class count of a file may differ.
+            `keras_t2t.load_checkpoint`. A file's image size and number of classes may
+            differ from the model's.
         input_tensor: optional Keras tensor `(batch, height, width, channels)` to
             build the model on.
         input_shape: `(height, width, channels)`, at least 16 px each way, square
@@ -124,20 +125,19 @@ def T2TViT(
         drop_path: float in [0, 1), stochastic depth of the last block; it rises
             linearly from 0 over the blocks and acts per image. With `growth`, stage
             i has i/11 of it, as in the authors' code.
-        remat: bool, whether attentions and MLPs are computed once more for their
-            gradients instead of kept (rematerialisation): less memory, slower
-            training, same results. Needs `dropout` and `attention_dropout` of 0.
+        remat: bool, whether attention and MLPs are recomputed for the gradient instead
+            of stored (rematerialisation): less memory, slower training, same results.
+            Needs `dropout` and `attention_dropout` of 0.
         token_dropout: float in [0, 1), dropout in the token layers; None means
             the authors' 0.1 for Performer tokens and 0.0 for Transformer tokens.
             Convolutions have none.
-        fused_soft_split: bool, whether a soft split, its norm and the Dense behind it
-            are computed as one strided convolution (the fast path), or the long patch
-            vectors are written by layers `soft_split_0` to `soft_split_2` (the
-            readable path). Weights, checkpoints and outputs are the same; the fast
-            path is the faster one on all three backends.
+        fused_soft_split: bool, whether each soft split, its norm and the Dense after it
+            are computed as one strided convolution (the fast path), or layers
+            `soft_split_0` to `soft_split_2` store the long patch vectors (the readable
+            path). Weights, checkpoints and outputs are the same.
         features: None, or with `include_top=False` names from
             `keras_t2t.list_features`, such as `("tokens_1", "block_13")`: the model
-            ends there and gives their grids.
+            then returns their grids.
 
     Returns:
         A functional `keras.Model`. Output `(batch, classes)` in float32 under
@@ -151,7 +151,7 @@ def T2TViT(
     Raises:
         ValueError: if an argument is out of range, or `weights` does not exist or
             fit; the message names it.
-        OSError, ImportError: if published weights cannot be fetched or converted.
+        OSError, ImportError: if published weights cannot be downloaded or converted.
     """
     check_tokens(token_type, token_dropout)
     check_blocks(embed_dim, num_heads, mlp_ratio)

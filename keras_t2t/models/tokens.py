@@ -14,7 +14,7 @@ TOKEN_LAYERS = {
     "performer": t2t_layers.TokenPerformer,
     "transformer": t2t_layers.TokenTransformer,
 }
-# The authors' dropout inside the token layers; these are the kinds of tokens.
+# The kinds of tokens, with the authors' dropout inside the token layers.
 TOKEN_DROPOUT = {"performer": 0.1, "transformer": 0.0, "convolution": 0.0}
 
 
@@ -34,10 +34,10 @@ def image_to_tokens(
         token_type: `"performer"` or `"transformer"`, the token layers between the
             soft splits, or `"convolution"`, three convolutions instead.
         token_dropout: dropout in the token layers, None for the authors' rate.
-        fused_soft_split: whether a soft split and the Dense behind it are one
-            convolution, or layers `soft_split_0` to `soft_split_2` write the patches.
-        remat: whether the token layers compute their attention and perceptron once
-            more for gradients.
+        fused_soft_split: whether each soft split and the Dense after it are one
+            convolution, or layers `soft_split_0` to `soft_split_2` store the patches.
+        remat: whether the token layers recompute their attention and MLP for the
+            gradient.
 
     Returns:
         Keras tensor `(batch, tokens, embed_dim)`.
@@ -76,9 +76,9 @@ def three_convolutions(x, embed_dim):
 
 
 def convolution(x, filters, kernel_size, strides, padding, name):
-    """A convolution of a symmetrically padded image, with Keras's first weights.
+    """A convolution of a symmetrically padded image, with Keras's default initializer.
 
-    The padding is a layer of its own: Keras's "same" pads asymmetrically here.
+    The padding is a separate layer, since Keras's "same" pads asymmetrically here.
     """
     if padding:
         x = keras.layers.ZeroPadding2D(

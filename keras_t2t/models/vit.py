@@ -64,16 +64,16 @@ def ViT(
 ) -> keras.Model:
     """Builds a plain vision transformer: square patches, learned positions.
 
-    Its blocks, class token and head are those of `keras_t2t.T2TViT`, and so are all
-    arguments that are not told here.
+    Its blocks, class token and head are those of `keras_t2t.T2TViT`, and so are the
+    arguments that are not listed here.
 
     Args:
         embed_dim: int, width of the tokens.
         depth: int, number of blocks.
         num_heads: int, attention heads per block; must divide `embed_dim`.
         mlp_ratio: float, hidden width of a block's MLP over `embed_dim`.
-        patch_size: int, pixels per token each way. What is left right of or below
-            the last whole patch is not seen.
+        patch_size: int, pixels per token each way. Pixels to the right of or below
+            the last whole patch are ignored.
         qkv_bias: bool, whether q, k, v have a bias.
         epsilon: float, of the LayerNorms.
 
@@ -96,7 +96,7 @@ def ViT(
     check_positive(epsilon=epsilon)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
     weights = fetched_file(weights)
-    published_weights(weights, None)  # there are none to ask for by name
+    published_weights(weights, None)  # raises: none are published
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])
     if include_preprocessing:

@@ -1,5 +1,5 @@
-"""What a training run can be told, declared once: kinds, ranges, recipes,
-and the checks of what another run recorded."""
+"""The settings of a training run, each declared once with type, range and help; the
+recipes; and the checks of what another run recorded."""
 
 from keras_t2t.settings.config import TrainingConfig
 

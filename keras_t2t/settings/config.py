@@ -17,20 +17,27 @@ DTYPE_POLICIES = {
     "float16": "mixed_float16",
 }
 
-# TensorFlow Datasets would fetch and run what has a namespace, as in `kaggle:NAME`.
+# No namespaces, as in `kaggle:NAME`: TensorFlow Datasets would fetch and run them.
 DATASET = (
     r"\w+(/[\w.+-]+){0,2}(:\d[\w.]*)?",
     "digits, or NAME, NAME/CONFIG or NAME:VERSION in TensorFlow Datasets",
 )
-# The sides of images: as many tokens as a position table is resized to.
+# Sides of images; position tables are not resized for more tokens than these give.
 SIDES = {"at_least": 16, "at_most": 5792}
 
-TEACHER_WEIGHT = 0.5  # of the authors of token labelling
+TEACHER_WEIGHT = 0.5  # as the authors of token labelling
 
-# The groups of `--help`. What is free may change when a run goes on.
+# The groups of `--help`. A free setting may change when a run is resumed.
 GROUPS = (
-    *("model", "data", "schedule", "optimizer", "regularization", "augmentation"),
-    *("evaluation", "run", "devices"),
+    "model",
+    "data",
+    "schedule",
+    "optimizer",
+    "regularization",
+    "augmentation",
+    "evaluation",
+    "run",
+    "devices",
 )
 of_model = partial(setting, group="model")
 of_data = partial(setting, group="data")
@@ -46,18 +53,18 @@ of_devices = partial(setting, group="devices", free=True)
 @documented
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """One training run. None means what the recipe says (`recipes.py`); with `resume`,
-    what the run was started with.
+    """One training run. None means the recipe's value (`recipes.py`) or, with `resume`,
+    the value that the run was started with.
 
     Raises:
-        ValueError: naming the first setting that is not what it accepts.
+        ValueError: naming the first setting with an invalid value.
     """
 
     model: str | None = of_model(str, "public name, such as T2TViT14", "NAME")
     dataset: str | None = of_data(
         str,
         "digits (scikit-learn's), or the name of a data set that TensorFlow Datasets "
-        "has prepared; without it and --data-dir imagenet2012 if that is prepared, "
+        "has prepared; without this and --data-dir, imagenet2012 if it is prepared, "
         "else digits",
         "NAME",
         pattern=DATASET,
@@ -65,32 +72,32 @@ class TrainingConfig:
     )
     data_dir: str | None = of_data(
         str,
-        "folder of images: train/<class>/* and val/<class>/*, <class>/*, a hub's "
-        "parquet files or tars, ImageNet's own tars; with --dataset, where TensorFlow "
-        "Datasets keeps its data",
+        "folder of images: train/<class>/* and val/<class>/*, or <class>/*, parquet "
+        "files or tars from the hub, ImageNet's own tars; with --dataset, the data "
+        "folder of TensorFlow Datasets",
         "DIR",
         free=True,
     )
     validation_share: float | None = of_data(
         float,
-        "share of each class's images that validates, where the data has no split that "
-        "does (default: 0.2)",
+        "share of each class's images used for validation, if the data has no "
+        "validation split (default: 0.2)",
         "SHARE",
         greater_than=0,
         less_than=1,
     )
     reader: str | None = of_data(
         str,
-        "what decodes and augments images: grain needs no TensorFlow (default: "
-        "tensorflow where it is installed)",
+        "what decodes and augments images; grain needs no TensorFlow (default: "
+        "tensorflow if it is installed)",
         choices=READERS,
         free=True,
     )
     exif_orientation: bool | None = of_data(
         bool,
-        "turn photographs as their EXIF data says, in training and in all that "
-        "follows (default: photographs of one's own, that is folders, tars and "
-        "parquet files of less than 1,000 classes, are turned)",
+        "turn images as their EXIF data says, in training and wherever the model is "
+        "used later (default: on for folders, tars and parquet files with fewer than "
+        "1,000 classes)",
     )
     image_size: int | None = of_model(
         int,
@@ -109,12 +116,12 @@ class TrainingConfig:
     )
     skip_corrupt: bool = of_data(
         bool,
-        "decode every image once before, and leave out those that cannot be read",
+        "decode every image once before training, and skip those that cannot be read",
         default=False,
         free=True,
     )
     preview: str | None = of_run(
-        str, "draw a training batch, as the model sees it, to this file first", "PNG"
+        str, "first draw a training batch, as the model sees it, to this file", "PNG"
     )
     weights: str | None = of_model(
         str,
@@ -132,115 +139,116 @@ class TrainingConfig:
     )
     recipe: str | None = of_schedule(
         str,
-        "what the settings have that are not given: authors (the paper's), budget90 "
+        "gives the defaults of all other settings: authors (the paper's), budget90 "
         "(90 epochs, as big_vision's ViT-S/16), modern (800 epochs, as DeiT III's "
         "ViT-S/16), small_scratch (thousands of photographs, from scratch) or "
         "small_set (hundreds or thousands, from weights)",
         choices=RECIPES,
     )
     epochs: int | None = of_schedule(
-        int, "passes over the training images, cooldown included", "N", at_least=1
+        int, "passes over the training images, including the cooldown", "N", at_least=1
     )
     batch_size: int | None = of_schedule(
         int, "images per step, over all devices and hosts", "N", at_least=1
     )
     learning_rate: float | None = of_schedule(
         float,
-        "highest rate, after the warmup; its default grows linearly with the images of "
-        "an update",
+        "peak learning rate, after the warmup; the default is proportional to the "
+        "images per update",
         "RATE",
         greater_than=0,
     )
     final_learning_rate: float | None = of_schedule(
-        float, "rate at the end of the cosine", "RATE", at_least=0
+        float, "learning rate at the end of the cosine schedule", "RATE", at_least=0
     )
     optimizer: str | None = of_optimizer(
         str,
-        "adamw, lamb, or (from weights) sgd, torch's with momentum 0.9",
+        "adamw, lamb, or (only from weights) sgd, as torch's with momentum 0.9",
         choices=("adamw", "lamb", "sgd"),
     )
     weight_decay: float | None = of_optimizer(
         float,
-        "what a step takes from a weight, over rate and weight; of sgd, the weight's "
-        "share in the gradient",
+        "decoupled weight decay, multiplied by the learning rate; for sgd, the L2 "
+        "term of the gradient",
         "RATE",
         at_least=0,
     )
     layer_decay: float | None = of_optimizer(
         float,
-        "learning rate of a block over that of the next, of adamw; the head's is the "
-        "highest",
+        "ratio of each block's learning rate to the next block's, for adamw; the head "
+        "has the full rate",
         "SHARE",
         greater_than=0,
         at_most=1,
     )
     warmup_epochs: float | None = of_schedule(
         float,
-        "epochs in which the rate rises linearly; the default keeps its share of the "
-        "recipe's epochs",
+        "epochs in which the learning rate rises linearly; in shorter runs the default "
+        "shrinks in proportion",
         "N",
         at_least=0,
     )
     cooldown_epochs: float | None = of_schedule(
         float,
-        "last epochs, of which the rate is the final one; the default keeps its share",
+        "last epochs, at the final learning rate; in shorter runs the default shrinks "
+        "in proportion",
         "N",
         at_least=0,
     )
     rate_changes: str | None = of_schedule(
-        str, "when the rate changes", choices=("epoch", "step")
+        str, "when the learning rate changes", choices=("epoch", "step")
     )
     drop_path: float | None = of_regularization(
         float,
-        "stochastic depth: the last block's probability of being left out",
+        "stochastic depth: probability that the last block is skipped",
         "RATE",
         at_least=0,
         less_than=1,
     )
     loss: str | None = of_optimizer(
         str,
-        "cross entropy of all classes, or binary cross entropy of each by itself, for "
-        "which both classes of a mixed image are wholly there",
+        "softmax cross entropy, or binary cross entropy per class, where both classes "
+        "of a mixed image have target 1",
         choices=("crossentropy", "binary_crossentropy"),
     )
     label_smoothing: float | None = of_regularization(
         float,
-        "share of a target that is spread over all classes; in binary cross entropy, "
-        "by which 0 and 1 move to 0.5",
+        "share of the target that is spread over all classes; in binary cross entropy, "
+        "how far 0 and 1 move towards 0.5",
         "SHARE",
         at_least=0,
         less_than=1,
     )
     teacher: str | None = of_regularization(
         str,
-        "what the model also learns from: ResNet50 (Keras's, fetched), a run folder "
-        "or a checkpoint; with token labelling, at each token's place",
+        "model to distill from: ResNet50 (Keras's, downloaded), a run folder or a "
+        "checkpoint; with token labelling, it labels each token",
         "NAME or DIR",
     )
     teacher_weight: float | None = of_regularization(
         float,
-        "the teacher's share in the loss (default: 0.5, as the authors of token "
-        "labelling)",
+        "weight of the teacher's term in the loss (default: 0.5, as the authors of "
+        "token labelling)",
         "WEIGHT",
         greater_than=0,
     )
     class_weights: str | None = of_optimizer(
         str,
-        "balanced: rare classes count as much as frequent ones in the loss",
+        "balanced: in the loss, rare classes count as much as frequent ones",
         choices=("none", "balanced"),
     )
     patience: int | None = of_schedule(
         int,
-        "epochs without a better validation top-1 after which the run ends, with the "
-        "best weights; 0: it does not",
+        "end the run, with the best weights, after so many epochs without a better "
+        "validation top-1; 0: never",
         "EPOCHS",
         at_least=0,
     )
     augmentation: str | None = of_augmentation(
         str,
-        "none, light (crop and flip), padded (flip, and a crop of the image with a "
-        "border), moderate (RandAugment and weak mixup), three (3-Augment, each image "
-        "three times) or full (the authors')",
+        "none, light (crop and flip), padded (crop of the padded image, and flip), "
+        "moderate (RandAugment and weak mixup), three (3-Augment, each image three "
+        "times) or full (the authors')",
         choices=tuple(AUGMENTATIONS),
     )
     mixup: float | None = of_augmentation(
@@ -261,50 +269,49 @@ class TrainingConfig:
     )
     crop: float | None = of_evaluation(
         float,
-        "side of the central square that is seen, over the image's shorter side",
+        "side of the central crop, relative to the image's shorter side",
         "SHARE",
         greater_than=0,
         at_most=1,
     )
     interpolation: str | None = of_evaluation(
-        str, "how images are resized to be evaluated", choices=("bicubic", "bilinear")
+        str, "how images are resized for evaluation", choices=("bicubic", "bilinear")
     )
     normalization: str | None = of_model(
         str,
-        "whose mean and standard deviation of pixels the model standardises by",
+        "data set whose mean and standard deviation standardise the pixels",
         choices=tuple(NORMALIZATIONS),
     )
     ema_decay: float | None = of_regularization(
         float,
-        "decay of the moving average of the weights, shorter in short runs; 0: no "
-        "average",
+        "decay of the weights' moving average, adapted in short runs; 0: no average",
         "DECAY",
         at_least=0,
         less_than=1,
     )
     clip_norm: float | None = of_optimizer(
-        float, "greatest norm of all gradients together; 0: any", "NORM", at_least=0
+        float, "maximum global norm of the gradients; 0: no limit", "NORM", at_least=0
     )
     gradient_accumulation: int | None = of_optimizer(
         int, "steps whose gradients are averaged into one update", "STEPS", at_least=1
     )
     mixed_precision: str | None = of_devices(
         str,
-        "half precision to compute in; weights stay float32, float16 scales the loss",
+        "compute in half precision, with float32 weights (and loss scaling in float16)",
         choices=tuple(DTYPE_POLICIES),
         free=False,
     )
     steps_per_epoch: int | None = of_schedule(
-        int, "steps of an epoch, for trials (default: all images)", "N", at_least=1
+        int, "steps per epoch, for trials (default: all images)", "N", at_least=1
     )
     linear_probe: bool | None = of_optimizer(
         bool,
-        "train the head alone; the rest stays as in the weights, without dropout",
+        "train only the head; the backbone stays frozen, without dropout",
         with_weights=True,
     )
     backbone_rate: float | None = of_optimizer(
         float,
-        "learning rate of all but the head, over the head's",
+        "learning rate of the backbone, relative to the head's",
         "SHARE",
         at_least=0,
         with_weights=True,
@@ -325,13 +332,13 @@ class TrainingConfig:
     )
     snapshot_every: int = of_run(
         int,
-        "steps between two snapshots; one follows every epoch too",
+        "steps between snapshots; each epoch ends with one too",
         "STEPS",
         default=1000,
         at_least=1,
     )
     snapshots_kept: int = of_run(
-        int, "how many of the last snapshots stay", "N", default=2, at_least=1
+        int, "how many of the latest snapshots to keep", "N", default=2, at_least=1
     )
     log_every: int = of_run(
         int,
@@ -342,29 +349,29 @@ class TrainingConfig:
         at_least=0,
     )
     wandb: str | None = of_run(
-        str, "project of Weights & Biases to log to as well", "PROJECT"
+        str, "also log to this project of Weights & Biases", "PROJECT"
     )
     devices: int | None = of_devices(
         int,
-        "devices of this host to use, of JAX and TensorFlow (default: all)",
+        "how many devices of this host to use, on JAX and TensorFlow (default: all)",
         "N",
         at_least=1,
     )
     coordinator: str | None = of_devices(
         str,
-        "address of process 0, of JAX on several hosts; auto where JAX finds it (TPU "
-        "pods, Slurm, Open MPI)",
+        "address of process 0, for JAX on several hosts; auto where JAX can find it "
+        "(TPU pods, Slurm, Open MPI)",
         "HOST:PORT",
     )
     num_processes: int | None = of_devices(
-        int, "processes of a JAX run on several hosts", "N", at_least=1
+        int, "number of processes of a JAX run on several hosts", "N", at_least=1
     )
     process_id: int | None = of_devices(
-        int, "which of them this is, from 0", "N", at_least=0
+        int, "index of this process, from 0", "N", at_least=0
     )
     host_timeout: float = of_devices(
         float,
-        "seconds to wait for the other processes, and in which a dead one is noticed",
+        "seconds to wait for the other processes, and to notice that one has died",
         "SECONDS",
         default=600.0,
         at_least=1,
@@ -373,28 +380,28 @@ class TrainingConfig:
     def __post_init__(self):
         check_settings(self)
         if self.model is not None:
-            family_of(self.model)  # an unknown name is told before any work
+            family_of(self.model)  # an unknown name is an error before any work
         if self.resume and self.output_dir is None:
             raise ValueError("resume needs output_dir, the folder of the run")
         if self.resume and self.overwrite:
             raise ValueError("resume and overwrite exclude each other; give one")
 
     def with_defaults(self, dataset_name, num_classes, num_images=None):
-        """The same run with every None of the recipe's settings filled in.
+        """The same run, with the recipe's value for every setting that is None.
 
         Args:
-            dataset_name: as the data set calls itself.
+            dataset_name: the data set's own name.
             num_classes: int.
-            num_images: int, for training, from which the steps of an epoch follow.
+            num_images: int, of training images, which determine the steps per epoch.
 
         Raises:
-            ValueError: if warmup and cooldown leave no epoch between them, or a setting
-                of fine-tuning is given without `weights`.
+            ValueError: if warmup and cooldown leave no epoch between them, or settings
+                exclude each other, such as one of fine-tuning without `weights`.
         """
         one_rate = self.backbone_rate in (None, 1)
         if self.weights is None and (self.linear_probe or not one_rate):
             raise ValueError(
-                "linear_probe and backbone_rate need weights to start from, got "
+                "linear_probe and backbone_rate need `weights`, got "
                 f"linear_probe={self.linear_probe}, backbone_rate={self.backbone_rate}"
             )
         if self.weights is None and self.fresh_head:
@@ -405,8 +412,8 @@ class TrainingConfig:
             )
         if self.linear_probe and self.drop_path:
             raise ValueError(
-                "linear_probe leaves the backbone as it is in inference, without "
-                f"drop_path, got {self.drop_path}"
+                "linear_probe freezes the backbone, so drop_path must be 0, got "
+                f"{self.drop_path}"
             )
         row = find_recipe(
             self.model,
@@ -447,7 +454,7 @@ class TrainingConfig:
         config = dataclasses.replace(self, **missing)
         if config.optimizer == "sgd" and (config.layer_decay != 1 or not self.weights):
             raise ValueError(
-                "optimizer='sgd' fine-tunes from weights, without layer_decay; got "
+                "optimizer='sgd' needs `weights`, and layer_decay=1; got "
                 f"weights={self.weights!r}, layer_decay={config.layer_decay}"
             )
         rates = config.backbone_rate, config.layer_decay
@@ -465,7 +472,7 @@ class TrainingConfig:
         if config.warmup_epochs + config.cooldown_epochs >= config.epochs:
             raise ValueError(
                 f"warmup_epochs ({config.warmup_epochs:g}) and cooldown_epochs "
-                f"({config.cooldown_epochs:g}) must be less than epochs together, got "
+                f"({config.cooldown_epochs:g}) must add up to less than epochs, got "
                 f"{config.epochs}"
             )
         return config

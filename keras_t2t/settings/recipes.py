@@ -1,4 +1,4 @@
-"""Recipes: the settings of a run that leaves them open, a row per model or data set.
+"""Recipes: the default settings of a run, one row per model or data set.
 
 Command for an ImageNet row (the folder holds train/<class>/* and val/<class>/*):
 
@@ -43,7 +43,7 @@ class Recipe(NamedTuple):
 
 
 def _imagenet(model, learning_rate, weight_decay):
-    """The authors' schedule, but for what they set per model."""
+    """The authors' schedule, with the two values that they set per model."""
     return Recipe(
         model=model,
         image_size=224,
@@ -101,7 +101,7 @@ DIGITS = Recipe(
     augmentation="none",
 )
 
-# Any other photographs; accuracy and time are those of the data.
+# Any other photographs; accuracy and time depend on the data.
 #     python examples/train_imagenet.py --data-dir path/to/photographs
 OTHER = Recipe(
     model="T2TViT7",
@@ -144,8 +144,7 @@ FINE_TUNING = Recipe(
 
 # Hundreds or thousands of photographs, from weights or from scratch: AdamW with smaller
 # rates in earlier layers (Clark et al., ELECTRA, 2020; 0.75 as in BEiT), augmentation
-# without mixing, an end where nothing gets better, and rare classes that count as much
-# as frequent ones.
+# without mixing, early stopping, and balanced class weights.
 #     python examples/finetune.py path/to/photographs --weights imagenet
 SMALL_SET = Recipe(
     model="T2TViT7",
@@ -168,7 +167,7 @@ SMALL_SET = Recipe(
 # A third of the authors' budget, from scratch, any model: that of Beyer et al. (Better
 # plain ViT baselines for ImageNet-1k, arXiv:2205.01580), whose ViT-S/16 reaches 76.5%.
 # Theirs has no class token, scales pixels to -1..1 and decays all weights; its decay of
-# 1e-4 beside the rate is 0.1 here, where the rate multiplies it.
+# 1e-4, not multiplied by the rate, is 0.1 here, where the rate multiplies it.
 #     python examples/train_imagenet.py --recipe budget90 --data-dir path/to/imagenet
 BUDGET_90 = Recipe(
     model="T2TViT14",
@@ -192,9 +191,9 @@ BUDGET_90 = Recipe(
 
 # From scratch, any model: LAMB, binary cross entropy and 3-Augment of DeiT III (Touvron
 # et al., arXiv:2204.07118, and its README's command for ViT-S), whose ViT-S/16 reaches
-# 81.4%. Theirs has LayerScale and the same stochastic depth in all blocks; the norm of
-# gradients is limited as Apex's FusedLAMB does. timm's cards for its ViTs of this size
-# name it among what their own recipe, whose numbers we do not have, comes from.
+# 81.4%. Theirs has LayerScale and the same stochastic depth in all blocks; gradients
+# are clipped as in Apex's FusedLAMB. timm names this recipe as one source of its own
+# for ViTs of this size, whose numbers we do not have.
 #     python examples/train_imagenet.py --recipe modern --data-dir path/to/imagenet
 MODERN = Recipe(
     model="T2TViT14",
@@ -237,7 +236,7 @@ SMALL_SCRATCH = Recipe(
 
 ANY_MODEL = {"budget90": BUDGET_90, "modern": MODERN, "small_scratch": SMALL_SCRATCH}
 
-# By name; the first is the one that is taken unless another is asked for.
+# By name; the first is the default.
 RECIPES = ("authors", *ANY_MODEL, "small_set")
 
 # What every row shares.
@@ -261,11 +260,11 @@ def find_recipe(
 
     Args:
         model: public name, or None for the data set's own.
-        dataset_name: as the data set calls itself.
+        dataset_name: the data set's own name.
         num_classes: int.
         weights: what the run starts from, or None.
         linear_probe: whether only the head is trained.
-        name: of `RECIPES`.
+        name: one of `RECIPES`.
 
     Returns:
         `Recipe`, for ImageNet (or a folder of at least 1,000 classes, which is ImageNet

@@ -1,5 +1,5 @@
-"""What a run recorded of itself, which may come from anybody: every value is checked
-before anything follows it."""
+"""The record of a run, which may come from anybody: every value is checked before it is
+used."""
 
 import re
 from pathlib import Path
@@ -13,17 +13,17 @@ from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 from keras_t2t.variants import family_of
 
-ROWS = {name: (default, row) for name, default, row in settings_of(TrainingConfig)}
-# What a record must say to be of use beside weights.
+SETTINGS = {name: (default, row) for name, default, row in settings_of(TrainingConfig)}
+# The keys needed to build the model of a run's weights.
 OF_WEIGHTS = ("model", "image_size", "crop", "interpolation", "normalization")
-# What it says of the run as a whole.
+# The keys that describe the run as a whole.
 OF_RUN = ("backend", "versions", "data", "seed", "epochs")
 COUNTS = ("training images", "validation images")
 VERSION = r"\d+(\.\w+)*([+-][\w.]+)?"
 
 
 def is_record(value):
-    """Whether a JSON value is what a run of this package recorded of itself."""
+    """Whether a JSON value is the record of a run of this package."""
     versions = value.get("versions") if isinstance(value, dict) else None
     return isinstance(versions, dict) and "keras_t2t" in versions
 
@@ -67,15 +67,15 @@ def repeated_settings(path):
 
 
 def checked_record(value, path, needed=OF_WEIGHTS):
-    """What a run recorded, where every value is what such a record may hold.
+    """A run's record, after a check of every value.
 
     Args:
-        value: anything that JSON can hold.
-        path: the file that it comes from, for the error.
+        value: any JSON value.
+        path: the file it comes from, for the error.
         needed: keys that must be there, and not be None.
 
     Returns:
-        The same dict; of settings that it does not hold it has the defaults.
+        The same dict, with the defaults of settings that it lacks.
 
     Raises:
         ValueError: in one line, naming the file, the key, the value and what is
@@ -84,24 +84,24 @@ def checked_record(value, path, needed=OF_WEIGHTS):
     if not isinstance(value, dict):
         raise refused(path, f"must hold a record of a run, got {brief(value)}")
     newer = newer_version(value)
-    since = f" (it is of keras_t2t {newer}, this is {__version__})" if newer else ""
+    since = f" (made by keras_t2t {newer}, this is {__version__})" if newer else ""
     for key in needed:
         if value.get(key) is None:
             raise refused(path, f"lacks `{shown(key)}`{since}")
-    for key, held in value.items():
+    for key, recorded in value.items():
         try:
-            check_value(key, held)
+            check_value(key, recorded)
         except ValueError as error:
             raise refused(path, f"`{shown(key)}`: {error}{since}") from None
-        if newer and key not in (*ROWS, *CHECKS):
-            raise refused(path, f"`{shown(key)}` is not known here{since}")
-    return {**{name: default for name, (default, _) in ROWS.items()}, **value}
+        if newer and key not in (*SETTINGS, *CHECKS):
+            raise refused(path, f"`{shown(key)}` is unknown{since}")
+    return {**{name: default for name, (default, _) in SETTINGS.items()}, **value}
 
 
 def check_value(key, value):
-    """Raises a ValueError unless a record may hold the value under this key."""
-    if key in ROWS:
-        default, row = ROWS[key]
+    """Raises a ValueError unless a record may have this value for this key."""
+    if key in SETTINGS:
+        default, row = SETTINGS[key]
         if value is not None or default is not None:
             row.checked(key, value)
         if key == "model" and value is not None:
@@ -110,7 +110,7 @@ def check_value(key, value):
         CHECKS[key](value)
 
 
-# === What a record holds beside settings ===
+# === What a record has beside settings ===
 def check_backend(value):
     if value not in BACKENDS:
         expected(f"one of {', '.join(BACKENDS)}", value)
@@ -141,9 +141,9 @@ def check_run(value):
 
 
 def check_own(value):
-    """What is recorded of parts of one's own: of each its class or function."""
+    """The class or function of each custom part of the run."""
     if not isinstance(value, dict) or not all(map(is_part, value.values())):
-        expected("an object with the parts of one's own", value)
+        expected("an object with the run's custom parts", value)
 
 
 def is_part(value):
@@ -169,7 +169,7 @@ def expected(what, value):
 
 
 def newer_version(record):
-    """The version of this package that made a record, if it is newer than this one."""
+    """The version of this package that wrote a record, if newer than this one."""
     versions = record.get("versions")
     made_by = versions.get("keras_t2t") if isinstance(versions, dict) else None
     if not isinstance(made_by, str) or not re.fullmatch(VERSION, made_by):
@@ -181,22 +181,22 @@ def numbers_of(version):
     return [int(number) for number in re.findall(r"\d{1,9}", version.split("+")[0])]
 
 
-# === What it left beside ===
+# === The result ===
 def read_result(folder):
-    """What a finished run reported, from `result.json` in its folder.
+    """The result of a finished run, from `result.json` in its folder.
 
     Returns:
-        dict with `epochs` and the accuracies that were measured.
+        dict with `epochs` and the measured accuracies.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: in one line with file and key: it is no such report.
+        ValueError: in one line with file and key: it is no result of a run.
     """
     path = Path(folder, RESULT)
-    held = read_json(path)
-    result = held.get("result") if isinstance(held, dict) else None
+    content = read_json(path)
+    result = content.get("result") if isinstance(content, dict) else None
     if not isinstance(result, dict):
-        raise refused(path, f"must hold the `result` of a run, got {brief(held)}")
+        raise refused(path, f"must hold the `result` of a run, got {brief(content)}")
     if not is_integer(result.get("epochs")):
         got = brief(result.get("epochs"))
         raise refused(path, f"`epochs`: must be a positive integer, got {got}")

@@ -1,5 +1,5 @@
 """A setting: a field of a configuration that is declared once, with its range,
-its flag, and whether a run may go on with another value."""
+its flag, and whether a resumed run may change it."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from keras_t2t._ground.arguments import brief, is_finite, python_number
 
-# What is accepted for a kind; all but bool refuse True and False.
+# The types accepted for each kind; only bool accepts True and False.
 ACCEPTED = {
     int: (numbers.Integral,),
     float: (numbers.Real,),
@@ -28,20 +28,20 @@ WORDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is known of one setting beside its name and default.
+    """The description of one setting, beside its name and default.
 
     Attributes:
-        kind: `int`, `float`, `bool` or `str`, of every value but None.
-        help: what it is, for `--help` and the docstring.
-        metavar: what `--help` calls its value.
+        kind: `int`, `float`, `bool` or `str`, the type of every value but None.
+        help: what it means, for `--help` and the docstring.
+        metavar: name of its value in `--help`.
         group: title of its flag's group, or None.
         at_least, greater_than, less_than, at_most: the range of a number.
-        choices: all values, or None.
-        pattern: what text must be like, a regular expression and its name; or None.
-        free: whether a run may be continued with another value.
+        choices: the accepted values, or None.
+        pattern: regular expression that text must match, and a description; or None.
+        free: whether a resumed run may have another value.
         with_weights: whether only commands that start from weights have its flag.
         flag: its flag, where that is not its name.
-        parse: the flag's text to a value, where `kind` does not do it.
+        parse: function from the flag's text to a value, where `kind` does not do it.
     """
 
     kind: type
@@ -87,7 +87,7 @@ class Setting:
         return True
 
     def accepted(self):
-        """The same in words."""
+        """What `accepts` accepts, in words."""
         if self.choices is not None:
             return f"one of {', '.join(self.choices)}"
         if self.pattern is not None:
@@ -102,10 +102,10 @@ class Setting:
         return f"{WORDS[self.kind]} {limits}".rstrip()
 
 
-def setting(kind, help, metavar=None, default=None, **known):
+def setting(kind, help, metavar=None, default=None, **attributes):
     """A field of a dataclass that is a setting; see `Setting`."""
-    row = Setting(kind, help, metavar, **known)
-    return dataclasses.field(default=default, metadata={"setting": row})
+    described = Setting(kind, help, metavar, **attributes)
+    return dataclasses.field(default=default, metadata={"setting": described})
 
 
 def settings_of(config):
@@ -115,7 +115,7 @@ def settings_of(config):
 
 
 def documented(config):
-    """Lets the docstring of a configuration's class say what each setting is."""
+    """Adds each setting's help to the docstring of a configuration's class."""
     rows = []
     for name, _, row in settings_of(config):
         text = row.help.replace(" (default: %(default)s)", "")
@@ -132,7 +132,7 @@ def check_settings(config):
     """Checks all settings, and makes their values Python's own.
 
     Raises:
-        ValueError: naming the first that is not what it accepts.
+        ValueError: naming the first setting with an invalid value.
     """
     for name, default, row in settings_of(config):
         value = getattr(config, name)
@@ -142,18 +142,18 @@ def check_settings(config):
 
 
 def add_flags(parser, config, with_weights=False, filled_in=None, titles=()):
-    """Gives a parser a flag for each setting, in the group that it names.
+    """Adds a flag for each setting to a parser, in the setting's group.
 
     Args:
         parser: `argparse.ArgumentParser`.
         config: class of a configuration.
-        with_weights: whether to add those that need weights to start from.
-        filled_in: configuration whose values `--help` gives as the defaults of the
-            settings that have none, or None.
+        with_weights: whether to add the settings that need weights to start from.
+        filled_in: configuration whose values `--help` shows for settings without a
+            default of their own, or None.
         titles: of the groups, in their order; others follow.
 
     Returns:
-        dict of the groups, by their titles.
+        dict of the groups, by title.
     """
     groups = {None: parser}
     groups.update((title, parser.add_argument_group(title)) for title in titles)
@@ -170,15 +170,15 @@ def add_flags(parser, config, with_weights=False, filled_in=None, titles=()):
                 if row.kind is float
                 else f" (default: {value})"
             )
-        shown = {"help": text, "default": default}
+        options = {"help": text, "default": default}
         if row.choices is not None:
-            shown["choices"] = row.choices
+            options["choices"] = row.choices
         elif row.kind is not bool:
-            shown.update(type=row.parse or row.kind, metavar=row.metavar)
+            options.update(type=row.parse or row.kind, metavar=row.metavar)
         elif default is False or row.with_weights:
-            shown["action"] = "store_true"
+            options["action"] = "store_true"
         else:
-            shown["action"] = argparse.BooleanOptionalAction
+            options["action"] = argparse.BooleanOptionalAction
         flag = row.flag or f"--{name.replace('_', '-')}"
-        groups[row.group].add_argument(flag, dest=name, **shown)
+        groups[row.group].add_argument(flag, dest=name, **options)
     return groups

@@ -162,7 +162,7 @@ def test_another_number_of_heads_is_told(suffix, tmp_path):
     with pytest.raises(ValueError, match=r"has 2 heads, and that of the model.*has 4"):
         small(weights=path, num_heads=4)
     model = small(num_heads=4)
-    with pytest.raises(ValueError, match="has 2 heads, and the model's has 4"):
+    with pytest.raises(ValueError, match="has 2 heads, but the model's has 4"):
         model.load_weights(path)
 
 
@@ -232,7 +232,7 @@ def test_a_text_that_has_no_size(suffix, tmp_path):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("config.json", config)
             archive.writestr("model.weights.h5", content)
-    with pytest.raises(ValueError, match=r"is damaged.*one of its texts has no size"):
+    with pytest.raises(ValueError, match=r"is damaged.*one of its strings has no size"):
         keras_file.read(path)
 
 

@@ -75,7 +75,7 @@ REFUSED = {
     **{
         f"{name} with {value}": (
             replace(name, ending_in(value)),
-            f"not finite: {name} holds NaN or infinite",
+            f"not finite: {name} has NaN or infinite",
         )
         for name in ("head.weight", "norm.bias")
         for value in (float("nan"), float("inf"), -float("inf"))
@@ -90,7 +90,7 @@ REFUSED = {
     ),
     "more positions than memory": (
         replace("pos_embed", lambda tensor: tensor[:, :1].expand(1, 10**11 + 1, 32)),
-        "100000000001 positions, and no more than",
+        "100000000001 positions, more than the",
     ),
 }
 
@@ -106,7 +106,7 @@ def test_one_tensor_that_no_weight_can_be(case, model, oracle, save):
 @pytest.mark.parametrize("variant", ["T2TViT7", "T2TViT19", "T2TViTt14"])
 def test_another_variant_is_named(variant, model, save):
     path = save(helpers.random_oracle(variant).state_dict())
-    with pytest.raises(ValueError, match=rf"this is {variant}, and the model"):
+    with pytest.raises(ValueError, match=rf"this is {variant}, but the model"):
         keras_t2t.load_checkpoint(model, path)
 
 

@@ -76,7 +76,7 @@ def test_a_checkpoint_is_probed_on_digits(script, tmp_path):
         ),
         (
             ["--dataset", "digits", "--linear-probe", "--drop-path", "0.1"],
-            "transfer_learning.py: linear_probe leaves the backbone as it is",
+            "transfer_learning.py: linear_probe freezes the backbone",
         ),
         (["--output", "/proc/x"], "output_dir '/proc/x' cannot be written"),
     ],

@@ -73,11 +73,11 @@ def test_any_value_is_taken_or_told_in_one_line(tmp_path, key):
         ({"data": {"name": 3}}, "`data`: must be an object with the name"),
         (
             {"versions": {"keras_t2t": "9.1"}, "model": "T3TViT"},
-            r"`model`: unknown model 'T3TViT'.* \(it is of keras_t2t 9\.1, this is 0\.",
+            r"`model`: unknown model 'T3TViT'.* \(made by keras_t2t 9\.1, this is 0\.",
         ),
         (
             {"versions": {"keras_t2t": "9.1"}, "resampling": "x"},
-            r"`resampling` is not known here \(it is of keras_t2t 9\.1",
+            r"`resampling` is unknown \(made by keras_t2t 9\.1",
         ),
     ],
 )

@@ -91,5 +91,5 @@ def test_a_row_for_small_sets():
     assert scratch.layer_decay == 1
     authors = TrainingConfig(weights="imagenet").with_defaults("flowers", 5)
     assert (authors.recipe, authors.optimizer) == ("authors", "sgd")
-    with pytest.raises(ValueError, match="optimizer='sgd' fine-tunes from weights"):
+    with pytest.raises(ValueError, match="optimizer='sgd' needs"):
         TrainingConfig(optimizer="sgd").with_defaults("flowers", 5)

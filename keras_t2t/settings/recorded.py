@@ -54,7 +54,7 @@ def repeated_settings(path):
     record = read_record(path, needed=("model", "image_size", "epochs"))
     held = {
         name: record[name]
-        for name, (_, row) in ROWS.items()
+        for name, (_, row) in SETTINGS.items()
         if not (row.free and row.group in ("run", "devices"))
     }
     data = record.get("data") or {}

@@ -22,7 +22,10 @@ def saved_oracle(tmp_path_factory):
 
 # Equal sizes and all nine variants: tests/models/test_parity.py, and below.
 @pytest.mark.every_backend
-@pytest.mark.parametrize("variant", ["T2TViT7", "T2TViTt14"])
+@pytest.mark.parametrize(
+    "variant",
+    ["T2TViT7", pytest.param("T2TViTt14", marks=pytest.mark.nightly_elsewhere)],
+)
 def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, saved_oracle):
     oracle, path = saved_oracle(variant, (64, 64))
     model = helpers.build(variant, (48, 80), weights=path)

@@ -96,7 +96,7 @@ def test_a_vit_and_a_t2t_vit_refuse_each_other(tmp_path):
         plain(weights="imagenet")
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_a_timm_file_gives_the_oracle_s_logits_at_another_size(tmp_path):
     oracle = vit.ViT(**SMALL, image_size=(64, 64), num_classes=5)
     vit.randomize_(oracle, seed=0).eval()

@@ -116,7 +116,7 @@ def test_a_quantized_model_is_refused(tmp_path):
     assert not (tmp_path / "y.pth").exists()
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
 def test_a_quantized_model_is_loaded_as_it_was_saved(tmp_path):
     model = helpers.build(block_type="se")

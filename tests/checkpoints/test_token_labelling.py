@@ -29,7 +29,7 @@ def build(**kwargs):
     return helpers.build(size=(64, 96), **{"token_labelling": True, **kwargs})
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_a_checkpoint_gives_the_oracle_s_logits_and_goes_back(oracle, path, tmp_path):
     model = build(weights=path)
     helpers.assert_holds(model, oracle)

@@ -67,7 +67,7 @@ def right(work, seed=0):
     return top1, top5
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_a_run_on_its_own_data_and_per_class(evaluate, work):
     top1, top5 = right(work)
     code, result, _ = evaluate(

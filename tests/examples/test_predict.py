@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_the_most_probable_classes_are_named(folder, monkeypatch, capsys):
     images = [folder / "0.jpg", folder / "1.jpg"]
     arguments = ["--weights", folder / "x.pth", *images]

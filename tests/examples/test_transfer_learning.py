@@ -23,7 +23,7 @@ def script(monkeypatch, tmp_path, capsys):
     )
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
     write_run(tmp_path / "source", list("abc"))
     random_model(classes=3).save(tmp_path / "source" / "final.keras")

@@ -15,6 +15,7 @@ def outputs(served, pixels):
     return {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
 
 
+@pytest.mark.nightly_elsewhere
 def test_probabilities_logits_and_preprocessing_in_any_form():
     """One set of weights in four models, whose served forms are all the same."""
     pixels = tiny.images()
@@ -36,6 +37,7 @@ def test_probabilities_logits_and_preprocessing_in_any_form():
     np.testing.assert_allclose(found["logits"], expected, atol=1e-5)
 
 
+@pytest.mark.nightly_elsewhere
 def test_token_labelling_ends_in_an_activation_of_a_sum():
     pixels = tiny.images()
     for activation in ("softmax", None):
@@ -53,6 +55,7 @@ def test_token_labelling_ends_in_an_activation_of_a_sum():
         np.testing.assert_allclose(found["probabilities"], softmax, atol=1e-5)
 
 
+@pytest.mark.nightly_elsewhere
 def test_features_without_a_head_and_without_preprocessing():
     model = tiny.build(include_top=False, pooling="avg")
     scaled = keras_t2t.preprocess_input(tiny.images())
@@ -73,6 +76,7 @@ def test_half_precision_is_served_in_float32():
     assert half.get_layer("block_0_mlp").compute_dtype == "bfloat16"  # not changed
 
 
+@pytest.mark.nightly_elsewhere
 def test_float16_keeps_what_must_not_overflow():
     served = serving_model(tiny.build(classifier_activation=None))
     half = in_precision(served, "float16")

@@ -68,6 +68,7 @@ def test_queries_in_chunks(monkeypatch):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.nightly_elsewhere
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX's kernel")
 @pytest.mark.parametrize("tokens", [4, 5])
 def test_padded_attention_equals_the_ordinary_one(tokens, monkeypatch):

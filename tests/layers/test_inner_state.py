@@ -66,6 +66,7 @@ def test_some_layers_and_parts_are_frozen(token_type, block_type, tmp_path):
         assert trainable(keras.models.clone_model(again)) == expected
 
 
+@pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize("way", WAYS)
 def test_low_rank_weights(way, tmp_path):
     model = backbone()

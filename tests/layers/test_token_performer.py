@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_t2t.layers import TokenPerformer
@@ -15,6 +16,7 @@ def test_random_projection_has_orthogonal_rows_of_length_sqrt_m():
     assert not layer.random_projection.trainable
 
 
+@pytest.mark.nightly_elsewhere
 def test_half_precision_is_as_good_as_its_inputs():
     """Norms of q and k for which exp overflows or vanishes in float16."""
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 27)).astype("float32")

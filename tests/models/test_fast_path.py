@@ -84,10 +84,8 @@ def distance(a, b):
     return float(np.abs(a - b).max())
 
 
-@pytest.mark.parametrize(
-    "token_type",
-    ["performer", pytest.param("transformer", marks=pytest.mark.nightly_elsewhere)],
-)
+@pytest.mark.nightly_elsewhere
+@pytest.mark.parametrize("token_type", ["performer", "transformer"])
 def test_logits_and_gradients_against_float64(token_type):
     """Neither path is more than twice as far from the truth as the other."""
     x = photographs()
@@ -135,6 +133,7 @@ def test_half_precision_has_that_precisions_own_error():
     assert fused.mean() < 2 * readable.mean()
 
 
+@pytest.mark.nightly_elsewhere
 def test_weights_and_files_are_the_same(tmp_path):
     fused, readable = both_paths("performer", oracle("performer").state_dict())
     for weight, other in zip(fused.weights, readable.weights, strict=True):
@@ -150,6 +149,7 @@ def test_weights_and_files_are_the_same(tmp_path):
     np.testing.assert_array_equal(logits_of(fresh, x), logits_of(fused, x))
 
 
+@pytest.mark.nightly_elsewhere
 def test_where_convolutions_round_pixels_none_is_used(monkeypatch):
     """As with TF32 on a GPU: then both paths copy the pixels."""
     x = photographs()

@@ -22,16 +22,14 @@ def losses(model):
     return model.fit(x, y, epochs=3, batch_size=8, verbose=0).history["loss"]
 
 
+@pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
     ("builder", "design"),
     [
         # Dropout in the token layers and stochastic depth are drawn once.
         (keras_t2t.T2TViT, {"token_dropout": 0.2}),
-        pytest.param(
-            *(keras_t2t.T2TViT, {"token_type": "transformer", "block_type": "ghost"}),
-            marks=pytest.mark.nightly_elsewhere,
-        ),
-        pytest.param(keras_t2t.ViT, {}, marks=pytest.mark.nightly_elsewhere),
+        (keras_t2t.T2TViT, {"token_type": "transformer", "block_type": "ghost"}),
+        (keras_t2t.ViT, {}),
     ],
 )
 def test_training_is_the_same(builder, design):

@@ -92,7 +92,7 @@ def test_features_of_a_block():
     assert grid.output_shape == (None, 16, 16, 64)
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_pooling_is_what_it_says():
     x = noise(2, 64, 64, 3)
     tokens_model = tiny(include_top=False)
@@ -104,7 +104,7 @@ def test_pooling_is_what_it_says():
         np.testing.assert_allclose(predict(model, x), expected, atol=1e-5)
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_included_preprocessing_equals_preprocess_input():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), "uint8")
     plain, included = tiny(), tiny(include_preprocessing=True)

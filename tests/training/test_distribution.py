@@ -368,7 +368,9 @@ def test_keras_still_cannot_train_tensorflow_across_hosts(tmp_path):
     [
         ({}, "8"),
         pytest.param({"batch_size": 12}, "4", marks=pytest.mark.nightly),
-        ({"resume": True, "output_dir": "run"}, "2"),
+        pytest.param(
+            {"resume": True, "output_dir": "run"}, "2", marks=pytest.mark.nightly
+        ),
         pytest.param({"devices": 3}, "3", marks=pytest.mark.nightly),
         pytest.param({"coordinator": "auto"}, "1", marks=pytest.mark.nightly),
     ],

@@ -127,7 +127,7 @@ def test_all_weights_but_the_head_s_come_from_the_source(source, monkeypatch):
             np.testing.assert_array_equal(weight.numpy(), before[weight.path])
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_all_weights_are_trained(source, tiny_run, tmp_path):
     """The final norm and the class token too."""
     tiny_run(weights=source, **TUNE)
@@ -156,7 +156,7 @@ def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
     assert not has_these_classes(find_classifier(source), Digits())
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_a_linear_probe_trains_the_head_only(source, tiny_run, tmp_path):
     tiny_run(weights=source, linear_probe=True, epochs=1, learning_rate=0.05)
     before, after = weights_of(source), weights_of(tmp_path / "run")

@@ -12,6 +12,7 @@ from keras_t2t.training.ema import averaged_weights, averages, decay_for
 from keras_t2t.training.optimizer import adamw
 
 
+@pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
     "build",
     [

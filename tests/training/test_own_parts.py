@@ -88,6 +88,7 @@ def same(one, other):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.nightly_elsewhere
 def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
     """In the middle of an epoch, and right at the end of one."""
     whole = train({"output_dir": str(tmp_path / "whole")}, **parts())
@@ -138,6 +139,7 @@ def test_resuming_needs_the_same_parts(train):
     train(again, **parts())
 
 
+@pytest.mark.nightly_elsewhere
 def test_a_model_and_batches_of_ones_own(train, tmp_path, capsys):
     """Killed and resumed too; the model is a function, as several devices need it."""
     own = {"model": small_model, "dataset": Squares()}

@@ -205,6 +205,7 @@ def test_settings_that_are_left_out_are_the_run_s(tiny_run, tmp_path):
     assert (config["weight_decay"], config["seed"]) == (0.5, 3)
 
 
+@pytest.mark.nightly_elsewhere
 def test_a_loss_that_is_not_finite_stops_the_run(tiny_run, tmp_path, monkeypatch):
     """The step is named though the metrics are read only now and then."""
     from tests.training import tiny

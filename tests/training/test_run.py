@@ -94,6 +94,7 @@ def test_a_run_leaves_its_folder(finished):
     assert np.isfinite(model.predict(pixels, verbose=0)).all()
 
 
+@pytest.mark.nightly_elsewhere
 @pytest.mark.usefixtures("keras_initializers")
 def test_one_seed_gives_one_loss_curve(finished, tmp_path):
     train(digits(tmp_path / "again"), verbose=0)
@@ -107,7 +108,10 @@ def test_one_seed_gives_one_loss_curve(finished, tmp_path):
 
 @pytest.mark.parametrize(
     "precision",
-    [pytest.param("bfloat16", marks=pytest.mark.nightly), "float16"],
+    [
+        pytest.param("bfloat16", marks=pytest.mark.nightly),
+        pytest.param("float16", marks=pytest.mark.nightly_elsewhere),
+    ],
 )
 def test_mixed_precision_trains(tmp_path, precision):
     config = digits(tmp_path / "run", mixed_precision=precision, epochs=1)
@@ -119,6 +123,7 @@ def test_mixed_precision_trains(tmp_path, precision):
     assert np.isfinite(float(row["val_loss"]))
 
 
+@pytest.mark.nightly_elsewhere
 @pytest.mark.filterwarnings("error:Your input ran out of data")
 @pytest.mark.parametrize("reader", READER)
 def test_an_image_folder_trains(tmp_path, photos, reader):

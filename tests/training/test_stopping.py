@@ -58,6 +58,7 @@ def test_each_signal_is_told_from_the_others(tiny_run, tmp_path, number):
     assert saved(tmp_path) == ["step-000000003"]
 
 
+@pytest.mark.nightly_elsewhere
 def test_in_an_epoch(tiny_run, tmp_path):
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
     with pytest.raises(Stopped):
@@ -66,11 +67,12 @@ def test_in_an_epoch(tiny_run, tmp_path):
     compare(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
     ("step", "evaluation"),
     [
         (5, "raw"),
-        pytest.param(10, "average", marks=pytest.mark.nightly_elsewhere),
+        (10, "average"),
         pytest.param(20, "raw", marks=pytest.mark.nightly),
     ],
 )

@@ -43,9 +43,8 @@ def divergence(teacher, learner):
     return (np.exp(p) * (p - q)).sum(-1).mean()
 
 
-@pytest.mark.parametrize(
-    "labels", [True, pytest.param(False, marks=pytest.mark.nightly_elsewhere)]
-)
+@pytest.mark.nightly_elsewhere
+@pytest.mark.parametrize("labels", [True, False])
 def test_the_loss(labels):
     """Cross entropy of the class token, and half the teacher's divergence."""
     model = student(token_labelling=labels)
@@ -78,6 +77,7 @@ def test_the_loss(labels):
     )
 
 
+@pytest.mark.nightly_elsewhere
 def test_a_step_trains_the_student_alone():
     model = student(token_labelling=True)
     teacher = keras_t2t.ViT(**SMALL, input_shape=SHAPE, classifier_activation=None)

@@ -18,7 +18,7 @@ from tests.visualization import small_models
 from tests.visualization.small_models import DESIGNS, PHOTOGRAPH
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
     "design",
     [
@@ -78,7 +78,7 @@ def replace_by_probabilities(layer, monkeypatch):
         monkeypatch.setattr(layer, "attend", attend)
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_rows_sum_to_one_and_looking_changes_nothing():
     model = small_models.model("performer")
     inputs = image_view.model_input(model, image_view.model_view(model, PHOTOGRAPH))
@@ -118,7 +118,7 @@ def test_rows_sum_to_one_and_looking_changes_nothing():
     np.testing.assert_allclose(rollout, expected[0, 1:].reshape(3, 4), rtol=1e-5)
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_the_performers_normalisation():
     """Against its definition in NumPy, where S is so small that 1e-8 shows."""
     layer = TokenPerformer(4, num_features=8)

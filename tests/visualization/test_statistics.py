@@ -50,7 +50,7 @@ def test_distance_of_uniform_attention(held, monkeypatch):
     np.testing.assert_allclose(distance, [np.mean(pairs)] * 2, rtol=1e-5)
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_distance_follows_the_attention():
     """Against a double loop over the probabilities, per head."""
     model = small_models.model("performer")

@@ -63,8 +63,8 @@ MODELS = [
 ]
 
 
-# The other designs' layers have cases of their own, and all designs' logits are compared
-# with the oracle's in test_parity.py.
+# The other designs' layers have cases of their own, and test_parity.py compares all
+# designs' logits with the oracle's.
 CASES = [
     MODELS[0],
     *(pytest.param(c, marks=pytest.mark.nightly_elsewhere) for c in MODELS[1:]),

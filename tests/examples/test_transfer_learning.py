@@ -27,7 +27,8 @@ def script(monkeypatch, tmp_path, capsys):
 def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
     write_run(tmp_path / "source", list("abc"))
     random_model(classes=3).save(tmp_path / "source" / "final.keras")
-    monkeypatch.setattr("keras_t2t.training.compiled_model.builder", lambda name: build)
+    for module in ("training.compiled_model", "classifier"):
+        monkeypatch.setattr(f"keras_t2t.{module}.builder", lambda name: build)
     code, out, _ = script(
         *("--weights", "source", "--dataset", "digits", "--linear-probe", *SHORT)
     )

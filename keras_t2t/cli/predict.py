@@ -64,8 +64,12 @@ def main(arguments):
     batch_size = integer("--batch-size", arguments.batch_size)
     paths = {"--csv": arguments.csv, "--json": arguments.json}
     for flag, path in paths.items():
+        if path and path.is_dir():
+            raise ValueError(f"{flag} {str(path)!r} is a folder, not a file")
         if path:
             check_writable(path, flag)
+    if arguments.csv and arguments.csv == arguments.json:
+        raise ValueError(f"--csv and --json are one file, {str(arguments.csv)!r}")
     classifier = find_classifier(
         arguments.weights, arguments.model, arguments.image_size, arguments.classes
     )

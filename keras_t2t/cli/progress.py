@@ -16,7 +16,7 @@ class Progress:
     def __init__(self, total):
         self.shown = sys.stderr.isatty()
         self.total = total() if self.shown else 0
-        self.begin = self.last = time.monotonic()
+        self.begin = self.last = 0.0
         self.done = 0
 
     def __enter__(self):
@@ -29,6 +29,8 @@ class Progress:
     def step(self):
         self.done += 1
         now = time.monotonic()
+        if self.done == 1:  # what came before it tells nothing of the rest
+            self.begin = self.last = now
         if self.shown and now - self.last > EVERY:
             self.last = now
             print(f"\r{self.line(now - self.begin)}\x1b[K", end="", file=sys.stderr)

@@ -67,17 +67,21 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
         axes.axis("off")
     for axes, mistake in zip(cells.flat, mistakes, strict=False):
         axes.imshow(mistake["image"])
-        label, said = (brief(class_names[mistake[key]]) for key in ("label", "said"))
+        label, said = (
+            brief(class_names[mistake[key]], 18) for key in ("label", "said")
+        )
         axes.set_title(
-            f"{label}\nsaid: {said} {mistake['probability']:.0%}",
+            f"{label}\n{mistake['probability']:.0%} {said}",
             fontsize=7,
             parse_math=False,
         )
-    figure.suptitle("What it is, and what the model is surest of instead", fontsize=8)
+    figure.suptitle(
+        "What it is, and what the model says instead, with its probability", fontsize=8
+    )
     return figure
 
 
-def brief(name):
+def brief(name, most=24):
     """A class name that fits beside others."""
     name = shown(name)
-    return name if len(name) < 24 else f"{name[:22]}..."
+    return name if len(name) <= most else f"{name[: most - 2]}..."

@@ -43,8 +43,9 @@ def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, c
         for room in ("training.compiled_model", "classifier"):
             monkeypatch.setattr(f"keras_t2t.{room}.builder", lambda name: build)
     out = success("finetune.py", [photographs, "--web", *FEW], monkeypatch, capsys)
-    *_, top1, confusion, model, page = out.splitlines()
+    *_, top1, confusion, model, page, last = out.splitlines()
     result = json.loads((tmp_path / "run" / "result.json").read_text())["result"]
+    assert json.loads(last) == result
     assert top1 == f"top-1: {result['val_top1']:.1%}"
     assert confusion.startswith(("costliest confusion: ", "no validation image"))
     assert model.startswith("model: run/model.onnx") and page.startswith(
@@ -58,7 +59,7 @@ def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, c
     assert record["recipe"] == "small_set" and record["class_weights"] == "balanced"
     # What is finished is told again.
     again = success("finetune.py", [photographs, "--resume", *FEW], monkeypatch, capsys)
-    assert again.splitlines()[-2:] == [top1, confusion]
+    assert again.splitlines()[-3:] == [top1, confusion, last]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,7 @@ def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, c
             ["photographs", "--dataset", "digits"],
             "PHOTOS takes the place of --data-dir",
         ),
+        ([], "give PHOTOS, a folder of photographs, or --dataset NAME"),
     ],
 )
 def test_wrong_input(photographs, arguments, message, monkeypatch, capsys):

@@ -181,6 +181,8 @@ def test_a_name_of_published_weights(folder, tmp_path):
         (["gone*.jpg", "--weights", "x.pth"], "no file matches 'gone*.jpg'"),
         (["0.jpg", "--weights", "x.pth", "--top", "0"], "`--top` must be a positive"),
         (["0.jpg", "--csv", "/proc/x", "--weights", "x.pth"], "--csv '/proc/x' cannot"),
+        (["0.jpg", "--json", "."], "--json '.' is a folder, not a file"),
+        (["0.jpg", "--json", "x", "--csv", "x"], "--csv and --json are one file, 'x'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

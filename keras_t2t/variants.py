@@ -1,11 +1,11 @@
-"""The models of the paper, one row each. This file imports nothing of Keras."""
+"""The models of the paper, one row each. This file does not import Keras."""
 
 import difflib
 from typing import Any, NamedTuple
 
 
 def _architecture(row):
-    """The fields of a row that its builder takes."""
+    """The fields of a row that are arguments of its builder."""
     published = ("top1", "default_name", "section")
     return {k: v for k, v in row._asdict().items() if k not in published}
 
@@ -22,18 +22,18 @@ class Variant(NamedTuple):
     default_name: str  # name of the Keras model
     block_type: str = "standard"  # or "se" or "ghost"
     growth: int | None = None  # channels that a densely connected block adds
-    section: str | None = "4.1"  # of the paper, None: measured after it
-    token_labelling: bool = False  # a second classifier, of the patch tokens
+    section: str | None = "4.1"  # of the paper; None: published later
+    token_labelling: bool = False  # a second classifier, for the patch tokens
 
     @property
     def architecture(self):
-        """The arguments of `T2TViT` that make this row."""
+        """The arguments of `T2TViT` that build this row."""
         return _architecture(self)
 
     def __str__(self):
         design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
         depth, width = self.depth, f"width {self.embed_dim}"
-        labels = ", and a classifier of tokens" if self.token_labelling else ""
+        labels = ", and a classifier for tokens" if self.token_labelling else ""
         if self.growth is not None:
             design, depth = f"densely connected {design}", sum(depth)
             width += f" growing by {self.growth} each (stages of {self.depth})"
@@ -109,13 +109,13 @@ class ViTVariant(NamedTuple):
     default_name: str
     section: str = "4.1"  # of the T2T-ViT paper, where it is measured
 
-    # The same for all: no columns, but what a T2T-ViT's row has.
+    # Class attributes, the same for all rows, which `Variant` has as columns.
     token_type, block_type = "patches", "standard"  # type: ignore[misc]
     growth, token_labelling = None, False  # type: ignore[misc]
 
     @property
     def architecture(self):
-        """The arguments of `ViT` that make this row."""
+        """The arguments of `ViT` that build this row."""
         return _architecture(self)
 
     def __str__(self):

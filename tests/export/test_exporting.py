@@ -45,7 +45,7 @@ def export(model, path, format="keras", **settings):
         (
             "x.pt2",
             {"format": "torch", "precision": "int8"},
-            "int8 is for onnx, web, triton, litert",
+            "which is for onnx, web, triton, litert",
         ),
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),

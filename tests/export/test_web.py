@@ -201,8 +201,8 @@ CUT = "This file is cut off: its end is missing."
 SENTENCES = {
     **dict.fromkeys(("no.png", "empty.png", "drawing.svg"), NO_IMAGE),
     **dict.fromkeys(("cut.png", "cut.jpg", "cut.gif"), CUT),
-    "covers a part.gif": "The first picture of this GIF covers only a part of it. Save "
-    "it as a PNG.",
+    "covers a part.gif": "The first frame of this GIF covers only part of it. Save it "
+    "as a PNG.",
 }
 
 
@@ -281,7 +281,7 @@ def test_what_has_no_pixels_is_not_answered(page, photograph, tmp_path):
     with browser.served(folder) as address, browser.chromium() as driver:
         driver.get(address)
         said = answer(driver, photograph)
-    assert said.startswith("This browser gives no pixels of this photograph")
+    assert said.startswith("This browser cannot read this photograph's pixels")
 
 
 def test_without_webgl_what_is_transparent_is_not_answered(page, files, tmp_path):

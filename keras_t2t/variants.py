@@ -1,6 +1,7 @@
 """The models of the paper, one row each. This file does not import Keras."""
 
 import difflib
+import functools
 from typing import Any, NamedTuple
 
 
@@ -43,6 +44,8 @@ class Variant(NamedTuple):
         )
 
 
+_ablation = functools.partial(Variant, section="4.2")
+
 VARIANTS = {
     "T2TViT7": Variant("performer", 256, 4, 7, 2, 71.7, "t2t_vit_7"),
     "T2TViT10": Variant("performer", 256, 4, 10, 2, 75.2, "t2t_vit_10"),
@@ -55,34 +58,30 @@ VARIANTS = {
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
     # Jiang et al., 2021, arXiv:2104.10858, by the authors of T2T-ViT.
     "T2TViT24TokenLabelling": Variant(
-        *("performer", 512, 8, 24, 3, 84.2, "t2t_vit_24_token_labelling"),
+        "performer",
+        512,
+        8,
+        24,
+        3,
+        84.2,
+        "t2t_vit_24_token_labelling",
         section=None,
         token_labelling=True,
     ),
     # The ablations: designs of CNNs in the backbone, then convolutions as tokens.
-    "T2TViT14ResNeXt": Variant(
-        *("performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"), section="4.2"
+    "T2TViT14ResNeXt": _ablation(
+        "performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"
     ),
-    "T2TViT14Wide": Variant(
-        *("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"), section="4.2"
+    "T2TViT14Wide": _ablation("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"),
+    "T2TViT14SE": _ablation("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se", "se"),
+    "T2TViT16Ghost": _ablation(
+        "performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost", "ghost"
     ),
-    "T2TViT14SE": Variant(
-        *("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se"),
-        block_type="se",
-        section="4.2",
+    "T2TViTDense": _ablation(
+        "performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense", growth=64
     ),
-    "T2TViT16Ghost": Variant(
-        *("performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost"),
-        block_type="ghost",
-        section="4.2",
-    ),
-    "T2TViTDense": Variant(
-        *("performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense"),
-        growth=64,
-        section="4.2",
-    ),
-    "T2TViTc14": Variant(
-        *("convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14"), section="4.3"
+    "T2TViTc14": _ablation(
+        "convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14", section="4.3"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""A model and all that belongs to it, from a name, a file or a run folder."""
+"""A model with its classes, size and preprocessing, from a name, file or run folder."""
 
 import contextlib
 import difflib
@@ -36,28 +36,28 @@ MOST_NAMES = 10_000  # of a folder, that are compared with a wrong one
 DEFAULT_VARIANT = "T2TViT14"
 DEFAULT_SIZE, DEFAULT_CLASSES = (224, 224), 1000
 
-# Files that a run writes: what is beside them as its record must be one.
-OF_RUN = (BEST, FINAL, FINAL_EMA)
+# Files of weights that a run writes: a config.json beside them must be a run's record.
+RUN_WEIGHTS = (BEST, FINAL, FINAL_EMA)
 
 
 class Classifier(NamedTuple):
-    """What is known of a model before it is built."""
+    """What is known about a model before it is built."""
 
     weights: str | Path  # "random", a name of published weights, or a file
     variant: str  # public name of the builder
     size: tuple  # (height, width) in pixels
-    classes: int | None  # None where the file has no head
-    # None where nothing tells; of published weights for ImageNet Keras has the index.
+    classes: int | None  # None if the file has no head
+    # None if unknown; for published ImageNet weights Keras has the names.
     class_names: list | None = None
     crop: float = 0.9  # as for `preprocessing.evaluation_transform`
     interpolation: str = "bicubic"
     normalization: tuple = NORMALIZATIONS["imagenet"]  # mean and standard deviation
     published: Published | None = None  # row of the registry
-    run: dict | None = None  # the configuration of the run that made the file
-    raw: bool = False  # not the averages, of a torch checkpoint that has both
-    # Whether photographs are turned as their EXIF data says; None: nothing tells.
+    run: dict | None = None  # the record of the run that made the file
+    raw: bool = False  # whether to take the raw, not the averaged weights of a file
+    # Whether photographs are turned as their EXIF data says; None if unknown.
     exif_orientation: bool | None = None
-    file: CheckpointFile | None = None  # what it was found in, read already
+    file: CheckpointFile | None = None  # the file, if already read
 
     @property
     def transform(self):
@@ -66,8 +66,8 @@ class Classifier(NamedTuple):
 
     @property
     def photograph_transform(self):
-        """All of `evaluation_transform`, for photographs that are given to it: they are
-        turned unless the run's were not."""
+        """All settings of `evaluation_transform`, for new photographs, which are turned
+        unless those of the run were not."""
         turns = self.exif_orientation is not False
         return {**self.transform, "exif_orientation": turns}
 
@@ -75,11 +75,12 @@ class Classifier(NamedTuple):
         """The model with these weights, for RGB pixels 0..255.
 
         Args:
-            **arguments: of the builder; `input_shape` and `classes` are the
-                classifier's unless given.
+            **arguments: of the builder; `input_shape` and `classes` default to the
+                classifier's.
 
         Returns:
-            A functional `keras.Model`. A head for another number of classes is fresh.
+            A functional `keras.Model`. A head for another number of classes is newly
+            initialized.
 
         Raises:
             ValueError, OSError, ImportError: as for the builder's `weights`.
@@ -95,7 +96,7 @@ class Classifier(NamedTuple):
         return model
 
     def load(self, model):
-        """Gives the weights to a model of the variant, as `load_checkpoint` does.
+        """Loads the weights into a model of the variant, as `load_checkpoint` does.
 
         Raises:
             ValueError, OSError, ImportError: as for a builder's `weights`.
@@ -112,23 +113,23 @@ class Classifier(NamedTuple):
 
 
 def load(path: FilePath, ema: bool = False) -> keras.Model:
-    """The whole model in a `.keras` file, as it was saved.
+    """Loads the whole model from a `.keras` file, as it was saved.
 
-    Its layers are those of Keras, of this package, and what is registered with
-    `keras.saving.register_keras_serializable`; nothing in the file is run.
+    Its layers may be Keras's, this package's, and those registered with
+    `keras.saving.register_keras_serializable`; no code in the file is run.
 
     Args:
-        path: a `.keras` file, a folder that a finished run left (its `final.keras`,
+        path: a `.keras` file, the folder of a finished run (for its `final.keras`,
             which takes RGB 0..255 and gives logits), or `hf://OWNER/NAME` of either.
-        ema: whether to take a run folder's averaged weights.
+        ema: whether to take the averaged weights of a run folder.
 
     Returns:
         `keras.Model`, not compiled.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is another kind of file, damaged, or has a layer that is not
-            known here; or the folder is no finished run's.
+        ValueError: if it is another kind of file, is damaged or has an unknown layer,
+            or the folder is not of a finished run.
         ImportError, ConnectionError: as for `weights="hf://..."` of the models.
     """
     check_flags(ema=ema)
@@ -137,22 +138,20 @@ def load(path: FilePath, ema: bool = False) -> keras.Model:
         file = final_weights(file, ema)
     if file.suffix != ".keras":
         raise ValueError(
-            f"`path` must be a .keras file or a run folder, got {shown(path)}; weights "
-            'alone are for a model: keras_t2t.T2TViT14(weights="...")'
+            f"`path` must be a .keras file or a run folder, got {shown(path)}; to load "
+            'weights alone build a model: keras_t2t.T2TViT14(weights="...")'
         )
-    keras_file.read(existing_file(file))  # tells what is damaged
+    keras_file.read(existing_file(file))  # clear errors for damaged files
     try:
         return keras.saving.load_model(file, compile=False)
     except (TypeError, ValueError) as error:
-        told = reason(error)
+        message = reason(error)
         if unknown := re.search(r"Could not locate \w+ '([\w.]+)'", str(error)):
-            told = (
-                f"{unknown[1]} is not known here; import first what has it, under "
-                "keras.saving.register_keras_serializable"
+            message = (
+                f"its class {unknown[1]} is unknown; first import the module that "
+                "registers it with keras.saving.register_keras_serializable"
             )
-        raise ValueError(
-            f"{shown(file)} cannot be made a model again: {told}"
-        ) from error
+        raise ValueError(f"{shown(file)} cannot be loaded: {message}") from error
 
 
 def find_classifier(
@@ -167,39 +166,39 @@ def find_classifier(
     """Finds what `weights` names, without building a model.
 
     Args:
-        weights: `"random"`, a name of published weights (`"imagenet"`), a checkpoint
-            file of any kind that `keras_t2t.load_checkpoint` reads, a folder that
+        weights: `"random"`, a name of published weights (`"imagenet"`), any checkpoint
+            file that `keras_t2t.load_checkpoint` reads, a folder that
             `keras_t2t.training.train` left, or `hf://OWNER/NAME` on the Hugging Face
-            hub. A file in such a folder is described by
-            the folder's configuration, any other by its tensors.
-        variant: public name such as `"T2TViT14"`; None: what the file or run says,
+            hub. A file in a run folder is described by the run's record, any other by
+            its tensors.
+        variant: public name such as `"T2TViT14"`; None: as the file or run says,
             T2TViT14 for a name.
-        size: `(height, width)`; None for the weights' own, 224 px where nothing tells.
+        size: `(height, width)`; None for the weights' own, 224 px if unknown.
         names_path: JSON list of class names; None for CIFAR's, or `classes.json`
             beside a checkpoint.
-        ema: bool, take a run folder's averaged weights.
+        ema: bool, take the averaged weights of a run folder.
         raw: bool, take the raw weights of a torch checkpoint that has both.
-        needs_head: bool, whether weights without a head are of no use.
+        needs_head: bool, whether weights without a head are an error.
 
     Returns:
         `Classifier`.
 
     Raises:
         OSError: if a file is missing.
-        ValueError: `weights` is none of these, of another model or without the head
-            that is needed, `ema` or `raw` asks for weights that it does not have, or
-            the class names are not as many as the classes.
+        ValueError: `weights` is none of these, is of another model or lacks a needed
+            head, `ema` or `raw` asks for weights that it does not have, or the number
+            of class names is not that of the classes.
         ImportError: if reading the checkpoint needs a library that is not installed.
     """
     weights = fetched(weights)
     by_name = weights in (RANDOM, *NAMES)
     if by_name or variant is not None:
-        builder(variant or DEFAULT_VARIANT)  # an unknown name is told first
+        builder(variant or DEFAULT_VARIANT)  # an unknown name is an error first
     path = Path(weights)
     if ema and not path.is_dir():
         raise ValueError(
-            f"--ema chooses the averaged weights of a run folder, and {str(weights)!r} "
-            "is none: of a torch checkpoint they are taken unless --raw is given"
+            f"--ema chooses the averaged weights of a run folder, but {str(weights)!r} "
+            "is none; those of a torch checkpoint are used unless --raw is given"
         )
     if raw and not path.name.endswith(TORCH_SUFFIXES):
         raise ValueError(
@@ -215,7 +214,7 @@ def find_classifier(
         file = CheckpointFile(path, ema=not raw)
         found = _of_file(file, variant, raw, names_path is None)
     if needs_head and found.classes is None:
-        raise ValueError(f"{shown(weights)} has no head, so it names nothing")
+        raise ValueError(f"{shown(weights)} has no head, so it cannot classify")
     if names_path is not None:
         names = read_class_names(names_path, found.classes)
         found = found._replace(class_names=names)
@@ -239,14 +238,14 @@ def not_found(weights):
 def _by_name(weights, variant):
     if weights != RANDOM:
         return _of_published(weights, published_weights(weights, variant))
-    # Nobody taught it ImageNet's.
+    # Random weights do not know ImageNet's classes.
     names = [f"class {i}" for i in range(DEFAULT_CLASSES)]
     return Classifier(RANDOM, variant, DEFAULT_SIZE, DEFAULT_CLASSES, names)
 
 
 def _of_file(file, variant, raw, reads_names):
     path = file.path
-    # A file of the release under its own name.
+    # A published file under its original name.
     row = next((row for row in PUBLISHED if row.file == path.name), None)
     if row is not None and variant in (None, row.variant):
         return _of_published(path, row)._replace(raw=raw)
@@ -261,7 +260,7 @@ def _of_file(file, variant, raw, reads_names):
             file.classes or (names and len(names)),
             crop=run["crop"],
             interpolation=run["interpolation"],
-            exif_orientation=bool(run["exif_orientation"]),  # not recorded before
+            exif_orientation=bool(run["exif_orientation"]),
             normalization=NORMALIZATIONS[run["normalization"]],
             run=run,
             file=file,
@@ -282,9 +281,8 @@ def _of_file(file, variant, raw, reads_names):
     # Names beside the file may belong to another model.
     if names is not None and found.classes not in (None, len(names)):
         raise ValueError(
-            f"{shown(path.with_name(CLASSES))} has {len(names)} class names, and the "
-            "head of "
-            f"{shown(path.name)} is for {found.classes} classes"
+            f"{shown(path.with_name(CLASSES))} has {len(names)} class names, but the "
+            f"head of {shown(path.name)} is for {found.classes} classes"
         )
     return found._replace(class_names=names)
 
@@ -304,44 +302,44 @@ def _of_published(weights, row):
 
 
 def _resnet_classes(file):
-    """Number of classes of Keras's ResNet50 in a file that Keras wrote."""
+    """Number of classes of the ResNet50 in a file that Keras wrote."""
     if not file.by_keras:
         raise ValueError(
             "the weights of ResNet50 must be a "
             f"{' or '.join(keras_file.SUFFIXES)} file, got {str(file.path)!r}"
         )
     if "predictions/1" not in file.contents.arrays or file.classes is None:
-        raise ValueError(f"{shown(file.path)} holds no ResNet50 with a head")
+        raise ValueError(f"{shown(file.path)} is no ResNet50 with a head")
     return file.classes
 
 
 def final_weights(folder, ema=False):
-    """The file of a run folder that holds its final weights, raw or averaged.
+    """The file of a run folder with its final weights, raw or averaged.
 
     Raises:
-        ValueError: the run keeps no average, is not finished, or `folder` is no run.
+        ValueError: the run has no averaged weights, is not finished, or `folder` is no
+            run folder.
     """
     path = folder / (FINAL_EMA if ema else FINAL)
     if path.is_file():
         return path
     if not (folder / CONFIG).is_file():
-        raise ValueError(f"{str(folder)!r} is no run folder: it holds no {CONFIG}")
+        raise ValueError(f"{str(folder)!r} is no run folder: it has no {CONFIG}")
     if (folder / FINAL).is_file():
         raise ValueError(
-            f"{str(folder)!r} holds no {FINAL_EMA}: its run kept no average"
+            f"{str(folder)!r} has no {FINAL_EMA}: its run averaged no weights"
         )
     best = f"; its best weights so far are {BEST}" if (folder / BEST).is_file() else ""
     raise ValueError(
-        f"{str(folder)!r} holds no {path.name}: its run is not finished{best}"
+        f"{str(folder)!r} has no {path.name}: its run is not finished{best}"
     )
 
 
 def read_run(path):
-    """The record of the run that a file of weights is from, None where there is none.
+    """The record of the run that made a file of weights, None if there is none.
 
     Raises:
-        ValueError: in one line with file and key: it is no record, or holds what none
-            may hold.
+        ValueError: in one line with file and key: it is no valid record.
     """
     beside = path.with_name(CONFIG)
     if not beside.is_file():
@@ -349,18 +347,18 @@ def read_run(path):
     record = read_json(beside)
     if isinstance(record, dict) and is_record(record) and own_model(record):
         raise ValueError(
-            f"{shown(path)} is of a run with a model of one's own "
-            f"({shown(own_model(record))}), which no name builds: "
-            "keras_t2t.load gives it whole"
+            f"{shown(path)} is of a run with a custom model "
+            f"({shown(own_model(record))}), which has no builder: load it whole with "
+            "keras_t2t.load"
         )
     whole = isinstance(record, dict) and record.keys() >= set(OF_WEIGHTS)
-    if path.name not in OF_RUN and not is_record(record) and not whole:
-        return None  # other programs have a file of this name too
+    if path.name not in RUN_WEIGHTS and not is_record(record) and not whole:
+        return None  # another program's file of this name
     return checked_record(record, beside)
 
 
 def own_model(record):
-    """What a record says of a model of one's own, None where there is none."""
+    """The name of a run's custom model in its record, None if there is none."""
     own = record.get("own")
     row = own.get("model") if isinstance(own, dict) else None
     if not isinstance(row, dict):
@@ -373,9 +371,9 @@ def top_classes(probabilities, names, top=5):
 
     Args:
         probabilities: array `(classes,)`.
-        names: list of str, or None for ImageNet's, by Keras's index. Where that cannot
-            be had, a line on standard error says so and the classes are numbered, as
-            they are where there are not 1,000.
+        names: list of str, or None for ImageNet's, from Keras. If those cannot be
+            downloaded, a line on standard error says so, and the classes are numbered,
+            as they also are if there are not 1,000.
         top: int, how many.
 
     Returns:

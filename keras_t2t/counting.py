@@ -17,9 +17,9 @@ class LayerCount(NamedTuple):
     name: str  # of a nested model: "model/layer"
     type: str
     output_shape: tuple  # with the batch, None; of several outputs a structure
-    trainable: int  # parameters; 0 where an earlier row has counted them
+    trainable: int  # parameters; 0 if an earlier row has counted them
     fixed: int  # parameters that training does not change
-    macs: int | None  # per image; None: there is no rule for this layer
+    macs: int | None  # per image; None if there is no rule for this layer
 
 
 class Summary(NamedTuple):
@@ -50,40 +50,42 @@ class Summary(NamedTuple):
         rule = "-" * max(map(len, lines))
         lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
         if self.unknown:
-            lines.append(f"MACs leave out, for want of a rule: {_listed(self.unknown)}")
+            lines.append(
+                f"MACs not counted, for want of a rule: {_listed(self.unknown)}"
+            )
         return "\n".join(lines)
 
 
 def count_macs(model: keras.Model, input_shape: Any = None) -> int:
     """Multiply-accumulates of a model for one image (or other input).
 
-    Counted, each product and its addition as one: every Dense, convolution and
-    attention matrix product (q k^T and the sum over v as well as the projections;
-    for a Performer the products with random features). Not counted: norms,
-    activations, softmax, biases, pooling, elementwise sums and products, resizing,
-    and the copying of pixels into patches, which Keras does by a convolution with
-    ones and zeros. One MAC is two FLOPs. This is the rule behind the paper's tables.
+    A product with its addition counts as one MAC, which is two FLOPs. Counted are the
+    products of every Dense, convolution and attention (the projections, q k^T and the
+    sum over v; for a Performer the products with random features). Not counted are
+    norms, activations, softmax, biases, pooling, elementwise sums and products,
+    resizing, and the copying of pixels into patches, which Keras does by a convolution
+    with ones and zeros. This is the rule behind the paper's tables.
 
     Args:
         model: functional or Sequential `keras.Model`, nested or not.
-        input_shape: shape without the batch, needed where the model leaves sizes open
-            (for several inputs a structure of shapes, as `model.input_shape` is).
+        input_shape: shape without the batch, needed if the model leaves sizes open
+            (for several inputs a structure of shapes, like `model.input_shape`).
 
     Returns:
         int.
 
     Raises:
         ValueError: if `model` is not functional, a needed size is not known, or a
-            layer has no rule; the message lists such layers. A layer of your own has
-            one when it has a method `macs(input_shape)`, which takes the shape with
-            the batch and returns the count for one image.
+            layer has no rule; the message lists such layers. A custom layer can have a
+            method `macs(input_shape)`, which takes the shape with the batch and
+            returns the count for one image.
     """
     counted = _count(model, input_shape)
     if counted.unknown:
         raise ValueError(
-            f"no rule counts the MACs of {_listed(counted.unknown)} in {model.name}; "
-            "give such a layer a method `macs(input_shape)`, or see what can be "
-            "counted with `keras_t2t.summarize`"
+            f"there is no rule for the MACs of {_listed(counted.unknown)} in "
+            f"{model.name}; give such a layer a method `macs(input_shape)`, or use "
+            "`keras_t2t.summarize`, which counts the others"
         )
     return counted.macs
 
@@ -95,18 +97,18 @@ def summarize(
 ) -> Summary:
     """Prints and returns parameters and multiply-accumulates, per layer and in total.
 
-    The counting rule is that of `count_macs`. Layers of nested models have rows of
-    their own; a layer that is used twice has two rows, its parameters in the first.
+    The counting rule is that of `count_macs`. Each layer of a nested model has a row;
+    a layer that is used twice has two, with its parameters in the first.
 
     Args:
         model: functional or Sequential `keras.Model`, nested or not.
         input_shape: as for `count_macs`.
-        print_fn: called with the table, one aligned row per layer; None for none.
+        print_fn: called with the table, one aligned row per layer; None: not printed.
 
     Returns:
         `Summary`: `rows` (of `name`, `type`, `output_shape`, `trainable`, `fixed`,
         `macs`), the totals `trainable`, `fixed` and `macs`, and `unknown`, the names
-        of the layers without a rule, whose `macs` is None and which the total lacks.
+        of the layers without a rule, whose `macs` is None and not in the total.
 
     Raises:
         ValueError: if `model` is not functional or a needed size is not known.
@@ -136,7 +138,7 @@ def _count(model, input_shape):
 
 
 def _graph(operation):
-    """The functional graph of a model, None for what has none."""
+    """The functional graph of a model, None if it has none."""
     if isinstance(operation, keras.Sequential):
         return operation._functional
     # Functional models have no public base class.
@@ -144,7 +146,7 @@ def _graph(operation):
 
 
 def _inputs(graph, input_shape):
-    """KerasTensors like the inputs of `graph`, of `input_shape` if that is given."""
+    """KerasTensors like the inputs of `graph`, with `input_shape` if given."""
     if input_shape is None:
         return [keras.KerasTensor(x.shape, x.dtype) for x in graph.inputs]
     one = len(graph.inputs) == 1
@@ -242,7 +244,7 @@ def macs_of(operation, args, kwargs, outputs):
         outputs: structure of `keras.KerasTensor`.
 
     Returns:
-        int, or None where no rule is known.
+        int, or None if there is no rule.
     """
     if hasattr(operation, "macs"):
         return operation.macs(first_tensor(args, kwargs).shape)
@@ -254,7 +256,7 @@ def macs_of(operation, args, kwargs, outputs):
         if is_free(kind):
             return 0
         if "call" in vars(kind):
-            # It computes something of its own: its base's rule says nothing about it.
+            # It has its own computation, to which its base's rule does not apply.
             return None
     return None
 
@@ -271,7 +273,7 @@ def arguments(layer, args, kwargs):
 
 
 def positions(shape):
-    """How many vectors an image has in a tensor `(batch, ..., channels)`."""
+    """The number of vectors per image in a tensor `(batch, ..., channels)`."""
     return math.prod(shape[1:-1])
 
 
@@ -286,13 +288,13 @@ def einsum_dense(layer, call):
 
 
 def convolution(layer, call):
-    """Every output position is a product with the kernel (of its channel group)."""
+    """Each output position takes a product with the kernel (of its channel group)."""
     shape = layer.compute_output_shape(call["inputs"].shape)
     return spatial(layer, shape) * math.prod(layer.kernel.shape)
 
 
 def transposed_convolution(layer, call):
-    """Every input position is a product with the kernel."""
+    """Each input position takes a product with the kernel."""
     return spatial(layer, call["inputs"].shape) * math.prod(layer.kernel.shape)
 
 
@@ -303,7 +305,7 @@ def separable_convolution(layer, call):
 
 
 def spatial(layer, shape):
-    """How many pixels an image or sequence has, whatever the layer's data format."""
+    """The number of pixels or positions, in either data format."""
     first = layer.data_format == "channels_first"
     return math.prod(shape[2:] if first else shape[1:-1])
 
@@ -313,7 +315,7 @@ def multi_head_attention(layer, call):
     key = value if call.get("key") is None else call["key"].shape
     axes = getattr(layer, "_attention_axes", None) or range(1, len(query) - 1)
     pairs = positions(query) * math.prod(value[axis] for axis in axes)
-    # Where value and key differ from the query in width, so do their kernels.
+    # Value and key may have other widths than the query, and so may their kernels.
     projections = (
         positions(query) * kernel_size(layer, "_query_dense")
         + positions(query) * kernel_size(layer, "_gate_dense")
@@ -357,18 +359,29 @@ LAYER_RULES = {
     layers.Attention: attention,
 }
 
-# Keras layers that only move, pool, normalise or rescale values, told by the modules
-# that define them: their base classes have no public names.
+# Keras layers that only move, pool, normalise or rescale values, by the modules that
+# define them, since their base classes have no public names.
 FREE_MODULES = (
     "activations",
-    *("core.embedding", "core.identity", "core.input_layer", "core.masking"),
-    *("merging.add", "merging.average", "merging.concatenate", "merging.maximum"),
-    *("merging.minimum", "merging.multiply", "merging.subtract"),
-    *("normalization.batch_normalization", "normalization.group_normalization"),
-    *("normalization.layer_normalization", "normalization.rms_normalization"),
+    "core.embedding",
+    "core.identity",
+    "core.input_layer",
+    "core.masking",
+    "merging.add",
+    "merging.average",
+    "merging.concatenate",
+    "merging.maximum",
+    "merging.minimum",
+    "merging.multiply",
+    "merging.subtract",
+    "normalization.batch_normalization",
+    "normalization.group_normalization",
+    "normalization.layer_normalization",
+    "normalization.rms_normalization",
     "normalization.unit_normalization",
     "pooling",
-    *("preprocessing.image_preprocessing", "preprocessing.normalization"),
+    "preprocessing.image_preprocessing",
+    "preprocessing.normalization",
     "preprocessing.rescaling",
     "regularization",
     "reshaping",
@@ -384,14 +397,39 @@ def is_free(kind):
 
 # === Operations of keras.ops in a functional model ===
 FREE_OPERATIONS = ("core", "image", "nn", "numpy")
-# What these take is not counted, since it is not known from shapes or nobody asked.
+# Operations that multiply, but have no rule here.
 UNKNOWN_OPERATIONS = (
-    *("Corrcoef", "Correlate", "Cross", "Dot", "Inner", "Kron", "Outer", "Tensordot"),
-    *("Trapezoid", "Vander", "Vdot", "Slogdet"),
-    *("Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv"),
-    *("CTCDecode", "CTCLoss", "DotProductAttention"),
-    *("AssociativeScan", "Cond", "ForiLoop", "Map", "Scan", "Switch", "VectorizedMap"),
-    *("WhileLoop", "ElasticTransform", "GaussianBlur", "SobelEdges", "SSIM"),
+    "Corrcoef",
+    "Correlate",
+    "Cross",
+    "Dot",
+    "Inner",
+    "Kron",
+    "Outer",
+    "Tensordot",
+    "Trapezoid",
+    "Vander",
+    "Vdot",
+    "Slogdet",
+    "Conv",
+    "ConvTranspose",
+    "DepthwiseConv",
+    "SeparableConv",
+    "CTCDecode",
+    "CTCLoss",
+    "DotProductAttention",
+    "AssociativeScan",
+    "Cond",
+    "ForiLoop",
+    "Map",
+    "Scan",
+    "Switch",
+    "VectorizedMap",
+    "WhileLoop",
+    "ElasticTransform",
+    "GaussianBlur",
+    "SobelEdges",
+    "SSIM",
 )
 
 
@@ -402,17 +440,17 @@ def operation_macs(operation, args, outputs):
         return math.prod(of_one_image(outputs.shape)) * args[0].shape[-1]
     if name == "Einsum" and len(args) == 2:
         return einsum(operation.subscripts, *(x.shape for x in args))
-    known = module.removeprefix("keras.src.ops.") in FREE_OPERATIONS
-    return 0 if known and name not in UNKNOWN_OPERATIONS else None
+    free = module.removeprefix("keras.src.ops.") in FREE_OPERATIONS
+    return 0 if free and name not in UNKNOWN_OPERATIONS else None
 
 
 def of_one_image(shape):
-    """The shape with a batch of one where the first axis is the open batch."""
+    """The shape, with a batch of one if the first axis is an open batch."""
     return (1, *shape[1:]) if shape and shape[0] is None else tuple(shape)
 
 
 def einsum(equation, *shapes):
-    """Products of all axes of a two-factor einsum, each axis once."""
+    """MACs of a two-factor einsum: the product of the sizes of all its axes."""
     factors = equation.replace(" ", "").partition("->")[0].split(",")
     sizes = {}
     for labels, shape in zip(factors, map(of_one_image, shapes), strict=True):

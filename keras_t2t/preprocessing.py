@@ -23,23 +23,23 @@ from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t._ground.optional_imports import import_pillow
 from keras_t2t._ground.types import Array, Image, Interpolation, Size, Tensor, Triple
 
-# Long side over short side, from which on only what is cut out is resized.
+# Aspect ratio above which only the part that is cropped is resized.
 EXTREME = 16
 
 
 def preprocess_input(
     images: Tensor, mean: Triple = IMAGENET_MEAN, std: Triple = IMAGENET_STD
 ) -> Tensor:
-    """Standardises RGB images, by ImageNet's mean and standard deviation if not told.
+    """Standardises RGB images, by default with ImageNet's mean and standard deviation.
 
     Args:
         images: array or tensor `(..., height, width, 3)`, channels last, values
             0..255 of any dtype. It is not changed in place.
-        mean, std: three numbers each, of pixels scaled to 0..1, red, green, blue.
+        mean, std: three numbers each, for pixels in 0..1, red, green, blue.
 
     Returns:
-        float32 array (for a NumPy array) or tensor of the same shape, about
-        -2.1..2.7.
+        float32 array (for a NumPy array) or tensor of the same shape, with values of
+        about -2.1..2.7.
 
     Raises:
         ValueError: if `images` is no array, its last axis does not hold 3 channels, or
@@ -65,7 +65,7 @@ def preprocess_input(
 def preprocessing_layer(
     mean: Triple = IMAGENET_MEAN, std: Triple = IMAGENET_STD, **kwargs: Any
 ) -> keras.layers.Layer:
-    """The same standardisation as a layer without weights, for inside a model."""
+    """The same standardisation as a layer, to use inside a model."""
     return keras.layers.Normalization(
         axis=-1,  # the global image data format must not move the channels
         mean=[255 * value for value in mean],
@@ -76,14 +76,14 @@ def preprocessing_layer(
 
 
 def pixel_model(build, input_shape, mean=IMAGENET_MEAN, std=IMAGENET_STD, **arguments):
-    """A model for RGB pixels 0..255, standardised by any mean and deviation.
+    """A model for RGB pixels 0..255, standardised by any mean and standard deviation.
 
-    With ImageNet's it is what `build(include_preprocessing=True)` gives.
+    With ImageNet's it is the same as `build(include_preprocessing=True)`.
 
     Args:
         build: a builder, such as `keras_t2t.T2TViT14`.
         input_shape: `(height, width, 3)`.
-        mean, std: three numbers each, of pixels scaled to 0..1, red, green, blue.
+        mean, std: three numbers each, for pixels in 0..1, red, green, blue.
         **arguments: of the builder.
 
     Returns:
@@ -101,11 +101,12 @@ def evaluation_transform(
     interpolation: Interpolation = "bicubic",
     exif_orientation: bool = False,
 ) -> Array:
-    """Prepares one image as the published accuracies were measured.
+    """Prepares one image as for the published accuracies.
 
-    The image is resized, ratio kept, until it covers `size / crop`, and the centre is
-    cut out. For a square `size` that is torchvision's `Resize(floor(size / crop))` and
-    `CenterCrop(size)` to the pixel: 224 at 0.9 resizes the short side to 248.
+    The image is resized, keeping its aspect ratio, until it covers `size / crop`, and
+    centre-cropped. For a square `size` that equals torchvision's
+    `Resize(floor(size / crop))` and `CenterCrop(size)` to the pixel: 224 at 0.9 resizes
+    the short side to 248.
 
     Args:
         image: a `PIL.Image.Image` of any mode, or the path of an image file.
@@ -113,17 +114,15 @@ def evaluation_transform(
         crop: float in (0, 1], side of the crop over that of the resized image.
         interpolation: `"bicubic"` or `"bilinear"`, Pillow's, which avoid aliasing.
         exif_orientation: whether the image is first turned as its EXIF data says: right
-            for photographs of one's own, whose cameras leave it to whoever shows them,
-            and not done where ImageNet's accuracies were measured.
+            for your own photographs, but not done for ImageNet's published accuracies.
 
     Returns:
-        uint8 array `(height, width, 3)`, red, green, blue in 0..255; then
-        `preprocess_input`, unless the model has `include_preprocessing`.
+        uint8 array `(height, width, 3)`, red, green, blue in 0..255, to be given to
+        `preprocess_input` unless the model has `include_preprocessing`.
 
     Raises:
-        ValueError: if an argument is out of range, or an image's pixels have 32 bits.
-        OSError: if the file is missing or no image that can be read, see
-            `images.open_rgb`.
+        ValueError: if an argument is out of range, or an image has 32-bit pixels.
+        OSError: if the file is missing, or is no image that can be read.
         ImportError: if Pillow is not installed.
     """
     Image = import_pillow("Image", "convert")
@@ -146,7 +145,7 @@ def evaluation_transform(
 
 
 def resize_and_crop(image, size, crop, filter):
-    """The centre of an image, resized until it covers `size / crop`.
+    """The centre crop of an image that is resized until it covers `size / crop`.
 
     Args:
         image: `PIL.Image.Image` of mode RGB.
@@ -167,9 +166,9 @@ def resize_and_crop(image, size, crop, filter):
 
 
 def resize_and_cut(image, size, window, filter):
-    """What `image.resize(size, filter).crop(window)` gives, a window inside it."""
+    """`image.resize(size, filter).crop(window)`, for a window inside the image."""
     if max(image.size) > EXTREME * min(image.size):
-        # All of it, resized, could take gigabytes.
+        # The whole resized image could take gigabytes.
         return _resize_window(image, size, window, filter)
     if size != image.size:
         image = image.resize(size, filter)
@@ -177,10 +176,10 @@ def resize_and_cut(image, size, window, filter):
 
 
 def _resize_window(image, size, window, filter):
-    """What `image.resize(size, filter).crop(window)` gives, to a grey level."""
+    """`image.resize(size, filter).crop(window)`, within one grey level."""
     scale = image.width / size[0], image.height / size[1]
     box = [side * scale[i % 2] for i, side in enumerate(window)]
-    # What the filter reaches: Pillow's boxes are not exact far from the corner.
+    # Plus the filter's support: Pillow's boxes are inexact far from the corner.
     reach = [math.ceil(2 * max(1, side)) + 1 for side in scale]
     left, top = (max(0, math.floor(box[i]) - reach[i]) for i in (0, 1))
     right = min(image.width, math.ceil(box[2]) + reach[0])
@@ -192,7 +191,7 @@ def _resize_window(image, size, window, filter):
 
 
 def covering(size, least):
-    """The smallest `(width, height)` of `size`'s ratio that is `least` or more."""
+    """The smallest `(width, height)` with the ratio of `size` that covers `least`."""
     (width, height), (least_width, least_height) = size, least
     if least_width * height > least_height * width:
         return least_width, int(least_width * height / width)
@@ -212,10 +211,11 @@ def decode_predictions(
         For every image a list of `(wordnet_id, class_name, score)`, best first.
 
     Raises:
-        ValueError: if `predictions` is not `(batch, 1000)`, or `top` no count.
+        ValueError: if `predictions` is not `(batch, 1000)`, or `top` is not a positive
+            integer.
 
-    The class index is Keras's own; it is downloaded at the first call and kept in
-    Keras's cache folder.
+    The names are Keras's; they are downloaded at the first call and kept in Keras's
+    cache folder.
     """
     check_counts(top=top)
     predictions = ops.convert_to_numpy(predictions)

@@ -1,11 +1,12 @@
-"""The models of the paper, one row each. This file imports nothing of Keras."""
+"""The models of the paper, one row each. This file does not import Keras."""
 
 import difflib
+import functools
 from typing import Any, NamedTuple
 
 
 def _architecture(row):
-    """The fields of a row that its builder takes."""
+    """The fields of a row that are arguments of its builder."""
     published = ("top1", "default_name", "section")
     return {k: v for k, v in row._asdict().items() if k not in published}
 
@@ -22,18 +23,18 @@ class Variant(NamedTuple):
     default_name: str  # name of the Keras model
     block_type: str = "standard"  # or "se" or "ghost"
     growth: int | None = None  # channels that a densely connected block adds
-    section: str | None = "4.1"  # of the paper, None: measured after it
-    token_labelling: bool = False  # a second classifier, of the patch tokens
+    section: str | None = "4.1"  # of the paper; None: published later
+    token_labelling: bool = False  # a second classifier, for the patch tokens
 
     @property
     def architecture(self):
-        """The arguments of `T2TViT` that make this row."""
+        """The arguments of `T2TViT` that build this row."""
         return _architecture(self)
 
     def __str__(self):
         design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
         depth, width = self.depth, f"width {self.embed_dim}"
-        labels = ", and a classifier of tokens" if self.token_labelling else ""
+        labels = ", and a classifier for tokens" if self.token_labelling else ""
         if self.growth is not None:
             design, depth = f"densely connected {design}", sum(depth)
             width += f" growing by {self.growth} each (stages of {self.depth})"
@@ -42,6 +43,8 @@ class Variant(NamedTuple):
             f"{self.num_heads} heads and MLP ratio {self.mlp_ratio}{labels}"
         )
 
+
+_ablation = functools.partial(Variant, section="4.2")
 
 VARIANTS = {
     "T2TViT7": Variant("performer", 256, 4, 7, 2, 71.7, "t2t_vit_7"),
@@ -55,34 +58,30 @@ VARIANTS = {
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
     # Jiang et al., 2021, arXiv:2104.10858, by the authors of T2T-ViT.
     "T2TViT24TokenLabelling": Variant(
-        *("performer", 512, 8, 24, 3, 84.2, "t2t_vit_24_token_labelling"),
+        "performer",
+        512,
+        8,
+        24,
+        3,
+        84.2,
+        "t2t_vit_24_token_labelling",
         section=None,
         token_labelling=True,
     ),
     # The ablations: designs of CNNs in the backbone, then convolutions as tokens.
-    "T2TViT14ResNeXt": Variant(
-        *("performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"), section="4.2"
+    "T2TViT14ResNeXt": _ablation(
+        "performer", 384, 32, 14, 3, 81.5, "t2t_vit_14_resnext"
     ),
-    "T2TViT14Wide": Variant(
-        *("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"), section="4.2"
+    "T2TViT14Wide": _ablation("performer", 768, 12, 4, 3, 77.9, "t2t_vit_14_wide"),
+    "T2TViT14SE": _ablation("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se", "se"),
+    "T2TViT16Ghost": _ablation(
+        "performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost", "ghost"
     ),
-    "T2TViT14SE": Variant(
-        *("performer", 384, 6, 14, 3, 81.6, "t2t_vit_14_se"),
-        block_type="se",
-        section="4.2",
+    "T2TViTDense": _ablation(
+        "performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense", growth=64
     ),
-    "T2TViT16Ghost": Variant(
-        *("performer", 384, 6, 16, 3, 79.5, "t2t_vit_16_ghost"),
-        block_type="ghost",
-        section="4.2",
-    ),
-    "T2TViTDense": Variant(
-        *("performer", 128, 8, (3, 6, 6, 4), 2, 80.6, "t2t_vit_dense"),
-        growth=64,
-        section="4.2",
-    ),
-    "T2TViTc14": Variant(
-        *("convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14"), section="4.3"
+    "T2TViTc14": _ablation(
+        "convolution", 384, 6, 14, 3, 80.8, "t2t_vit_c_14", section="4.3"
     ),
 }
 
@@ -109,13 +108,13 @@ class ViTVariant(NamedTuple):
     default_name: str
     section: str = "4.1"  # of the T2T-ViT paper, where it is measured
 
-    # The same for all: no columns, but what a T2T-ViT's row has.
+    # Class attributes, the same for all rows, which `Variant` has as columns.
     token_type, block_type = "patches", "standard"  # type: ignore[misc]
     growth, token_labelling = None, False  # type: ignore[misc]
 
     @property
     def architecture(self):
-        """The arguments of `ViT` that make this row."""
+        """The arguments of `ViT` that build this row."""
         return _architecture(self)
 
     def __str__(self):

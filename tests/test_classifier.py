@@ -67,7 +67,7 @@ def test_bad_weights(tmp_path):
         find_classifier("imagenet", "ResNet50")
     model = keras_t2t.T2TViT7(input_shape=(16, 16, 3))
     model.save(tmp_path / "x.keras")
-    with pytest.raises(ValueError, match="holds no ResNet50 with a head"):
+    with pytest.raises(ValueError, match="is no ResNet50 with a head"):
         find_classifier(tmp_path / "x.keras", "ResNet50")
 
 

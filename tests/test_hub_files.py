@@ -203,7 +203,7 @@ def test_without_a_network(hub, python):
         HF_ENDPOINT="http://127.0.0.1:9",
     )
     assert process.returncode == 2
-    assert "could not be fetched, is there a network?" in last_line(process)
+    assert "could not be downloaded, is there a network?" in last_line(process)
 
 
 @pytest.mark.nightly

@@ -1,4 +1,4 @@
-"""Models as files for other runtimes: one function, see `export_model`."""
+"""Writes models for other runtimes: see `export_model`."""
 
 from keras_t2t.export.exporting import ExportReport, export_model
 

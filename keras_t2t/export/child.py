@@ -1,4 +1,4 @@
-"""The process that writes a model for another, which runs on another backend.
+"""Writes a model for the parent process, which runs on another backend.
 
     python -m keras_t2t.export.child REQUEST.json
 
@@ -24,8 +24,9 @@ def main(request):
     except Exception as error:
         kind = next((k for k, v in ERRORS.items() if isinstance(error, v)), "")
         message = str(error) if kind else f"{type(error).__name__}: {error}"
-        told = {"type": kind, "message": message}
-        Path(request["error"]).write_text(json.dumps(told))
+        Path(request["error"]).write_text(
+            json.dumps({"type": kind, "message": message})
+        )
         raise
 
 

@@ -1,4 +1,4 @@
-"""Any model, from any backend, to any of the formats."""
+"""Exports a model from any backend to any format."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ from keras_t2t.preprocessing import preprocess_input
 
 
 class ExportReport(NamedTuple):
-    """What was written."""
+    """The result of an export."""
 
     path: Path
     format: str
@@ -76,61 +76,60 @@ def export_model(
 ) -> ExportReport:
     """Writes a model for another runtime, from any backend.
 
-    Where the active backend cannot write the format, the model is rebuilt from its
-    saved file in a child process, on the backend that can.
+    If the active backend cannot write the format, the model is rebuilt from a saved
+    file in a child process, on the backend that can.
 
     The file takes `image`, float32 `(batch, height, width, channels)` of the model's
     size, and gives `logits` and `probabilities`, float32 `(batch, classes)`; a model
     that does not end in a Dense gives `features`. A SavedModel with the preprocessing
     inside also has the signatures `serve_uint8` (`image` in uint8) and `serve_jpeg`
-    (`image_bytes`, strings `(batch,)`: files of any size, resized and cut as in
+    (`image_bytes`, strings `(batch,)`: files of any size, resized and cropped as in
     evaluation).
 
     Args:
-        model: functional `keras.Model` of one image and one output, such as all
-            builders of this package give. It is not changed.
+        model: functional `keras.Model` with one image as input and one output, such as
+            the models of this package. It is not changed.
         path: where to write: a folder for `"tf_saved_model"`, `"web"` and `"triton"`;
             else a file ending in `.onnx`, `.tflite`, `.xml` (with a `.bin` beside),
-            `.pt2` or `.keras`, which is put after a name without an ending.
+            `.pt2` or `.keras`; a missing ending is added.
         format: `"tf_saved_model"`, `"onnx"`, `"web"` (a page that runs the ONNX in the
             browser), `"triton"` (ONNX with Triton's configuration), `"litert"`,
             `"openvino"`, `"torch"` (an ExportedProgram) or `"keras"`.
         include_preprocessing: whether the file takes RGB pixels 0..255 and
-            standardises them itself. A model that does so already stays as it is, see
-            `takes_pixels`; else ImageNet's mean and deviation are used. If False the
-            file takes what `keras_t2t.preprocess_input` gives.
+            standardises them itself: as the model does, if it does (see
+            `takes_pixels`), else with ImageNet's mean and standard deviation. If False
+            the file takes the result of `keras_t2t.preprocess_input`.
         dynamic_batch: whether the file takes any batch size; otherwise one image.
-        precision: `"float32"`; `"float16"`, whose inputs and outputs are float32 all
-            the same; or `"int8"`, for LiteRT (weights; activations as they come), ONNX
-            (weights and activations, needs `calibration`) and Keras
-            (`model.quantize("int8")`).
+        precision: `"float32"`; `"float16"`, with float32 inputs and outputs; or
+            `"int8"`, for LiteRT (weights, with dynamic activations), ONNX (weights and
+            activations, needs `calibration`) and Keras (`model.quantize("int8")`).
         verify: whether to run the file in its own runtime on photographs and compare
-            with Keras: with the model itself, given the pixels if it takes them, else
-            `preprocess_input` of them. In float32 the outputs must agree to 1e-4 and in
-            their top-5; else the differences are reported, over `calibration` if given.
-        overwrite: whether an existing `path` is replaced, once the new one is complete.
+            its outputs with those of `model` in Keras. In float32 they must agree to
+            1e-4 and in their top-5; in other precisions the differences are reported,
+            over `calibration` if given.
+        overwrite: whether to replace an existing `path`, once the new one is complete.
         labels: None, or a list of class names, stored beside as `classes.json`.
         calibration: None, or a folder of images (128 of them are used), or a uint8
             array `(images, height, width, 3)`.
-        crop, interpolation: of `serve_jpeg`, the page and calibration folders, as for
+        crop, interpolation: for `serve_jpeg`, the page and calibration folders, as in
             `keras_t2t.preprocessing.evaluation_transform`.
         verbose: whether to print one line of progress.
-        takes_pixels: whether `model` itself takes pixels 0..255. None: what stands
-            directly behind its input tells (Rescaling, Normalization, arithmetic, also
-            of a model within it); what comes after a layer that learns does not count.
-        exif_orientation: whether `serve_jpeg`, the page and what reads calibration
-            folders turn photographs as their EXIF data says.
-        opset: of ONNX, also in the page and for Triton: 17 to 20. None: 20; 17 is for
-            runtimes of before 2023.
+        takes_pixels: whether `model` itself takes pixels 0..255. None: the layers
+            between its input and its first trainable layer decide (Rescaling,
+            Normalization, arithmetic, also in nested models).
+        exif_orientation: whether photographs are turned as their EXIF data says, in
+            `serve_jpeg`, the page and calibration folders.
+        opset: ONNX operator set, also in the page and for Triton: 17 to 20. None: 20;
+            17 is for runtimes from before 2023.
 
     Returns:
-        `ExportReport`: path, size, time, and what the verification found.
+        `ExportReport`: path, size, time and the result of the verification.
 
     Raises:
         ValueError: if an argument is out of range, `path` exists without `overwrite`,
-            the model is of another kind, nothing tells whether it takes pixels, or a
-            layer of it cannot be rebuilt; the message names it. Nothing is written
-            then.
+            the model is of another kind, its layers do not decide whether it takes
+            pixels, or one of them cannot be rebuilt; the message names it. Nothing is
+            written then.
         ImportError: if the converter or the runtime is not installed.
         RuntimeError: if the converter fails, or the file's outputs are not Keras's.
     """
@@ -158,8 +157,8 @@ def export_model(
     labels = checked_labels(labels, served)
     if format == "web" and not (include_preprocessing and len(served.outputs) == 2):
         raise ValueError(
-            "format='web' shows probabilities of pixels: `model` must end in a Dense, "
-            f"and `include_preprocessing` be True, got {include_preprocessing}"
+            "format='web' needs a `model` that ends in a Dense, and "
+            f"include_preprocessing=True, got {include_preprocessing}"
         )
     static = precision == "int8" and format in ONNX
     if static and calibration is None:
@@ -206,28 +205,27 @@ def export_model(
             if format != "web":  # its page has them
                 write_labels(labels, temporary)
             size = size_of(temporary.parent)
-            found = None
+            result = None
             if verify:
-                itself = plain_model(model)
                 inputs = images
                 if include_preprocessing and not takes_pixels:
                     inputs = preprocess_input(images)
-                own = own_output(model), itself, inputs
-                found = verify_file(served, temporary, format, options, images, own)
+                own = own_output(model), plain_model(model), inputs
+                result = verify_file(served, temporary, format, options, images, own)
         seconds = time.perf_counter() - start
-        report = ExportReport(path, format, precision, backend, size, seconds, found)
-        pixels = "takes what the model takes"
+        report = ExportReport(path, format, precision, backend, size, seconds, result)
+        pixels = "takes the model's own input"
         if include_preprocessing:
             by = "the model itself" if takes_pixels else "ImageNet's mean and deviation"
             pixels = f"takes pixels, standardised by {by}"
-        checked = found or "not verified"
+        checked = result or "not verified"
         tell(f"{path}, {size / 1e6:.1f} MB, {pixels}, {checked}, {seconds:.0f} s")
     return report
 
 
 # === Arguments ===
 def checked_path(path, format, row, overwrite):
-    """`path` as a Path, or a ValueError that says what is wrong with it."""
+    """`path` as a Path with its ending; a ValueError if it cannot be written."""
     path = Path(path)
     if row.suffix and path.name and not path.suffix:
         path = path.with_name(path.name + row.suffix)
@@ -245,16 +243,16 @@ def checked_path(path, format, row, overwrite):
         raise ValueError(
             f"`path` exists: {', '.join(taken)}; overwrite=True replaces it"
         )
-    if overwrite and path.is_dir() and not (path / row.tells).is_file():
+    if overwrite and path.is_dir() and not (path / row.marker).is_file():
         raise ValueError(
-            f"`path` is a folder that holds no format={format!r} and is not replaced: "
-            f"{path}"
+            f"`path` is a folder without an export of format={format!r}, and is not "
+            f"replaced: {path}"
         )
     return path
 
 
 def checked_labels(labels, served):
-    """`labels` as a list of the model's number of names, or None."""
+    """`labels` as a list with a name for each class, or None."""
     if labels is None:
         return None
     labels = [str(label) for label in labels]
@@ -267,7 +265,7 @@ def checked_labels(labels, served):
 
 
 def checked_opset(opset, format):
-    """The operator set to write; a ValueError for one that is none, or not ONNX's."""
+    """The operator set to write; a ValueError if it is unknown, or not for `format`."""
     if opset is None:
         return OPSET
     if not is_integer(opset) or opset not in OPSETS:
@@ -279,13 +277,13 @@ def checked_opset(opset, format):
 
 # === Steps ===
 def describe(served, labels, include_preprocessing, crop, interpolation):
-    """What an ONNX file says of itself: pairs of a name and what JSON can hold."""
+    """The metadata of an ONNX file: pairs of a name and a JSON value."""
     size = served.inputs[0].shape[1:3]
-    # Without the preprocessing inside it is the caller's, who has the same function.
+    # Without preprocessing inside, the caller standardises with `preprocess_input`.
     mean, std = standardization_of(served) or (None, None)
     if not include_preprocessing:
         mean, std = IMAGENET_MEAN, IMAGENET_STD
-    known = {
+    metadata = {
         "model": served.name,
         "image_size": size,  # (height, width)
         "image": "RGB 0..255" if include_preprocessing else "(RGB / 255 - mean) / std",
@@ -295,11 +293,11 @@ def describe(served, labels, include_preprocessing, crop, interpolation):
         "interpolation": interpolation,
         "classes": labels,
     }
-    return tuple((name, value) for name, value in known.items() if value is not None)
+    return tuple((name, value) for name, value in metadata.items() if value is not None)
 
 
 def on_accelerator():
-    """Whether the backend that would write holds the weights on a GPU."""
+    """Whether the active backend has the weights on a GPU."""
     if keras.backend.backend() == "torch":
         import torch
 
@@ -313,7 +311,7 @@ def on_accelerator():
 
 @contextlib.contextmanager
 def saved(images):
-    """The path of a `.npy` file of images, None without any."""
+    """The path of a temporary `.npy` file with the images, None without images."""
     if images is None:
         yield None
         return
@@ -324,7 +322,7 @@ def saved(images):
 
 
 def as_input(images, include_preprocessing):
-    """uint8 images as the file takes them: as they are, or standardised; or None."""
+    """uint8 images as input of the file: unchanged, or standardised; or None."""
     if images is None or include_preprocessing:
         return images
     if images.shape[-1] == 3:
@@ -333,7 +331,7 @@ def as_input(images, include_preprocessing):
 
 
 def write_labels(labels, path):
-    """In a SavedModel's folder for further files, or beside a file by its name."""
+    """Writes them into a SavedModel's `assets.extra`, or beside a file."""
     if labels is None:
         return
     beside = path.with_name(f"{path.stem}.classes.json")
@@ -349,12 +347,12 @@ def size_of(folder):
 
 @contextlib.contextmanager
 def progress(what, verbose):
-    """One line: what is done, and at its end the text given to what this yields."""
+    """Prints one line: what is done, then the text given to the yielded function."""
     if verbose:
         print(f"Exporting {what} ... ", end="", flush=True)
-    told = []
+    results = []
     try:
-        yield told.append
+        yield results.append
     finally:
         if verbose:
-            print(*(told or ["failed"]))
+            print(*(results or ["failed"]))

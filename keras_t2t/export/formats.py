@@ -21,10 +21,10 @@ PRECISIONS = ("float32", "float16", "int8")
 
 
 class Writer(NamedTuple):
-    """What else writes a format, on another backend than the format's own."""
+    """An alternative writer of a format, on another backend than the format's own."""
 
     backend: str
-    write: Callable  # as a format's
+    write: Callable  # as in `Format`
     precisions: tuple
     packages: tuple
 
@@ -32,39 +32,39 @@ class Writer(NamedTuple):
 class Format(NamedTuple):
     """One row: how a model becomes a file of this format."""
 
-    backend: str | None  # of Keras, that writes it; None if any does
-    write: Callable  # of a serving model, the path and `Options`, on that backend
+    backend: str | None  # Keras backend that writes it; None: any
+    write: Callable  # function of a serving model, a path and `Options`
     suffix: str  # of the path; "" for a folder
-    packages: tuple  # modules that write it
+    packages: tuple  # modules needed to write it
     runtime: str  # module that runs it
-    companions: tuple = ()  # suffixes of further files, beside the first
-    tells: str = ""  # of a folder: the file that tells this format
-    elsewhere: tuple = ()  # of `Writer`, taken where their packages are installed
+    companions: tuple = ()  # suffixes of further files beside the first
+    marker: str = ""  # in a folder: the file by which this format is recognized
+    alternatives: tuple = ()  # of `Writer`, used if their packages are installed
     precisions: tuple = PRECISIONS
 
 
 class Options(NamedTuple):
-    """Plain values: they reach the writing process as JSON."""
+    """Plain values, which reach a child process as JSON."""
 
     dynamic_batch: bool = True
     precision: str = "float32"
     include_preprocessing: bool = True
-    crop: float = 0.9  # of `serve_jpeg`: side of the crop over the resized image's
+    crop: float = 0.9  # for `serve_jpeg`: side of the crop over the resized image's
     interpolation: str = "bicubic"
-    exif_orientation: bool = True  # of `serve_jpeg` and the page: whether they turn
-    calibration: str | None = None  # .npy file of images as the file takes them
+    exif_orientation: bool = True  # whether `serve_jpeg` and the page turn images
+    calibration: str | None = None  # .npy file of input images
     labels: list | None = None  # names of the classes
     opset: int = OPSET  # of ONNX
-    metadata: tuple = ()  # of ONNX: pairs of a name and what JSON can hold
+    metadata: tuple = ()  # of ONNX: pairs of a name and a JSON value
 
     @property
     def batch_size(self):
-        """Of the input's shape: None where it is dynamic."""
+        """The batch size in the input's shape, None if dynamic."""
         return None if self.dynamic_batch else 1
 
 
 def write_keras(model, path, options):
-    """Keras's own file, of the serving model."""
+    """The serving model as a `.keras` file."""
     in_precision(model, options.precision).save(path)
 
 
@@ -72,7 +72,7 @@ def by_jax(write):
     return (Writer("jax", write, FLOATS, ("jax2onnx", "onnx")),)
 
 
-ONNX = ("onnx", "web", "triton")  # what is ONNX within
+ONNX = ("onnx", "web", "triton")  # formats that contain an ONNX file
 FLOATS = ("float32", "float16")
 ONNX_PACKAGES = ("torch", "onnxscript", "onnx", "onnxruntime")
 FORMATS = {
@@ -83,7 +83,7 @@ FORMATS = {
         packages=("tensorflow",),
         runtime="tensorflow",
         precisions=FLOATS,
-        tells="saved_model.pb",
+        marker="saved_model.pb",
     ),
     "onnx": Format(
         backend="torch",
@@ -91,7 +91,7 @@ FORMATS = {
         suffix=".onnx",
         packages=ONNX_PACKAGES,
         runtime="onnxruntime",
-        elsewhere=by_jax(jax_formats.write_onnx),
+        alternatives=by_jax(jax_formats.write_onnx),
     ),
     "web": Format(
         backend="torch",
@@ -99,8 +99,8 @@ FORMATS = {
         suffix="",
         packages=ONNX_PACKAGES,
         runtime="onnxruntime",
-        tells=MANIFEST,
-        elsewhere=by_jax(partial(write_web, write_onnx=jax_formats.write_onnx)),
+        marker=MANIFEST,
+        alternatives=by_jax(partial(write_web, write_onnx=jax_formats.write_onnx)),
     ),
     "triton": Format(
         backend="torch",
@@ -108,8 +108,8 @@ FORMATS = {
         suffix="",
         packages=ONNX_PACKAGES,
         runtime="onnxruntime",
-        tells=CONFIG,
-        elsewhere=by_jax(partial(write_triton, write_onnx=jax_formats.write_onnx)),
+        marker=CONFIG,
+        alternatives=by_jax(partial(write_triton, write_onnx=jax_formats.write_onnx)),
     ),
     "litert": Format(
         backend="tensorflow",
@@ -153,16 +153,15 @@ def find_format(name, precision):
     if precision not in row.precisions:
         able = [name for name, row in FORMATS.items() if precision in row.precisions]
         raise ValueError(
-            f"`precision` {precision!r} is not there for format={name!r}: it takes "
-            f"{' or '.join(row.precisions)}; {precision} is for {', '.join(able)}"
+            f"`precision` must be {' or '.join(row.precisions)} for format={name!r}, "
+            f"got {precision!r}, which is for {', '.join(able)}"
         )
     return row
 
 
 def writer_for(row, backend, precision):
-    """The `Writer` of a row for an active backend, None where the row's own is to be
-    taken."""
-    for writer in row.elsewhere:
+    """The alternative `Writer` to use on a backend, None for the format's own."""
+    for writer in row.alternatives:
         able = writer.backend == backend and precision in writer.precisions
         if able and not missing(writer.packages):
             return writer
@@ -170,7 +169,7 @@ def writer_for(row, backend, precision):
 
 
 def missing(modules):
-    """Those that are not installed."""
+    """Those of `modules` that are not installed."""
     return [module for module in modules if not importlib.util.find_spec(module)]
 
 
@@ -179,7 +178,7 @@ def check_installed(name, modules):
     absent = missing(modules)
     if absent:
         raise ImportError(
-            f"format={name!r} needs {' and '.join(absent)}, not installed: "
+            f"format={name!r} needs {' and '.join(absent)}, which is not installed: "
             'pip install "keras-t2t[export]"',
             name=absent[0],
         )

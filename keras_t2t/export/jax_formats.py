@@ -1,4 +1,4 @@
-"""ONNX from JAX's graph of a serving model, by jax2onnx: no torch is needed."""
+"""Writes ONNX from JAX's graph of a serving model with jax2onnx, without torch."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from keras_t2t.export.serving_model import output_names
 
 
 def write_onnx(model, path, options, with_rollout=False):
-    """As `torch_formats.write_onnx`, in floats."""
+    """As `torch_formats.write_onnx`, in float32 or float16."""
     import jax2onnx
     import onnx
 
@@ -26,17 +26,17 @@ def write_onnx(model, path, options, with_rollout=False):
         return tuple(outputs[name].astype("float32") for name in names)
 
     batch = "batch" if options.dynamic_batch else 1
-    # It warns of values whose types runtimes find out for themselves.
+    # It warns about missing types, which runtimes infer.
     logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        found = jax2onnx.to_onnx(
+        onnx_model = jax2onnx.to_onnx(
             served,
             [(batch, *model.inputs[0].shape[1:])],
             opset=onnx_file.exporter_opset(options),
             input_names=["image"],
             output_names=names,
         )
-    onnx.save(found, path)
+    onnx.save(onnx_model, path)
     onnx_file.finish(path, options)
     return grid

@@ -1,25 +1,26 @@
-"""The end of every ONNX file: what it says of itself, and an operator set for older
-runtimes."""
+"""Finishes every ONNX file: metadata that describe it, and its operator set."""
 
 import json
 
 from keras_t2t._ground.version import __version__
 
 OPSETS = (17, 18, 19, 20)
-OPSET = 20  # of 2023; 17, of 2022, is read by ONNX Runtime from 1.12 on
-# Whose axes are an input in 18, and an attribute before. ReduceSum's always are one.
+OPSET = 20  # from 2023; 17, from 2022, is read by ONNX Runtime from 1.12 on
+# Operators whose axes are an input from 18 on, and an attribute before. (ReduceSum's
+# are an input in both.)
 REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSumSquare")
 
 
 def exporter_opset(options):
-    """The operator set to ask of an exporter: none of them writes 17."""
+    """The operator set for the exporters, none of which writes 17."""
     return max(18, options.opset)
 
 
 def finish(path, options):
-    """Brings the ONNX file `path` to its operator set, and describes it.
+    """Converts the ONNX file `path` to its operator set, and adds its metadata.
 
-    What `Options.metadata` has becomes `metadata_props`: text as it is, all else JSON.
+    `Options.metadata` becomes `metadata_props`: strings plainly, everything else as
+    JSON.
 
     Args:
         options: `Options`.
@@ -28,7 +29,7 @@ def finish(path, options):
 
     model = onnx.load(path)
     graph = model.graph
-    # Exporters leave their traces there: source lines, and folders of this machine.
+    # Exporters store source lines and paths of this machine there.
     for traced in (*graph.node, *graph.value_info, *graph.input, *graph.output, graph):
         del traced.metadata_props[:]
     for node in graph.node:
@@ -48,7 +49,7 @@ def text_of(value):
 
 
 def remove_unread(model):
-    """Constants that nothing reads, and sets of operators that nothing is of."""
+    """Removes constants and operator sets that no node uses."""
     graph = model.graph
     read = {name for node in graph.node for name in node.input}
     read.update(value.name for value in graph.output)
@@ -60,10 +61,10 @@ def remove_unread(model):
 
 
 def to_17(model):
-    """Rewrites a model of operator set 18 for 17, in place.
+    """Converts a model from operator set 18 to 17, in place.
 
     Raises:
-        ValueError: one of its operators differs, and how is not known here.
+        ValueError: for an operator that cannot be converted.
     """
     import onnx
 
@@ -76,7 +77,7 @@ def to_17(model):
             node.attribute.append(onnx.helper.make_attribute("axes", axes.tolist()))
         if kind in REDUCTIONS and "noop_with_empty_axes" in attributes:
             node.attribute.remove(attributes["noop_with_empty_axes"])
-        if kind == "Split" and "num_outputs" in attributes:  # equal parts, unless told
+        if kind == "Split" and "num_outputs" in attributes:  # equal parts by default
             node.attribute.remove(attributes["num_outputs"])
         if kind == "Pad" and any(inputs[3:]):
             raise ValueError("an operator Pad with axes cannot be written in opset 17")

@@ -1,25 +1,25 @@
-"""ONNX in 8-bit integers, by ONNX Runtime's static quantization."""
+"""Quantizes ONNX to 8-bit integers with ONNX Runtime's static quantization."""
 
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-# What may stand between a product and the exponential of its values.
+# Operators that may come between a product and the exponential of its values.
 ELEMENTWISE = ("Add", "Sub", "Reshape")
 
 
 def quantize(path, calibration, batch_size=4):
     """Quantizes the float32 file `path` in place.
 
-    Products with weights get 8-bit weights, per channel, and 8-bit activations whose
-    ranges are those of the calibration images. Products of two activations (attention
-    scores, the Performer's sums) and all that is between stay in float32, and so does
-    the Performer's product in the exponent, where an error grows.
+    Products with weights get 8-bit weights, per channel, and 8-bit activations, whose
+    ranges come from the calibration images. Products of two activations (attention
+    scores, the Performer's sums) and everything between products stay in float32, and
+    so does the Performer's product in the exponent, which would magnify errors.
 
     Args:
-        path: of the ONNX file.
-        calibration: path of a `.npy` file of images as the file takes them,
+        path: the ONNX file.
+        calibration: path of a `.npy` file with input images
             `(images, height, width, channels)`.
     """
     import onnx

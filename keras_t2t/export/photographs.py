@@ -1,4 +1,4 @@
-"""Photographs to verify a file with, and images to calibrate it on."""
+"""Photographs for verification, and images for calibration."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
 
 
 def photographs(shape):
-    """Two photographs of scikit-learn's and their mirror images.
+    """scikit-learn's two photographs and their mirror images.
 
-    Where scikit-learn or Pillow is missing, or the model does not take colours, made
-    images.
+    Synthetic images if scikit-learn or Pillow is missing, or the model does not have 3
+    channels.
 
     Args:
         shape: (height, width, channels).
@@ -23,7 +23,7 @@ def photographs(shape):
     height, width, channels = shape
     images = sample_images(height, width) if channels == 3 else None
     if images is None:
-        images = made_images(shape)
+        images = synthetic_images(shape)
     return np.concatenate([images, images[:, :, ::-1]])
 
 
@@ -35,13 +35,13 @@ def sample_images(height, width):
         from sklearn.datasets import load_sample_images
     except ImportError:
         return None
-    # The package's Pillow images, not arrays: one transform for all.
+    # As Pillow images, not arrays, for the same transform as files.
     images = [Image.fromarray(image) for image in load_sample_images().images]
     return np.stack([evaluation_transform(image, (height, width)) for image in images])
 
 
-def made_images(shape):
-    """Flat areas, edges, a gradient and grain: what photographs are made of."""
+def synthetic_images(shape):
+    """Images with flat areas, edges, a gradient and grain, as photographs have."""
     height, width, channels = shape
     rows = np.linspace(0, 1, height)[:, None, None]
     columns = np.linspace(0, 1, width)[None, :, None]
@@ -55,7 +55,7 @@ def made_images(shape):
 
 
 def calibration_images(calibration, shape, crop, interpolation, exif_orientation=True):
-    """The images that `calibration` of `export_model` stands for.
+    """The images that `calibration` of `export_model` names.
 
     Returns:
         uint8 array `(images, height, width, channels)`, None for None.
@@ -73,7 +73,7 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
                 f"{channels}), got {calibration.dtype} of {calibration.shape}"
             )
         if len(calibration) == 0:
-            raise ValueError("`calibration` must hold an image or more, got none")
+            raise ValueError("`calibration` must have at least one image, got none")
         return calibration
     from keras_t2t.preprocessing import evaluation_transform
 
@@ -89,13 +89,13 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
             "`calibration` must be a folder with images, for a model of 3 channels, or "
             f"an array, got {str(calibration)!r} with {len(files)} images"
         )
-    # Spread over the folder, whose first files may be all of one class.
-    places = np.linspace(0, len(files) - 1, min(len(files), CALIBRATION_IMAGES))
+    # Spread over the folder, since its first files may all be of one class.
+    chosen = np.linspace(0, len(files) - 1, min(len(files), CALIBRATION_IMAGES))
     return np.stack(
         [
             evaluation_transform(
                 files[i], (height, width), crop, interpolation, exif_orientation
             )
-            for i in places.astype(int)
+            for i in chosen.astype(int)
         ]
     )

@@ -1,4 +1,4 @@
-"""A model written in a child process, on the backend that can."""
+"""Writes a model in a child process, on the backend that can."""
 
 import json
 import os
@@ -11,16 +11,16 @@ import keras
 
 from keras_t2t.export.formats import FORMATS
 
-# The child's errors that its parent raises as their own kind.
+# The child's errors that its parent raises again, with the same type.
 ERRORS = {error.__name__: error for error in (ValueError, ImportError, OSError)}
 
 
 def write_in_child(format, model, path, options):
-    """What `FORMATS[format].write(model, path, options)` does, on its backend.
+    """As `FORMATS[format].write(model, path, options)`, on the format's backend.
 
     Raises:
         ValueError: if a layer of the model is not Keras's or this package's.
-        RuntimeError: if the child fails; the message ends in what it said.
+        RuntimeError: if the child fails; the message ends in the child's.
     """
     check_layers(model, format)
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def write_in_child(format, model, path, options):
 def child_environment(backend):
     """The environment of a process with this Keras backend, on the CPU.
 
-    A graph that was traced on an accelerator may hold on to it.
+    A graph that was traced on an accelerator may only run there.
     """
     root = str(Path(__file__).parents[2])
     search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -68,7 +68,7 @@ def child_environment(backend):
 
 
 def check_layers(model, format):
-    """Raises a ValueError that names the layers a child process would not know."""
+    """Raises a ValueError that names the layers that a child cannot rebuild."""
     foreign = [
         f"{layer.name} ({type(layer).__module__}.{type(layer).__name__})"
         for layer in model._flatten_layers()

@@ -1,4 +1,4 @@
-"""A serving model in another precision, by means of Keras."""
+"""Converts a serving model to another precision, with Keras's own means."""
 
 import keras
 
@@ -12,9 +12,9 @@ OUTPUTS = ("logits", "probabilities", "head", "aux_head")
 def in_precision(model, precision):
     """A copy of `model` in `precision`, or the model itself in float32.
 
-    In float16, the weights and most of the arithmetic are float16. The pixels'
-    standardisation, the head, and what layers keep in float32 under any policy stay.
-    In int8, Dense layers are quantized as Keras does.
+    In float16, the weights and most of the arithmetic are float16. Standardisation,
+    the head, and whatever layers compute in float32 under any policy stay float32.
+    In int8, Keras quantizes the Dense layers.
     """
     if precision == "float32":
         return model
@@ -29,6 +29,6 @@ def in_precision(model, precision):
     copied.quantize("int8")
     for layer in copied._flatten_layers():
         if not isinstance(layer, keras.Model):
-            # Of layers of layers that do not keep it themselves.
+            # Also for composite layers that do not store the policies themselves.
             layer.dtype_policy = quantized_policy(layer)
     return copied

@@ -1,4 +1,4 @@
-"""Attention rollout as one more output of a model that is exported."""
+"""Attention rollout as an additional output of an exported model."""
 
 import contextlib
 import math
@@ -10,12 +10,12 @@ from keras_t2t.layers.attention_probabilities import rollout_of
 
 
 def outputs_of(model, image, blocks=(), grid=None):
-    """The dict of a serving model's outputs, and `rollout` where there is a grid.
+    """The dict of a serving model's outputs, with `rollout` if there is a grid.
 
     Args:
         model: serving model.
         image: tensor `(batch, height, width, channels)`.
-        blocks, grid: as `attention_blocks` gives them.
+        blocks, grid: from `attention_blocks`.
     """
     with inputs_of(blocks) as called:
         outputs = model(image, training=False)
@@ -26,8 +26,8 @@ def outputs_of(model, image, blocks=(), grid=None):
 
 
 def attention_blocks(model):
-    """The attention layers of the model's blocks, and the `[rows, columns]` of the
-    tokens beside the class token; none and None where there are no such layers."""
+    """The attention layers of the model's blocks and the `[rows, columns]` of its patch
+    tokens; [] and None if it has no such layers."""
     layers = list(model._flatten_layers())
     blocks = [layer for layer in layers if isinstance(layer, MultiHeadSelfAttention)]
     if not blocks:
@@ -40,18 +40,18 @@ def attention_blocks(model):
 
 @contextlib.contextmanager
 def inputs_of(layers):
-    """The list of (layer, its input) that grows as the layers are called."""
+    """Gives a list to which each call of the layers appends (layer, its input)."""
     called = []
 
-    def noting(layer, call):
-        def noted(x, *arguments, **settings):
+    def recording(layer, call):
+        def recorded(x, *arguments, **settings):
             called.append((layer, x))
             return call(x, *arguments, **settings)
 
-        return noted
+        return recorded
 
     for layer in layers:
-        layer.call = noting(layer, layer.call)
+        layer.call = recording(layer, layer.call)
     try:
         yield called
     finally:

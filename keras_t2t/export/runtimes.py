@@ -1,4 +1,4 @@
-"""Runs exported files with nothing but their own runtime and NumPy.
+"""Runs exported files with only their own runtime and NumPy.
 
 As a script, in a process without Keras:
 
@@ -16,18 +16,18 @@ def load(format, path, threads=None):
 
     Args:
         format: str, as for `keras_t2t.export_model`.
-        path: of the file or folder.
+        path: the file or folder.
         threads: None, or how many threads the runtime may use.
 
     Returns:
-        Function: float32 images `(batch, height, width, channels)` -> dict of the
-        outputs' names and float32 arrays `(batch, ...)`.
+        Function: float32 images `(batch, height, width, channels)` -> dict of output
+        name -> float32 array `(batch, ...)`.
     """
     return LOADERS[format](str(path), threads)
 
 
 def load_saved_model(path, threads):
-    # TensorFlow imports Keras, which on torch would bring triton: a crash after it.
+    # TensorFlow imports Keras, which would import torch's triton, and crash.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
 
@@ -85,7 +85,7 @@ def load_openvino(path, threads):
     import openvino
 
     core = openvino.Core()
-    # Its plugins for a CPU may choose bfloat16 by themselves.
+    # Its CPU plugin may choose bfloat16 by default.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
@@ -113,7 +113,7 @@ def load_torch(path, threads):
 def load_keras(path, threads):
     import keras
 
-    from keras_t2t import layers  # noqa: F401  to be known when they are loaded
+    from keras_t2t import layers  # noqa: F401  registers them for loading
 
     model = keras.saving.load_model(path, compile=False)
 
@@ -152,7 +152,7 @@ def main(format, path, images, batch_size, outputs):
     run = load(format, path)
     results = run_in_batches(run, np.load(images), int(batch_size))
     np.savez(outputs, **results)
-    # Some runtimes' threads hold the exit up, or crash in it.
+    # The threads of some runtimes delay the exit, or crash in it.
     sys.stdout.flush()
     os._exit(0)
 

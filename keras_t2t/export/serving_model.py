@@ -1,4 +1,4 @@
-"""The model as it is served: an image in, logits and probabilities out."""
+"""The serving model: from an image to logits and probabilities."""
 
 import keras
 
@@ -8,12 +8,12 @@ from keras_t2t.preprocessing import preprocessing_layer
 
 
 def serving_model(model, include_preprocessing=True, takes_pixels=None):
-    """What is exported of `model`.
+    """The model to export for `model`.
 
     Args:
-        model: a functional `keras.Model` of one image and one output.
-        include_preprocessing: whether the input is pixels 0..255.
-        takes_pixels: whether that of `model` is; None: what stands behind it tells.
+        model: a functional `keras.Model` with one image as input, and one output.
+        include_preprocessing: whether the exported model takes pixels 0..255.
+        takes_pixels: whether `model` itself does; None: its first layers decide.
 
     Returns:
         Functional `keras.Model` in float32 with the input `image`
@@ -22,8 +22,9 @@ def serving_model(model, include_preprocessing=True, takes_pixels=None):
         Activation; else `features`, the model's own output.
 
     Raises:
-        ValueError: if the model is of another kind, or takes pixels without
-            `include_preprocessing`, or nothing tells whether it does.
+        ValueError: if the model is of another kind, takes pixels although
+            `include_preprocessing` is False, or its layers do not decide whether it
+            takes pixels.
     """
     check_model(model)
     if include_preprocessing or takes_pixels is not None:
@@ -32,8 +33,8 @@ def serving_model(model, include_preprocessing=True, takes_pixels=None):
         inside, _ = seen_input(model)
     if inside and not include_preprocessing:
         raise ValueError(
-            f"`include_preprocessing` must be True: {model.name} has its preprocessing "
-            "inside, its input is pixels 0..255; takes_pixels=False says otherwise"
+            f"`include_preprocessing` must be True, since {model.name} takes pixels "
+            "0..255 and standardises them itself; if not, give takes_pixels=False"
         )
     model = plain_model(model)
     image = keras.Input(model.inputs[0].shape[1:], name="image", dtype="float32")
@@ -59,24 +60,24 @@ def check_model(model):
     shapes = [tuple(tensor.shape) for tensor in inputs or ()]
     if len(inputs or ()) != 1 or len(outputs or ()) != 1:
         raise ValueError(
-            "`model` must be a functional model of one input and one output, got "
+            "`model` must be a functional model with one input and one output, got "
             f"{model.name} with inputs {shapes} and {len(outputs or ())} outputs"
         )
     if len(shapes[0]) != 4 or None in shapes[0][1:]:
         raise ValueError(
-            "`model` must take (batch, height, width, channels) of known sizes, got "
+            "`model` must take (batch, height, width, channels) with known sizes, got "
             f"{shapes[0]}"
         )
 
 
 def plain_model(model):
-    """The model itself in float32, of one tensor and giving one."""
-    # A model that was saved may take and give lists of one.
+    """The model itself in float32, with one tensor as input and one as output."""
+    # A saved model may have lists of one tensor.
     return in_float32(keras.Model(model.inputs[0], model.outputs[0], name=model.name))
 
 
 def in_float32(model):
-    """The model itself, or its copy if one of its layers computes in half precision."""
+    """The model itself, or a float32 copy if a layer computes in half precision."""
     half = ("float16", "bfloat16")
     if not any(layer.compute_dtype in half for layer in model._flatten_layers()):
         return model
@@ -89,7 +90,7 @@ def with_dtype(model, dtype, keep=()):
     Args:
         model: functional `keras.Model`.
         dtype: str, name of the policy.
-        keep: names of layers that keep theirs.
+        keep: names of layers that keep their own policy.
     """
 
     def copy(layer):
@@ -123,7 +124,7 @@ def outputs_of(model, image):
 
 
 def own_output(model):
-    """The name, among a serving model's outputs, of what the model itself gives."""
+    """The name of the serving model's output that is the model's own."""
     head = model.outputs[0]._keras_history.operation
     if not isinstance(head, (keras.layers.Dense, keras.layers.Activation)):
         return "features"
@@ -132,12 +133,12 @@ def own_output(model):
 
 
 def output_names(served):
-    """The names of a serving model's outputs, in its order."""
+    """The names of a serving model's outputs, in order."""
     return [tensor._keras_history.operation.name for tensor in served.outputs]
 
 
 def before_activation(head):
-    """A copy of the Dense `head` without its activation, nothing of an Activation."""
+    """A copy of the Dense `head` without its activation, or an Identity."""
     if isinstance(head, keras.layers.Activation):
         return keras.layers.Identity(dtype=head.dtype_policy, name="logits")
     config = {**head.get_config(), "activation": None, "name": "logits"}

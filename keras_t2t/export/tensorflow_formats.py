@@ -1,4 +1,4 @@
-"""Writers of TensorFlow's graph of a serving model: SavedModel, LiteRT, OpenVINO."""
+"""Writers for TensorFlow's graph of a serving model: SavedModel, LiteRT, OpenVINO."""
 
 import tempfile
 from pathlib import Path
@@ -57,7 +57,7 @@ def write_saved_model(model, path, options):
 
 
 def write_litert(model, path, options):
-    """LiteRT (TensorFlow Lite): the file `path`, of built-in operators only, with the
+    """LiteRT (TensorFlow Lite): the file `path`, with built-in operators only and the
     signature `serving_default`."""
     import tensorflow as tf
 
@@ -109,11 +109,7 @@ def serve(model, image):
 
 
 def frozen_function(model, options):
-    """A concrete function of `image` whose weights are constants.
-
-    Returns:
-        The function, and what must be kept alive with it.
-    """
+    """The model as a `tf.function` of `image`, with a fixed signature."""
     import tensorflow as tf
 
     shape = (options.batch_size, *model.inputs[0].shape[1:])

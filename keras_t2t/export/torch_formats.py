@@ -1,4 +1,4 @@
-"""Writers of torch's graph of a serving model: an ExportedProgram, ONNX."""
+"""Writers for torch's graph of a serving model: an ExportedProgram, ONNX."""
 
 import contextlib
 import io
@@ -21,11 +21,11 @@ def write_torch(model, path, options):
 
 
 def write_onnx(model, path, options, with_rollout=False):
-    """ONNX, by torch's exporter: the file `path`, weights inside.
+    """ONNX, by torch's exporter: the file `path`, with the weights inside.
 
     Args:
-        with_rollout: whether there is an output `rollout` `(batch, rows, columns)`,
-            where the model has attention.
+        with_rollout: whether to add an output `rollout` `(batch, rows, columns)`, if
+            the model has attention.
 
     Returns:
         `[rows, columns]` of the rollout, or None.
@@ -36,7 +36,7 @@ def write_onnx(model, path, options, with_rollout=False):
         model = in_precision(model, "float16")
     blocks, grid = attention_blocks(model) if with_rollout else ([], None)
     program = exported_program(model, options, blocks, grid)
-    # It tells that torchvision's operators are not there, which we have no use for.
+    # It warns that torchvision's operators are missing, which we do not need.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -59,8 +59,8 @@ def exported_program(model, options, blocks=(), grid=None):
     """The model as a graph of ATen operators: `image` -> dict of the outputs.
 
     Args:
-        blocks: attention layers of the model, whose rollout is an output too, on a
-            `grid` of (rows, columns); or none.
+        blocks: attention layers of the model whose rollout, on a `grid` of (rows,
+            columns), is also an output; or none.
     """
     import torch
 

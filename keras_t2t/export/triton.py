@@ -1,16 +1,16 @@
-"""A model of NVIDIA's Triton inference server: its configuration and an ONNX file."""
+"""A model for NVIDIA's Triton inference server: its configuration and an ONNX file."""
 
 from keras_t2t.export.serving_model import output_names
 
 CONFIG, MODEL = "config.pbtxt", "1/model.onnx"  # 1: the version
-MOST = 64  # images that the server may join to a batch
+MAX_BATCH_SIZE = 64  # of the batches that the server assembles
 
 
 def write_triton(model, path, options, write_onnx):
-    """The folder of one model in a model repository; its name is the folder's.
+    """Writes the folder of one model in a model repository, named after the folder.
 
     Args:
-        write_onnx: of `torch_formats` or `jax_formats`.
+        write_onnx: that of `torch_formats` or `jax_formats`.
     """
     (path / MODEL).parent.mkdir(parents=True)
     write_onnx(model, path / MODEL, options)
@@ -18,11 +18,11 @@ def write_triton(model, path, options, write_onnx):
 
 
 def config_of(model, name, options):
-    """Triton's description of the model, in protocol buffers' text."""
+    """Triton's description of the model, in the text format of protocol buffers."""
     [image] = model.inputs
     outputs = zip(output_names(model), model.outputs, strict=True)
-    most = MOST if options.dynamic_batch else 0
-    lines = [f'name: "{name}"', 'backend: "onnxruntime"', f"max_batch_size: {most}"]
+    limit = MAX_BATCH_SIZE if options.dynamic_batch else 0
+    lines = [f'name: "{name}"', 'backend: "onnxruntime"', f"max_batch_size: {limit}"]
     lines += _tensor("input", "image", image.shape, options)
     for output, tensor in outputs:
         lines += _tensor("output", output, tensor.shape, options)
@@ -32,7 +32,7 @@ def config_of(model, name, options):
 
 
 def _tensor(kind, name, shape, options):
-    # Where the server makes batches, their axis is not among the dimensions.
+    # If the server assembles batches, the dimensions do not include the batch axis.
     dims = list(shape[1:]) if options.dynamic_batch else [1, *shape[1:]]
     return [
         f"{kind} {{",

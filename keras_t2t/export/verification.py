@@ -1,4 +1,4 @@
-"""An exported file in its own runtime, against Keras."""
+"""Compares an exported file, run in its own runtime, with Keras."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 from keras_t2t.export import runtimes
 from keras_t2t.export.rebuilding import child_environment
 
-TOLERANCE = 1e-4  # float32: the order of sums, over some hundred layers
+TOLERANCE = 1e-4  # float32: sums in another order, over some hundred layers
 TOP = 5
 KERAS_BATCH = 8
 FILE_BATCH = 3  # two sizes for four photographs, neither of them the traced one
@@ -34,19 +34,19 @@ class Verification(NamedTuple):
 
 
 def verify_file(served, path, format, options, images, own=None):
-    """Runs the file at `path` and `served` on `images` and compares.
+    """Runs the file at `path` and `served` on `images`, and compares their outputs.
 
     Args:
         served: the serving model, in float32.
-        own: the name of an output, the model itself, which gives it, and the images as
-            that model takes them: the file is compared with what it gives.
-        images: array `(images, height, width, channels)`, as the file takes them.
+        own: None, or (name, model, inputs): the output `name` is compared with that of
+            the original `model` for `inputs`, the same images as that model takes them.
+        images: array `(images, height, width, channels)`, the input of the file.
 
     Returns:
         `Verification`.
 
     Raises:
-        RuntimeError: if the file cannot be run, or in float32 is not the model.
+        RuntimeError: if the file cannot be run or, in float32, its outputs differ.
     """
     expected = keras_outputs(served, images)
     if own is not None:
@@ -59,7 +59,7 @@ def verify_file(served, path, format, options, images, own=None):
 
 
 def keras_outputs(model, images):
-    """Dict of arrays, of a model that gives a dict."""
+    """The outputs, as a dict of arrays, of a model that gives a dict."""
     return runtimes.run_in_batches(
         lambda batch: {
             name: keras.ops.convert_to_numpy(value)
@@ -71,31 +71,43 @@ def keras_outputs(model, images):
 
 
 def run_alone(format, path, images, batch_size):
-    """The file's outputs, from a process that has no Keras."""
+    """The file's outputs, from a process without Keras."""
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder) / "images.npy", Path(folder) / "outputs.npz"
         np.save(inputs, images)
         done = subprocess.run(
-            # -P: the files beside this script are no modules of its own.
+            # -P: the script must not import the files beside it.
             [
-                *(sys.executable, "-P", runtimes.__file__),
-                *(format, str(path), inputs, str(batch_size), outputs),
+                sys.executable,
+                "-P",
+                runtimes.__file__,
+                format,
+                str(path),
+                inputs,
+                str(batch_size),
+                outputs,
             ],
             capture_output=True,
             text=True,
             env=child_environment(keras.backend.backend()),
         )
         if done.returncode != 0:
-            said = done.stderr.strip()[-2000:]
-            raise RuntimeError(f"the exported {format} file does not run: {said}")
+            error = done.stderr.strip()[-2000:]
+            raise RuntimeError(f"the exported {format} file does not run: {error}")
         with np.load(outputs) as arrays:
             return dict(arrays)
 
 
 def compare(expected, outputs, exact):
-    """`Verification` of two dicts of arrays; a RuntimeError if `exact` and they differ.
+    """Compares two dicts of arrays. Classes whose scores differ by less than the
+    tolerance may change places.
 
-    Two classes whose scores are closer than the tolerance may change places.
+    Returns:
+        `Verification`.
+
+    Raises:
+        RuntimeError: if they have other names or values that are not finite, or differ
+            although they must be `exact`.
     """
     if sorted(expected) != sorted(outputs):
         raise RuntimeError(
@@ -118,18 +130,15 @@ def compare(expected, outputs, exact):
             f"than {TOLERANCE:.0e}"
         )
     if exact and scores == "logits" and not same_top(expected[scores], outputs[scores]):
-        raise RuntimeError(
-            f"the exported file names other top-{TOP} classes than Keras"
-        )
+        raise RuntimeError(f"the exported file's top-{TOP} classes are not Keras's")
     mean = float(differences[scores].mean())
     return Verification(largest, mean, agreement, len(expected[scores]))
 
 
 def same_top(expected, scores):
-    """Whether the best classes by `scores` are the best by `expected`, in order."""
+    """Whether the best classes by `scores` are those by `expected`, in order."""
     best = np.argsort(-expected, axis=-1)[:, :TOP]
-    named = np.argsort(-scores, axis=-1)[:, :TOP]
-    gap = np.abs(
-        np.take_along_axis(expected, best, -1) - np.take_along_axis(expected, named, -1)
-    )
+    theirs = np.argsort(-scores, axis=-1)[:, :TOP]
+    gap = np.take_along_axis(expected, best, -1)
+    gap = np.abs(gap - np.take_along_axis(expected, theirs, -1))
     return gap.max() <= 2 * TOLERANCE

@@ -1,4 +1,4 @@
-"""A page that runs the model in the browser: static files, no request to anywhere."""
+"""A page that runs the model in the browser: static files, no other hosts."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ PAGE = Path(__file__).with_name("page")
 MODEL, MANIFEST, INDEX = "model.onnx", "manifest.json", "index.html"
 TITLE = "What is in this photograph?"
 
-# ONNX Runtime Web, as npm has it: MIT licence.
+# ONNX Runtime Web, from npm, under the MIT licence.
 VERSION = "1.30.0"
 URL = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
 SHA512 = base64.b64decode(
@@ -38,11 +38,11 @@ RUNTIME = (
 def write_web(model, path, options, write_onnx):
     """A folder of static files: the page, the model as ONNX, ONNX Runtime Web.
 
-    Where the model has attention, the ONNX also gives `rollout`, which the page lays
-    over the photograph.
+    If the model has attention, the ONNX file has an output `rollout`, which the page
+    draws over the photograph.
 
     Args:
-        write_onnx: of `torch_formats` or `jax_formats`.
+        write_onnx: that of `torch_formats` or `jax_formats`.
     """
     shutil.copytree(PAGE, path)
     grid = write_onnx(model, path / MODEL, options, with_rollout=True)
@@ -66,10 +66,10 @@ def write_web(model, path, options, write_onnx):
 
 
 def copy_runtime(folder):
-    """ONNX Runtime Web's files, from the package as it was published.
+    """Copies ONNX Runtime Web's files from the published package.
 
     Raises:
-        ConnectionError, ValueError: they cannot be fetched, or are others.
+        ConnectionError, ValueError: it cannot be downloaded, or has another checksum.
     """
     with tarfile.open(fileobj=io.BytesIO(runtime_package())) as package:
         folder.mkdir()
@@ -79,13 +79,13 @@ def copy_runtime(folder):
 
 
 def runtime_package():
-    """The package's bytes, from Keras's folder; fetched where it is not there whole."""
+    """The package's bytes, from Keras's folder; downloaded if missing or damaged."""
     kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{VERSION}.tgz"
     content = kept.read_bytes() if kept.is_file() else None
-    # What is hashed is what is used: the file may be changed at any time.
+    # The hashed bytes are those that are used: the file may change at any time.
     if content is None or hashlib.sha512(content).hexdigest() != SHA512:
         if content is not None:
-            logger.warning("%s is not as published: fetching it again", shown(kept))
+            logger.warning("%s is not as published: downloading it again", shown(kept))
         kept.parent.mkdir(parents=True, exist_ok=True)
         download(URL, kept, SHA512)
         content = kept.read_bytes()

@@ -1,4 +1,4 @@
-"""Feature maps and attention of a network, and numbers over its depth.
+"""Feature maps, attention and statistics over the depth of a network.
 
 Importing this package loads neither matplotlib nor Pillow.
 """

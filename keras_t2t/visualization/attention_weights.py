@@ -1,4 +1,4 @@
-"""Who attends to whom: the attention probabilities of the real forward pass."""
+"""The attention probabilities of the real forward pass."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -68,19 +68,19 @@ def chosen_block(model, block):
 def attention_probabilities(
     layer: keras.layers.Layer, x: Tensor, queries: slice = slice(None)
 ) -> Tensor:
-    """The weights with which an attention layer sums up its values.
+    """The weights by which an attention layer averages its values.
 
     They come from the layer's own norm, Dense and scale. For softmax attention they
     are softmax(scale * q k^T) and each row sums to 1. For the Performer they are the
     implied weights phi(q) phi(k)^T / (phi(q) sum(phi(k)) + 1e-8), see
     `TokenPerformer`: each row sums to S / (S + 1e-8) with S = phi(q) sum(phi(k)),
-    which is 1 where S is not itself that small.
+    which is about 1 unless S is that small itself.
 
     Args:
         layer: a `MultiHeadSelfAttention` (of any block design), `TokenPerformer` or
             `TokenTransformer`.
         x: the layer's input, a tensor with a batch axis.
-        queries: slice of the tokens whose rows are wanted.
+        queries: slice of the query tokens.
 
     Returns:
         Tensor `(batch, heads, queries, keys)` in float32 or better.
@@ -89,7 +89,7 @@ def attention_probabilities(
         return probabilities_of(layer, x, queries)
 
 
-# === Of an image ===
+# === For an image ===
 def attention_maps(
     model: keras.Model,
     image: Image,
@@ -102,18 +102,18 @@ def attention_maps(
         model: a T2T-ViT or ViT of any block design.
         image: an image of any size and aspect, see `model_view`.
         layers: names of attention layers; None for those of all blocks. The token
-            layers `tokens_1` and `tokens_2` have as many rows as positions on their
-            grid: 3136 squared numbers at 224 px. `token_attention` gives one row.
+            layers are large: `tokens_1` has 3136 x 3136 numbers at 224 px.
+            `token_attention` gives one row.
         takes_pixels: whether the model itself takes pixels 0..255 and standardises
-            them; None: what stands directly behind its input tells.
+            them; None: its first layers decide.
 
     Returns:
         Dict of layer name -> float32 array `(heads, query tokens, key tokens)`. In
-        blocks the first token is the class token. See `attention_probabilities` for
-        what rows sum to.
+        blocks the first token is the class token. For the sums of rows see
+        `attention_probabilities`.
 
     Raises:
-        ValueError: if the model has no attention, a layer is none of its attention
+        ValueError: if the model has no attention, a name is not one of its attention
             layers, or `image` is no image.
     """
     known = backbone_attention(model)
@@ -148,12 +148,12 @@ def class_attention(
     """How much the class token attends to each patch, in each head of one block.
 
     Args:
-        model, image, takes_pixels: as of `attention_maps`.
+        model, image, takes_pixels: as for `attention_maps`.
         block: int, number of the block; -1 is the last.
 
     Returns:
-        float32 array `(heads, rows, columns)` on the grid of the patch tokens. It
-        sums to 1 less what the class token attends to itself.
+        float32 array `(heads, rows, columns)` on the grid of the patch tokens. Each
+        head sums to 1 minus the class token's attention to itself.
 
     Raises:
         ValueError: as `attention_maps`, or if there is no such block.
@@ -178,7 +178,7 @@ def attention_rollout(
     product of these from the last block to the first.
 
     Args:
-        model, image, takes_pixels: as of `attention_maps`.
+        model, image, takes_pixels: as for `attention_maps`.
 
     Returns:
         float32 array `(rows, columns)` on the grid of the patch tokens.
@@ -216,12 +216,12 @@ def token_attention(
 ) -> Array:
     """What one token attends to in a token layer, between two soft splits.
 
-    Of a Performer layer it is the row of the implied attention matrix, which the
-    layer itself never writes.
+    For a Performer layer it is the row of the implied attention matrix, which the
+    layer itself never computes.
 
     Args:
         model: a T2T-ViT with Performer or Transformer tokens.
-        image, takes_pixels: as of `attention_maps`.
+        image, takes_pixels: as for `attention_maps`.
         layer: `"tokens_1"` (4 px per token) or `"tokens_2"` (8 px).
         token: `(row, column)` on the layer's grid; None for the middle.
 

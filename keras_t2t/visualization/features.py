@@ -1,4 +1,4 @@
-"""Feature maps: what the stages of a model make of an image (paper figure 2)."""
+"""Feature maps of the stages of a model for one image (paper figure 2)."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array
 from keras_t2t.visualization.stages import check_stages, on_grid
 
-# Of the usual magnitude of a stage's channels, see `channel_states`.
+# Relative to the median magnitude of a stage's channels, see `channel_states`.
 DEAD = 0.01
 SATURATED = 10.0
 
@@ -23,23 +23,23 @@ def feature_maps(
 ) -> dict[str, Array]:
     """The channels of chosen stages on their grids, from the real forward pass.
 
-    Tokens are put back on the grid of the image that they were cut from; the class
-    token, which has no place there, took part in the computation and is left out.
+    Tokens are put back on the grid of the image that they were cut from. The class
+    token, which has no place there, is left out.
 
     Args:
         model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
         image: an image of any size and aspect, see `model_view`.
-        stages: names of layers, as of `keras_t2t.list_features`; None for
+        stages: names of layers from `keras_t2t.list_features`; None for
             `default_stages`.
         takes_pixels: whether the model itself takes pixels 0..255 and standardises
-            them; None: what stands directly behind its input tells.
+            them; None: its first layers decide.
 
     Returns:
         Dict of stage name -> float32 array `(height, width, channels)`.
 
     Raises:
         ValueError: if `image` is no image, a stage is unknown (the message lists the
-            model's stages), or nothing tells whether the model takes pixels.
+            model's stages), or its layers do not decide whether the model takes pixels.
     """
     stages = check_stages(model, stages)
     probe = Probe(model, stage_outputs(model, stages))
@@ -52,7 +52,7 @@ def stage_outputs(model, stages):
 
 
 class ChannelStates(NamedTuple):
-    """Which channels of a stage show nothing."""
+    """Which channels of a stage are dead or saturated."""
 
     dead: np.ndarray  # bool (channels,)
     saturated: np.ndarray  # bool (channels,)
@@ -63,8 +63,8 @@ def channel_states(
 ) -> ChannelStates:
     """Finds the "feature maps with zero or too large values" of the paper's figure 2.
 
-    With x[p, c] the value of channel c at position p, and both medians over the
-    channels that are not zero everywhere:
+    With x[p, c] the value of channel c at position p, and medians over the channels
+    that are not zero everywhere:
 
     - dead: max_p |x[p, c]| <= 0.01 * median_c max_p |x[p, c]|, near zero everywhere;
     - saturated: mean_p |x[p, c]| >= 10 * median_c mean_p |x[p, c]|.

@@ -1,4 +1,4 @@
-"""Figures for pages and papers: PNG and SVG, 7 inches wide, safe for all eyes."""
+"""Figures for pages and papers: PNG and SVG, 7 inches wide, colour-blind safe."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ STYLE = {
     "grid.alpha": 0.3,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "svg.hashsalt": "keras_t2t",  # the same picture is the same file
+    "svg.hashsalt": "keras_t2t",  # the same figure gives the same file
 }
 
 
@@ -57,7 +57,7 @@ def save_figure(figure: Figure, path: FilePath, dpi: int = 150) -> None:
 
 
 def styled(draw):
-    """`draw` in our style, which matplotlib reads whenever axes are made."""
+    """Decorator that sets our style, which matplotlib reads when axes are created."""
 
     @functools.wraps(draw)
     def drawn(*args, **kwargs):
@@ -79,7 +79,7 @@ def feature_figure(observation: Observation, title: str, channels: int = 16) -> 
     """The image, and a row of channels for each stage.
 
     Args:
-        observation: what `observe` gives.
+        observation: the result of `observe`.
         title: str.
         channels: int, how many channels of each stage, evenly spread over all.
 
@@ -116,8 +116,7 @@ def comparison_figure(
     """Networks side by side on one image, as in the paper's figure 2.
 
     Args:
-        networks: dict of title -> dict of stage -> features; for each network as many
-            stages, from early to late.
+        networks: dict of title -> dict of stage -> features, from early to late.
         channels: int, channels of each stage.
 
     Returns:
@@ -163,9 +162,9 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
     """What the class token and one token of each token layer attend to.
 
     Args:
-        observation: what `observe` gives.
+        observation: the result of `observe`.
         title: str.
-        heads: int, how many heads of the chosen block at most.
+        heads: int, the most heads of the chosen block to draw.
 
     Returns:
         `matplotlib.figure.Figure`.
@@ -186,8 +185,8 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
         axes.set_title(caption)
     figure.suptitle(title)
     figure.supxlabel(
-        "Bright: attended to most, by the square root of the weight up to its 99th "
-        "percentile; each picture on its own scale",
+        "Brightness: square root of the attention weight, up to its 99th percentile; "
+        "each picture has its own scale",
         size=7,
     )
     return figure
@@ -196,8 +195,8 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
 def attention_pictures(observation, heads=8):
     """Dict of caption -> uint8 array `(height, width, 3)`, the image first.
 
-    Captions tell the largest weight as a multiple of what it would be if all patches
-    were attended to alike: about 1 means that the picture's shades mean little.
+    Captions state the largest weight as a multiple of the mean: near 1, the shades of
+    the picture mean little.
 
     Raises:
         ValueError: if the model has no attention.
@@ -222,12 +221,12 @@ def attention_pictures(observation, heads=8):
 
 
 def block_name(layer):
-    """`block_3` of its attention layer's name."""
+    """The block's name, such as `block_3`, from that of its attention layer."""
     return layer.removesuffix("_attention")
 
 
 # === Numbers over the depth ===
-# Okabe and Ito's colours, with a marker each, so that nothing hangs on colour alone.
+# Okabe and Ito's colours, each with a marker, so that colour is not needed.
 SERIES = (
     ("#0072B2", "o"),
     ("#D55E00", "s"),
@@ -268,10 +267,10 @@ def depth_figure(
 
 
 def draw_depth(axes, tables, quantity, ink="black", series=SERIES):
-    """One quantity over the depth, 0 the first stage and 1 the last.
+    """Draws a quantity over the depth, from 0 for the first stage to 1 for the last.
 
-    Redundancy has a dotted line for what noise would have on the stage's grid;
-    attention distance has a dot for each head.
+    Redundancy has a dotted line for noise on the stage's grid; attention distance has a
+    dot for each head.
     """
     for i, (network, table) in enumerate(tables.items()):
         colour, marker = series[i % len(series)]
@@ -288,15 +287,16 @@ def draw_depth(axes, tables, quantity, ink="black", series=SERIES):
             values = [row.mean_attention_distance for row in table]
             for place, row in zip(depth, table, strict=True):
                 heads = row.attention_distance
-                axes.plot(*([place] * len(heads), heads, "."), color=colour, alpha=0.4)
+                places = [place] * len(heads)
+                axes.plot(places, heads, ".", color=colour, alpha=0.4)
         axes.plot(
             depth, values, color=colour, marker=marker, markersize=4, label=network
         )
     axes.set(xlabel="depth (first stage to last)", title=QUANTITIES[quantity])
     axes.set_xlim(-0.04, 1.04)
-    # Room above the largest value; a share of 1% is no mountain.
-    least = {"dead": 5, "redundancy": 0.5, "distance": 1}[quantity]
-    axes.set_ylim(0, 1.06 * max(least, axes.dataLim.y1))
+    # Room above the largest value, and a minimum range, so that 1% looks small.
+    smallest = {"dead": 5, "redundancy": 0.5, "distance": 1}[quantity]
+    axes.set_ylim(0, 1.06 * max(smallest, axes.dataLim.y1))
     if quantity == "distance" and not any(len(line.get_xdata()) for line in axes.lines):
         axes.text(
             0.5, 0.5, "no attention", transform=axes.transAxes, ha="center", color=ink

@@ -1,4 +1,4 @@
-"""From anything that is an image to what a model takes."""
+"""From an image of any kind to the input of a model."""
 
 import os
 from typing import Any
@@ -21,19 +21,19 @@ def model_view(
         model: a `keras.Model` of images `(height, width, 3)`.
         image: a path, a `PIL.Image.Image`, or an array `(height, width)` or `(height,
             width, 1, 3 or 4 channels)` of values 0..255. It may have any size and
-            aspect: it is resized to cover the model's input and its centre is cut out,
-            as `evaluation_transform` does. An array that has the model's height and
-            width already is taken as it is.
+            aspect ratio: it is resized to cover the model's input and centre-cropped,
+            as by `evaluation_transform`. An array that already has the model's height
+            and width stays unchanged.
         exif_orientation: whether a photograph is turned as its EXIF data says.
         transform: `crop` and `interpolation` of `evaluation_transform`.
 
     Returns:
-        uint8 array `(height, width, 3)`, red, green, blue; grey images three times
-        the same.
+        uint8 array `(height, width, 3)`, red, green, blue, which are equal for grey
+        images.
 
     Raises:
-        ValueError: if it is none of these, or the model takes no such images.
-        OSError: if there is no such file, or no image in it that can be read.
+        ValueError: if `image` is none of these, or the model does not take RGB images.
+        OSError: if the file does not exist, or is no image that can be read.
         ImportError: if Pillow is not installed.
     """
     size = _image_size(model)
@@ -53,8 +53,7 @@ def model_input(model, view, takes_pixels=None):
     """A view as a batch of one, standardised unless the model does that itself.
 
     Args:
-        takes_pixels: whether the model does; None: what stands directly behind its
-            input tells.
+        takes_pixels: whether the model does; None: its first layers decide.
 
     Returns:
         float32 array `(1, height, width, 3)`.
@@ -69,7 +68,7 @@ def model_input(model, view, takes_pixels=None):
 
 
 def _image_size(model):
-    """`(height, width)` of what the model takes."""
+    """`(height, width)` of the model's input."""
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] != 3:
         raise ValueError(
@@ -102,6 +101,6 @@ def _pixels(image):
     if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() > 255:
         raise ValueError(f"{accepted}, got values {pixels.min()}..{pixels.max()}")
     if pixels.shape[-1] == 4:
-        pixels = pixels[..., :3]  # as Pillow's conversion, which drops the alpha
+        pixels = pixels[..., :3]  # as Pillow's conversion, which drops alpha
     pixels = np.round(pixels).astype("uint8")
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels

@@ -1,4 +1,4 @@
-"""All that figures and report draw of one image, from one forward pass."""
+"""All data for figures and report of one image, from one forward pass."""
 
 from typing import NamedTuple
 
@@ -26,22 +26,22 @@ from keras_t2t.visualization.stages import check_stages, on_grid
 
 
 class Observation(NamedTuple):
-    """What a model made of an image."""
+    """Features, attention and output of a model for one image."""
 
     view: np.ndarray  # uint8 (height, width, 3), the image as the model sees it
     features: dict  # stage -> (height, width, channels)
-    attention: "ObservedAttention | None"  # None for a model without
+    attention: "ObservedAttention | None"  # None for a model without attention
     output: np.ndarray  # the model's output for this image, without batch axis
 
 
 class ObservedAttention(NamedTuple):
     """Attention weights, each `(rows, columns)` on the grid of its layer."""
 
-    of_class: dict  # early, middle and late block's layer -> mean over heads
+    of_class: dict  # layer of an early, middle and late block -> mean over heads
     heads: np.ndarray  # (heads, rows, columns) of the chosen block
-    block: str  # its layer
+    block: str  # the attention layer of the chosen block
     rollout: np.ndarray
-    of_token: dict  # token layer -> (row of the chosen token, its place)
+    of_token: dict  # token layer -> (weights of the chosen token, its place)
 
 
 def observe(
@@ -52,15 +52,15 @@ def observe(
     token: tuple[float, float] | None = None,
     takes_pixels: bool | None = None,
 ) -> Observation:
-    """Runs `model` once on `image` and keeps what is worth drawing.
+    """Runs `model` once on `image` and returns everything that is drawn.
 
     Args:
         model: a functional `keras.Model`.
         image: see `model_view`.
         stages: see `feature_maps`.
-        block: number of the block whose heads are kept one by one.
+        block: number of the block whose heads are returned one by one.
         token: `(vertical, horizontal)` place in the image, each from 0 to 1, of the
-            token whose rows are kept in the token layers; None for the middle.
+            token whose attention in the token layers is returned; None for the middle.
         takes_pixels: see `feature_maps`.
 
     Returns:

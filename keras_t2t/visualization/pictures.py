@@ -1,4 +1,4 @@
-"""Arrays of channels and attention weights as pixels."""
+"""Draws channels and attention weights as pixels."""
 
 import functools
 import math
@@ -8,15 +8,15 @@ import numpy as np
 from keras_t2t._ground.optional_imports import import_matplotlib, import_pillow
 from keras_t2t.visualization.features import channel_states
 
-TILE = 112  # pixels of a channel's longer side: whole multiples of 7, 14, 28 and 56
+TILE = 112  # pixels of a channel's longer side: a multiple of 7, 14, 28 and 56
 GAP = 6
-LEAST_SIDE = 224  # pixels of a drawn image's shorter side
+MIN_SIDE = 224  # pixels of a drawn image's shorter side
 
-# A picture of channels holds places in a palette: shades of cividis, whose lightness
+# A picture of channels has indices into a palette: shades of cividis, whose lightness
 # rises evenly for every kind of colour vision, then these three.
 SHADES = 253
 BACKGROUND, DEAD, SATURATED = 253, 254, 255
-MARKS = {DEAD: "#D55E00", SATURATED: "#56B4E9"}  # of Okabe and Ito's safe colours
+MARKS = {DEAD: "#D55E00", SATURATED: "#56B4E9"}  # from Okabe and Ito's safe colours
 
 
 @functools.cache
@@ -31,14 +31,14 @@ def palette():
 
 # === Channels ===
 def channels_drawn(channels, count):
-    """Indices of `count` channels, evenly spread over all: none is picked by hand."""
+    """Indices of `count` channels, evenly spread over all."""
     return np.unique(
         np.linspace(0, channels - 1, min(count, channels)).round(0)
     ).astype(int)
 
 
 def channel_mosaic(features, count=16, columns=4):
-    """Draws channels side by side, each from its 1st percentile to its 99th.
+    """Draws channels side by side, each scaled from its 1st to its 99th percentile.
 
     A dead channel has an orange frame and a cross, a saturated one a blue frame and a
     filled corner (see `channel_states`).
@@ -49,7 +49,7 @@ def channel_mosaic(features, count=16, columns=4):
         columns: int, channels per row.
 
     Returns:
-        uint8 array `(rows of pixels, columns of pixels)` of places in `palette()`.
+        uint8 array `(rows of pixels, columns of pixels)` of indices into `palette()`.
     """
     states = channel_states(features)
     drawn = channels_drawn(features.shape[-1], count)
@@ -77,15 +77,15 @@ def channel_mosaic(features, count=16, columns=4):
 
 
 def shades(values):
-    """Places 0..252 in the palette, from the 1st percentile of `values` to the 99th."""
+    """Indices 0..252 into the palette, from the 1st to the 99th percentile."""
     values = np.nan_to_num(values.astype("float64"))
-    least, most = np.percentile(values, (1, 99))
-    scaled = np.clip((values - least) / (most - least or 1), 0, 1)
+    low, high = np.percentile(values, (1, 99))
+    scaled = np.clip((values - low) / (high - low or 1), 0, 1)
     return np.round((SHADES - 1) * scaled).astype("uint8")
 
 
 def enlarged(tile):
-    """A tile of about `TILE` pixels: each value a square, or means of too many."""
+    """A tile of about `TILE` pixels: values become squares, or are averaged."""
     height, width = tile.shape
     if max(tile.shape) <= TILE:
         times = TILE // max(tile.shape)
@@ -97,7 +97,7 @@ def enlarged(tile):
 
 
 def mark(tile, colour, cross=False, corner=False):
-    """Frames a tile in place; the shape tells what the colour tells."""
+    """Frames a tile in place; the shape says the same as the colour."""
     height, width = tile.shape
     thick = max(2, max(tile.shape) // 28)
     tile[:thick] = tile[-thick:] = tile[:, :thick] = tile[:, -thick:] = colour
@@ -111,23 +111,23 @@ def mark(tile, colour, cross=False, corner=False):
 
 # === Attention over the image ===
 def attention_overlay(view, weights, token=None):
-    """Attention weights over the grey image, yellow where they are largest.
+    """Draws attention weights over the grey image, yellow where they are largest.
 
-    Shades go by the square root of the weight, up to the 99th percentile: on a linear
-    scale a peak leaves all else black.
+    Shades follow the square root of the weight, up to the 99th percentile: on a linear
+    scale a peak would leave everything else black.
 
     Args:
         view: uint8 array `(height, width, 3)`.
         weights: array `(rows, columns)`, not negative.
-        token: None, or the `(row, column)` whose weights these are, which gets a frame.
+        token: None, or the `(row, column)` of the attending token, which gets a frame.
 
     Returns:
-        uint8 array `(height, width, 3)`, enlarged to 224 px at least.
+        uint8 array `(height, width, 3)`, enlarged to at least 224 px.
     """
     Image = import_pillow("Image", "visualize")
     photograph = Image.fromarray(drawn_view(view)).convert("L").convert("RGB")
-    most = np.percentile(weights, 99) or weights.max() or 1
-    scaled = np.sqrt(np.clip(weights / most, 0, 1))
+    largest = np.percentile(weights, 99) or weights.max() or 1
+    scaled = np.sqrt(np.clip(weights / largest, 0, 1))
     heat = palette()[np.round((SHADES - 1) * scaled).astype("uint8")]
     heat = Image.fromarray(heat).resize(photograph.size, Image.NEAREST)
     picture = np.array(Image.blend(photograph, heat, 0.7))
@@ -147,9 +147,9 @@ def attention_overlay(view, weights, token=None):
 
 
 def drawn_view(view):
-    """The image as the model sees it, enlarged to 224 px at least."""
+    """The image as the model sees it, enlarged to at least 224 px."""
     Image = import_pillow("Image", "visualize")
     height, width = view.shape[:2]
-    times = max(1, math.ceil(LEAST_SIDE / min(height, width)))
+    times = max(1, math.ceil(MIN_SIDE / min(height, width)))
     image = Image.fromarray(view)
     return np.array(image.resize((times * width, times * height), Image.BICUBIC))

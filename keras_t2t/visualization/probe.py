@@ -1,4 +1,4 @@
-"""The real forward pass of a model, with what it computes on the way."""
+"""The real forward pass of a model, with intermediate tensors."""
 
 import contextlib
 
@@ -7,11 +7,11 @@ from keras import ops
 
 
 class Probe:
-    """A model that also gives tensors from its inside.
+    """A model that also returns intermediate tensors.
 
-    It is a functional model over the same layers: nothing is added to them or
-    changed. It runs eagerly, as `model(x)` does, so that its output has the same
-    bits; a compiled `predict` may round otherwise.
+    It is a functional model over the same, unchanged layers. It runs eagerly, as
+    `model(x)` does, so that its output is equal to the last bit; a compiled `predict`
+    may round differently.
 
     Args:
         model: a functional `keras.Model`.
@@ -31,7 +31,7 @@ class Probe:
 
 @contextlib.contextmanager
 def without_gradients():
-    """torch would keep all intermediates for a gradient otherwise."""
+    """Keeps torch from storing all intermediates for a gradient."""
     if keras.backend.backend() != "torch":
         yield
         return

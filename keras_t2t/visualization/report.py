@@ -1,4 +1,4 @@
-"""One self-contained HTML page about what a model makes of an image."""
+"""A self-contained HTML page about the features and attention of a model."""
 
 import base64
 import io
@@ -31,8 +31,8 @@ from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE = Path(__file__).with_name("report_page.html")
 PICTURE_DPI = 120
-PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that a phone can show
-# Of lines and text, then of the curve; the page's own.
+PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that fits a phone
+# The page's colours, of lines and text, then of the curve.
 THEMES = {"light": ("#1c1e21", "#0072B2"), "dark": ("#e6e8ea", "#56B4E9")}
 
 
@@ -53,12 +53,12 @@ def write_report(
     Args:
         path: the `.html` file to write.
         model_name: str.
-        facts: list of str, what the reader should know of weights, image and numbers.
-        observation: what `observe` gives.
+        facts: list of str, a line each about weights, image and numbers.
+        observation: the result of `observe`.
         statistics: list of `StageStatistics`.
         predictions: list of (class name, probability), best first, or None.
-        channels: int, channels drawn of each stage.
-        comparison: what `comparison_figure` gives, or None.
+        channels: int, how many channels of each stage to draw.
+        comparison: the result of `comparison_figure`, or None.
 
     Raises:
         ValueError: if `path` does not end in `.html`.
@@ -99,7 +99,7 @@ def image_section(observation, predictions):
     )
     return (
         f'<div class="top"><div class="image">{picture}</div>'
-        f"<section><h3>Most probable of its classes</h3>"
+        f"<section><h3>Most probable classes</h3>"
         f'<ol class="classes">{rows}</ol></section></div>'
     )
 
@@ -118,7 +118,7 @@ def feature_section(observation, channels_drawn):
     return (
         "<section><h2>Feature maps</h2><p>Channels of some stages, from early to late, "
         "each from dark (its 1st percentile) to bright (its 99th). They are spread "
-        "evenly over all channels, none is picked by hand. "
+        "evenly over all channels, not picked by hand. "
         '<span class="key dead"></span>&nbsp;dead: near zero everywhere. '
         '<span class="key saturated"></span>&nbsp;saturated: far larger than others.'
         f'</p><div class="stages">{"".join(figures)}</div></section>'
@@ -154,15 +154,21 @@ def number_section(model_name, statistics):
     header = "".join(
         f"<th>{name}</th>"
         for name in (
-            *("stage", "grid", "channels", "dead", "saturated", "redundancy"),
-            *("of noise", "attention distance"),
+            "stage",
+            "grid",
+            "channels",
+            "dead",
+            "saturated",
+            "redundancy",
+            "of noise",
+            "attention distance",
         )
     )
     rows = "".join(table_row(row) for row in statistics)
     return (
         "<section><h2>Over the depth</h2>"
-        "<p>Dotted: the redundancy of unrelated noise on as many positions. Faint "
-        f'dots: single heads.</p><div class="plots">{plots}</div>'
+        "<p>Dotted: the redundancy of noise with as many positions. Faint dots: single "
+        f'heads.</p><div class="plots">{plots}</div>'
         '<h3>The numbers</h3><div class="table" tabindex="0"><table><thead><tr>'
         f"{header}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
@@ -184,7 +190,7 @@ def table_row(row):
 
 
 def comparison_section(comparison):
-    """A figure on its own white ground, which scrolls where the window is narrow."""
+    """A figure on a white background, which scrolls in a narrow window."""
     file = io.BytesIO()
     comparison.savefig(file, format="png", dpi=PICTURE_DPI)
     source = data_uri("image/png", file.getvalue())
@@ -210,7 +216,7 @@ figure 7).</dd>
 <dt>Attention rollout</dt><dd>The product over the blocks, last to first, of
 (A + I) / 2, with A the attention of a block averaged over its heads; the row of the
 class token (Abnar and Zuidema, 2020).</dd>
-<dt>Token layers</dt><dd>A Performer layer never writes its attention matrix; shown is
+<dt>Token layers</dt><dd>A Performer layer never computes its attention matrix; shown is
 the one that it implies, phi(q) phi(k)<sup>T</sup> divided by its row sums plus
 10<sup>-8</sup>.</dd>
 </dl></section>"""
@@ -260,7 +266,7 @@ def plot(model_name, statistics, quantity):
 
 
 def channels_png(mosaic):
-    """Places in the palette as a PNG, whose gaps show the page."""
+    """Indices into the palette as a PNG with transparent gaps."""
     Image = import_pillow("Image", "visualize")
     image = Image.fromarray(mosaic).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())

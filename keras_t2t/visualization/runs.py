@@ -13,7 +13,7 @@ from keras_t2t.training.curves import PANELS
 from keras_t2t.visualization.figures import SERIES, new_figure, styled
 
 SPEED = "images_per_second"
-# Of the names in a panel: training, validation, averaged weights.
+# The lines of a panel: training, validation, averaged weights.
 LINES: tuple[dict[str, Any], ...] = (
     {"linestyle": ":", "linewidth": 1},
     {"linestyle": "-"},
@@ -25,15 +25,14 @@ def read_history(folder):
     """The history of a run folder.
 
     Args:
-        folder: what `keras-t2t train --output` wrote; the run
-            need not be finished.
+        folder: the `--output` folder of a run, which need not be finished.
 
     Returns:
         `(label, history)`: the folder's name with model and backend, and a list of
         dict with the numbers of each epoch.
 
     Raises:
-        ValueError: if there is no `history.csv`, or it holds no epoch or no numbers.
+        ValueError: if there is no `history.csv`, or it has no epoch or no numbers.
     """
     folder = Path(folder)
     path = folder / HISTORY
@@ -48,7 +47,7 @@ def read_history(folder):
         except (TypeError, ValueError) as error:
             raise ValueError(f"{shown(path)} is damaged: {error}") from None
     if not history or not all("epoch" in row for row in history):
-        raise ValueError(f"{shown(path)} holds no epoch")
+        raise ValueError(f"{shown(path)} has no epoch")
     label = shown(folder.resolve().name)
     if (folder / CONFIG).is_file():
         record = read_record(folder / CONFIG, needed=("model", "backend"))
@@ -94,7 +93,7 @@ def runs_figure(folders: Sequence[FilePath], title: str | None = None) -> Figure
                     [row[name] for row in drawn],
                     color=colour,
                     label=label if solid else None,
-                    # A marker for each epoch would hide the line of a long run.
+                    # Markers for all epochs would hide the line of a long run.
                     marker=marker if solid else None,
                     markevery=max(1, len(drawn) // 10),
                     markersize=4,

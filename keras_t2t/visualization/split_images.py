@@ -1,4 +1,4 @@
-"""The validation images of a data set whose files hold many, decoded one by one."""
+"""The validation images of parquet files or tars, decoded one by one."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ class SplitImages(Sequence):
         folder: Path of parquet files or tars, as `data.open_dataset` reads them.
 
     Raises:
-        ValueError: they cannot be read; also of an image that is none.
+        ValueError: they, or later an image, cannot be read.
     """
 
     holds = staticmethod(holds_containers)

@@ -1,4 +1,4 @@
-"""The stages that are drawn: features of a model on their grid over the image."""
+"""The stages to draw: features of a model, as grids over the image."""
 
 import keras
 
@@ -13,12 +13,12 @@ from keras_t2t.models.tokens import SOFT_SPLITS
 
 
 def default_stages(model: keras.Model) -> list[str]:
-    """An early, a middle and a late stage, and before them the token layers.
+    """The token layers, then an early, a middle and a late stage.
 
-    Of ResNet50 these are the 1st, 25th and 49th convolution.
+    For ResNet50 these are the 1st, 25th and 49th convolution.
 
     Returns:
-        List of names, as of `keras_t2t.list_features`.
+        List of names from `keras_t2t.list_features`.
     """
     names = list_features(model)
     tokens = [name for name in names if TOKENS.fullmatch(name)]
@@ -42,7 +42,7 @@ def check_stages(model, stages):
 
 
 def on_grid(model, name, values):
-    """The output of stage `name`, class token left out, on its grid.
+    """The output of stage `name` on its grid, without the class token.
 
     Args:
         values: array `(batch, height, width, channels)`, `(batch, tokens, channels)`

@@ -1,4 +1,4 @@
-"""Numbers beside the pictures: what the stages of a model do, over its depth."""
+"""Statistics of the stages of a model over its depth."""
 
 import csv
 import os
@@ -31,11 +31,11 @@ from keras_t2t.visualization.stages import (
     pixels_per_token,
 )
 
-MAX_PROBABILITIES = 2**24  # held at once, of one layer
+MAX_PROBABILITIES = 2**24  # in memory at once, of one layer
 
 
 class StageStatistics(NamedTuple):
-    """The numbers of one stage, means over the images for which they are defined."""
+    """The statistics of one stage, means over the images for which they are defined."""
 
     stage: str
     height: int  # of the grid
@@ -44,7 +44,7 @@ class StageStatistics(NamedTuple):
     dead_share: float  # 0..1, see `channel_states`
     saturated_share: float  # 0..1
     redundancy: float  # 0..1, see `channel_redundancy`
-    redundancy_of_noise: float  # what unrelated channels would have on this grid
+    redundancy_of_noise: float  # the redundancy of unrelated channels on this grid
     attention_distance: tuple  # pixels, one per head; empty without attention
 
     @property
@@ -60,21 +60,21 @@ def channel_redundancy(features: Array) -> float:
 
     mean over c != d of |corr_p(x[p, c], x[p, d])|, Pearson's correlation over the
     positions p: 0 if the channels are uncorrelated, 1 if they all show the same
-    picture up to scale and sign. Channels that are the same at all positions have no
-    correlation and are left out. This puts a number to the redundant channels of which
-    the paper speaks in sections 1 and 3.2; the measure is ours. Few positions make
-    even unrelated channels look correlated: see `redundancy_of_noise`.
+    picture up to scale and sign. Constant channels have no correlation and are left
+    out. This measures the redundant channels that the paper mentions in sections 1 and
+    3.2; the measure is ours. With few positions even unrelated channels look
+    correlated: see `redundancy_of_noise`.
 
     Args:
         features: array `(height, width, channels)`.
 
     Returns:
-        float in 0..1; nan where fewer than two channels vary.
+        float in 0..1; nan if fewer than two channels vary.
     """
     x = features.reshape(-1, features.shape[-1]).astype("float64")
     x = x - x.mean(axis=0)
     norm = np.sqrt((x**2).sum(axis=0))
-    # What is left of a constant after rounding is no picture.
+    # A constant channel may vary by rounding errors.
     varies = norm > 1e-6 * np.sqrt((features.astype("float64") ** 2).sum(axis=(0, 1)))
     if varies.sum() < 2:
         return float("nan")
@@ -86,7 +86,7 @@ def channel_redundancy(features: Array) -> float:
 
 
 def redundancy_of_noise(height, width):
-    """About what `channel_redundancy` of independent noise is on a grid.
+    """The approximate `channel_redundancy` of independent noise on a grid.
 
     The correlation of n independent pairs has standard deviation 1 / sqrt(n - 1), so
     its mean absolute value is sqrt(2 / (pi (n - 1))).
@@ -101,7 +101,7 @@ def mean_attention_distance(
     pixels: tuple[int, int],
     has_class_token: bool,
 ) -> Array:
-    """How far a head looks: distance to the patches, weighted by attention.
+    """The distance to the patches, weighted by attention, of each head.
 
     For each head, the mean over query patches i of sum_j a[i, j] |r_i - r_j|, with a
     the attention probabilities (rows divided by their sum over the patches, since the
@@ -139,7 +139,7 @@ def mean_attention_distance(
     return total / np.maximum(counted, 1)
 
 
-# === Of a model ===
+# === For a model ===
 def depth_statistics(
     model: keras.Model,
     images: Any,
@@ -150,17 +150,17 @@ def depth_statistics(
 
     Args:
         model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
-        images: one image or a list of images, see `model_view`; or a folder, of which
-            all files count, those in folders within it too, hidden ones not; or a
-            folder of parquet files or tars, of which the validation images count.
-        stages: names of layers, as of `list_features`; None for all of these.
+        images: one image or a list of images, see `model_view`; or a folder, for all
+            files in it and its subfolders that are not hidden; or a folder of parquet
+            files or tars, for its validation images.
+        stages: names of layers from `list_features`; None for all of them.
         takes_pixels: see `feature_maps`.
 
     Returns:
         List of `StageStatistics`, in the order of `stages`.
 
     Raises:
-        ValueError: if there is no image, one is no image, or a stage is unknown.
+        ValueError: if there is no image, a file is no image, or a stage is unknown.
     """
     stages = check_stages(model, list_features(model) if stages is None else stages)
     images = image_list(images)
@@ -214,7 +214,7 @@ def image_list(images):
     elif not isinstance(images, (list, tuple)):
         images = [images]
     if len(images) == 0:
-        raise ValueError("`images` must hold at least one image, got none")
+        raise ValueError("`images` must have at least one image, got none")
     return list(images)
 
 
@@ -252,7 +252,7 @@ def _averaged(name, images):
 
 # === On disk ===
 def write_statistics(statistics: Sequence[StageStatistics], path: FilePath) -> None:
-    """Writes a table with a row per stage, distances per head in the last columns.
+    """Writes a table with a row per stage and the heads' distances in the last columns.
 
     Args:
         statistics: list of `StageStatistics`.

@@ -1,4 +1,4 @@
-"""The whole study of one image: figures, table and report in a folder."""
+"""A study of one image: figures, table and report in a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,17 +38,17 @@ def study(
     max_images: int = 64,
     dpi: int = 150,
 ) -> list[Path]:
-    """Looks at one image with a network, and compares it with others.
+    """Reports on a network by means of one image, and compares it with others.
 
     Args:
-        networks: list of `Classifier`; the first is the one that is reported on.
+        networks: list of `Classifier`; the report is on the first.
         image: path of the image.
-        output: folder where everything is written; made if it is missing.
-        stages: see `feature_maps`; of the first network.
-        channels: int, channels drawn of each stage.
+        output: folder where everything is written; created if missing.
+        stages: see `feature_maps`; for the first network.
+        channels: int, how many channels of each stage to draw.
         block, token: see `observe`.
-        folder: images over which the numbers are averaged, or a hub's parquet files or
-            tars, whose validation images are; None for `image` alone.
+        folder: images over which the numbers are averaged, or parquet files or tars,
+            for their validation images; None for `image` alone.
         max_images: int, how many of `folder`, evenly spread over its sorted files.
         dpi: int, pixels per inch of the PNGs, which are 7.2 inches wide.
 
@@ -56,7 +56,7 @@ def study(
         List of the paths written.
 
     Raises:
-        ValueError: if an image is none, or a stage, block or token is not there.
+        ValueError: if a file is no image, or a stage, block or token does not exist.
         OSError: if a file is missing or cannot be written.
         ImportError: if matplotlib or Pillow is not installed.
     """
@@ -81,7 +81,7 @@ def study(
         if len(networks) > 1:
             features = observe(model, view, early_middle_late(model)).features
             side_by_side[title] = features
-        del model  # three large networks need not be there together
+        del model  # three large networks need not be in memory together
     figures["depth"] = depth_figure(tables)
     if side_by_side:
         figures["comparison"] = comparison_figure(side_by_side, channels)
@@ -101,7 +101,7 @@ def study(
     write_report(
         written[0],
         first.variant,
-        facts(first, image, files),
+        description(first, image, files),
         observation,
         tables[titles[0]],
         top_classes(observation.output, first.class_names),
@@ -128,7 +128,7 @@ def weights_of(network):
 
 
 def unique(titles):
-    """The titles, numbered where two are the same."""
+    """The titles, with numbers for equal ones."""
     return [
         title
         if titles.count(title) == 1
@@ -137,7 +137,7 @@ def unique(titles):
     ]
 
 
-def facts(network, image, files):
+def description(network, image, files):
     height, width = network.size
     lines = [
         f"{network.variant} with {weights_of(network)}, input {width} x {height} px, "

@@ -45,7 +45,7 @@ def export(model, path, format="keras", **settings):
         (
             "x.pt2",
             {"format": "torch", "precision": "int8"},
-            "int8 is for onnx, web, triton, litert",
+            "which is for onnx, web, triton, litert",
         ),
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),
@@ -76,7 +76,9 @@ def test_an_existing_path_stays_unless_told(model, tmp_path):
     with pytest.raises(ValueError, match=r"`path` exists: .*model\.bin"):
         export(model, tmp_path / "model.xml", "openvino")
     (tmp_path / "photos").mkdir()
-    with pytest.raises(ValueError, match="holds no format='tf_saved_model' and is not"):
+    with pytest.raises(
+        ValueError, match="without an export of format='tf_saved_model'"
+    ):
         export(model, tmp_path / "photos", "tf_saved_model", overwrite=True)
     assert path.read_bytes() == b"mine"
     export(model, path, verify=False, overwrite=True)
@@ -170,7 +172,7 @@ def test_a_report_says_who_standardises(model, tmp_path, capsys):
     assert "pixels, standardised by the model itself" in capsys.readouterr().out
     settings = {"include_preprocessing": False, "verify": False}
     keras_t2t.export_model(model, tmp_path / "c.keras", "keras", **settings)
-    assert "takes what the model takes" in capsys.readouterr().out
+    assert "takes the model's own input" in capsys.readouterr().out
 
 
 def test_other_top_classes_are_found():

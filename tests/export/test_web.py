@@ -201,8 +201,8 @@ CUT = "This file is cut off: its end is missing."
 SENTENCES = {
     **dict.fromkeys(("no.png", "empty.png", "drawing.svg"), NO_IMAGE),
     **dict.fromkeys(("cut.png", "cut.jpg", "cut.gif"), CUT),
-    "covers a part.gif": "The first picture of this GIF covers only a part of it. Save "
-    "it as a PNG.",
+    "covers a part.gif": "The first frame of this GIF covers only part of it. Save it "
+    "as a PNG.",
 }
 
 
@@ -281,7 +281,7 @@ def test_what_has_no_pixels_is_not_answered(page, photograph, tmp_path):
     with browser.served(folder) as address, browser.chromium() as driver:
         driver.get(address)
         said = answer(driver, photograph)
-    assert said.startswith("This browser gives no pixels of this photograph")
+    assert said.startswith("This browser cannot read this photograph's pixels")
 
 
 def test_without_webgl_what_is_transparent_is_not_answered(page, files, tmp_path):
@@ -446,12 +446,12 @@ def test_the_graph_gives_the_rollout(model, page):
 
 def test_a_model_that_names_nothing(tmp_path):
     model = tiny.build(include_top=False, pooling="avg")
-    with pytest.raises(ValueError, match="'web' shows probabilities of pixels"):
+    with pytest.raises(ValueError, match="'web' needs a `model` that ends in a Dense"):
         keras_t2t.export_model(model, tmp_path / "page", "web")
     assert not list(tmp_path.iterdir())
 
 
 def test_another_folder_is_not_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
-    with pytest.raises(ValueError, match="holds no format='web' and is not replaced"):
+    with pytest.raises(ValueError, match="without an export of format='web'"):
         keras_t2t.export_model(tiny.build(), tmp_path / "mine", "web", overwrite=True)

@@ -209,8 +209,8 @@ def test_wrong_weights_are_told_what_comes_close(tmp_path, monkeypatch):
     [
         ({"weights": "gone.pth"}, "weights='gone.pth' is no file or run folder"),
         ({"weights": "cifar10", "model": "T2TViT7"}, "no weights='cifar10' for"),
-        ({"weights": "."}, "is no run folder: it holds no config.json"),
-        ({"linear_probe": True}, "linear_probe and backbone_rate need weights"),
+        ({"weights": "."}, "is no run folder: it has no config.json"),
+        ({"linear_probe": True}, "linear_probe and backbone_rate need `weights`"),
         ({"weights": "imagenet", "linear_probe": True, "drop_path": 0.1}, "drop_path"),
         (
             {"weights": "imagenet", "crop": 1.5},
@@ -232,7 +232,7 @@ def test_a_run_folder_as_a_source(source, tmp_path):
     assert (found.crop, found.class_names) == (0.9, list("abcd"))
     assert find_classifier(source, ema=True).weights.name == "final_ema.keras"
     (tmp_path / "source" / "final_ema.keras").unlink()
-    with pytest.raises(ValueError, match=r"no final_ema.keras: its run kept no averag"):
+    with pytest.raises(ValueError, match=r"no final_ema.keras: its run averaged no"):
         find_classifier(source, ema=True)
     (tmp_path / "source" / "final.keras").unlink()
     with pytest.raises(ValueError, match=r"no final.keras: its run is not finished"):

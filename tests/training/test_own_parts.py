@@ -154,7 +154,9 @@ def test_a_model_and_batches_of_ones_own(train, tmp_path, capsys):
     assert (record["model"], record["augmentation"]) == (None, "none")
     assert record["own"]["model"] == {"function": "small_model"}
     assert record["data"]["validation images"] == 11
-    with pytest.raises(ValueError, match=r"own \(small_model\), which no name builds"):
+    with pytest.raises(
+        ValueError, match=r"model \(small_model\), which has no builder"
+    ):
         find_classifier(tmp_path / "run")
 
 

@@ -54,5 +54,5 @@ def test_bad_folders(runs, tmp_path):
     with pytest.raises(ValueError, match=r"history\.csv is damaged: .*'high'"):
         runs_figure(runs)
     (runs[0] / "history.csv").write_text("epoch,loss\n")
-    with pytest.raises(ValueError, match=r"history\.csv holds no epoch"):
+    with pytest.raises(ValueError, match=r"history\.csv has no epoch"):
         runs_figure(runs)

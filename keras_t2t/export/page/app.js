@@ -1,4 +1,4 @@
-// The page: takes a photograph, asks the worker, shows what comes back.
+// The page: takes a photograph, asks the worker, shows its answer.
 
 import { containedWorker } from "./contained.js";
 
@@ -43,7 +43,7 @@ function ask(blob) {
   worker.postMessage({ number: asked, blob });
 }
 
-// No earlier photograph's answer stays beside it.
+// Also hides the answer for an earlier photograph.
 function fail(text) {
   $("result").hidden = true;
   document.documentElement.dataset.state = "error";
@@ -77,7 +77,7 @@ function show({ probabilities, rollout, view, milliseconds }) {
   $("overlay-label").hidden = !rollout;
   shown = { view, rollout };
   draw();
-  window.probabilities = probabilities; // for whoever looks from outside
+  window.probabilities = probabilities; // for tests
   document.documentElement.dataset.state = "done";
   say("Done.");
 }
@@ -95,7 +95,7 @@ function draw() {
   const most = Math.max(...rollout);
   const least = Math.min(...rollout);
   rollout.forEach((value, i) => {
-    // What little reached the class token is darkened; the rest stays as it is.
+    // Darkens the regions that hardly reached the class token.
     const share = (value - least) / (most - least || 1);
     heat.data.set([0, 0, 0, Math.round(180 * (1 - share))], 4 * i);
   });

@@ -1,5 +1,5 @@
-// A worker under this page's policy, which forbids other hosts. One that is loaded from a
-// file of its own has the policy that the host sends with the file, which may be none.
+// A worker under this page's policy, which forbids other hosts. A worker that is loaded from a
+// file would have the policy that the host sends with the file, possibly none.
 const { Worker } = self;
 
 export function containedWorker(url, options) {

@@ -1,21 +1,20 @@
-// A file's pixels as Pillow gives them to the model: in no other colour space, and without
-// transparency, so that what lies beneath it shows.
+// A file's pixels as Pillow gives them to the model: without colour conversion, and with the
+// colours of transparent pixels.
 
 // As in `worker.js`, not at the top.
 const { Unreadable, asPillowSees } = await import("./file.js");
 
-// No canvas is larger: on iOS one of more than 16.7 megapixels is said to stay empty.
+// The largest canvas side: on iOS a canvas of more than 16.7 megapixels is said to stay empty.
 const SIDE = 4096;
 
-// A PNG of two pixels (200, 100, 50), the first clear, the second nearly so.
+// A PNG of two pixels (200, 100, 50), the first transparent, the second nearly so.
 const CLEAR =
   "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAYAAAD0In+KAAAAD0lEQVR42mM4kWLEAMTMAA7kAsCx1km6AAAAAElFTkSuQmCC";
 
 class NoPixels extends Error {}
 
-// What `use` makes of a photograph { width, height, strips }, upright as the camera was
-// held or as it lies in the file. Where the browser cannot hold it, `use` gets one that was
-// made smaller while it was decoded.
+// The result of `use` for a photograph { width, height, strips }, turned upright or as stored
+// in the file. If the browser cannot hold it, `use` gets one that was shrunk while decoding.
 export async function withPhotograph(file, upright, use) {
   const { blob, orientation } = await asPillowSees(file);
   let size = null;
@@ -32,11 +31,11 @@ export async function withPhotograph(file, upright, use) {
     }
   }
   throw new Unreadable(
-    "This browser gives no pixels of this photograph: it is too large, or all transparent.",
+    "This browser cannot read this photograph's pixels: it is too large, or fully transparent.",
   );
 }
 
-// null where the browser does not.
+// null if the browser cannot.
 async function decode(blob, options) {
   try {
     return await createImageBitmap(blob, {
@@ -49,7 +48,7 @@ async function decode(blob, options) {
   }
 }
 
-// Options that decode to what one canvas holds, many times what the model sees.
+// Options that decode to the size of one canvas, still many times the model's input.
 async function smaller(blob, size) {
   const most = size ? 1 : Infinity;
   if (!size) {
@@ -63,7 +62,7 @@ async function smaller(blob, size) {
   return { resizeWidth, resizeHeight, resizeQuality: "high" };
 }
 
-// Rows and columns change places, then they are mirrored sideways, then upside down.
+// Which orientations swap rows and columns, then mirror sideways, then upside down.
 const SWAPPED = [5, 6, 7, 8];
 const SIDEWAYS = [2, 3, 6, 7];
 const DOWN = [3, 4, 7, 8];
@@ -78,14 +77,14 @@ function photographOf(bitmap, orientation) {
     context.drawImage(bitmap, -left, -top);
     const { data } = context.getImageData(0, 0, width, height);
     if (isOpaque(data)) return data;
-    // The colours beneath what is transparent, which a texture keeps, and a canvas loses.
+    // A texture keeps the colours of transparent pixels, a canvas loses them.
     const colours =
       (await keepsColours()) && (await throughTexture(bitmap, left, top, width, height));
     if ((colours || data).every((value) => value === 0)) throw new NoPixels();
     if (!colours) {
       throw new Unreadable(
-        "This image is partly transparent, and this browser does not tell the colours " +
-          "beneath, which the model sees. Save it without transparency.",
+        "This image is partly transparent, and this browser hides the colours of transparent " +
+          "pixels, which the model needs. Save it without transparency.",
       );
     }
     return colours;
@@ -96,7 +95,7 @@ function photographOf(bitmap, orientation) {
   const down = DOWN.includes(orientation);
   const seen = swapped ? [bitmap.height, bitmap.width] : [bitmap.width, bitmap.height];
 
-  // A tile of what is seen, from where it lies in what is stored.
+  // A tile of the upright photograph, from its place in the stored one.
   async function turned(left, top, width, height) {
     if (orientation === 1) return tile(left, top, width, height);
     const x = sideways ? seen[0] - left - width : left;
@@ -118,7 +117,7 @@ function photographOf(bitmap, orientation) {
   return {
     width: seen[0],
     height: seen[1],
-    // Its rows from `top` to `bottom`, some at a time, each from `left` to `right`.
+    // The rows from `top` to `bottom`, some at a time, each from `left` to `right`.
     async *strips(left, top, right, bottom) {
       const width = right - left;
       const most = Math.min(SIDE, Math.max(1, Math.floor((SIDE * SIDE) / width)));
@@ -155,7 +154,7 @@ function keepsColours() {
   return kept;
 }
 
-// null where the browser has no WebGL.
+// null if the browser has no WebGL.
 async function throughTexture(bitmap, left, top, width, height) {
   const gl = new OffscreenCanvas(1, 1).getContext("webgl");
   if (!gl) return null;

@@ -1,9 +1,9 @@
-// What browsers see otherwise than Pillow is taken out of a file before it is decoded:
-// transparency, as far as a format has it apart, the animation of a PNG, whose first
-// picture may not be the file's, and EXIF data, by which browsers turn some formats and not
-// others, whatever they are told. A file that is cut off is refused by all browsers alike.
+// Removes from a file, before it is decoded, what browsers treat differently from Pillow:
+// transparency, where the format stores it separately; the animation of a PNG, whose first
+// frame may not be the main image; and EXIF data, by which browsers turn some formats and not
+// others, whatever the options. Truncated files are refused, whatever the browser would do.
 
-// Its message is what the page says of a file that it gives no answer for.
+// Its message is what the page says about a file that it cannot answer for.
 export class Unreadable extends Error {}
 
 const FORMATS = [
@@ -24,8 +24,8 @@ export async function asPillowSees(blob) {
   return { blob: new Blob(found.parts, { type: blob.type }), orientation };
 }
 
-// Each of these gives { parts, exif }: what is kept of the bytes, and where EXIF data
-// begins in them, if anywhere; null if they end too early.
+// Each of these returns { parts, exif }: the bytes to keep, and where EXIF data begins in
+// `bytes`, if anywhere; null if the file ends too early.
 
 function png(bytes) {
   const view = new DataView(bytes.buffer);
@@ -52,9 +52,9 @@ function jpeg(bytes) {
     if (marker === 0xd9) return { parts: [bytes], exif };
     if (marker === 0xe1 && text(bytes, at + 4, 6) === "Exif\0\0") {
       exif ??= at + 10;
-      bytes[at + 4] = 0; // now it is a segment of nobody
+      bytes[at + 4] = 0; // so that the browser ignores the segment
     }
-    if (marker === 0 || marker === 0xff) at += 1; // within a scan, or filling
+    if (marker === 0 || marker === 0xff) at += 1; // within a scan, or padding
     else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2;
     else at += 2 + 256 * bytes[at + 2] + bytes[at + 3]; // NaN at the end ends the loop
   }
@@ -68,7 +68,7 @@ function webp(bytes) {
     const length = view.getUint32(at + 4, true);
     if (text(bytes, at, 4) === "EXIF") {
       exif ??= at + (text(bytes, at + 8, 6) === "Exif\0\0" ? 14 : 8);
-      bytes[at] = 0x5f; // now it is a chunk of nobody
+      bytes[at] = 0x5f; // so that the browser ignores the chunk
     }
     at += 8 + length + (length % 2);
   }
@@ -84,12 +84,12 @@ function gif(bytes) {
     if (isPicture) {
       if (two(at + 5) < two(6) || two(at + 7) < two(8)) {
         throw new Unreadable(
-          "The first picture of this GIF covers only a part of it. Save it as a PNG.",
+          "The first frame of this GIF covers only part of it. Save it as a PNG.",
         );
       }
       at += 11 + table(bytes[at + 9]);
     } else if (bytes[at] === 0x21) {
-      if (bytes[at + 1] === 0xf9) bytes[at + 3] &= 0xfe; // no index is transparent
+      if (bytes[at + 1] === 0xf9) bytes[at + 3] &= 0xfe; // no transparent index
       at += 2;
     } else {
       return null;
@@ -101,7 +101,7 @@ function gif(bytes) {
   return null;
 }
 
-// In the first directory of a TIFF, which EXIF data is; what is damaged is upright.
+// From the first directory of the EXIF data, which is a TIFF; damaged data means upright.
 function orientationAt(bytes, place) {
   const view = new DataView(bytes.buffer, place);
   const order = text(bytes, place, 4);

@@ -1,6 +1,6 @@
-// What the model was evaluated on: Pillow's resize, and the centre cut out.
+// The transform of evaluation: Pillow's resize and a centre crop.
 
-// Pillow's weights are whole numbers of this share: its roundings are these to the bit.
+// Pillow's weights are integers in units of 1 / ONE, which are rounded here exactly as there.
 const ONE = 2 ** 22;
 
 const KERNELS = {
@@ -15,8 +15,8 @@ const KERNELS = {
   },
 };
 
-// A photograph of `decode.js` -> Uint8ClampedArray of height x width x 3: resized, ratio
-// kept, until it covers the size divided by `crop`, and the centre of that.
+// A photograph of `decode.js` -> Uint8ClampedArray of height x width x 3: resized, keeping its
+// aspect ratio, until it covers the size divided by `crop`, and centre-cropped.
 export async function seenByModel(photograph, height, width, crop, interpolation) {
   const least = [Math.floor(height / crop), Math.floor(width / crop)];
   const resized = covering(photograph.height, photograph.width, ...least);
@@ -26,7 +26,7 @@ export async function seenByModel(photograph, height, width, crop, interpolation
   const across = taps(photograph.width, resized[1], left, width, kernel);
   const down = taps(photograph.height, resized[0], top, height, kernel);
 
-  // Along the width, of what is needed, rounded, then along the height.
+  // First along the width, rounded, for the rows that are needed, then along the height.
   const [first, end] = reached(down);
   const [start, stop] = reached(across);
   const narrow = new Uint8ClampedArray((end - first) * width * 3);
@@ -63,13 +63,13 @@ export async function seenByModel(photograph, height, width, crop, interpolation
   return seen;
 }
 
-// A sum of pixels by `taps`, halves up, as Pillow; the array's own rounding takes them to
-// even.
+// A weighted sum of pixels, rounded half up as in Pillow; the array itself would round half
+// to even.
 function rounded(sum) {
   return Math.floor(sum / ONE + 0.5);
 }
 
-// The smallest size of the photograph's ratio that is as large as both.
+// The smallest size with the photograph's aspect ratio that covers both sides.
 function covering(height, width, leastHeight, leastWidth) {
   if (leastWidth * height > leastHeight * width) {
     return [Math.floor((leastWidth * height) / width), leastWidth];
@@ -77,7 +77,7 @@ function covering(height, width, leastHeight, leastWidth) {
   return [leastHeight, Math.floor((leastHeight * width) / height)];
 }
 
-// For each new pixel from `start` on, the old ones that it is made of.
+// For each new pixel from `start` on, the old pixels that it is computed from.
 function taps(length, newLength, start, count, { support, weight }) {
   const scale = length / newLength;
   const stretch = Math.max(scale, 1);
@@ -96,7 +96,7 @@ function fixed(weight) {
   return Math.sign(weight) * Math.floor(Math.abs(weight) * ONE + 0.5);
 }
 
-// The first of the old pixels that `taps` are made of, and the one behind the last.
+// The range of old pixels in `taps`: the first, and the one after the last.
 function reached(taps) {
   return [
     Math.min(...taps.map(({ first }) => first)),

@@ -1,7 +1,7 @@
 // Runs the model: a photograph's pixels in, probabilities out.
 
-// Imports that stand at the top count as workers in Firefox, and the policy of the page
-// lets none come from files.
+// Firefox treats imports at the top as workers, which the page's policy does not let come
+// from files.
 const { containedWorker } = await import("./contained.js");
 const { withPhotograph } = await import("./decode.js");
 const { Unreadable } = await import("./file.js");
@@ -12,7 +12,7 @@ let loaded;
 let ort;
 let session;
 
-// The threads of ONNX Runtime, where the host lets there be some.
+// The threads of ONNX Runtime, if the host allows them.
 self.Worker = function Worker(url, options) {
   return containedWorker(url, options);
 };
@@ -34,7 +34,7 @@ onmessage = async ({ data }) => {
   }
 };
 
-// The graphics processor where there is one, else WebAssembly.
+// WebGPU if available, else WebAssembly.
 async function load() {
   if (manifest.precision !== "int8" && (await self.navigator.gpu?.requestAdapter())) {
     try {

@@ -101,9 +101,9 @@ def export_model(
             file takes what `keras_t2t.preprocess_input` gives.
         dynamic_batch: whether the file takes any batch size; otherwise one image.
         precision: `"float32"`; `"float16"`, whose inputs and outputs are float32 all
-            the same; or `"int8"`, for LiteRT (weights; activations as they come), ONNX
+            the same; `"int8"`, for LiteRT (weights; activations as they come), ONNX
             (weights and activations, needs `calibration`) and Keras
-            (`model.quantize("int8")`).
+            (`model.quantize("int8")`); or `"int4"`, for Keras (weights).
         verify: whether to run the file in its own runtime on photographs and compare
             with Keras: with the model itself, given the pixels if it takes them, else
             `preprocess_input` of them. In float32 the outputs must agree to 1e-4 and in

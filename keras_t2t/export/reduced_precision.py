@@ -14,7 +14,7 @@ def in_precision(model, precision):
 
     In float16, the weights and most of the arithmetic are float16. The pixels'
     standardisation, the head, and what layers keep in float32 under any policy stay.
-    In int8, Dense layers are quantized as Keras does.
+    In int8 and int4, Dense layers are quantized as Keras does.
     """
     if precision == "float32":
         return model
@@ -26,7 +26,7 @@ def in_precision(model, precision):
         ]
         return with_dtype(model, "float16", keep)
     copied = with_dtype(model, "float32")
-    copied.quantize("int8")
+    copied.quantize(precision)
     for layer in copied._flatten_layers():
         if not isinstance(layer, keras.Model):
             # Of layers of layers that do not keep it themselves.

@@ -36,7 +36,7 @@ def file(tmp_path):
     return path
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_adapters_begin_as_nothing():
     model = random_model()
     expected, before = outputs(model), {id(weight) for weight in model.weights}
@@ -64,7 +64,7 @@ def test_a_file_of_the_adapters_alone(file, tmp_path):
     np.testing.assert_array_equal(outputs(model), expected)
 
 
-@pytest.mark.every_backend
+@pytest.mark.nightly_elsewhere
 def test_merged_it_is_an_ordinary_model(tmp_path):
     model = adapted()
     expected, before = outputs(model), [np.array(w) for w in model.get_weights()]

@@ -112,6 +112,28 @@ for name, tells, ending in (
         return [path], use
 
 
+@surface("adapters", "adapters", ALL, 500)
+def adapters(folder):
+    import keras_t2t
+
+    path, taught, other = folder / "x.lora.h5", filled(0), filled(0)
+    keras_t2t.add_adapters(taught, 2)
+    for weight in taught.trainable_weights:
+        weight.assign(np.full(weight.shape, 0.5))
+    keras_t2t.save_adapters(taught, path)
+    keras_t2t.load_adapters(other, path)  # what is frozen changes no more
+    kept = [np.array(weight) for weight in other.get_weights()]
+
+    def use(path):
+        try:
+            keras_t2t.load_adapters(other, path)
+            return arrays(other)
+        finally:
+            other.set_weights(kept)
+
+    return [path], use
+
+
 # === Runs ===
 @surface("snapshot", "snapshots of a run", ALWAYS, 3000)
 def snapshot(folder):

@@ -3,7 +3,13 @@
 from keras_t2t._ground import import_order  # noqa: F401, I001  before Keras
 from keras_t2t._ground import backend  # noqa: F401
 from keras_t2t._ground.version import __version__  # noqa: F401
-from keras_t2t.checkpoints import load_checkpoint, save_official
+from keras_t2t.checkpoints import (
+    add_adapters,
+    load_adapters,
+    load_checkpoint,
+    save_adapters,
+    save_official,
+)
 from keras_t2t.classifier import load
 from keras_t2t.counting import count_macs, summarize
 from keras_t2t.export import export_model
@@ -61,15 +67,18 @@ __all__ = [
     "ViTB16",
     "ViTL16",
     "ViTS16",
+    "add_adapters",
     "count_macs",
     "decode_predictions",
     "export_model",
     "list_features",
     "list_models",
     "load",
+    "load_adapters",
     "load_checkpoint",
     "preprocess_input",
     "push_to_hub",
+    "save_adapters",
     "save_official",
     "summarize",
     "train",

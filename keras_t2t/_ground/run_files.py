@@ -3,4 +3,5 @@
 CONFIG, CLASSES, RESULT = "config.json", "classes.json", "result.json"
 HISTORY, CURVES, TENSORBOARD = "history.csv", "curves.png", "tensorboard"
 BEST, FINAL, FINAL_EMA = "best.weights.h5", "final.keras", "final_ema.keras"
+ADAPTERS = "adapters.lora.h5"  # of a run with LoRA
 SNAPSHOTS = "snapshots"

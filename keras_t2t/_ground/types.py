@@ -25,7 +25,7 @@ BlockType = Literal["standard", "se", "ghost"]
 Format = Literal[
     "tf_saved_model", "onnx", "web", "triton", "litert", "openvino", "torch", "keras"
 ]
-Precision = Literal["float32", "float16", "int8"]
+Precision = Literal["float32", "float16", "int8", "int4"]
 Interpolation = Literal["bicubic", "bilinear"]
 
 Stages = Sequence[str] | str | None

@@ -129,6 +129,11 @@ def read_standardization(path):
 def save_weights(model, path):
     """Saves a `.weights.h5` as Keras does, with a SHA-256 at its end."""
     model.save_weights(path)
+    seal(path)
+
+
+def seal(path):
+    """Leaves a file's SHA-256 at its end."""
     with open(path, "r+b") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.write(SEAL + digest.encode() + b"\n")

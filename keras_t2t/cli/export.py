@@ -31,7 +31,7 @@ def add_flags(parser, defaults):
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "float16", "int8"),
+        choices=("float32", "float16", "int8", "int4"),
         default="float32",
         help="of the weights in the file (default: float32)",
     )

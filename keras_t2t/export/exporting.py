@@ -100,9 +100,10 @@ def export_model(
             `takes_pixels`), else with ImageNet's mean and standard deviation. If False
             the file takes the result of `keras_t2t.preprocess_input`.
         dynamic_batch: whether the file takes any batch size; otherwise one image.
-        precision: `"float32"`; `"float16"`, with float32 inputs and outputs; or
-            `"int8"`, for LiteRT (weights, with dynamic activations), ONNX (weights and
-            activations, needs `calibration`) and Keras (`model.quantize("int8")`).
+        precision: `"float32"`; `"float16"`, with float32 inputs and outputs; `"int8"`,
+            for LiteRT (weights, with dynamic activations), ONNX (weights and
+            activations, needs `calibration`) and Keras (`model.quantize("int8")`); or
+            `"int4"`, for Keras (weights).
         verify: whether to run the file in its own runtime on photographs and compare
             its outputs with those of `model` in Keras. In float32 they must agree to
             1e-4 and in their top-5; in other precisions the differences are reported,

@@ -17,7 +17,7 @@ from keras_t2t.export.tensorflow_formats import (
 from keras_t2t.export.triton import CONFIG, write_triton
 from keras_t2t.export.web import MANIFEST, write_web
 
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = ("float32", "float16", "int8", "int4")
 
 
 class Writer(NamedTuple):
@@ -40,7 +40,7 @@ class Format(NamedTuple):
     companions: tuple = ()  # suffixes of further files beside the first
     marker: str = ""  # in a folder: the file by which this format is recognized
     alternatives: tuple = ()  # of `Writer`, used if their packages are installed
-    precisions: tuple = PRECISIONS
+    precisions: tuple = PRECISIONS[:-1]
 
 
 class Options(NamedTuple):
@@ -136,7 +136,12 @@ FORMATS = {
         precisions=FLOATS,
     ),
     "keras": Format(
-        backend=None, write=write_keras, suffix=".keras", packages=(), runtime="keras"
+        backend=None,
+        write=write_keras,
+        suffix=".keras",
+        packages=(),
+        runtime="keras",
+        precisions=PRECISIONS,
     ),
 }
 

@@ -14,7 +14,7 @@ def in_precision(model, precision):
 
     In float16, the weights and most of the arithmetic are float16. Standardisation,
     the head, and whatever layers compute in float32 under any policy stay float32.
-    In int8, Keras quantizes the Dense layers.
+    In int8 and int4, Keras quantizes the Dense layers.
     """
     if precision == "float32":
         return model
@@ -26,7 +26,7 @@ def in_precision(model, precision):
         ]
         return with_dtype(model, "float16", keep)
     copied = with_dtype(model, "float32")
-    copied.quantize("int8")
+    copied.quantize(precision)
     for layer in copied._flatten_layers():
         if not isinstance(layer, keras.Model):
             # Also for composite layers that do not store the policies themselves.

@@ -309,6 +309,15 @@ class TrainingConfig:
         "train only the head; the backbone stays frozen, without dropout",
         with_weights=True,
     )
+    lora: int | None = of_optimizer(
+        int,
+        "rank of the low-rank adapters (LoRA): these and the head are trained, all other "
+        "weights are frozen; 0: no adapters",
+        "RANK",
+        at_least=0,
+        at_most=1024,
+        with_weights=True,
+    )
     backbone_rate: float | None = of_optimizer(
         float,
         "learning rate of the backbone, relative to the head's",
@@ -406,6 +415,11 @@ class TrainingConfig:
             )
         if self.weights is None and self.fresh_head:
             raise ValueError("fresh_head needs weights to start from, got none")
+        if self.lora and (self.weights is None or self.linear_probe):
+            raise ValueError(
+                f"lora={self.lora} needs weights to start from, and no linear_probe; "
+                f"got weights={self.weights!r}, linear_probe={self.linear_probe}"
+            )
         if self.teacher_weight is not None and self.teacher is None:
             raise ValueError(
                 f"teacher_weight={self.teacher_weight} needs a teacher, got none"
@@ -422,6 +436,7 @@ class TrainingConfig:
             self.weights,
             self.linear_probe,
             self.recipe or RECIPES[0],
+            bool(self.lora),
         )
         accumulation = self.gradient_accumulation or 1
         batch_size = self.batch_size or row.batch_size

@@ -239,9 +239,19 @@ ANY_MODEL = {"budget90": BUDGET_90, "modern": MODERN, "small_scratch": SMALL_SCR
 # By name; the first is the default.
 RECIPES = ("authors", *ANY_MODEL, "small_set")
 
+# Where adapters are trained: they begin as nothing, all at one rate, which is higher
+# than that of weights.
+LORA = {
+    "optimizer": "adamw",
+    "learning_rate": 2e-3,
+    "backbone_rate": 1.0,
+    "layer_decay": 1.0,
+}
+
 # What every row shares.
 SHARED = {
     "linear_probe": False,
+    "lora": 0,
     "gradient_accumulation": 1,
     "mixed_precision": "none",
     "seed": 0,
@@ -255,6 +265,7 @@ def find_recipe(
     weights=None,
     linear_probe=False,
     name="authors",
+    lora=False,
 ):
     """The row for a run.
 
@@ -265,6 +276,7 @@ def find_recipe(
         weights: what the run starts from, or None.
         linear_probe: whether only the head is trained.
         name: one of `RECIPES`.
+        lora: whether adapters are trained.
 
     Returns:
         `Recipe`, for ImageNet (or a folder of at least 1,000 classes, which is ImageNet
@@ -275,11 +287,13 @@ def find_recipe(
         changes["augmentation"] = "none"  # a mirrored digit is another sign
     if linear_probe:
         changes["drop_path"] = 0.0
+    if lora:
+        changes |= LORA
     if name in ANY_MODEL:
         return ANY_MODEL[name]._replace(**changes)
     if name == "small_set":
         if weights is not None:
-            changes["layer_decay"] = 0.75
+            changes = {"layer_decay": 0.75, **changes}
         return SMALL_SET._replace(**changes)
     if weights is not None:
         if dataset_name in ("cifar10", "cifar100"):

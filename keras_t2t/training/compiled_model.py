@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_t2t._ground.normalizations import NORMALIZATIONS
+from keras_t2t.checkpoints.adapters import add_adapters, train_only
 from keras_t2t.models.by_name import builder
 from keras_t2t.models.head import head_layers
 from keras_t2t.preprocessing import pixel_model
@@ -45,10 +46,9 @@ def compiled_model(
     else:
         model = recipe_model(config, num_classes)
     if config.linear_probe:
-        head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
-        # Not the layers: they would come back frozen from the saved model.
-        for weight in model.trainable_weights:
-            weight.trainable = id(weight) in head
+        train_only(model, [w for head in head_layers(model) for w in head.weights])
+    if config.lora:
+        add_adapters(model, config.lora)
     if config.teacher is not None:
         model = taught(model, config)
     if own.optimizer is None:

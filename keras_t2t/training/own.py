@@ -16,7 +16,7 @@ from keras_t2t.pixel_input import seen_input
 SUPERSEDED = {
     "model": (
         *("model", "weights", "drop_path", "normalization", "linear_probe"),
-        *("teacher", "teacher_weight"),
+        *("lora", "teacher", "teacher_weight"),
     ),
     "optimizer": (
         *("optimizer", "learning_rate", "final_learning_rate", "warmup_epochs"),

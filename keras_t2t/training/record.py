@@ -7,6 +7,7 @@ import keras
 
 from keras_t2t._ground.version import __version__
 from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.recipes import SHARED
 from keras_t2t.settings.setting import settings_of
 from keras_t2t.training.own import comparable
 
@@ -105,7 +106,8 @@ def differences(now, record):
     for name in dict.fromkeys([*record, *now]):
         if name in ignored:
             continue
-        old, new = record.get(name), now.get(name)
+        # SHARED: of a run from before it was a setting.
+        old, new = record.get(name, SHARED.get(name)), now.get(name)
         if name == "data" and not (now.get("dataset") or record.get("dataset")):
             old, new = _unnamed(old), _unnamed(new)
         if name == "own":

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import numpy as np
 
 from keras_t2t._ground.arguments import escaped, shown
 from keras_t2t._ground.quiet import without_absl
-from keras_t2t._ground.run_files import FINAL, FINAL_EMA
+from keras_t2t._ground.run_files import ADAPTERS, FINAL, FINAL_EMA
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.models.head import head_layers
 from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
@@ -53,7 +54,8 @@ def train(
     The folder holds `config.json`, `classes.json`, `history.csv`, `curves.png`,
     `best.weights.h5` (highest validation top-1), `final.keras` (which takes RGB pixels
     0..255 and gives logits), `final_ema.keras` (the same with the moving average of the
-    weights) and, where TensorBoard and TensorFlow are installed, `tensorboard/`. While
+    weights) and, where TensorBoard and TensorFlow are installed, `tensorboard/`. With
+    `lora` these have the adapters merged, and `adapters.lora.h5` has them alone. While
     it runs, `snapshots/` holds what `resume=True` continues from.
 
     Each part may be one's own; the rest follows the config. Snapshots, resuming,
@@ -194,9 +196,12 @@ class Run:
         elif config.weights is not None:
             fresh = config.fresh_head is not False
             load_backbone(model, self.plan.source or pretrained(config), fresh)
-            part = "the head" if config.linear_probe else "all weights"
+            weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
             head = "" if fresh else " with its head"
-            self.say(f"Starting from {config.weights}{head}, training {part}")
+            self.say(
+                f"Starting from {config.weights}{head}, training {trained(config)}: "
+                f"{weights:,} weights"
+            )
         self.devices.prepare(model)
         parameters = keras.Model(model.inputs, model.outputs).count_params()
         self.say(
@@ -393,6 +398,8 @@ class Run:
         if has_average(model.optimizer):
             with averaged_weights(model):
                 self.folder.save_model(model, FINAL_EMA)
+        if self.config.lora:
+            self.folder.save_model(model, ADAPTERS)
         self.folder.save_model(model, FINAL)
         names = ("val_top1", "val_top5", "val_top1_ema")
         rate = statistics.median_low(row["images_per_second"] for row in history)
@@ -439,6 +446,13 @@ def worse_than_the_largest_class(dataset, top1):
         f"top-1 of {top1:.1%} is worse than always naming the largest class, {name}, "
         f"with {share:.1%} of the training images: nothing is learned yet"
     )
+
+
+def trained(config):
+    """What of the model is trained, in words."""
+    if config.lora:
+        return f"adapters of rank {config.lora} and the head"
+    return "the head" if config.linear_probe else "all"
 
 
 def load_backbone(model, source, fresh_head=True):

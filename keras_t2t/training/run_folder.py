@@ -12,6 +12,7 @@ import keras
 
 from keras_t2t._ground.files import check_writable, replacing
 from keras_t2t._ground.run_files import (
+    ADAPTERS,
     BEST,
     CLASSES,
     CONFIG,
@@ -23,7 +24,7 @@ from keras_t2t._ground.run_files import (
     SNAPSHOTS,
     TENSORBOARD,
 )
-from keras_t2t.checkpoints import keras_file
+from keras_t2t.checkpoints import adapters, keras_file
 from keras_t2t.settings.recorded import checked_record, is_record, refused
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
@@ -32,10 +33,10 @@ from keras_t2t.training.snapshots import Snapshots, cannot_save
 # removal is seen.
 CONTENTS = (
     *(CONFIG, CLASSES, HISTORY, CURVES, TENSORBOARD, BEST, FINAL, FINAL_EMA),
-    *(SNAPSHOTS, RESULT),
+    *(ADAPTERS, SNAPSHOTS, RESULT),
 )
 # What a run has only if a snapshot was written before it.
-RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, RESULT, SNAPSHOTS)
+RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, ADAPTERS, RESULT, SNAPSHOTS)
 
 
 class RunFolder:
@@ -207,7 +208,8 @@ class RunFolder:
                 yield Path(folder) / name
 
     def save_model(self, model, name):
-        """Saves the model, or for `.weights.h5` its weights, without the optimizer.
+        """Saves the model, or for `.weights.h5` its weights, without the optimizer;
+        adapters are merged, or for `ADAPTERS` all that is saved.
 
         Raises:
             OSError: it could not be written; what was there before is untouched.
@@ -215,8 +217,13 @@ class RunFolder:
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         try:
             with self.saving(name) as path:
-                if name.endswith(".weights.h5"):
+                if name == ADAPTERS:
+                    adapters.write_adapters(plain, path)
+                elif name.endswith(".weights.h5"):
                     keras_file.save_weights(plain, path)
+                elif self.adapts:
+                    with adapters.merged_adapters(plain):
+                        plain.save(path)
                 else:
                     plain.save(path)
         except (OSError, RuntimeError) as error:  # HDF5 raises both on a full disk
@@ -224,9 +231,24 @@ class RunFolder:
                 self.path / name, error, self.snapshots().paths()
             ) from error
 
+    @property
+    def adapts(self):
+        """Whether the run trains adapters."""
+        return bool(self.record.get("lora"))
+
+    def save_best(self, model):
+        """Saves the weights of the best epoch so far."""
+        self.save_model(model, BEST)
+        if self.adapts:
+            self.save_model(model, ADAPTERS)
+
     def load_best(self, model):
         """Gives a model the weights of the best epoch."""
-        keras.Model(model.inputs, model.outputs).load_weights(self.path / BEST)
+        plain = keras.Model(model.inputs, model.outputs)
+        if self.adapts:  # what is merged cannot be taken apart again
+            adapters.load_adapters(plain, self.path / ADAPTERS)
+        else:
+            plain.load_weights(self.path / BEST)
 
     def _record(self):
         """What `config.json` holds, or what its snapshots say where it is lost."""

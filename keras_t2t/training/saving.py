@@ -3,7 +3,6 @@ of its best epoch."""
 
 import keras
 
-from keras_t2t._ground.run_files import BEST
 from keras_t2t.training import state
 
 
@@ -156,4 +155,4 @@ class SaveBestWeights(keras.callbacks.Callback):
         """Saves the weights if `logs` are of the best epoch so far."""
         if logs["val_top1"] > self.best:
             self.best = logs["val_top1"]
-            self.folder.save_model(model, BEST)
+            self.folder.save_best(model)

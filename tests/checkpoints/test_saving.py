@@ -117,10 +117,11 @@ def test_a_quantized_model_is_refused(tmp_path):
 
 
 @pytest.mark.nightly_elsewhere
+@pytest.mark.parametrize("mode", ["int8", "int4"])
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
-def test_a_quantized_model_is_loaded_as_it_was_saved(tmp_path):
+def test_a_quantized_model_is_loaded_as_it_was_saved(mode, tmp_path):
     model = helpers.build(block_type="se")
-    model.quantize("int8")
+    model.quantize(mode)
     model.save(tmp_path / "x.keras")
     loaded = keras.models.load_model(tmp_path / "x.keras")
     loaded.save(tmp_path / "again.keras")

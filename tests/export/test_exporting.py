@@ -39,8 +39,13 @@ def export(model, path, format="keras", **settings):
         ("gone/x.keras", {}, "`path` must be in an existing folder"),
         (
             "x.keras",
-            {"precision": "int4"},
+            {"precision": "int2"},
             "`precision` must be one of ['float16'",
+        ),
+        (
+            "x.onnx",
+            {"format": "onnx", "precision": "int4"},
+            "float32 or float16 or int8; int4 is for keras",
         ),
         (
             "x.pt2",

@@ -1,0 +1,73 @@
+"""What training adapters, or the head alone, saves beside training all weights.
+
+    python benchmarks/fine_tuning.py path/to/photographs --weights runs/pretrained \
+        --epochs 3 --reader grain
+
+Each way is a run of `finetune` in a process of its own, with the recipe's settings but
+for the flags given here, which go to all of them. Prints a table in Markdown: weights
+that are trained, the most memory that the process held, images per second of training,
+the size of the file that one keeps, and top-1 after the last epoch.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+WAYS = {  # flags, and the file of a run that holds what was learnt
+    "all weights": ([], "final.keras"),
+    "LoRA, rank 8": (["--lora", "8"], "adapters.lora.h5"),
+    "linear probe": (["--linear-probe"], "final.keras"),
+}
+
+
+def finetune(flags, folder):
+    """What one run printed, and the most bytes that its process held."""
+    script = Path(__file__).parents[1] / "examples" / "finetune.py"
+    command = [sys.executable, script, *flags, "--output-dir", folder]
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        output.seek(0)
+        printed = output.read()
+    if status:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{printed[-2000:]}")
+    return printed, usage.ru_maxrss * 1024
+
+
+def row(name, flags, file):
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, "run")
+        printed, memory = finetune(flags, run)
+        size = (run / file).stat().st_size
+    (trained,) = re.findall(r"training .*: ([\d,]+) weights", printed)
+    result = json.loads(printed.splitlines()[-1])
+    return (
+        f"| {name} | {trained} | {memory / 1e9:.2f} | "
+        f"{result['images_per_second']:.0f} | `{file}`, {size / 1e6:.2f} | "
+        f"{result['val_top1']:.1%} |"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photographs")
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    arguments, flags = parser.parse_known_args()
+    flags = [arguments.photographs, "--weights", arguments.weights, *flags]
+    print("| trained | weights | memory (GB) | images/s | file (MB) | top-1 |")
+    print("| --- | ---: | ---: | ---: | --- | ---: |")
+    for name in arguments.ways:
+        own, file = WAYS[name]
+        print(row(name, [*flags, *own], file), flush=True)
+
+
+if __name__ == "__main__":
+    main()

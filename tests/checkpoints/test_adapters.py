@@ -1,0 +1,159 @@
+"""Adapters of low rank: nothing at first, a file of their own, one-line errors."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_t2t
+from keras_t2t.checkpoints import adapters, keras_file
+from tests.examples.small_run import SIZE, random_model
+
+RANK = 3
+
+
+def images():
+    return np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3))
+
+
+def outputs(model):
+    return keras.ops.convert_to_numpy(model(images()))
+
+
+def adapted(seed=0):
+    """A model with adapters that have learnt something."""
+    model = random_model()
+    keras_t2t.add_adapters(model, RANK)
+    random = np.random.default_rng(seed)
+    for weight in model.trainable_weights:
+        weight.assign(random.normal(scale=0.5, size=weight.shape))
+    return model
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "x.lora.h5"
+    keras_t2t.save_adapters(adapted(), path)
+    return path
+
+
+@pytest.mark.nightly_elsewhere
+def test_adapters_begin_as_nothing():
+    model = random_model()
+    expected, before = outputs(model), {id(weight) for weight in model.weights}
+    keras_t2t.add_adapters(model, RANK)
+    np.testing.assert_allclose(outputs(model), expected, rtol=1e-5, atol=1e-5)
+    parts = ("attention/qkv", "attention/projection", "mlp/expand", "mlp/contract")
+    trained = {weight.path for weight in model.trainable_weights}
+    assert trained == {"head/kernel", "head/bias"} | {
+        f"block_0_{part}/lora_kernel_{side}" for part in parts for side in "ab"
+    }
+    added = {id(weight) for weight in model.weights} - before
+    assert len(added) == 2 * len(parts)
+
+
+@pytest.mark.every_backend
+def test_a_file_of_the_adapters_alone(file, tmp_path):
+    expected, model = outputs(adapted()), random_model()
+    keras_t2t.load_adapters(model, file)
+    np.testing.assert_array_equal(outputs(model), expected)
+    assert len(model.trainable_weights) == 2 + 8
+    keras_t2t.save_adapters(adapted(seed=1), tmp_path / "y.lora.h5")
+    keras_t2t.load_adapters(model, tmp_path / "y.lora.h5")
+    np.testing.assert_array_equal(outputs(model), outputs(adapted(seed=1)))
+    keras_t2t.load_adapters(model, file)  # in the place of the others
+    np.testing.assert_array_equal(outputs(model), expected)
+
+
+@pytest.mark.nightly_elsewhere
+def test_merged_it_is_an_ordinary_model(tmp_path):
+    model = adapted()
+    expected, before = outputs(model), [np.array(w) for w in model.get_weights()]
+    with adapters.merged_adapters(model):
+        model.save(tmp_path / "x.keras")
+    for weight, array in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, array)
+    plain = keras_t2t.load(tmp_path / "x.keras")
+    assert not adapters.has_adapters(plain)
+    assert len(plain.weights) == len(random_model().weights)
+    assert len(plain.trainable_weights) == len(random_model().trainable_weights)
+    # float32: a product is added to the kernel and not to the output
+    np.testing.assert_allclose(outputs(plain), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_other_designs_have_adapters_too(tmp_path):
+    def build():
+        return keras_t2t.T2TViT14SE(input_shape=(16, 16, 3), classes=2)
+
+    model = build()
+    keras_t2t.add_adapters(model, 2)
+    names = {name.partition("_")[2] for name in adapters.adaptable(model)}
+    assert any("squeeze_excitation" in name for name in names)
+
+
+def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
+    load, other = keras_t2t.load_adapters, random_model(seed=1)
+    before = outputs(other)
+    refused(load, other, file, "was trained on other weights than the model has in blo")
+    np.testing.assert_array_equal(outputs(other), before)
+    assert not adapters.has_adapters(other)
+    refused(
+        load, random_model(classes=5), file, "a head for 7 classes, and.* for 5: bu"
+    )
+    deeper = keras_t2t.T2TViT(
+        *(16, 2, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), classes=7
+    )
+    refused(load, deeper, file, "another model than.*the model has block_1_attention/")
+    wider = keras_t2t.T2TViT(
+        *(32, 1, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), classes=7
+    )
+    refused(load, wider, file, r"another model: block_0_.*the shape \(16, 3\), and")
+    headless = keras_t2t.T2TViT(
+        *(16, 1, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), include_top=False
+    )
+    refused(load, headless, file, "the file has head/")
+    of_rank_2 = random_model()
+    keras_t2t.add_adapters(of_rank_2, 2)
+    refused(
+        load, of_rank_2, file, "adapters of rank 3, and the model has some of rank 2"
+    )
+    refused(keras_t2t.add_adapters, of_rank_2, 2, "has adapters already")
+    refused(
+        keras_t2t.add_adapters, random_model(), 0, "`rank` must be a positive integer"
+    )
+    refused(keras_t2t.save_adapters, random_model(), file, "has no adapters")
+    refused(load, other, tmp_path / "x.h5", "must end in .lora.h5")
+    refused(
+        load, keras.Sequential([keras.Input((4,))]), file, "must be a whole T2T-ViT"
+    )
+    with pytest.raises(FileNotFoundError, match=r"must be an existing file"):
+        load(other, tmp_path / "gone.lora.h5")
+
+
+def test_a_damaged_file_is_told(file):
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content, message in (
+        (whole[:-1], "checksum is not at its end"),
+        (whole[:middle], "checksum is not at its end"),
+        (b"", "checksum is not at its end"),
+        (changed, "SHA-256 is not that at its end"),
+    ):
+        file.write_bytes(content)
+        refused(keras_t2t.load_adapters, random_model(), file, message)
+
+
+def test_numbers_that_are_none_are_told(file, tmp_path):
+    model = adapted()
+    model.get_layer("block_0_mlp").expand.lora_kernel_b.assign(np.full((3, 32), np.nan))
+    keras_t2t.save_adapters(model, file)
+    refused(keras_t2t.load_adapters, random_model(), file, "must hold finite numbers")
+    keras_file.save_weights(random_model(), tmp_path / "x.weights.h5")
+    (tmp_path / "x.weights.h5").rename(file)
+    refused(keras_t2t.load_adapters, random_model(), file, "holds no adapters")
+
+
+def refused(function, model, value, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        function(model, value)
+    assert "\n" not in str(caught.value)

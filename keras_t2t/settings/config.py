@@ -311,8 +311,7 @@ class TrainingConfig:
     )
     lora: int | None = of_optimizer(
         int,
-        "rank of the low-rank adapters (LoRA): only they and the head are trained; 0: no "
-        "adapters",
+        "rank of low-rank adapters (LoRA): only they and the head are trained; 0: none",
         "RANK",
         at_least=0,
         at_most=1024,

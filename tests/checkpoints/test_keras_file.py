@@ -135,7 +135,7 @@ def test_half_precision_files(suffix, tmp_path):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_another_variant_is_named(suffix, tmp_path):
     path = save(helpers.build("T2TViT7"), tmp_path, suffix)
-    with pytest.raises(ValueError, match=r"this is T2TViT7, and .* is T2TViT10$"):
+    with pytest.raises(ValueError, match=r"this is T2TViT7, but .* is T2TViT10$"):
         helpers.build("T2TViT10", weights=path)
 
 
@@ -159,7 +159,7 @@ def test_other_models_and_damaged_files(tmp_path):
 def test_another_number_of_heads_is_told(suffix, tmp_path):
     """No shape tells it: 4 heads took the weights of 2."""
     path = save(small(), tmp_path, suffix)
-    with pytest.raises(ValueError, match=r"has 2 heads, and that of the model.*has 4"):
+    with pytest.raises(ValueError, match=r"has 2 heads, but that of the model.*has 4"):
         small(weights=path, num_heads=4)
     model = small(num_heads=4)
     with pytest.raises(ValueError, match="has 2 heads, but the model's has 4"):

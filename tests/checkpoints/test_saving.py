@@ -40,7 +40,7 @@ def test_what_a_file_of_ours_says(settings, suffix, tmp_path):
     keras_t2t.save_official(model, path)
     helpers.assert_equal_weights(model, helpers.build(weights=path, **settings))
     other = helpers.build(num_heads=4, **settings)
-    helpers.assert_refused(other, path, r"has 2 heads, and that of the model.*has 4")
+    helpers.assert_refused(other, path, r"has 2 heads, but that of the model.*has 4")
 
 
 @pytest.mark.every_backend

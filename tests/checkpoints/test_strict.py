@@ -112,7 +112,7 @@ def test_another_variant_is_named(variant, model, save):
 
 def test_both_variants_are_named(oracle, save):
     path = save(helpers.random_oracle("T2TViT10").state_dict())
-    with pytest.raises(ValueError, match=r"this is T2TViT10, and .* is T2TViT7$"):
+    with pytest.raises(ValueError, match=r"this is T2TViT10, but .* is T2TViT7$"):
         helpers.build("T2TViT7", weights=path)
     with pytest.raises(ValueError, match=r"performer tokens, 2 blocks of width 32"):
         helpers.build("T2TViT7", weights=save(oracle.state_dict()))

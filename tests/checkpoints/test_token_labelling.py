@@ -67,7 +67,7 @@ def test_another_class_count_keeps_both_fresh_heads(path, caplog):
 
 
 def test_with_and_without_it_are_two_models(path, tmp_path):
-    with pytest.raises(ValueError, match="MLP ratio 2 and token labelling, and the mo"):
+    with pytest.raises(ValueError, match="MLP ratio 2 and token labelling, but the mo"):
         build(weights=path, token_labelling=False)
     plain = build(token_labelling=False)
     plain.save_weights(tmp_path / "plain.weights.h5")

@@ -57,11 +57,11 @@ def decoded(dataset):
         for index in itertools.cycle(range(len(split))):
             yield np.asarray(decode_rgb(split.read(index)))[None], None
     else:
-        from keras_t2t.data.tensorflow_reader.decode import decode, tf
+        from keras_t2t.data.tensorflow_reader.pixels import JPEG, tf
 
         def pixels(index):
             encoded = tf.numpy_function(split.read, [index], tf.string)
-            return decode(tf.ensure_shape(encoded, ()))
+            return tf.io.decode_jpeg(tf.ensure_shape(encoded, ()), **JPEG)
 
         indices = tf.data.Dataset.range(len(split)).repeat()
         for image in indices.map(pixels):

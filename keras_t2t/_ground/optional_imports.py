@@ -20,7 +20,7 @@ def import_tensorflow():
     import keras  # only now: a command's --help works without
 
     with without_absl():
-        tf = _import("tensorflow", "Reading image folders and TensorFlow Datasets")
+        tf = _import("tensorflow", "The reader of tf.data")
     if keras.backend.backend() != "tensorflow":
         try:
             tf.config.set_visible_devices([], "GPU")
@@ -91,7 +91,7 @@ def import_grain():
     Raises:
         ImportError: Grain is not installed.
     """
-    return _import("grain", "Reading images without TensorFlow", "Grain", "data")
+    return _import("grain", "Reading images", "Grain", "data")
 
 
 def import_pillow(submodule, extra="train"):

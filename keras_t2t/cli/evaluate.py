@@ -72,9 +72,8 @@ def add_flags(parser, defaults):
     )
     add(
         "--reader",
-        choices=("tensorflow", "grain"),
-        help="what decodes images (default: on a run's own data the run's, else "
-        "tensorflow where it is installed)",
+        choices=("grain", "tensorflow"),
+        help="what decodes images (default: on a run's own data the run's, else grain)",
     )
     add("--skip-corrupt", action="store_true", help="leave unreadable images out")
     add(

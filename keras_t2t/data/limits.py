@@ -6,7 +6,6 @@ from keras_t2t._ground.images import decode_rgb
 from keras_t2t._ground.optional_imports import import_pillow
 from keras_t2t.data.image_formats import HEAD, format_of
 
-TENSORFLOW = ("JPEG", "PNG", "GIF", "BMP", "WebP")
 # What Pillow calls a format, and the part of it that may be missing.
 PILLOW = {
     "AVIF": ("AVIF", "avif"),
@@ -39,21 +38,14 @@ def find_limit(encoded, reader):
     name = format_of(encoded[:HEAD])
     if name is None:
         return None
-    if name == "WebP" and encoded[12:16] == b"VP8X" and encoded[20] & 2:
-        kind = "animated WebP"
-    else:
-        kind = name
     try:
         decode_rgb(encoded)
-    except ImportError:  # no Pillow: what is not TensorFlow's format may be sound
-        foreign = name not in TENSORFLOW or kind != name
-        return Limit(kind, "grain") if foreign else None
     except OSError as error:
         for limit in OURS:
             if (at := str(error).find(limit)) >= 0:
                 return Limit(f"{name}: {str(error)[at:]}", None)
-        return None if _pillow_reads(name) else Limit(kind, None)
-    return Limit(kind, "grain") if reader != "grain" else None
+        return None if _pillow_reads(name) else Limit(name, None)
+    return Limit(name, "grain") if reader != "grain" else None
 
 
 def _pillow_reads(name):

@@ -51,9 +51,9 @@ def open_dataset(
         validation_share: where there are no splits (`<class>/*`), or only one for
             training, the share of each class's images that validates, always the same
             ones; by default a fifth. 1 is for evaluation only.
-        reader: what decodes and augments images: `"tensorflow"`, or `"grain"`, which
-            needs Grain and Pillow in its place; by default TensorFlow where it is
-            installed. The digits need neither.
+        reader: what decodes and augments images: `"grain"`, the default, with Pillow,
+            or `"tensorflow"`, tf.data with KerasCV, for hosts of many cores. Both draw
+            the same, and differ in arithmetic. The digits need neither.
         split: with `evaluation_only`, what `validation_batches` gives: `"validation"`,
             what validates in training (validation, else test, else a share of
             training), or `"test"`.

@@ -1,25 +1,24 @@
-"""Readers, which decode, augment and batch images: TensorFlow, or Grain and Pillow.
+"""Readers, which decode, augment and batch images: Grain with Pillow, or tf.data.
 
 A reader is a module with `train_batches(split, ...)`, `validation_batches(split, ...)`,
 whose arguments are those of a `Dataset`, `watched(batches, function)` as a `Dataset`
 has, `unreadable_images(split)` and `is_read_error(error)`. Both draw the same numbers
-(`draws`) and give the same images to a few grey levels.
+(`draws`) for the same images in the same order; their arithmetic differs.
 """
 
 import importlib
-import importlib.util
 
-READERS = ("tensorflow", "grain")
+READERS = ("grain", "tensorflow")  # the first is the default
 
 
 def find_reader(name=None):
-    """The name of a reader: TensorFlow's where it is installed, unless told.
+    """The name of a reader: Grain's unless told.
 
     Raises:
         ValueError: there is none of this name.
     """
     if name is None:
-        return READERS[importlib.util.find_spec("tensorflow") is None]
+        return READERS[0]
     if name not in READERS:
         raise ValueError(f"reader must be one of {', '.join(READERS)}, got {name!r}")
     return name

@@ -19,8 +19,7 @@ def write_saved_model(model, path, options):
     """
     import tensorflow as tf
 
-    from keras_t2t.data.tensorflow_reader.orientation import orientation_of
-    from keras_t2t.data.tensorflow_reader.transforms import evaluation_image
+    from keras_t2t.export.graph_image import evaluation_image
 
     model = in_precision(model, options.precision)
     _, height, width, _ = model.inputs[0].shape
@@ -39,7 +38,7 @@ def write_saved_model(model, path, options):
                 (height, width),
                 options.crop,
                 options.interpolation,
-                orientation_of(encoded) if options.exif_orientation else None,
+                options.exif_orientation,
             ),
             image_bytes,
             fn_output_signature=tf.TensorSpec((height, width, 3), "uint8"),

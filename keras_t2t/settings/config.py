@@ -88,8 +88,8 @@ class TrainingConfig:
     )
     reader: str | None = of_data(
         str,
-        "what decodes and augments images; grain needs no TensorFlow (default: "
-        "tensorflow if it is installed)",
+        "what decodes and augments images: grain with Pillow, or tensorflow with "
+        "KerasCV, for hosts with many cores (default: grain)",
         choices=READERS,
         free=True,
     )

@@ -14,7 +14,7 @@ def photographs():
     return [load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
 
 
-@pytest.fixture(params=[pytest.param("tensorflow", marks=pytest.mark.nightly), "grain"])
+@pytest.fixture(params=["grain", pytest.param("tensorflow", marks=pytest.mark.nightly)])
 def reader(request, monkeypatch):
     """What reads images where a test does not say: each in turn, that of TensorFlow at
     night; test_readers.py holds one to the other."""

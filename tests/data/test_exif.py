@@ -5,64 +5,18 @@ import tarfile
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_t2t import data
-from keras_t2t._ground.exif import orientation_of as expected_orientation
 from keras_t2t.data import readers
+from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
 from keras_t2t.data.encoded_dataset import EncodedDataset
-from keras_t2t.data.tensorflow_reader.decode import decode, decode_window, tf
-from keras_t2t.data.tensorflow_reader.orientation import orientation_of
+from keras_t2t.data.grain_reader.transforms import training_image
+from keras_t2t.data.tensorflow_reader.cut import training_cut
+from keras_t2t.data.tensorflow_reader.pixels import pixels
 from tests.data import streams
 from tests.photographs import ORIENTATIONS, oriented, upright
 
-NONE = data.AUGMENTATIONS["none"]
 SIZE = 360, 240
-
-
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-def test_graph_code_turns_as_pillow_does(format):
-    tolerance = 4 if format == "JPEG" else 0
-    options = {"lossless": True} if format == "WEBP" else {}
-    turned = tf.function(lambda encoded: decode(encoded, orientation_of(encoded)))
-    for orientation in (*ORIENTATIONS, 0, 9):
-        content = oriented(orientation, format, **options)
-        expected = upright(content).astype(int)
-        found = turned(tf.constant(content)).numpy()
-        assert found.shape == expected.shape
-        assert np.abs(found - expected).max() <= tolerance, orientation
-        stored = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), int)
-        assert np.abs(decode(content).numpy() - stored).max() <= tolerance
-
-        seen = []
-
-        def choose(height, width, seen=seen):
-            seen.append((int(height), int(width)))
-            return 3, 5, 16, 24
-
-        window = decode_window(content, choose, orientation_of(content)).numpy()
-        assert seen == [expected.shape[:2]]
-        cut = expected[3:19, 5:29]
-        assert window.shape == cut.shape
-        # The border of a JPEG's blocks has other neighbours.
-        assert np.abs(window - cut).mean() <= tolerance, orientation
-
-
-def test_graph_code_reads_any_header_as_python_does():
-    random = np.random.default_rng(0)
-    read = tf.function(orientation_of, input_signature=[tf.TensorSpec((), tf.string)])
-    contents = [b"", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8X"]
-    for format in ("JPEG", "PNG", "WEBP"):
-        whole = oriented(6, format)
-        contents += [whole[:end] for end in range(0, 140, 3)]
-        for _ in range(100):
-            bent = np.frombuffer(whole, "uint8").copy()
-            bent[random.integers(0, 120, 3)] = random.integers(0, 256, 3)
-            contents.append(bent.tobytes())
-        contents += [oriented(i, format) for i in ORIENTATIONS]
-    for content in contents:
-        expected = expected_orientation(io.BytesIO(content)) or 1
-        assert read(tf.constant(content)).numpy() == expected, content[:150]
 
 
 @pytest.fixture
@@ -98,10 +52,11 @@ def test_own_photographs_are_turned_unless_told(
 ):
     turned = {path: encode(upright(content), "PNG") for path, content in files.items()}
     turned = batches(write_folder(turned, "turned"), reader, validation)
-    for told in (None, True):
-        found = batches(folder, reader, validation, told)
-        for (images, *_), (other, *_) in zip(found, turned, strict=True):
-            assert np.abs(images.astype(int) - other).max() <= 4
+    found = batches(folder, reader, validation)
+    for (images, *_), (other, *_) in zip(found, turned, strict=True):
+        difference = np.abs(images.astype(int) - other)
+        # TensorFlow decodes the centre of a JPEG alone, with other neighbours.
+        assert difference.mean() <= 0.5 and np.quantile(difference, 0.99) <= 4
     assert farthest(batches(folder, reader, validation, False), turned) > 20
 
 
@@ -111,20 +66,20 @@ def farthest(ours, theirs):
     return max(np.abs(a[0].astype(int) - b[0]).mean() for a, b in pairs)
 
 
-@pytest.mark.parametrize(
-    "augmentation",
-    [NONE, data.AUGMENTATIONS["light"], data.AUGMENTATIONS["padded"]],
-    ids=["none", "light", "padded"],
-)
-def test_both_readers_train_on_the_same(folder, augmentation):
-    def training(dataset):
-        return dataset.train_batches(32, 4, 3, augmentation)
-
-    ours, theirs = (batches(folder, name, training) for name in readers.READERS)
-    for (images, targets), (other, other_targets) in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(targets, other_targets)
-        difference = np.abs(images.astype(int) - other)
-        assert np.quantile(difference, 0.95) <= 4
+@pytest.mark.parametrize("name", ["none", "light", "padded"])
+def test_both_readers_cut_the_same(name):
+    """By the same draws, whatever way up the file lies."""
+    augmentation = data.AUGMENTATIONS[name]
+    drawn = image_draws(np.arange(8), 3, 48, augmentation)
+    for orientation, *one in zip(ORIENTATIONS, *drawn, strict=True):
+        content, one = oriented(orientation, size=SIZE), ImageDraws(*one)
+        cut = training_cut(content, 48, one, augmentation, True)
+        method = "bicubic" if one.bicubic else "bilinear"
+        ours = pixels(cut, 48, method).numpy()
+        theirs = training_image(content, 48, one, augmentation, True)
+        # Without rounding in between, and a JPEG's part has other neighbours.
+        assert np.abs(ours - theirs).mean() <= 1, orientation
+    assert drawn.flipped.any() == (name != "none")
 
 
 def test_what_is_turned_by_default(folder, monkeypatch):

@@ -382,7 +382,7 @@ def test_a_cut_file_is_named(tmp_path):
 def any_format(tmp_path_factory):
     """Opens the same data set, prepared as records of either format in 3 files."""
 
-    def open_dataset(file_format, reader="tensorflow"):
+    def open_dataset(file_format, reader):
         folder = tmp_path_factory.mktemp(file_format)
         builder = Colours(data_dir=folder, file_format=file_format)
         builder.download_and_prepare(

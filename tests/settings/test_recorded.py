@@ -45,7 +45,7 @@ def written(folder, record, name="final.keras"):
 def test_a_reader_that_is_none_is_not_looked_for(tmp_path, value, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: pytest.fail(name))
     path = written(tmp_path, {**RECORD, "reader": value})
-    with pytest.raises(ValueError, match=r"config\.json `reader`: .*tensorflow, grain"):
+    with pytest.raises(ValueError, match=r"config\.json `reader`: .*grain, tensorflow"):
         read_run(path)
 
 

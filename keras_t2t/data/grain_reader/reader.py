@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -10,13 +9,16 @@ from keras_t2t._ground.arguments import check_choice, check_share
 from keras_t2t._ground.images import decode_rgb
 from keras_t2t._ground.optional_imports import import_grain
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.draws.image_draws import ImageDraws, batch_mixing, image_draws
-from keras_t2t.data.draws.mixing import kept_share
+from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
 from keras_t2t.data.draws.order import shuffled_indices
-from keras_t2t.data.grain_reader.mixing import mix_pair
+from keras_t2t.data.examples import (
+    failing,
+    mixed_and_erased,
+    positions_of,
+    target_of,
+)
 from keras_t2t.data.grain_reader.transforms import (
     METHODS,
-    erase,
     evaluation_image,
     training_image,
 )
@@ -62,7 +64,7 @@ def train_batches(
 
     def load(number):
         """So many images as are mixed with each other, one after the other."""
-        positions = _positions(
+        positions = positions_of(
             number * together + np.arange(together), batch_size, local, shard
         )
         indices = shuffled_indices(positions, len(split), seed, augmentation.repeats)
@@ -75,20 +77,11 @@ def train_batches(
                     encoded, image_size, one, augmentation, exif_orientation
                 )
             images.append(image)
-            targets.append(_target(label, num_classes))
+            targets.append(target_of(label, num_classes))
         images, targets = np.stack(images), np.stack(targets)
-        if augmentation.mixes:
-            batch = int(positions[0]) // batch_size
-            mixing = batch_mixing(batch, seed, image_size, augmentation)
-            share = kept_share(mixing, image_size, image_size)
-            images, targets = mix_pair(images, targets, *mixing, share)
-        if augmentation.erasing_probability:
-            images = images.astype("float32", copy=False)
-            for image, box, position in zip(
-                images, draws.erased, positions, strict=True
-            ):
-                erase(image, box, seed, int(position))
-        return images, targets
+        return mixed_and_erased(
+            images, targets, positions, batch_size, seed, augmentation
+        )
 
     numbers = grain.MapDataset.range(first_step * local // together, FOREVER)
     return _batches(numbers.map(load), local // together)
@@ -127,12 +120,12 @@ def validation_batches(
         if number >= count:
             image = np.zeros((1, image_size, image_size, 3), "uint8")
             return image, np.zeros((1, num_classes), "float32"), np.zeros(1, "float32")
-        index = int(_positions(number, batch_size, local, shard))
+        index = int(positions_of(number, batch_size, local, shard))
         with _reading(split, index) as (encoded, label):
             image = evaluation_image(
                 encoded, image_size, crop, interpolation, exif_orientation
             )
-        columns = image[None], _target(label, num_classes)[None]
+        columns = image[None], target_of(label, num_classes)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
 
     if pad:
@@ -161,17 +154,7 @@ def unreadable_images(split):
         Array of the indices of those that are empty, cut off, no image, or of a format
         that Pillow does not know.
     """
-
-    def is_readable(index):
-        try:
-            decode_rgb(split.read(index))
-        except (OSError, ValueError):
-            return False
-        return True
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        readable = list(threads.map(is_readable, range(len(split))))
-    return np.flatnonzero(np.logical_not(readable))
+    return failing(split, decode_rgb, (OSError, ValueError), THREADS)
 
 
 def is_read_error(error):
@@ -197,15 +180,3 @@ def _batches(examples, number):
 
 def _joined(elements):
     return tuple(map(np.concatenate, zip(*elements, strict=True)))
-
-
-def _positions(numbers, batch_size, local, shard):
-    """Global positions of the shard's images of these numbers."""
-    return numbers // local * batch_size + shard[0] * local + numbers % local
-
-
-def _target(labels, num_classes):
-    """(num_classes,) float32: 1 for each label."""
-    target = np.zeros(num_classes, "float32")
-    target[labels] = 1
-    return target

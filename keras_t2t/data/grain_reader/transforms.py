@@ -3,9 +3,7 @@
 import numpy as np
 
 from keras_t2t._ground.images import decode_rgb
-from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t.data.draws.crop import crop_window, padded_corner
-from keras_t2t.data.draws.erasing import noise
 from keras_t2t.data.grain_reader.operations import FILTERS, Image, operated
 from keras_t2t.preprocessing import covering, resize_and_crop, resize_and_cut
 
@@ -63,22 +61,6 @@ def evaluation_image(
     size = image_size, image_size
     image = decode_rgb(encoded, exif_orientation=exif_orientation)
     return np.asarray(resize_and_crop(image, size, crop, METHODS[method]))
-
-
-def erase(image, box, seed, position):
-    """Replace one rectangle by noise that is N(0, 1) once the image is normalised.
-
-    Args:
-        image: (height, width, 3) float32 in 0..255, which is changed.
-        box: (4,) integers: top, left, height, width; of no pixels for nothing.
-        seed, position: of the noise, which is neither rounded nor cut to 0..255.
-    """
-    top, left, height, width = map(int, box)
-    if height and width:
-        image[top : top + height, left : left + width] = 255 * (
-            np.float32(IMAGENET_MEAN)
-            + np.float32(IMAGENET_STD) * noise(seed, position, (height, width, 3))
-        )
 
 
 def _random_crop(image, image_size, draws, augmentation, filter):

@@ -1,93 +1,204 @@
-"""A split of encoded images, whatever it is read from, to batches."""
+"""A split of encoded images to batches with tf.data, for hosts of many cores.
 
-import io
+Python reads, draws and decides, once per image; TensorFlow decodes, resizes and
+augments outside of Python's lock.
+"""
+
+import os
 
 import numpy as np
 
-from keras_t2t._ground.exif import UPRIGHT, orientation_of
+from keras_t2t._ground.arguments import check_choice, check_share
+from keras_t2t._ground.images import decode_rgb
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
+from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
 from keras_t2t.data.draws.order import shuffled_indices
-from keras_t2t.data.sharding import local_batch_size, num_local_images
-from keras_t2t.data.tensorflow_reader import pipeline
-from keras_t2t.data.tensorflow_reader.pipeline import watched
-from keras_t2t.data.tensorflow_reader.scan import unreadable_images
+from keras_t2t.data.examples import (
+    failing,
+    mixed_and_erased,
+    positions_of,
+    target_of,
+)
+from keras_t2t.data.sharding import local_batch_size, num_batches, num_local_images
+from keras_t2t.data.tensorflow_reader.cut import (
+    BLACK,
+    Cut,
+    check_jpeg,
+    evaluation_cut,
+    is_jpeg,
+    training_cut,
+)
+from keras_t2t.data.tensorflow_reader.pixels import JPEG, KERNELS, pixels
 
 tf = import_tensorflow()
 
-__all__ = [
-    "is_read_error",
-    "train_batches",
-    "unreadable_images",
-    "validation_batches",
-    "watched",
-]
+FOREVER = tf.int64.max
+THREADS = os.cpu_count()
+CUT_TYPES = Cut("string", "uint8", "int32", "float32", "float32", "int32", "int32")
+CUT_SHAPES = Cut((), (None, None, 3), (4,), (2,), (2,), (3,), (2,))
 
 
 def train_batches(
     split,
     *,
+    num_classes,
+    image_size,
     batch_size,
     seed,
     augmentation,
     first_step,
     shard,
     exif_orientation=False,
-    **arguments,
 ):
     """An infinite stream; see `Dataset.train_batches`.
 
     Args:
         split: `Split`.
-        batch_size, seed, augmentation, first_step, shard: as of
+        num_classes: length of a target.
+        image_size, batch_size, seed, augmentation, first_step, shard: as of
             `Dataset.train_batches`.
         exif_orientation: whether images are turned as their EXIF data says.
-        **arguments: of `pipeline.train_batches`.
+
+    Returns:
+        tf.data.Dataset of images and targets.
     """
-    start = first_step * local_batch_size(batch_size, shard)
-    positions = pipeline.positions(start, pipeline.FOREVER, batch_size, shard)
-
     augmentation = augmentation or AUGMENTATIONS["light"]
+    local = local_batch_size(batch_size, shard, augmentation.mixes)
+    together = 2 if augmentation.mixes else 1
+    operations = augmentation.operations_per_image
 
-    def indices(positions):
-        return [shuffled_indices(positions, len(split), seed, augmentation.repeats)]
+    def example(number):
+        position = positions_of(number, batch_size, local, shard)[None]
+        [index] = shuffled_indices(position, len(split), seed, augmentation.repeats)
+        draws = image_draws(position, seed, image_size, augmentation)
+        draws = ImageDraws(*(column[0] for column in draws))
+        encoded, label = split.example(index)
+        cut = training_cut(encoded, image_size, draws, augmentation, exif_orientation)
+        drawn = draws.operations, draws.levels, draws.signs
+        return *cut, target_of(label, num_classes), draws.bicubic, *drawn
 
-    examples = pipeline.in_blocks(positions, indices, ["int64"]).map(
-        _reader(split, exif_orientation), num_parallel_calls=pipeline.PARALLEL_CALLS
-    )
-    return pipeline.train_batches(
-        examples,
-        batch_size=batch_size,
-        seed=seed,
-        augmentation=augmentation,
-        first_step=first_step,
-        shard=shard,
-        **arguments,
-    )
+    def load(number):
+        cut, target, bicubic, *drawn = _called(
+            example,
+            number,
+            ["float32", "bool", "int32", "float32", "float32"],
+            [(num_classes,), (), (operations,), (operations,), (operations,)],
+        )
+        image = tf.cond(
+            bicubic,
+            lambda: pixels(cut, image_size, "bicubic"),
+            lambda: pixels(cut, image_size, "bilinear"),
+        )
+        if operations:
+            # Loads KerasCV.
+            from keras_t2t.data.tensorflow_reader.operations import operated
+
+            image = operated(image, *drawn)
+        return number, tf.cast(tf.round(image), "uint8"), target
+
+    def finish(numbers, images, targets):
+        positions = positions_of(numbers, batch_size, local, shard)
+        return mixed_and_erased(
+            images, targets, positions, batch_size, seed, augmentation
+        )
+
+    def finished(*columns):
+        types = [tf.float32, tf.float32]
+        images, targets = tf.numpy_function(finish, columns, types, stateful=False)
+        return columns[0], images, targets
+
+    def flat(_, images, targets):
+        shape = (local, image_size, image_size, 3)
+        return tf.reshape(images, shape), tf.reshape(targets, (local, num_classes))
+
+    numbers = tf.data.Dataset.range(first_step * local, FOREVER)
+    batches = numbers.map(load, THREADS).batch(together, drop_remainder=True)
+    if augmentation.mixes or augmentation.erasing_probability:
+        batches = batches.map(finished, THREADS)
+    return _ahead(batches.batch(local // together, drop_remainder=True).map(flat))
 
 
 def validation_batches(
-    split, *, batch_size, shard, exif_orientation=False, **arguments
+    split,
+    *,
+    num_classes,
+    image_size,
+    batch_size,
+    shard,
+    pad,
+    crop,
+    interpolation,
+    exif_orientation=False,
 ):
     """One pass; see `Dataset.validation_batches`.
 
     Args:
         split: `Split`.
-        batch_size, shard: as of `Dataset.validation_batches`.
+        num_classes: length of a target.
+        image_size, batch_size, shard, pad, crop, interpolation: as of
+            `Dataset.validation_batches`.
         exif_orientation: as of `train_batches`.
-        **arguments: of `pipeline.validation_batches`.
+
+    Returns:
+        tf.data.Dataset of images, targets and, with `pad`, weights.
     """
+    local = local_batch_size(batch_size, shard)
     count = num_local_images(len(split), batch_size, shard)
-    examples = pipeline.positions(0, count, batch_size, shard).map(
-        _reader(split, exif_orientation), num_parallel_calls=pipeline.PARALLEL_CALLS
-    )
-    return pipeline.validation_batches(
-        examples,
-        num_examples=len(split),
-        batch_size=batch_size,
-        shard=shard,
-        **arguments,
-    )
+    check_share("crop", crop)
+    check_choice("interpolation", interpolation, KERNELS)
+
+    def example(number):
+        if number >= count:
+            return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
+        index = positions_of(number, batch_size, local, shard)
+        encoded, label = split.example(index)
+        cut = evaluation_cut(encoded, image_size, crop, exif_orientation)
+        return *cut, target_of(label, num_classes), np.float32(1)
+
+    def load(number):
+        shapes = [(num_classes,), ()]
+        cut, target, weight = _called(example, number, ["float32", "float32"], shapes)
+        image = tf.cast(tf.round(pixels(cut, image_size, interpolation)), "uint8")
+        return (image, target, weight) if pad else (image, target)
+
+    number = num_batches(len(split), batch_size) * local if pad else count
+    return _ahead(tf.data.Dataset.range(number).map(load, THREADS).batch(local))
+
+
+def watched(batches, function):
+    """The same batches; the function is called as each is handed over."""
+
+    def call():
+        function()
+        return np.int64(0)
+
+    def waiting(*batch):
+        with tf.control_dependencies([tf.numpy_function(call, [], tf.int64)]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    return batches.map(waiting)
+
+
+def unreadable_images(split):
+    """Find the images that cannot be read or decoded.
+
+    Args:
+        split: `Split`.
+
+    Returns:
+        Array of the indices of those that are empty, cut off, no image, or of a format
+        that neither TensorFlow nor Pillow knows.
+    """
+
+    def decode(encoded):
+        if is_jpeg(encoded):
+            check_jpeg(encoded)
+            tf.io.decode_jpeg(encoded, **JPEG)
+        else:
+            decode_rgb(encoded)
+
+    return failing(split, decode, (OSError, ValueError, tf.errors.OpError), THREADS)
 
 
 def is_read_error(error):
@@ -95,26 +206,21 @@ def is_read_error(error):
     return isinstance(error, tf.errors.OpError)
 
 
-def _reader(split, exif_orientation):
-    """A function of an index tensor: the encoded image, its label or (labels,), and
-    its orientation where it is turned."""
-    types = [tf.string, tf.int64] + [tf.int64] * exif_orientation
+def _called(example, number, types, shapes):
+    """The `Cut` that a Python function gives for a number, and what else it gives."""
+    columns = tf.numpy_function(
+        example, [number], [*map(tf.as_dtype, (*CUT_TYPES, *types))], stateful=False
+    )
+    columns = list(map(tf.ensure_shape, columns, (*CUT_SHAPES, *shapes)))
+    return Cut(*columns[: len(CUT_TYPES)]), *columns[len(CUT_TYPES) :]
 
-    def example(index):
-        encoded, label = split.example(index)
-        if not exif_orientation:
-            return encoded, label
-        return encoded, label, np.int64(orientation_of(io.BytesIO(encoded)) or UPRIGHT)
 
-    def read(index):
-        encoded, label, *turn = tf.numpy_function(
-            example, [index], types, stateful=False
-        )
-        label_shape = (None,) if split.several_labels else ()
-        return (
-            tf.ensure_shape(encoded, ()),
-            tf.ensure_shape(label, label_shape),
-            *(tf.ensure_shape(number, ()) for number in turn),
-        )
-
-    return read
+def _ahead(batches):
+    options = tf.data.Options()
+    options.deterministic = True
+    # Images are handled in parallel; parallel operations inside them only add switches.
+    options.threading.max_intra_op_parallelism = 1
+    # Else closing a stream waits for the tuner's next round, up to a minute (TensorFlow
+    # 2.21).
+    options.autotune.enabled = False
+    return batches.prefetch(2).with_options(options)

@@ -50,32 +50,6 @@ def turned(image, orientation):
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def seen_size(height, width, orientation):
-    """Height and width of the image as it is meant to be seen."""
-    swapped = _among(orientation, SWAPPED)
-    return tf.where(swapped, width, height), tf.where(swapped, height, width)
-
-
-def stored_window(window, height, width, orientation):
-    """Where a window of the image as it is meant to be seen lies in what is stored.
-
-    Args:
-        window: (top, left, height, width).
-        height, width: of the image as it is meant to be seen.
-
-    Returns:
-        int32 (4,): top, left, height, width.
-    """
-    top, left, rows, columns = window
-    top = tf.where(_among(orientation, DOWN), height - top - rows, top)
-    left = tf.where(_among(orientation, SIDEWAYS), width - left - columns, left)
-    return tf.where(
-        _among(orientation, SWAPPED),
-        tf.stack([left, top, columns, rows]),
-        tf.stack([top, left, rows, columns]),
-    )
-
-
 def _among(orientation, numbers):
     return tf.reduce_any(orientation == np.array(numbers))
 

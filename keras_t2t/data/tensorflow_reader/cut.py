@@ -1,0 +1,206 @@
+"""What is cut out of an encoded image, and how it is put into the model's square.
+
+Python reads the header and decides, so that the graph is small. TensorFlow decodes that
+part of a JPEG and no more; files of other formats are decoded by Pillow.
+"""
+
+import io
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_t2t._ground.exif import UPRIGHT, orientation_of
+from keras_t2t._ground.images import MOST_PIXELS, decode_rgb
+from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.types import Array
+from keras_t2t.data.draws.crop import crop_window, padded_corner
+from keras_t2t.preprocessing import covering
+
+Image = import_pillow("Image", "data")
+
+# What an orientation is made of: rows and columns change places, then it is mirrored
+# sideways, then upside down.
+SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+EVALUATION_CROP = 0.9
+
+
+class Cut(NamedTuple):
+    """A part of an image, to be resized, then turned."""
+
+    jpeg: Any  # bytes of the file, empty where the part is decoded already
+    pixels: Array  # (height, width, 3) uint8, the part; of no pixels for a JPEG
+    window: Array  # (4,) int32: top, left, height, width
+    scale: Array  # (2,) float32, resized over old height and width
+    shift: Array  # (2,) float32, where the part begins in the square, in pixels
+    axes: Array  # (3,) int32, the order of height, width and channels
+    steps: Array  # (2,) int32, -1 to mirror upside down and sideways, else 1
+
+
+BLACK = Cut(
+    b"",
+    np.zeros((1, 1, 3), "uint8"),
+    np.zeros(4, "int32"),
+    np.ones(2, "float32"),
+    np.zeros(2, "float32"),
+    np.arange(3, dtype="int32"),
+    np.ones(2, "int32"),
+)
+
+
+class Side(NamedTuple):
+    """A `Cut` along the height or the width."""
+
+    first: int
+    length: int
+    scale: float
+    shift: float
+
+
+def training_cut(encoded, image_size, draws, augmentation, exif_orientation=False):
+    """What a training image shows, by what was drawn.
+
+    Args:
+        encoded: bytes of an image file.
+        image_size: height and width of the result, in pixels.
+        draws: `ImageDraws` of one image.
+        augmentation: the `Augmentation` that they were drawn from.
+        exif_orientation: whether the image is turned as its EXIF data says.
+
+    Returns:
+        `Cut`.
+
+    Raises:
+        OSError: the bytes are no image that is read.
+    """
+
+    def choose(height, width):
+        if augmentation.crop_scale:
+            top, left, rows, columns = crop_window(
+                height,
+                width,
+                draws.crop,
+                augmentation.crop_scale,
+                augmentation.crop_ratio,
+            )
+            return (
+                Side(top, rows, image_size / rows, 0.0),
+                Side(left, columns, image_size / columns, 0.0),
+            )
+        if augmentation.crop_padding:
+            resized = covering((width, height), (image_size, image_size))[::-1]
+            padding = int(image_size * augmentation.crop_padding)
+            offsets = padded_corner(*resized, image_size, padding, draws.crop)
+            return _placed((height, width), resized, offsets, image_size)
+        return _centred((height, width), image_size, EVALUATION_CROP)
+
+    cut = _cut(encoded, choose, image_size, exif_orientation)
+    return cut._replace(
+        steps=cut.steps * np.array([1, -1 if draws.flipped else 1], "int32")
+    )
+
+
+def evaluation_cut(encoded, image_size, crop=EVALUATION_CROP, exif_orientation=False):
+    """The centre, where the image is resized until image_size / crop is covered.
+
+    Args:
+        encoded, image_size, exif_orientation: as of `training_cut`.
+        crop: float in (0, 1], side of the result over that of the resized image.
+
+    Returns:
+        `Cut`.
+
+    Raises:
+        OSError: the bytes are no image that is read.
+    """
+
+    def choose(height, width):
+        return _centred((height, width), image_size, crop)
+
+    return _cut(encoded, choose, image_size, exif_orientation)
+
+
+def is_jpeg(encoded):
+    return encoded.startswith(b"\xff\xd8\xff")
+
+
+def check_jpeg(encoded):
+    """The height and width of a JPEG.
+
+    Raises:
+        OSError: it has none, or too many pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            width, height = image.size
+    except Exception as error:  # Pillow's of damaged files are of many kinds
+        raise OSError(f"no JPEG: {error}") from None
+    if width * height > MOST_PIXELS:
+        raise OSError(f"it has more than {MOST_PIXELS:,} pixels")
+    return height, width
+
+
+def _cut(encoded, choose, image_size, exif_orientation):
+    if not is_jpeg(encoded):
+        pixels = np.asarray(decode_rgb(encoded, exif_orientation=exif_orientation))
+        rows, columns = choose(*pixels.shape[:2])
+        inside = pixels[
+            rows.first : rows.first + rows.length,
+            columns.first : columns.first + columns.length,
+        ]
+        return _cut_of(rows, columns)._replace(pixels=np.ascontiguousarray(inside))
+    size = check_jpeg(encoded)
+    turn = orientation_of(io.BytesIO(encoded)) if exif_orientation else UPRIGHT
+    swapped, down, sideways = turn in SWAPPED, turn in DOWN, turn in SIDEWAYS
+    seen = size[::-1] if swapped else size
+    rows, columns = choose(*seen)
+    rows = _mirrored(rows, seen[0], image_size) if down else rows
+    columns = _mirrored(columns, seen[1], image_size) if sideways else columns
+    stored = (columns, rows) if swapped else (rows, columns)
+    return _cut_of(*stored)._replace(
+        jpeg=encoded,
+        pixels=BLACK.pixels[:0],
+        axes=np.array((1, 0, 2) if swapped else (0, 1, 2), "int32"),
+        steps=np.array([-1 if down else 1, -1 if sideways else 1], "int32"),
+    )
+
+
+def _cut_of(rows, columns):
+    firsts, lengths, scales, shifts = zip(rows, columns, strict=True)
+    return BLACK._replace(
+        window=np.array([*firsts, *lengths], "int32"),
+        scale=np.array(scales, "float32"),
+        shift=np.array(shifts, "float32"),
+    )
+
+
+def _mirrored(side, whole, image_size):
+    """The same part, seen in a mirror."""
+    return side._replace(
+        first=whole - side.first - side.length,
+        shift=image_size - side.shift - side.scale * side.length,
+    )
+
+
+def _centred(size, image_size, crop):
+    """The centre of an image of this height and width, once it is resized."""
+    least = math.floor(image_size / crop)
+    resized = covering(size[::-1], (least, least))[::-1]
+    # torchvision rounds the offset, halves to even.
+    offsets = [round((side - image_size) / 2) for side in resized]
+    return _placed(size, resized, offsets, image_size)
+
+
+def _placed(size, resized, offsets, image_size):
+    """A square of an image, once it is resized, which may lie partly outside."""
+    return [
+        _side(*axis, image_size) for axis in zip(size, resized, offsets, strict=True)
+    ]
+
+
+def _side(length, resized, offset, image_size):
+    scale = resized / length
+    reach = 2 * max(1 / scale, 1) + 1  # of the cubic filter
+    first = max(math.floor(offset / scale - reach), 0)
+    end = min(math.ceil((offset + image_size) / scale + reach), length)
+    return Side(first, end - first, scale, first * scale - offset)

@@ -1,0 +1,129 @@
+"""Evaluation is Pillow's, or near it; training is a crop, a resize and a flip."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from keras_t2t.data.augmentation import AUGMENTATIONS
+from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
+from keras_t2t.data.grain_reader import transforms
+from keras_t2t.data.tensorflow_reader.cut import evaluation_cut, training_cut
+from keras_t2t.data.tensorflow_reader.pixels import pixels, tf
+from keras_t2t.preprocessing import evaluation_transform
+
+
+def evaluated(encoded, image_size, crop=0.9, method="bicubic"):
+    """What TensorFlow's reader makes of a file."""
+    cut = evaluation_cut(encoded, image_size, crop)
+    return pixels(cut, image_size, method).numpy()
+
+
+def trained(reader, encoded, image_size, augmentation, number):
+    """(number, image_size, image_size, 3) float32: one image at the first positions."""
+    drawn = image_draws(np.arange(number), 5, image_size, augmentation)
+    images = []
+    for columns in zip(*drawn, strict=True):
+        one = ImageDraws(*columns)
+        if reader == "grain":
+            arguments = encoded, image_size, one, augmentation
+            images.append(transforms.training_image(*arguments))
+        else:
+            cut = training_cut(encoded, image_size, one, augmentation)
+            method = "bicubic" if one.bicubic else "bilinear"
+            images.append(pixels(cut, image_size, method).numpy())
+    return np.stack(images).astype("float32")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("image_size", [32, 224, 384])
+@pytest.mark.parametrize("shape", [(427, 640), (427, 301), (100, 101), (60, 33)])
+def test_evaluation_is_near_pillows(photographs, encode, image_size, shape, format):
+    """Half a grey level in the mean: Pillow rounds to integers twice, TensorFlow not;
+    and of a JPEG it decodes the centre alone, whose colours have other neighbours."""
+    for photo in photographs:
+        encoded = encode(photo[: shape[0], : shape[1]], format)
+        for crop, method in ((0.9, "bicubic"), (1.0, "bilinear")):
+            image = evaluated(encoded, image_size, crop, method)
+            assert image.shape == (image_size, image_size, 3)
+            expected = evaluation_transform(
+                decoded(encoded), (image_size, image_size), crop, method
+            )
+            difference = np.abs(image - np.asarray(expected, "float32"))
+            assert difference.mean() <= 0.6 and np.quantile(difference, 0.999) <= 4
+
+
+def decoded(encoded):
+    import io
+
+    return Image.open(io.BytesIO(encoded)).convert("RGB")
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("reader", ["tensorflow", "grain"])
+def test_a_padded_crop_is_one_of_all_that_pillow_would_cut(photographs, encode, reader):
+    """Resized to 24 x 16, 2 px of black around it: 13 x 5 squares of 16, all drawn."""
+    photo = photographs[0][:400, :600]
+    resized = Image.fromarray(photo).resize((24, 16), Image.BILINEAR)
+    padded = ImageOps.expand(resized, 2)
+    squares = np.stack(
+        [
+            np.asarray(padded.crop((left, top, left + 16, top + 16)), "float32")
+            for top in range(5)
+            for left in range(13)
+        ]
+    )
+    augmentation = dataclasses.replace(AUGMENTATIONS["padded"], flip_probability=0.0)
+    images = trained(reader, encode(photo, "PNG"), 16, augmentation, 700)
+    same = np.abs(images[:, None] - squares).max(axis=(2, 3, 4)) <= 2
+    assert (same.sum(axis=1) == 1).all()
+    # 700 draws miss one of 65 with probability 1e-3; the seed is fixed.
+    assert set(same.argmax(axis=1)) == set(range(65))
+
+
+@pytest.mark.parametrize("reader", ["tensorflow", "grain"])
+def test_training_images_show_windows_and_half_are_flipped(encode, reader):
+    # Red grows to the right and green downwards, so corners tell window and flip.
+    ramp = np.linspace(0, 255, 256)
+    red, green = np.meshgrid(ramp, ramp)
+    encoded = encode(np.stack([red, green, 0 * red], -1).astype("uint8"), "PNG")
+
+    images = trained(reader, encoded, 16, AUGMENTATIONS["light"], 400)
+    assert (images[:, -1, :, 1] > images[:, 0, :, 1]).all()  # never upside down
+    across = images[:, 8, -1, 0] - images[:, 8, 0, 0]
+    assert 160 <= (across < 0).sum() <= 240  # binomial: 200 +- 4 standard deviations
+    # What is seen spans 15/16 of the window, a window 28% (sqrt of 8%, flattened by
+    # the ratio to 24%) to 100% of the side.
+    assert np.abs(across).min() >= 0.24 * 255 * 0.9
+    assert np.abs(across).max() > 0.9 * 255
+    # Straight ramps stay straight under resizing, wherever the kernel sees no border.
+    steps = np.diff(images[:, 8, 3:-3, 0], axis=1)
+    assert (np.ptp(steps, axis=1) <= 2).all()
+
+
+def test_small_images_are_enlarged(encode):
+    tiny = encode(np.full((3, 5, 3), 200, "uint8"), "PNG")
+    light = trained("tensorflow", tiny, 32, AUGMENTATIONS["light"], 1)
+    for image in (light, evaluated(tiny, 32)):
+        np.testing.assert_allclose(
+            image, 200, atol=0.01
+        )  # weights of sum 1, in float32
+
+
+@pytest.mark.parametrize("shape", [(5000, 3), (3, 5000), (1, 5000), (5000, 1)])
+def test_very_long_images_cost_no_more_than_others(encode, shape):
+    """A column of 5,000 pixels was resized to 1,240,000 rows: over a gigabyte."""
+    grey = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype="uint8")
+    png = encode(Image.fromarray(grey), "PNG")
+    assert max(evaluation_cut(png, 224).pixels.shape) <= 10
+    expected = evaluation_transform(Image.fromarray(grey))
+    difference = np.abs(evaluated(png, 224) - np.asarray(expected, int))
+    # Pillow rounds between its two passes, which shows at hard edges alone.
+    assert difference.mean() <= 1 and difference.max() <= 12
+
+
+def test_a_jpeg_that_is_cut_off_is_an_error(photographs, encode):
+    encoded = encode(photographs[0], "JPEG")[:-20_000]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        evaluated(encoded, 32)

@@ -1,0 +1,237 @@
+"""What a SavedModel sees of a file is what Pillow sees, whatever the file is called."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from keras_t2t._ground.exif import orientation_of as expected_orientation
+from keras_t2t.export.graph_image import decode, evaluation_image, resize_and_cut, tf
+from keras_t2t.export.graph_orientation import orientation_of
+from keras_t2t.preprocessing import evaluation_transform
+from tests.photographs import ORIENTATIONS, oriented, upright
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    return [load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
+
+
+def encode(image, format, **options):
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def encoded(photographs):
+    photo = Image.fromarray(photographs[0]).resize((90, 60))
+    grey = photo.convert("L")
+    return {
+        "colour jpeg": encode(photo, "JPEG", quality=95),
+        "progressive jpeg": encode(photo, "JPEG", progressive=True),
+        "grey jpeg": encode(grey, "JPEG"),
+        "cmyk jpeg": encode(photo.convert("CMYK"), "JPEG"),
+        "png": encode(photo, "PNG"),
+        "grey png": encode(grey, "PNG"),
+        "palette png": encode(photo.convert("P"), "PNG"),
+        "rgba png": encode(photo.convert("RGBA"), "PNG"),
+        "1-bit png": encode(photo.convert("1"), "PNG"),
+        "gif": encode(photo.convert("P"), "GIF"),
+        "animated gif": encode(
+            photo.convert("P"),
+            "GIF",
+            save_all=True,
+            append_images=[photo.rotate(180).convert("P")],
+        ),
+        "bmp": encode(photo, "BMP"),
+        "webp": encode(photo, "WEBP", lossless=True),
+        "rgba webp": encode(photo.convert("RGBA"), "WEBP", lossless=True),
+    }
+
+
+FORMATS = [
+    *("colour jpeg", "progressive jpeg", "grey jpeg", "cmyk jpeg", "png", "grey png"),
+    *("palette png", "rgba png", "1-bit png", "gif", "animated gif", "bmp", "webp"),
+    "rgba webp",
+]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_decode_equals_pillow(encoded, name):
+    image = decode(encoded[name]).numpy()
+    expected = np.asarray(Image.open(io.BytesIO(encoded[name])).convert("RGB"))
+    assert image.dtype == np.uint8
+    # JPEG decoders may round the inverse cosine transform and colours differently.
+    tolerance = 4 if "jpeg" in name else 0
+    assert np.abs(image.astype(int) - expected).max() <= tolerance
+
+
+def test_16_bit_png_keeps_its_high_byte(photographs):
+    grey = photographs[0][:40, :50, 0]
+    png = encode(Image.fromarray(grey.astype("uint16") * 257), "PNG")
+    np.testing.assert_array_equal(decode(png), np.repeat(grey[..., None], 3, axis=-1))
+
+
+@pytest.mark.parametrize("content", ["cut jpeg", "cut png", "text", "empty", "tiff"])
+def test_no_image_is_an_error(encoded, photographs, content):
+    content = {
+        "cut jpeg": encoded["colour jpeg"][:700],
+        "cut png": encoded["png"][:700],
+        "text": b"no image at all",
+        "empty": b"",
+        "tiff": encode(photographs[0][:40, :40], "TIFF"),
+    }[content]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(content)
+
+
+def of_size(height, width):
+    """The headers of images that would cost gigabytes; little or nothing follows."""
+    big, little = (lambda n: n.to_bytes(4, "big")), (lambda n: n.to_bytes(4, "little"))
+    png = b"\x89PNG\r\n\x1a\n" + big(13) + b"IHDR" + big(width) + big(height)
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    start, end = file.getvalue().split(b"\x08\0\x08\0\x08")
+    jpeg = start + b"\x08" + big(height)[2:] + big(width)[2:] + end
+    canvas = little(width - 1)[:3] + little(height - 1)[:3]
+    lossy = little(width)[:2] + little(height)[:2]
+    lossless = little((width - 1) % 2**14 + (height - 1) % 2**14 * 2**14)
+    return {
+        "png": png + b"\x08\x02\0\0\0" + bytes(40),
+        "jpeg": jpeg,
+        "gif": b"GIF89a" + lossy + bytes(60),
+        "bmp": b"BM"
+        + bytes(8)
+        + little(54)
+        + little(40)
+        + little(width)
+        # upside down
+        + little(2**32 - height)
+        + b"\1\0\x18\0"
+        + bytes(40),
+        "webp": b"RIFF" + bytes(4) + b"WEBPVP8X" + bytes(8) + canvas + bytes(40),
+        "lossy webp": b"RIFF" + bytes(4) + b"WEBPVP8 " + bytes(10) + lossy + bytes(40),
+        "lossless webp": b"RIFF"
+        + bytes(4)
+        + b"WEBPVP8L"
+        + bytes(5)
+        + lossless
+        + bytes(40),
+    }
+
+
+@pytest.mark.parametrize("name", of_size(1, 1))
+def test_too_many_pixels_are_told_from_the_header(name):
+    bomb = of_size(13_000, 16_000)[name]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 178,956,970"):
+        decode(bomb)
+    try:
+        decode(of_size(50, 60)[name])
+    except tf.errors.InvalidArgumentError as error:  # its decoder's
+        assert "178,956,970" not in str(error)
+
+
+@pytest.mark.parametrize(("mode", "colours"), [("P", 256), ("P", 16), ("1", 2)])
+def test_a_bmp_with_a_palette_of_colours_is_refused(photographs, mode, colours):
+    """TensorFlow takes its indices for greys."""
+    bmp = encode(Image.fromarray(photographs[0]).quantize(colours).convert(mode), "BMP")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="BMP with a palette"):
+        decode(bmp)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_other_bmps_equal_pillow(photographs, mode):
+    bmp = encode(Image.fromarray(photographs[0][:9, :7]).convert(mode), "BMP")
+    expected = Image.open(io.BytesIO(bmp)).convert("RGB")
+    np.testing.assert_array_equal(decode(bmp), expected)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_it_is_turned_as_by_pillow(format):
+    tolerance = 4 if format == "JPEG" else 0
+    options = {"lossless": True} if format == "WEBP" else {}
+    turned = tf.function(lambda encoded: decode(encoded, exif_orientation=True))
+    for orientation in (*ORIENTATIONS, 0, 9):
+        content = oriented(orientation, format, **options)
+        expected = upright(content).astype(int)
+        found = turned(tf.constant(content)).numpy()
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).max() <= tolerance, orientation
+        stored = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), int)
+        assert np.abs(decode(content).numpy() - stored).max() <= tolerance
+
+
+def test_any_header_is_read_as_python_reads_it():
+    random = np.random.default_rng(0)
+    read = tf.function(orientation_of, input_signature=[tf.TensorSpec((), tf.string)])
+    contents = [b"", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8X"]
+    for format in ("JPEG", "PNG", "WEBP"):
+        whole = oriented(6, format)
+        contents += [whole[:end] for end in range(0, 140, 3)]
+        for _ in range(100):
+            bent = np.frombuffer(whole, "uint8").copy()
+            bent[random.integers(0, 120, 3)] = random.integers(0, 256, 3)
+            contents.append(bent.tobytes())
+        contents += [oriented(i, format) for i in ORIENTATIONS]
+    for content in contents:
+        expected = expected_orientation(io.BytesIO(content)) or 1
+        assert read(tf.constant(content)).numpy() == expected, content[:150]
+
+
+@pytest.mark.parametrize("method", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("shape", [(300, 410), (97, 60), (30, 20), (1, 5)])
+def test_resize_equals_pillow(photographs, method, shape):
+    for photo in photographs:
+        window = photo[100 : 100 + shape[0], 30 : 30 + shape[1]]
+        scale = [np.float32(64 / side) for side in shape]
+        image = resize_and_cut(window, (64, 64), scale, method=method).numpy()
+        expected = Image.fromarray(window).resize(
+            (64, 64), {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}[method]
+        )
+        assert image.dtype == np.uint8
+        # Two grey levels: Pillow computes with integers.
+        assert np.abs(image.astype(int) - np.asarray(expected)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(32, 32), (224, 224), (96, 128)])
+@pytest.mark.parametrize("shape", [(427, 640), (427, 301), (100, 101), (60, 33)])
+def test_evaluation_equals_pillow(photographs, size, shape):
+    for photo in photographs:
+        photo = photo[: shape[0], : shape[1]]
+        for crop, method in ((0.9, "bicubic"), (1.0, "bilinear")):
+            image = evaluation_image(encode(photo, "PNG"), size, crop, method).numpy()
+            assert image.shape == (*size, 3) and image.dtype == np.uint8
+            image_of = Image.fromarray(photo)
+            expected = evaluation_transform(image_of, size, crop, method)
+            # Two grey levels: Pillow rounds to integers between its two passes.
+            assert np.abs(image.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(5000, 3), (3, 5000), (1, 5000), (5000, 1)])
+def test_very_long_images_cost_no_more_than_others(shape):
+    """A column of 5,000 pixels was resized to 1,240,000 rows: over a gigabyte."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype="uint8")
+    image = evaluation_image(encode(pixels, "PNG"), (224, 224)).numpy()
+    expected = evaluation_transform(Image.fromarray(pixels))
+    assert np.abs(image.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(170, 10), (10, 170)])
+def test_long_images_are_as_if_all_was_resized(monkeypatch, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype="uint8")
+    image, png = Image.fromarray(pixels), encode(pixels, "PNG")
+    size = 64, 64
+    cut = evaluation_image(png, size).numpy(), evaluation_transform(image, size)
+    monkeypatch.setattr("keras_t2t.export.graph_image.EXTREME", 1000)
+    monkeypatch.setattr("keras_t2t.preprocessing.EXTREME", 1000)
+    whole = evaluation_image(png, size).numpy(), evaluation_transform(image, size)
+    for one, other in zip(cut, whole, strict=True):
+        # 2: each of two passes may round to the next grey level
+        assert np.abs(one.astype(int) - other).max() <= 2

@@ -47,9 +47,11 @@ def main(arguments):
     if result is None:  # torchrun starts a script once per device
         return
     folder = Path(result["output_dir"])
-    source, model, dataset = trained(folder, settings)
     lines = [f"top-1: {result['val_top1']:.1%}"]
-    if settings["dataset"] is None:  # photographs of one's own
+    photographs = settings["dataset"] is None
+    if photographs or web:
+        source, model, dataset = trained(folder, settings)
+    if photographs:
         lines.append(confusion(source, model, dataset))
     if web:
         lines += export(source, model, dataset, folder)

@@ -89,7 +89,7 @@ def test_without_a_network_the_weights_are_random(
         (["--channels", "0"], "`channels` must be a positive integer, got 0"),
         (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
         (["--weights", "gone.pth"], "weights='gone.pth' is no file or run folder"),
-        (["--model", "ResNet50", "--weights", "gone.h5"], "`path` must end in one of"),
+        (["--model", "ResNet50", "--weights", "gone.h5"], "is no file or run folder"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

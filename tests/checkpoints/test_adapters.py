@@ -137,7 +137,7 @@ def test_a_damaged_file_is_told(file):
         (whole[:-1], "checksum is not at its end"),
         (whole[:middle], "checksum is not at its end"),
         (b"", "checksum is not at its end"),
-        (changed, "SHA-256 is not that at its end"),
+        (changed, "SHA-256 at its end is wrong"),
     ):
         file.write_bytes(content)
         refused(keras_t2t.load_adapters, random_model(), file, message)

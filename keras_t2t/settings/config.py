@@ -311,8 +311,8 @@ class TrainingConfig:
     )
     lora: int | None = of_optimizer(
         int,
-        "rank of the low-rank adapters (LoRA): only they and the head are trained; 0: no "
-        "adapters",
+        "rank of the low-rank adapters (LoRA): only they and the head are trained; 0: "
+        "no adapters",
         "RANK",
         at_least=0,
         at_most=1024,

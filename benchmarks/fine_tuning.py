@@ -1,10 +1,10 @@
 """What training adapters, or the head alone, saves beside training all weights.
 
     python benchmarks/fine_tuning.py path/to/photographs --weights runs/pretrained \
-        --epochs 3 --reader grain
+        --epochs 3
 
-Each way is a run of `finetune` in a process of its own, with the recipe's settings but
-for the flags given here, which go to all of them. Prints a table in Markdown: weights
+Each way is a run of `finetune` in a process of its own, with the settings of the recipe
+but for those given here. Prints a table in Markdown: weights
 that are trained, the most memory that the process held, images per second of training,
 the size of the file that one keeps, and top-1 after the last epoch.
 """
@@ -59,9 +59,14 @@ def main():
     )
     parser.add_argument("photographs")
     parser.add_argument("--weights", required=True)
+    parser.add_argument("--epochs", default="3")
+    parser.add_argument("--backend", default="torch")
+    parser.add_argument("--reader", default="grain")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    arguments, flags = parser.parse_known_args()
-    flags = [arguments.photographs, "--weights", arguments.weights, *flags]
+    arguments = parser.parse_args()
+    flags = [arguments.photographs]
+    for name in ("weights", "epochs", "backend", "reader"):
+        flags += [f"--{name}", getattr(arguments, name)]
     print("| trained | weights | memory (GB) | images/s | file (MB) | top-1 |")
     print("| --- | ---: | ---: | ---: | --- | ---: |")
     for name in arguments.ways:

@@ -53,7 +53,7 @@ def add_adapters(model: keras.Model, rank: int) -> None:
 
 
 def save_adapters(model: keras.Model, path: FilePath) -> None:
-    """Saves the adapters and the heads alone, which are a few hundred kilobytes.
+    """Saves the adapters and the heads alone, a small part of the model's file.
 
     Args:
         model: `keras.Model` that `add_adapters` or `load_adapters` was given, or as

@@ -32,7 +32,7 @@ from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record, is_record
 from keras_t2t.variants import RESNET_VARIANTS
 
 RANDOM = "random"
-MOST_NAMES = 10_000  # of a folder, that are compared with a wrong one
+MAX_NAMES = 10_000  # files of a folder that are compared with a wrong name
 DEFAULT_VARIANT = "T2TViT14"
 DEFAULT_SIZE, DEFAULT_CLASSES = (224, 224), 1000
 
@@ -222,16 +222,16 @@ def find_classifier(
 
 
 def not_found(weights):
-    """What is accepted as `weights`, and what comes close to what was given."""
+    """The error for unknown `weights`: what is accepted, and similar names."""
     path = Path(weights)
     known = [RANDOM, *NAMES]
     with contextlib.suppress(OSError):
-        known += map(str, itertools.islice(path.parent.iterdir(), MOST_NAMES))
-    near = difflib.get_close_matches(str(weights), known)
-    close = f"; close to it: {', '.join(map(shown, near))}" if near else ""
+        known += map(str, itertools.islice(path.parent.iterdir(), MAX_NAMES))
+    close = difflib.get_close_matches(str(weights), known)
+    hint = f"; did you mean {' or '.join(map(shown, close))}?" if close else ""
     return (
-        f"weights={shown(weights)!r} is no file or run folder that is there, nor one "
-        f"of {', '.join(known[: len(NAMES) + 1])}, nor hf://OWNER/NAME{close}"
+        f"weights={shown(weights)!r} is no file or run folder that exists, nor one of "
+        f"{', '.join(known[: len(NAMES) + 1])}, nor hf://OWNER/NAME{hint}"
     )
 
 

@@ -1,5 +1,5 @@
-"""What TensorFlow says on standard error as it is loaded, before any setting of its own
-holds: lines that tell a user nothing."""
+"""Hides useless lines that TensorFlow prints on standard error while it is loaded,
+before its own settings take effect."""
 
 import contextlib
 import os
@@ -17,8 +17,8 @@ NOISE = re.compile(
 
 @contextlib.contextmanager
 def without_absl():
-    """Within, which is to be short, such lines do not reach standard error; all others
-    do at its end."""
+    """Context that holds back standard error: at its end all other lines are printed.
+    Keep it short."""
     try:
         before = os.dup(2)
     except OSError:  # a program may have closed it

@@ -1,8 +1,8 @@
-"""LoRA: low-rank adapters beside frozen weights, and the file of the adapters alone.
+"""LoRA: low-rank adapters beside frozen weights, and files of adapters alone.
 
 Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021
-(arXiv:2106.09685), through Keras's `Dense.enable_lora`: a kernel W that stays as it is
-becomes W + alpha / rank * A B, and B begins as zero.
+(arXiv:2106.09685), through Keras's `Dense.enable_lora`: W + alpha / rank * A B replaces
+the kernel W, which is frozen; B starts at zero.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ from keras_t2t.checkpoints.fitting import all_or_nothing, is_finite, numpy_dtype
 from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.layers.inner_state import parts_of
 
-SUFFIX = ".lora.h5"  # KerasHub's, whose files have no names of layers
+SUFFIX = ".lora.h5"  # as KerasHub's, whose files do not name layers
 HEADS = ("head", "aux_head")
 A, B, ALPHA, BASE = "lora_kernel_a", "lora_kernel_b", "lora_alpha", "kernel_sha256"
 
 
 def add_adapters(model: keras.Model, rank: int) -> None:
-    """Gives every Dense of the blocks an adapter, and leaves only these and the heads
-    to be trained.
+    """Adds an adapter to every Dense of the blocks; only adapters and heads are then
+    trainable.
 
-    The outputs stay what they were until the adapters are trained. The tokens before
-    the blocks have none: what is in front of the first adapter needs no gradient.
+    Until training, the outputs do not change. The token layers before the blocks get no
+    adapters, so that they need no gradient.
 
     Args:
         model: a `keras.Model` of `keras_t2t.T2TViT`, `keras_t2t.ViT` or one of their
@@ -40,7 +40,7 @@ def add_adapters(model: keras.Model, rank: int) -> None:
         rank: int, of the adapters: each has `rank * (inputs + outputs)` weights.
 
     Raises:
-        ValueError: if `model` is another one, is quantized or has adapters already.
+        ValueError: if `model` is of another kind, is quantized or already has adapters.
     """
     rank = integer("rank", rank)
     official_entries(model)  # raises for other models
@@ -53,16 +53,16 @@ def add_adapters(model: keras.Model, rank: int) -> None:
 
 
 def save_adapters(model: keras.Model, path: FilePath) -> None:
-    """Saves the adapters and the heads alone, a small part of the model's file.
+    """Saves only the adapters and heads, a small part of the model's file.
 
     Args:
-        model: `keras.Model` that `add_adapters` or `load_adapters` was given, or as
-            many of whose blocks' Dense have Keras's LoRA.
+        model: a `keras.Model` with adapters from `add_adapters`, `load_adapters` or
+            Keras's LoRA, on every Dense of its blocks.
         path: file that ends in `.lora.h5`.
 
     Raises:
-        ValueError: if `model` has no adapters, or `path` another ending.
-        OSError: if it could not be written.
+        ValueError: if `model` lacks adapters, or `path` has another ending.
+        OSError: if the file cannot be written.
     """
     path = adapters_path(path)
     official_entries(model)
@@ -75,22 +75,22 @@ def save_adapters(model: keras.Model, path: FilePath) -> None:
 
 
 def load_adapters(model: keras.Model, path: FilePath) -> None:
-    """Puts adapters and heads of a file onto the weights that they were trained on.
+    """Loads adapters and heads into a model with the weights they were trained on.
 
-    The model then gives what the trained one gave, and only adapters and heads are left
-    to be trained; other adapters of the same rank can be loaded in their place. What
-    `model.save`, `save_official` and `export_model` write has them merged.
+    The model then gives the same outputs as the trained one, and only adapters and
+    heads are trainable; other adapters of the same rank can replace them later.
+    `model.save`, `save_official` and `export_model` write them merged.
 
     Args:
-        model: `keras.Model` with the weights that the adapters were trained on and a
-            head of as many classes.
+        model: `keras.Model` with the weights that the adapters were trained on, and a
+            head for as many classes.
         path: a file of `save_adapters`; a run with `lora` leaves `adapters.lora.h5`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged or of another kind, or of another model, other
-            weights, another number of classes, or another rank than adapters that are
-            there already; the model is then unchanged.
+        ValueError: if it is damaged or of another kind, or for another model, other
+            weights, another number of classes, or another rank than the model's
+            adapters; the model is then unchanged.
     """
     path = adapters_path(path)
     if not path.is_file():
@@ -110,14 +110,14 @@ def load_adapters(model: keras.Model, path: FilePath) -> None:
 
 
 def has_adapters(model):
-    """Whether the blocks' Dense have adapters, all of them."""
+    """Whether every Dense of the blocks has an adapter."""
     parts = adaptable(model).values()
     return bool(parts) and all(part.lora_enabled for part in parts)
 
 
 @contextlib.contextmanager
 def merged_adapters(model):
-    """Within, `model` is one without adapters: their share is in the kernels."""
+    """Context in which the adapters of `model` are merged into its kernels."""
     parts = [part for part in adaptable(model).values() if part.lora_enabled]
     kernels = [keras.ops.convert_to_numpy(part._kernel).copy() for part in parts]
     ranks = [part.lora_rank for part in parts]
@@ -132,9 +132,9 @@ def merged_adapters(model):
             part.lora_enabled, part.lora_rank = True, rank
 
 
-# === What has adapters ===
+# === Layers with adapters ===
 def adaptable(model):
-    """Every Dense of the blocks by its name, `block_3_attention/qkv`."""
+    """Every Dense of the blocks by name, such as `block_3_attention/qkv`."""
     return {
         f"{layer.name}/{path}": part
         for layer in model.layers
@@ -149,9 +149,9 @@ def train_adapters_only(model, parts):
 
 
 def train_only(model, weights):
-    """Freezes the other weights of a model."""
+    """Freezes all weights of a model but these."""
     kept = {id(weight) for weight in weights}
-    # Not the layers: they would come back frozen from the saved model.
+    # Not the layers, which would still be frozen after saving and loading.
     for weight in model.trainable_weights:
         weight.trainable = id(weight) in kept
 
@@ -165,7 +165,7 @@ def adapters_path(path):
 
 
 def targets(model, parts):
-    """Yields (variable, key in the file) of all that is trained."""
+    """Yields (variable, key in the file) for all trainable weights."""
     for name, part in parts.items():
         yield part.lora_kernel_a, f"{name}/{A}"
         yield part.lora_kernel_b, f"{name}/{B}"
@@ -179,7 +179,7 @@ def head_targets(model):
 
 
 def write_adapters(model, path):
-    """HDF5 as Keras's weights files are, layers in layers, a SHA-256 at its end."""
+    """Writes HDF5 in the layout of Keras's weights files, with a SHA-256 at its end."""
     parts = adaptable(model)
     arrays = {
         key: keras.ops.convert_to_numpy(variable)
@@ -200,37 +200,38 @@ def write_adapters(model, path):
 
 
 def fingerprint(part):
-    """SHA-256 of the frozen kernel: what the adapter was trained on."""
+    """SHA-256 of the frozen kernel that the adapter was trained on."""
     kernel = keras.ops.convert_to_numpy(part._kernel)
     digest = hashlib.sha256(np.ascontiguousarray(kernel, "<f4"))
     return np.frombuffer(digest.digest(), "uint8")
 
 
 def read_adapters(path):
-    """The arrays of a file by their keys.
+    """The arrays of a file by key.
 
     Raises:
-        ValueError: it is damaged, or holds no adapters.
+        ValueError: it is damaged, or has no adapters.
     """
     if keras_file.seal_of(path) is None:
-        raise keras_file.Damaged(path, ValueError("its checksum is not at its end"))
+        raise keras_file.Damaged(path, ValueError("it has no checksum at its end"))
     arrays = keras_file.read(path).arrays
     if not any(key.endswith(f"/{A}") for key in arrays):
-        raise ValueError(f"{shown(path.name)} holds no adapters")
+        raise ValueError(f"{shown(path.name)} has no adapters")
     return arrays
 
 
 def check_fit(model, parts, found, label):
-    """
+    """Checks that the arrays of a file fit a model.
+
     Raises:
-        ValueError: `found` is not of a model like this one, in one line.
+        ValueError: in one line, if not.
     """
     for variable, key in head_targets(model):
         if key.endswith("/bias") and key in found and found[key].ndim == 1:
             classes, own = found[key].shape[0], variable.shape[0]
             if classes != own:
                 raise ValueError(
-                    f"{label} has a head for {classes} classes, and the model "
+                    f"{label} has a head for {classes} classes, but the model "
                     f"{model.name!r} one for {own}: build it with classes={classes}"
                 )
     expected = {key for _, key in head_targets(model)}
@@ -239,7 +240,7 @@ def check_fit(model, parts, found, label):
         key = differing[0]
         sides = ("model", "file") if key in expected else ("file", "model")
         raise ValueError(
-            f"{label} is of another model than {model.name!r}: the {sides[0]} has "
+            f"{label} is for another model than {model.name!r}: the {sides[0]} has "
             f"{shown(key)}, the {sides[1]} does not"
         )
     for name, part in parts.items():
@@ -254,8 +255,8 @@ def check_adapter(name, part, found, label):
     rank = a.shape[1] if a.ndim == 2 else 0
     if part.lora_enabled and rank != part.lora_rank:
         raise ValueError(
-            f"{label} has adapters of rank {rank}, and the model has some of rank "
-            f"{part.lora_rank}: build it anew"
+            f"{label} has adapters of rank {rank}, but those of the model have rank "
+            f"{part.lora_rank}: build a new model"
         )
     if not rank:
         raise ValueError(f"{label}: {name}/{A} must have two axes, got {a.shape}")
@@ -264,20 +265,20 @@ def check_adapter(name, part, found, label):
     check_array(f"{name}/{ALPHA}", alpha, (), label)
     if alpha <= 0:
         raise ValueError(f"{label}: {name}/{ALPHA} must be positive, got {alpha}")
-    # Half precision has rounded what was hashed.
+    # In half precision the kernel is rounded, and has another hash.
     exact = keras.backend.standardize_dtype(part._kernel.dtype) == "float32"
     if exact and not np.array_equal(found[f"{name}/{BASE}"], fingerprint(part)):
         raise ValueError(
-            f"{label} was trained on other weights than the model has in {name}: load "
-            "those first that its run started from"
+            f"{label} was trained on other weights than the model's in {name}: first "
+            "load the weights that its run started from"
         )
 
 
 def check_array(key, array, shape, label):
     if array.shape != shape:
         raise ValueError(
-            f"{label} is of another model: {key} has the shape {array.shape}, and the "
+            f"{label} is for another model: {key} has shape {array.shape}, but the "
             f"model needs {shape}"
         )
     if array.dtype.kind != "f" or not is_finite(array, np.dtype("float32")):
-        raise ValueError(f"{label}: {key} must hold finite numbers, got {brief(array)}")
+        raise ValueError(f"{label}: {key} must have finite numbers, got {brief(array)}")

@@ -125,16 +125,16 @@ class TrainingConfig:
     )
     weights: str | None = of_model(
         str,
-        "what to start from: a name of published weights, a checkpoint file or a run "
-        "folder, whose head is kept where the classes are the same; model and image "
-        "size are by default those of the weights; none or random: from scratch "
+        "weights to start from: a name of published weights, a checkpoint file or a "
+        "run folder, whose head is kept if the classes are the same; they also set the "
+        "default model and image size; none or random: from scratch "
         "(default: %(default)s)",
         parse=start_weights,
         with_weights=True,
     )
     fresh_head: bool | None = of_model(
         bool,
-        "begin with a new head though weights are a run's whose classes are the data's",
+        "start with a new head even if the weights are of a run with the same classes",
         with_weights=True,
     )
     recipe: str | None = of_schedule(
@@ -350,8 +350,8 @@ class TrainingConfig:
     )
     log_every: int = of_run(
         int,
-        "steps between two losses in TensorBoard, Weights & Biases and a log that is "
-        "no terminal; 0: none but each epoch's",
+        "steps between logged losses, in TensorBoard, Weights & Biases and log files; "
+        "0: only once per epoch",
         "STEPS",
         default=50,
         at_least=0,

@@ -93,7 +93,7 @@ def test_other_designs_have_adapters_too(tmp_path):
 def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
     load, other = keras_t2t.load_adapters, random_model(seed=1)
     before = outputs(other)
-    refused(load, other, file, "was trained on other weights than the model has in blo")
+    refused(load, other, file, "was trained on other weights than the model's in blo")
     np.testing.assert_array_equal(outputs(other), before)
     assert not adapters.has_adapters(other)
     refused(
@@ -106,7 +106,7 @@ def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
     wider = keras_t2t.T2TViT(
         *(32, 1, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), classes=7
     )
-    refused(load, wider, file, r"another model: block_0_.*the shape \(16, 3\), and")
+    refused(load, wider, file, r"another model: block_0_.*has shape \(16, 3\), but")
     headless = keras_t2t.T2TViT(
         *(16, 1, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), include_top=False
     )
@@ -114,7 +114,7 @@ def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
     of_rank_2 = random_model()
     keras_t2t.add_adapters(of_rank_2, 2)
     refused(
-        load, of_rank_2, file, "adapters of rank 3, and the model has some of rank 2"
+        load, of_rank_2, file, "adapters of rank 3, but those of the model have rank 2"
     )
     refused(keras_t2t.add_adapters, of_rank_2, 2, "has adapters already")
     refused(
@@ -147,10 +147,10 @@ def test_numbers_that_are_none_are_told(file, tmp_path):
     model = adapted()
     model.get_layer("block_0_mlp").expand.lora_kernel_b.assign(np.full((3, 32), np.nan))
     keras_t2t.save_adapters(model, file)
-    refused(keras_t2t.load_adapters, random_model(), file, "must hold finite numbers")
+    refused(keras_t2t.load_adapters, random_model(), file, "must have finite numbers")
     keras_file.save_weights(random_model(), tmp_path / "x.weights.h5")
     (tmp_path / "x.weights.h5").rename(file)
-    refused(keras_t2t.load_adapters, random_model(), file, "holds no adapters")
+    refused(keras_t2t.load_adapters, random_model(), file, "has no adapters")
 
 
 def refused(function, model, value, message):

@@ -200,7 +200,7 @@ def test_wrong_weights_are_told_what_comes_close(tmp_path, monkeypatch):
     (tmp_path / "flowers").mkdir()
     monkeypatch.chdir(tmp_path)
     for wrong, near in (("imagnet", "imagenet"), ("flowrs", "flowers")):
-        with pytest.raises(FileNotFoundError, match=f"OWNER/NAME; close to it: {near}"):
+        with pytest.raises(FileNotFoundError, match=f"OWNER/NAME; did you mean {near}"):
             find_classifier(wrong)
 
 

@@ -97,7 +97,7 @@ def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
     np.testing.assert_array_equal(outputs(other), before)
     assert not adapters.has_adapters(other)
     refused(
-        load, random_model(classes=5), file, "a head for 7 classes, and.* for 5: bu"
+        load, random_model(classes=5), file, "a head for 7 classes, but.* for 5: bu"
     )
     deeper = keras_t2t.T2TViT(
         *(16, 2, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), classes=7
@@ -134,9 +134,9 @@ def test_a_damaged_file_is_told(file):
     middle = len(whole) // 2
     changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     for content, message in (
-        (whole[:-1], "checksum is not at its end"),
-        (whole[:middle], "checksum is not at its end"),
-        (b"", "checksum is not at its end"),
+        (whole[:-1], "it has no checksum at its end"),
+        (whole[:middle], "it has no checksum at its end"),
+        (b"", "it has no checksum at its end"),
         (changed, "SHA-256 at its end is wrong"),
     ):
         file.write_bytes(content)

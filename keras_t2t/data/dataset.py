@@ -1,8 +1,37 @@
 """The base class of data sets, whatever they are read from."""
 
 import abc
+from typing import NamedTuple
 
 import numpy as np
+
+from keras_t2t._ground.arguments import check_choice, check_share
+from keras_t2t.data.augmentation import Augmentation
+from keras_t2t.data.sharding import check_first_step
+
+METHODS = "bilinear", "bicubic"
+
+
+class Training(NamedTuple):
+    """The arguments of `Dataset.train_batches`."""
+
+    image_size: int
+    batch_size: int
+    seed: int
+    augmentation: Augmentation | None = None
+    first_step: int = 0
+    shard: tuple = (0, 1)
+
+
+class Validation(NamedTuple):
+    """The arguments of `Dataset.validation_batches`."""
+
+    image_size: int
+    batch_size: int
+    shard: tuple = (0, 1)
+    pad: bool = False
+    crop: float = 0.9
+    interpolation: str = "bicubic"
 
 
 class Dataset(abc.ABC):
@@ -43,7 +72,6 @@ class Dataset(abc.ABC):
     def num_classes(self):
         return len(self.class_names)
 
-    @abc.abstractmethod
     def train_batches(
         self,
         image_size,
@@ -72,8 +100,11 @@ class Dataset(abc.ABC):
         Raises:
             ValueError: naming the argument that is not accepted.
         """
+        check_first_step(first_step)
+        return self._train_batches(
+            Training(image_size, batch_size, seed, augmentation, first_step, shard)
+        )
 
-    @abc.abstractmethod
     def validation_batches(
         self,
         image_size,
@@ -101,6 +132,19 @@ class Dataset(abc.ABC):
         Raises:
             ValueError: naming the argument that is not accepted.
         """
+        check_share("crop", crop)
+        check_choice("interpolation", interpolation, METHODS)
+        return self._validation_batches(
+            Validation(image_size, batch_size, shard, pad, crop, interpolation)
+        )
+
+    @abc.abstractmethod
+    def _train_batches(self, asked):
+        """What `train_batches` gives for a `Training`."""
+
+    @abc.abstractmethod
+    def _validation_batches(self, asked):
+        """What `validation_batches` gives for a `Validation`."""
 
     def watched(self, batches, function):
         """The same batches; the function is called as each is handed over.

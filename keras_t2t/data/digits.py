@@ -7,7 +7,6 @@ from keras_t2t._ground.optional_imports import import_sklearn
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.sharding import (
-    check_first_step,
     local_batch_size,
     num_batches,
     num_local_images,
@@ -45,50 +44,32 @@ class Digits(Dataset):
         self.class_counts = train_labels.sum(axis=0).astype("int64")
         self.num_validation = len(validation_images)
 
-    def train_batches(
-        self,
-        image_size,
-        batch_size,
-        seed,
-        augmentation=None,
-        first_step=0,
-        shard=(0, 1),
-    ):
-        check_first_step(first_step)
+    def _train_batches(self, asked):
+        augmentation = asked.augmentation
         if augmentation is not None and not augmentation.is_off:
             raise ValueError(
                 "augmentation of the digits must be None, or "
                 f'AUGMENTATIONS["none"]; got {augmentation}'
             )
-        return _ShuffledForever(
-            *self._train, image_size, batch_size, shard, seed, first_step
-        )
+        return _ShuffledForever(*self._train, asked)
 
-    def validation_batches(
-        self,
-        image_size,
-        batch_size,
-        shard=(0, 1),
-        pad=False,
-        crop=0.9,
-        interpolation="bicubic",
-    ):
-        return _InOrder(*self._validation, image_size, batch_size, shard, pad)
+    def _validation_batches(self, asked):
+        return _InOrder(*self._validation, asked)
 
 
 class _Batches(keras.utils.PyDataset):
-    def __init__(self, images, labels, image_size, batch_size, shard):
+    def __init__(self, images, labels, asked):
         super().__init__()
         self.images = images
         self.labels = labels
-        self.batch_size = batch_size
-        self.shard = shard
-        self.local_batch_size = local_batch_size(batch_size, shard)
-        self.interpolation = _bilinear_matrix(images.shape[1], image_size)
+        self.asked = asked
+        self.local_batch_size = local_batch_size(asked.batch_size, asked.shard)
+        self.interpolation = _bilinear_matrix(images.shape[1], asked.image_size)
 
     def _positions(self, step):
         """Of this shard's images in batch number `step`, counted over all shards."""
-        start = step * self.batch_size + self.shard[0] * self.local_batch_size
+        first_row = self.asked.shard[0] * self.local_batch_size
+        start = step * self.asked.batch_size + first_row
         return np.arange(start, start + self.local_batch_size)
 
     def _batch(self, indices):
@@ -101,37 +82,30 @@ class _Batches(keras.utils.PyDataset):
 class _ShuffledForever(_Batches):
     """Batch number `step` of an endless stream: a new permutation every epoch."""
 
-    def __init__(self, images, labels, image_size, batch_size, shard, seed, first_step):
-        super().__init__(images, labels, image_size, batch_size, shard)
-        self.seed = seed
-        self.first_step = first_step
-
     num_batches = None  # Keras: infinite
 
     def __getitem__(self, step):
-        positions = self._positions(self.first_step + step)
-        return self._batch(shuffled_indices(positions, len(self.images), self.seed))
+        positions = self._positions(self.asked.first_step + step)
+        count, seed = len(self.images), self.asked.seed
+        return self._batch(shuffled_indices(positions, count, seed))
 
 
 class _InOrder(_Batches):
     """One pass; with `pad`, batches of one size with weights 1, and 0 of filling."""
 
-    def __init__(self, images, labels, image_size, batch_size, shard, pad):
-        super().__init__(images, labels, image_size, batch_size, shard)
-        self.pad = pad
-
     @property
     def num_batches(self):
-        if self.pad:
-            return num_batches(len(self.images), self.batch_size)
-        count = num_local_images(len(self.images), self.batch_size, self.shard)
+        count, batch_size = len(self.images), self.asked.batch_size
+        if self.asked.pad:
+            return num_batches(count, batch_size)
+        count = num_local_images(count, batch_size, self.asked.shard)
         return num_batches(count, self.local_batch_size)
 
     def __getitem__(self, step):
         positions = self._positions(step)
         there = positions < len(self.images)
         images, labels = self._batch(positions[there])
-        if not self.pad:
+        if not self.asked.pad:
             return images, labels
         missing = len(positions) - len(images)
         images, labels = (

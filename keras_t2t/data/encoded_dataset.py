@@ -5,7 +5,6 @@ import numpy as np
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.limits import find_limit
 from keras_t2t.data.readers import open_reader
-from keras_t2t.data.sharding import check_first_step
 from keras_t2t.data.sources.source import check_classes, listed
 
 # A folder of so many classes is ImageNet in practice.
@@ -54,47 +53,14 @@ class EncodedDataset(Dataset):
                 )
         self.num_validation = len(source.validation)
 
-    def train_batches(
-        self,
-        image_size,
-        batch_size,
-        seed,
-        augmentation=None,
-        first_step=0,
-        shard=(0, 1),
-    ):
-        check_first_step(first_step)
+    def _train_batches(self, asked):
         return self._reader.train_batches(
-            self._source.train,
-            num_classes=self.num_classes,
-            image_size=image_size,
-            batch_size=batch_size,
-            seed=seed,
-            augmentation=augmentation,
-            first_step=first_step,
-            shard=shard,
-            exif_orientation=self.exif_orientation,
+            self._source.train, asked, self.num_classes, self.exif_orientation
         )
 
-    def validation_batches(
-        self,
-        image_size,
-        batch_size,
-        shard=(0, 1),
-        pad=False,
-        crop=0.9,
-        interpolation="bicubic",
-    ):
+    def _validation_batches(self, asked):
         return self._reader.validation_batches(
-            self._source.validation,
-            num_classes=self.num_classes,
-            image_size=image_size,
-            batch_size=batch_size,
-            shard=shard,
-            pad=pad,
-            crop=crop,
-            interpolation=interpolation,
-            exif_orientation=self.exif_orientation,
+            self._source.validation, asked, self.num_classes, self.exif_orientation
         )
 
     def watched(self, batches, function):

@@ -1,9 +1,16 @@
 """Readers, which decode, augment and batch images: Grain with Pillow, or tf.data.
 
-A reader is a module with `train_batches(split, ...)`, `validation_batches(split, ...)`,
-whose arguments are those of a `Dataset`, `watched(batches, function)` as a `Dataset`
-has, `unreadable_images(split)` and `is_read_error(error)`. Both draw the same numbers
-(`draws`) for the same images in the same order; their arithmetic differs.
+A reader is a module with
+- `train_batches(split, asked, num_classes, exif_orientation)`: the endless stream that
+  a `Training` asks for, of a `Split`, with targets (batch, num_classes);
+- `validation_batches`, the same for a `Validation`: one pass, with weights if padded;
+- `watched(batches, function)`: as of `Dataset`;
+- `unreadable_images(split)`: the indices of images that are empty, cut off, no image,
+  or of a format that is not read;
+- `is_read_error(error)`: whether reading or decoding an image raised it.
+
+Both draw the same numbers (`draws`) for the same images in the same order; their
+arithmetic differs.
 """
 
 import importlib

@@ -68,50 +68,23 @@ class OwnData(Dataset):
         """Whether its training batches can be had from any step on."""
         return takes_first_step(self._train)
 
-    def train_batches(
-        self,
-        image_size,
-        batch_size,
-        seed,
-        augmentation=None,
-        first_step=0,
-        shard=(0, 1),
-    ):
-        part, parts = shard
-        size = batch_size // parts
-        rows = slice(part * size, (part + 1) * size)
-        for batch in self._train_from(first_step):
-            if len(batch[0]) != batch_size:
+    def _train_batches(self, asked):
+        rows = rows_of(asked)
+        for batch in self._train_from(asked.first_step):
+            if len(batch[0]) != asked.batch_size:
                 raise self._told(
                     f"a training batch has {len(batch[0])} images, the first had "
-                    f"{batch_size}"
+                    f"{asked.batch_size}"
                 )
             yield tuple(array[rows] for array in batch)
 
-    def validation_batches(
-        self,
-        image_size,
-        batch_size,
-        shard=(0, 1),
-        pad=False,
-        crop=0.9,
-        interpolation="bicubic",
-    ):
+    def _validation_batches(self, asked):
         if self._validation is not None:
-            return self._validation.validation_batches(
-                image_size,
-                batch_size,
-                shard,
-                pad=pad,
-                crop=crop,
-                interpolation=interpolation,
-            )
-        return self._validation_batches(batch_size, shard, pad)
+            return self._validation.validation_batches(*asked)
+        return self._own_validation_batches(asked)
 
-    def _validation_batches(self, batch_size, shard, pad):
-        part, parts = shard
-        size = batch_size // parts
-        rows = slice(part * size, (part + 1) * size)
+    def _own_validation_batches(self, asked):
+        rows, batch_size, pad = rows_of(asked), asked.batch_size, asked.pad
         for images, targets in in_batches(self._validate(), batch_size):
             short = batch_size - len(images) if pad else 0
             weights = np.repeat(np.array([1, 0], "float32"), [len(images), short])
@@ -206,6 +179,13 @@ class OwnData(Dataset):
         if not count:
             raise ValueError("dataset: there are no validation images")
         return count
+
+
+def rows_of(asked):
+    """Those of this shard in each batch."""
+    part, parts = asked.shard
+    size = asked.batch_size // parts
+    return slice(part * size, (part + 1) * size)
 
 
 def sources(given, validation):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_t2t.data.dataset import Validation
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
@@ -21,7 +22,7 @@ def model(monkeypatch):
 
 def test_padding_does_not_count(model):
     """10 images in batches of 4, the last with 2 of padding, against NumPy."""
-    batches = tiny.TinyBatches(32, 4, (0, 1), count=10)
+    batches = tiny.TinyBatches(Validation(32, 4), count=10)
     stop = StopSignals()
     stop.devices = Devices()
     logs = evaluate(model, batches, 10, 4, stop.devices, stop)

@@ -30,28 +30,19 @@ class TinyData(Dataset):
     name, class_names = "digits", ("a", "b", "c", "d")
     num_train, num_validation = 64, 10
 
-    def train_batches(
-        self,
-        image_size,
-        batch_size,
-        seed,
-        augmentation=None,
-        first_step=0,
-        shard=(0, 1),
-    ):
-        return TinyBatches(image_size, batch_size, shard, seed, first_step)
+    def _train_batches(self, asked):
+        return TinyBatches(asked, asked.seed, asked.first_step)
 
-    def validation_batches(
-        self, image_size, batch_size, shard=(0, 1), pad=False, **transform
-    ):
-        assert pad
-        return TinyBatches(image_size, batch_size, shard, count=self.num_validation)
+    def _validation_batches(self, asked):
+        assert asked.pad
+        return TinyBatches(asked, count=self.num_validation)
 
 
 class TinyBatches(keras.utils.PyDataset):
-    def __init__(self, size, batch_size, shard, seed=1, first_step=0, count=None):
+    def __init__(self, asked, seed=1, first_step=0, count=None):
         super().__init__()
-        self.size, self.batch_size, self.shard = size, batch_size, shard
+        self.size, self.batch_size = asked.image_size, asked.batch_size
+        self.shard = asked.shard
         self.seed, self.first_step, self.count = seed, first_step, count
 
     @property

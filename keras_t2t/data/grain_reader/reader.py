@@ -5,7 +5,6 @@ import os
 
 import numpy as np
 
-from keras_t2t._ground.arguments import check_choice, check_share
 from keras_t2t._ground.images import decode_rgb
 from keras_t2t._ground.optional_imports import import_grain
 from keras_t2t.data.augmentation import AUGMENTATIONS
@@ -18,7 +17,6 @@ from keras_t2t.data.examples import (
     target_of,
 )
 from keras_t2t.data.grain_reader.transforms import (
-    METHODS,
     evaluation_image,
     training_image,
 )
@@ -34,30 +32,9 @@ class ReadError(Exception):
     """An image cannot be read or decoded."""
 
 
-def train_batches(
-    split,
-    *,
-    num_classes,
-    image_size,
-    batch_size,
-    seed,
-    augmentation,
-    first_step,
-    shard,
-    exif_orientation=False,
-):
-    """An infinite stream; see `Dataset.train_batches`.
-
-    Args:
-        split: `Split`.
-        num_classes: length of a target.
-        image_size, batch_size, seed, augmentation, first_step, shard: as of
-            `Dataset.train_batches`.
-        exif_orientation: whether images are turned as their EXIF data says.
-
-    Returns:
-        `grain.IterDataset` of images and targets.
-    """
+def train_batches(split, asked, num_classes, exif_orientation=False):
+    """See `readers`, as of all below."""
+    image_size, batch_size, seed, augmentation, first_step, shard = asked
     augmentation = augmentation or AUGMENTATIONS["light"]
     local = local_batch_size(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
@@ -87,34 +64,10 @@ def train_batches(
     return _batches(numbers.map(load), local // together)
 
 
-def validation_batches(
-    split,
-    *,
-    num_classes,
-    image_size,
-    batch_size,
-    shard,
-    pad,
-    crop,
-    interpolation,
-    exif_orientation=False,
-):
-    """One pass; see `Dataset.validation_batches`.
-
-    Args:
-        split: `Split`.
-        num_classes: length of a target.
-        image_size, batch_size, shard, pad, crop, interpolation: as of
-            `Dataset.validation_batches`.
-        exif_orientation: as of `train_batches`.
-
-    Returns:
-        `grain.IterDataset` of images, targets and, with `pad`, weights.
-    """
+def validation_batches(split, asked, num_classes, exif_orientation=False):
+    image_size, batch_size, shard, pad, crop, interpolation = asked
     local = local_batch_size(batch_size, shard)
     count = num_local_images(len(split), batch_size, shard)
-    check_share("crop", crop)
-    check_choice("interpolation", interpolation, METHODS)
 
     def load(number):
         if number >= count:
@@ -135,8 +88,6 @@ def validation_batches(
 
 
 def watched(batches, function):
-    """The same batches; the function is called as each is handed over."""
-
     def call(batch):
         function()
         return batch
@@ -145,20 +96,10 @@ def watched(batches, function):
 
 
 def unreadable_images(split):
-    """Find the images that cannot be read or decoded.
-
-    Args:
-        split: `Split`.
-
-    Returns:
-        Array of the indices of those that are empty, cut off, no image, or of a format
-        that Pillow does not know.
-    """
     return failing(split, decode_rgb, (OSError, ValueError), THREADS)
 
 
 def is_read_error(error):
-    """Whether reading or decoding an image raised it."""
     # TensorFlow, training, wraps it in an error of its own.
     return isinstance(error, ReadError) or f"{ReadError.__name__}: " in str(error)
 

@@ -37,7 +37,7 @@ def _apply(layer, image, transformations=None):
 
 
 def _blur(image, radius):
-    """Pillow's, which takes a tenth of the time of KerasCV's."""
+    """Pillow's: 98 images of 3-Augment a second on a core, 58 with KerasCV's."""
 
     def blurred(pixels, radius):
         image = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius.item()))

@@ -8,7 +8,6 @@ import os
 
 import numpy as np
 
-from keras_t2t._ground.arguments import check_choice, check_share
 from keras_t2t._ground.images import decode_rgb
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
@@ -29,7 +28,7 @@ from keras_t2t.data.tensorflow_reader.cut import (
     is_jpeg,
     training_cut,
 )
-from keras_t2t.data.tensorflow_reader.pixels import JPEG, KERNELS, pixels
+from keras_t2t.data.tensorflow_reader.pixels import JPEG, pixels
 
 tf = import_tensorflow()
 
@@ -39,30 +38,9 @@ CUT_TYPES = Cut("string", "uint8", "int32", "float32", "float32", "int32", "int3
 CUT_SHAPES = Cut((), (None, None, 3), (4,), (2,), (2,), (3,), (2,))
 
 
-def train_batches(
-    split,
-    *,
-    num_classes,
-    image_size,
-    batch_size,
-    seed,
-    augmentation,
-    first_step,
-    shard,
-    exif_orientation=False,
-):
-    """An infinite stream; see `Dataset.train_batches`.
-
-    Args:
-        split: `Split`.
-        num_classes: length of a target.
-        image_size, batch_size, seed, augmentation, first_step, shard: as of
-            `Dataset.train_batches`.
-        exif_orientation: whether images are turned as their EXIF data says.
-
-    Returns:
-        tf.data.Dataset of images and targets.
-    """
+def train_batches(split, asked, num_classes, exif_orientation=False):
+    """See `readers`, as of all below."""
+    image_size, batch_size, seed, augmentation, first_step, shard = asked
     augmentation = augmentation or AUGMENTATIONS["light"]
     local = local_batch_size(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
@@ -119,34 +97,10 @@ def train_batches(
     return _ahead(batches.batch(local // together, drop_remainder=True).map(flat))
 
 
-def validation_batches(
-    split,
-    *,
-    num_classes,
-    image_size,
-    batch_size,
-    shard,
-    pad,
-    crop,
-    interpolation,
-    exif_orientation=False,
-):
-    """One pass; see `Dataset.validation_batches`.
-
-    Args:
-        split: `Split`.
-        num_classes: length of a target.
-        image_size, batch_size, shard, pad, crop, interpolation: as of
-            `Dataset.validation_batches`.
-        exif_orientation: as of `train_batches`.
-
-    Returns:
-        tf.data.Dataset of images, targets and, with `pad`, weights.
-    """
+def validation_batches(split, asked, num_classes, exif_orientation=False):
+    image_size, batch_size, shard, pad, crop, interpolation = asked
     local = local_batch_size(batch_size, shard)
     count = num_local_images(len(split), batch_size, shard)
-    check_share("crop", crop)
-    check_choice("interpolation", interpolation, KERNELS)
 
     def example(number):
         if number >= count:
@@ -167,8 +121,6 @@ def validation_batches(
 
 
 def watched(batches, function):
-    """The same batches; the function is called as each is handed over."""
-
     def call():
         function()
         return np.int64(0)
@@ -181,16 +133,6 @@ def watched(batches, function):
 
 
 def unreadable_images(split):
-    """Find the images that cannot be read or decoded.
-
-    Args:
-        split: `Split`.
-
-    Returns:
-        Array of the indices of those that are empty, cut off, no image, or of a format
-        that neither TensorFlow nor Pillow knows.
-    """
-
     def decode(encoded):
         if is_jpeg(encoded):
             check_jpeg(encoded)
@@ -202,7 +144,6 @@ def unreadable_images(split):
 
 
 def is_read_error(error):
-    """Whether reading or decoding an image raised it."""
     return isinstance(error, tf.errors.OpError)
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_t2t.training.curves import draw_curves
-from keras_t2t.training.recording import wandb_logger
+from keras_t2t.training.recording import log_to_wandb, wandb_logger
 
 pytestmark = pytest.mark.once
 
@@ -36,6 +36,8 @@ def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
     """Against a stand-in with wandb's names; wandb itself needs an account."""
     begun = {}
     wandb = types.ModuleType("wandb")
+    logged = []
+    wandb.log = logged.append
     wandb.init = lambda **arguments: begun.update(arguments)
     integration = types.ModuleType("wandb.integration.keras")
 
@@ -43,6 +45,9 @@ def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
         def __init__(self, log_freq):
             super().__init__()
             begun["log_freq"] = log_freq
+
+        def on_epoch_end(self, epoch, logs=None):
+            logged.append(epoch)
 
     integration.WandbMetricsLogger = WandbMetricsLogger
     monkeypatch.setitem(sys.modules, "wandb", wandb)
@@ -60,3 +65,6 @@ def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
         **{"id": "0a1b", "resume": "allow"},  # --resume goes on in the same run
         "log_freq": "epoch",
     }
+    logger.on_epoch_end(0, {})
+    log_to_wandb(7, 1.5)
+    assert logged == [1, {"step": 7, "step_loss": 1.5}]  # epochs count from 1

@@ -221,16 +221,14 @@ def pixels(folder, size):
     """All photographs of a folder in memory, cut to squares as for evaluation."""
     from benchmarks.claim import CLASSES, Data
     from keras_t2t import data
+    from keras_t2t.data.dataset import Validation
     from keras_t2t.data.grain_reader import reader
 
     source = data.open_dataset(data_dir=folder, reader="grain")._source
     parts = []
     for split in (source.train, source.validation):
-        batches = reader.validation_batches(
-            *(split,),
-            **{"num_classes": CLASSES, "image_size": size, "batch_size": 256},
-            **{"shard": (0, 1), "pad": False, "crop": 1.0, "interpolation": "bicubic"},
-        )
+        asked = Validation(size, batch_size=256, crop=1.0)
+        batches = reader.validation_batches(split, asked, CLASSES)
         images, targets = map(np.concatenate, zip(*batches, strict=True))
         parts += [images, targets.argmax(-1)]
     return Data(*parts)

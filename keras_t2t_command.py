@@ -1,4 +1,5 @@
-"""Where the command `keras-t2t` begins, before the package it belongs to.
+"""Where the command `keras-t2t` begins, before the package it belongs to; also
+`python -m keras_t2t_command`, such as for `torchrun -m`.
 
 `import keras_t2t` imports Keras and registers the layers with it, which takes seconds;
 help and a wrong flag need neither. So the package is put in its place here without
@@ -35,3 +36,7 @@ def run_example(command, **defaults):
     from keras_t2t.cli import run_command
 
     run_command(command, **defaults)
+
+
+if __name__ == "__main__":
+    main()

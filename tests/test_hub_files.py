@@ -151,7 +151,7 @@ def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
     folder = tmp_path / "again"
     subprocess.run(
         [
-            *(sys.executable, "-m", "keras_t2t", *words[1:]),
+            *(sys.executable, "-m", "keras_t2t_command", *words[1:]),
             *("--output", str(folder)),
         ],
         check=True,

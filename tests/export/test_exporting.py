@@ -45,7 +45,7 @@ def export(model, path, format="keras", **settings):
         (
             "x.onnx",
             {"format": "onnx", "precision": "int4"},
-            "float32 or float16 or int8; int4 is for keras",
+            "'int4', which is for keras",
         ),
         (
             "x.pt2",

@@ -222,7 +222,7 @@ def test_weights_by_path(tmp_path):
         ({"block_type": "ghost", "embed_dim": 3, "num_heads": 1}, "must be even .* 3"),
         ({"block_type": "se", "embed_dim": 8}, "`embed_dim` must be at least 16 .* 8"),
         ({"growth": 0, "depth": (1, 1)}, "`growth` must be a positive integer, got 0"),
-        ({"growth": 8}, r"`depth` must be .* such as \(3, 6, 6, 4\), .*, got 2"),
+        ({"growth": 8}, r"`depth` must be .* such as \(3, 6, 6, 4\), got 2"),
         ({"growth": 8, "depth": ()}, r"`depth` must be the number .*, got \(\)"),
         ({"growth": 8, "depth": (1, 0)}, r"`depth` must be .*, got \(1, 0\)"),
         (
@@ -245,7 +245,7 @@ def test_weights_by_path(tmp_path):
             {"input_shape": (64, 64, 1), "include_preprocessing": True},
             "`include_preprocessing` needs 3 channels",
         ),
-        ({"input_tensor": 3}, "`input_tensor` must be a Keras tensor .*, got int"),
+        ({"input_tensor": 3}, "`input_tensor` must be a Keras tensor, .*, got int"),
         ({"weights": "no/such.keras"}, "`weights` must be .*, got 'no/such.keras'"),
         ({"weights": np.ones(2)}, "`weights` must be text or a path, got ndarray"),
         ({"weights": 7}, "`weights` must be text or a path, got int 7"),

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,13 @@ from keras_t2t._ground.files import replacing
 
 pytestmark = pytest.mark.once
 
-# Writes in a process that starts at once: the file itself, without the package.
+# Writes in a process that starts at once, without Keras.
 START = f"""
-import importlib.util, os, signal, sys
-spec = importlib.util.spec_from_file_location("files", {files.__file__!r})
-files = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(files)
+import os, signal, sys
+sys.path.insert(0, {str(Path(files.__file__).parents[2])!r})
+from keras_t2t_command import place_package
+place_package()
+from keras_t2t._ground import files
 kind, path = sys.argv[1:3]
 """
 WAIT = """

@@ -77,7 +77,7 @@ def test_class_names_of_something_else_are_told(run, tmp_path):
     names = tmp_path / "classes.json"
     names.write_text(json.dumps(["a", "b", "c", "d"]))
     with pytest.raises(
-        ValueError, match=r"classes\.json has 4 class names, and the hea"
+        ValueError, match=r"classes\.json has 4 class names, but the hea"
     ):
         find_classifier(tmp_path / "final.keras")
     names.write_text(json.dumps(["a", "b", "c"]))

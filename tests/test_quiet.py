@@ -30,6 +30,7 @@ def test_lines_of_absl_go_and_others_stay(capfd):
 
 @pytest.mark.every_backend
 def test_importing_the_package_is_silent():
+    """Unless CUDA is there and does not work, which is worth a line."""
     loads = (
         "import keras_t2t.data; keras_t2t._ground.optional_imports.import_tensorflow()"
     )
@@ -37,4 +38,5 @@ def test_importing_the_package_is_silent():
     done = subprocess.run(
         [sys.executable, "-c", loads], capture_output=True, text=True, check=True
     )
-    assert done.stderr == ""
+    lines = done.stderr.splitlines()
+    assert not [line for line in lines if "failed call to cuInit" not in line]

@@ -36,7 +36,7 @@ def start_backend(arguments):
 
 
 def default_backend():
-    """The backend where nobody names one."""
+    """The backend to use if none is named."""
     # Keras writes the file by itself, with TensorFlow in it.
     recorded = recorded_backend()
     if recorded is not None and importlib.util.find_spec(recorded):

@@ -1,4 +1,4 @@
-"""From what was typed to one of the commands."""
+"""Runs the command that the command line names."""
 
 import argparse
 import importlib

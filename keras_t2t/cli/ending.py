@@ -71,5 +71,5 @@ def fail(name, message, code):
 
 
 def tell(message):
-    """One line on standard error, as of what ends the command, which goes on."""
+    """One line on standard error, in the form of an error; the command goes on."""
     print(f"{stopping.name}: {escaped(message)}", file=sys.stderr)

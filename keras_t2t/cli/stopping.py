@@ -170,10 +170,10 @@ class Stopping:
 
 
 def command_again(folder):
-    """This process's command, such that it goes on, for a shell.
+    """The shell command that resumes this process's run.
 
     Args:
-        folder: str, the run folder that can be gone on with; None: there is none yet.
+        folder: str, the run folder to resume; None: there is none yet.
     """
     flags, names = sys.argv[1:], []
     if "--" in flags:
@@ -196,7 +196,7 @@ def command_again(folder):
 
 
 def launcher():
-    """What stands before the command's own arguments."""
+    """The words before the command's own arguments."""
     if "TORCHELASTIC_RUN_ID" in os.environ:  # its own flags are not known here
         return ["torchrun", "...", sys.argv[0]]
     given = len(sys.argv) - 1

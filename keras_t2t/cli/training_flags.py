@@ -59,8 +59,8 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
 
 
 def early_words(weights, recipe):
-    """What on the command line decides the defaults; the real parser tells what is
-    wrong."""
+    """The flags that decide the defaults of others. Errors are left to the real
+    parser."""
     early = argparse.ArgumentParser(
         add_help=False, exit_on_error=False, allow_abbrev=False
     )

@@ -1,4 +1,4 @@
-"""What of a run is one's own: model, optimizer, loss, callbacks, data set."""
+"""Custom parts of a run: model, optimizer, loss, callbacks, data set."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ from keras_t2t._ground.arguments import brief, shown
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.pixel_input import seen_input
 
-# The settings that a part of one's own takes the place of.
+# The settings that a custom part replaces.
 SUPERSEDED = {
     "model": (
         *("model", "weights", "drop_path", "normalization", "linear_probe"),
@@ -291,9 +291,9 @@ class Own:
 
 
 def comparable(old, new):
-    """Two records of parts of one's own without what may differ from start to start:
-    callbacks, the data set, of which the record tells more elsewhere, names that Keras
-    counts up, and what only one version of Keras records."""
+    """Two records of custom parts, without what may differ between two starts of a run:
+    callbacks, the data set (recorded elsewhere), names that Keras numbers, and settings
+    that only one version of Keras records."""
     sides = []
     for side, other in ((old or {}, new or {}), (new or {}, old or {})):
         parts = {}

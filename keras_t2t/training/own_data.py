@@ -189,7 +189,7 @@ def rows_of(asked):
 
 
 def sources(given, validation):
-    """What gives training and what gives validation batches.
+    """The sources of training batches and of validation batches.
 
     Raises:
         ValueError: `given` is nothing of the kind.

@@ -12,7 +12,7 @@ from keras_t2t.settings.setting import settings_of
 from keras_t2t.training.own import comparable
 
 # Settings that may change from one start of a run to the next: where it runs, how
-# often it saves, and what the data's own description tells better.
+# often it saves, and what the description of the data says more exactly.
 FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
 
 AROUND = 40  # characters that are shown on each side of a difference
@@ -44,7 +44,7 @@ def run_record(config, dataset, before=None, own=None):
 
 
 def resumed_config(config, record):
-    """`config` with what it leaves open taken from the run's record.
+    """`config`, with every setting that it leaves out taken from the run's record.
 
     Args:
         config: `TrainingConfig` as it was asked for.
@@ -88,7 +88,7 @@ def check_same_run(now, record, folder):
 
 
 def check_asked(config, record, folder):
-    """The same, for what is asked for alone: the other settings are the run's.
+    """The same check, of the given settings only: the others are the run's.
 
     Args:
         config: `TrainingConfig` as it was asked for.

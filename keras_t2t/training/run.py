@@ -437,7 +437,8 @@ def dtype_policy(name):
 
 
 def worse_than_the_largest_class(dataset, top1):
-    """The line that says so of a result, None where it is none or cannot be told."""
+    """A line on a top-1 below the largest class's share; None if it is not below, or
+    the share is not known."""
     counts = dataset.class_counts
     if counts is None or top1 >= (share := max(counts) / sum(counts)):
         return None

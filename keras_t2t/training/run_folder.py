@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, what is in it, and when an older run goes."""
+"""The folder of a run: its lock, its files, and when an older run is removed."""
 
 import contextlib
 import csv
@@ -170,7 +170,7 @@ class RunFolder:
             self.started = True
 
     def go_on(self, record, class_names):
-        """Takes up the run that is here, and writes what is lost of its description."""
+        """Continues the run in this folder; restores a description that was lost."""
         self.record, self.class_names = record, class_names
         if self.main and not is_record(self._read(CONFIG)):
             self._write_record()
@@ -198,8 +198,8 @@ class RunFolder:
 
     @contextlib.contextmanager
     def saving(self, name):
-        """The path to save `name` at; what others than the main process save there
-        is thrown away."""
+        """The path to save `name` at. Only what the main process saves there is
+        kept."""
         if self.main:
             with replacing(self.path / name) as path:
                 yield path

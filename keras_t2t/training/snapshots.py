@@ -25,7 +25,7 @@ class Snapshot(NamedTuple):
 
     @property
     def run(self):
-        """What tells its run from others, None where it was not recorded."""
+        """The identifier of its run, None if it was not recorded."""
         return self.facts["config"].get("run")
 
 

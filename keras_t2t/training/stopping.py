@@ -1,4 +1,4 @@
-"""The signals that ask a run to stop, and what a run makes of them."""
+"""The signals that ask a run to stop, and how a run answers them."""
 
 import signal
 import threading
@@ -90,7 +90,7 @@ class StopSignals:
 
     @property
     def output_dir(self):
-        """The folder that the run can be gone on with from, None if there is none."""
+        """The folder from which the run can be resumed, None if there is none."""
         if self.folder is None or not self.folder.goes_on:
             return None
         return str(self.folder.path)
@@ -129,5 +129,5 @@ def _is_free(number):
 
 
 def folder_to_resume():
-    """The folder that the process's last run can be gone on with from, or None."""
+    """The folder from which the process's last run can be resumed, or None."""
     return StopSignals.last and StopSignals.last.output_dir

@@ -6,7 +6,8 @@ import numpy as np
 
 
 class Purpose(enum.IntEnum):
-    """What numbers are drawn for: no setting changes what is drawn for others."""
+    """The purposes that numbers are drawn for. Each has a stream of its own, so that no
+    setting changes the numbers of another purpose."""
 
     ORDER = enum.auto()
     CROP = enum.auto()

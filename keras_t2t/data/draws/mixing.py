@@ -51,7 +51,7 @@ def draw_mixing(random, height, width, augmentation):
 
 
 def kept_share(mixing, height, width):
-    """Of an image's pixels, what remains its own, float32: the share of its target.
+    """The share of an image's own pixels in the mixed one, float32: its target's share.
 
     Of CutMix it is what the box, as cut off by the image's border, leaves.
     """

@@ -7,7 +7,7 @@ from keras_t2t._ground.images import shown
 
 
 class Stamp(NamedTuple):
-    """What tells a file from another in its place."""
+    """What distinguishes a file from another one that replaces it."""
 
     size: int  # bytes
     modified: int  # nanoseconds

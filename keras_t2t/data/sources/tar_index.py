@@ -96,7 +96,7 @@ def _read_cache(cached, stamp):
 
 
 def _digest(arrays):
-    """Of all that an index holds: a zip's own checksums leave its directory out."""
+    """The digest of a whole index: a zip's own checksums leave its directory out."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())

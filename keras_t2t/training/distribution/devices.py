@@ -72,7 +72,7 @@ class Devices:
         return arrays
 
     def separate(self, model):
-        """Lets the processes differ in what they must not share, after a restore."""
+        """After a restore: gives each process the state that must not be shared."""
 
     def abandon(self, status):
         """Parts from the other processes though they may wait for this one; the process

@@ -83,8 +83,8 @@ class TorchDevices(Devices):
         }
 
     def separate(self, model):
-        """All processes hold one state: the others than the first draw random numbers
-        of their own from here on, and begin with empty metrics."""
+        """All processes have restored one state: from here on, all but the first draw
+        their own random numbers, and begin with empty metrics."""
         if self.main:
             return
         model.reset_metrics()

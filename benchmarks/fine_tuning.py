@@ -28,7 +28,7 @@ WAYS = {  # flags, and the file of a run that holds what was learnt
 def finetune(flags, folder):
     """What one run printed, and the most bytes that its process held."""
     script = Path(__file__).parents[1] / "examples" / "finetune.py"
-    command = [sys.executable, script, *flags, "--output-dir", folder]
+    command = [sys.executable, script, *flags, "--output", folder]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output)
         _, status, usage = os.wait4(process.pid, 0)

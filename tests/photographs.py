@@ -26,3 +26,12 @@ def upright(content):
 
     image = Image.open(io.BytesIO(content))
     return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def encode(image, format, **options):
+    """The bytes of a file, of pixels or a Pillow image."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()

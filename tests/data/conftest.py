@@ -1,11 +1,10 @@
 """Real photographs, and image folders made of them."""
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn.datasets import load_sample_image
+
+from tests.photographs import encode as encode_image
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +26,7 @@ def reader(request, monkeypatch):
 @pytest.fixture(scope="session")
 def encode():
     """encode(pixels or Pillow image, format, **options) -> bytes."""
-
-    def encode(image, format, **options):
-        if isinstance(image, np.ndarray):
-            image = Image.fromarray(image)
-        file = io.BytesIO()
-        image.save(file, format, **options)
-        return file.getvalue()
-
-    return encode
+    return encode_image
 
 
 @pytest.fixture

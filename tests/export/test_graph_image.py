@@ -11,7 +11,7 @@ from keras_t2t._ground.exif import orientation_of as expected_orientation
 from keras_t2t.export.graph_image import decode, evaluation_image, resize_and_cut, tf
 from keras_t2t.export.graph_orientation import orientation_of
 from keras_t2t.preprocessing import evaluation_transform
-from tests.photographs import ORIENTATIONS, oriented, upright
+from tests.photographs import ORIENTATIONS, encode, oriented, upright
 
 pytestmark = pytest.mark.once
 
@@ -19,14 +19,6 @@ pytestmark = pytest.mark.once
 @pytest.fixture(scope="module")
 def photographs():
     return [load_sample_image("china.jpg"), load_sample_image("flower.jpg")]
-
-
-def encode(image, format, **options):
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image)
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from keras_t2t._ground.arguments import is_number, shown
 from keras_t2t._ground.files import keras_folder, read_class_names
 from keras_t2t.checkpoints.loading import load_checkpoint
+from keras_t2t.cli.ending import in_words
 from tests.examples import small_run
 
 pytestmark = pytest.mark.once
@@ -57,6 +58,12 @@ def test_a_script_s_last_line(raised):
     )
     assert ended.returncode in (1, 2)
     assert not set(b"\x1b\r\x7f\x00") & set(ended.stderr)
+
+
+def test_a_missing_file_is_named_before_the_reason():
+    error = FileNotFoundError(2, "No such file or directory", b"a/b.json")
+    assert in_words(error) == "a/b.json: No such file or directory"
+    assert in_words(OSError("as it is")) == "as it is"
 
 
 def test_a_user_without_a_home(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """How a command ends: its status, and one line for what went wrong."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def run(main, *arguments, name=None, resumes=False):
         try:
             sys.exit(main(*arguments) or 0)
         except (ValueError, OSError, ImportError) as error:
-            fail(name, error, BAD_INPUT)
+            fail(name, in_words(error), BAD_INPUT)
         except (RuntimeError, ArithmeticError) as error:
             fail(name, error, FAILED)
         except KeyboardInterrupt as error:
@@ -62,6 +63,14 @@ def run(main, *arguments, name=None, resumes=False):
             if sys.stdout.isatty():
                 print(flush=True)  # a progress bar is there
             fail(name, told, code)
+
+
+def in_words(error):
+    """An exception's message; the system's own begin with a number and end with a file,
+    which stands first here."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
 
 
 def fail(name, message, code):

@@ -81,7 +81,7 @@ def trained(folder, settings):
     source = find_classifier(folder)
     model = source.build(classifier_activation=None)
     name, images = settings["dataset"], settings["data_dir"]
-    if not name and not images:  # it was gone on with
+    if not name and not images:  # it was resumed
         name, images = source.run["dataset"], source.run["data_dir"]
     dataset = data.open_dataset(
         name,

@@ -6,8 +6,10 @@ import dataclasses
 import json
 import sys
 import types
+from pathlib import Path
 
 from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.run_files import CONFIG
 from keras_t2t.cli.ending import add_stop_timeout
 from keras_t2t.settings.config import GROUPS, TrainingConfig
 from keras_t2t.settings.flag_values import start_weights
@@ -31,7 +33,7 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     words = early_words(weights, recipe)
     if words.config and words.recipe != recipe:
         raise ValueError("--config and --recipe exclude each other; give one")
-    held = repeated_settings(words.config) if words.config else {}
+    held = read_config(words.config) if words.config else {}
     if words.config and weights is None and held.pop("weights", None):
         raise ValueError(
             f"--config {shown(words.config)} is of a run that started from weights: "
@@ -43,9 +45,9 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     groups = add_flags(parser, TrainingConfig, starts, filled, GROUPS)
     groups["run"].add_argument(
         "--config",
-        metavar="FILE",
-        help="a run's config.json: its settings, but for those that are given here, "
-        "in place of a recipe's",
+        metavar="RUN",
+        help="the folder of a run, or its config.json: its settings in place of a "
+        "recipe's, but for those that are given here",
     )
     add_stop_timeout(groups["run"])
     parser.epilog = (
@@ -56,6 +58,23 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     parser.set_defaults(**{"weights": weights, "recipe": recipe, **held})
     parser.set_defaults(images=images)
     return groups["devices"]
+
+
+def read_config(path):
+    """The settings of another run, from the file that `--config` names.
+
+    Raises:
+        ValueError: it cannot be read, or is no record of a run.
+    """
+    if Path(path).is_dir():
+        path = Path(path, CONFIG)
+    try:
+        return repeated_settings(path)
+    except OSError as error:
+        raise ValueError(
+            f"--config must be a run's config.json, got {shown(path)!r}: "
+            f"{error.strerror}"
+        ) from None
 
 
 def early_words(weights, recipe):

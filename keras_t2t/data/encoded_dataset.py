@@ -109,7 +109,9 @@ def _readable(source, reader, name):
     count = sum(map(len, splits.values()))
     if any(limit.reader for _, limit in limits):
         told = ". ".join(_told(limits, count, name))
-        raise ValueError(f"data_dir: skip_corrupt leaves no sound image out: {told}")
+        raise ValueError(
+            f"data_dir: skip_corrupt skips no image that another reader decodes: {told}"
+        )
     named = f": {listed(corrupt)}" if corrupt else ""
     print(f"skipped {len(corrupt):,} of {count:,} files as corrupt{named}")
     for text in _told(limits, count, name):

@@ -11,7 +11,7 @@ from keras_t2t._ground.optional_imports import import_pillow
 TILE = 160  # least width, in pixels: room for a line of text
 LINE = 13  # height of a line of text, in pixels
 MARGIN = 4
-MOST = 64  # images
+MAX_IMAGES = 64
 
 
 def write_contact_sheet(dataset, path, image_size, batch_size, seed, augmentation=None):
@@ -37,7 +37,7 @@ def write_contact_sheet(dataset, path, image_size, batch_size, seed, augmentatio
         raise ValueError(f"path must end in .png, got {str(path)!r}")
     Image, ImageDraw = import_pillow("Image"), import_pillow("ImageDraw")
     batches = dataset.train_batches(image_size, batch_size, seed, augmentation)
-    images, targets = (np.asarray(part)[:MOST] for part in next(iter(batches)))
+    images, targets = (np.asarray(part)[:MAX_IMAGES] for part in next(iter(batches)))
     images = np.clip(np.round(images), 0, 255).astype("uint8")
     enlarged = max(1, TILE // image_size) * image_size
 

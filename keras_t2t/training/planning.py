@@ -114,7 +114,7 @@ def plan_run(config, folder, record, devices, own=None):
     if config.class_weights == "balanced" and dataset.class_counts is None:
         raise ValueError(
             f"class_weights='balanced' needs the number of images of each class, which "
-            f"nothing tells of {dataset.name!r}; give class_weights='none'"
+            f"is not known of {dataset.name!r}; give class_weights='none'"
         )
     if config.teacher is not None:
         check_teacher(config.teacher, dataset.class_names)

@@ -24,7 +24,7 @@ class Stopped(KeyboardInterrupt):
     Attributes:
         signal: int, its number.
         status: int, what a script ends with: 128 and the signal's number.
-        output_dir: str, the folder of the run that can be gone on with; None where
+        output_dir: str, the folder of the run that can be resumed; None where
             there is nothing yet to go on with.
         main: whether this process tells of it: of those that agreed, the first.
         agreed: whether all of them stop, and at the same step.

@@ -100,7 +100,7 @@ def check_teacher(name, class_names):
         classes, names = found.classes, found.class_names
     if classes != len(class_names):
         raise ValueError(
-            f"teacher={str(name)!r} tells {classes} classes apart, the data set has "
+            f"teacher={str(name)!r} has {classes} classes, the data set has "
             f"{len(class_names)}"
         )
     if names is not None and list(names) != list(class_names):

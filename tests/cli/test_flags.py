@@ -112,8 +112,7 @@ def test_a_run_s_configuration_is_taken_over(tmp_path, monkeypatch):
         data={"name": "photos", "training images": 22, "classes": ["a", "b"]},
         versions={"keras_t2t": "0.1.0"},
     )
-    path = tmp_path / "run" / "config.json"
-    words = ["--config", str(path), "--epochs", "9"]
+    words = ["--config", str(tmp_path / "run"), "--epochs", "9"]
     made = parser("train", monkeypatch, *words)
     assert "(default: 0.25)" in " ".join(made.format_help().split())
     given = made.parse_args(words)
@@ -143,3 +142,12 @@ def test_a_configuration_that_is_none(
     (line,) = stderr.splitlines()
     assert message in line
     assert json.loads((tmp_path / "run" / "config.json").read_text())
+
+
+def test_a_configuration_that_is_not_there(tmp_path, monkeypatch, capsys):
+    arguments = ["--config", tmp_path / "gone.json"]
+    code, stderr = failure("train_imagenet.py", arguments, monkeypatch, capsys)
+    assert code == 2
+    (line,) = stderr.splitlines()
+    assert "--config must be a run's config.json, got" in line
+    assert line.endswith("gone.json': No such file or directory")

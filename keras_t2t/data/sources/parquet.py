@@ -19,7 +19,7 @@ from keras_t2t.data.sources.unnamed import call_by_number
 LAYOUT = "train-00000-of-00294.parquet and validation-*.parquet"
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
-MOST = 2**31  # of labels, which number the classes
+MAX_LABEL = 2**31  # labels number the classes
 KEPT_BYTES = 256 << 20  # of row groups in memory: an epoch's order is random
 
 
@@ -188,7 +188,7 @@ def _describe(path):
                 f"number in every row, got {schema.field(columns[1]).type!s:.80} or "
                 "empty rows"
             )
-        if len(labels) and int(labels.max()) >= MOST:
+        if len(labels) and int(labels.max()) >= MAX_LABEL:
             raise ValueError(
                 f"data_dir: {shown(path)} has the label {labels.max()}, which is no "
                 "number of a class"

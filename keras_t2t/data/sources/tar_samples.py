@@ -8,8 +8,8 @@ from keras_t2t.data.image_formats import HEAD, format_of, is_image_name
 
 NO_LABEL = -1
 LABEL_SUFFIXES = (".cls", ".json")
-MOST = 2**31  # of labels, which number the classes
-MOST_BYTES = 1 << 24  # of a file that holds a label
+MAX_LABEL = 2**31  # labels number the classes
+MAX_LABEL_BYTES = 1 << 24  # of a file that holds a label
 
 
 def samples(file, path, members):
@@ -99,7 +99,7 @@ def _label(file, path, member, optional):
     """The number in a file, or None for JSON without one where it may have none."""
     is_json = _suffix(member.name) == ".json"
     content = b""
-    if member.size <= MOST_BYTES:
+    if member.size <= MAX_LABEL_BYTES:
         file.seek(member.offset)
         content = file.read(member.size)
     try:
@@ -108,7 +108,7 @@ def _label(file, path, member, optional):
         else:
             value = json.loads(content)
             value = value["label"] if isinstance(value, dict) else value
-        if type(value) is int and 0 <= value < MOST:
+        if type(value) is int and 0 <= value < MAX_LABEL:
             return value
     except (ValueError, KeyError, RecursionError):
         pass

@@ -64,8 +64,8 @@ def find_splits(folder):
         known = f"{_slashed(of_folders)} by name and content"
         raise ValueError(
             f"data_dir={str(folder)!r} holds {known} a split, and beside it images in "
-            f"{_slashed(beside)}: say what is what with train/<class>/* and "
-            f"val/<class>/* (or the like), or give {of_folders[0]}/ as data_dir"
+            f"{_slashed(beside)}: name the splits train/<class>/* and val/<class>/* "
+            f"(or the like), or give {of_folders[0]}/ as data_dir"
         )
     return {name: places[name] for name in named}
 

@@ -11,7 +11,7 @@ from keras_t2t._ground.run_files import CONFIG
 from keras_t2t.settings.recorded import read_record
 
 # A power of two, since batch sizes are multiples of one; more were not measured.
-MOST = 8
+MAX_DEVICES = 8
 
 
 def one_device_per_core(settings):
@@ -34,7 +34,7 @@ def one_device_per_core(settings):
     cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):  # not on every system
         cores = len(os.sched_getaffinity(0))
-    number = settings["devices"] or 2 ** int(math.log2(min(cores, MOST)))
+    number = settings["devices"] or 2 ** int(math.log2(min(cores, MAX_DEVICES)))
     batch_size = settings["batch_size"] or recorded_batch_size(settings)
     if settings["devices"] is None and batch_size is not None:
         number = math.gcd(number, batch_size)

@@ -3,7 +3,7 @@
 import keras
 
 from keras_t2t.export.serving_model import with_dtype
-from keras_t2t.layers.composite import quantized_policy
+from keras_t2t.layers.composite import inner_policy
 from keras_t2t.pixel_input import STANDARDISES
 
 OUTPUTS = ("logits", "probabilities", "head", "aux_head")
@@ -30,5 +30,5 @@ def in_precision(model, precision):
     for layer in copied._flatten_layers():
         if not isinstance(layer, keras.Model):
             # Also for composite layers that do not store the policies themselves.
-            layer.dtype_policy = quantized_policy(layer)
+            layer.dtype_policy = inner_policy(layer)
     return copied

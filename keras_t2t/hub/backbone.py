@@ -7,7 +7,11 @@ import keras
 
 from keras_t2t._ground.optional_imports import import_keras_hub
 from keras_t2t._ground.types import BlockType, TokenType, Weights
-from keras_t2t.layers.inner_state import inner_state, restore_inner_state
+from keras_t2t.layers.inner_state import (
+    attributes_of,
+    inner_state,
+    restore_inner_state,
+)
 from keras_t2t.models import T2TViT
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.variants import VARIANTS
@@ -103,6 +107,7 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         super().__init__(
             inputs=model.inputs[0], outputs=model.output, dtype=dtype, **kwargs
         )
+        self._as_built = attributes_of(self)
         restore_inner_state(self, parts or {})
         self.settings = {**settings, "image_shape": image_shape}
         self.pyramid_outputs = pyramid
@@ -128,7 +133,7 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         return cls(**VARIANTS[name].architecture, weights=weights, **arguments)
 
     def get_config(self) -> dict[str, Any]:
-        parts = inner_state(self)
+        parts = inner_state(self, self._as_built)
         return {
             **super().get_config(),
             **self.settings,

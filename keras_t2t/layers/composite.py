@@ -5,12 +5,17 @@ from typing import Any
 
 import keras
 
-from keras_t2t.layers.inner_state import inner_state, restore_inner_state
+from keras_t2t.layers.inner_state import (
+    attributes_of,
+    inner_state,
+    restore_inner_state,
+)
 
 
 class CompositeLayer(keras.Layer):
-    """Stores in its config which of its layers are quantized, frozen or have LoRA, so
-    that loading, cloning and rebuilding from the config restore them.
+    """Stores in its config how its layers were changed (frozen, quantized, with LoRA,
+    of another precision, dropout rate or activation ...), so that loading, cloning and
+    rebuilding from the config restore them.
 
     Args:
         parts: None, or the `inner_state` to restore.
@@ -21,12 +26,14 @@ class CompositeLayer(keras.Layer):
         self._parts = json.dumps(parts or {})  # Keras would track and wrap a dict
 
     def get_config(self):
-        policy = quantized_policy(self)
+        policy = inner_policy(self)
         config = {
             **super().get_config(),
             "dtype": keras.dtype_policies.serialize(policy),
         }
-        parts = inner_state(self) if self.built else json.loads(self._parts)
+        parts = json.loads(self._parts)
+        if self.built:
+            parts = inner_state(self, self._as_built)
         return {**config, "parts": parts} if parts else config
 
     def _post_build(self):
@@ -35,21 +42,22 @@ class CompositeLayer(keras.Layer):
             policy = part.dtype_policy
             if part.path and isinstance(policy, keras.dtype_policies.DTypePolicyMap):
                 part._dtype_policy = policy[part.path]
+        self._as_built = attributes_of(self)
         restore_inner_state(self, json.loads(self._parts))
         super()._post_build()
 
 
-def quantized_policy(layer):
-    """The dtype policy of a layer; if layers inside it are quantized, a map with theirs
-    by path."""
-    quantized = {
+def inner_policy(layer):
+    """The dtype policy of a layer; if layers inside it have another, such as quantized
+    ones, a map with theirs by path."""
+    policy = layer.dtype_policy
+    if isinstance(policy, keras.dtype_policies.DTypePolicyMap):  # it was rebuilt so
+        policy = policy[layer.path] if layer.path else policy.default_policy
+    others = {
         part.path: part.dtype_policy
         for part in layer._flatten_layers(include_self=False)
-        if part.quantization_mode is not None
+        if part.path and part.dtype_policy != policy
     }
-    if not quantized:
-        return layer.dtype_policy
-    policy = layer.dtype_policy
-    if isinstance(policy, keras.dtype_policies.DTypePolicyMap):  # loaded as quantized
-        policy = policy.default_policy
-    return keras.dtype_policies.DTypePolicyMap(policy.name, quantized)
+    return (
+        keras.dtype_policies.DTypePolicyMap(policy.name, others) if others else policy
+    )

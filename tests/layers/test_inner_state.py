@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t.layers.inner_state import inner_state, restore_inner_state
+from keras_t2t.layers.inner_state import attributes_of, inner_state, restore_inner_state
 
 SHAPE = (32, 32, 3)
 WAYS = {
@@ -66,6 +66,27 @@ def test_some_layers_and_parts_are_frozen(token_type, block_type, tmp_path):
         assert trainable(keras.models.clone_model(again)) == expected
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_changed_settings_of_parts(way, tmp_path):
+    model = backbone()
+    mlp, tokens = model.get_layer("block_0_mlp"), model.get_layer("tokens_1")
+    mlp.dropout.rate = 0.25
+    mlp.expand.activation = keras.activations.relu
+    mlp.contract.kernel_regularizer = keras.regularizers.L2(0.5)
+    tokens.norm_1.epsilon = 1e-3
+    tokens.mlp.contract.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
+    for again in (WAYS[way](model, tmp_path), WAYS[way](model, tmp_path)):
+        mlp, tokens = again.get_layer("block_0_mlp"), again.get_layer("tokens_1")
+        assert mlp.dropout.rate == 0.25
+        assert mlp.expand.activation is keras.activations.relu
+        assert float(mlp.contract.kernel.regularizer.l2) == 0.5
+        assert len(again.losses) == 1  # as Keras's own layers, which are made anew
+        assert tokens.norm_1.epsilon == 1e-3
+        assert tokens.mlp.contract.dtype_policy.name == "mixed_bfloat16"
+        assert tokens.mlp.expand.dtype_policy.name == "float32"
+        model = again
+
+
 @pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize("way", WAYS)
 def test_low_rank_weights(way, tmp_path):
@@ -100,4 +121,7 @@ def test_a_layer_that_is_not_built_keeps_what_it_was_told():
     assert copy.get_config() == config and not copy.expand.trainable
     with pytest.raises(ValueError, match="has no part 'other'"):
         restore_inner_state(copy, {"other": {}})
-    assert inner_state(keras_t2t.layers.MLP(8)) == {}
+    with pytest.raises(ValueError, match="no attribute 'units'"):
+        restore_inner_state(copy, {"expand": {"attributes": {"units": 3}}})
+    layer = keras_t2t.layers.MLP(8)
+    assert inner_state(layer, attributes_of(layer)) == {}

@@ -23,7 +23,7 @@ END = "<!-- end of the GPU tables -->\n"
 class Table(NamedTuple):
     text: str
     key: tuple  # what tells a row; of its lines the last counts
-    figures: tuple  # lines without the first are not of this table
+    figures: tuple  # lines without the key or the first are not of this table
     fastest: bool = False  # and not the last
 
 
@@ -87,9 +87,9 @@ def name(line):
 def markdown(table, lines):
     rows = {}
     for line in lines:
-        place = tuple(str(line.get(part)) for part in table.key)
-        if table.figures[0] not in line:
+        if not {*table.key, table.figures[0]} <= line.keys():
             continue
+        place = tuple(str(line[part]) for part in table.key)
         if table.fastest and place in rows and rate(rows[place]) > rate(line):
             continue
         rows[place] = line

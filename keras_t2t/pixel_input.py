@@ -121,10 +121,10 @@ def _holds_standardisation(operation):
 
 
 def _is_image(x, image):
-    """Whether a tensor is still the image, one of its channels, or flattened."""
+    """Whether a tensor is still the image, one of its channels, transposed or flat."""
     shape, whole = x.shape[1:], image.shape[1:]
-    if len(shape) == len(whole):
-        return shape[-1] is not None and shape[-1] <= whole[-1]
+    if len(shape) == len(whole) and None not in shape:
+        return shape[-1] <= whole[-1] or sorted(shape) == sorted(whole)
     if shape == whole[:-1]:
         return True
     return None not in (*shape, *whole) and np.prod(shape) == np.prod(whole)

@@ -87,6 +87,9 @@ TAKES_PIXELS = {
     "after identity and resizing": lambda x: layers.Rescaling(1 / 255)(
         layers.Resizing(24, 24)(layers.Identity()(x))
     ),
+    "channels first": lambda x: layers.Permute((2, 3, 1))(
+        layers.Rescaling(1 / 255)(layers.Permute((3, 1, 2))(x))
+    ),
     "after augmentation": lambda x: layers.Rescaling(1 / 255)(
         layers.GaussianNoise(0.3)(layers.RandomFlip()(x))
     ),

@@ -71,8 +71,10 @@ def main(arguments):
     import keras
 
     from keras_t2t._ground.arguments import shown
+    from keras_t2t._ground.images import open_rgb
     from keras_t2t.visualization import study
 
+    open_rgb(arguments.image)  # a wrong one is told before weights are downloaded
     keras.utils.set_random_seed(arguments.seed)
     draw = functools.partial(
         study,

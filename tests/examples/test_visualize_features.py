@@ -80,7 +80,7 @@ def test_without_a_network_the_weights_are_random(
     ("arguments", "message"),
     [
         (["no.jpg"], "no.jpg is no image that can be read: cannot identify"),
-        (["gone.jpg"], "there is no file 'gone.jpg'"),
+        (["gone.jpg", "--weights", "gone.pth"], "there is no file 'gone.jpg'"),
         (
             ["--stages", "block_9"],
             "'block_9' is no layer of t2t_vit_7; its features",

@@ -152,7 +152,7 @@ SCRIPTS = {
     "plot_runs": "run",
     **{
         f"export_model {name}": f"--weights x.pth --format {name} "
-        f"--output x{row.suffix}"
+        f"--output x_{name}{row.suffix}"
         for name, row in FORMATS.items()
     },
 }
@@ -175,8 +175,8 @@ FUNCTIONS = {
     "view = visualization.model_view(model, 'flower.jpg')\n"
     "visualization.depth_statistics(model, [view])",
     **{
-        f"export_model {name}": f"keras_t2t.export_model(model, 'y{row.suffix}', "
-        f"{name!r})"
+        f"export_model {name}": f"keras_t2t.export_model("
+        f"model, 'y_{name}{row.suffix}', {name!r})"
         for name, row in FORMATS.items()
     },
 }

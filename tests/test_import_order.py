@@ -94,15 +94,16 @@ def test_the_order_is_decided_before_anything_else_is_imported():
 BACKENDS_OWN = {
     "tensorflow": {
         "export/exporting.py",
+        "export/keras_formats.py",
         "export/runtimes.py",
-        "export/tensorflow_formats.py",
         "layers/precision.py",
         "training/distribution/tensorflow.py",
     },
     "torch": {
         "export/exporting.py",
+        "export/keras_formats.py",
+        "export/onnx_format.py",
         "export/runtimes.py",
-        "export/torch_formats.py",
         "layers/attention.py",
         "layers/dense.py",
         "layers/precision.py",

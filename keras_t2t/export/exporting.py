@@ -1,15 +1,12 @@
 """Exports a model from any backend to any format."""
 
-import contextlib
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
-import numpy as np
 
 from keras_t2t._ground.arguments import (
     brief,
@@ -23,16 +20,17 @@ from keras_t2t._ground.files import replacing
 from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
 from keras_t2t.checkpoints.loading import standardization_of
+from keras_t2t.export.child import write_in_child
 from keras_t2t.export.formats import (
+    FORMATS,
     ONNX,
     Options,
     check_installed,
     find_format,
-    writer_for,
+    writer_of,
 )
-from keras_t2t.export.onnx_file import OPSET, OPSETS
+from keras_t2t.export.onnx_format import OPSET, OPSETS
 from keras_t2t.export.photographs import calibration_images, photographs
-from keras_t2t.export.rebuilding import write_in_child
 from keras_t2t.export.serving_model import (
     check_model,
     own_output,
@@ -148,25 +146,13 @@ def export_model(
     row = find_format(format, precision)
     opset = checked_opset(opset, format)
     path = checked_path(path, format, row, overwrite)
-    writer = writer_for(row, keras.backend.backend(), precision)
-    packages = writer.packages if writer else row.packages
+    backend, packages = writer_of(format, precision)
     check_installed(format, (*packages, *([row.runtime] * verify)))
     check_model(model)
     if include_preprocessing:
         takes_pixels = takes_pixels_itself(model, takes_pixels)
     served = serving_model(model, include_preprocessing, takes_pixels)
-    labels = checked_labels(labels, served)
-    if format == "web" and not (include_preprocessing and len(served.outputs) == 2):
-        raise ValueError(
-            "format='web' needs a `model` that ends in a Dense, and "
-            f"include_preprocessing=True, got {include_preprocessing}"
-        )
-    static = precision == "int8" and format in ONNX
-    if static and calibration is None:
-        raise ValueError(
-            "`calibration` must be a folder of images or an array for "
-            f"format={format!r} with precision='int8', got None"
-        )
+    check_fits_format(served, format, precision, include_preprocessing, calibration)
     shape = served.inputs[0].shape[1:]
     images = calibration_images(
         calibration, shape, crop, interpolation, exif_orientation
@@ -174,54 +160,46 @@ def export_model(
     if images is None and verify:
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
-    backend = (
-        keras.backend.backend() if writer else row.backend or keras.backend.backend()
+    labels = checked_labels(labels, served)
+    options = Options(
+        dynamic_batch,
+        precision,
+        include_preprocessing,
+        crop,
+        interpolation,
+        exif_orientation,
+        images,
+        labels,
+        opset,
+        describe(served, labels, include_preprocessing, crop, interpolation),
     )
-    here = (
-        writer is not None
-        or row.backend is None
-        or (row.backend == keras.backend.backend() and not on_accelerator())
+    own = None
+    if verify:
+        standardise = include_preprocessing and not takes_pixels
+        inputs = preprocess_input(images) if standardise else images
+        own = own_output(model), plain_model(model), inputs
+    here = row.backend is None or (
+        backend == keras.backend.backend() and not on_accelerator()
     )
-    write = writer.write if writer else row.write
-    where = backend if here else f"{backend}, in a child process"
-    start = time.perf_counter()
-    with progress(f"{model.name} -> {format} ({where})", verbose) as tell:
-        with replacing(path) as temporary, saved(images) as calibration_file:
-            options = Options(
-                dynamic_batch,
-                precision,
-                include_preprocessing,
-                crop,
-                interpolation,
-                exif_orientation,
-                calibration_file,
-                labels,
-                opset,
-                describe(served, labels, include_preprocessing, crop, interpolation),
-            )
-            if here:
-                write(served, temporary, options)
-            else:
-                write_in_child(format, served, temporary, options)
-            if format != "web":  # its page has them
-                write_labels(labels, temporary)
-            size = size_of(temporary.parent)
-            result = None
-            if verify:
-                inputs = images
-                if include_preprocessing and not takes_pixels:
-                    inputs = preprocess_input(images)
-                own = own_output(model), plain_model(model), inputs
-                result = verify_file(served, temporary, format, options, images, own)
+    start, outcome = time.perf_counter(), "failed"
+    if verbose:
+        where = backend if here else f"{backend}, in a child process"
+        print(f"Exporting {model.name} -> {format} ({where}) ... ", end="", flush=True)
+    try:
+        size, checked = write(format, served, path, options, here, own)
         seconds = time.perf_counter() - start
-        report = ExportReport(path, format, precision, backend, size, seconds, result)
         pixels = "takes the model's own input"
         if include_preprocessing:
             by = "the model itself" if takes_pixels else "ImageNet's mean and deviation"
             pixels = f"takes pixels, standardised by {by}"
-        checked = result or "not verified"
-        tell(f"{path}, {size / 1e6:.1f} MB, {pixels}, {checked}, {seconds:.0f} s")
-    return report
+        outcome = (
+            f"{path}, {size / 1e6:.1f} MB, {pixels}, {checked or 'not verified'}, "
+            f"{seconds:.0f} s"
+        )
+    finally:
+        if verbose:
+            print(outcome)
+    return ExportReport(path, format, precision, backend, size, seconds, checked)
 
 
 # === Arguments ===
@@ -276,7 +254,42 @@ def checked_opset(opset, format):
     return opset
 
 
+def check_fits_format(served, format, precision, include_preprocessing, calibration):
+    """Raises a ValueError for what a format cannot be without."""
+    if format == "web" and not (include_preprocessing and len(served.outputs) == 2):
+        raise ValueError(
+            "format='web' needs a `model` that ends in a Dense, and "
+            f"include_preprocessing=True, got {include_preprocessing}"
+        )
+    if precision == "int8" and format in ONNX and calibration is None:
+        raise ValueError(
+            "`calibration` must be a folder of images or an array for "
+            f"format={format!r} with precision='int8', got None"
+        )
+
+
 # === Steps ===
+def write(format, served, path, options, here, own):
+    """Writes a file and, unless `own` is None, verifies it before it is in its place.
+
+    Args:
+        here: whether this process writes it, not a child.
+        own: as for `verify_file`.
+
+    Returns:
+        Its size in bytes, and a `Verification` or None.
+    """
+    with replacing(path) as temporary:
+        if here:
+            FORMATS[format].write(served, temporary, options)
+        else:
+            write_in_child(format, served, temporary, options)
+        if format != "web":  # its page has them
+            write_labels(options.labels, temporary)
+        checked = own and verify_file(served, temporary, format, options, own)
+        return size_of(temporary.parent), checked
+
+
 def describe(served, labels, include_preprocessing, crop, interpolation):
     """The metadata of an ONNX file: pairs of a name and a JSON value."""
     size = served.inputs[0].shape[1:3]
@@ -310,18 +323,6 @@ def on_accelerator():
     return False
 
 
-@contextlib.contextmanager
-def saved(images):
-    """The path of a temporary `.npy` file with the images, None without images."""
-    if images is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "images.npy")
-        np.save(path, images)
-        yield path
-
-
 def as_input(images, include_preprocessing):
     """uint8 images as input of the file: unchanged, or standardised; or None."""
     if images is None or include_preprocessing:
@@ -344,16 +345,3 @@ def write_labels(labels, path):
 
 def size_of(folder):
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-@contextlib.contextmanager
-def progress(what, verbose):
-    """Prints one line: what is done, then the text given to the yielded function."""
-    if verbose:
-        print(f"Exporting {what} ... ", end="", flush=True)
-    results = []
-    try:
-        yield results.append
-    finally:
-        if verbose:
-            print(*(results or ["failed"]))

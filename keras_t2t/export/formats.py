@@ -2,49 +2,42 @@
 
 import importlib.util
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import keras
 
 from keras_t2t._ground.arguments import check_choice
-from keras_t2t.export import jax_formats, torch_formats
-from keras_t2t.export.onnx_file import OPSET
-from keras_t2t.export.reduced_precision import in_precision
-from keras_t2t.export.tensorflow_formats import (
+from keras_t2t.export.keras_formats import (
+    write_keras,
     write_litert,
     write_openvino,
     write_saved_model,
+    write_torch,
 )
+from keras_t2t.export.onnx_format import OPSET, write_onnx
 from keras_t2t.export.triton import CONFIG, write_triton
 from keras_t2t.export.web import MANIFEST, write_web
 
-PRECISIONS = ("float32", "float16", "int8", "int4")
-
-
-class Writer(NamedTuple):
-    """An alternative writer of a format, on another backend than the format's own."""
-
-    backend: str
-    write: Callable  # as in `Format`
-    precisions: tuple
-    packages: tuple
+FLOATS = ("float32", "float16")
+WITH_INT8 = (*FLOATS, "int8")
+PRECISIONS = (*WITH_INT8, "int4")
 
 
 class Format(NamedTuple):
     """One row: how a model becomes a file of this format."""
 
-    backend: str | None  # Keras backend that writes it; None: any
     write: Callable  # function of a serving model, a path and `Options`
+    backend: str | None  # Keras backend that writes it; None: any
     suffix: str  # of the path; "" for a folder
     packages: tuple  # modules needed to write it
     runtime: str  # module that runs it
+    precisions: tuple = FLOATS
     companions: tuple = ()  # suffixes of further files beside the first
     marker: str = ""  # in a folder: the file by which this format is recognized
-    alternatives: tuple = ()  # of `Writer`, used if their packages are installed
-    precisions: tuple = PRECISIONS[:-1]
 
 
 class Options(NamedTuple):
-    """Plain values, which reach a child process as JSON."""
+    """Plain values, which reach a child process as JSON; the images as a file."""
 
     dynamic_batch: bool = True
     precision: str = "float32"
@@ -52,7 +45,7 @@ class Options(NamedTuple):
     crop: float = 0.9  # for `serve_jpeg`: side of the crop over the resized image's
     interpolation: str = "bicubic"
     exif_orientation: bool = True  # whether `serve_jpeg` and the page turn images
-    calibration: str | None = None  # .npy file of input images
+    images: Any = None  # inputs (images, height, width, channels), to calibrate, verify
     labels: list | None = None  # names of the classes
     opset: int = OPSET  # of ONNX
     metadata: tuple = ()  # of ONNX: pairs of a name and a JSON value
@@ -63,86 +56,57 @@ class Options(NamedTuple):
         return None if self.dynamic_batch else 1
 
 
-def write_keras(model, path, options):
-    """The serving model as a `.keras` file."""
-    in_precision(model, options.precision).save(path)
-
-
-def by_jax(write):
-    return (Writer("jax", write, FLOATS, ("jax2onnx", "onnx")),)
-
-
 ONNX = ("onnx", "web", "triton")  # formats that contain an ONNX file
-FLOATS = ("float32", "float16")
 ONNX_PACKAGES = ("torch", "onnxscript", "onnx", "onnxruntime")
+ONNX_BY_JAX = ("jax2onnx", "onnx")  # modules with which JAX writes them itself
 FORMATS = {
     "tf_saved_model": Format(
-        backend="tensorflow",
-        write=write_saved_model,
+        write_saved_model,
+        "tensorflow",
         suffix="",
         packages=("tensorflow",),
         runtime="tensorflow",
-        precisions=FLOATS,
         marker="saved_model.pb",
     ),
     "onnx": Format(
-        backend="torch",
-        write=torch_formats.write_onnx,
-        suffix=".onnx",
-        packages=ONNX_PACKAGES,
-        runtime="onnxruntime",
-        alternatives=by_jax(jax_formats.write_onnx),
+        write_onnx, "torch", ".onnx", ONNX_PACKAGES, "onnxruntime", WITH_INT8
     ),
     "web": Format(
-        backend="torch",
-        write=partial(write_web, write_onnx=torch_formats.write_onnx),
+        write_web,
+        "torch",
         suffix="",
         packages=ONNX_PACKAGES,
         runtime="onnxruntime",
+        precisions=WITH_INT8,
         marker=MANIFEST,
-        alternatives=by_jax(partial(write_web, write_onnx=jax_formats.write_onnx)),
     ),
     "triton": Format(
-        backend="torch",
-        write=partial(write_triton, write_onnx=torch_formats.write_onnx),
+        write_triton,
+        "torch",
         suffix="",
         packages=ONNX_PACKAGES,
         runtime="onnxruntime",
+        precisions=WITH_INT8,
         marker=CONFIG,
-        alternatives=by_jax(partial(write_triton, write_onnx=jax_formats.write_onnx)),
     ),
     "litert": Format(
-        backend="tensorflow",
-        write=write_litert,
+        write_litert,
+        "tensorflow",
         suffix=".tflite",
         packages=("tensorflow",),
         runtime="ai_edge_litert",
+        precisions=WITH_INT8,
     ),
     "openvino": Format(
-        backend="tensorflow",
-        write=write_openvino,
+        write_openvino,
+        "tensorflow",
         suffix=".xml",
         packages=("tensorflow", "openvino"),
         runtime="openvino",
         companions=(".bin",),
-        precisions=FLOATS,
     ),
-    "torch": Format(
-        backend="torch",
-        write=torch_formats.write_torch,
-        suffix=".pt2",
-        packages=("torch",),
-        runtime="torch",
-        precisions=FLOATS,
-    ),
-    "keras": Format(
-        backend=None,
-        write=write_keras,
-        suffix=".keras",
-        packages=(),
-        runtime="keras",
-        precisions=PRECISIONS,
-    ),
+    "torch": Format(write_torch, "torch", ".pt2", ("torch",), "torch"),
+    "keras": Format(write_keras, None, ".keras", (), "keras", PRECISIONS),
 }
 
 
@@ -164,13 +128,13 @@ def find_format(name, precision):
     return row
 
 
-def writer_for(row, backend, precision):
-    """The alternative `Writer` to use on a backend, None for the format's own."""
-    for writer in row.alternatives:
-        able = writer.backend == backend and precision in writer.precisions
-        if able and not missing(writer.packages):
-            return writer
-    return None
+def writer_of(name, precision):
+    """The Keras backend that writes a format here, and the modules that it needs."""
+    row, active = FORMATS[name], keras.backend.backend()
+    by_jax = active == "jax" and name in ONNX and precision in FLOATS
+    if by_jax and not missing(ONNX_BY_JAX):
+        return active, ONNX_BY_JAX
+    return row.backend or active, row.packages
 
 
 def missing(modules):

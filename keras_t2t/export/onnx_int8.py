@@ -19,18 +19,16 @@ def quantize(path, calibration, batch_size=4):
 
     Args:
         path: the ONNX file.
-        calibration: path of a `.npy` file with input images
-            `(images, height, width, channels)`.
+        calibration: array of input images `(images, height, width, channels)`.
     """
     import onnx
     from onnxruntime import quantization
 
     class Images(quantization.CalibrationDataReader):
         def __init__(self):
-            images = np.load(calibration, mmap_mode="r")
             self.batches = (
-                {"image": np.asarray(images[i : i + batch_size], "float32")}
-                for i in range(0, len(images), batch_size)
+                {"image": np.asarray(calibration[i : i + batch_size], "float32")}
+                for i in range(0, len(calibration), batch_size)
             )
 
         def get_next(self):

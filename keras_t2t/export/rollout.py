@@ -20,8 +20,8 @@ def outputs_of(model, image, blocks=(), grid=None):
     with inputs_of(blocks) as called:
         outputs = model(image, training=False)
     if grid:
-        rollout = rollout_of(called)[:, 1:]
-        outputs = {**outputs, "rollout": ops.reshape(rollout, (-1, *grid))}
+        rollout = ops.reshape(rollout_of(called)[:, 1:], (-1, *grid))
+        outputs = {**outputs, "rollout": ops.cast(rollout, "float32")}
     return outputs
 
 

@@ -2,9 +2,12 @@
 
 import keras
 
-from keras_t2t.pixel_input import seen_input
+from keras_t2t.layers.composite import inner_policy
+from keras_t2t.pixel_input import STANDARDISES, seen_input
 from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocessing_layer
+
+OUTPUTS = ("logits", "probabilities", "features", "head", "aux_head")
 
 
 def serving_model(model, include_preprocessing=True, takes_pixels=None):
@@ -82,6 +85,31 @@ def in_float32(model):
     if not any(layer.compute_dtype in half for layer in model._flatten_layers()):
         return model
     return with_dtype(model, "float32")
+
+
+def in_precision(model, precision):
+    """A copy of `model` in `precision`, or the model itself in float32.
+
+    In float16, the weights and most of the arithmetic are float16. Standardisation,
+    the outputs, and whatever layers compute in float32 under any policy stay float32.
+    In int8 and int4, Keras quantizes the Dense layers.
+    """
+    if precision == "float32":
+        return model
+    if precision == "float16":
+        keep = [
+            layer.name
+            for layer in model._flatten_layers()
+            if isinstance(layer, STANDARDISES) or layer.name in OUTPUTS
+        ]
+        return with_dtype(model, "float16", keep)
+    copied = with_dtype(model, "float32")
+    copied.quantize(precision)
+    for layer in copied._flatten_layers():
+        if not isinstance(layer, keras.Model):
+            # Also for composite layers that do not store the policies themselves.
+            layer.dtype_policy = inner_policy(layer)
+    return copied
 
 
 def with_dtype(model, dtype, keep=()):

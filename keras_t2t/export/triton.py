@@ -1,17 +1,14 @@
 """A model for NVIDIA's Triton inference server: its configuration and an ONNX file."""
 
+from keras_t2t.export.onnx_format import write_onnx
 from keras_t2t.export.serving_model import output_names
 
 CONFIG, MODEL = "config.pbtxt", "1/model.onnx"  # 1: the version
 MAX_BATCH_SIZE = 64  # of the batches that the server assembles
 
 
-def write_triton(model, path, options, write_onnx):
-    """Writes the folder of one model in a model repository, named after the folder.
-
-    Args:
-        write_onnx: that of `torch_formats` or `jax_formats`.
-    """
+def write_triton(model, path, options):
+    """Writes the folder of one model in a model repository, named after the folder."""
     (path / MODEL).parent.mkdir(parents=True)
     write_onnx(model, path / MODEL, options)
     (path / CONFIG).write_text(config_of(model, path.name, options), encoding="utf-8")

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_t2t.export import runtimes
-from keras_t2t.export.rebuilding import child_environment
+from keras_t2t.export.child import child_environment
 
 TOLERANCE = 1e-4  # float32: sums in another order, over some hundred layers
 TOP = 5
@@ -33,14 +33,14 @@ class Verification(NamedTuple):
         return f"{text} on {self.images} images"
 
 
-def verify_file(served, path, format, options, images, own=None):
-    """Runs the file at `path` and `served` on `images`, and compares their outputs.
+def verify_file(served, path, format, options, own):
+    """Runs the file at `path` and `served` on images, and compares their outputs.
 
     Args:
         served: the serving model, in float32.
-        own: None, or (name, model, inputs): the output `name` is compared with that of
-            the original `model` for `inputs`, the same images as that model takes them.
-        images: array `(images, height, width, channels)`, the input of the file.
+        options: `Options`; with `images`.
+        own: (name, model, inputs): the output `name` is compared with that of the
+            original `model` for `inputs`, the same images as that model takes them.
 
     Returns:
         `Verification`.
@@ -48,13 +48,12 @@ def verify_file(served, path, format, options, images, own=None):
     Raises:
         RuntimeError: if the file cannot be run or, in float32, its outputs differ.
     """
-    expected = keras_outputs(served, images)
-    if own is not None:
-        name, model, inputs = own
-        itself = keras.Model(model.inputs[0], {name: model.outputs[0]})
-        expected |= keras_outputs(itself, inputs)
+    expected = keras_outputs(served, options.images)
+    name, model, inputs = own
+    itself = keras.Model(model.inputs[0], {name: model.outputs[0]})
+    expected |= keras_outputs(itself, inputs)
     batch_size = FILE_BATCH if options.dynamic_batch else 1
-    outputs = run_alone(format, path, images, batch_size)
+    outputs = run_alone(format, path, options.images, batch_size)
     return compare(expected, outputs, exact=options.precision == "float32")
 
 

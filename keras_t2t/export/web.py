@@ -12,6 +12,7 @@ from pathlib import Path
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import keras_folder
 from keras_t2t.checkpoints.download import download
+from keras_t2t.export.onnx_format import write_onnx
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +36,11 @@ RUNTIME = (
 )
 
 
-def write_web(model, path, options, write_onnx):
+def write_web(model, path, options):
     """A folder of static files: the page, the model as ONNX, ONNX Runtime Web.
 
     If the model has attention, the ONNX file has an output `rollout`, which the page
     draws over the photograph.
-
-    Args:
-        write_onnx: that of `torch_formats` or `jax_formats`.
     """
     shutil.copytree(PAGE, path)
     grid = write_onnx(model, path / MODEL, options, with_rollout=True)

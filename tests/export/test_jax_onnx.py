@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_t2t
+from keras_t2t.export.formats import writer_of
 from keras_t2t.visualization import attention_rollout
 from tests.export import tiny
 
@@ -60,12 +61,8 @@ def test_the_page_s_rollout(tmp_path):
 
 
 def test_int8_and_a_missing_library_go_to_torch(monkeypatch):
-    from keras_t2t.export.formats import FORMATS, writer_for
-
-    row = FORMATS["onnx"]
-    assert writer_for(row, "jax", "int8") is None
-    assert writer_for(row, "tensorflow", "float32") is None
+    assert writer_of("onnx", "int8")[0] == "torch"
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "jax2onnx" else 1
     )
-    assert writer_for(row, "jax", "float32") is None
+    assert writer_of("onnx", "float32")[0] == "torch"

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t.export.reduced_precision import in_precision
-from keras_t2t.export.serving_model import serving_model
+from keras_t2t.export.serving_model import in_precision, serving_model
 from tests.export import tiny
 
 

@@ -1,19 +1,102 @@
-"""Finishes every ONNX file: metadata that describe it, and its operator set."""
+"""Writes ONNX from torch's or JAX's graph of a serving model.
 
+Keras's own export names no outputs and, on torch, goes through TorchScript.
+"""
+
+import contextlib
+import io
 import json
+import logging
+import warnings
+
+import keras
 
 from keras_t2t._ground.version import __version__
+from keras_t2t.export.onnx_int8 import quantize
+from keras_t2t.export.rollout import attention_blocks, outputs_of
+from keras_t2t.export.serving_model import in_precision, output_names
 
 OPSETS = (17, 18, 19, 20)
 OPSET = 20  # from 2023; 17, from 2022, is read by ONNX Runtime from 1.12 on
+EXPORTED = 18  # the lowest that both exporters write
 # Operators whose axes are an input from 18 on, and an attribute before. (ReduceSum's
 # are an input in both.)
 REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSumSquare")
 
 
-def exporter_opset(options):
-    """The operator set for the exporters, none of which writes 17."""
-    return max(18, options.opset)
+def write_onnx(model, path, options, with_rollout=False):
+    """ONNX: the file `path`, with the weights inside; int8 only on torch.
+
+    Args:
+        with_rollout: whether to add an output `rollout` `(batch, rows, columns)`, if
+            the model has attention.
+
+    Returns:
+        `[rows, columns]` of the rollout, or None.
+    """
+    if options.precision == "float16":
+        model = in_precision(model, "float16")
+    blocks, grid = attention_blocks(model) if with_rollout else ([], None)
+    names = [*output_names(model), *(["rollout"] if grid else [])]
+    convert = by_jax if keras.backend.backend() == "jax" else by_torch
+
+    def serve(image):
+        outputs = outputs_of(model, image, blocks, grid)
+        return tuple(outputs[name] for name in names)
+
+    # They warn about what we do not need: missing types, torchvision's operators.
+    for logger in ("onnx_ir", "torch.onnx"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        convert(model, serve, names, path, options)
+    if options.precision == "int8":
+        quantize(path, options.images)
+    finish(path, options)
+    return grid
+
+
+def by_torch(model, serve, names, path, options):
+    import torch
+
+    class Served(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model  # whose weights become the graph's
+
+        def forward(self, image):
+            return serve(image)
+
+    # A size of 1 would become a constant of the graph.
+    batch = 2 if options.dynamic_batch else 1
+    dynamic = {0: torch.export.Dim("batch")} if options.dynamic_batch else None
+    with torch.no_grad():
+        program = torch.onnx.export(
+            Served().eval(),
+            (torch.zeros((batch, *model.inputs[0].shape[1:])),),
+            input_names=["image"],
+            output_names=names,
+            opset_version=max(EXPORTED, options.opset),
+            dynamic_shapes={"image": dynamic},
+            dynamo=True,
+            verbose=False,
+        )
+    program.save(str(path), external_data=False)
+
+
+def by_jax(model, serve, names, path, options):
+    import jax2onnx
+    import onnx
+
+    batch = "batch" if options.dynamic_batch else 1
+    onnx_model = jax2onnx.to_onnx(
+        serve,
+        [(batch, *model.inputs[0].shape[1:])],
+        opset=max(EXPORTED, options.opset),
+        input_names=["image"],
+        output_names=names,
+    )
+    onnx.save(onnx_model, path)
 
 
 def finish(path, options):
@@ -21,9 +104,6 @@ def finish(path, options):
 
     `Options.metadata` becomes `metadata_props`: strings plainly, everything else as
     JSON.
-
-    Args:
-        options: `Options`.
     """
     import onnx
 
@@ -34,7 +114,7 @@ def finish(path, options):
         del traced.metadata_props[:]
     for node in graph.node:
         node.doc_string = ""
-    if options.opset < 18:
+    if options.opset < EXPORTED:
         to_17(model)
     remove_unread(model)
     model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import, True)

@@ -24,6 +24,14 @@ from tests.hub_server import Hub
 pytestmark = pytest.mark.once
 
 EXAMPLES = Path(keras_t2t.__file__).parents[1] / "examples"
+LOAD_ADAPTERS = """
+import sys
+import keras_t2t
+
+model = keras_t2t.T2TViT7(weights=sys.argv[1], classes=10, input_shape=(32, 32, 3))
+keras_t2t.load_adapters(model, sys.argv[2])
+print(float(abs(model.get_layer("head").kernel.numpy()).sum()))
+"""
 LOAD = """
 import sys
 import keras_t2t
@@ -121,6 +129,23 @@ def test_there_and_back(run_folder, hub, python, tmp_path):
     )
     assert predicted.returncode == 0, predicted.stderr
     assert predicted.stdout.count("%") == 5
+
+
+@pytest.mark.nightly
+def test_adapters_there_and_back(written_run, hub, python, tmp_path):
+    model = keras_t2t.T2TViT7(classes=10, input_shape=(32, 32, 3))
+    keras_t2t.save_official(model, tmp_path / "base.pth")
+    keras_t2t.add_adapters(model, 2)
+    head = model.get_layer("head").kernel
+    head.assign(np.ones(head.shape))
+    run = written_run()
+    keras_t2t.save_adapters(model, run / "adapters.lora.h5")
+    pushed = python("-c", PUSH, run, "ada/photos", "any")
+    assert pushed.returncode == 0, pushed.stderr
+    address = "hf://ada/photos/adapters.lora.h5"
+    loaded = python("-c", LOAD_ADAPTERS, tmp_path / "base.pth", address)
+    assert loaded.returncode == 0, loaded.stderr
+    assert float(loaded.stdout) == np.prod(head.shape)
 
 
 @pytest.mark.nightly
@@ -358,6 +383,16 @@ def test_the_owner_of_the_weights_is_told(weights, written_run, push, tmp_path):
     assert yaml.safe_load(card.split("---")[1])["base_model"] == "bob/roses"
     assert "(https://huggingface.co/bob/roses), whose licence" in card
     assert str(tmp_path) not in card
+
+
+def test_the_card_names_the_adapters_of_a_run_with_lora(written_run, push):
+    run = written_run()
+    assert "lora" not in push(run)["README.md"].decode()
+    (run / "adapters.lora.h5").write_bytes(b"adapters")
+    published = push(run)
+    assert published["adapters.lora.h5"] == b"adapters"
+    code = 'keras_t2t.load_adapters(model, "hf://ada/photos/adapters.lora.h5")'
+    assert code in published["README.md"].decode()
 
 
 @pytest.mark.parametrize("part", ["history.csv", "final.keras", "classes.json"])

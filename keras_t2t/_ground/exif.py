@@ -2,7 +2,7 @@
 
 Read from a JPEG's first EXIF segment, a PNG's `eXIf` chunk or a WebP's `EXIF` chunk, in
 pure Python, so that it depends on no library's version;
-`export/graph_orientation.py` does the same in TensorFlow. Damaged EXIF data
+`export/graph_header.py` does the same in TensorFlow. Damaged EXIF data
 means orientation 1.
 """
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_t2t._ground.arguments import brief, check_path, integer, shown
 from keras_t2t._ground.files import replacing
+from keras_t2t._ground.hub_files import fetched
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.fitting import all_or_nothing, is_finite, numpy_dtype
@@ -84,15 +85,18 @@ def load_adapters(model: keras.Model, path: FilePath) -> None:
     Args:
         model: `keras.Model` with the weights that the adapters were trained on, and a
             head for as many classes.
-        path: a file of `save_adapters`; a run with `lora` leaves `adapters.lora.h5`.
+        path: a file of `save_adapters`; a run with `lora` leaves `adapters.lora.h5`,
+            and `keras_t2t.push_to_hub` puts it on the Hugging Face hub:
+            `hf://OWNER/NAME/adapters.lora.h5`.
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ImportError, ConnectionError: as for `weights="hf://..."` of the models.
         ValueError: if it is damaged or of another kind, or for another model, other
             weights, another number of classes, or another rank than the model's
             adapters; the model is then unchanged.
     """
-    path = adapters_path(path)
+    path = adapters_path(fetched(path))
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
     official_entries(model)
@@ -212,8 +216,7 @@ def read_adapters(path):
     Raises:
         ValueError: it is damaged, or has no adapters.
     """
-    if keras_file.seal_of(path) is None:
-        raise keras_file.Damaged(path, ValueError("it has no checksum at its end"))
+    keras_file.check_sealed(path)
     arrays = keras_file.read(path).arrays
     if not any(key.endswith(f"/{A}") for key in arrays):
         raise ValueError(f"{shown(path.name)} has no adapters")

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import check_path, is_integer, is_pair, reason, shown
+from keras_t2t._ground.arguments import check_path, is_integer, is_pair, shown
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_safetensors, import_torch
 from keras_t2t._ground.types import FilePath
@@ -21,6 +21,7 @@ from keras_t2t.checkpoints import torch_file
 from keras_t2t.checkpoints.architecture import official_architecture
 from keras_t2t.checkpoints.fitting import Checkpoint
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
+from keras_t2t.checkpoints.unreadable import reading
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ def _float32(array):
 def _read_safetensors(path):
     """Tensors by name, and what the file says of them."""
     safetensors = import_safetensors()
-    try:
+    with reading(path, "no safetensors file"):
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -155,12 +156,6 @@ def _read_safetensors(path):
         elif header[SHA256] != sha256(tensors, header):
             raise ValueError("the SHA-256 in its header is not that of its tensors")
         said = {k: json.loads(header[k]) for k in (GRID, NUM_HEADS) if k in header}
-    except MemoryError:
-        raise
-    except Exception as error:  # the library's own, types that NumPy lacks, odd JSON
-        raise ValueError(
-            f"{shown(path)} is damaged or no safetensors file: {reason(error)}"
-        ) from None
     return tensors, said
 
 

@@ -22,12 +22,14 @@ import h5py
 import ml_dtypes
 import numpy as np
 
-from keras_t2t._ground.arguments import brief, is_pair, reason, shown
+from keras_t2t._ground.arguments import brief, is_pair, shown
+from keras_t2t.checkpoints.unreadable import Unreadable, check_total, reading
 from keras_t2t.layers.inner_state import parts_of
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".weights.h5", ".keras")
+OTHERWISE = "was not written by Keras"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 NUM_HEADS = "/num_heads"  # stored by the attention layers beside their weights
 # HDF5 ignores bytes after its end, so a checksum can be appended.
@@ -40,9 +42,6 @@ HEAP, OBJECT = rb"GCOL\x01\0\0\0", struct.Struct("<H6xQ")
 MAX_CONFIG = 64 << 20  # bytes
 MAX_DEPTH = 32  # of nested layers
 MAX_NAME = 200  # characters
-# The arrays of a file may have this many times its size, since it may be compressed
-# (though weights hardly can be), plus these bytes.
-MAX_RATIO, SPARE = 4, 64 << 20
 
 
 class Contents(NamedTuple):
@@ -53,15 +52,6 @@ class Contents(NamedTuple):
     num_heads: int | None  # of the blocks' attention, if the file says
     # Mean and standard deviation of pixels in 0..1, if the model takes 0..255.
     standardization: tuple | None
-
-
-class Damaged(ValueError):
-    """The file is not as Keras wrote it."""
-
-    def __init__(self, path, error):
-        super().__init__(
-            f"{shown(path)} is damaged or was not written by Keras: {reason(error)}"
-        )
 
 
 def variable_keys(model):
@@ -90,7 +80,7 @@ def read(path):
         ValueError: if the file is damaged, links to something outside, has more data
             than its size allows, or has no names of layers.
     """
-    try:
+    with reading(path, OTHERWISE):
         if Path(path).name.endswith(".keras"):
             arrays, config = _read_archive(path)
         else:
@@ -106,10 +96,6 @@ def read(path):
         return Contents(
             arrays, _grid(config), *heads or (None,), _standardization(config)
         )
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged HDF5, zip and JSON raise all kinds of errors
-        raise Damaged(path, error) from None
 
 
 def read_standardization(path):
@@ -118,11 +104,8 @@ def read_standardization(path):
     Raises:
         ValueError: if the file is damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _standardization(_config(archive))
-    except Exception as error:
-        raise Damaged(path, error) from None
+    with reading(path, OTHERWISE), zipfile.ZipFile(path) as archive:
+        return _standardization(_config(archive))
 
 
 # === Checksums ===
@@ -145,6 +128,12 @@ def seal_of(path):
         file.seek(max(0, os.stat(path).st_size - SEAL_SIZE))
         seal = file.read()
     return seal if seal.startswith(SEAL) else None
+
+
+def check_sealed(path):
+    """Raises an `Unreadable` if a file lacks the SHA-256 at its end."""
+    if seal_of(path) is None:
+        raise Unreadable(f"{shown(path)} is damaged: it has no SHA-256 at its end")
 
 
 def _check_seal(path):
@@ -204,8 +193,7 @@ def _read_hdf5(file, size):
             max(data.nbytes, math.prod(data.chunks or ()) * data.dtype.itemsize)
             for _, data in datasets
         )
-        if total > MAX_RATIO * size + SPARE:
-            raise ValueError(f"a file of {size} bytes cannot hold {total} of weights")
+        check_total(total, size)
         arrays = {}
         for key, data in datasets:
             if key in arrays:
@@ -285,9 +273,7 @@ def _read_archive(path):
         if len(set(names)) < len(names):
             raise ValueError("the zip has a record twice")
         config = _config(archive)
-        limit = MAX_RATIO * os.stat(path).st_size + SPARE
-        if archive.getinfo(WEIGHTS).file_size > limit:
-            raise ValueError(f"{WEIGHTS} is larger than {limit} bytes")
+        check_total(archive.getinfo(WEIGHTS).file_size, os.stat(path).st_size)
         # HDF5 seeks often, which is slow in a zip member.
         content = archive.read(WEIGHTS)
     _check_heaps(content)

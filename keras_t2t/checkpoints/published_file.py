@@ -15,6 +15,7 @@ from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import check_digest, digest_of, download
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
 from keras_t2t.checkpoints.registry import NAMES, RELEASE
+from keras_t2t.checkpoints.unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -87,10 +88,9 @@ def load_published(model, published, build):
     if not path.is_file():
         _convert(published, build, path)
     try:
-        if keras_file.seal_of(path) is None:
-            raise keras_file.Damaged(path, ValueError("it has no SHA-256 at its end"))
+        keras_file.check_sealed(path)
         load_checkpoint(model, path)
-    except keras_file.Damaged as error:
+    except Unreadable as error:
         raise ValueError(
             f"{error}; delete it to download and convert it again"
         ) from None

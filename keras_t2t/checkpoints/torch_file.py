@@ -7,7 +7,6 @@ numbers are read, and their checksum compared, when they are needed.
 """
 
 import argparse
-import contextlib
 import functools
 import io
 import math
@@ -24,20 +23,19 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
-from keras_t2t._ground.arguments import escaped, reason, shown
+from keras_t2t._ground.arguments import escaped, shown
 from keras_t2t._ground.optional_imports import import_torch
+from keras_t2t.checkpoints.unreadable import Unreadable, check_total, reading
 
 ZIP_START = b"PK\x03\x04"
 # The pickled magic number at the start of files from before torch 1.6.
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 LEGACY_PICKLES = 5  # magic number, version, machine, content, names of storages
+OTHERWISE = "no torch file"
 SAVE_AGAIN = "load it with the torch that wrote it and `torch.save` it again"
 
 MAX_PICKLE = 16 << 20  # bytes; those of the released files have 20 to 200 kB
 MAX_AXES = 32
-# All records may have this many times the size of the file, which may be compressed
-# (though weights hardly can be), plus these bytes.
-MAX_RATIO, SPARE = 4, 64 << 20
 
 # By the name that follows `torch.`.
 STORAGES = {
@@ -54,10 +52,6 @@ STORAGES = {
     "ByteStorage": np.dtype("uint8"),
     "BoolStorage": np.dtype("bool"),
 }
-
-
-class Refused(ValueError):
-    """An error whose message already names the file."""
 
 
 def read(path):
@@ -77,25 +71,12 @@ def read(path):
     """
     with open(path, "rb") as file:
         start = file.read(len(LEGACY_START))
-    with told_as_damage(path):
+    with reading(path, OTHERWISE):
         if start == LEGACY_START:
             return _read_legacy(path)
         if not start.startswith(ZIP_START):
             raise ValueError(f"it begins with {start[:4]!r}; {SAVE_AGAIN}")
         return _read_zip(path)
-
-
-@contextlib.contextmanager
-def told_as_damage(path):
-    """Turns all errors of a damaged pickle or zip into one line."""
-    try:
-        yield
-    except (Refused, MemoryError):
-        raise
-    except Exception as error:
-        raise Refused(
-            f"{shown(path)} is damaged, cut short or no torch file: {reason(error)}"
-        ) from None
 
 
 # === Tensors ===
@@ -283,10 +264,10 @@ def known(path, name):
     """The stand-in for a name in `GLOBALS`.
 
     Raises:
-        Refused: if there is none.
+        Unreadable: if there is none.
     """
     if name not in GLOBALS:
-        raise Refused(
+        raise Unreadable(
             f"{shown(path)} is refused: loading it would call "
             f"{escaped(' '.join(name.split())[:100])}, but a checkpoint may only have "
             "tensors and argparse.Namespace"
@@ -353,9 +334,7 @@ def _open_zip(path):
         if info.filename in records:
             raise ValueError(f"{info.filename} is in the zip twice")
         records[info.filename] = info
-    total = sum(info.file_size for info in records.values())
-    if total > MAX_RATIO * len(data) + SPARE:
-        raise ValueError(f"a file of {len(data)} bytes cannot hold {total} of weights")
+    check_total(sum(info.file_size for info in records.values()), len(data))
     return _Zip(archive, data, records)
 
 
@@ -366,12 +345,12 @@ def _read_zip(path):
         raise ValueError(f"the zip has {len(pickles)} records FOLDER/data.pkl")
     folder = pickles[0].removesuffix("data.pkl")
     if f"{folder}constants.pkl" in opened.records:
-        raise Refused(f"{shown(path)} is a TorchScript program, not a checkpoint")
+        raise Unreadable(f"{shown(path)} is a TorchScript program, not a checkpoint")
     order = sys.byteorder.encode()
     if f"{folder}byteorder" in opened.records:
         order = bytes(opened.read(f"{folder}byteorder", limit=16))
     if order != sys.byteorder.encode():
-        raise Refused(
+        raise Unreadable(
             f"{shown(path)} has the byte order {order!r}, but this machine has "
             f"{sys.byteorder!r}: {SAVE_AGAIN}"
         )
@@ -384,7 +363,7 @@ def _read_zip(path):
 
         @functools.cache
         def read():
-            with told_as_damage(path):
+            with reading(path, OTHERWISE):
                 return opened.read(name)
 
         return Storage(numel, dtype, read)
@@ -404,7 +383,7 @@ def _read_legacy(path):
     try:
         torch = import_torch()
     except ImportError as error:
-        raise Refused(
+        raise Unreadable(
             f"{shown(path)} is in torch's format before version 1.6: {error}; or "
             f"{SAVE_AGAIN}"
         ) from None

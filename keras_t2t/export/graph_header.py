@@ -1,15 +1,24 @@
-"""The header of an encoded image, read before anything is decoded; graph code."""
+"""What an encoded image says of itself before it is decoded, in graph code, which a
+SavedModel needs: its size, and EXIF's orientation as `keras_t2t._ground.exif` reads it.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t._ground.exif import EXIF, MOST_PARTS, TAG
 from keras_t2t._ground.images import MOST_PIXELS
 from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 
-HEAD = 64  # bytes that hold all of this
+LITTLE, BIG = 256 ** np.arange(4), 256 ** np.arange(4)[::-1]
+NONE = np.int64(-1)  # instead of a place
+# What an orientation is made of: rows and columns change places, then it is mirrored
+# sideways, then upside down.
+SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+
+HEAD = 64  # bytes that hold the size in every format
 
 
 class Format(NamedTuple):
@@ -19,54 +28,24 @@ class Format(NamedTuple):
     at: int  # byte where the file says what it is
     width: tuple
     height: tuple
-    big_endian: bool = False
+    weights: np.ndarray = LITTLE
     shift: tuple = (0, 0)  # bits below the number
     bits: int = 32  # of the number
     plus: int = 0
 
 
+BMP = Format(b"BM", 0, (18, 4), (22, 4))
 # All but JPEG, which TensorFlow reads itself.
 FORMATS = (
-    Format(b"\x89PNG", 0, (16, 4), (20, 4), big_endian=True),
+    Format(b"\x89PNG", 0, (16, 4), (20, 4), BIG),
     Format(b"GIF8", 0, (6, 2), (8, 2)),
-    Format(b"BM", 0, (18, 4), (22, 4)),
+    BMP,
     Format(b"WEBPVP8X", 8, (24, 3), (27, 3), plus=1),
     Format(b"WEBPVP8 ", 8, (26, 2), (28, 2), bits=14),
     Format(b"WEBPVP8L", 8, (21, 4), (21, 4), shift=(0, 14), bits=14, plus=1),
 )
 # A palette that maps each index to its own grey: blue, green, red, unused.
 GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
-
-
-def _places(first, count, big_endian=False):
-    """Which number of a head's bytes is the number that they hold, as its factors."""
-    factors = np.zeros(HEAD)
-    weights = 256.0 ** np.arange(count)
-    factors[first : first + count] = weights[::-1] if big_endian else weights
-    return factors
-
-
-# One product reads them all: a branch per format would take seconds to build.
-BMP_HEADER, BMP_BITS, BMP_COMPRESSION = (14, 4), (28, 2), (30, 4)
-FACTORS = np.stack(
-    [
-        _places(first, count, row.big_endian)
-        for row in FORMATS
-        for first, count in (row.width, row.height)
-    ]
-    + [_places(*place) for place in (BMP_HEADER, BMP_BITS, BMP_COMPRESSION)]
-)
-SHIFTS = np.array([[2.0**bits for bits in row.shift] for row in FORMATS])
-LIMITS = np.array([[2.0**row.bits] for row in FORMATS])
-PLUS = np.array([[float(row.plus)] for row in FORMATS])
-# What the head must be, and where it may be anything.
-BEGINNINGS = np.zeros((len(FORMATS), HEAD))
-FREE = np.ones((len(FORMATS), HEAD), bool)
-for _i, _row in enumerate(FORMATS):
-    _end = _row.at + len(_row.begins)
-    BEGINNINGS[_i, _row.at : _end] = list(_row.begins)
-    FREE[_i, _row.at : _end] = False
-BMP = [row.begins for row in FORMATS].index(b"BM")
 
 
 def check_header(encoded):
@@ -84,16 +63,9 @@ def check_header(encoded):
             (Pillow's limit too), or is a BMP whose palette or compression TensorFlow
             does not read.
     """
-    head = tf.io.decode_raw(
-        tf.strings.substr(encoded, 0, HEAD), "uint8", fixed_length=HEAD
-    )
-    head = tf.cast(head, "float64")  # holds numbers of 32 bits
-    is_format = tf.reduce_all((head == BEGINNINGS) | FREE, axis=1)
-    numbers = tf.linalg.matvec(FACTORS, head)
-    sides = tf.reshape(numbers[: 2 * len(FORMATS)], (-1, 2))
-    sides = sides // SHIFTS % LIMITS + PLUS
-    sides = tf.minimum(sides, 2.0**32 - sides)  # a BMP may be upside down
-    pixels = tf.reduce_sum(tf.where(is_format, sides[:, 0] * sides[:, 1], 0.0))
+    head = _bytes(encoded, 0, HEAD)
+    # Without branches, which take long to build.
+    pixels = tf.add_n([_pixels(head, row) for row in FORMATS])
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.reduce_prod(
@@ -101,21 +73,179 @@ def check_header(encoded):
         ),
         lambda: pixels,
     )
-    plain = ~is_format[BMP] | _is_plain_bmp(encoded, *tf.unstack(numbers[-3:]))
+    readable = ~_is(head, BMP.begins) | _is_plain_bmp(encoded, head)
     checks = [
         tf.debugging.Assert(
             pixels <= MOST_PIXELS, [f"an image of more than {MOST_PIXELS:,} pixels"]
         ),
-        tf.debugging.Assert(plain, ["a BMP with a palette of colours, or compressed"]),
+        tf.debugging.Assert(
+            readable, ["a BMP with a palette of colours, or compressed"]
+        ),
     ]
     with tf.control_dependencies(checks):
         return tf.identity(encoded)
 
 
-def _is_plain_bmp(encoded, header, bits, compression):
-    """Whether its pixels are colours or greys as they stand."""
-    place = tf.minimum(14 + tf.cast(header, "int64"), 2**14)
-    place = tf.minimum(place, tf.cast(tf.strings.length(encoded), "int64"))
-    grey = tf.strings.substr(encoded, place, len(GREYS)) == GREYS
-    known = (bits == 24) | (bits == 32) | ((bits == 8) & grey)
+def _pixels(head, row):
+    """How many pixels an image of this format has, 0 for other formats."""
+    sides = [
+        _number(head[first : first + count], row.weights) // 2**shift % 2**row.bits
+        for (first, count), shift in zip(
+            (row.width, row.height), row.shift, strict=True
+        )
+    ]
+    # A BMP may be upside down: its height is then negative.
+    width, height = (tf.minimum(side, 2**32 - side) + row.plus for side in sides)
+    product = tf.cast(width, "float64") * tf.cast(height, "float64")
+    return tf.where(_is(head[row.at :], row.begins), product, 0)
+
+
+def _is_plain_bmp(encoded, head):
+    """Whether a BMP's pixels are colours or greys as they stand."""
+    header, bits = _number(head[14:18], LITTLE), _number(head[28:30], LITTLE)
+    compression = _number(head[30:34], LITTLE)
+    palette = _part(encoded, 14 + header, len(GREYS))
+    known = (bits == 24) | (bits == 32) | ((bits == 8) & (palette == GREYS))
     return known & (compression == 0) & (header >= 40)
+
+
+def orientation_of(encoded):
+    """
+    Args:
+        encoded: scalar string, a file's bytes.
+
+    Returns:
+        int64 scalar, 1 to 8; 1, upright, where the header tells nothing.
+    """
+    head = _bytes(encoded, 0, 16)
+    place = tf.case(
+        [
+            (_is(head, b"\xff\xd8\xff"), lambda: _found(encoded, 2, _jpeg)),
+            (_is(head, b"\x89PNG\r\n\x1a\n"), lambda: _found(encoded, 8, _png)),
+            (
+                _is(head, b"RIFF") & _is(head[8:], b"WEBPVP8X"),
+                lambda: _found(encoded, 12, _webp),
+            ),
+        ],
+        default=lambda: tf.constant(NONE),
+    )
+    return tf.cond(
+        place < 0, lambda: tf.constant(1, "int64"), lambda: _of_tiff(encoded, place)
+    )
+
+
+def turned(image, orientation):
+    """An image (height, width, 3) as it is meant to be seen."""
+    # Without branches, which take long to build.
+    swapped = tf.where(_among(orientation, SWAPPED), (1, 0, 2), (0, 1, 2))
+    down = tf.where(_among(orientation, DOWN), -1, 1)
+    sideways = tf.where(_among(orientation, SIDEWAYS), -1, 1)
+    image = tf.transpose(image, swapped)[::down, ::sideways]
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+def _among(orientation, numbers):
+    return tf.reduce_any(orientation == np.array(numbers))
+
+
+# === Where the EXIF data begins ===
+def _found(encoded, first, look):
+    """The place of the EXIF data, or `NONE`.
+
+    Args:
+        encoded: scalar string.
+        first: where the file's first part begins.
+        look: maps the first 14 bytes of a part to how far the EXIF data is from there
+            (else `NONE`), and how far the next part is (else `NONE`).
+    """
+    length = tf.strings.length(encoded)
+
+    def searching(place, found, count):
+        inside = (place >= 0) & (place < tf.cast(length, "int64"))
+        return (found < 0) & inside & (count < MOST_PARTS)
+
+    def step(place, found, count):
+        exif, following = look(_bytes(encoded, place, 14))
+        found = tf.where(exif < 0, NONE, place + exif)
+        return tf.where(following < 0, NONE, place + following), found, count + 1
+
+    start = tf.constant(first, "int64"), tf.constant(NONE), tf.constant(0)
+    return tf.while_loop(searching, step, start)[1]
+
+
+def _jpeg(head):
+    begin, marker = head[0], head[1]
+    length = 2 + _number(head[2:4], BIG)
+    plain = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))
+    length = tf.where(plain, np.int64(2), length)
+    length = tf.where(marker == 0xFF, np.int64(1), length)
+    ends = (begin != 0xFF) | (marker == 0xD9) | (marker == 0xDA)
+    exif = ~ends & (marker == 0xE1) & _is(head[4:], EXIF)
+    return tf.where(exif, np.int64(10), NONE), tf.where(ends, NONE, length)
+
+
+def _png(head):
+    exif, ends = _is(head[4:], b"eXIf"), _is(head[4:], b"IDAT") | _is(head[4:], b"IEND")
+    length = 12 + _number(head[:4], BIG)
+    return tf.where(exif, np.int64(8), NONE), tf.where(ends, NONE, length)
+
+
+def _webp(head):
+    length = _number(head[4:8], LITTLE)
+    begins = tf.where(_is(head[8:], EXIF), np.int64(14), np.int64(8))
+    exif = tf.where(_is(head, b"EXIF"), begins, NONE)
+    return exif, 8 + length + length % 2
+
+
+def _of_tiff(encoded, place):
+    head = _bytes(encoded, place, 8)
+    little = _is(head, b"II*\0")
+    known = little | _is(head, b"MM\0*")
+
+    def number(values):
+        return tf.where(little, _number(values, LITTLE), _number(values, BIG))
+
+    first = place + number(head[4:])
+    count = number(_bytes(encoded, first, 2))
+    whole = (tf.cast(tf.strings.length(encoded), "int64") - first - 2) // 12
+    count = tf.clip_by_value(whole, 0, count)
+    rows = tf.reshape(_numbers(_part(encoded, first + 2, 12 * count)), (-1, 12))
+    rows = tf.concat([rows, tf.zeros((1, 12), "int64")], 0)
+    is_tag = number(rows[:, :2]) == TAG
+    row = rows[tf.argmax(tf.cast(is_tag, "int32"))]
+    values = [number(row[8 : 8 + size]) for size in (1, 2, 4)]
+    of_kind = number(row[2:4]) == np.array([1, 3, 4])
+    value = tf.reduce_sum(tf.where(of_kind, tf.stack(values), 0))
+    told = known & tf.reduce_any(is_tag) & (value >= 1) & (value <= 8)
+    return tf.where(told, value, 1)
+
+
+def _bytes(encoded, first, count):
+    """(count,) int64, zeros beyond the file's end."""
+    part = tf.strings.join([_part(encoded, first, count), b"\0" * count])
+    return tf.ensure_shape(_numbers(tf.strings.substr(part, 0, count)), (count,))
+
+
+def _part(encoded, first, count):
+    """At most so many bytes."""
+    first, count = tf.cast(first, "int64"), tf.cast(count, "int64")
+    first = tf.minimum(first, tf.cast(tf.strings.length(encoded), "int64"))
+    return tf.strings.substr(encoded, first, count)
+
+
+def _numbers(part):
+    return tf.cast(tf.io.decode_raw(part, "uint8"), "int64")
+
+
+def _is(head, text):
+    return tf.reduce_all(
+        head[: len(text)] == np.frombuffer(text, "uint8").astype("int64")
+    )
+
+
+def _number(values, weights):
+    """The number that bytes (..., count) hold."""
+    weights = (
+        LITTLE[: values.shape[-1]] if weights is LITTLE else BIG[-values.shape[-1] :]
+    )
+    return tf.reduce_sum(values * weights, axis=-1)

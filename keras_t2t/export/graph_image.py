@@ -4,8 +4,7 @@ Pillow computes them, to 2 grey levels (of JPEGs 6)."""
 import math
 
 from keras_t2t._ground.optional_imports import import_tensorflow
-from keras_t2t.export.graph_header import check_header
-from keras_t2t.export.graph_orientation import orientation_of, turned
+from keras_t2t.export.graph_header import check_header, orientation_of, turned
 
 tf = import_tensorflow()
 

@@ -1,6 +1,7 @@
 """The formats that Keras exports to: SavedModel, LiteRT, OpenVINO, torch, `.keras`."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import keras
@@ -100,10 +101,11 @@ def write_torch(model, path, options):
     """An ExportedProgram: the file `path`, which `torch.export.load` reads."""
     import torch
 
+    model = in_precision(model, options.precision)
     batch = {0: torch.export.Dim("batch")} if options.dynamic_batch else None
-    in_precision(model, options.precision).export(
-        path, "torch", verbose=False, dynamic_shapes=batch
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about weights that are not on the CPU
+        model.export(path, "torch", verbose=False, dynamic_shapes=batch)
 
 
 def write_keras(model, path, options):

@@ -6,6 +6,7 @@ import shlex
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.hub_files import is_address
 from keras_t2t._ground.optional_imports import import_huggingface_hub
+from keras_t2t._ground.run_files import ADAPTERS
 from keras_t2t.checkpoints import PUBLISHED
 from keras_t2t.checkpoints.registry import NAMES
 from keras_t2t.settings.config import TrainingConfig
@@ -34,7 +35,7 @@ model = keras_t2t.{model}(
 )
 probabilities = model.predict(pixels)  # (batch, {size}, {size}, 3), RGB, 0..255
 ```
-
+{adapters}
 ## Result
 
 | | |
@@ -70,7 +71,19 @@ every setting, `history.csv` every epoch.
 """
 
 
-def model_card(record, result, class_names, name, license=None, origin=None):
+ADAPTERS_ALONE = """
+The LoRA adapters and the head alone, for a model with the weights that the run started
+from and {number} classes:
+
+```python
+keras_t2t.load_adapters(model, "hf://{name}/{file}")
+```
+"""
+
+
+def model_card(
+    record, result, class_names, name, license=None, origin=None, adapters=False
+):
     """Markdown with the hub's header.
 
     Args:
@@ -80,13 +93,15 @@ def model_card(record, result, class_names, name, license=None, origin=None):
         name: `"OWNER/NAME"`.
         license: identifier of the hub, or None.
         origin: the weights that the run goes back to, or None; see `push.origin`.
+        adapters: whether the run's file of LoRA's adapters is published too.
 
     Returns:
         str.
     """
     listed = class_names[:MAX_CLASSES]
     more = len(class_names) - len(listed)
-    data = record["data"]
+    data, number = record["data"], len(class_names)
+    alone = ADAPTERS_ALONE.format(name=name, number=number, file=ADAPTERS)
     return CARD.format(
         header=header(record, result, name, license, origin),
         title=name.partition("/")[2],
@@ -95,7 +110,8 @@ def model_card(record, result, class_names, name, license=None, origin=None):
         keras=record["versions"]["keras"],
         backend=record["backend"],
         size=record["image_size"],
-        number=len(class_names),
+        number=number,
+        adapters=alone if adapters else "",
         name=name,
         scores="\n".join(f"| {text} | {value:.1%} |" for text, value in scores(result)),
         data=plain(data["name"]),

@@ -19,6 +19,7 @@ from keras_t2t._ground.files import read_class_names
 from keras_t2t._ground.hub_files import is_address, told_in_one_line
 from keras_t2t._ground.optional_imports import import_huggingface_hub
 from keras_t2t._ground.run_files import (
+    ADAPTERS,
     CLASSES,
     CONFIG,
     CURVES,
@@ -42,7 +43,7 @@ from keras_t2t.settings.recorded import (
 )
 
 NEEDED = (CONFIG, CLASSES, RESULT, FINAL)
-FILES = (*NEEDED, FINAL_EMA, HISTORY, CURVES)
+FILES = (*NEEDED, FINAL_EMA, ADAPTERS, HISTORY, CURVES)
 # They describe the machine, not the model.
 LOCAL = ("output_dir", "coordinator", "wandb", "preview", "process_id")
 
@@ -69,7 +70,7 @@ def push_to_hub(
     private: bool = False,
     token: str | None = None,
 ) -> str:
-    """Publishes a finished run: weights, classes, settings and a model card.
+    """Publishes a finished run: weights, LoRA's adapters, classes, settings and a card.
 
     `weights="hf://OWNER/NAME"` then loads it wherever weights are named. Paths of this
     machine are not published.
@@ -124,7 +125,9 @@ def push_to_hub(
     if HISTORY in parts:
         check_history(run / HISTORY)
     hub = import_huggingface_hub()
-    card = model_card(record, result, class_names, name, license, origin(whole))
+    card = model_card(
+        record, result, class_names, name, license, origin(whole), ADAPTERS in parts
+    )
     with tempfile.TemporaryDirectory() as folder:
         for part in parts:
             shutil.copyfile(run / part, Path(folder, part), follow_symlinks=False)

@@ -134,9 +134,9 @@ def test_a_damaged_file_is_told(file):
     middle = len(whole) // 2
     changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     for content, message in (
-        (whole[:-1], "it has no checksum at its end"),
-        (whole[:middle], "it has no checksum at its end"),
-        (b"", "it has no checksum at its end"),
+        (whole[:-1], "it has no SHA-256 at its end"),
+        (whole[:middle], "it has no SHA-256 at its end"),
+        (b"", "it has no SHA-256 at its end"),
         (changed, "SHA-256 at its end is wrong"),
     ):
         file.write_bytes(content)

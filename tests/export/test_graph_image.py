@@ -8,8 +8,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from keras_t2t._ground.exif import orientation_of as expected_orientation
+from keras_t2t.export.graph_header import orientation_of
 from keras_t2t.export.graph_image import decode, evaluation_image, resize_and_cut, tf
-from keras_t2t.export.graph_orientation import orientation_of
 from keras_t2t.preprocessing import evaluation_transform
 from tests.photographs import ORIENTATIONS, encode, oriented, upright
 

@@ -25,6 +25,7 @@ from keras_t2t.layers.inner_state import parts_of
 
 SUFFIX = ".lora.h5"  # as KerasHub's, whose files do not name layers
 HEADS = ("head", "aux_head")
+SHA256_BYTES = 32
 A, B, ALPHA, BASE = "lora_kernel_a", "lora_kernel_b", "lora_alpha", "kernel_sha256"
 
 
@@ -229,59 +230,55 @@ def check_fit(model, parts, found, label):
     Raises:
         ValueError: in one line, if not.
     """
-    for variable, key in head_targets(model):
-        if key.endswith("/bias") and key in found and found[key].ndim == 1:
-            classes, own = found[key].shape[0], variable.shape[0]
-            if classes != own:
-                raise ValueError(
-                    f"{label} has a head for {classes} classes, but the model "
-                    f"{model.name!r} one for {own}: build it with classes={classes}"
-                )
-    expected = {key for _, key in head_targets(model)}
-    expected |= {f"{name}/{kind}" for name in parts for kind in (A, B, ALPHA, BASE)}
-    if differing := sorted(found.keys() ^ expected):
+    heads = {key: tuple(variable.shape) for variable, key in head_targets(model)}
+    classes, own = np.shape(found.get("head/bias")), heads.get("head/bias")
+    if own and len(classes) == 1 and classes != own:
+        raise ValueError(
+            f"{label} has a head for {classes[0]} classes, but the model "
+            f"{model.name!r} one for {own[0]}: build it with classes={classes[0]}"
+        )
+    shapes = {}
+    for name, part in parts.items():
+        inputs, outputs = part._kernel.shape
+        rank = part.lora_rank or rank_of(found.get(f"{name}/{A}"))
+        shapes |= {f"{name}/{A}": (inputs, rank), f"{name}/{B}": (rank, outputs)}
+        shapes |= {f"{name}/{ALPHA}": (), f"{name}/{BASE}": (SHA256_BYTES,)}
+    shapes |= heads
+    if differing := sorted(found.keys() ^ shapes.keys()):
         key = differing[0]
-        sides = ("model", "file") if key in expected else ("file", "model")
+        sides = ("model", "file") if key in shapes else ("file", "model")
         raise ValueError(
             f"{label} is for another model than {model.name!r}: the {sides[0]} has "
             f"{shown(key)}, the {sides[1]} does not"
         )
+    for key, shape in shapes.items():
+        if found[key].shape != shape:
+            raise ValueError(
+                f"{label} is for another model: {key} has shape {found[key].shape}, "
+                f"but the model needs {shape}"
+            )
+    check_numbers(parts, found, label)
+
+
+def rank_of(first):
+    """The rank that the first factor of an adapter in a file has, at least 1."""
+    return max(1, first.shape[1]) if np.ndim(first) == 2 else 1
+
+
+def check_numbers(parts, found, label):
+    for key, array in found.items():
+        finite = array.dtype.kind == "f" and is_finite(array, np.dtype("float32"))
+        if not finite and not key.endswith(BASE):
+            raise ValueError(
+                f"{label}: {key} must have finite numbers, got {brief(array)}"
+            )
     for name, part in parts.items():
-        check_adapter(name, part, found, label)
-    for variable, key in head_targets(model):
-        check_array(key, found[key], tuple(variable.shape), label)
-
-
-def check_adapter(name, part, found, label):
-    a, alpha = found[f"{name}/{A}"], found[f"{name}/{ALPHA}"]
-    inputs, outputs = part._kernel.shape
-    rank = a.shape[1] if a.ndim == 2 else 0
-    if part.lora_enabled and rank != part.lora_rank:
-        raise ValueError(
-            f"{label} has adapters of rank {rank}, but those of the model have rank "
-            f"{part.lora_rank}: build a new model"
-        )
-    if not rank:
-        raise ValueError(f"{label}: {name}/{A} must have two axes, got {a.shape}")
-    check_array(f"{name}/{A}", a, (inputs, rank), label)
-    check_array(f"{name}/{B}", found[f"{name}/{B}"], (rank, outputs), label)
-    check_array(f"{name}/{ALPHA}", alpha, (), label)
-    if alpha <= 0:
-        raise ValueError(f"{label}: {name}/{ALPHA} must be positive, got {alpha}")
-    # In half precision the kernel is rounded, and has another hash.
-    exact = keras.backend.standardize_dtype(part._kernel.dtype) == "float32"
-    if exact and not np.array_equal(found[f"{name}/{BASE}"], fingerprint(part)):
-        raise ValueError(
-            f"{label} was trained on other weights than the model's in {name}: first "
-            "load the weights that its run started from"
-        )
-
-
-def check_array(key, array, shape, label):
-    if array.shape != shape:
-        raise ValueError(
-            f"{label} is for another model: {key} has shape {array.shape}, but the "
-            f"model needs {shape}"
-        )
-    if array.dtype.kind != "f" or not is_finite(array, np.dtype("float32")):
-        raise ValueError(f"{label}: {key} must have finite numbers, got {brief(array)}")
+        if (alpha := found[f"{name}/{ALPHA}"]) <= 0:
+            raise ValueError(f"{label}: {name}/{ALPHA} must be positive, got {alpha}")
+        # In half precision the kernel is rounded, and has another hash.
+        exact = keras.backend.standardize_dtype(part._kernel.dtype) == "float32"
+        if exact and not np.array_equal(found[f"{name}/{BASE}"], fingerprint(part)):
+            raise ValueError(
+                f"{label} was trained on other weights than the model's in {name}: "
+                "first load the weights that its run started from"
+            )

@@ -59,9 +59,9 @@ def read(path, ema=True):
         ImportError: if safetensors is needed and not installed.
     """
     if str(path).endswith(".safetensors"):
-        tensors, said = _read_safetensors(path)
+        tensors, beside = _read_safetensors(path)
     else:
-        tensors, said = _read_torch(path, ema)
+        tensors, beside = _read_torch(path, ema)
     own_names = {}
     for name, official in _official_names(tensors).items():
         if official in own_names:
@@ -72,7 +72,7 @@ def read(path, ema=True):
         own_names[official] = name
     tensors = {official: tensors[name] for official, name in own_names.items()}
     shapes = {name: value.shape for name, value in tensors.items()}
-    grid, heads = said.get(GRID), said.get(NUM_HEADS)
+    grid, heads = beside.get(GRID), beside.get(NUM_HEADS)
     if not (grid is None or is_pair(grid)) or not (heads is None or is_integer(heads)):
         raise ValueError(
             f"{shown(path)} is damaged: its {GRID} must be two positive integers, and "
@@ -112,10 +112,10 @@ def save_official(model: keras.Model, path: FilePath) -> None:
         entry.name: np.ascontiguousarray(entry.to_official(_float32(entry.value())))
         for entry in official_entries(model)
     }
-    said = {GRID: list(token_grid(model)), NUM_HEADS: num_heads(model)}
+    beside = {GRID: list(token_grid(model)), NUM_HEADS: num_heads(model)}
     if path.name.endswith(".safetensors"):
         save = import_safetensors().numpy.save_file
-        header = {"format": "pt", **{k: json.dumps(v) for k, v in said.items()}}
+        header = {"format": "pt", **{k: json.dumps(v) for k, v in beside.items()}}
         header[SHA256] = sha256(tensors, header)
         with replacing(path) as temporary:
             save(tensors, temporary, metadata=header)
@@ -123,7 +123,7 @@ def save_official(model: keras.Model, path: FilePath) -> None:
     torch = import_torch()
     state_dict = {name: torch.from_numpy(value) for name, value in tensors.items()}
     with replacing(path) as temporary:
-        torch.save({"state_dict": state_dict, **said}, temporary)
+        torch.save({"state_dict": state_dict, **beside}, temporary)
 
 
 def _official_names(names):
@@ -155,8 +155,8 @@ def _read_safetensors(path):
             logger.debug("%s has no checksum, so its numbers are not checked", path)
         elif header[SHA256] != sha256(tensors, header):
             raise ValueError("the SHA-256 in its header is not that of its tensors")
-        said = {k: json.loads(header[k]) for k in (GRID, NUM_HEADS) if k in header}
-    return tensors, said
+        beside = {k: json.loads(header[k]) for k in (GRID, NUM_HEADS) if k in header}
+    return tensors, beside
 
 
 def sha256(tensors, header):
@@ -180,8 +180,8 @@ def _read_torch(path, ema):
     """Tensors by name, and what is beside them."""
     content = torch_file.read(path)
     keys = (EMA_KEY, *STATE_DICT_KEYS) if ema else STATE_DICT_KEYS
-    said = content if isinstance(content, dict) else {}
-    inner = (said.get(key) for key in keys)
+    beside = content if isinstance(content, dict) else {}
+    inner = (beside.get(key) for key in keys)
     state_dict = next((v for v in inner if isinstance(v, dict) and v), content)
     if (
         not isinstance(state_dict, dict)
@@ -192,9 +192,9 @@ def _read_torch(path, ema):
             for value in state_dict.values()
         )
     ):
-        found = sorted(str(key)[:50] for key in list(said)[:20])
+        found = sorted(str(key)[:50] for key in list(beside)[:20])
         raise ValueError(
             f"{shown(path)} has no state dict: expected tensors by name, alone or "
             f"under one of {', '.join(keys)}, got {found or type(content).__name__}"
         )
-    return state_dict, said
+    return state_dict, beside

@@ -10,6 +10,7 @@ from keras_t2t._ground.normalizations import (
     IMAGENET_STD,
 )
 
+LICENCE = "Clear BSD (BSD-3-Clause-Clear)"  # the repository's: the files state none
 RELEASE = "https://github.com/yitu-opensource/T2T-ViT/releases/download/main/"
 
 # Names of the classes, in the order of their labels.
@@ -43,8 +44,6 @@ class Published(NamedTuple):
     std: tuple = IMAGENET_STD
     crop: float = 0.9  # side of the centre crop over the resized short side
     interpolation: str = "bicubic"
-    # The repository's, since the files state none.
-    licence: str = "Clear BSD (BSD-3-Clause-Clear)"
     # SHA-256 or SHA-384 of the file, in hexadecimal; None if not known.
     checksum: str | None = None
     # The data set of the accuracies, by its name in TensorFlow Datasets, and its size.

@@ -209,15 +209,15 @@ def _of_tiff(encoded, place):
     count = number(_bytes(encoded, first, 2))
     whole = (tf.cast(tf.strings.length(encoded), "int64") - first - 2) // 12
     count = tf.clip_by_value(whole, 0, count)
-    rows = tf.reshape(_numbers(_part(encoded, first + 2, 12 * count)), (-1, 12))
-    rows = tf.concat([rows, tf.zeros((1, 12), "int64")], 0)
-    is_tag = number(rows[:, :2]) == TAG
-    row = rows[tf.argmax(tf.cast(is_tag, "int32"))]
-    values = [number(row[8 : 8 + size]) for size in (1, 2, 4)]
-    of_kind = number(row[2:4]) == np.array([1, 3, 4])
+    entries = tf.reshape(_numbers(_part(encoded, first + 2, 12 * count)), (-1, 12))
+    entries = tf.concat([entries, tf.zeros((1, 12), "int64")], 0)
+    is_tag = number(entries[:, :2]) == TAG
+    entry = entries[tf.argmax(tf.cast(is_tag, "int32"))]
+    values = [number(entry[8 : 8 + size]) for size in (1, 2, 4)]
+    of_kind = number(entry[2:4]) == np.array([1, 3, 4])
     value = tf.reduce_sum(tf.where(of_kind, tf.stack(values), 0))
-    told = known & tf.reduce_any(is_tag) & (value >= 1) & (value <= 8)
-    return tf.where(told, value, 1)
+    valid = known & tf.reduce_any(is_tag) & (value >= 1) & (value <= 8)
+    return tf.where(valid, value, 1)
 
 
 def _bytes(encoded, first, count):

@@ -7,8 +7,7 @@ from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.hub_files import is_address
 from keras_t2t._ground.optional_imports import import_huggingface_hub
 from keras_t2t._ground.run_files import ADAPTERS
-from keras_t2t.checkpoints import PUBLISHED
-from keras_t2t.checkpoints.registry import NAMES
+from keras_t2t.checkpoints.registry import LICENCE, NAMES
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 
@@ -169,8 +168,7 @@ def start(record, origin=None):
     text = ", from scratch"
     if weights is not None:
         text = f", starting from the weights {plain(weights)}"
-        row = next((row for row in PUBLISHED if row.name == weights), None)
-        text += f", whose licence is {row.licence}" if row else ""
+        text += f", whose licence is {LICENCE}" if weights in NAMES else ""
         if origin not in (None, weights):
             text += f", which go back to {plain(origin)}"
     if teacher is not None:
@@ -182,9 +180,8 @@ def inherited(origin):
     """The card's words on the licence of the weights that the run goes back to."""
     if origin is None:
         return ""
-    row = next((row for row in PUBLISHED if row.name == origin), None)
-    if row:
-        return f" It goes back to weights whose licence is {row.licence}."
+    if origin in NAMES:
+        return f" It goes back to weights whose licence is {LICENCE}."
     source = repository(origin)
     link = f"[{plain(source)}](https://huggingface.co/{source})" if source else None
     return (

@@ -105,6 +105,34 @@ def push_to_hub(
             f"{brief(license)}"
         )
     run = Path(run).resolve()
+    parts = published_files(run)
+    whole = read_record(run / CONFIG, (*OF_WEIGHTS, *OF_RUN))
+    record = published_record(whole)
+    check_described(record, run / CONFIG)
+    class_names = read_class_names(run / CLASSES, len(record["data"]["classes"]))
+    result = {key: value for key, value in read_result(run).items() if key in REPORTED}
+    if HISTORY in parts:
+        check_history(run / HISTORY)
+    card = model_card(
+        record, result, class_names, name, license, origin(whole), ADAPTERS in parts
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for part in parts:
+            shutil.copyfile(run / part, Path(folder, part), follow_symlinks=False)
+        write(Path(folder, CONFIG), record)
+        write(Path(folder, CLASSES), class_names)
+        write(Path(folder, RESULT), {"run": record.get("run"), "result": result})
+        Path(folder, "README.md").write_text(card, encoding="utf-8")
+        message = f"Publish a run of {record['model']}"
+        return upload(folder, name, private, token, message)
+
+
+def published_files(run):
+    """The names of the files of a run folder that are published.
+
+    Raises:
+        ValueError: needed ones are missing, or one is a link or no file.
+    """
     if lacking := [part for part in NEEDED if not (run / part).is_file()]:
         raise ValueError(
             f"`run` must be the folder of a finished run, but {str(run)!r} lacks "
@@ -117,41 +145,29 @@ def push_to_hub(
                 f"{shown(run / part)} is a link or no file: only files in the run "
                 "folder itself can be published"
             )
-    whole = read_record(run / CONFIG, (*OF_WEIGHTS, *OF_RUN))
-    record = published_record(whole)
-    check_described(record, run / CONFIG)
-    class_names = read_class_names(run / CLASSES, len(record["data"]["classes"]))
-    result = {key: value for key, value in read_result(run).items() if key in REPORTED}
-    if HISTORY in parts:
-        check_history(run / HISTORY)
+    return parts
+
+
+def upload(folder, name, private, token, message):
+    """Makes the repository `name` where it is missing, and commits a folder's files.
+
+    Returns:
+        str, the address of the repository.
+    """
     hub = import_huggingface_hub()
-    card = model_card(
-        record, result, class_names, name, license, origin(whole), ADAPTERS in parts
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        for part in parts:
-            shutil.copyfile(run / part, Path(folder, part), follow_symlinks=False)
-        write(Path(folder, CONFIG), record)
-        write(Path(folder, CLASSES), class_names)
-        write(Path(folder, RESULT), {"run": record.get("run"), "result": result})
-        Path(folder, "README.md").write_text(card, encoding="utf-8")
-        api = hub.HfApi(token=token, library_name="keras_t2t")
-        with told_in_one_line(hub, f"{name!r}"):
-            try:
-                api.create_repo(name, private=private, exist_ok=True)
-                api.upload_folder(
-                    repo_id=name,
-                    folder_path=folder,
-                    commit_message=f"Publish a run of {record['model']}",
-                )
-            except hub.errors.HfHubHTTPError as error:
-                if error.response.status_code not in (401, 403):
-                    raise
-                raise PermissionError(
-                    f"this token may not write to {name!r} (HTTP "
-                    f"{error.response.status_code}): log in with `hf auth login`, or "
-                    "give `token`"
-                ) from None
+    api = hub.HfApi(token=token, library_name="keras_t2t")
+    with told_in_one_line(hub, f"{name!r}"):
+        try:
+            api.create_repo(name, private=private, exist_ok=True)
+            api.upload_folder(repo_id=name, folder_path=folder, commit_message=message)
+        except hub.errors.HfHubHTTPError as error:
+            if error.response.status_code not in (401, 403):
+                raise
+            raise PermissionError(
+                f"this token may not write to {name!r} (HTTP "
+                f"{error.response.status_code}): log in with `hf auth login`, or "
+                "give `token`"
+            ) from None
     return f"{api.endpoint}/{name}"
 
 

@@ -113,9 +113,7 @@ def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
     refused(load, headless, file, "the file has head/")
     of_rank_2 = random_model()
     keras_t2t.add_adapters(of_rank_2, 2)
-    refused(
-        load, of_rank_2, file, "adapters of rank 3, but those of the model have rank 2"
-    )
+    refused(load, of_rank_2, file, r"has shape \(16, 3\), but the model needs \(16, 2")
     refused(keras_t2t.add_adapters, of_rank_2, 2, "has adapters already")
     refused(
         keras_t2t.add_adapters, random_model(), 0, "`rank` must be a positive integer"

@@ -18,9 +18,9 @@ from keras_t2t._ground.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import (
     CheckpointFile,
+    Pretrained,
     keras_file,
     published_weights,
-    standardization,
 )
 from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
 from keras_t2t.checkpoints.loading import existing_file
@@ -274,7 +274,7 @@ def _of_file(file, variant, raw, reads_names):
             variant or described.variant,
             described.input_shape[:2],
             described.classes,
-            normalization=standardization(path, None, NORMALIZATIONS["imagenet"]),
+            normalization=Pretrained(path).standardization,
             raw=raw,
             file=file,
         )

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t._ground.arguments import check_path, shown
+from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import keras_folder, replacing
+from keras_t2t._ground.hub_files import fetched_file
+from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import check_digest, digest_of, download
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
-from keras_t2t.checkpoints.registry import NAMES, RELEASE
+from keras_t2t.checkpoints.registry import NAMES, RELEASE, published_weights
 from keras_t2t.checkpoints.unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
@@ -22,54 +24,60 @@ logger = logging.getLogger(__name__)
 MIRROR = "KERAS_T2T_WEIGHTS"  # environment variable: a mirror's URL, or a folder
 
 
-def standardization(weights, published, default):
-    """How the images of `weights` were standardised.
+class Pretrained:
+    """What a builder's argument `weights` names: nothing, published weights, or a
+    checkpoint, here or on the Hugging Face hub.
 
     Args:
-        weights, published: as for `load_weights`.
-        default: returned for weights that do not say.
-
-    Returns:
-        `(mean, std)` of pixels in 0..1, three numbers each.
+        weights: the argument.
+        variant: row of `VARIANTS` that is built; None for any other architecture, for
+            which nothing is published.
 
     Raises:
-        ValueError: if a `.keras` file is damaged.
+        ValueError: it is none of these.
+        OSError, ImportError: as for `hub_files.fetched_file`.
     """
-    if published is not None:
-        return published.mean, published.std
-    if str(weights).endswith(".keras") and Path(weights).is_file():
-        return keras_file.read_standardization(weights) or default
-    return default
 
+    def __init__(self, weights, variant=None):
+        self.weights = fetched_file(weights)
+        self.published = published_weights(self.weights, variant)
+        if self.weights is None or self.published is not None:
+            return
+        path = str(self.weights)
+        if not path.endswith(SUFFIXES) or not Path(path).is_file():
+            raise ValueError(
+                f"`weights` must be None, one of {', '.join(map(repr, NAMES))}, "
+                "hf://OWNER/NAME on the Hugging Face hub, or the path of an existing "
+                f"file that ends in one of {', '.join(SUFFIXES)}, got {path!r}"
+            )
 
-def load_weights(model, weights, published=None, build=None):
-    """Fills `model` with the weights that its builder's argument `weights` names.
+    @property
+    def standardization(self):
+        """How its images were standardised: `(mean, std)` of pixels in 0..1, three
+        numbers each; ImageNet's for weights that do not say."""
+        known = None
+        if self.published is not None:
+            known = self.published.mean, self.published.std
+        elif str(self.weights).endswith(".keras"):
+            known = keras_file.read_standardization(self.weights)
+        return known or NORMALIZATIONS["imagenet"]
 
-    Args:
-        model: a built `keras.Model`.
-        weights: None (nothing is loaded), a name of published weights, or the path of
-            a checkpoint.
-        published: the row of the registry, if `weights` is such a name.
-        build: function that builds the same architecture from `input_shape` and
-            `classes`; needed for published weights.
+    def load(self, model, build=None):
+        """Fills `model` with the weights.
 
-    Raises:
-        ValueError: if `weights` is none of these, or the file does not fit.
-        FileNotFoundError, ConnectionError: if published weights cannot be downloaded.
-    """
-    if weights is None:
-        return
-    if published is not None:
-        load_published(model, published, build)
-        return
-    check_path("weights", weights)
-    if not str(weights).endswith(SUFFIXES) or not Path(weights).is_file():
-        raise ValueError(
-            f"`weights` must be None, one of {', '.join(map(repr, NAMES))}, "
-            "hf://OWNER/NAME on the Hugging Face hub, or the path of an existing file "
-            f"that ends in one of {', '.join(SUFFIXES)}, got {str(weights)!r}"
-        )
-    load_checkpoint(model, weights)
+        Args:
+            model: a built `keras.Model`.
+            build: function of `input_shape` and `classes` that builds the same
+                architecture; needed for published weights.
+
+        Raises:
+            ValueError: a file is damaged or does not fit.
+            FileNotFoundError, ConnectionError: published weights cannot be downloaded.
+        """
+        if self.published is not None:
+            load_published(model, self.published, build)
+        elif self.weights is not None:
+            load_checkpoint(model, self.weights)
 
 
 def load_published(model, published, build):

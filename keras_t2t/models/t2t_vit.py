@@ -13,8 +13,6 @@ from keras_t2t._ground.arguments import (
     check_rates,
     python_numbers,
 )
-from keras_t2t._ground.hub_files import fetched_file
-from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t._ground.types import (
     Activation,
     BlockType,
@@ -25,7 +23,7 @@ from keras_t2t._ground.types import (
     TokenType,
     Weights,
 )
-from keras_t2t.checkpoints import load_weights, published_weights, standardization
+from keras_t2t.checkpoints import Pretrained
 from keras_t2t.models.arguments import (
     check_blocks,
     check_design,
@@ -176,11 +174,10 @@ def T2TViT(
         "growth": growth,
         "token_labelling": token_labelling,
     }
-    weights = fetched_file(weights)
-    published = published_weights(weights, variant_name(**architecture))
+    pretrained = Pretrained(weights, variant_name(**architecture))
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
-        mean, std = standardization(weights, published, NORMALIZATIONS["imagenet"])
+        mean, std = pretrained.standardization
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     x = image_to_tokens(
@@ -205,7 +202,7 @@ def T2TViT(
     x = layer_norm("norm")(x)
     x = head(x, include_top, pooling, classes, classifier_activation, token_labelling)
     model = keras.Model(inputs, x, name=name)
-    load_weights(model, weights, published, partial(T2TViT, **architecture))
+    pretrained.load(model, partial(T2TViT, **architecture))
     if features is not None:
         return feature_extractor(model, features)
     return model

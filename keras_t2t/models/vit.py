@@ -10,8 +10,6 @@ from keras_t2t._ground.arguments import (
     check_rates,
     python_numbers,
 )
-from keras_t2t._ground.hub_files import fetched_file
-from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t._ground.types import (
     Activation,
     Features,
@@ -20,7 +18,7 @@ from keras_t2t._ground.types import (
     Tensor,
     Weights,
 )
-from keras_t2t.checkpoints import load_weights, published_weights, standardization
+from keras_t2t.checkpoints import Pretrained
 from keras_t2t.models.arguments import (
     check_blocks,
     check_outputs,
@@ -95,12 +93,11 @@ def ViT(
     check_flags(qkv_bias=qkv_bias)
     check_positive(epsilon=epsilon)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
-    weights = fetched_file(weights)
-    published_weights(weights, None)  # raises: none are published
+    pretrained = Pretrained(weights)
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])
     if include_preprocessing:
-        mean, std = standardization(weights, None, NORMALIZATIONS["imagenet"])
+        mean, std = pretrained.standardization
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     x = convolution(x, embed_dim, patch_size, patch_size, padding=0, name="project")
@@ -121,7 +118,7 @@ def ViT(
     x = layer_norm("norm", epsilon)(x)
     x = head(x, include_top, pooling, classes, classifier_activation, False)
     model = keras.Model(inputs, x, name=name)
-    load_weights(model, weights)
+    pretrained.load(model)
     if features is not None:
         return feature_extractor(model, features)
     return model

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -28,10 +29,10 @@ class Format(NamedTuple):
 
     write: Callable  # function of a serving model, a path and `Options`
     backend: str | None  # Keras backend that writes it; None: any
-    suffix: str  # of the path; "" for a folder
     packages: tuple  # modules needed to write it
     runtime: str  # module that runs it
     precisions: tuple = FLOATS
+    suffix: str = ""  # of the path; "" for a folder
     companions: tuple = ()  # suffixes of further files beside the first
     marker: str = ""  # in a folder: the file by which this format is recognized
 
@@ -57,56 +58,38 @@ class Options(NamedTuple):
 
 
 ONNX = ("onnx", "web", "triton")  # formats that contain an ONNX file
-ONNX_PACKAGES = ("torch", "onnxscript", "onnx", "onnxruntime")
-ONNX_BY_JAX = ("jax2onnx", "onnx")  # modules with which JAX writes them itself
+ONNX_BY_TORCH = ("torch", "onnxscript", "onnx", "onnxruntime")
+ONNX_BY_JAX = ("jax2onnx", "onnx")
+of_onnx = partial(
+    Format,
+    backend="torch",
+    packages=ONNX_BY_TORCH,
+    runtime="onnxruntime",
+    precisions=WITH_INT8,
+)
+by_tensorflow = partial(Format, backend="tensorflow", packages=("tensorflow",))
 FORMATS = {
-    "tf_saved_model": Format(
-        write_saved_model,
-        "tensorflow",
-        suffix="",
-        packages=("tensorflow",),
-        runtime="tensorflow",
-        marker="saved_model.pb",
+    "tf_saved_model": by_tensorflow(
+        write_saved_model, runtime="tensorflow", marker="saved_model.pb"
     ),
-    "onnx": Format(
-        write_onnx, "torch", ".onnx", ONNX_PACKAGES, "onnxruntime", WITH_INT8
-    ),
-    "web": Format(
-        write_web,
-        "torch",
-        suffix="",
-        packages=ONNX_PACKAGES,
-        runtime="onnxruntime",
-        precisions=WITH_INT8,
-        marker=MANIFEST,
-    ),
-    "triton": Format(
-        write_triton,
-        "torch",
-        suffix="",
-        packages=ONNX_PACKAGES,
-        runtime="onnxruntime",
-        precisions=WITH_INT8,
-        marker=CONFIG,
-    ),
-    "litert": Format(
+    "onnx": of_onnx(write_onnx, suffix=".onnx"),
+    "web": of_onnx(write_web, marker=MANIFEST),
+    "triton": of_onnx(write_triton, marker=CONFIG),
+    "litert": by_tensorflow(
         write_litert,
-        "tensorflow",
-        suffix=".tflite",
-        packages=("tensorflow",),
         runtime="ai_edge_litert",
         precisions=WITH_INT8,
+        suffix=".tflite",
     ),
-    "openvino": Format(
+    "openvino": by_tensorflow(
         write_openvino,
-        "tensorflow",
-        suffix=".xml",
         packages=("tensorflow", "openvino"),
         runtime="openvino",
+        suffix=".xml",
         companions=(".bin",),
     ),
-    "torch": Format(write_torch, "torch", ".pt2", ("torch",), "torch"),
-    "keras": Format(write_keras, None, ".keras", (), "keras", PRECISIONS),
+    "torch": Format(write_torch, "torch", ("torch",), "torch", suffix=".pt2"),
+    "keras": Format(write_keras, None, (), "keras", PRECISIONS, ".keras"),
 }
 
 

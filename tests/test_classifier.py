@@ -97,7 +97,7 @@ def test_a_whole_model_comes_back(tmp_path):
         keras_t2t.load(tmp_path / "half.keras")
 
 
-def test_a_layer_that_is_not_known_is_named(tmp_path):
+def test_an_unknown_layer_is_named(tmp_path):
     image = keras.Input((4,))
     foreign = keras.Model(image, Halved(name="mine")(keras.layers.Dense(2)(image)))
     foreign.save(tmp_path / "foreign.keras")

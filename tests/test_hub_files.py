@@ -212,7 +212,7 @@ def test_a_file_of_another_repository(hub, python, tmp_path):
     ],
 )
 @pytest.mark.nightly
-def test_what_is_not_there(hub, python, address, message):
+def test_addresses_that_do_not_exist(hub, python, address, message):
     hub.repositories["bob/own"] = {"README.md": b"#"}
     hub.private.add("bob/hidden")
     process = python(EXAMPLES / "predict.py", "--weights", address, "x.png")
@@ -356,7 +356,7 @@ def test_names_are_text_in_the_card_and_words_in_the_command(written_run, push):
     assert not set(";$") & set(words[0] + words[1])
 
 
-def test_what_is_no_part_of_a_record_is_not_published(written_run, push):
+def test_unknown_keys_are_not_published(written_run, push):
     versions = {"keras_t2t": "0.1.0", "keras": "3.12.0", "host": "9"}
     files = push(written_run(password="x", versions=versions))
     record = json.loads(files["config.json"])
@@ -373,7 +373,7 @@ def test_what_is_no_part_of_a_record_is_not_published(written_run, push):
         "of a run",
     ],
 )
-def test_the_owner_of_the_weights_is_told(weights, written_run, push, tmp_path):
+def test_the_card_names_the_owner_of_the_weights(weights, written_run, push, tmp_path):
     if weights == "of a run":
         before = written_run(weights="hf://bob/roses@v1")
         before.rename(tmp_path / "before")
@@ -414,7 +414,7 @@ def test_links_to_elsewhere_are_not_followed(part, written_run, push, tmp_path):
         ({"backend": "<b>"}, r"config\.json `backend`"),
     ],
 )
-def test_odd_records_are_one_line(changes, told, written_run, push):
+def test_odd_records_are_refused_in_one_line(changes, told, written_run, push):
     with pytest.raises(ValueError, match=told):
         push(written_run(**changes))
 
@@ -434,6 +434,6 @@ def test_odd_files_beside_it(written_run, push):
         push(written_run(), license="mit\n---\n# x")
 
 
-def test_anything_else_is_left_as_it_is():
+def test_other_weights_are_returned_unchanged():
     for weights in (None, "imagenet", Path("hf:/a/b"), "runs/hf://a/b"):
         assert fetched(weights) is weights

@@ -56,7 +56,7 @@ def test_a_file_is_read_once(cifar_file, monkeypatch):
     assert len(reads) == 1
 
 
-def test_another_mean_inside_the_model_is_told(cifar_file):
+def test_another_mean_inside_the_model_is_refused(cifar_file):
     model = small(include_preprocessing=True)
     before = [np.array(weight.numpy()) for weight in model.weights]
     with pytest.raises(ValueError, match=r"cifar\.keras standardises pixels with mean"):
@@ -67,7 +67,7 @@ def test_another_mean_inside_the_model_is_told(cifar_file):
 
 
 @pytest.mark.parametrize("run", [True, False])
-def test_class_names_of_something_else_are_told(run, tmp_path):
+def test_class_names_of_another_number_are_refused(run, tmp_path):
     """The model had a random head for as many classes as there are names."""
     small().save(tmp_path / "final.keras")
     if run:

@@ -50,15 +50,18 @@ def random_oracle(variant=None, size=(64, 64), classes=10, seed=0):
 
 def resized_oracle(oracle, size, variant=None):
     """The oracle at another size, its table resized by torch as the authors do."""
-    old = [side // 16 for side in oracle.image_size]
+    return resized_into(build_oracle(variant, size, oracle.head.out_features), oracle)
+
+
+def resized_into(resized, oracle):
+    """`resized`, built for another size, with the weights of `oracle`."""
+    old, new = ([side // 16 for side in o.image_size] for o in (oracle, resized))
     table = oracle.pos_embed.data
     grid = table[:, 1:].reshape(1, *old, -1).permute(0, 3, 1, 2)
-    new = [side // 16 for side in size]
     grid = torch.nn.functional.interpolate(
         grid, size=new, mode="bicubic", align_corners=False
     )
     grid = grid.permute(0, 2, 3, 1).flatten(1, 2)
-    resized = build_oracle(variant, size, oracle.head.out_features)
     state_dict = oracle.state_dict()
     state_dict["pos_embed"] = torch.cat([table[:, :1], grid], dim=1)
     resized.load_state_dict(state_dict)

@@ -90,7 +90,7 @@ def test_other_designs_have_adapters_too(tmp_path):
     assert any("squeeze_excitation" in name for name in names)
 
 
-def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
+def test_adapters_of_another_model_are_refused(file, tmp_path, monkeypatch):
     load, other = keras_t2t.load_adapters, random_model(seed=1)
     before = outputs(other)
     refused(load, other, file, "was trained on other weights than the model's in blo")
@@ -127,7 +127,7 @@ def test_what_is_no_base_is_told(file, tmp_path, monkeypatch):
         load(other, tmp_path / "gone.lora.h5")
 
 
-def test_a_damaged_file_is_told(file):
+def test_a_damaged_file_is_refused(file):
     whole = file.read_bytes()
     middle = len(whole) // 2
     changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
@@ -141,7 +141,7 @@ def test_a_damaged_file_is_told(file):
         refused(keras_t2t.load_adapters, random_model(), file, message)
 
 
-def test_numbers_that_are_none_are_told(file, tmp_path):
+def test_numbers_that_are_not_finite_are_refused(file, tmp_path):
     model = adapted()
     model.get_layer("block_0_mlp").expand.lora_kernel_b.assign(np.full((3, 32), np.nan))
     keras_t2t.save_adapters(model, file)

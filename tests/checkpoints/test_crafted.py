@@ -81,6 +81,10 @@ ANY = {
     "without its first 100 bytes": lambda path: path.write_bytes(
         path.read_bytes()[100:4000]
     ),
+    "its first 10 bytes": lambda path: path.write_bytes(path.read_bytes()[:10]),
+    "without its last 200 bytes": lambda path: path.write_bytes(
+        path.read_bytes()[:-200]
+    ),
     "a folder": replaced(lambda path: path.mkdir()),
     "a pipe": replaced(os.mkfifo),
     "a link to nothing": replaced(lambda path: path.symlink_to("gone")),
@@ -90,7 +94,7 @@ ANY = {
 
 @pytest.mark.parametrize("name", ENDINGS)
 @pytest.mark.parametrize("case", ANY)
-def test_what_is_no_such_file(case, name, crafted, empty):
+def test_contents_of_no_format(case, name, crafted, empty):
     assert_refused(empty, crafted(name, ANY[case]))
 
 
@@ -128,7 +132,7 @@ TENSORS = {
 
 
 @pytest.mark.parametrize("case", [*CONTENTS, *TENSORS])
-def test_what_a_torch_file_can_hold(case, crafted, empty):
+def test_torch_files_of_other_contents(case, crafted, empty):
     def change(path):
         content = torch.load(path, weights_only=True)
         if case in CONTENTS:
@@ -174,7 +178,7 @@ LENGTHS = (2**63, 2**40, 1, 0)
 
 @pytest.mark.parametrize("case", [*HEADERS, *BYTES, *METADATA, *LENGTHS])
 @pytest.mark.parametrize("name", ["safetensors", "safetensors of others"])
-def test_what_a_header_can_say(name, case, crafted, empty):
+def test_safetensors_headers_that_lie(name, case, crafted, empty):
     def change(path):
         data = path.read_bytes()
         (length,) = struct.unpack("<Q", data[:8])
@@ -261,7 +265,7 @@ GROUPS = {
 
 @pytest.mark.parametrize("case", [*KERNELS, *GROUPS])
 @pytest.mark.parametrize("name", ["weights.h5 of others", "keras"])
-def test_what_hdf5_can_hold(name, case, crafted, empty, tmp_path):
+def test_hdf5_of_other_contents(name, case, crafted, empty, tmp_path):
     def change(path):
         plain = tmp_path / "plain.h5"
         if name == "keras":
@@ -303,12 +307,12 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("case", CONFIGS)
-def test_what_a_config_can_say(case, crafted, empty):
+def test_configurations_that_are_none(case, crafted, empty):
     path = crafted("keras", lambda path: rewrite(path, {"config.json": CONFIGS[case]}))
     assert_refused(empty, path)
 
 
-def test_heads_that_are_others_in_the_config(crafted, empty):
+def test_another_number_of_heads_in_the_config(crafted, empty):
     for heads in (1, "x"):
 
         def change(path, heads=heads):

@@ -95,7 +95,7 @@ def test_answers_that_are_refused(case, fetching, tmp_path, monkeypatch):
     assert not (tmp_path / "code-was-run").exists()
 
 
-def test_addresses_of_nobody(restored, tmp_path, monkeypatch):
+def test_addresses_without_a_server(restored, tmp_path, monkeypatch):
     _, cache, fetch = fuzz_surfaces.published(tmp_path)
     for address in (
         *("ftp://127.0.0.1/", "http://127.0.0.1:99999/", "://", tmp_path / "gone"),
@@ -160,7 +160,7 @@ KEPT = {  # what becomes of the file in the cache, and whether the weights load
 
 
 @pytest.mark.parametrize("case", KEPT)
-def test_what_is_kept(case, restored, tmp_path, monkeypatch):
+def test_a_damaged_file_in_the_cache(case, restored, tmp_path, monkeypatch):
     _, cache, fetch = fuzz_surfaces.published(tmp_path)
     monkeypatch.setenv(published_file.MIRROR, str(tmp_path))
     expected = fetch()

@@ -51,17 +51,6 @@ def test_a_namespace_is_allowed_and_no_other_class(legacy, tmp_path):
         foreign_file.read(path)
 
 
-@pytest.mark.parametrize("keep", [0, 10, 5000, -200])
-@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_a_file_cut_short(suffix, keep, tmp_path):
-    whole, path = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
-    save_official(helpers.build(), whole)
-    path.write_bytes(whole.read_bytes()[:keep])
-    with pytest.raises(ValueError, match="damaged") as error:
-        foreign_file.read(path)
-    assert "\n" not in str(error.value)
-
-
 def test_a_torch_file_without_a_state_dict(tmp_path):
     path = tmp_path / "x.pth"
     torch.save({"epoch": 3, "args": "none"}, path)

@@ -139,24 +139,19 @@ def test_another_variant_is_named(suffix, tmp_path):
         helpers.build("T2TViT10", weights=path)
 
 
-def test_other_models_and_damaged_files(tmp_path):
+def test_other_models_and_a_file_without_weights(tmp_path):
     model = small()
     other = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
     path = save(other, tmp_path, "weights.h5")
     helpers.assert_refused(model, path, "missing: cls_token")
-    damaged = "is damaged or was not written by Keras"
-    path.write_bytes(path.read_bytes()[:700])
-    helpers.assert_refused(model, path, damaged)
-    path = save(model, tmp_path, "keras")
-    path.write_bytes(path.read_bytes()[:-700])
-    helpers.assert_refused(model, path, damaged)
+    path = tmp_path / "saved.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
-    helpers.assert_refused(model, path, damaged)
+    helpers.assert_refused(model, path, "is damaged or was not written by Keras")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_another_number_of_heads_is_told(suffix, tmp_path):
+def test_another_number_of_heads_is_refused(suffix, tmp_path):
     """No shape tells it: 4 heads took the weights of 2."""
     path = save(small(), tmp_path, suffix)
     with pytest.raises(ValueError, match=r"has 2 heads, but that of the model.*has 4"):
@@ -168,7 +163,7 @@ def test_another_number_of_heads_is_told(suffix, tmp_path):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_numbers_that_are_none_are_refused(value, suffix, tmp_path):
+def test_numbers_that_are_not_finite_are_refused(value, suffix, tmp_path):
     broken = small()
     head = broken.get_layer("head").kernel
     head.assign(np.full(head.shape, value))
@@ -208,7 +203,7 @@ HDF5_TRICKS = {
 
 
 @pytest.mark.parametrize("trick", HDF5_TRICKS)
-def test_what_hdf5_can_hold_and_keras_does_not_write(trick, tmp_path):
+def test_hdf5_that_keras_does_not_write(trick, tmp_path):
     path = save(small(), tmp_path, "weights.h5")
     with h5py.File(path, "a") as file:
         HDF5_TRICKS[trick](file)
@@ -236,7 +231,7 @@ def test_a_text_that_has_no_size(suffix, tmp_path):
         keras_file.read(path)
 
 
-def test_a_grid_that_is_none(tmp_path):
+def test_a_negative_grid(tmp_path):
     """-4 x -4 were 16 tokens."""
     path = save(small(), tmp_path, "keras")
     with zipfile.ZipFile(path) as archive:

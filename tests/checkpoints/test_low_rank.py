@@ -45,7 +45,7 @@ def test_what_is_saved_is_merged(name, tmp_path):
 
 
 @pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
-def test_what_raises_in_loading_changes_nothing(raised, tmp_path, monkeypatch):
+def test_an_error_in_loading_changes_nothing(raised, tmp_path, monkeypatch):
     keras_t2t.save_official(random_model(seed=1), tmp_path / "x.safetensors")
     model = with_low_rank()
     before = [np.array(keras.ops.convert_to_numpy(w)) for w in model.weights]

@@ -35,7 +35,7 @@ def test_there_and_back_is_bit_exact(variant, suffix, tmp_path):
     [{"size": (64, 256)}, {"include_top": False}],
     ids=["as many tokens as 8 x 8", "without a top"],
 )
-def test_what_a_file_of_ours_says(settings, suffix, tmp_path):
+def test_our_files_store_grid_and_heads(settings, suffix, tmp_path):
     model, path = helpers.build(**settings), tmp_path / f"x.{suffix}"
     keras_t2t.save_official(model, path)
     helpers.assert_equal_weights(model, helpers.build(weights=path, **settings))
@@ -86,7 +86,7 @@ def test_nothing_half_written_stays(suffix, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["x.safetensors", "x.weights.h5"])
-def test_a_file_of_ours_tells_every_flipped_bit(name, tmp_path):
+def test_a_flipped_bit_of_our_files_is_found(name, tmp_path):
     model, path = helpers.build(), tmp_path / name
     if name == "x.safetensors":
         keras_t2t.save_official(model, path)

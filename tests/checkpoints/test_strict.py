@@ -32,7 +32,7 @@ def save(tmp_path):
     return save
 
 
-def test_all_that_is_wrong_is_listed_and_nothing_is_changed(model, oracle, save):
+def test_every_difference_is_listed_and_nothing_is_changed(model, oracle, save):
     state_dict = oracle.state_dict()
     del state_dict["norm.weight"]
     state_dict["blocks.0.attn.extra"] = torch.zeros(3)
@@ -96,7 +96,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_one_tensor_that_no_weight_can_be(case, model, oracle, save):
+def test_one_tensor_that_does_not_fit(case, model, oracle, save):
     change, match = REFUSED[case]
     state_dict = {**oracle.state_dict()}
     message = helpers.assert_refused(model, save(change(state_dict)), match)
@@ -142,7 +142,7 @@ def test_without_a_top_the_checkpoint_s_head_is_left(oracle, save, caplog):
     )
 
 
-def test_averaged_weights_are_taken_if_there_and_wanted(model, oracle, save):
+def test_averaged_weights_are_chosen_by_ema(model, oracle, save):
     averaged = helpers.random_oracle(seed=1)
     path = save(
         {
@@ -174,7 +174,7 @@ def test_half_precision_checkpoints_load(model, oracle, save):
         np.testing.assert_array_equal(class_token.numpy(), expected)
 
 
-def test_the_grid_can_be_told(oracle, save, caplog):
+def test_the_grid_can_be_given(oracle, save, caplog):
     """64 positions are 8 x 8 if nobody says that they are 4 x 16."""
     wide = helpers.random_oracle(size=(64, 256))
     model = helpers.build(size=(64, 256))
@@ -192,7 +192,7 @@ def test_only_a_t2t_vit_is_filled(oracle, save):
         keras_t2t.load_checkpoint(other, save(oracle.state_dict()))
 
 
-def test_paths_that_are_none(model, tmp_path):
+def test_missing_files_and_other_endings(model, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"existing file, got .*gone\.pth"):
         keras_t2t.load_checkpoint(model, tmp_path / "gone.pth")
     with pytest.raises(ValueError, match=r"must end in one of .*\.pth.*got 'x\.onnx'"):

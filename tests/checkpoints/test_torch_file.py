@@ -105,7 +105,7 @@ def test_pickle_protocols(protocol, tmp_path):
     assert_same(torch_file.read(path), torch.load(path, weights_only=False))
 
 
-def test_plain_objects_beside_the_weights_are_let_be(tmp_path):
+def test_plain_objects_beside_the_weights_are_ignored(tmp_path):
     content = {
         "a": torch.ones(2),
         "args": [b"bytes", bytearray(b"x"), {1, 2}, 1j, torch.float16],
@@ -150,7 +150,7 @@ def test_numbers_cannot_be_changed(tmp_path):
 
 
 # === Damage ===
-def test_every_flipped_bit_of_the_numbers_is_told(tmp_path):
+def test_every_flipped_bit_of_the_numbers_is_found(tmp_path):
     path = save({"a": torch.randn(8)}, tmp_path / "x.pth")
     data = bytearray(path.read_bytes())
     start = data.index(raw(torch.load(path)["a"]))

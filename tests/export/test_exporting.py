@@ -63,7 +63,7 @@ def export(model, path, format="keras", **settings):
         ("x.onnx", {"format": "onnx", "precision": "int8"}, "`calibration` must be a"),
     ],
 )
-def test_bad_arguments_are_told_and_nothing_is_written(
+def test_bad_arguments_raise_and_nothing_is_written(
     path, settings, message, model, tmp_path
 ):
     with pytest.raises(ValueError) as error:
@@ -72,7 +72,7 @@ def test_bad_arguments_are_told_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_existing_path_stays_unless_told(model, tmp_path):
+def test_an_existing_path_stays_unless_overwrite_is_set(model, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"mine")
     with pytest.raises(ValueError, match=r"`path` exists: .*overwrite=True"):
@@ -123,7 +123,7 @@ def test_an_interrupted_move_keeps_the_old_files(model, tmp_path, monkeypatch):
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
-def test_outputs_that_are_not_the_models_are_found(model, tmp_path, monkeypatch):
+def test_outputs_that_differ_are_found(model, tmp_path, monkeypatch):
     """The file of another model passes for this one only if nobody looks."""
     images = tiny.images()
     expected = serving_model(model).predict_on_batch(images)

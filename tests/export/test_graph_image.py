@@ -120,7 +120,7 @@ def of_size(height, width):
 
 
 @pytest.mark.parametrize("name", of_size(1, 1))
-def test_too_many_pixels_are_told_from_the_header(name):
+def test_too_many_pixels_are_refused_by_the_header(name):
     bomb = of_size(13_000, 16_000)[name]
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than 178,956,970"):
         decode(bomb)

@@ -112,7 +112,7 @@ def test_pixels_are_standardised_once_wherever_a_rescaling_stands():
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_who_knows_better_says_what_the_model_takes():
+def test_takes_pixels_overrides_what_the_layers_show():
     pixels = tiny.images()
     standardised = keras_t2t.preprocess_input(pixels)
     undecided = own_model(keras.layers.Rescaling(2.0, -1.0))
@@ -152,6 +152,6 @@ def test_other_models_are_refused(model, message):
         serving_model(model())
 
 
-def test_preprocessing_that_is_inside_stays_inside():
+def test_a_model_that_standardises_needs_include_preprocessing():
     with pytest.raises(ValueError, match="`include_preprocessing` must be True"):
         serving_model(tiny.build(include_preprocessing=True), False)

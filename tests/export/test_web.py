@@ -444,7 +444,7 @@ def test_the_graph_gives_the_rollout(model, page):
     assert json.loads((page / "manifest.json").read_text())["rollout"] == [4, 6]
 
 
-def test_a_model_that_names_nothing(tmp_path):
+def test_a_page_needs_a_classifier(tmp_path):
     model = tiny.build(include_top=False, pooling="avg")
     with pytest.raises(ValueError, match="'web' needs a `model` that ends in a Dense"):
         keras_t2t.export_model(model, tmp_path / "page", "web")

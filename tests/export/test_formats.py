@@ -53,13 +53,26 @@ def test_a_file_answers_alone_as_keras_does(format, tmp_path, capsys):
     np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=TOLERANCE)
     if format == "onnx":
         check_what_it_says_of_itself(path, names)
-    if format == "tf_saved_model":
-        np.testing.assert_allclose(outputs["uint8"], expected, atol=TOLERANCE)
-        flat = np.full((1, 64, 64, 3), 200, "uint8")
-        jpeg = np.concatenate([tiny.evaluated(pixels), flat])
-        expected = tiny.logits_of(model, jpeg)
-        # Two grey levels between Pillow's and TensorFlow's resizing.
-        np.testing.assert_allclose(outputs["jpeg"], expected, atol=0.05)
+    if format == "tf_saved_model" and BACKEND == "tensorflow":
+        check_other_signatures(path, model, pixels)
+
+
+def check_other_signatures(path, model, pixels):
+    """Those of a SavedModel for pixels in uint8, and for whole files."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    found = loaded.signatures["serve_uint8"](image=tf.cast(pixels, tf.uint8))
+    expected = tiny.logits_of(model, pixels)
+    np.testing.assert_allclose(found["logits"], expected, atol=TOLERANCE)
+    flat = np.full((1, 64, 64, 3), 200, "uint8")
+    files = [tf.io.encode_png(image).numpy() for image in pixels.astype("uint8")]
+    files.append(tf.io.encode_jpeg(np.full((90, 120, 3), 200, "uint8")).numpy())
+    found = loaded.signatures["serve_jpeg"](image_bytes=tf.constant(files))
+    evaluated = np.concatenate([tiny.evaluated(pixels), flat])
+    # Two grey levels between Pillow's and TensorFlow's resizing.
+    expected = tiny.logits_of(model, evaluated)
+    np.testing.assert_allclose(found["logits"], expected, atol=0.05)
 
 
 def check_what_it_says_of_itself(path, names):
@@ -67,15 +80,15 @@ def check_what_it_says_of_itself(path, names):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path)
-    said = session.get_modelmeta()
-    assert said.producer_name == "keras_t2t"
-    told = said.custom_metadata_map
-    assert json.loads(told["classes"]) == names
-    assert json.loads(told["image_size"]) == [64, 64]
-    assert json.loads(told["mean"]) == pytest.approx([0.485, 0.456, 0.406])
-    assert json.loads(told["std"]) == pytest.approx([0.229, 0.224, 0.225])
-    assert (told["crop"], told["interpolation"]) == ("0.9", "bicubic")
-    assert (told["image"], told["model"]) == ("RGB 0..255", "t2t_vit")
+    described = session.get_modelmeta()
+    assert described.producer_name == "keras_t2t"
+    metadata = described.custom_metadata_map
+    assert json.loads(metadata["classes"]) == names
+    assert json.loads(metadata["image_size"]) == [64, 64]
+    assert json.loads(metadata["mean"]) == pytest.approx([0.485, 0.456, 0.406])
+    assert json.loads(metadata["std"]) == pytest.approx([0.229, 0.224, 0.225])
+    assert (metadata["crop"], metadata["interpolation"]) == ("0.9", "bicubic")
+    assert (metadata["image"], metadata["model"]) == ("RGB 0..255", "t2t_vit")
     assert __file__.partition("tests")[0].encode() not in path.read_bytes()
 
 

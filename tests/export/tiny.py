@@ -8,13 +8,15 @@ import keras
 import numpy as np
 
 import keras_t2t
+from keras_t2t.export import runtimes
 from keras_t2t.export.photographs import photographs
 
 SIZE = (64, 64, 3)
-# An import system that does not find these, as if they were not installed.
+# Runs a script with an import system that does not find these modules, as if they were
+# not installed.
 RUN = """
+import runpy
 import sys
-import numpy as np
 
 class Without:
     def __init__(self, finder):
@@ -25,52 +27,9 @@ class Without:
             return self.finder.find_spec(name, path, target)
 
 sys.meta_path = [Without(finder) for finder in sys.meta_path]
-path, images, outputs = sys.argv[1:]
-images = np.load(images)
-{use}
-np.savez(outputs, **results)
-assert not {missing} & set(sys.modules)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
-# One way to use each file, the test's own.
-USES = {
-    "tf_saved_model": """
-import tensorflow as tf
-loaded = tf.saved_model.load(path)
-results = loaded.signatures["serving_default"](image=tf.constant(images))
-results = {name: value.numpy() for name, value in results.items()}
-serve_uint8 = loaded.signatures["serve_uint8"]
-results["uint8"] = serve_uint8(image=tf.cast(images, tf.uint8))["logits"].numpy()
-files = [tf.io.encode_png(image).numpy() for image in images.astype("uint8")]
-files.append(tf.io.encode_jpeg(np.full((90, 120, 3), 200, "uint8")).numpy())
-serve_jpeg = loaded.signatures["serve_jpeg"]
-results["jpeg"] = serve_jpeg(image_bytes=tf.constant(files))["logits"].numpy()
-""",
-    "onnx": """
-import onnxruntime
-session = onnxruntime.InferenceSession(path)
-results = dict(
-    zip(["logits", "probabilities"],
-        session.run(["logits", "probabilities"], {"image": images}))
-)
-""",
-    "litert": """
-from ai_edge_litert.interpreter import Interpreter
-serve = Interpreter(path).get_signature_runner("serving_default")
-results = serve(image=images)
-""",
-    "openvino": """
-import openvino
-compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-results = compiled(images)
-results = {name: results[name] for name in ("logits", "probabilities")}
-""",
-    "torch": """
-import torch
-program = torch.export.load(path)
-results = program.module()(torch.from_numpy(images))
-results = {name: value.detach().numpy() for name, value in results.items()}
-""",
-}
 # What is not there when a file of a format is used.
 KERAS = {"keras", "keras_t2t", "jax"}
 MISSING = {
@@ -111,20 +70,19 @@ def softmax(logits):
 
 def use_alone(format, path, pixels, folder):
     """What a file gives in a process without Keras and this package."""
-    np.save(folder / "images.npy", pixels)
-    code = RUN.format(missing=MISSING[format], use=USES[format])
+    images, outputs = folder / "images.npy", folder / "outputs.npz"
+    np.save(images, pixels)
+    code, script = RUN.format(missing=MISSING[format]), runtimes.__file__
+    arguments = (script, format, path, images, str(len(pixels)), outputs)
     done = subprocess.run(
-        [
-            *(sys.executable, "-c", code, path),
-            *(folder / "images.npy", folder / "outputs.npz"),
-        ],
+        [sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
     )
     assert done.returncode == 0, done.stderr
-    with np.load(folder / "outputs.npz") as outputs:
-        return dict(outputs)
+    with np.load(outputs) as arrays:
+        return dict(arrays)
 
 
 def evaluated(pixels):

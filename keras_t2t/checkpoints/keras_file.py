@@ -84,8 +84,7 @@ def read(path):
         if Path(path).name.endswith(".keras"):
             arrays, config = _read_archive(path)
         else:
-            _check_seal(path)
-            _check_heaps_of(path)
+            _check_bytes(path)
             arrays, config = _read_hdf5(path, os.stat(path).st_size), {}
         if not arrays:
             raise ValueError("it has no weights of layers with names")
@@ -122,44 +121,38 @@ def seal(path):
         file.write(SEAL + digest.encode() + b"\n")
 
 
-def seal_of(path):
-    """The SHA-256 that `save_weights` appended to a file, with its mark, or None."""
-    with open(path, "rb") as file:
-        file.seek(max(0, os.stat(path).st_size - SEAL_SIZE))
-        seal = file.read()
-    return seal if seal.startswith(SEAL) else None
-
-
 def check_sealed(path):
     """Raises an `Unreadable` if a file lacks the SHA-256 at its end."""
-    if seal_of(path) is None:
-        raise Unreadable(f"{shown(path)} is damaged: it has no SHA-256 at its end")
+    with open(path, "rb") as file:
+        file.seek(max(0, os.stat(path).st_size - SEAL_SIZE))
+        if not file.read().startswith(SEAL):
+            raise Unreadable(f"{shown(path)} is damaged: it has no SHA-256 at its end")
 
 
-def _check_seal(path):
+def _check_seal(content, path):
     """Compares the SHA-256 that `save_weights` appended; Keras's own files have none.
 
     Raises:
         ValueError: if it is wrong.
     """
-    if (seal := seal_of(path)) is None:
+    seal = content[-SEAL_SIZE:]
+    if not seal.startswith(SEAL):
         logger.debug("%s has no checksum, so its numbers are not checked", path)
         return
-    left, digest = os.stat(path).st_size - SEAL_SIZE, hashlib.sha256()
-    with open(path, "rb") as file:
-        while left:
-            left -= len(block := file.read(min(left, 1 << 20)))
-            digest.update(block)
-    if seal != SEAL + digest.hexdigest().encode() + b"\n":
+    with memoryview(content) as view, view[:-SEAL_SIZE] as sealed:
+        digest = hashlib.sha256(sealed).hexdigest()
+    if seal != SEAL + digest.encode() + b"\n":
         raise ValueError("the SHA-256 at its end is wrong")
 
 
 # === HDF5 ===
-def _check_heaps_of(path):
+def _check_bytes(path):
+    """Checks a `.weights.h5` before HDF5's library reads it."""
     with (
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
+        _check_seal(content, path)
         _check_heaps(content)
 
 

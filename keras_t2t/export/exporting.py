@@ -214,8 +214,6 @@ def checked_path(path, format, row, overwrite):
         )
     if not path.parent.is_dir():
         raise ValueError(f"`path` must be in an existing folder, got {str(path)!r}")
-    if path.resolve() == path.resolve().parent or path.resolve() == Path.cwd():
-        raise ValueError(f"`path` must be a new file or folder, got {str(path)!r}")
     files = [path, *(path.with_suffix(suffix) for suffix in row.companions)]
     taken = [str(file) for file in files if file.exists()]
     if taken and not overwrite:

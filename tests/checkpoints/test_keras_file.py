@@ -4,7 +4,6 @@ import json
 import logging
 import zipfile
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -169,47 +168,6 @@ def test_numbers_that_are_not_finite_are_refused(value, suffix, tmp_path):
     head.assign(np.full(head.shape, value))
     path = save(broken, tmp_path, suffix)
     helpers.assert_refused(small(), path, r"not finite: head/0 \(head\.weight\)")
-
-
-VARIABLES = "layers/class_token/vars"
-
-
-def number(*arguments, **settings):
-    """A function that adds a data set to a layer."""
-    return lambda file: file[VARIABLES].create_dataset("1", *arguments, **settings)
-
-
-def at(place, value):
-    return lambda file: file.__setitem__(place, value)
-
-
-def named(name):
-    return lambda file: file[VARIABLES].attrs.__setitem__("name", name)
-
-
-HDF5_TRICKS = {
-    "a soft link": at("layers/x", h5py.SoftLink("/layers")),
-    "a circle": lambda file: file.__setitem__("layers/x", file["layers"]),
-    "huge chunks": number((1,), "float32", chunks=(2**28,), maxshape=(None,)),
-    "text": at(f"{VARIABLES}/1", "text"),
-    "references": number((3,), h5py.ref_dtype),
-    "a name that is none": named(3),
-    "one name twice": named("norm"),
-    "numbers at layers": lambda file: (
-        file.__delitem__("layers"),
-        file.__setitem__("layers", np.ones(3)),
-    ),
-}
-
-
-@pytest.mark.parametrize("trick", HDF5_TRICKS)
-def test_hdf5_that_keras_does_not_write(trick, tmp_path):
-    path = save(small(), tmp_path, "weights.h5")
-    with h5py.File(path, "a") as file:
-        HDF5_TRICKS[trick](file)
-    with pytest.raises(ValueError, match=r"saved\.weights\.h5 is damaged") as error:
-        keras_file.read(path)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -54,10 +54,9 @@ class Classifier(NamedTuple):
     normalization: tuple = NORMALIZATIONS["imagenet"]  # mean and standard deviation
     published: Published | None = None  # row of the registry
     run: dict | None = None  # the record of the run that made the file
-    raw: bool = False  # whether to take the raw, not the averaged weights of a file
     # Whether photographs are turned as their EXIF data says; None if unknown.
     exif_orientation: bool | None = None
-    file: CheckpointFile | None = None  # the file, if already read
+    file: CheckpointFile | None = None  # None for a name
 
     @property
     def transform(self):
@@ -108,8 +107,7 @@ class Classifier(NamedTuple):
         elif self.weights in NAMES:
             load_published(model, self.published, builder(self.variant))
         else:
-            file = self.file or CheckpointFile(self.weights, ema=not self.raw)
-            file.load(model)
+            self.file.load(model)
 
 
 def load(path: FilePath, ema: bool = False) -> keras.Model:
@@ -212,7 +210,7 @@ def find_classifier(
     else:
         path = final_weights(path, ema) if path.is_dir() else path
         file = CheckpointFile(path, ema=not raw)
-        found = _of_file(file, variant, raw, names_path is None)
+        found = _of_file(file, variant, names_path is None)
     if needs_head and found.classes is None:
         raise ValueError(f"{shown(weights)} has no head, so it cannot classify")
     if names_path is not None:
@@ -243,12 +241,12 @@ def _by_name(weights, variant):
     return Classifier(RANDOM, variant, DEFAULT_SIZE, DEFAULT_CLASSES, names)
 
 
-def _of_file(file, variant, raw, reads_names):
+def _of_file(file, variant, reads_names):
     path = file.path
     # A published file under its original name.
     row = next((row for row in PUBLISHED if row.file == path.name), None)
     if row is not None and variant in (None, row.variant):
-        return _of_published(path, row)._replace(raw=raw)
+        return _of_published(path, row)._replace(file=file)
     names = path.with_name(CLASSES)
     names = read_class_names(names) if reads_names and names.is_file() else None
     run = read_run(path)
@@ -275,7 +273,6 @@ def _of_file(file, variant, raw, reads_names):
             described.input_shape[:2],
             described.classes,
             normalization=Pretrained(path).standardization,
-            raw=raw,
             file=file,
         )
     # Names beside the file may belong to another model.

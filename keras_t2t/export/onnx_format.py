@@ -1,6 +1,6 @@
 """Writes ONNX from torch's or JAX's graph of a serving model.
 
-Keras's own export names no outputs and, on torch, goes through TorchScript.
+Keras's own export (3.15) names no outputs and, on torch, fails for a dynamic batch.
 """
 
 import contextlib

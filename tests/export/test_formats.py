@@ -52,7 +52,7 @@ def test_a_file_answers_alone_as_keras_does(format, tmp_path, capsys):
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(expected))
     np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=TOLERANCE)
     if format == "onnx":
-        check_what_it_says_of_itself(path, names)
+        check_metadata(path, names)
     if format == "tf_saved_model" and BACKEND == "tensorflow":
         check_other_signatures(path, model, pixels)
 
@@ -75,7 +75,7 @@ def check_other_signatures(path, model, pixels):
     np.testing.assert_allclose(found["logits"], expected, atol=0.05)
 
 
-def check_what_it_says_of_itself(path, names):
+def check_metadata(path, names):
     """As ONNX Runtime gives it; and nothing of the folders where it was made."""
     import onnxruntime
 

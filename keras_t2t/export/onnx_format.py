@@ -57,6 +57,7 @@ def write_onnx(model, path, options, with_rollout=False):
 
 
 def by_torch(model, serve, names, path, options):
+    """Writes torch's graph of `serve`, a function of the image that uses `model`."""
     import torch
 
     class Served(torch.nn.Module):
@@ -85,6 +86,7 @@ def by_torch(model, serve, names, path, options):
 
 
 def by_jax(model, serve, names, path, options):
+    """Writes JAX's graph of the same."""
     import jax2onnx
     import onnx
 

@@ -45,7 +45,7 @@ def fetched(weights):
         raise ValueError(f"{weights!r} is no address on the hub: it must be {FORM}")
     hub = import_huggingface_hub()
     name, revision, file = match["name"], match["revision"], match["file"]
-    with told_in_one_line(hub, f"{weights!r}"):
+    with errors_in_one_line(hub, f"{weights!r}"):
         if file:
             return Path(hub.hf_hub_download(name, file, revision=revision))
         folder = hub.snapshot_download(
@@ -72,7 +72,7 @@ def fetched_file(weights):
 
 
 @contextlib.contextmanager
-def told_in_one_line(hub, what):
+def errors_in_one_line(hub, what):
     """Turns huggingface-hub's errors into those of `fetched`."""
     errors = hub.errors
     try:

@@ -307,7 +307,7 @@ class _Zip(NamedTuple):
             raise ValueError(f"{name} has {info.file_size} bytes")
         if info.compress_type == zipfile.ZIP_STORED:
             content = self._stored(info)
-            # torch writes 0 if it is told to write no checksums.
+            # torch writes 0 where checksums are switched off.
             if info.CRC and zlib.crc32(content) != info.CRC:
                 raise ValueError(f"the checksum of {name} is wrong")
             return content

@@ -16,7 +16,7 @@ from keras_t2t._ground.arguments import (
     shown,
 )
 from keras_t2t._ground.files import read_class_names
-from keras_t2t._ground.hub_files import is_address, told_in_one_line
+from keras_t2t._ground.hub_files import errors_in_one_line, is_address
 from keras_t2t._ground.optional_imports import import_huggingface_hub
 from keras_t2t._ground.run_files import (
     ADAPTERS,
@@ -156,7 +156,7 @@ def upload(folder, name, private, token, message):
     """
     hub = import_huggingface_hub()
     api = hub.HfApi(token=token, library_name="keras_t2t")
-    with told_in_one_line(hub, f"{name!r}"):
+    with errors_in_one_line(hub, f"{name!r}"):
         try:
             api.create_repo(name, private=private, exist_ok=True)
             api.upload_folder(repo_id=name, folder_path=folder, commit_message=message)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.nightly
 
 
 @pytest.mark.parametrize("row", dict.fromkeys(each.row for each in EVERY.values()))
-def test_damage_is_right_or_errors_in_one_line(row):
+def test_damage_is_right_or_told_in_one_line(row):
     counts = {
         name: max(10, surface.cases // 10)
         for name, surface in EVERY.items()

@@ -50,7 +50,7 @@ def test_a_reader_that_is_none_is_not_looked_for(tmp_path, value, monkeypatch):
 
 
 @pytest.mark.parametrize("key", [*RECORD, "data_dir", "weights", "ema_decay", "resume"])
-def test_any_value_is_taken_or_errors_in_one_line(tmp_path, key):
+def test_any_value_is_taken_or_told_in_one_line(tmp_path, key):
     for value in ODD:
         record = copy.deepcopy(RECORD) | {key: value}
         path = written(tmp_path, record)

@@ -304,7 +304,9 @@ def test_tensorflow_refuses_several_hosts(tiny_run, monkeypatch):
     [
         ({"gradient_accumulation": 2}, "cannot accumulate on 2 devices"),
         pytest.param(
-            {"clip_norm": 1.0}, "clips each of 2 devices", marks=pytest.mark.nightly
+            {"clip_norm": 1.0},
+            "clips each of 2 devices for itself",
+            marks=pytest.mark.nightly,
         ),
     ],
 )
@@ -380,7 +382,7 @@ def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
     (tmp_path / "run" / "config.json").write_text('{"batch_size": 10}')
     code = (
         "import os; os.sched_getaffinity = lambda process: range(11)\n"
-        "from keras_t2t.training.distribution.cores import one_device_per_core\n"
+        "from keras_t2t.training.distribution import one_device_per_core\n"
         f"one_device_per_core({ {**NO_DEVICES, **settings} })\n"
         "import jax; print(jax.device_count())\n"
         f"one_device_per_core({NO_DEVICES})  # too late\n"

@@ -8,8 +8,7 @@ import keras
 import pytest
 from PIL import Image
 
-from keras_t2t.training.curves import draw_curves
-from keras_t2t.training.recording import log_to_wandb, wandb_logger
+from keras_t2t.training.recording import draw_curves, log_to_wandb, wandb_logger
 
 pytestmark = pytest.mark.once
 

@@ -186,11 +186,10 @@ def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
 def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    of_this_package = {"versions": {"keras_t2t": "0.1"}, "epochs": 1, "model": "x"}
-    of_this_package |= {"backend": "jax", "data": {"name": "digits"}}
+    of_this_package = {"versions": {"keras_t2t": "0.1"}, "run": "old"}
     (folder / "config.json").write_text(json.dumps(of_this_package))
     (folder / "final.keras").write_text("finished")
-    (folder / "history.csv").write_text("epoch\n0\n")
+    (folder / "result.json").write_text('{"run": "old", "result": {}}')
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"already holds a finished run.*--overwrite"):
         train(digits(folder), verbose=0)

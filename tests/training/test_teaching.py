@@ -183,7 +183,7 @@ def test_settings():
     config = TrainingConfig(teacher="ResNet50").with_defaults("imagenet2012", 1000)
     assert config.teacher_weight == 0.5
     assert TrainingConfig().with_defaults("digits", 10).teacher_weight is None
-    with pytest.raises(ValueError, match=r"teacher_weight=0\.3 needs a teacher"):
+    with pytest.raises(ValueError, match=r"needs a teacher; got teacher_weight=0\.3"):
         TrainingConfig(teacher_weight=0.3).with_defaults("digits", 10)
     with pytest.raises(ValueError, match="teacher_weight must be greater than 0"):
         TrainingConfig(teacher="run", teacher_weight=0)

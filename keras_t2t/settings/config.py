@@ -9,7 +9,7 @@ from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
 from keras_t2t.settings.flag_values import square, start_weights
 from keras_t2t.settings.recipes import RECIPES, SHARED, find_recipe
-from keras_t2t.settings.setting import check_settings, documented, setting
+from keras_t2t.settings.setting import check_settings, documented, setting, settings_of
 from keras_t2t.variants import family_of
 
 DTYPE_POLICIES = {
@@ -56,18 +56,7 @@ RULES = {
     ),
 }
 
-# The groups of `--help`. A free setting may change when a run is resumed.
-GROUPS = [
-    "model",
-    "data",
-    "schedule",
-    "optimizer",
-    "regularization",
-    "augmentation",
-    "evaluation",
-    "run",
-    "devices",
-]
+# A setting is of a group of `--help`. A free one may change when a run is resumed.
 of_model = partial(setting, group="model")
 of_data = partial(setting, group="data")
 of_schedule = partial(setting, group="schedule")
@@ -90,6 +79,28 @@ class TrainingConfig:
     """
 
     model: str | None = of_model("public name, such as T2TViT14", "NAME")
+    image_size: int | None = of_model(
+        "height and width of the images that the model sees",
+        "PIXELS or HEIGHTxWIDTH",
+        parse=square,
+        **SIDES,
+    )
+    weights: str | None = of_model(
+        "weights to start from: a name of published weights, a checkpoint file or a "
+        "run folder, whose head is kept if the classes are the same; they also set the "
+        "default model and image size; none or random: from scratch "
+        "(default: %(default)s)",
+        parse=start_weights,
+        with_weights=True,
+    )
+    fresh_head: bool | None = of_model(
+        "start with a new head even if the weights are of a run with the same classes",
+        with_weights=True,
+    )
+    normalization: str | None = of_model(
+        "data set whose mean and standard deviation standardise the pixels",
+        choices=tuple(NORMALIZATIONS),
+    )
     dataset: str | None = of_data(
         "digits (scikit-learn's), or the name of a data set that TensorFlow Datasets "
         "has prepared; without this and --data-dir, imagenet2012 if it is prepared, "
@@ -123,38 +134,10 @@ class TrainingConfig:
         "used later (default: on for folders, tars and parquet files with fewer than "
         "1,000 classes)",
     )
-    image_size: int | None = of_model(
-        "height and width of the images that the model sees",
-        "PIXELS or HEIGHTxWIDTH",
-        parse=square,
-        **SIDES,
-    )
-    seed: int | None = of_run(
-        "seed of initial weights, data order, augmentation and dropout",
-        "N",
-        at_least=0,
-        less_than=2**32,
-        free=False,
-    )
     skip_corrupt: bool = of_data(
         "decode every image once before training, and skip those that cannot be read",
         default=False,
         free=True,
-    )
-    preview: str | None = of_run(
-        "first draw a training batch, as the model sees it, to this file", "PNG"
-    )
-    weights: str | None = of_model(
-        "weights to start from: a name of published weights, a checkpoint file or a "
-        "run folder, whose head is kept if the classes are the same; they also set the "
-        "default model and image size; none or random: from scratch "
-        "(default: %(default)s)",
-        parse=start_weights,
-        with_weights=True,
-    )
-    fresh_head: bool | None = of_model(
-        "start with a new head even if the weights are of a run with the same classes",
-        with_weights=True,
     )
     recipe: str | None = of_schedule(
         "gives the defaults of all other settings: authors (the paper's), budget90 "
@@ -178,6 +161,30 @@ class TrainingConfig:
     final_learning_rate: float | None = of_schedule(
         "learning rate at the end of the cosine schedule", "RATE", at_least=0
     )
+    warmup_epochs: float | None = of_schedule(
+        "epochs in which the learning rate rises linearly; in shorter runs the default "
+        "shrinks in proportion",
+        "N",
+        at_least=0,
+    )
+    cooldown_epochs: float | None = of_schedule(
+        "last epochs, at the final learning rate; in shorter runs the default shrinks "
+        "in proportion",
+        "N",
+        at_least=0,
+    )
+    rate_changes: str | None = of_schedule(
+        "when the learning rate changes", choices=("epoch", "step")
+    )
+    patience: int | None = of_schedule(
+        "end the run, with the best weights, after so many epochs without a better "
+        "validation top-1; 0: never",
+        "EPOCHS",
+        at_least=0,
+    )
+    steps_per_epoch: int | None = of_schedule(
+        "steps per epoch, for trials (default: all images)", "N", at_least=1
+    )
     optimizer: str | None = of_optimizer(
         "adamw, lamb, or (only from weights) sgd, as torch's with momentum 0.9",
         choices=("adamw", "lamb", "sgd"),
@@ -195,31 +202,43 @@ class TrainingConfig:
         greater_than=0,
         at_most=1,
     )
-    warmup_epochs: float | None = of_schedule(
-        "epochs in which the learning rate rises linearly; in shorter runs the default "
-        "shrinks in proportion",
-        "N",
-        at_least=0,
+    loss: str | None = of_optimizer(
+        "softmax cross entropy, or binary cross entropy per class, where both classes "
+        "of a mixed image have target 1",
+        choices=("crossentropy", "binary_crossentropy"),
     )
-    cooldown_epochs: float | None = of_schedule(
-        "last epochs, at the final learning rate; in shorter runs the default shrinks "
-        "in proportion",
-        "N",
-        at_least=0,
+    class_weights: str | None = of_optimizer(
+        "balanced: in the loss, rare classes count as much as frequent ones",
+        choices=("none", "balanced"),
     )
-    rate_changes: str | None = of_schedule(
-        "when the learning rate changes", choices=("epoch", "step")
+    clip_norm: float | None = of_optimizer(
+        "maximum global norm of the gradients; 0: no limit", "NORM", at_least=0
+    )
+    gradient_accumulation: int | None = of_optimizer(
+        "steps whose gradients are averaged into one update", "STEPS", at_least=1
+    )
+    linear_probe: bool | None = of_optimizer(
+        "train only the head; the backbone stays frozen, without dropout",
+        with_weights=True,
+    )
+    lora: int | None = of_optimizer(
+        "rank of low-rank adapters (LoRA): only they and the head are trained; 0: none",
+        "RANK",
+        at_least=0,
+        at_most=1024,
+        with_weights=True,
+    )
+    backbone_rate: float | None = of_optimizer(
+        "learning rate of the backbone, relative to the head's",
+        "SHARE",
+        at_least=0,
+        with_weights=True,
     )
     drop_path: float | None = of_regularization(
         "stochastic depth: probability that the last block is skipped",
         "RATE",
         at_least=0,
         less_than=1,
-    )
-    loss: str | None = of_optimizer(
-        "softmax cross entropy, or binary cross entropy per class, where both classes "
-        "of a mixed image have target 1",
-        choices=("crossentropy", "binary_crossentropy"),
     )
     label_smoothing: float | None = of_regularization(
         "share of the target that is spread over all classes; in binary cross entropy, "
@@ -239,15 +258,11 @@ class TrainingConfig:
         "WEIGHT",
         greater_than=0,
     )
-    class_weights: str | None = of_optimizer(
-        "balanced: in the loss, rare classes count as much as frequent ones",
-        choices=("none", "balanced"),
-    )
-    patience: int | None = of_schedule(
-        "end the run, with the best weights, after so many epochs without a better "
-        "validation top-1; 0: never",
-        "EPOCHS",
+    ema_decay: float | None = of_regularization(
+        "decay of the weights' moving average, adapted in short runs; 0: no average",
+        "DECAY",
         at_least=0,
+        less_than=1,
     )
     augmentation: str | None = of_augmentation(
         "none, light (crop and flip), padded (crop of the padded image, and flip), "
@@ -279,46 +294,15 @@ class TrainingConfig:
     interpolation: str | None = of_evaluation(
         "how images are resized for evaluation", choices=("bicubic", "bilinear")
     )
-    normalization: str | None = of_model(
-        "data set whose mean and standard deviation standardise the pixels",
-        choices=tuple(NORMALIZATIONS),
-    )
-    ema_decay: float | None = of_regularization(
-        "decay of the weights' moving average, adapted in short runs; 0: no average",
-        "DECAY",
+    seed: int | None = of_run(
+        "seed of initial weights, data order, augmentation and dropout",
+        "N",
         at_least=0,
-        less_than=1,
-    )
-    clip_norm: float | None = of_optimizer(
-        "maximum global norm of the gradients; 0: no limit", "NORM", at_least=0
-    )
-    gradient_accumulation: int | None = of_optimizer(
-        "steps whose gradients are averaged into one update", "STEPS", at_least=1
-    )
-    mixed_precision: str | None = of_devices(
-        "compute in half precision, with float32 weights (and loss scaling in float16)",
-        choices=tuple(DTYPE_POLICIES),
+        less_than=2**32,
         free=False,
     )
-    steps_per_epoch: int | None = of_schedule(
-        "steps per epoch, for trials (default: all images)", "N", at_least=1
-    )
-    linear_probe: bool | None = of_optimizer(
-        "train only the head; the backbone stays frozen, without dropout",
-        with_weights=True,
-    )
-    lora: int | None = of_optimizer(
-        "rank of low-rank adapters (LoRA): only they and the head are trained; 0: none",
-        "RANK",
-        at_least=0,
-        at_most=1024,
-        with_weights=True,
-    )
-    backbone_rate: float | None = of_optimizer(
-        "learning rate of the backbone, relative to the head's",
-        "SHARE",
-        at_least=0,
-        with_weights=True,
+    preview: str | None = of_run(
+        "first draw a training batch, as the model sees it, to this file", "PNG"
     )
     output_dir: str | None = of_run(
         "run folder (default: runs/<time>-<model>-<data>-<backend>)",
@@ -348,6 +332,11 @@ class TrainingConfig:
     )
     wandb: str | None = of_run(
         "also log to this project of Weights & Biases", "PROJECT"
+    )
+    mixed_precision: str | None = of_devices(
+        "compute in half precision, with float32 weights (and loss scaling in float16)",
+        choices=tuple(DTYPE_POLICIES),
+        free=False,
     )
     devices: int | None = of_devices(
         "how many devices of this host to use, on JAX and TensorFlow (default: all)",
@@ -427,3 +416,6 @@ class TrainingConfig:
                 got = ", ".join(f"{name}={getattr(config, name)!r}" for name in names)
                 raise ValueError(f"{rule}; got {got}")
         return config
+
+
+GROUPS = tuple(dict.fromkeys(spec.group for _, _, spec in settings_of(TrainingConfig)))

@@ -163,11 +163,11 @@ def newer_version(record):
     made_by = versions.get("keras_t2t") if isinstance(versions, dict) else None
     if not isinstance(made_by, str) or not re.fullmatch(VERSION, made_by):
         return None
-    return made_by if numbers_of(made_by) > numbers_of(__version__) else None
-
-
-def numbers_of(version):
-    return [int(number) for number in re.findall(r"\d{1,9}", version.split("+")[0])]
+    theirs, ours = (
+        [int(number) for number in re.findall(r"\d{1,9}", version.split("+")[0])]
+        for version in (made_by, __version__)
+    )
+    return made_by if theirs > ours else None
 
 
 # === The result ===

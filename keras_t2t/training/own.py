@@ -38,15 +38,7 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Own:
-    """The parts that are given in the place of the recipe's; None: the recipe's.
-
-    Attributes:
-        model: `keras.Model`, or a function that builds it.
-        optimizer: `keras.optimizers.Optimizer`, or a function that makes it.
-        loss: `keras.losses.Loss`, or a function of targets and outputs.
-        callbacks: list or tuple of `keras.callbacks.Callback`.
-        dataset: what `own_data` knows, or a `Dataset`.
-    """
+    """The parts that `train` is given; None: the recipe's."""
 
     model: keras.Model | Callable | None = None
     optimizer: keras.optimizers.Optimizer | Callable | None = None

@@ -117,25 +117,24 @@ def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
 def test_resuming_needs_the_same_parts(train):
     with pytest.raises(Killed):
         train(SAVE, kill_at(3), **parts())
-    again = {"resume": True}
-    with pytest.raises(
-        ValueError, match=r"optimizer \(Lion\), loss \(focal\), callbacks \(Halve\) of"
+    began = r"began with optimizer \(Lion\), loss \(focal\), callbacks \(Halve\) of"
+    optimizer = "own: optimizer: "
+    for changes, message in (
+        ({"optimizer": None, "loss": None, "callbacks": []}, began),
+        ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, began),
+        ({"model": small_model()}, began),
+        (
+            {"optimizer": keras.optimizers.SGD(1e-3)},
+            f"{optimizer}class: the run has 'L",
+        ),
+        (
+            {"optimizer": keras.optimizers.Lion(2e-3, weight_decay=0.1)},
+            f"{optimizer}config: learning_rate: the",
+        ),
     ):
-        train(again)
-    with pytest.raises(
-        ValueError, match=r"callbacks \(Halve\) of your own: give the same"
-    ):
-        train(again, **{**parts(), "callbacks": [keras.callbacks.TerminateOnNaN()]})
-    with pytest.raises(
-        ValueError, match="own: optimizer: class: the run has 'Lion', n"
-    ):
-        train(again, **{**parts(), "optimizer": keras.optimizers.SGD(1e-3)})
-    other = {**parts(), "optimizer": keras.optimizers.Lion(2e-3, weight_decay=0.1)}
-    with pytest.raises(ValueError, match="own: optimizer: config: learning_rate: the"):
-        train(again, **other)
-    with pytest.raises(ValueError, match=r"began with optimizer \(Lion\), loss"):
-        train(again, **parts(), model=small_model())
-    train(again, **parts())
+        with pytest.raises(ValueError, match=message):
+            train({"resume": True}, **{**parts(), **changes})
+    train({"resume": True}, **parts())
 
 
 @pytest.mark.nightly_elsewhere

@@ -277,11 +277,16 @@ def takes_probabilities(loss):
             return loss.get_config().get("from_logits") is False
         except NotImplementedError:
             return False
+    from_logits = parameter(loss, "from_logits")
+    return from_logits is not None and from_logits.default is False
+
+
+def parameter(function, name):
+    """A function's parameter, None where it has none of this name."""
     try:
-        parameter = inspect.signature(loss).parameters.get("from_logits")
+        return inspect.signature(function).parameters.get(name)
     except (TypeError, ValueError):
-        return False
-    return parameter is not None and parameter.default is False
+        return None
 
 
 def refused(name, accepted, value):

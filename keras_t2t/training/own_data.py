@@ -1,11 +1,10 @@
 """Batches of one's own as a data set of a run."""
 
-import inspect
-
 import numpy as np
 
 from keras_t2t._ground.arguments import brief, integer
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.training.own import name_of, parameter
 
 ACCEPTED = (
     "a data set of keras_t2t.data, an object with train_batches and "
@@ -38,7 +37,8 @@ class OwnData(Dataset):
     def __init__(self, given, validation, config, classes=None):
         self._validation = validation
         self._train, self._own_validation = sources(given, validation)
-        self.name = str(getattr(given, "name", None) or name_of(given))
+        first = given[0] if isinstance(given, (tuple, list)) else given
+        self.name = str(getattr(given, "name", None) or name_of(first).strip("<>"))
         names = getattr(given, "class_names", None)
         if names is None:
             names = getattr(validation, "class_names", None)
@@ -226,12 +226,7 @@ def indexed(source):
 
 
 def takes_first_step(source):
-    if not callable(source):
-        return False
-    try:
-        return "first_step" in inspect.signature(source).parameters
-    except (TypeError, ValueError):
-        return False
+    return callable(source) and parameter(source, "first_step") is not None
 
 
 def in_batches(batches, size):
@@ -256,9 +251,3 @@ def number(name, given):
     """An attribute that is a number of images, None where there is none."""
     value = getattr(given, name, None)
     return value if value is None else integer(name, value)
-
-
-def name_of(given):
-    if isinstance(given, (tuple, list)):
-        return name_of(given[0])
-    return getattr(given, "__name__", type(given).__name__).strip("<>")

@@ -141,7 +141,7 @@ def check_plan(config, dataset, devices):
             f"is not known of {dataset.name!r}; give class_weights='none'"
         )
     if config.teacher is not None:
-        check_teacher(config.teacher, dataset.class_names)
+        check_teacher(config.teacher, dataset)
     devices.check(config)
     check_batch_size(config, devices.shard)
 

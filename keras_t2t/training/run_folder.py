@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t._ground.files import check_writable, replacing
+from keras_t2t._ground.files import check_writable, read_json, replacing
 from keras_t2t._ground.run_files import (
     ADAPTERS,
     BEST,
@@ -118,7 +118,8 @@ class RunFolder:
                 )
             return None  # it was killed before it had anything to lose
         checked_record(record, self.path / CONFIG, needed=())
-        if self.main and self._replaced_one_is_left(record):
+        replaced = self._read_result()  # of a run whose removal was interrupted
+        if self.main and replaced and replaced["run"] != record.get("run"):
             self._remove_all_but(CONFIG, keep_run=record.get("run"))
         return record
 
@@ -233,10 +234,6 @@ class RunFolder:
         record = None if snapshot is None else snapshot.facts["config"]
         return record if is_record(record) else None
 
-    def _replaced_one_is_left(self, record):
-        found = self._read_result()
-        return found is not None and found["run"] != record.get("run")
-
     def _read_result(self):
         """What `write_result` wrote, None if that is not there or damaged."""
         found = self._read(RESULT)
@@ -245,10 +242,9 @@ class RunFolder:
 
     def _read(self, name):
         """What a JSON file holds, None if there is none or it is damaged."""
-        try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError, RecursionError):
-            return None
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return read_json(self.path / name)
+        return None
 
     def _remove_all_but(self, *names, keep_run=None):
         """Removes what a run writes, but for `names` and the snapshots of a run."""

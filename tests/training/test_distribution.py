@@ -338,9 +338,6 @@ model.fit(data, verbose=0)
 @pytest.mark.nightly
 def test_keras_still_cannot_train_tensorflow_across_hosts(tmp_path):
     """When this fails Keras has mended #20585: then let TensorFlowDevices use it."""
-    import os
-    import subprocess
-
     script = tmp_path / "multi_worker.py"
     script.write_text(MULTI_WORKER)
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]

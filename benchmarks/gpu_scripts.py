@@ -85,8 +85,8 @@ def main():
     path, script, *flags = sys.argv[1:]
     backend = os.environ["KERAS_BACKEND"] = flags[flags.index("--backend") + 1]
     from benchmarks.memory import device_peak, process_peak
-    from keras_t2t.training import run as training
-    from keras_t2t.training.waiting import WaitingForData
+    from keras_t2t.training import fitting
+    from keras_t2t.training.showing import WaitingForData
 
     waited = []
 
@@ -97,7 +97,7 @@ def main():
         def on_epoch_end(self, epoch, logs=None):
             waited.append(self.waited - self.before)
 
-    training.WaitingForData = Telling
+    fitting.WaitingForData = Telling
     sys.argv = [script, *flags]
     sys.path.insert(0, str(EXAMPLES))
     try:

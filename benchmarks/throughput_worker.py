@@ -162,7 +162,7 @@ class Keras:
 def a_device_per_core():
     import keras
 
-    from keras_t2t.training.distribution.cores import one_device_per_core
+    from keras_t2t.training.distribution import one_device_per_core
 
     one_device_per_core(
         {"coordinator": None, "devices": None, "batch_size": None, "resume": False}

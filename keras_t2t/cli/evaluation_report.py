@@ -18,7 +18,7 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
         folder: what to make, or replace, with all that is in it.
         result: dict, what was measured as a whole.
         counts: what `accuracy.measure` gives.
-        model, dataset, batch_size, **transform: as of `confusion.answers`, which asks
+        model, dataset, batch_size, **transform: as of `accuracy.answers`, which asks
             the model once more.
 
     Returns:
@@ -52,7 +52,7 @@ def study(model, dataset, batch_size, **transform):
     the images that are taken for another class those that the model is surest of."""
     import numpy as np
 
-    from keras_t2t.training.confusion import answers
+    from keras_t2t.training.accuracy import answers
 
     counts = np.zeros((dataset.num_classes, dataset.num_classes), "int64")
     worst = []  # a heap, the least of them first

@@ -96,7 +96,7 @@ def trained(folder, settings):
 
 def confusion(source, model, dataset):
     from keras_t2t._ground.arguments import shown
-    from keras_t2t.training.confusion import confusion_matrix, costliest
+    from keras_t2t.training.accuracy import confusion_matrix, costliest
 
     counts = confusion_matrix(model, dataset, **source.transform)
     worst = costliest(counts)

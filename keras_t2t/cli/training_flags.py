@@ -122,7 +122,7 @@ def train_from_flags(settings):
         images = settings["dataset"], settings["data_dir"]
     settings["dataset"], settings["data_dir"] = images
     # Help needs neither, nor Keras.
-    from keras_t2t.training.distribution.cores import one_device_per_core
+    from keras_t2t.training.distribution import one_device_per_core
     from keras_t2t.training.run import train
 
     one_device_per_core(settings)

@@ -258,25 +258,14 @@ SHARED = {
 }
 
 
-def find_recipe(
-    model,
-    dataset_name,
-    num_classes,
-    weights=None,
-    linear_probe=False,
-    name="authors",
-    lora=False,
-):
+def find_recipe(config, dataset_name, num_classes):
     """The row for a run.
 
     Args:
-        model: public name, or None for the data set's own.
+        config: `TrainingConfig` as it was asked for, whose model, weights, recipe,
+            linear_probe and lora choose the row.
         dataset_name: the data set's own name.
         num_classes: int.
-        weights: what the run starts from, or None.
-        linear_probe: whether only the head is trained.
-        name: one of `RECIPES`.
-        lora: whether adapters are trained.
 
     Returns:
         `Recipe`, for ImageNet (or a folder of at least 1,000 classes, which is ImageNet
@@ -285,22 +274,22 @@ def find_recipe(
     changes = {}
     if dataset_name == "digits":
         changes["augmentation"] = "none"  # a mirrored digit is another sign
-    if linear_probe:
+    if config.linear_probe:
         changes["drop_path"] = 0.0
-    if lora:
+    if config.lora:
         changes |= LORA
-    if name in ANY_MODEL:
-        return ANY_MODEL[name]._replace(**changes)
-    if name == "small_set":
-        if weights is not None:
+    if config.recipe in ANY_MODEL:
+        return ANY_MODEL[config.recipe]._replace(**changes)
+    if config.recipe == "small_set":
+        if config.weights is not None:
             changes = {"layer_decay": 0.75, **changes}
         return SMALL_SET._replace(**changes)
-    if weights is not None:
+    if config.weights is not None:
         if dataset_name in ("cifar10", "cifar100"):
             changes["normalization"] = "cifar"  # the authors', though not the weights'
         return FINE_TUNING._replace(**changes)
     if dataset_name == "digits":
         return DIGITS
     if dataset_name == "imagenet2012" or num_classes >= 1000:
-        return IMAGENET.get(model, IMAGENET["T2TViT14"])
+        return IMAGENET.get(config.model, IMAGENET["T2TViT14"])
     return OTHER

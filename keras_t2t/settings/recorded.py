@@ -13,7 +13,9 @@ from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 from keras_t2t.variants import family_of
 
-SETTINGS = {name: (default, row) for name, default, row in settings_of(TrainingConfig)}
+SETTINGS = {
+    name: (default, spec) for name, default, spec in settings_of(TrainingConfig)
+}
 # The keys needed to build the model of a run's weights.
 OF_WEIGHTS = ("model", "image_size", "crop", "interpolation", "normalization")
 # The keys that describe the run as a whole.
@@ -52,18 +54,18 @@ def repeated_settings(path):
         OSError, ValueError: as `read_record`.
     """
     record = read_record(path, needed=("model", "image_size", "epochs"))
-    held = {
+    settings = {
         name: record[name]
-        for name, (_, row) in SETTINGS.items()
-        if not (row.free and row.group in ("run", "devices"))
+        for name, (_, spec) in SETTINGS.items()
+        if not (spec.free and spec.group in ("run", "devices"))
     }
     data = record.get("data") or {}
-    if held["dataset"] is None and held["data_dir"] is None:
-        held["dataset"] = data.get("name")
-    images, batch = data.get("training images"), held["batch_size"]
-    if images and batch and held["steps_per_epoch"] == max(1, images // batch):
-        held["steps_per_epoch"] = None  # all images, however many there are now
-    return {name: value for name, value in held.items() if value is not None}
+    if settings["dataset"] is None and settings["data_dir"] is None:
+        settings["dataset"] = data.get("name")
+    images, batch = data.get("training images"), settings["batch_size"]
+    if images and batch and settings["steps_per_epoch"] == max(1, images // batch):
+        settings["steps_per_epoch"] = None  # all images, however many there are now
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def checked_record(value, path, needed=OF_WEIGHTS):
@@ -101,52 +103,42 @@ def checked_record(value, path, needed=OF_WEIGHTS):
 def check_value(key, value):
     """Raises a ValueError unless a record may have this value for this key."""
     if key in SETTINGS:
-        default, row = SETTINGS[key]
+        default, spec = SETTINGS[key]
         if value is not None or default is not None:
-            row.checked(key, value)
+            spec.checked(key, value)
         if key == "model" and value is not None:
             family_of(value)
     elif key in CHECKS and value is not None:
-        CHECKS[key](value)
+        accepts, accepted = CHECKS[key]
+        if not accepts(value):
+            raise ValueError(f"must be {accepted}, got {brief(value)}")
 
 
 # === What a record has beside settings ===
-def check_backend(value):
-    if value not in BACKENDS:
-        expected(f"one of {', '.join(BACKENDS)}", value)
+def are_versions(value):
+    return isinstance(value, dict) and all(
+        isinstance(version, str) and re.fullmatch(VERSION, version)
+        for version in value.values()
+    )
 
 
-def check_versions(value):
-    if not isinstance(value, dict):
-        expected("an object with the versions of keras_t2t and keras", value)
-    for version in value.values():
-        if not isinstance(version, str) or not re.fullmatch(VERSION, version):
-            expected("versions such as 3.12.0", version)
-
-
-def check_data(value):
+def is_data(value):
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        expected("an object with the name of the data", value)
-    for count in COUNTS:
-        if not is_integer(value.get(count, 0), at_least=0):
-            expected(f"a number of {count}", value[count])
+        return False
     classes = value.get("classes", [])
-    if not isinstance(classes, list) or not all(isinstance(c, str) for c in classes):
-        expected("classes that are a list of text", classes)
+    return (
+        all(is_integer(value.get(count, 0), at_least=0) for count in COUNTS)
+        and isinstance(classes, list)
+        and all(isinstance(name, str) for name in classes)
+    )
 
 
-def check_run(value):
-    if not isinstance(value, str):
-        expected("text", value)
-
-
-def check_own(value):
-    """The class or function of each custom part of the run."""
-    if not isinstance(value, dict) or not all(map(is_part, value.values())):
-        expected("an object with the run's custom parts", value)
+def are_parts(value):
+    return isinstance(value, dict) and all(map(is_part, value.values()))
 
 
 def is_part(value):
+    """Whether it is the class or function of a custom part of the run, or several."""
     if isinstance(value, list):
         return all(map(is_part, value))
     if not isinstance(value, dict) or not isinstance(value.get("config", {}), dict):
@@ -155,17 +147,14 @@ def is_part(value):
     return bool(names) and all(isinstance(name, str) for name in names)
 
 
+# Whether a value may be the key's, and in words what may.
 CHECKS = {
-    "backend": check_backend,
-    "versions": check_versions,
-    "data": check_data,
-    "run": check_run,
-    "own": check_own,
+    "backend": (lambda value: value in BACKENDS, f"one of {', '.join(BACKENDS)}"),
+    "versions": (are_versions, "an object with versions such as 3.12.0"),
+    "data": (is_data, "an object with name, numbers of images and classes of the data"),
+    "run": (lambda value: isinstance(value, str), "text"),
+    "own": (are_parts, "an object with the run's custom parts"),
 }
-
-
-def expected(what, value):
-    raise ValueError(f"must be {what}, got {brief(value)}")
 
 
 def newer_version(record):
@@ -174,11 +163,11 @@ def newer_version(record):
     made_by = versions.get("keras_t2t") if isinstance(versions, dict) else None
     if not isinstance(made_by, str) or not re.fullmatch(VERSION, made_by):
         return None
-    return made_by if numbers_of(made_by) > numbers_of(__version__) else None
-
-
-def numbers_of(version):
-    return [int(number) for number in re.findall(r"\d{1,9}", version.split("+")[0])]
+    theirs, ours = (
+        [int(number) for number in re.findall(r"\d{1,9}", version.split("+")[0])]
+        for version in (made_by, __version__)
+    )
+    return made_by if theirs > ours else None
 
 
 # === The result ===

@@ -7,22 +7,17 @@ import math
 import numbers
 import os
 import re
+import typing
 from collections.abc import Callable
 
 from keras_t2t._ground.arguments import brief, is_finite, python_number
 
-# The types accepted for each kind; only bool accepts True and False.
+# The types accepted for each kind, and in words; only bool accepts True and False.
 ACCEPTED = {
-    int: (numbers.Integral,),
-    float: (numbers.Real,),
-    bool: (bool,),
-    str: (str, os.PathLike),
-}
-WORDS = {
-    int: "an integer",
-    float: "a number",
-    bool: "True or False",
-    str: "text or a path",
+    int: (numbers.Integral, "an integer"),
+    float: (numbers.Real, "a number"),
+    bool: (bool, "True or False"),
+    str: ((str, os.PathLike), "text or a path"),
 }
 
 
@@ -31,10 +26,9 @@ class Setting:
     """The description of one setting, beside its name and default.
 
     Attributes:
-        kind: `int`, `float`, `bool` or `str`, the type of every value but None.
         help: what it means, for `--help` and the docstring.
+        group: title of its flag's group.
         metavar: name of its value in `--help`.
-        group: title of its flag's group, or None.
         at_least, greater_than, less_than, at_most: the range of a number.
         choices: the accepted values, or None.
         pattern: regular expression that text must match, and a description; or None.
@@ -42,12 +36,13 @@ class Setting:
         with_weights: whether only commands that start from weights have its flag.
         flag: its flag, where that is not its name.
         parse: function from the flag's text to a value, where `kind` does not do it.
+        kind: `int`, `float`, `bool` or `str`, the type of every value but None, which
+            `settings_of` takes from the field's annotation.
     """
 
-    kind: type
     help: str
+    group: str
     metavar: str | None = None
-    group: str | None = None
     at_least: float = -math.inf
     greater_than: float = -math.inf
     less_than: float = math.inf
@@ -58,6 +53,7 @@ class Setting:
     with_weights: bool = False
     flag: str | None = None
     parse: Callable | None = None
+    kind: type = str
 
     def checked(self, name, value):
         """`value` as Python's own type.
@@ -71,7 +67,7 @@ class Setting:
 
     def accepts(self, value):
         value = python_number(value)
-        if not isinstance(value, ACCEPTED[self.kind]):
+        if not isinstance(value, ACCEPTED[self.kind][0]):
             return False
         if self.choices is not None:
             return value in self.choices
@@ -99,28 +95,30 @@ class Setting:
         )
         if self.kind is float and limits:
             return limits
-        return f"{WORDS[self.kind]} {limits}".rstrip()
+        return f"{ACCEPTED[self.kind][1]} {limits}".rstrip()
 
 
-def setting(kind, help, metavar=None, default=None, **attributes):
+def setting(help, metavar=None, default=None, *, group, **attributes):
     """A field of a dataclass that is a setting; see `Setting`."""
-    described = Setting(kind, help, metavar, **attributes)
-    return dataclasses.field(default=default, metadata={"setting": described})
+    spec = Setting(help, group, metavar, **attributes)
+    return dataclasses.field(default=default, metadata={"setting": spec})
 
 
 def settings_of(config):
     """`(name, default, Setting)` of each field of a configuration or its class."""
     for field in dataclasses.fields(config):
-        yield field.name, field.default, field.metadata["setting"]
+        kind = (typing.get_args(field.type) or (field.type,))[0]
+        spec = dataclasses.replace(field.metadata["setting"], kind=kind)
+        yield field.name, field.default, spec
 
 
 def documented(config):
     """Adds each setting's help to the docstring of a configuration's class."""
     rows = []
-    for name, _, row in settings_of(config):
-        text = row.help.replace(" (default: %(default)s)", "")
-        if row.kind in (int, float):
-            text += f"; {row.accepted()}"
+    for name, _, spec in settings_of(config):
+        text = spec.help.replace(" (default: %(default)s)", "")
+        if spec.kind in (int, float):
+            text += f"; {spec.accepted()}"
         rows.append(f"        {name}: {text}.")
     head, raises, rest = config.__doc__.partition("    Raises:")
     attributes = "\n".join(["    Attributes:", *rows])
@@ -134,14 +132,14 @@ def check_settings(config):
     Raises:
         ValueError: naming the first setting with an invalid value.
     """
-    for name, default, row in settings_of(config):
+    for name, default, spec in settings_of(config):
         value = getattr(config, name)
         if value is not None or default is not None:
             # The configuration is frozen.
-            object.__setattr__(config, name, row.checked(name, value))
+            object.__setattr__(config, name, spec.checked(name, value))
 
 
-def add_flags(parser, config, with_weights=False, filled_in=None, titles=()):
+def add_flags(parser, config, with_weights, filled_in, titles):
     """Adds a flag for each setting to a parser, in the setting's group.
 
     Args:
@@ -150,35 +148,29 @@ def add_flags(parser, config, with_weights=False, filled_in=None, titles=()):
         with_weights: whether to add the settings that need weights to start from.
         filled_in: configuration whose values `--help` shows for settings without a
             default of their own, or None.
-        titles: of the groups, in their order; others follow.
+        titles: of the groups, in their order.
 
     Returns:
         dict of the groups, by title.
     """
-    groups = {None: parser}
-    groups.update((title, parser.add_argument_group(title)) for title in titles)
-    for name, default, row in settings_of(config):
-        if row.with_weights and not with_weights:
+    groups = {title: parser.add_argument_group(title) for title in titles}
+    for name, default, spec in settings_of(config):
+        if spec.with_weights and not with_weights:
             continue
-        if row.group not in groups:
-            groups[row.group] = parser.add_argument_group(row.group)
         value = getattr(filled_in, name, None) if default is None else default
-        text = row.help
+        text = spec.help
         if value is not None and value is not False and "(default:" not in text:
-            text += (
-                f" (default: {value:g})"
-                if row.kind is float
-                else f" (default: {value})"
-            )
+            value = f"{value:g}" if spec.kind is float else value
+            text += f" (default: {value})"
         options = {"help": text, "default": default}
-        if row.choices is not None:
-            options["choices"] = row.choices
-        elif row.kind is not bool:
-            options.update(type=row.parse or row.kind, metavar=row.metavar)
-        elif default is False or row.with_weights:
+        if spec.choices is not None:
+            options["choices"] = spec.choices
+        elif spec.kind is not bool:
+            options.update(type=spec.parse or spec.kind, metavar=spec.metavar)
+        elif default is False or spec.with_weights:
             options["action"] = "store_true"
         else:
             options["action"] = argparse.BooleanOptionalAction
-        flag = row.flag or f"--{name.replace('_', '-')}"
-        groups[row.group].add_argument(flag, dest=name, **options)
+        flag = spec.flag or f"--{name.replace('_', '-')}"
+        groups[spec.group].add_argument(flag, dest=name, **options)
     return groups

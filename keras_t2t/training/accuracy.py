@@ -1,4 +1,5 @@
-"""Top-1 and top-5 over a data set and per class, every image counted once."""
+"""Top-1 and top-5 over a data set and per class, every image counted once; which class
+is taken for which."""
 
 import csv
 
@@ -6,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import replacing, table_cell
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.data.sharding import num_batches
@@ -171,3 +173,79 @@ def deviations(published, top1, top5):
         )
         if expected is not None and abs(measured - expected) > TOLERANCE
     ]
+
+
+def worse_than_the_largest_class(dataset, top1):
+    """A line on a top-1 below the largest class's share; None if it is not below, or
+    the share is not known."""
+    counts = dataset.class_counts
+    if counts is None or top1 >= (share := max(counts) / sum(counts)):
+        return None
+    name = shown(dataset.class_names[int(np.argmax(counts))])
+    return (
+        f"top-1 of {top1:.1%} is worse than always naming the largest class, {name}, "
+        f"with {share:.1%} of the training images: nothing is learned yet"
+    )
+
+
+def confusion_matrix(model, dataset, batch_size=64, **transform):
+    """Counts what a model says of the validation images.
+
+    Args:
+        model: a `keras.Model` for pixels 0..255 of square images, which gives logits
+            or probabilities.
+        dataset: what `keras_t2t.data.open_dataset` returns, an image with one label.
+        batch_size: int.
+        **transform: `crop` and `interpolation` of `dataset.validation_batches`.
+
+    Returns:
+        int array (classes, classes): images of the row's class that the model takes
+        for the column's.
+
+    Raises:
+        ValueError: an image cannot be read.
+    """
+    counts = np.zeros((dataset.num_classes, dataset.num_classes), "int64")
+    for _, labels, scores in answers(model, dataset, batch_size, **transform):
+        np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
+    return counts
+
+
+def answers(model, dataset, batch_size=64, **transform):
+    """What a model says of the validation images, batch by batch.
+
+    Args:
+        model, dataset, batch_size, **transform: as of `confusion_matrix`. Of an image
+            with several labels the one that the model names counts, else the first;
+            one without any is left out.
+
+    Yields:
+        `(images, labels, scores)`: uint8 array (batch, size, size, 3), int array
+        (batch,), float array (batch, classes).
+
+    Raises:
+        ValueError: an image cannot be read.
+    """
+    batches = dataset.validation_batches(
+        model.input_shape[1], batch_size, pad=True, **transform
+    )
+    with naming_unreadable(dataset):
+        for images, targets, weights in batches:
+            images, targets = np.asarray(images), np.asarray(targets)
+            scores = np.asarray(model.predict_on_batch(images))
+            there = (np.asarray(weights) > 0) & (targets.max(axis=1) > 0)
+            images, targets, scores = images[there], targets[there], scores[there]
+            named = scores.argmax(axis=1)
+            right = targets[np.arange(len(named)), named] > 0
+            labels = np.where(right, named, (targets > 0).argmax(axis=1))
+            yield images, labels, scores
+
+
+def costliest(counts):
+    """The two classes of the most frequent confusion, as `(row, column, images)`; None
+    where there is none."""
+    wrong = counts - np.diag(np.diag(counts))
+    if not wrong.any():
+        return None
+    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+    return int(row), int(column), int(wrong[row, column])

@@ -8,8 +8,7 @@ from keras_t2t.checkpoints.adapters import add_adapters, train_only
 from keras_t2t.models.by_name import builder
 from keras_t2t.models.head import head_layers
 from keras_t2t.preprocessing import pixel_model
-from keras_t2t.training.balanced_loss import BalancedCrossentropy
-from keras_t2t.training.binary_loss import BinaryCrossentropy
+from keras_t2t.training.losses import BalancedCrossentropy, BinaryCrossentropy
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, finished, lamb
 from keras_t2t.training.own import Own
 from keras_t2t.training.schedule import WarmupCosineCooldown

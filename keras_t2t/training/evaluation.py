@@ -11,31 +11,26 @@ from keras_t2t.training.ema import averaged_weights, has_average
 MEAN = "sum_over_batch_size"
 
 
-def evaluate(model, batches, num_images, batch_size, devices, stop, moved=None):
+def evaluate(model, batches, num_images, batch_size, devices, stop, moved):
     """Loss and metrics over a validation set, every image counted once.
 
     Args:
         model: a compiled model whose metrics are `weighted_metrics`.
-        batches: what `evaluate` takes; padding, which fills the last, has weight 0.
+        batches: what `model.evaluate` takes; padding, which fills the last, has
+            weight 0.
         num_images: int, without the padding.
         batch_size: int, over all devices.
         devices: the run's `Devices`.
         stop: its `StopSignals`, which may end it early.
-        moved: function of the batches that are done and of all, called after each;
-            None: nothing is.
+        moved: function of the batches that are done and of all, called after each.
 
     Returns:
         dict of floats, over all processes.
     """
     steps = num_batches(num_images, batch_size)
+    watching = UntilStopped(stop, functools.partial(moved, of=steps), model)
     logs = model.evaluate(
-        batches,
-        steps=steps,
-        callbacks=UntilStopped(
-            stop, moved and functools.partial(moved, of=steps), model=model
-        ),
-        verbose=0,
-        return_dict=True,
+        batches, steps=steps, callbacks=watching, verbose=0, return_dict=True
     )
     logs.update(devices.reduce_metrics(model))
     # Keras divides a batch's loss by its size, whatever the weights.
@@ -45,13 +40,8 @@ def evaluate(model, batches, num_images, batch_size, devices, stop, moved=None):
 
 
 class UntilStopped(keras.callbacks.CallbackList):
-    """Ends an evaluation where the run is to stop, without a look at its results.
-
-    Args:
-        stop: `StopSignals`.
-        moved: function of the batches that are done.
-        model: the model.
-    """
+    """Ends an evaluation early where the run is to stop; unlike Keras's own list, it
+    does not read the metrics of each batch, which would make the host wait."""
 
     def __init__(self, stop, moved, model):
         super().__init__(model=model)
@@ -61,8 +51,7 @@ class UntilStopped(keras.callbacks.CallbackList):
 
     def on_test_batch_end(self, batch, logs=None):
         self.batches += 1
-        if self.moved:
-            self.moved(self.batches)
+        self.moved(self.batches)
         if self.stop.asked(self.batches):
             self.model.stop_evaluating = True
 
@@ -72,10 +61,9 @@ class Validation(keras.callbacks.Callback):
 
     Args:
         evaluate: function of a model that gives a dict of floats.
-        devices: the run's `Devices`.
-        stop: its `StopSignals`.
-        left: function of the logs that saves the run where it stops before the end of
-            a validation: without its results, from which it will go on.
+        devices, stop: the run's `Devices` and `StopSignals`.
+        save_unvalidated: function of the logs that saves the run where it stops before
+            the end of a validation: without its results, from which it will go on.
 
     Attributes:
         resumed: whether the next logs come from there.
@@ -83,12 +71,12 @@ class Validation(keras.callbacks.Callback):
 
     resumed = False
 
-    def __init__(self, evaluate, devices, stop, left):
+    def __init__(self, evaluate, devices, stop, save_unvalidated):
         super().__init__()
         self.evaluate = evaluate
         self.devices = devices
         self.stop = stop
-        self.left = left
+        self.save_unvalidated = save_unvalidated
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.resumed:
@@ -98,10 +86,10 @@ class Validation(keras.callbacks.Callback):
         generators = state.generators()
         if not self.stop.agreed:
             self.validate(logs)
-        # How often it draws depends on whether `fit` ran before.
+        # On torch a validation draws random numbers, in a resumed run how many others.
         state.restore_generators(generators)
         if self.stop.agreed:
-            self.left(before)
+            self.save_unvalidated(before)
 
     def validate(self, logs):
         raw = self.evaluate(self.model)

@@ -29,11 +29,7 @@ class FolderLock:
         self.file = None
 
     def acquire(self):
-        """
-        Raises:
-            ValueError: another process holds the folder; it is named.
-            OSError: the folder could not be made.
-        """
+        """Raises a ValueError that names the other process that holds the folder."""
         self.make(exist_ok=True)
         path = self.folder / NAME
         while True:

@@ -1,15 +1,12 @@
 """The recipes' optimizers: what is not decayed, what is slower, clipping, averages."""
 
 import re
-from functools import partial
 
 import keras
+from keras import ops
 
 from keras_t2t.models.head import HEADS, head_layers
-from keras_t2t.training.adamw import AdamW
 from keras_t2t.training.ema import decay_for
-from keras_t2t.training.lamb import Lamb
-from keras_t2t.training.sgd import FineTuningSGD
 
 # Names of weights that are not decayed, whatever their shape: the class token and a
 # learned position table.
@@ -22,13 +19,10 @@ def adamw(
     model,
     learning_rate,
     weight_decay,
-    clip_norm=None,
-    accumulation=1,
-    ema_decay=0.0,
-    total_steps=1,
-    scale_loss=False,
     backbone_rate=1.0,
     layer_decay=1.0,
+    scale_loss=False,
+    **settings,
 ):
     """AdamW for `model`: what is one-dimensional (biases, norms) is not decayed, but
     for `DECAYED`, nor what is in `NOT_DECAYED`.
@@ -38,27 +32,24 @@ def adamw(
         learning_rate: float or schedule.
         weight_decay: float, decoupled: a step subtracts learning rate times this
             times the weight.
-        clip_norm: float, the greatest norm of all gradients together, or None.
-        accumulation: int, steps whose gradients are averaged into one update.
-        ema_decay: float in [0, 1), of the moving average of the weights at its
-            longest (see `ema.decay_for`); 0: no average.
-        total_steps: int, steps of the whole run.
-        scale_loss: whether to scale the loss, for float16's small gradients.
         backbone_rate: float, learning rate of all but the head over the head's.
         layer_decay: float, learning rate of a block over that of the next.
+        scale_loss: whether to scale the loss, for float16's small gradients.
+        **settings: see `shared_settings`.
 
     Returns:
         A built `keras.optimizers.Optimizer`.
     """
-    kind = keras.optimizers.AdamW
+    kind, shares = keras.optimizers.AdamW, {}
     if backbone_rate != 1 or layer_decay != 1:
-        kind = partial(AdamW, rate_shares(model, backbone_rate, layer_decay))
+        kind = AdamW
+        shares["shares"] = rate_shares(model, backbone_rate, layer_decay)
     optimizer = kind(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        beta_2=0.999,
         epsilon=1e-8,
-        **shared_settings(clip_norm, accumulation, ema_decay, total_steps),
+        **shares,
+        **shared_settings(**settings),
     )
     exclude_from_decay(optimizer, model)
     return finished(optimizer, model, scale_loss)
@@ -74,6 +65,79 @@ def lamb(model, learning_rate, weight_decay, scale_loss=False, **settings):
     )
     exclude_from_decay(optimizer, model)
     return finished(optimizer, model, scale_loss)
+
+
+def fine_tuning_sgd(
+    model,
+    learning_rate,
+    backbone_learning_rate,
+    weight_decay,
+    scale_loss=False,
+    **settings,
+):
+    """SGD for a pretrained `model`, slower on its backbone than on its head.
+
+    Args:
+        model: a built model with a layer `head`.
+        learning_rate, backbone_learning_rate: float or schedule, of the head and of all
+            other weights.
+        weight_decay: float, of all weights.
+        scale_loss, **settings: as for `adamw`.
+
+    Returns:
+        A built `keras.optimizers.Optimizer`.
+    """
+    head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
+    optimizer = FineTuningSGD(
+        learning_rate,
+        backbone_learning_rate,
+        [id(weight) in head for weight in model.trainable_weights],
+        weight_decay,
+        **shared_settings(**settings),
+    )
+    return finished(optimizer, model, scale_loss)
+
+
+def shared_settings(clip_norm=None, accumulation=1, ema_decay=0.0, total_steps=1):
+    """The arguments that any optimizer of Keras takes.
+
+    Args:
+        clip_norm: float, the greatest norm of all gradients together, or None.
+        accumulation: int, steps whose gradients are averaged into one update.
+        ema_decay: float in [0, 1), of the moving average of the weights at its
+            longest (see `ema.decay_for`); 0: no average.
+        total_steps: int, steps of the whole run.
+    """
+    decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
+    return {
+        "global_clipnorm": clip_norm,
+        "gradient_accumulation_steps": accumulation if accumulation > 1 else None,
+        "use_ema": bool(ema_decay),
+        # Keras averages at each step, also at those between two updates.
+        "ema_momentum": decay ** (1 / accumulation),
+    }
+
+
+def finished(optimizer, model, scale_loss):
+    """`optimizer` with its variables made, scaling the loss if asked to."""
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scale_loss and not scales:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    # `fit` ends with this, which would put the averages in the weights' place.
+    optimizer.finalize_variable_values = lambda variables: None
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def exclude_from_decay(optimizer, model):
+    optimizer.exclude_from_weight_decay(
+        var_list=[
+            weight
+            for weight in model.trainable_weights
+            if weight.name in NOT_DECAYED
+            or (len(weight.shape) == 1 and weight.name not in DECAYED)
+        ]
+    )
 
 
 def rate_shares(model, backbone_rate, layer_decay):
@@ -100,69 +164,96 @@ def rate_shares(model, backbone_rate, layer_decay):
     return [shares[id(weight)] for weight in model.trainable_weights]
 
 
-def fine_tuning_sgd(
-    model,
-    learning_rate,
-    backbone_learning_rate,
-    weight_decay,
-    clip_norm=None,
-    accumulation=1,
-    ema_decay=0.0,
-    total_steps=1,
-    scale_loss=False,
-):
-    """SGD for a pretrained `model`, slower on its backbone than on its head.
+class AdamW(keras.optimizers.AdamW):
+    """Keras's AdamW, whose learning rate, decay included, differs from weight to
+    weight.
 
     Args:
-        model: a built model with a layer `head`.
-        learning_rate, backbone_learning_rate: float or schedule, of the head and of all
-            other weights.
-        weight_decay: float, of all weights.
-        clip_norm, accumulation, ema_decay, total_steps, scale_loss: as for `adamw`.
-
-    Returns:
-        A built `keras.optimizers.Optimizer`.
+        shares: list of floats, learning rate of each trainable weight in the model's
+            order over `learning_rate`.
+        **kwargs: of `keras.optimizers.AdamW`.
     """
-    head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
-    optimizer = FineTuningSGD(
-        learning_rate,
-        backbone_learning_rate,
-        [id(weight) in head for weight in model.trainable_weights],
-        weight_decay,
-        **shared_settings(clip_norm, accumulation, ema_decay, total_steps),
-    )
-    return finished(optimizer, model, scale_loss)
+
+    def __init__(self, shares, **kwargs):
+        super().__init__(**kwargs)
+        self.shares = shares
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = learning_rate * self.shares[self._get_variable_index(variable)]
+        if self._use_weight_decay(variable):
+            share = ops.cast(rate * self.weight_decay, variable.dtype)
+            self.assign_sub(variable, ops.multiply(variable, share))
+        super().update_step(gradient, variable, rate)
+
+    def _apply_weight_decay(self, variables):
+        """Keras's, at one rate for all; here a weight decays in its `update_step`."""
 
 
-def exclude_from_decay(optimizer, model):
-    optimizer.exclude_from_weight_decay(
-        var_list=[
-            weight
-            for weight in model.trainable_weights
-            if weight.name in NOT_DECAYED
-            or (len(weight.shape) == 1 and weight.name not in DECAYED)
-        ]
-    )
+class Lamb(keras.optimizers.Lamb):
+    """You et al., "Large Batch Optimization for Deep Learning", 2020, algorithm 2, with
+    weight decay inside the trust ratio, which Keras's has outside.
+
+    A weight that decays moves by `learning_rate * |w| / |u|` times `u`, Adam's step
+    plus `weight_decay * w`; one that does not decay moves by Adam's step, as in Apex's
+    FusedLAMB.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        momentum, velocity = self._momentums[index], self._velocities[index]
+        rate = ops.cast(learning_rate, variable.dtype)
+        gradient = ops.cast(gradient, variable.dtype)
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        self.assign_add(momentum, (gradient - momentum) * (1 - self.beta_1))
+        self.assign_add(velocity, (ops.square(gradient) - velocity) * (1 - self.beta_2))
+        mean = momentum / (1 - ops.power(self.beta_1, step))
+        square = velocity / (1 - ops.power(self.beta_2, step))
+        update = mean / (ops.sqrt(square) + self.epsilon)
+        if self._use_weight_decay(variable):
+            update = update + self.weight_decay * variable
+            weight_norm, update_norm = ops.norm(variable), ops.norm(update)
+            both = ops.logical_and(weight_norm > 0, update_norm > 0)
+            ratio = weight_norm / ops.where(both, update_norm, 1.0)
+            update = ops.where(both, ratio, 1.0) * update
+        self.assign_sub(variable, rate * update)
+
+    def _apply_weight_decay(self, variables):
+        """Keras's, apart from the ratio; here a weight decays in its `update_step`."""
 
 
-def shared_settings(clip_norm=None, accumulation=1, ema_decay=0.0, total_steps=1):
-    """The arguments that any optimizer of Keras takes, from those of `adamw`."""
-    decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
-    return {
-        "global_clipnorm": clip_norm,
-        "gradient_accumulation_steps": accumulation if accumulation > 1 else None,
-        "use_ema": bool(ema_decay),
-        # Keras averages at each step, also at those between two updates.
-        "ema_momentum": decay ** (1 / accumulation),
-    }
+class FineTuningSGD(keras.optimizers.SGD):
+    """torch's SGD with momentum 0.9, which the authors fine-tune with, at two rates.
 
+    Keras's own has one rate for all weights, multiplies the rate into the momentum,
+    and decays the weights apart from it.
 
-def finished(optimizer, model, scale_loss):
-    """`optimizer` with its variables made, scaling the loss if asked to."""
-    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if scale_loss and not scales:
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    # `fit` ends with this, which would put the averages in the weights' place.
-    optimizer.finalize_variable_values = lambda variables: None
-    optimizer.build(model.trainable_variables)
-    return optimizer
+    Args:
+        learning_rate: float or schedule, of the head.
+        backbone_learning_rate: float or schedule, of all other weights.
+        in_head: list of bool, one per trainable weight in the model's order.
+        coupled_decay: float, the share of a weight that is added to its gradient.
+        **kwargs: of `keras.optimizers.SGD`.
+    """
+
+    def __init__(
+        self, learning_rate, backbone_learning_rate, in_head, coupled_decay, **kwargs
+    ):
+        super().__init__(learning_rate, momentum=0.9, **kwargs)
+        self.backbone_learning_rate = backbone_learning_rate
+        self.in_head = in_head
+        self.coupled_decay = coupled_decay
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        rate = self.backbone_learning_rate
+        if self.in_head[index]:
+            rate = learning_rate
+        elif callable(rate):
+            rate = rate(self.iterations)
+        gradient = ops.cast(gradient, variable.dtype)
+        velocity = self.momentums[index]
+        rate = ops.cast(rate, variable.dtype)
+        decayed = ops.add(gradient, ops.multiply(variable, self.coupled_decay))
+        new = ops.add(ops.multiply(velocity, self.momentum), decayed)
+        self.assign(velocity, new)
+        self.assign_sub(variable, ops.multiply(rate, new))

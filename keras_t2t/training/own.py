@@ -14,33 +14,31 @@ from keras_t2t.pixel_input import seen_input
 
 # The settings that a custom part replaces.
 SUPERSEDED = {
-    "model": (
-        *("model", "weights", "drop_path", "normalization", "linear_probe"),
-        *("lora", "teacher", "teacher_weight"),
-    ),
-    "optimizer": (
-        *("optimizer", "learning_rate", "final_learning_rate", "warmup_epochs"),
-        *("cooldown_epochs", "rate_changes", "weight_decay", "layer_decay"),
-        *("backbone_rate", "clip_norm", "gradient_accumulation", "ema_decay"),
-    ),
-    "loss": ("loss", "label_smoothing", "class_weights"),
-    "dataset": ("validation_share", "reader", "skip_corrupt", "exif_orientation"),
+    "model": "model weights drop_path normalization linear_probe lora teacher "
+    "teacher_weight",
+    "optimizer": "optimizer learning_rate final_learning_rate warmup_epochs "
+    "cooldown_epochs rate_changes weight_decay layer_decay backbone_rate clip_norm "
+    "gradient_accumulation ema_decay",
+    "loss": "loss label_smoothing class_weights",
+    "callbacks": "",
+    "dataset": "validation_share reader skip_corrupt exif_orientation",
 }
-PLACE = ("dataset", "data_dir")
-AUGMENTATION = ("augmentation", "mixup", "cutmix", "randaugment", "random_erasing")
+PLACE = "dataset data_dir"
+AUGMENTATION = "augmentation mixup cutmix randaugment random_erasing"
+# What each part is.
+KINDS = {
+    "model": (keras.Model, "a Keras model or a function that builds one"),
+    "optimizer": (
+        keras.optimizers.Optimizer,
+        "a Keras optimizer or a function that makes one",
+    ),
+    "loss": (keras.losses.Loss, "a Keras loss or a function (targets, outputs)"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Own:
-    """The parts that are given in the place of the recipe's; None: the recipe's.
-
-    Attributes:
-        model: `keras.Model`, or a function that builds it.
-        optimizer: `keras.optimizers.Optimizer`, or a function that makes it.
-        loss: `keras.losses.Loss`, or a function of targets and outputs.
-        callbacks: list or tuple of `keras.callbacks.Callback`.
-        dataset: what `own_data` knows, or a `Dataset`.
-    """
+    """The parts that `train` is given; None: the recipe's."""
 
     model: keras.Model | Callable | None = None
     optimizer: keras.optimizers.Optimizer | Callable | None = None
@@ -49,38 +47,26 @@ class Own:
     dataset: object = None
 
     def __post_init__(self):
-        """
-        Raises:
-            ValueError: a part is of another kind.
-        """
+        """Raises a ValueError where a part is of another kind."""
         if not isinstance(self.callbacks, Sequence):
             refused("callbacks", "a list of Keras callbacks", self.callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, keras.callbacks.Callback):
                 refused("callbacks", "Keras callbacks (keras.callbacks)", callback)
-        for name, kind in (
-            ("model", keras.Model),
-            ("optimizer", keras.optimizers.Optimizer),
-            ("loss", keras.losses.Loss),
-        ):
+        for name, (kind, accepted) in KINDS.items():
             part = getattr(self, name)
-            if part is not None and not isinstance(part, kind) and not callable(part):
-                words = {
-                    "model": "a Keras model or a function that builds one",
-                    "optimizer": "a Keras optimizer or a function that makes one",
-                    "loss": "a Keras loss or a function (targets, outputs)",
-                }
-                refused(name, words[name], part)
+            if not (part is None or isinstance(part, kind) or callable(part)):
+                refused(name, accepted, part)
 
     @property
     def given(self):
-        """Names of the parts that are one's own."""
-        return [
-            field.name
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) is not None
-            and (field.name != "callbacks" or self.callbacks)
-        ]
+        """The parts that are one's own, by name."""
+        parts = {name: getattr(self, name) for name in SUPERSEDED}
+        return {
+            name: part
+            for name, part in parts.items()
+            if part is not None and (name != "callbacks" or part)
+        }
 
     @property
     def augments(self):
@@ -97,23 +83,21 @@ class Own:
     def reads_steps(self):
         """Whether a callback looks at the results of each step."""
         base = keras.callbacks.Callback
-        names = ("on_train_batch_end", "on_batch_end")
-        pairs = [
-            (getattr(c, n), getattr(base, n)) for c in self.callbacks for n in names
-        ]
-        return any(getattr(has, "__func__", has) is not of for has, of in pairs)
+        return any(
+            getattr(getattr(callback, name), "__func__", None)
+            is not getattr(base, name)
+            for callback in self.callbacks
+            for name in ("on_train_batch_end", "on_batch_end")
+        )
 
     # === Settings ===
     def check_settings(self, config):
-        """
-        Raises:
-            ValueError: a setting is given whose place a part takes.
-        """
+        """Raises a ValueError where a setting is given whose place a part takes."""
         for part in self.given:
-            names = SUPERSEDED.get(part, ())
+            names = SUPERSEDED[part].split()
             if part == "dataset":
-                names += AUGMENTATION if self.augments else ()
-                names += () if trains_alone(self.dataset) else PLACE
+                names += AUGMENTATION.split() if self.augments else []
+                names += [] if trains_alone(self.dataset) else PLACE.split()
             for name in names:
                 value = getattr(config, name)
                 if value is not None and value is not False:
@@ -129,17 +113,11 @@ class Own:
             )
 
     def check_devices(self, devices):
-        """
-        Raises:
-            ValueError: a part holds variables that other devices do not have.
-        """
-        if not devices.builds_within_scope:
-            return
-        for name, kind in (
-            ("model", keras.Model),
-            ("optimizer", keras.optimizers.Optimizer),
-        ):
-            if isinstance(getattr(self, name), kind):
+        """Raises a ValueError where a part holds variables that other devices do not
+        have."""
+        for name in ("model", "optimizer"):
+            made = isinstance(getattr(self, name), KINDS[name][0])
+            if devices.spread is not None and made:
                 raise ValueError(
                     f"{name}: on {devices.count} devices give a function that makes "
                     f"it, {name}=lambda: ..., so that each device has its variables"
@@ -147,32 +125,28 @@ class Own:
 
     def settings_in_use(self, config):
         """`config` without the settings that the parts take the place of."""
-        names = [name for part in self.given for name in SUPERSEDED.get(part, ())]
-        free = [name for name in names if name != "skip_corrupt"]
-        unused = {name: None for name in free}
+        names = " ".join(SUPERSEDED[part] for part in self.given).split()
+        unused = {name: None for name in names if name != "skip_corrupt"}
         if self.augments:
             unused |= {"augmentation": "none", "randaugment": False}
             unused |= dict.fromkeys(("mixup", "cutmix", "random_erasing"), 0.0)
         return dataclasses.replace(config, **unused)
 
     # === What is made of them ===
+    def _made(self, name):
+        """A part, made by its function where it is one."""
+        kind, accepted = KINDS[name]
+        part = getattr(self, name)
+        part = part if isinstance(part, kind) else part()
+        if not isinstance(part, kind):
+            refused(name, accepted, part)
+        return part
+
     def built_model(self, image_size, classes, say):
-        """The model.
-
-        Args:
-            image_size: int.
-            classes: int, of the data set.
-            say: function of a line.
-
-        Raises:
-            ValueError: it is none for these images and classes.
-        """
-        model = self.model
-        if not isinstance(model, keras.Model):
-            model = model()
-        if not isinstance(model, keras.Model):
-            refused("model", "a function that builds a Keras model", model)
-        inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", [])
+        """The model, after a check that it is one for these images and classes; `say`
+        gets a line where its input looks wrong."""
+        model = self._made("model")
+        inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
         if not inputs or len(inputs) != 1 or len(outputs) != 1:
             raise ValueError(
                 f"model: {shown(model.name)} must be a functional model of one image; "
@@ -200,16 +174,8 @@ class Own:
         return model
 
     def made_optimizer(self):
-        """The optimizer, not yet built.
-
-        Raises:
-            ValueError: it is none, or has trained already.
-        """
-        optimizer = self.optimizer
-        if not isinstance(optimizer, keras.optimizers.Optimizer):
-            optimizer = optimizer()
-        if not isinstance(optimizer, keras.optimizers.Optimizer):
-            refused("optimizer", "a function that makes a Keras optimizer", optimizer)
+        """The optimizer, after a check that it is not yet built."""
+        optimizer = self._made("optimizer")
         if optimizer.built:
             raise ValueError(
                 f"optimizer: this {type(optimizer).__name__} has trained a model "
@@ -218,12 +184,8 @@ class Own:
         return optimizer
 
     def checked_loss(self, model):
-        """The loss, that it is one for this model.
-
-        Raises:
-            ValueError: it takes probabilities where the model gives logits, or gives
-                something else than a value for each image.
-        """
+        """The loss, after a check that it takes what the model gives, and gives a value
+        for each image."""
         loss = self.loss
         if takes_probabilities(loss) and not gives_probabilities(model):
             raise ValueError(
@@ -243,71 +205,23 @@ class Own:
     # === What is recorded of them ===
     def record(self):
         """What `config.json` says of them, None where there is none."""
-        parts = {name: getattr(self, name) for name in self.given}
-        return {name: described(part) for name, part in parts.items()} or None
+        return {name: described(part) for name, part in self.given.items()} or None
 
     def check_given_again(self, record, folder):
-        """
-        Args:
-            record: dict, of the run that is to be continued.
-            folder: its path, for the error.
-
-        Raises:
-            ValueError: a part that the run began with is missing, or was not there.
-        """
-        before = record.get("own") or {}
-        missing = [
-            f"{name}= ({kinds(before[name])})"
-            for name in before
-            if name not in self.given
-        ]
-        if missing:
+        """Raises a ValueError unless the parts are those with which a recorded run, in
+        this folder, began; there may be more callbacks."""
+        before, now = record.get("own") or {}, self.record() or {}
+        lost = {*classes(before.get("callbacks"))} - {*classes(now.get("callbacks"))}
+        if lost or {*before, "callbacks"} != {*now, "callbacks"}:
+            parts = [
+                f"{name} ({', '.join(map(shown, classes(part)))})"
+                for name, part in before.items()
+            ]
             raise ValueError(
-                f"the run in {str(folder)!r} began with parts of your own, which only "
-                f"keras_t2t.train takes: pass {', '.join(missing)} again"
+                f"the run in {str(folder)!r} began with "
+                f"{', '.join(parts) or 'no parts'} of your own: give the same to "
+                "keras_t2t.train again"
             )
-        new = [n for n in self.given if n not in before and n != "callbacks"]
-        if new:
-            raise ValueError(
-                f"the run in {str(folder)!r} has the recipe's own {', '.join(new)}: "
-                "leave yours out, or begin a new run"
-            )
-        classes = {row["class"] for row in described(self.callbacks)}
-        before = before.get("callbacks", [])
-        lost = [row for row in before if row.get("class") not in classes]
-        if lost:
-            raise ValueError(
-                f"the run in {str(folder)!r} began with callbacks of your own: pass "
-                f"{kinds(lost)} in callbacks= again"
-            )
-
-    def not_restored(self):
-        """Texts on what `resume` does not restore to the last bit."""
-        told = []
-        if self.callbacks:
-            names = ", ".join(sorted({name_of(part) for part in self.callbacks}))
-            told.append(f"what callbacks keep for themselves ({names})")
-        return told
-
-
-def comparable(old, new):
-    """Two records of custom parts, without what may differ between two starts of a run:
-    callbacks, the data set (recorded elsewhere), names that Keras numbers, and settings
-    that only one version of Keras records."""
-    sides = []
-    for side, other in ((old or {}, new or {}), (new or {}, old or {})):
-        parts = {}
-        for part in side.keys() - {"callbacks", "dataset"}:
-            row, beside = dict(side[part]), other.get(part, {})
-            row.pop("name", None)
-            row["config"] = {
-                key: value
-                for key, value in (row.get("config") or {}).items()
-                if key in (beside.get("config") or {})
-            }
-            parts[part] = row
-        sides.append(dict(sorted(parts.items())))
-    return sides
 
 
 def described(part):
@@ -329,11 +243,11 @@ def described(part):
     return row
 
 
-def kinds(recorded):
-    """The classes that a record names, for an error."""
-    rows = recorded if isinstance(recorded, list) else [recorded]
-    names = [row.get("class") or row.get("function") or "?" for row in rows]
-    return ", ".join(shown(name) for name in names)
+def classes(recorded):
+    """The classes or functions that a record of a part names."""
+    rows = recorded if isinstance(recorded, list) else [recorded or {}]
+    names = [row.get("class") or row.get("function") for row in rows]
+    return [name for name in names if name]
 
 
 def name_of(part):
@@ -363,11 +277,16 @@ def takes_probabilities(loss):
             return loss.get_config().get("from_logits") is False
         except NotImplementedError:
             return False
+    from_logits = parameter(loss, "from_logits")
+    return from_logits is not None and from_logits.default is False
+
+
+def parameter(function, name):
+    """A function's parameter, None where it has none of this name."""
     try:
-        parameter = inspect.signature(loss).parameters.get("from_logits")
+        return inspect.signature(function).parameters.get(name)
     except (TypeError, ValueError):
-        return False
-    return parameter is not None and parameter.default is False
+        return None
 
 
 def refused(name, accepted, value):

@@ -1,11 +1,10 @@
 """Batches of one's own as a data set of a run."""
 
-import inspect
-
 import numpy as np
 
-from keras_t2t._ground.arguments import brief, is_integer
+from keras_t2t._ground.arguments import brief, integer
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.training.own import name_of, parameter
 
 ACCEPTED = (
     "a data set of keras_t2t.data, an object with train_batches and "
@@ -15,19 +14,15 @@ ACCEPTED = (
 
 
 class OwnData(Dataset):
-    """Batches that somebody else makes: of any number of images for validation, of one
-    number for training.
+    """Batches that somebody else makes, as `train` describes them: of any number of
+    images for validation, of one number for training, where a third array may weigh
+    the images, (batch,).
 
-    A batch is `(images, targets)`: images (batch, size, size, 3) in 0..255, targets
-    (batch, classes) that sum to 1, or (batch,) integers. For training a third array
-    may weigh the images, (batch,).
+    A function that takes `first_step` gives the batches from that step on; of others,
+    and of iterables, the steps before are drawn and dropped. What ends is begun again.
 
     Args:
-        given: object with methods `train_batches` and `validation_batches`, a pair of
-            functions or iterables, or a function of training batches. A function that
-            takes `first_step` gives the batches from that step on; of others, and of
-            iterables, the steps before are drawn and dropped. What ends is begun again.
-            It may have `class_names`, `name`, `num_train` and `num_validation`.
+        given: what `train` was given.
         validation: `Dataset` that validates where `given` is a function, else None.
         config: `TrainingConfig` as it was asked for.
         classes: int, outputs of the model, None where that is not known.
@@ -42,13 +37,13 @@ class OwnData(Dataset):
     def __init__(self, given, validation, config, classes=None):
         self._validation = validation
         self._train, self._own_validation = sources(given, validation)
-        self.name = str(getattr(given, "name", None) or name_of(given))
+        first = given[0] if isinstance(given, (tuple, list)) else given
+        self.name = str(getattr(given, "name", None) or name_of(first).strip("<>"))
         names = getattr(given, "class_names", None)
-        if names is None and validation is not None:
-            names = validation.class_names
-        if names is not None:
-            classes = len(names)
-        self._classes, self._problem = classes, None
+        if names is None:
+            names = getattr(validation, "class_names", None)
+        self._classes = classes if names is None else len(names)
+        self._problem = None
         batch = next(iter(self._train_from(0)))
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
@@ -72,7 +67,7 @@ class OwnData(Dataset):
         rows = rows_of(asked)
         for batch in self._train_from(asked.first_step):
             if len(batch[0]) != asked.batch_size:
-                raise self._told(
+                raise self._wrong(
                     f"a training batch has {len(batch[0])} images, the first had "
                     f"{asked.batch_size}"
                 )
@@ -106,56 +101,52 @@ class OwnData(Dataset):
                     yield self._batch(batch, "training")
                 step += 1
             if step == begun:
-                raise self._told("there are no training batches")
+                raise self._wrong("there are no training batches")
 
     def _validate(self):
         for batch in opened(self._own_validation):
             yield self._batch(batch, "validation")[:2]
 
     def _batch(self, batch, kind):
-        """A batch as arrays.
-
-        Raises:
-            ValueError: it is none.
-        """
+        """A batch as arrays, after a check that it is one."""
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-            raise self._told(
+            raise self._wrong(
                 f"a {kind} batch must be (images, targets), got {brief(batch)}"
             )
         images, targets, *weights = map(np.asarray, batch)
         shape, size = images.shape, getattr(self, "image_size", None)
         if len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2] or not shape[0]:
-            raise self._told(
+            raise self._wrong(
                 f"{kind} images must be (batch, size, size, 3), got {shape}"
             )
         if size is not None and shape[1] != size:
-            raise self._told(f"{kind} images have {shape[1]} px, the first had {size}")
+            raise self._wrong(f"{kind} images have {shape[1]} px, the first had {size}")
         classes = self._classes
         if targets.shape == shape[:1] and np.issubdtype(targets.dtype, np.integer):
             if classes is None:
-                raise self._told(
+                raise self._wrong(
                     "integer targets need class_names, or a model that is built"
                 )
             if targets.min() < 0 or targets.max() >= classes:
-                raise self._told(
+                raise self._wrong(
                     f"{kind} targets must be in 0..{classes - 1}, got "
                     f"{targets.min()}..{targets.max()}"
                 )
             targets = np.eye(classes, dtype="float32")[targets]
         if targets.shape != (shape[0], classes or targets.shape[-1]):
             wanted = f"({shape[0]}, {classes or 'classes'})"
-            raise self._told(
+            raise self._wrong(
                 f"{kind} targets must be {wanted} or ({shape[0]},) integers, got "
                 f"{targets.shape}"
             )
         self._classes = targets.shape[1]
         if weights and weights[0].shape != shape[:1]:
-            raise self._told(
+            raise self._wrong(
                 f"{kind} weights must be {shape[:1]}, got {weights[0].shape}"
             )
         return (images, *(x.astype("float32") for x in (targets, *weights)))
 
-    def _told(self, problem):
+    def _wrong(self, problem):
         self._problem = ValueError(f"dataset: {problem}")
         return self._problem
 
@@ -189,11 +180,7 @@ def rows_of(asked):
 
 
 def sources(given, validation):
-    """The sources of training batches and of validation batches.
-
-    Raises:
-        ValueError: `given` is nothing of the kind.
-    """
+    """The sources of training batches and of validation batches."""
     if hasattr(given, "train_batches") and hasattr(given, "validation_batches"):
         found = given.train_batches, given.validation_batches
     elif isinstance(given, (tuple, list)) and len(given) == 2:
@@ -239,12 +226,7 @@ def indexed(source):
 
 
 def takes_first_step(source):
-    if not callable(source):
-        return False
-    try:
-        return "first_step" in inspect.signature(source).parameters
-    except (TypeError, ValueError):
-        return False
+    return callable(source) and parameter(source, "first_step") is not None
 
 
 def in_batches(batches, size):
@@ -268,12 +250,4 @@ def padded(array, rows):
 def number(name, given):
     """An attribute that is a number of images, None where there is none."""
     value = getattr(given, name, None)
-    if value is not None and not is_integer(value):
-        raise ValueError(f"dataset: {name} must be an integer, got {brief(value)}")
-    return value
-
-
-def name_of(given):
-    if isinstance(given, (tuple, list)):
-        return name_of(given[0])
-    return getattr(given, "__name__", type(given).__name__).strip("<>")
+    return value if value is None else integer(name, value)

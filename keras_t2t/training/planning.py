@@ -8,16 +8,16 @@ import keras
 
 from keras_t2t import data
 from keras_t2t._ground.arguments import shown
-from keras_t2t.classifier import RANDOM, Classifier, find_classifier
+from keras_t2t.classifier import Classifier
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.settings.config import TrainingConfig
-from keras_t2t.training.own import Own, trains_alone
+from keras_t2t.training.own import Own, name_of, trains_alone
 from keras_t2t.training.own_data import OwnData
 from keras_t2t.training.record import check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
+from keras_t2t.training.source import has_these_classes, like_its_source, pretrained
 from keras_t2t.training.streams import check_batch_size
 from keras_t2t.training.teaching import check_teacher
-from keras_t2t.variants import RESNET_VARIANTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,25 +48,32 @@ class Plan:
         return self.config.model or self.own.model_name
 
     @property
+    def title(self):
+        return f"{self.model_name} on {self.dataset.name}"
+
+    @property
     def not_restored(self):
         """Texts on what resuming cannot do to the last bit."""
-        told = self.own.not_restored()
+        texts = []
+        if self.own.callbacks:
+            names = ", ".join(sorted(set(map(name_of, self.own.callbacks))))
+            texts.append(f"what callbacks keep for themselves ({names})")
         if isinstance(self.dataset, OwnData) and not self.dataset.starts_anywhere:
-            told.append(
+            texts.append(
                 f"the data set ({self.dataset.name} takes no first_step), unless it "
                 "gives the same batches when it is begun again"
             )
-        return told
+        return texts
 
 
-def plan_run(config, folder, record, devices, own=None):
+def plan_run(config, folder, record, devices, own):
     """
     Args:
         config: `TrainingConfig` as it was asked for.
         folder: the `RunFolder` that was asked for, held; None: a new one is made.
         record: what is recorded in it of the run that is to be continued, or None.
         devices: `Devices`.
-        own: `Own`, what is given in the place of the recipe's; None: nothing.
+        own: `Own`, what is given in the place of the recipe's.
 
     Returns:
         A `Plan`.
@@ -75,37 +82,54 @@ def plan_run(config, folder, record, devices, own=None):
         ValueError: if the weights, the data set, a setting or the devices are not
             usable, or the recorded run is another one.
     """
-    own = own or Own()
     if record is not None:
         own.check_given_again(record, folder.path)
     own.check_settings(config)
     own.check_devices(devices)
+    source = None
     if record is not None:
         config = resumed_config(config, record)
-    source = None
-    if config.weights is not None and record is None:
+    elif config.weights is not None:
         source = pretrained(config)
         config = like_its_source(config, source)
     if devices.main and config.data_dir is not None and config.dataset is None:
         print(f"Listing the images in {shown(config.data_dir)}", flush=True)
     dataset = opened_data(config, own)
-    if isinstance(dataset, OwnData):
-        shape = {name: getattr(dataset, name) for name in ("batch_size", "image_size")}
-        config = dataclasses.replace(config, **shape)
-    data_dir = config.data_dir
-    if data_dir is not None:  # the record is read from elsewhere too
-        data_dir = os.path.abspath(os.path.expanduser(data_dir))
-    config = dataclasses.replace(
-        config,
-        data_dir=data_dir,
-        validation_share=dataset.validation_share,
-        reader=dataset.reader,
-        exif_orientation=dataset.exif_orientation,
-    )
+    config = as_opened(config, dataset)
     if devices.main:
         print(description(dataset, config), flush=True)
     config = config.with_defaults(dataset.name, dataset.num_classes, dataset.num_train)
     config = own.settings_in_use(config)
+    if source is not None:
+        fresh = bool(config.fresh_head) or not has_these_classes(source, dataset)
+        config = dataclasses.replace(config, fresh_head=fresh)
+    check_plan(config, dataset, devices)
+    if folder is None:
+        name = config.model or own.model_name
+        folder = RunFolder.new(default_folder(name, dataset), devices.main)
+        config = dataclasses.replace(config, output_dir=str(folder.path))
+    planned = run_record(config, dataset, record, own.record())
+    if record is not None:
+        check_same_run(planned, record, folder.path)
+    return Plan(folder, planned, record is not None, source, dataset, config, own)
+
+
+def as_opened(config, dataset):
+    """`config` with what the opened data set says more exactly."""
+    found = {
+        name: getattr(dataset, name)
+        for name in ("validation_share", "reader", "exif_orientation")
+    }
+    if isinstance(dataset, OwnData):
+        found |= {"batch_size": dataset.batch_size, "image_size": dataset.image_size}
+    if config.data_dir is not None:  # the record is read from elsewhere too
+        found["data_dir"] = os.path.abspath(os.path.expanduser(config.data_dir))
+    return dataclasses.replace(config, **found)
+
+
+def check_plan(config, dataset, devices):
+    """Raises a ValueError where a setting of the filled-in config cannot be had with
+    this data set or on these devices."""
     if config.patience and devices.processes > 1:
         raise ValueError(
             f"patience={config.patience} works in one process, here are "
@@ -117,20 +141,9 @@ def plan_run(config, folder, record, devices, own=None):
             f"is not known of {dataset.name!r}; give class_weights='none'"
         )
     if config.teacher is not None:
-        check_teacher(config.teacher, dataset.class_names)
-    if source is not None:
-        fresh = bool(config.fresh_head) or not has_these_classes(source, dataset)
-        config = dataclasses.replace(config, fresh_head=fresh)
+        check_teacher(config.teacher, dataset)
     devices.check(config)
     check_batch_size(config, devices.shard)
-    if folder is None:
-        name = config.model or own.model_name
-        folder = RunFolder.new(default_folder(name, dataset), devices.main)
-        config = dataclasses.replace(config, output_dir=str(folder.path))
-    planned = run_record(config, dataset, record, own.record())
-    if record is not None:
-        check_same_run(planned, record, folder.path)
-    return Plan(folder, planned, record is not None, source, dataset, config, own)
 
 
 def opened_data(config, own):
@@ -155,46 +168,9 @@ def opened_data(config, own):
         )
     if given is None:
         return opened
-    classes = None
-    if isinstance(own.model, keras.Model):
-        classes = own.model.output_shape[-1]
+    built = isinstance(own.model, keras.Model)
+    classes = own.model.output_shape[-1] if built else None
     return OwnData(given, opened, config, classes)
-
-
-def pretrained(config):
-    """The `Classifier` that the run starts from.
-
-    Raises:
-        ValueError: it is none, or its head is not called `head`.
-    """
-    if config.weights == RANDOM:
-        raise ValueError(f"weights={RANDOM!r}: a run without weights starts from these")
-    source = find_classifier(config.weights, config.model, needs_head=False)
-    if source.variant in RESNET_VARIANTS:
-        raise ValueError(
-            f"weights={config.weights!r} are of a {source.variant}; fine-tuning starts "
-            "from a T2T-ViT or ViT"
-        )
-    return source
-
-
-def has_these_classes(source, dataset):
-    """Whether weights are a run's on the classes of a data set."""
-    names = source.class_names
-    return source.run is not None and names == list(dataset.class_names)
-
-
-def like_its_source(config, source):
-    """`config` with the model and the image size of the weights it starts from."""
-    size = config.image_size
-    if size is None:
-        if source.size[0] != source.size[1]:
-            raise ValueError(
-                f"weights={config.weights!r} are for {source.size[0]}x{source.size[1]} "
-                "px, and images are trained on as squares: give image_size"
-            )
-        size = source.size[0]
-    return dataclasses.replace(config, model=source.variant, image_size=size)
 
 
 def description(dataset, config):

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+KEPT = ("history", "unvalidated", "ended")
+
 
 @dataclasses.dataclass
 class Progress:
@@ -28,6 +30,16 @@ class Progress:
     ended: bool = False
     ends: bool = False
 
+    def kept(self):
+        """What a snapshot keeps of it, beside the step."""
+        return {name: getattr(self, name) for name in KEPT}
+
+    def take_over(self, facts):
+        """Goes on from what a snapshot kept."""
+        self.step = facts["step"]
+        for name in KEPT:
+            setattr(self, name, facts.get(name))
+
     @property
     def finished(self):
         """Whether nothing is left to do, or nothing gets better any more."""
@@ -44,6 +56,11 @@ class Progress:
         """The first with the highest `val_top1`."""
         scores = [row["val_top1"] for row in self.history]
         return scores.index(max(scores)) if scores else 0
+
+    @property
+    def last_is_best(self):
+        """Whether the last epoch has a higher `val_top1` than any before it."""
+        return self.best_epoch == len(self.history) - 1
 
     @property
     def step_in_epoch(self):

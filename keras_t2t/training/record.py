@@ -7,15 +7,14 @@ import keras
 
 from keras_t2t._ground.version import __version__
 from keras_t2t.settings.config import TrainingConfig
-from keras_t2t.settings.recipes import SHARED
 from keras_t2t.settings.setting import settings_of
-from keras_t2t.training.own import comparable
 
 # Settings that may change from one start of a run to the next: where it runs, how
 # often it saves, and what the description of the data says more exactly.
-FREE = tuple(name for name, _, row in settings_of(TrainingConfig) if row.free)
-
-AROUND = 40  # characters that are shown on each side of a difference
+FREE = tuple(name for name, _, spec in settings_of(TrainingConfig) if spec.free)
+# What is recorded of custom parts, and need not be the same: callbacks, of which there
+# may be more, and the data set, of which `data` says all.
+NOT_COMPARED = ("callbacks", "dataset")
 
 
 def run_record(config, dataset, before=None, own=None):
@@ -44,12 +43,7 @@ def run_record(config, dataset, before=None, own=None):
 
 
 def resumed_config(config, record):
-    """`config`, with every setting that it leaves out taken from the run's record.
-
-    Args:
-        config: `TrainingConfig` as it was asked for.
-        record: dict, the run folder's `config.json`.
-    """
+    """`config`, with every setting that it leaves out taken from the run's record."""
     known = {field.name for field in dataclasses.fields(config)}
     taken = {
         name: value
@@ -64,15 +58,8 @@ def resumed_config(config, record):
 
 
 def check_same_run(now, record, folder):
-    """
-    Args:
-        now: dict, what would be recorded now.
-        record: dict, what was recorded when the run began.
-        folder: path of the run, for the error.
-
-    Raises:
-        ValueError: listing every setting, count or class that differs.
-    """
+    """Raises a ValueError that lists every setting, count or class in which what would
+    be recorded now differs from the record of the run in this folder."""
     if found := differences(now, record):
         way = ""
         if any(text.startswith("epochs: ") for text in found):
@@ -88,12 +75,7 @@ def check_same_run(now, record, folder):
 
 
 def check_asked(config, record, folder):
-    """The same check, of the given settings only: the others are the run's.
-
-    Args:
-        config: `TrainingConfig` as it was asked for.
-        record, folder: as for `check_same_run`.
-    """
+    """The same check, of the given settings only: the others are the run's."""
     asked = dataclasses.asdict(config)
     given = {name: value for name, value in asked.items() if value is not None}
     check_same_run({**record, **given}, record, folder)
@@ -101,26 +83,30 @@ def check_asked(config, record, folder):
 
 def differences(now, record):
     """What differs between two records, a text each."""
-    ignored = (*FREE, "versions", "run")
     found = []
     for name in dict.fromkeys([*record, *now]):
-        if name in ignored:
+        old, new = record.get(name), now.get(name)
+        if name in (*FREE, "versions", "run"):
             continue
-        # SHARED: of a run from before it was a setting.
-        old, new = record.get(name, SHARED.get(name)), now.get(name)
         if name == "data" and not (now.get("dataset") or record.get("dataset")):
-            old, new = _unnamed(old), _unnamed(new)
+            old, new = _without(old, "name"), _without(new, "name")  # of a folder
         if name == "own":
-            old, new = comparable(old, new)
+            old, new = _compared(old), _compared(new)
         found += _differences(name, old, new)
     return found
 
 
-def _unnamed(data):
-    """What is recorded of a folder's images, without the folder's name."""
-    if not isinstance(data, dict):
-        return data
-    return {key: value for key, value in data.items() if key != "name"}
+def _without(value, name):
+    if not isinstance(value, dict):
+        return value
+    return {key: part for key, part in value.items() if key != name}
+
+
+def _compared(own):
+    """What must be the same of custom parts; of a model not the name, which Keras may
+    number."""
+    parts = (own or {}).items()
+    return {name: _without(p, "name") for name, p in parts if name not in NOT_COMPARED}
 
 
 def _differences(name, old, new):
@@ -137,26 +123,7 @@ def _differences(name, old, new):
         pairs = enumerate(zip(old, new, strict=True))
         number, (old, new) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
         name = f"{name} (number {number})"
-    return ["{}: the run has {}, now {}".format(name, *_sides(old, new))]
-
-
-def _sides(old, new):
-    """Two values that differ as texts that do: cut around the first difference, and
-    with escapes where letters of other alphabets, or accents, may look alike."""
     sides = repr(old), repr(new)
-    at = _common(*sides)
-    if not all(side[at : at + 2].isascii() for side in sides):
+    if not all(map(str.isascii, sides)):  # other alphabets' letters may look alike
         sides = ascii(old), ascii(new)
-        at = _common(*sides)
-    start = max(0, at - AROUND) if max(map(len, sides)) > 2 * AROUND else 0
-    return [
-        f"{'...' if start else ''}{side[start : at + AROUND]}"
-        f"{'...' if len(side) > at + AROUND else ''}"
-        for side in sides
-    ]
-
-
-def _common(one, other):
-    """How many characters two texts begin with alike."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return ["{}: the run has {}, now {}".format(name, *sides)]

@@ -1,7 +1,8 @@
-"""Reports of a run while it goes: history, learning curve, TensorBoard, W&B."""
+"""Reports of a run: history, learning curve, TensorBoard, W&B, the result."""
 
 import csv
 import importlib.util
+import statistics
 import warnings
 
 import keras
@@ -9,46 +10,51 @@ import keras
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t._ground.run_files import CURVES, HISTORY, TENSORBOARD
-from keras_t2t.training.curves import draw_curves
+
+# The panels of the learning curve, and what is drawn in each.
+PANELS = {
+    "loss": ("loss", "val_loss", "val_loss_ema"),
+    "top-1": ("top1", "val_top1", "val_top1_ema"),
+}
 
 
-def recorders(folder, progress, title, steps, wandb_project=None, config=None):
-    """Callbacks that write the results of each epoch; `steps` gets what writes the
-    losses between.
+def recorders(plan, progress, log):
+    """Callbacks that write the results of each epoch.
 
     Args:
-        folder: `RunFolder`.
+        plan: `Plan`.
         progress: `Progress`.
-        title: str, over the learning curve.
-        steps: the run's `StepLog`.
-        wandb_project: Weights & Biases project, or None.
-        config: dict, what Weights & Biases shows of the run.
+        log: the run's `StepLog`, which gets what writes the losses between.
 
     Raises:
-        ImportError: `wandb_project` is given and wandb is not installed.
+        ImportError: the plan has a project of Weights & Biases, and wandb is not
+            installed.
     """
-    callbacks = [History(folder.path, progress, title)]
-    if not callbacks[0].draws:
-        print(
-            f"No {CURVES}: matplotlib is not installed, "
-            'pip install "keras-t2t[visualize]"',
-            flush=True,
-        )
+
+    def write(epoch, logs):
+        write_history(plan.folder.path, progress.history, plan.title)
+
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=write)]
+    if not _installed("matplotlib"):
+        missing(CURVES, "matplotlib", "visualize")
     # Keras's TensorBoard callback writes through TensorFlow.
     if _installed("tensorboard", "tensorflow"):
-        callbacks.append(TensorBoard(folder.path / TENSORBOARD))
-        steps.writers.append(tensorboard_writer(folder.path / TENSORBOARD))
+        callbacks.append(TensorBoard(plan.folder.path / TENSORBOARD))
+        log.writers.append(tensorboard_writer(plan.folder.path / TENSORBOARD))
     else:
-        missing = "TensorFlow" if _installed("tensorboard") else "TensorBoard"
-        print(
-            f"No {TENSORBOARD}/: {missing} is not installed, "
-            'pip install "keras-t2t[train]"',
-            flush=True,
-        )
-    if wandb_project is not None:
-        callbacks.append(wandb_logger(wandb_project, folder.path, config))
-        steps.writers.append(log_to_wandb)
+        package = "TensorFlow" if _installed("tensorboard") else "TensorBoard"
+        missing(f"{TENSORBOARD}/", package, "train")
+    if plan.config.wandb is not None:
+        callbacks.append(wandb_logger(plan.config.wandb, plan.folder.path, plan.record))
+        log.writers.append(log_to_wandb)
     return callbacks
+
+
+def missing(what, package, extra):
+    print(
+        f'No {what}: {package} is not installed, pip install "keras-t2t[{extra}]"',
+        flush=True,
+    )
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -97,38 +103,73 @@ class KeepHistory(keras.callbacks.Callback):
         self.progress.history.append({"epoch": epoch, **logs, "learning_rate": rate})
 
 
-class History(keras.callbacks.Callback):
-    """Writes `history.csv`, whose epochs count from 1, and `curves.png` from the
-    progress after each epoch.
+def write_history(folder, history, title):
+    """Writes `history.csv`, whose epochs count from 1, and `curves.png`.
 
     Both are written anew each time: after a kill they hold what the snapshot holds.
+
+    Args:
+        folder: path.
+        history: list of dict, one per epoch.
+        title: str, over the learning curve.
     """
+    with (
+        replacing(folder / HISTORY) as path,
+        open(path, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, list(history[-1]), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({**row, "epoch": row["epoch"] + 1} for row in history)
+    if _installed("matplotlib"):
+        try:
+            draw_curves(history, folder / CURVES, title)
+        except Exception as error:  # a picture is not worth a run
+            warnings.warn(f"no {CURVES} this time: {error}", stacklevel=2)
 
-    def __init__(self, path, progress, title):
-        super().__init__()
-        self.path = path
-        self.progress = progress
-        self.title = title
-        self.draws = _installed("matplotlib")
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.write()
+def result_of(plan, history, last):
+    """What a run reports, of the weights of its epoch `last`."""
+    names = ("val_top1", "val_top5", "val_top1_ema")
+    rate = statistics.median_low(epoch["images_per_second"] for epoch in history)
+    return {
+        "backend": keras.backend.backend(),
+        "model": plan.model_name,
+        "dataset": plan.dataset.name,
+        "epochs": len(history),
+        **{name: last[name] for name in names if name in last},
+        "images_per_second": round(rate, 1),
+        "output_dir": str(plan.folder.path),
+    }
 
-    def write(self):
-        history = self.progress.history
-        with (
-            replacing(self.path / HISTORY) as path,
-            open(path, "w", newline="", encoding="utf-8") as file,
-        ):
-            names = list(history[-1])
-            writer = csv.DictWriter(file, fieldnames=names, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows({**row, "epoch": row["epoch"] + 1} for row in history)
-        if self.draws:
-            try:
-                draw_curves(history, self.path / CURVES, self.title)
-            except Exception as error:  # a picture is not worth a run
-                warnings.warn(f"no {CURVES} this time: {error}", stacklevel=2)
+
+def draw_curves(history, path, title):
+    """Loss and top-1 over the epochs, of training, validation and average.
+
+    Args:
+        history: list of dict, one per epoch.
+        path: where the PNG goes.
+        title: str.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    epochs = range(1, len(history) + 1)
+    for axes, (label, names) in zip(
+        figure.subplots(1, len(PANELS)), PANELS.items(), strict=True
+    ):
+        for name in names:
+            if name in history[-1]:
+                values = [row.get(name, float("nan")) for row in history]
+                axes.plot(epochs, values, label=name, marker="." * (len(history) < 40))
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.suptitle(title)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def wandb_logger(project, folder, config):

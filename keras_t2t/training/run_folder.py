@@ -1,7 +1,6 @@
 """The folder of a run: its lock, its files, and when an older run is removed."""
 
 import contextlib
-import csv
 import itertools
 import json
 import shutil
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from keras_t2t._ground.files import check_writable, replacing
+from keras_t2t._ground.files import check_writable, read_json, replacing
 from keras_t2t._ground.run_files import (
     ADAPTERS,
     BEST,
@@ -25,18 +24,15 @@ from keras_t2t._ground.run_files import (
     TENSORBOARD,
 )
 from keras_t2t.checkpoints import adapters, keras_file
-from keras_t2t.settings.recorded import checked_record, is_record, refused
+from keras_t2t.settings.recorded import checked_record, is_record
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
 
-# All that a run writes. The result goes last: while it is there, an interrupted
-# removal is seen.
-CONTENTS = (
-    *(CONFIG, CLASSES, HISTORY, CURVES, TENSORBOARD, BEST, FINAL, FINAL_EMA),
-    *(ADAPTERS, SNAPSHOTS, RESULT),
-)
-# What a run has only if a snapshot was written before it.
-RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, ADAPTERS, RESULT, SNAPSHOTS)
+# What a run has only if a snapshot was written before it. The result goes last: while
+# it is there, an interrupted removal is seen.
+RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, ADAPTERS, SNAPSHOTS, RESULT)
+# All that a run writes.
+CONTENTS = (CONFIG, CLASSES, CURVES, TENSORBOARD, *RESULTS)
 
 
 class RunFolder:
@@ -122,7 +118,8 @@ class RunFolder:
                 )
             return None  # it was killed before it had anything to lose
         checked_record(record, self.path / CONFIG, needed=())
-        if self.main and self._replaced_one_is_left(record):
+        replaced = self._read_result()  # of a run whose removal was interrupted
+        if self.main and replaced and replaced["run"] != record.get("run"):
             self._remove_all_but(CONFIG, keep_run=record.get("run"))
         return record
 
@@ -138,29 +135,8 @@ class RunFolder:
 
     def result(self, record):
         """What the finished run of this record reported, None if it is not finished."""
-        if (held := self._read_result()) is not None:
-            return held["result"] if held["run"] == record.get("run") else None
-        if "run" in record or not (self.path / FINAL).exists():
-            return None
-        try:
-            return self._result_of_its_history(record)
-        except (LookupError, TypeError, ValueError, csv.Error, OSError) as error:
-            reason = f"is damaged: {type(error).__name__} {error}"
-            raise refused(self.path / HISTORY, f"or {CONFIG} {reason}") from None
-
-    def _result_of_its_history(self, record):
-        """The result of a run from before results were kept."""
-        with open(self.path / HISTORY, encoding="utf-8") as file:
-            last = list(csv.DictReader(file))[-1]
-        names = ("val_top1", "val_top5", "val_top1_ema", "images_per_second")
-        return {
-            "backend": record["backend"],
-            "model": record["model"],
-            "dataset": record["data"]["name"],
-            "epochs": record["epochs"],
-            **{name: float(last[name]) for name in names if last.get(name)},
-            "output_dir": str(self.path),
-        }
+        found = self._read_result()
+        return found["result"] if found and found["run"] == record.get("run") else None
 
     def start(self, record, class_names):
         """Writes configuration and classes, unless an older run is still here."""
@@ -215,17 +191,16 @@ class RunFolder:
             OSError: it could not be written; what was there before is untouched.
         """
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
+        merged = adapters.merged_adapters if self.adapts else contextlib.nullcontext
         try:
             with self.saving(name) as path:
                 if name == ADAPTERS:
                     adapters.write_adapters(plain, path)
                 elif name.endswith(".weights.h5"):
                     keras_file.save_weights(plain, path)
-                elif self.adapts:
-                    with adapters.merged_adapters(plain):
-                        plain.save(path)
                 else:
-                    plain.save(path)
+                    with merged(plain):
+                        plain.save(path)
         except (OSError, RuntimeError) as error:  # HDF5 raises both on a full disk
             raise cannot_save(
                 self.path / name, error, self.snapshots().paths()
@@ -259,22 +234,17 @@ class RunFolder:
         record = None if snapshot is None else snapshot.facts["config"]
         return record if is_record(record) else None
 
-    def _replaced_one_is_left(self, record):
-        held = self._read_result()
-        return held is not None and held["run"] != record.get("run")
-
     def _read_result(self):
         """What `write_result` wrote, None if that is not there or damaged."""
-        held = self._read(RESULT)
-        whole = isinstance(held, dict) and isinstance(held.get("result"), dict)
-        return held if whole and "run" in held else None
+        found = self._read(RESULT)
+        whole = isinstance(found, dict) and isinstance(found.get("result"), dict)
+        return found if whole and "run" in found else None
 
     def _read(self, name):
         """What a JSON file holds, None if there is none or it is damaged."""
-        try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError, RecursionError):
-            return None
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return read_json(self.path / name)
+        return None
 
     def _remove_all_but(self, *names, keep_run=None):
         """Removes what a run writes, but for `names` and the snapshots of a run."""

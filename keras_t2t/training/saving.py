@@ -4,53 +4,32 @@ of its best epoch."""
 import keras
 
 from keras_t2t.training import state
+from keras_t2t.training.compiled_model import learning_rates
+from keras_t2t.training.snapshots import last_good
 
 
 class SaveSnapshots(keras.callbacks.Callback):
-    """Saves the run every `every` steps, after each epoch, and when it is stopped;
+    """Saves the run every so many steps, after each epoch, and when it is stopped;
     gives back what a snapshot holds before the first step.
 
-    Args:
-        progress: the run's `Progress`.
-        snapshots: `Snapshots`.
-        every: int, steps.
-        devices: the run's `Devices`.
-        stop: its `StopSignals`.
-        facts: dict that goes into each snapshot.
-        saved: function that is called after each snapshot.
-        resumed: `Snapshot` to start from, or None.
-        own: whether callbacks of one's own come before it, which may change what is
-            saved, and may end the run.
+    Custom callbacks come before it: they may change what is saved, and may end the run.
     """
 
-    def __init__(
-        self,
-        progress,
-        snapshots,
-        every,
-        devices,
-        stop,
-        facts,
-        saved,
-        resumed=None,
-        own=False,
-    ):
+    def __init__(self, plan, snapshots, progress, devices, stop, resumed):
         super().__init__()
-        self.progress = progress
+        self.plan, self.own = plan, bool(plan.own.callbacks)
         self.snapshots = snapshots
-        self.every = every
+        self.progress = progress
         self.devices = devices
         self.stop = stop
-        self.facts = facts
-        self.saved = saved
         self.resumed = resumed
-        self.own = own
         self.generators = {}
 
     def due(self, step):
         """Whether a snapshot falls on this step. At the end of an epoch it waits for
         the epoch's results."""
-        return step % self.every == 0 and step % self.progress.steps_per_epoch != 0
+        every, steps = self.plan.config.snapshot_every, self.progress.steps_per_epoch
+        return step % every == 0 and step % steps != 0
 
     def on_train_begin(self, logs=None):
         self.begins = True
@@ -77,7 +56,7 @@ class SaveSnapshots(keras.callbacks.Callback):
         self.devices.separate(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
-        self.stop.held = True
+        self.stop.unsaved = True
         if self.own and self.model.stop_training:
             self.progress.ends = True  # not in the middle: with the results of an epoch
             self.model.stop_training = False
@@ -107,52 +86,43 @@ class SaveSnapshots(keras.callbacks.Callback):
         # Every process takes part; one keeps the file.
         arrays = self.devices.shared_state(state.collect(self.model))
         if self.devices.main:
-            facts = {**self.facts, "history": self.progress.history}
-            if self.progress.ended:
-                facts["ended"] = True
-            if self.progress.unvalidated is not None:
-                facts["unvalidated"] = self.progress.unvalidated
+            facts = {"config": self.plan.record, **self.progress.kept()}
             self.snapshots.save(self.progress.step, arrays, facts)
-        self.saved()
+        self.plan.folder.has_result()
 
-
-class StopWhereItStalls(keras.callbacks.Callback):
-    """Ends training where the last epochs brought nothing.
-
-    Args:
-        progress: the run's `Progress`.
-    """
-
-    def __init__(self, progress):
-        super().__init__()
-        self.progress = progress
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.progress.stalled:
-            self.model.stop_training = True
+    def not_finite(self, step, loss):
+        """The error for a loss that is NaN or infinite."""
+        epoch = (step - 1) // self.progress.steps_per_epoch + 1
+        if self.plan.own.optimizer is None:
+            rates = learning_rates(self.plan.config, self.progress.steps_per_epoch)
+            rate = rates(step - 1)
+        else:
+            if keras.backend.backend() == "jax":
+                self.model.jax_state_sync()
+            rate = self.model.optimizer.learning_rate
+        rate = float(keras.ops.convert_to_numpy(rate))
+        return FloatingPointError(
+            f"the loss became {loss} at step {step} (epoch {epoch}), at learning rate "
+            f"{rate:.3g}; {last_good(self.snapshots.paths())}. A lower "
+            "--learning-rate, --clip-norm or another --mixed-precision may help"
+        )
 
 
 class SaveBestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the highest `val_top1`.
+    """Keeps the weights of the epoch with the highest `val_top1`; ends training where
+    the last epochs brought nothing.
 
     Keras's ModelCheckpoint writes in place, so that a killed run can leave half a
     file where the best weights were.
-
-    Args:
-        folder: `RunFolder`.
-        history: list of dict, the epochs before a resume.
     """
 
-    def __init__(self, folder, history=()):
+    def __init__(self, folder, progress):
         super().__init__()
         self.folder = folder
-        self.best = max((row["val_top1"] for row in history), default=-1.0)
+        self.progress = progress
 
     def on_epoch_end(self, epoch, logs=None):
-        self.keep(self.model, logs)
-
-    def keep(self, model, logs):
-        """Saves the weights if `logs` are of the best epoch so far."""
-        if logs["val_top1"] > self.best:
-            self.best = logs["val_top1"]
-            self.folder.save_best(model)
+        if self.progress.last_is_best:
+            self.folder.save_best(self.model)
+        if self.progress.stalled:
+            self.model.stop_training = True

@@ -52,15 +52,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
         self.final = final
 
     def get_config(self):
-        return {
-            "peak": self.peak,
-            "epochs": self.epochs,
-            "steps_per_epoch": self.steps_per_epoch,
-            "warmup_epochs": self.warmup_epochs,
-            "cooldown_epochs": self.cooldown_epochs,
-            "changes": self.changes,
-            "final": self.final,
-        }
+        return dict(vars(self))
 
     def __call__(self, step):
         """The rate (float32 scalar) of the step after `step` finished ones."""

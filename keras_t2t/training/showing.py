@@ -1,5 +1,5 @@
 """What one sees of a run while it goes: how long it will take, a line every so many
-steps, a bar that moves in validation too."""
+steps, a bar that moves in validation too, images per second, waiting for data."""
 
 import time
 
@@ -10,6 +10,8 @@ WARM, ENOUGH = 2, 20
 LONG = 120.0  # seconds, from which on it is worth telling
 VERY_LONG, SMALLER = 1800.0, 128  # seconds, from which a smaller image is proposed; px
 VALIDATION = 1 / 3  # of a training step: it has no backward pass
+# Waiting for data is worth telling from this share of the time on, after so much of it.
+WAITS, LEAST_STEPS, LEAST_SECONDS = 0.15, 20, 20.0
 
 
 class StepLog(keras.callbacks.Callback):
@@ -42,8 +44,7 @@ class StepLog(keras.callbacks.Callback):
         """Whether the results of this step are needed."""
         if self.say is not None and self.done + 1 in (WARM, ENOUGH):
             return True
-        told = self.lines or self.writers
-        return bool(told) and self.every > 0 and step % self.every == 0
+        return bool(self.lines or self.writers) and self._falls_on(step)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.last = 0, 0.0
@@ -57,13 +58,16 @@ class StepLog(keras.callbacks.Callback):
                 seconds = time.perf_counter() - self.start
                 if line := self.estimate(seconds / (ENOUGH - WARM)):
                     self.say(line)
-        if logs and self.every > 0 and self.progress.step % self.every == 0:
+        if logs and self._falls_on(self.progress.step):
             self.tell(logs)
+
+    def _falls_on(self, step):
+        return self.every > 0 and step % self.every == 0
 
     def tell(self, logs):
         step, steps = self.progress.step, self.progress.steps_per_epoch
-        epoch, in_epoch = divmod(step - 1, steps)
-        in_epoch += 1
+        epoch, done = divmod(step - 1, steps)
+        in_epoch = done + 1
         before, mean = self.last
         # What Keras gives is the mean over the epoch.
         loss = (in_epoch * logs["loss"] - before * mean) / (in_epoch - before)
@@ -79,20 +83,33 @@ class StepLog(keras.callbacks.Callback):
         )
 
 
-def time_it_takes(seconds_per_step, progress, config, images, passes, devices):
+def first_lines(plan, model, devices):
+    """The lines that say what is trained on how many devices, for how long, and what
+    resuming it will not restore."""
+    parameters = keras.Model(model.inputs, model.outputs).count_params()
+    epochs, steps = plan.config.epochs, plan.config.steps_per_epoch
+    yield (
+        f"{plan.model_name}, {parameters:,} parameters, on {keras.backend.backend()}: "
+        f"{epochs} epochs of {steps} steps of {plan.config.batch_size} images on "
+        f"{devices} device{'s' * (devices > 1)}, {epochs * steps:,} steps in all"
+    )
+    if plan.not_restored:
+        yield f"Resuming will not restore {'; nor '.join(plan.not_restored)}"
+
+
+def time_it_takes(progress, config, validated, devices, seconds_per_step):
     """The line that says how long a run will take, None for a short one.
 
     Args:
-        seconds_per_step: float, of training.
         progress: its `Progress`.
         config: its `TrainingConfig`.
-        images: int, that validate.
-        passes: int, over these after each epoch.
+        validated: int, images of all validations after an epoch.
         devices: its `Devices`.
+        seconds_per_step: float, of training.
     """
     steps = progress.epochs * progress.steps_per_epoch - progress.step
     epochs = progress.epochs - progress.step // progress.steps_per_epoch
-    steps += epochs * passes * images / config.batch_size * VALIDATION
+    steps += epochs * validated / config.batch_size * VALIDATION
     seconds = steps * seconds_per_step
     if seconds < LONG:
         return None
@@ -146,3 +163,87 @@ class Bar(keras.callbacks.ProgbarLogger):
             if self.progbar is not None and name in self.progbar._values:
                 del self.progbar._values[name]
                 self.progbar._values_order.remove(name)
+
+
+class ImagesPerSecond(keras.callbacks.Callback):
+    """Adds `images_per_second` of training to the logs of batches and epochs.
+
+    Validation is left out, and so is the first step of the run, which compiles
+    (unless an epoch has no other). It must come before callbacks that read it. It
+    waits for nothing: the end of an epoch, where `fit` reads the metrics, is the time
+    that counts.
+
+    Args:
+        batch_size: int, images per step.
+        announce: whether to say how long the first step took.
+    """
+
+    def __init__(self, batch_size, announce=False):
+        super().__init__()
+        self.batch_size = batch_size
+        self.announce = announce
+        self.started = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start, self.images = time.perf_counter(), 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.images += self.batch_size
+        if logs:
+            logs["images_per_second"] = self.rate()
+        if not self.started:
+            self.started = True
+            now = time.perf_counter()
+            if self.announce:
+                print(f"First step: {now - self.start:.0f} s", flush=True)
+            self.first = self.rate()
+            self.start, self.images = now, 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "images_per_second" not in logs:  # as in an epoch that was only validated
+            logs["images_per_second"] = self.rate() if self.images else self.first
+
+    def rate(self):
+        return self.images / (time.perf_counter() - self.start)
+
+
+class WaitingForData(keras.callbacks.Callback):
+    """Says once how much of the time goes by before a step has its batch.
+
+    Args:
+        say: function of a line.
+    """
+
+    def __init__(self, say):
+        super().__init__()
+        self.say = say
+        self.said = False
+        self.steps = 0
+        self.waited = 0.0
+        self.asked = self.handed_over = 0.0
+
+    def delivered(self):
+        """To be called as each batch is handed over."""
+        self.handed_over = time.perf_counter()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.asked = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        if self.steps <= 2:  # these fill the buffers and compile
+            self.start = time.perf_counter()
+            self.waited = 0.0
+            return
+        self.waited += max(0.0, self.handed_over - self.asked)
+        seconds = time.perf_counter() - self.start
+        if self.said or self.steps < LEAST_STEPS or seconds < LEAST_SECONDS:
+            return
+        self.said = True
+        if self.waited > WAITS * seconds:
+            self.say(
+                f"input: {self.waited / seconds:.0%} of the time goes by waiting for "
+                "images. More processor cores, photographs stored smaller or "
+                "--no-randaugment help; benchmarks/input_pipeline.py tells what a core "
+                "prepares"
+            )

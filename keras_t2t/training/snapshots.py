@@ -21,12 +21,7 @@ class Snapshot(NamedTuple):
 
     path: Path
     arrays: dict  # name: NumPy array
-    facts: dict  # what JSON can hold: step, history, config, perhaps unvalidated
-
-    @property
-    def run(self):
-        """The identifier of its run, None if it was not recorded."""
-        return self.facts["config"].get("run")
+    facts: dict  # what JSON can hold: step, config, and what `Progress.kept` gives
 
 
 class Snapshots:
@@ -61,7 +56,7 @@ class Snapshots:
         except FloatingPointError as error:
             raise FloatingPointError(
                 f"the state after step {step} is not saved: {error}; "
-                f"{_intact(self.paths())}"
+                f"{last_good(self.paths())}"
             ) from None
         facts = json.dumps({"format": FORMAT, "step": step, **facts}).encode()
         path = self.folder / f"step-{step:09d}.npz"
@@ -83,27 +78,23 @@ class Snapshots:
 
         Args:
             run: what tells the run from others, as recorded; those of another run are
-                passed over too. None: of a run that has no such mark, or of any.
+                passed over too. None: of any run.
         """
         for path in reversed(self.paths()):
             try:
                 snapshot = read(path)
             # NumPy, zipfile, zlib and JSON raise nearly anything for a damaged file.
             except Exception as error:
-                warnings.warn(
-                    f"the snapshot {shown(path)} is damaged ({error}): taking the one "
-                    "before",
-                    stacklevel=2,
-                )
-                continue
-            if run is not None and snapshot.run != run:
-                warnings.warn(
-                    f"the snapshot {shown(path)} is of another run: taking the one "
-                    "before",
-                    stacklevel=2,
-                )
-                continue
-            yield snapshot
+                problem = f"damaged ({error})"
+            else:
+                if run in (None, snapshot.facts["config"].get("run")):
+                    yield snapshot
+                    continue
+                problem = "of another run"
+            warnings.warn(
+                f"the snapshot {shown(path)} is {problem}: taking the one before",
+                stacklevel=2,
+            )
 
     def remove_others(self, run):
         """Removes what is not a readable snapshot of this run."""
@@ -139,17 +130,14 @@ def read(path):
             raise ValueError(f"{name} is {facts[name]!r}")
     if not all(isinstance(row, dict) for row in facts["history"]):
         raise ValueError("the history is no list of epochs")
-    if not isinstance(facts.get("unvalidated", {}), dict):
+    if not isinstance(facts.get("unvalidated"), (dict, type(None))):
         raise ValueError("the results of its last steps are none")
     check_finite(arrays)
     return Snapshot(Path(path), arrays, facts)
 
 
 def check_finite(arrays):
-    """
-    Raises:
-        FloatingPointError: naming the first array that holds NaN or infinity.
-    """
+    """Raises a FloatingPointError that names the first array with NaN or infinity."""
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise FloatingPointError(f"{name} holds numbers that are not finite")
@@ -171,13 +159,12 @@ def cannot_save(path, error, snapshots):
     )
     return OSError(
         number or errno.EIO,
-        f"cannot save {shown(path)}: {reason}; {_intact(snapshots)}. Continue with "
-        "--resume "
-        "when this is mended",
+        f"cannot save {shown(path)}: {reason}; {last_good(snapshots)}. Continue with "
+        "--resume when this is mended",
     )
 
 
-def _intact(snapshots):
+def last_good(snapshots):
     if not snapshots:
         return "there is no snapshot"
     return f"the last good snapshot is {shown(snapshots[-1])}"

@@ -1,8 +1,14 @@
-"""Everything that a step changes, as NumPy arrays."""
+"""Everything that a step changes, as NumPy arrays; the way back to it."""
+
+import warnings
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.run_files import BEST
+from keras_t2t.training.record import differences
 
 
 def collect(model):
@@ -17,45 +23,31 @@ def collect(model):
         its generators (`torch/<device>`), from which unseeded dropout draws.
     """
     arrays = {
-        f"{group}/{i}": np.array(ops.convert_to_numpy(variable))
-        for group, variables in _groups(model).items()
-        for i, variable in enumerate(variables)
+        name: np.array(ops.convert_to_numpy(variable))
+        for name, variable in _variables(model).items()
     }
     return {**arrays, **generators()}
 
 
 def restore(model, arrays, only=None):
-    """Gives the model the state that `collect` took.
-
-    Args:
-        model: the compiled model.
-        arrays: what `collect` gave.
-        only: names of the groups of variables to restore; None: all.
+    """Gives the model the state that `collect` took; with `only`, that of these groups
+    of variables.
 
     Raises:
         ValueError: the number or the shapes of the variables differ.
     """
-    variables = {
-        f"{group}/{i}": variable
-        for group, members in _groups(model).items()
-        for i, variable in enumerate(members)
-    }
+    variables = _variables(model)
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
     found = {
-        name: array.shape
-        for name, array in arrays.items()
-        if not name.startswith("torch/")
+        name: array.shape for name, array in arrays.items() if "torch/" not in name
     }
-    if expected != found:
-        differing = [
-            f"{name} {found.get(name, 'missing')} instead of "
-            f"{expected.get(name, 'nothing')}"
-            for name in sorted(expected.keys() | found.keys())
-            if expected.get(name) != found.get(name)
-        ]
+    names = sorted(expected.keys() | found.keys())
+    if differing := [n for n in names if expected.get(n) != found.get(n)]:
+        name = differing[0]
         raise ValueError(
             f"the snapshot is of another model or optimizer: {len(differing)} "
-            f"variables differ, such as {'; '.join(differing[:3])}"
+            f"variables differ, first {name}, {found.get(name, 'missing')} instead of "
+            f"{expected.get(name, 'nothing')}"
         )
     for name, variable in variables.items():
         if only is not None and name.partition("/")[0] not in only:
@@ -86,9 +78,59 @@ def restore_generators(arrays):
             torch.cuda.set_rng_state(torch.from_numpy(arrays["torch/cuda"]))
 
 
-def _groups(model):
-    return {
+def _variables(model):
+    groups = {
         "model": model.variables,
         "optimizer": model.optimizer.variables,
         "metrics": model.metrics_variables,
     }
+    return {
+        f"{group}/{i}": variable
+        for group, variables in groups.items()
+        for i, variable in enumerate(variables)
+    }
+
+
+def restore_last(model, snapshots, folder, record):
+    """Gives a model the state of the last good snapshot of its run.
+
+    Returns:
+        The `Snapshot`, or None where the run was killed before its first.
+
+    Raises:
+        ValueError: there are snapshots or results, and no snapshot can be used.
+    """
+    for snapshot in snapshots.readable(record.get("run")):
+        try:
+            if found := differences(record, snapshot.facts["config"]):
+                raise ValueError(f"it is of another run: {'; '.join(found)}")
+            restore(model, snapshot.arrays)
+        except ValueError as error:
+            warnings.warn(
+                f"passing over the snapshot {shown(snapshot.path)}: {error}",
+                stacklevel=2,
+            )
+            continue
+        return snapshot
+    if paths := snapshots.paths():
+        raise ValueError(
+            f"none of the {len(paths)} snapshots in {snapshots.folder} can be used; "
+            "start again with --overwrite"
+        )
+    if (folder.path / BEST).exists():
+        raise ValueError(
+            f"output_dir {str(folder.path)!r} holds results and no snapshot to "
+            "continue from; start again with --overwrite"
+        )
+    return None
+
+
+def check_same_snapshot(snapshot, folder, devices):
+    """Raises a ValueError where the processes of a run found different snapshots."""
+    step = 0 if snapshot is None else snapshot.facts["step"]
+    if devices.differs(step):
+        raise ValueError(
+            f"output_dir {str(folder.path)!r} must be on a disk that all hosts share: "
+            f"process {devices.process} found the snapshot of step {step} there, "
+            "another one did not"
+        )

@@ -24,7 +24,7 @@ class Steps(keras.callbacks.CallbackList):
         callbacks: list of `keras.callbacks.Callback`.
         needs_metrics: function of the finished steps, whether to read now.
         not_finite: function (step, loss) that gives the exception to raise.
-        **params: `model`, `verbose`, `epochs`, as Keras's.
+        **params: Keras's.
     """
 
     def __init__(self, progress, callbacks, needs_metrics, not_finite, **params):

@@ -53,7 +53,7 @@ class StopSignals:
     Attributes:
         number: int, of the signal that came, 0: none came.
         agreed: int, the same in all processes, once they agreed on it.
-        held: whether there are steps that must be saved first.
+        unsaved: whether there are steps that must be saved first.
         devices: the run's `Devices`, once they are known.
         folder: its `RunFolder`, once it is known.
     """
@@ -62,7 +62,7 @@ class StopSignals:
 
     def __init__(self):
         self.number = self.agreed = 0
-        self.held = False
+        self.unsaved = False
         self.devices = self.folder = None
         self.before = {}
 
@@ -116,7 +116,7 @@ class StopSignals:
                 raise Stopped(number, "for the second time: at once")
             return
         self.number, self.since = number, time.monotonic()
-        if not self.held:
+        if not self.unsaved:
             raise Stopped(number, "before the first step")
 
 

@@ -46,21 +46,12 @@ def augmentation(config):
 
 
 def check_batch_size(config, shard):
-    """
-    Raises:
-        ValueError: the batch cannot be cut into shards, or a shard not into pairs to
-            mix.
-    """
+    """Raises a ValueError unless a batch can be cut into shards, and a shard into the
+    pairs that are mixed."""
     local_batch_size(config.batch_size, shard, augmentation(config).mixes)
 
 
 def preview(dataset, config):
     """Draws the first training batch to the PNG `config.preview`."""
-    write_contact_sheet(
-        dataset,
-        config.preview,
-        config.image_size,
-        config.batch_size,
-        config.seed,
-        augmentation(config),
-    )
+    sizes = config.image_size, config.batch_size, config.seed
+    write_contact_sheet(dataset, config.preview, *sizes, augmentation(config))

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_t2t.classifier import find_classifier
 from keras_t2t.models.feature_grids import token_grid
+from keras_t2t.training.accuracy import check_classes
 
 RESNET50 = "ResNet50"
 LAST_GRID = "conv5_block3_out"  # of a ResNet50
@@ -88,26 +89,16 @@ def has_token_labels(model):
     return any(layer.name == "aux_head" for layer in model.layers)
 
 
-def check_teacher(name, class_names):
-    """Raises a ValueError unless `name` is a classifier of these classes."""
-    if name == RESNET50:
-        classes, names = 1000, None
-    else:
-        try:
+def check_teacher(name, dataset):
+    """Raises a ValueError unless `name` is a classifier of the data set's classes."""
+    classes, names = 1000, None
+    try:
+        if name != RESNET50:
             found = find_classifier(name)
-        except (ValueError, OSError) as error:
-            raise ValueError(f"teacher={str(name)!r}: {error}") from None
-        classes, names = found.classes, found.class_names
-    if classes != len(class_names):
-        raise ValueError(
-            f"teacher={str(name)!r} has {classes} classes, the data set has "
-            f"{len(class_names)}"
-        )
-    if names is not None and list(names) != list(class_names):
-        raise ValueError(
-            f"teacher={str(name)!r} has other classes than the data set, or in another "
-            f"order: {', '.join(names[:3])}, ... and {', '.join(class_names[:3])}, ..."
-        )
+            classes, names = found.classes, found.class_names
+        check_classes(dataset, classes, names, name)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"teacher={str(name)!r}: {error}") from None
 
 
 def teacher_model(name, input_shape):

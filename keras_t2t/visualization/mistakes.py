@@ -16,7 +16,7 @@ def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
     """The confusion matrix, each row as shares of its class.
 
     Args:
-        counts: int array (classes, classes), what `training.confusion` counts.
+        counts: int array (classes, classes), of `training.accuracy.confusion_matrix`.
         class_names: as many str.
 
     Returns:

@@ -9,7 +9,7 @@ from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.run_files import CONFIG, HISTORY
 from keras_t2t._ground.types import Figure, FilePath
 from keras_t2t.settings.recorded import read_record
-from keras_t2t.training.curves import PANELS
+from keras_t2t.training.recording import PANELS
 from keras_t2t.visualization.figures import SERIES, new_figure, styled
 
 SPEED = "images_per_second"

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.once
         ({"batch_size": 0}, "batch_size must be an integer at least 1, got 0"),
         ({"epochs": 1.5}, "epochs must be an integer at least 1, got 1.5"),
         ({"image_size": 15}, "image_size must be an integer at least 16 and at mos"),
-        ({"steps_per_epoch": -1}, "steps_per_epoch must be an integer at least 1"),
         ({"learning_rate": 0.0}, "learning_rate must be greater than 0, got 0.0"),
         ({"learning_rate": float("nan")}, "learning_rate must be greater than 0, got"),
         ({"warmup_epochs": float("inf")}, "warmup_epochs must be at least 0, got inf"),
@@ -30,16 +29,8 @@ pytestmark = pytest.mark.once
         ({"resume": 1}, "resume must be True or False, got 1"),
         ({"resume": None}, "resume must be True or False, got None"),
         ({"model": 7}, "model must be text or a path, got 7"),
-        ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
-        ({"drop_path": 1.0}, "drop_path must be at least 0 and less than 1, got 1.0"),
         ({"seed": -1}, "seed must be an integer at least 0 and less than"),
         ({"mixed_precision": "fp8"}, "mixed_precision must be one of none, bfloat16"),
-        (
-            {"augmentation": "heavy"},
-            "augmentation must be one of none, light, padded,",
-        ),
-        ({"ema_decay": 1.0}, "ema_decay must be at least 0 and less than 1, got 1.0"),
-        ({"gradient_accumulation": 0}, "gradient_accumulation must be an integer"),
         ({"resume": True}, "resume needs output_dir"),
         (
             {"resume": True, "overwrite": True, "output_dir": "x"},
@@ -129,7 +120,7 @@ def test_warmup_and_cooldown_keep_their_share_of_a_short_run():
     assert (config.warmup_epochs, config.cooldown_epochs) == (1, 1)
     longer = TrainingConfig(epochs=620).with_defaults("imagenet2012", 1000)
     assert (longer.warmup_epochs, longer.cooldown_epochs) == (10, 10)
-    with pytest.raises(ValueError, match=r"warmup_epochs \(8\).* less than epochs"):
+    with pytest.raises(ValueError, match=r"less than epochs; got warmup_epochs=8"):
         TrainingConfig(warmup_epochs=8).with_defaults("digits", 10)
 
 

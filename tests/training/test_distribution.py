@@ -304,7 +304,9 @@ def test_tensorflow_refuses_several_hosts(tiny_run, monkeypatch):
     [
         ({"gradient_accumulation": 2}, "cannot accumulate on 2 devices"),
         pytest.param(
-            {"clip_norm": 1.0}, "clips each of 2 devices", marks=pytest.mark.nightly
+            {"clip_norm": 1.0},
+            "clips each of 2 devices for itself",
+            marks=pytest.mark.nightly,
         ),
     ],
 )
@@ -336,9 +338,6 @@ model.fit(data, verbose=0)
 @pytest.mark.nightly
 def test_keras_still_cannot_train_tensorflow_across_hosts(tmp_path):
     """When this fails Keras has mended #20585: then let TensorFlowDevices use it."""
-    import os
-    import subprocess
-
     script = tmp_path / "multi_worker.py"
     script.write_text(MULTI_WORKER)
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
@@ -380,7 +379,7 @@ def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
     (tmp_path / "run" / "config.json").write_text('{"batch_size": 10}')
     code = (
         "import os; os.sched_getaffinity = lambda process: range(11)\n"
-        "from keras_t2t.training.distribution.cores import one_device_per_core\n"
+        "from keras_t2t.training.distribution import one_device_per_core\n"
         f"one_device_per_core({ {**NO_DEVICES, **settings} })\n"
         "import jax; print(jax.device_count())\n"
         f"one_device_per_core({NO_DEVICES})  # too late\n"

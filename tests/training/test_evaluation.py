@@ -25,7 +25,11 @@ def test_padding_does_not_count(model):
     batches = tiny.TinyBatches(Validation(32, 4), count=10)
     stop = StopSignals()
     stop.devices = Devices()
-    logs = evaluate(model, batches, 10, 4, stop.devices, stop)
+    moved = []
+    logs = evaluate(
+        model, batches, 10, 4, stop.devices, stop, lambda done, of: moved.append(done)
+    )
+    assert moved == [1, 2, 3]
 
     images, labels, weights = map(
         np.concatenate, zip(*(batches[i] for i in range(3)), strict=True)

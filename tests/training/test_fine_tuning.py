@@ -15,8 +15,7 @@ from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
-from keras_t2t.training.planning import has_these_classes, pretrained
-from keras_t2t.training.run import load_backbone
+from keras_t2t.training.source import has_these_classes, pretrained, start_from
 from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
 from tests.training.test_optimizer import apply
@@ -118,7 +117,7 @@ def test_all_weights_but_the_head_s_come_from_the_source(source, monkeypatch):
     config = TrainingConfig(weights=source, image_size=32).with_defaults("x", 4)
     model = compiled_model(config, num_classes=4, steps_per_epoch=5)
     fresh = model.get_layer("head").get_weights()
-    load_backbone(model, find_classifier(source))
+    start_from(model, find_classifier(source), config)
     for weight, kept in zip(model.get_layer("head").weights, fresh, strict=True):
         np.testing.assert_array_equal(weight.numpy(), kept)
     before = weights_of(source)

@@ -6,10 +6,9 @@ import pytest
 from keras import ops
 
 from keras_t2t.training import TrainingConfig
-from keras_t2t.training.binary_loss import BinaryCrossentropy
 from keras_t2t.training.compiled_model import recipe_loss, recipe_optimizer
-from keras_t2t.training.lamb import Lamb
-from keras_t2t.training.optimizer import lamb
+from keras_t2t.training.losses import BinaryCrossentropy
+from keras_t2t.training.optimizer import Lamb, lamb
 from tests.training.test_optimizer import apply, random_gradients, small_model
 
 

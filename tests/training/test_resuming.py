@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t2t.training.distribution.devices import Devices
 from tests.training.conftest import history
 
 SAVE = {"snapshot_every": 2, "snapshots_kept": 2}
@@ -246,12 +245,3 @@ def test_a_full_disk_stops_the_run(tiny_run, tmp_path, monkeypatch):
     monkeypatch.undo()
     tiny_run(resume=True, **SAVE)
     assert len(history(tmp_path / "run")) == 4
-
-
-@pytest.mark.once
-def test_one_device_changes_nothing():
-    """What several processes do differently, one leaves as it is."""
-    devices = Devices()
-    assert devices.largest(15) == 15
-    assert not devices.differs(3)
-    assert devices.shard == (0, 1)

@@ -144,28 +144,19 @@ def test_an_image_folder_trains(tmp_path, photos, reader):
 
 
 @pytest.mark.once
-def test_the_share_of_a_flat_folder_is_the_run_s(tmp_path, photos):
+def test_the_share_of_a_flat_folder_and_which_way_up_are_the_run_s(tmp_path, photos):
     settings = {**FEW, "data_dir": str(photos / "train"), "augmentation": "light"}
-    settings["output_dir"] = str(tmp_path / "run")
-    train(TrainingConfig(**settings), verbose=0)
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert record["validation_share"] == 0.2
-    assert record["data"]["training images"] == 8
-    again = TrainingConfig(**settings, resume=True, validation_share=0.4)
-    with pytest.raises(ValueError, match=r"validation_share: the run has 0\.2, now 0"):
-        train(again, verbose=0)
-
-
-@pytest.mark.once
-def test_which_way_up_photographs_are_is_the_run_s(tmp_path, photos):
-    settings = {**FEW, "data_dir": str(photos), "augmentation": "light"}
     settings |= {"output_dir": str(tmp_path / "run"), "reader": "grain"}
     train(TrainingConfig(**settings), verbose=0)
     record = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert record["exif_orientation"] is True
-    lying = TrainingConfig(**settings, resume=True, exif_orientation=False)
-    with pytest.raises(ValueError, match="exif_orientation: the run has True, now Fa"):
-        train(lying, verbose=0)
+    assert (record["validation_share"], record["exif_orientation"]) == (0.2, True)
+    assert record["data"]["training images"] == 8
+    for other, message in (
+        ({"validation_share": 0.4}, r"validation_share: the run has 0\.2, now 0"),
+        ({"exif_orientation": False}, "exif_orientation: the run has True, now False"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(TrainingConfig(**settings, **other, resume=True), verbose=0)
     train(TrainingConfig(**settings, resume=True), verbose=0)
 
 
@@ -186,11 +177,10 @@ def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
 def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    of_this_package = {"versions": {"keras_t2t": "0.1"}, "epochs": 1, "model": "x"}
-    of_this_package |= {"backend": "jax", "data": {"name": "digits"}}
+    of_this_package = {"versions": {"keras_t2t": "0.1"}, "run": "old"}
     (folder / "config.json").write_text(json.dumps(of_this_package))
     (folder / "final.keras").write_text("finished")
-    (folder / "history.csv").write_text("epoch\n0\n")
+    (folder / "result.json").write_text('{"run": "old", "result": {}}')
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"already holds a finished run.*--overwrite"):
         train(digits(folder), verbose=0)

@@ -57,22 +57,11 @@ def test_a_folder_of_another_program_stays_as_it_is(tmp_path, foreign, overwrite
     assert contents(tmp_path) == before
 
 
-def test_other_files_beside_a_run_stay(tmp_path):
-    leave_run(tmp_path, finished=True)
-    (tmp_path / "notes.txt").write_text("mine")
-    with RunFolder(tmp_path) as folder:
-        folder.find_run(overwrite=True)
-        folder.start(record("new"), ["c"])
-        folder.snapshots().save(1, ARRAYS, {"history": [], "config": record("new")})
-        folder.has_result()
-    assert {path.name for path in tmp_path.iterdir()} == {
-        *("notes.txt", "config.json", "classes.json", "snapshots")
-    }
-
-
 @pytest.mark.parametrize("finished", [False, True])
 def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
+    """And other files beside it stay."""
     leave_run(tmp_path, finished=finished)
+    (tmp_path / "notes.txt").write_text("mine")
     before = contents(tmp_path)
     with RunFolder(tmp_path) as folder:
         assert folder.find_run(overwrite=True) is None
@@ -91,7 +80,9 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
         assert folder.result(record("new")) is None
     names = [path.name for path in sorted((tmp_path / "snapshots").iterdir())]
     assert names == ["step-000000001.npz", "step-000000002.npz"]
-    assert not (tmp_path / "best.weights.h5").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("notes.txt", "config.json", "classes.json", "snapshots")
+    }
     assert json.loads((tmp_path / "classes.json").read_text()) == ["c"]
 
 
@@ -134,24 +125,6 @@ def test_a_finished_run_tells_its_result(tmp_path):
         assert folder.result(found) == RESULT
         with pytest.raises(ValueError, match=r"finished run.*--overwrite"):
             folder.find_run()
-
-
-def test_a_run_from_before_results_were_kept_tells_its_result(tmp_path):
-    """It kept no `result.json`, and no mark."""
-    old = record(None, backend="jax", model="T2TViT7", data={"name": "digits"})
-    del old["run"]
-    (tmp_path / "config.json").write_text(json.dumps(old))
-    (tmp_path / "history.csv").write_text("epoch,val_top1\n0,0.25\n1,0.5\n")
-    (tmp_path / "final.keras").write_text("finished")
-    with RunFolder(tmp_path) as folder:
-        assert folder.result(folder.find_run(resume=True)) == {
-            "backend": "jax",
-            "model": "T2TViT7",
-            "dataset": "digits",
-            "epochs": 3,
-            "val_top1": 0.5,
-            "output_dir": str(tmp_path),
-        }
 
 
 def test_one_process_holds_the_folder(tmp_path):

@@ -1,18 +1,38 @@
-"""What a run says while it goes, and what its loggers get."""
+"""What a run says while it goes, what its loggers get, and the learning curve."""
 
 import dataclasses
+import sys
+import types
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
+from keras_t2t import data
 from keras_t2t.data.digits import Digits
-from keras_t2t.training import TrainingConfig, recording, run
+from keras_t2t.training import TrainingConfig, recording, run, showing
+from keras_t2t.training.accuracy import worse_than_the_largest_class
 from keras_t2t.training.distribution.devices import Devices
+from keras_t2t.training.own import Own
+from keras_t2t.training.planning import Plan
 from keras_t2t.training.progress import Progress
-from keras_t2t.training.recording import recorders
+from keras_t2t.training.recording import (
+    draw_curves,
+    log_to_wandb,
+    recorders,
+    wandb_logger,
+)
 from keras_t2t.training.run_folder import RunFolder
-from keras_t2t.training.showing import Bar, StepLog, duration, time_it_takes
+from keras_t2t.training.showing import (
+    Bar,
+    StepLog,
+    WaitingForData,
+    duration,
+    time_it_takes,
+)
+from tests.data import streams
 from tests.training import tiny
 from tests.training.conftest import history
 
@@ -81,7 +101,7 @@ def test_how_long_a_run_takes():
 
     def told(seconds, **settings):
         changed = dataclasses.replace(config, **settings)
-        return time_it_takes(seconds, progress, changed, 960, 2, devices)
+        return time_it_takes(progress, changed, 2 * 960, devices, seconds)
 
     assert told(0.1) is None
     # 980 steps, and 30 batches twice after each of ten epochs, at a third
@@ -118,11 +138,11 @@ def test_the_bar_moves_in_validation(capfd):
 def test_a_result_that_says_nothing_is_told():
     digits = Digits()
     share = digits.class_counts.max() / digits.num_train
-    line = run.worse_than_the_largest_class(digits, 0.05)
+    line = worse_than_the_largest_class(digits, 0.05)
     told = "top-1 of 5.0% is worse than always naming the largest class, 1, with "
     assert line.startswith(f"{told}{share:.1%}")
-    assert run.worse_than_the_largest_class(digits, share + 0.01) is None
-    assert run.worse_than_the_largest_class(tiny.TinyData(), 0.0) is None
+    assert worse_than_the_largest_class(digits, share + 0.01) is None
+    assert worse_than_the_largest_class(tiny.TinyData(), 0.0) is None
 
 
 def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
@@ -132,8 +152,9 @@ def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
     monkeypatch.setattr(recording, "_installed", lambda *names: "wandb" not in names)
     progress = Progress(epochs=1, steps_per_epoch=2)
     log = StepLog(progress, 1, None, None, lines=False)
-    folder = RunFolder(tmp_path / "run")
-    (*_, board) = recorders(folder, progress, "title", log)
+    folder, config = RunFolder(tmp_path / "run"), TrainingConfig()
+    plan = Plan(folder, {}, False, None, tiny.TinyData(), config, Own())
+    (*_, board) = recorders(plan, progress, log)
     model = keras.Sequential()
     model.compile("sgd")
     board.set_model(model)
@@ -147,3 +168,100 @@ def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
                 found[value.tag] = event.step, float(tf.make_ndarray(value.tensor))
     assert found["step_loss"] == (7, 1.5)
     assert found["epoch_loss"] == (1, 2.0) or found["epoch_loss"] == (1, 1.0)
+
+
+def lines(monkeypatch, wait, compute, steps=60):
+    """What is said of steps that wait and compute for so many seconds."""
+    now = [0.0]
+    monkeypatch.setattr(showing.time, "perf_counter", lambda: now[0])
+    said = []
+    callback = WaitingForData(said.append)
+    for step in range(steps):
+        callback.on_train_batch_begin(step)
+        now[0] += wait if step else 100.0  # the first fills the buffers
+        callback.delivered()
+        now[0] += compute
+        callback.on_train_batch_end(step)
+    return said
+
+
+def test_it_is_said_once(monkeypatch):
+    [line] = lines(monkeypatch, wait=0.4, compute=0.6)
+    assert line.startswith("input: 40% of the time goes by waiting for images. More")
+
+
+@pytest.mark.parametrize(
+    ("wait", "compute", "steps"), [(0.1, 0.9, 60), (0.4, 0.6, 10), (0.01, 0.01, 60)]
+)
+def test_it_is_not_said_of_little_or_too_early(monkeypatch, wait, compute, steps):
+    assert lines(monkeypatch, wait, compute, steps) == []
+
+
+@pytest.mark.parametrize("reader", ["tensorflow", "grain"])
+def test_it_hears_of_each_batch(tmp_path, reader):
+    for split in ("train", "val"):
+        for name in ("red", "blue"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("RGB", (20, 20), name).save(tmp_path / split / name / "1.png")
+    dataset = data.open_dataset(data_dir=tmp_path, reader=reader)
+    handed_over = []
+    plain = dataset.train_batches(16, 2, 0)
+    watched = dataset.watched(plain, lambda: handed_over.append(1))
+    streams.assert_same(streams.batches(watched, 3), streams.batches(plain, 3))
+    assert len(handed_over) >= 3
+
+
+def test_the_learning_curve_is_drawn(tmp_path):
+    history = [
+        {"loss": 2 / n, "val_loss": 3 / n, "top1": 0.1 * n, "val_top1": 0.2 * n}
+        for n in range(1, 5)
+    ]
+    draw_curves(history, tmp_path / "curves.png", "T2TViT7 on digits")
+    drawn = Image.open(tmp_path / "curves.png").convert("RGB")
+    colours = {colour for _, colour in drawn.getcolors(maxcolors=2**20)}
+    assert {(31, 119, 180), (255, 127, 14)} <= colours  # training and validation
+    assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
+
+
+def test_wandb_that_is_not_installed_is_one_line(monkeypatch):
+    monkeypatch.setattr("keras_t2t.training.recording._installed", lambda name: False)
+    with pytest.raises(ImportError, match=r"needs wandb.*pip install wandb"):
+        wandb_logger("project", Path("run"), {})
+
+
+def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
+    """Against a stand-in with wandb's names; wandb itself needs an account."""
+    begun = {}
+    wandb = types.ModuleType("wandb")
+    logged = []
+    wandb.log = logged.append
+    wandb.init = lambda **arguments: begun.update(arguments)
+    integration = types.ModuleType("wandb.integration.keras")
+
+    class WandbMetricsLogger(keras.callbacks.Callback):
+        def __init__(self, log_freq):
+            super().__init__()
+            begun["log_freq"] = log_freq
+
+        def on_epoch_end(self, epoch, logs=None):
+            logged.append(epoch)
+
+    integration.WandbMetricsLogger = WandbMetricsLogger
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setitem(sys.modules, "wandb.integration", types.ModuleType("x"))
+    monkeypatch.setitem(sys.modules, "wandb.integration.keras", integration)
+    monkeypatch.setattr("keras_t2t.training.recording._installed", lambda name: True)
+    record = {"epochs": 3, "run": "0a1b"}
+    logger = wandb_logger("t2t", tmp_path / "run-1", record)
+    assert isinstance(logger, WandbMetricsLogger)
+    assert begun == {
+        "project": "t2t",
+        "dir": str(tmp_path / "run-1"),
+        "name": "run-1",
+        "config": record,
+        **{"id": "0a1b", "resume": "allow"},  # --resume goes on in the same run
+        "log_freq": "epoch",
+    }
+    logger.on_epoch_end(0, {})
+    log_to_wandb(7, 1.5)
+    assert logged == [1, {"step": 7, "step_loss": 1.5}]  # epochs count from 1

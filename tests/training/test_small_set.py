@@ -9,7 +9,7 @@ from keras import ops
 
 import keras_t2t
 from keras_t2t.training import TrainingConfig
-from keras_t2t.training.balanced_loss import BalancedCrossentropy
+from keras_t2t.training.losses import BalancedCrossentropy
 from keras_t2t.training.optimizer import rate_shares
 from keras_t2t.training.progress import Progress
 

@@ -1,6 +1,5 @@
 """Snapshot files: whole or not there, the last ones kept, damage passed over."""
 
-import errno
 import json
 
 import numpy as np
@@ -120,19 +119,3 @@ def test_what_is_not_finite_is_not_saved(tmp_path):
     ):
         snapshots.save(4, bad, FACTS)
     assert len(snapshots.paths()) == 2
-
-
-def test_a_full_disk_leaves_the_old_ones(tmp_path, monkeypatch):
-    snapshots = saved(tmp_path)
-    before = {path: path.read_bytes() for path in snapshots.paths()}
-
-    def full(file, **arrays):
-        file.write(b"half of it")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(module.np, "savez", full)
-    with pytest.raises(
-        OSError, match=r"no space is left.*snapshot is .*step-000000003.npz.*--resume"
-    ):
-        snapshots.save(4, ARRAYS, {})
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

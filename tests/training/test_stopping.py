@@ -7,7 +7,7 @@ import time
 import pytest
 
 from keras_t2t import data
-from keras_t2t.training import Stopped, snapshots
+from keras_t2t.training import Stopped, run, snapshots
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.run import Run
 from keras_t2t.training.run_folder import RunFolder
@@ -124,7 +124,7 @@ def count_evaluations(monkeypatch):
 @pytest.mark.once
 def test_before_the_first_step_nothing_stays(tiny_run, tmp_path, monkeypatch):
     """While the data is opened, while the model is built, while a step is compiled."""
-    places = [(data, "open_dataset"), (Run, "fit")]
+    places = [(data, "open_dataset"), (run, "fit")]
     for place, name in places:
         with monkeypatch.context() as patch:
             if place is data:  # which `tiny_run` replaces too
@@ -213,7 +213,7 @@ def test_an_older_run_that_is_still_there_is_not_gone_on_with(tiny_run):
     tiny_run(epochs=1, overwrite=True)
 
     with pytest.raises(Stopped) as error, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "fit", interrupted)
+        patch.setattr(run, "fit", interrupted)
         tiny_run(epochs=1, overwrite=True)
     assert error.value.output_dir is None
     assert tiny_run(epochs=1, resume=True)["epochs"] == 1  # the old run's result

@@ -125,8 +125,8 @@ def script():
             os.kill(os.getpid(), signal.Signals(int(number)))
 
     if (number, step) != ("0", "0") and step == "0":
-        fit = run.Run.fit
-        run.Run.fit = lambda self, model: (on_step(0), fit(self, model))
+        fit = run.fit
+        run.fit = lambda of, model: (on_step(0), fit(of, model))
 
     install(setattr, float(os.environ.get("DROP", "0")), on_step)
     for settings in sys.argv[1:]:

@@ -10,14 +10,15 @@ class Devices:
         count: int, devices over all processes.
         processes, process: int, their number and the number of this one.
         accelerated: whether they are GPUs or TPUs.
-        builds_within_scope: whether variables must be made within `scope`.
+        spread: what spreads a model that is built within its `scope()` over devices, a
+            `keras.distribution.DataParallel` or a `tf.distribute.Strategy`; or None.
     """
 
     count = 1
     processes = 1
     process = 0
-    builds_within_scope = False
     accelerated = False
+    spread = None
 
     @property
     def main(self):
@@ -31,14 +32,11 @@ class Devices:
 
     def scope(self):
         """The context in which the model is built and trained."""
-        return contextlib.nullcontext()
+        return contextlib.nullcontext() if self.spread is None else self.spread.scope()
 
     def check(self, config):
-        """
-        Raises:
-            ValueError: a setting of the filled-in config cannot be had on these
-                devices.
-        """
+        """Raises a ValueError where a setting of the filled-in config cannot be had on
+        these devices."""
         if config.batch_size % self.count:
             raise ValueError(
                 f"batch_size is for all devices together and must be divisible by "
@@ -46,10 +44,8 @@ class Devices:
             )
 
     def check_optimizer(self, optimizer):
-        """
-        Raises:
-            ValueError: what an optimizer does cannot be had on these devices.
-        """
+        """Raises a ValueError where what an optimizer does cannot be had on these
+        devices."""
 
     def prepare(self, model):
         """Makes a compiled model train on all devices."""
@@ -75,18 +71,22 @@ class Devices:
         """After a restore: gives each process the state that must not be shared."""
 
     def abandon(self, status):
-        """Parts from the other processes though they may wait for this one; the process
-        will end with that status."""
+        """Leaves the other processes without waiting for them, before this process ends
+        with that status."""
 
     def disconnect(self):
-        """Parts from the other processes after a run that ended well in all."""
+        """Leaves the other processes after a run that ended well in all."""
 
 
 def refuse(config, names, reason):
-    """
-    Raises:
-        ValueError: one of the attributes `names` is set.
-    """
+    """Raises a ValueError where one of the attributes `names` is set."""
     for name in names:
         if getattr(config, name) is not None:
             raise ValueError(f"{name}={getattr(config, name)!r}: {reason}")
+
+
+def first(number, names):
+    """So many of a host's devices; raises a ValueError where it has fewer."""
+    if number > len(names):
+        raise ValueError(f"devices={number}: this host has {len(names)}")
+    return names[:number]

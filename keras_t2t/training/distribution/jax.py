@@ -1,7 +1,6 @@
 """JAX: data parallelism over all devices of all hosts, by `keras.distribution`."""
 
 import atexit
-import contextlib
 import os
 import sys
 
@@ -9,7 +8,7 @@ import jax
 import keras
 import numpy as np
 
-from keras_t2t.training.distribution.devices import Devices
+from keras_t2t.training.distribution.devices import Devices, first
 
 
 class JaxDevices(Devices):
@@ -40,28 +39,14 @@ class JaxDevices(Devices):
         self.process = jax.process_index()
         names = keras.distribution.list_devices()
         if config.devices is not None:
-            if config.devices > len(names):
-                raise ValueError(
-                    f"devices={config.devices}: this host has {len(names)}"
-                )
-            names = names[: config.devices]
+            names = first(config.devices, names)
         self.count = len(names)
         self.accelerated = jax.default_backend() != "cpu"
-        self.distribution = None
         if self.count > 1:
             # Each process reads its own shard of the data already.
-            self.distribution = keras.distribution.DataParallel(
+            self.spread = keras.distribution.DataParallel(
                 devices=names, auto_shard_dataset=False
             )
-
-    @property
-    def builds_within_scope(self):
-        return self.distribution is not None
-
-    def scope(self):
-        if self.distribution is None:
-            return contextlib.nullcontext()
-        return self.distribution.scope()
 
     def largest(self, number):
         if self.processes == 1:
@@ -97,13 +82,6 @@ def connect(address, config):
     one of them does not come, or does not answer any more.
 
     `keras.distribution.initialize` does the same, but cannot be given a time-out.
-
-    Args:
-        address: `"host:port"` of process 0, or `"auto"` where JAX finds it.
-        config: `TrainingConfig`.
-
-    Raises:
-        ValueError: the address is none, or it is not said which process this is.
     """
     timeout = int(config.host_timeout)
     jax.distributed.initialize(
@@ -115,7 +93,8 @@ def connect(address, config):
 
 
 def place(address, config):
-    """The arguments that say which of how many processes this is."""
+    """The arguments that say which of how many processes this is, from the settings or
+    the environment."""
     processes, process = config.num_processes, config.process_id
     if processes is None:
         processes = os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES")

@@ -1,12 +1,11 @@
 """TensorFlow: all GPUs of one host, by `tf.distribute.MirroredStrategy`."""
 
-import contextlib
 import json
 import os
 
 import tensorflow as tf
 
-from keras_t2t.training.distribution.devices import Devices, refuse
+from keras_t2t.training.distribution.devices import Devices, first, refuse
 
 OTHER_BACKENDS = (
     "Keras cannot train with TensorFlow across hosts (keras issue #20585); use "
@@ -28,55 +27,24 @@ class TensorFlowDevices(Devices):
             names = names or [
                 device.name for device in tf.config.list_logical_devices("CPU")
             ]
-            if config.devices > len(names):
-                raise ValueError(
-                    f"devices={config.devices}: this host has {len(names)}"
-                )
-            names = names[: config.devices]
+            names = first(config.devices, names)
         self.count = max(1, len(names))
-        self.strategy = None
         if self.count > 1:
-            self.strategy = tf.distribute.MirroredStrategy(names)
-
-    @property
-    def builds_within_scope(self):
-        return self.strategy is not None
-
-    def scope(self):
-        if self.strategy is None:
-            return contextlib.nullcontext()
-        return self.strategy.scope()
-
-    def check(self, config):
-        super().check(config)
-        if self.strategy is None:
-            return
-        if (config.gradient_accumulation or 1) > 1:
-            self.cannot_accumulate("gradient_accumulation", config)
-        if config.clip_norm:
-            self.cannot_clip("clip_norm", config)
+            self.spread = tf.distribute.MirroredStrategy(names)
 
     def check_optimizer(self, optimizer):
-        if self.strategy is None:
+        if self.spread is None:
             return
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if optimizer.gradient_accumulation_steps:
-            self.cannot_accumulate("gradient_accumulation_steps", optimizer)
-        for name in ("clipnorm", "global_clipnorm"):
-            if getattr(optimizer, name):
-                self.cannot_clip(name, optimizer)
-
-    def cannot_accumulate(self, name, settings):
-        raise ValueError(
-            f"{name}={getattr(settings, name)}: Keras cannot "
-            f"accumulate on {self.count} devices with TensorFlow; use --devices 1, "
-            "or --backend jax or torch"
-        )
-
-    def cannot_clip(self, name, settings):
-        # Keras clips each device's gradients before it adds them up.
-        raise ValueError(
-            f"{name}={getattr(settings, name)}: Keras clips each of {self.count} "
-            "devices for itself with TensorFlow, which is not the global norm; use "
-            "--devices 1, or --backend jax or torch"
-        )
+        elsewhere = "use --devices 1, or --backend jax or torch"
+        if steps := optimizer.gradient_accumulation_steps:
+            raise ValueError(
+                f"gradient_accumulation={steps}: Keras cannot accumulate on "
+                f"{self.count} devices with TensorFlow; {elsewhere}"
+            )
+        if norm := optimizer.clipnorm or optimizer.global_clipnorm:
+            # Keras clips each device's gradients before it adds them up.
+            raise ValueError(
+                f"clip_norm={norm}: with TensorFlow Keras clips each of {self.count} "
+                f"devices for itself, which is not the global norm; {elsewhere}"
+            )

@@ -13,36 +13,40 @@ from keras_t2t.training.distribution.devices import Devices, refuse
 SEED_STRIDE = 1_000_003
 
 
-class TorchDevices(Devices):
+def torch_devices(config):
     """The processes that `torchrun` started, on one host or several; else this one."""
+    refuse(
+        config,
+        ("devices", "coordinator", "num_processes", "process_id"),
+        "with torch, start one process per device: torchrun --nproc-per-node "
+        "DEVICES [--nnodes HOSTS --rdzv-endpoint HOST:PORT] SCRIPT ...",
+    )
+    gpus = torch.cuda.device_count()
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        devices = TorchProcesses(gpus, config.host_timeout)
+    else:
+        devices = Devices()
+        if gpus > 1:
+            print(
+                f"Using one of {gpus} GPUs; torchrun --nproc-per-node {gpus} uses all",
+                flush=True,
+            )
+    devices.accelerated = gpus > 0
+    return devices
 
-    def __init__(self, config):
-        refuse(
-            config,
-            ("devices", "coordinator", "num_processes", "process_id"),
-            "with torch, start one process per device: torchrun --nproc-per-node "
-            "DEVICES [--nnodes HOSTS --rdzv-endpoint HOST:PORT] SCRIPT ...",
-        )
-        gpus = torch.cuda.device_count()
-        self.accelerated = gpus > 0
-        if "WORLD_SIZE" not in os.environ:
-            if gpus > 1:
-                print(
-                    f"Using one of {gpus} GPUs; torchrun --nproc-per-node {gpus} uses "
-                    "all",
-                    flush=True,
-                )
-            return
+
+class TorchProcesses(Devices):
+    """Several processes, with a device each."""
+
+    def __init__(self, gpus, timeout):
         if gpus:
             # Keras's "cuda" is the current device.
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         self.count = self.processes = int(os.environ["WORLD_SIZE"])
         self.process = int(os.environ["RANK"])
-        join("nccl" if gpus else "gloo", config.host_timeout)
+        join("nccl" if gpus else "gloo", timeout)
 
     def prepare(self, model):
-        if self.processes == 1:
-            return
         # Keras's own step calls the model through it, stays as it is, and sees the same
         # gradients (and the same overflow) in every process.
         replicated = DistributedDataParallel(
@@ -52,20 +56,14 @@ class TorchDevices(Devices):
         self.separate(model)
 
     def largest(self, number):
-        if self.processes == 1:
-            return number
         maximum = torch.distributed.ReduceOp.MAX
         return int(self._total(torch.tensor(number), maximum))
 
     def differs(self, number):
-        if self.processes == 1:
-            return False
         mean = self._total(torch.tensor(float(number))) / self.processes
         return bool(self.largest(int(float(mean) != number)))
 
     def reduce_metrics(self, model):
-        if self.processes == 1:
-            return {}
         # All are means, kept as a sum and a count: both add up.
         for variable in model.metrics_variables:
             variable.assign(self._total(variable.value))
@@ -73,8 +71,6 @@ class TorchDevices(Devices):
         return {name: float(value) for name, value in result.items()}
 
     def shared_state(self, arrays):
-        if self.processes == 1:
-            return arrays
         return {
             name: self._total(torch.from_numpy(array)).cpu().numpy()
             if name.startswith("metrics/")
@@ -94,8 +90,7 @@ class TorchDevices(Devices):
         torch.manual_seed(int(torch.randint(2**31, ())) + self.process)
 
     def disconnect(self):
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        torch.distributed.destroy_process_group()
 
     def _total(self, tensor, operation=torch.distributed.ReduceOp.SUM):
         """The sum over all processes, on the device that they talk through."""

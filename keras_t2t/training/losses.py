@@ -1,0 +1,50 @@
+"""The losses that Keras does not have: with weighted classes, and of each class by
+itself."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class BalancedCrossentropy(keras.losses.Loss):
+    """Cross entropy in which rare classes count as much as frequent ones: the mean of
+    -sum(w y log p), w of a class being images / (classes x its images).
+
+    Args:
+        class_counts: (classes,) training images of each class.
+        label_smoothing: share of a target that is spread over all classes.
+    """
+
+    def __init__(self, class_counts, label_smoothing=0.0, **kwargs):
+        super().__init__(**kwargs)
+        counts = np.asarray(class_counts, "float64")
+        self.weights = (counts.sum() / (len(counts) * counts)).astype("float32")
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        logits = ops.cast(y_pred, "float32")
+        smooth = self.label_smoothing / len(self.weights)
+        targets = ops.cast(y_true, "float32") * (1 - self.label_smoothing) + smooth
+        targets = targets * ops.convert_to_tensor(self.weights)
+        return -ops.sum(targets * ops.log_softmax(logits), axis=-1)
+
+
+class BinaryCrossentropy(keras.losses.Loss):
+    """Mean over classes of binary cross entropy (Wightman et al., "ResNet strikes
+    back", 2021). Of a mixed image both classes count as wholly there, as in DeiT III.
+
+    Args:
+        label_smoothing: share by which both targets, 0 and 1, move to 0.5.
+    """
+
+    def __init__(self, label_smoothing=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        return keras.losses.binary_crossentropy(
+            ops.cast(ops.cast(y_true, "float32") > 0, "float32"),
+            ops.cast(y_pred, "float32"),
+            from_logits=True,
+            label_smoothing=self.label_smoothing,
+        )

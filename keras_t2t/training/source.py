@@ -1,0 +1,61 @@
+"""The weights that a run starts from."""
+
+import dataclasses
+import math
+
+from keras_t2t.classifier import RANDOM, find_classifier
+from keras_t2t.models.head import head_layers
+from keras_t2t.variants import RESNET_VARIANTS
+
+
+def pretrained(config):
+    """The `Classifier` that the run starts from.
+
+    Raises:
+        ValueError: it is none, or its head is not called `head`.
+    """
+    if config.weights == RANDOM:
+        raise ValueError(f"weights={RANDOM!r}: a run without weights starts from these")
+    source = find_classifier(config.weights, config.model, needs_head=False)
+    if source.variant in RESNET_VARIANTS:
+        raise ValueError(
+            f"weights={config.weights!r} are of a {source.variant}; fine-tuning starts "
+            "from a T2T-ViT or ViT"
+        )
+    return source
+
+
+def like_its_source(config, source):
+    """`config` with the model and the image size of the weights it starts from."""
+    height, width = source.size
+    if config.image_size is None and height != width:
+        raise ValueError(
+            f"weights={config.weights!r} are for {height}x{width} px, and images are "
+            "trained on as squares: give image_size"
+        )
+    size = config.image_size or height
+    return dataclasses.replace(config, model=source.variant, image_size=size)
+
+
+def has_these_classes(source, dataset):
+    """Whether weights are a run's on the classes of a data set."""
+    names = source.class_names
+    return source.run is not None and names == list(dataset.class_names)
+
+
+def start_from(model, source, config):
+    """Gives a model the weights of `source`, but for the heads where these are to stay
+    fresh, even where both have as many classes. Returns the line that says so."""
+    heads = head_layers(model) if config.fresh_head is not False else []
+    fresh = [(head, head.get_weights()) for head in heads]
+    source.load(model)
+    for head, weights in fresh:
+        head.set_weights(weights)
+    trained = "the head" if config.linear_probe else "all"
+    if config.lora:
+        trained = f"adapters of rank {config.lora} and the head"
+    numbers = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return (
+        f"Starting from {config.weights}{'' if heads else ' with its head'}, training "
+        f"{trained}: {numbers:,} weights"
+    )

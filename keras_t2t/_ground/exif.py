@@ -9,6 +9,7 @@ means orientation 1.
 import struct
 
 UPRIGHT = 1
+SWAPPED = (5, 6, 7, 8)  # rows and columns change places
 TAG = 0x0112
 EXIF = b"Exif\0\0"
 MOST_PARTS = 1000  # segments or chunks before the EXIF data

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_t2t._ground.exif import UPRIGHT, orientation_of
+from keras_t2t._ground.exif import SWAPPED, UPRIGHT, orientation_of
 from keras_t2t._ground.images import MOST_PIXELS, decode_rgb
 from keras_t2t._ground.optional_imports import import_pillow
 from keras_t2t._ground.types import Array
@@ -19,9 +19,9 @@ from keras_t2t.preprocessing import covering
 
 Image = import_pillow("Image", "data")
 
-# What an orientation is made of: rows and columns change places, then it is mirrored
-# sideways, then upside down.
-SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+# What an orientation is made of after `SWAPPED`: it is mirrored sideways, then upside
+# down.
+SIDEWAYS, DOWN = (2, 3, 6, 7), (3, 4, 7, 8)
 EVALUATION_CROP = 0.9
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras_t2t._ground.images import decode_rgb
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
+from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import (
     failing,
@@ -47,10 +47,11 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     operations = augmentation.operations_per_image
 
     def example(number):
-        position = positions_of(number, batch_size, local, shard)[None]
-        [index] = shuffled_indices(position, len(split), seed, augmentation.repeats)
-        draws = image_draws(position, seed, image_size, augmentation)
-        draws = ImageDraws(*(column[0] for column in draws))
+        position = positions_of(number, batch_size, local, shard)
+        [index] = shuffled_indices(
+            position[None], len(split), seed, augmentation.repeats
+        )
+        draws = draws_at(position, seed, image_size, augmentation)
         encoded, label = split.example(index)
         cut = training_cut(encoded, image_size, draws, augmentation, exif_orientation)
         drawn = draws.operations, draws.levels, draws.signs

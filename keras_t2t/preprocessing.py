@@ -157,9 +157,9 @@ def evaluation_transform(
 
 def decode_and_crop(encoded, size, crop, filter, reduced):
     """As `resize_and_crop`, of an `Encoded`, decoded to less than its size if asked."""
-    least = covering_crop(encoded.size, size, crop)
-    image = encoded.decode(reduction(encoded.size, least) if reduced else 1)
-    return resize_and_crop(image, size, crop, filter, encoded.size)
+    resized = _covering(encoded.size, size, crop)
+    image, box = encoded.decode(reduction(encoded.size, resized) if reduced else 1)
+    return _centre(image, resized, size, filter, box)
 
 
 def reduction(part, result):
@@ -176,12 +176,7 @@ def reduction(part, result):
     return next((times for times in (8, 4, 2) if times <= most), 1)
 
 
-def covering_crop(whole, size, crop):
-    """`(width, height)` that an image is resized to, until it covers `size / crop`."""
-    return covering(whole, [math.floor(side / crop) for side in size[::-1]])
-
-
-def resize_and_crop(image, size, crop, filter, whole=None):
+def resize_and_crop(image, size, crop, filter):
     """The centre crop of an image that is resized until it covers `size / crop`.
 
     Args:
@@ -189,32 +184,40 @@ def resize_and_crop(image, size, crop, filter, whole=None):
         size: `(height, width)` of the result, in pixels.
         crop: float in (0, 1].
         filter: Pillow's.
-        whole: `(width, height)` of a reduced image before; None: it is not reduced.
 
     Returns:
         `PIL.Image.Image`.
     """
-    width, height = covering_crop(whole or image.size, size, crop)
+    return _centre(image, _covering(image.size, size, crop), size, filter)
+
+
+def _covering(whole, size, crop):
+    return covering(whole, [math.floor(side / crop) for side in size[::-1]])
+
+
+def _centre(image, resized, size, filter, box=None):
+    width, height = resized
     # round() takes halves to the even side, as torchvision's CenterCrop does.
     left, top = round((width - size[1]) / 2), round((height - size[0]) / 2)
     window = left, top, left + size[1], top + size[0]
-    return resize_and_cut(image, (width, height), window, filter)
+    return resize_and_cut(image, resized, window, filter, box)
 
 
-def resize_and_cut(image, size, window, filter):
-    """`image.resize(size, filter).crop(window)`, for a window inside the image."""
+def resize_and_cut(image, size, window, filter, box=None):
+    """`image.resize(size, filter, box).crop(window)`, for a window inside `size`."""
+    box = box or (0, 0, *image.size)
     if max(image.size) > EXTREME * min(image.size):
         # The whole resized image could take gigabytes.
-        return _resize_window(image, size, window, filter)
+        return _resize_window(image, size, window, filter, box)
     if size != image.size:
-        image = image.resize(size, filter)
+        image = image.resize(size, filter, box)
     return image.crop(window)
 
 
-def _resize_window(image, size, window, filter):
-    """`image.resize(size, filter).crop(window)`, within one grey level."""
-    scale = image.width / size[0], image.height / size[1]
-    box = [side * scale[i % 2] for i, side in enumerate(window)]
+def _resize_window(image, size, window, filter, whole):
+    """`image.resize(size, filter, whole).crop(window)`, within one grey level."""
+    scale = (whole[2] - whole[0]) / size[0], (whole[3] - whole[1]) / size[1]
+    box = [whole[i % 2] + side * scale[i % 2] for i, side in enumerate(window)]
     # Plus the filter's support: Pillow's boxes are inexact far from the corner.
     reach = [math.ceil(2 * max(1, side)) + 1 for side in scale]
     left, top = (max(0, math.floor(box[i]) - reach[i]) for i in (0, 1))

@@ -6,7 +6,15 @@ import os
 import stat
 
 from keras_t2t._ground.arguments import escaped, shown
-from keras_t2t._ground.exif import SWAPPED, TAG, UPRIGHT, orientation_of, turned
+from keras_t2t._ground.exif import (
+    DOWN,
+    SIDEWAYS,
+    SWAPPED,
+    TAG,
+    UPRIGHT,
+    orientation_of,
+    turned,
+)
 from keras_t2t._ground.optional_imports import import_pillow
 
 MOST_PIXELS = 178_956_970  # checked before decoding; Pillow's own limit
@@ -32,7 +40,7 @@ def open_rgb(path, exif_orientation=False):
         ImportError: if Pillow is not installed.
     """
     with open_file(path) as file:
-        return Encoded(file, shown(path), exif_orientation).decode()
+        return Encoded(file, shown(path), exif_orientation).decode()[0]
 
 
 def open_file(path):
@@ -58,7 +66,7 @@ def decode_rgb(encoded, name="the data", exif_orientation=False):
         name: str, the name used in errors.
         exif_orientation: as for `open_rgb`.
     """
-    return Encoded(io.BytesIO(encoded), name, exif_orientation).decode()
+    return Encoded(io.BytesIO(encoded), name, exif_orientation).decode()[0]
 
 
 class Encoded:
@@ -109,18 +117,26 @@ class Encoded:
                 of 8 x 8 to one of 4 x 4, 2 x 2 or 1 pixels. Other formats are not.
 
         Returns:
-            A `PIL.Image.Image` of mode RGB.
+            A `PIL.Image.Image` of mode RGB, and the box of it that shows all of `size`:
+            (left, top, right, bottom) in its pixels, of which the last at two sides may
+            be in part beyond the photograph.
 
         Raises:
             OSError: as for `open_rgb`.
         """
-        if self._decoded is not None:
-            return self._decoded
-        with self._named():
-            if reduction > 1:
-                size = self._image.size
-                self._image.draft(None, [side // reduction for side in size])
-            return self._upright()
+        image = self._decoded
+        if image is None:
+            with self._named():
+                if reduction > 1:
+                    size = [max(side // reduction, 1) for side in self._image.size]
+                    self._image.draft(None, size)
+                image = self._upright()
+        if image.size == self.size:
+            return image, (0, 0, *image.size)
+        width, height = (side / reduction for side in self.size)
+        left = image.width - width if self._orientation in SIDEWAYS else 0
+        top = image.height - height if self._orientation in DOWN else 0
+        return image, (left, top, left + width, top + height)
 
     def _upright(self):
         if not self._turns:

@@ -16,7 +16,7 @@ from keras_t2t.data.grain_reader.reader import validation_batches
 from keras_t2t.preprocessing import evaluation_transform, reduction
 from tests.photographs import ORIENTATIONS, oriented
 
-WHOLE = 2000, 1500
+WHOLE = 2001, 1501
 # The mean over an image, in grey levels. Reduced decoding averages blocks where the
 # filter of the resizing weighs pixels, which differs by 0.2 at edges; a pixel beside
 # the place would differ by 3.
@@ -62,7 +62,7 @@ def test_twice_the_result_is_left(part, result, times):
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_every_way_up(orientation):
-    """Of a size that no reduction divides."""
+    """Of a size that no reduction divides: the last pixels are in part beyond it."""
     content = oriented(orientation, size=(301, 203))
     for times, stored in ((1, (301, 203)), (2, (151, 102)), (8, (38, 26))):
         expected = Image.open(io.BytesIO(content))
@@ -71,14 +71,21 @@ def test_every_way_up(orientation):
         expected = np.asarray(ImageOps.exif_transpose(expected))
         encoded = Encoded(io.BytesIO(content), exif_orientation=True)
         assert encoded.size == ((203, 301) if orientation > 4 else (301, 203))
-        np.testing.assert_array_equal(encoded.decode(times), expected)
+        found, (left, top, right, bottom) = encoded.decode(times)
+        np.testing.assert_array_equal(found, expected)
+        assert (right - left, bottom - top) == tuple(
+            side / times for side in encoded.size
+        )
+        assert (left > 0) == (times > 1 and orientation in (2, 3, 6, 7))
+        assert (top > 0) == (times > 1 and orientation in (3, 4, 7, 8))
 
 
-def test_other_formats_are_decoded_whole(encode):
+def test_tiny_ones_and_other_formats(encode):
     photograph = Image.open(io.BytesIO(oriented(1)))
+    assert Encoded(io.BytesIO(oriented(1, size=(3, 90)))).decode(8)[0].width == 2
     for format in ("PNG", "WEBP"):
         encoded = Encoded(io.BytesIO(encode(photograph, format)))
-        assert encoded.decode(8).size == encoded.size == (60, 40)
+        assert encoded.decode(8)[0].size == encoded.size == (60, 40)
 
 
 @pytest.mark.parametrize("name", ["none", "light", "padded"])

@@ -84,10 +84,10 @@ def _random_crop(encoded, image_size, draws, augmentation, filter):
         *(height, width, draws.crop, augmentation.crop_scale, augmentation.crop_ratio)
     )
     size = image_size, image_size
-    image = encoded.decode(reduction((columns, rows), size))
-    scale = image.width / width, image.height / height
+    image, whole = encoded.decode(reduction((columns, rows), size))
+    scale = (whole[2] - whole[0]) / width
     ends = left, top, left + columns, top + rows
-    box = [min(end * scale[i % 2], image.size[i % 2]) for i, end in enumerate(ends)]
+    box = [whole[i % 2] + end * scale for i, end in enumerate(ends)]
     # Cut out first: the filter sees nothing beyond, as in torchvision and timm.
     first = math.floor(box[0]), math.floor(box[1])
     part = image.crop((*first, math.ceil(box[2]), math.ceil(box[3])))
@@ -96,7 +96,7 @@ def _random_crop(encoded, image_size, draws, augmentation, filter):
 
 def _padded_crop(encoded, image_size, draws, augmentation, filter):
     size = width, height = covering(encoded.size, (image_size, image_size))
-    image = encoded.decode(reduction(encoded.size, size))
+    image, box = encoded.decode(reduction(encoded.size, size))
     padding = int(image_size * augmentation.crop_padding)
     top, left = padded_corner(height, width, image_size, padding, draws.crop)
     inside = (
@@ -104,6 +104,6 @@ def _padded_crop(encoded, image_size, draws, augmentation, filter):
         *(min(left + image_size, width), min(top + image_size, height)),
     )
     square = Image.new("RGB", (image_size, image_size))
-    part = resize_and_cut(image, size, inside, filter)
+    part = resize_and_cut(image, size, inside, filter, box)
     square.paste(part, (inside[0] - left, inside[1] - top))
     return square

@@ -29,13 +29,16 @@ from keras_t2t.data.tensorflow_reader.cut import (
     training_cut,
 )
 from keras_t2t.data.tensorflow_reader.pixels import JPEG, pixels
+from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 tf = import_tensorflow()
 
 FOREVER = tf.int64.max
 THREADS = os.cpu_count()
-CUT_TYPES = Cut("string", "uint8", "int32", "float32", "float32", "int32", "int32")
-CUT_SHAPES = Cut((), (None, None, 3), (4,), (2,), (2,), (3,), (2,))
+CUT_TYPES = Cut(
+    *("string", "uint8", "int32", "int32", "float32", "float32", "int32", "int32")
+)
+CUT_SHAPES = Cut((), (None, None, 3), (4,), (), (2,), (2,), (3,), (2,))
 
 
 def train_batches(split, asked, num_classes, exif_orientation=False):
@@ -102,13 +105,14 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
     image_size, batch_size, shard, pad, crop, interpolation = asked
     local = local_batch_size(batch_size, shard)
     count = num_local_images(len(split), batch_size, shard)
+    reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
         if number >= count:
             return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
         index = positions_of(number, batch_size, local, shard)
         encoded, label = split.example(index)
-        cut = evaluation_cut(encoded, image_size, crop, exif_orientation)
+        cut = evaluation_cut(encoded, image_size, crop, exif_orientation, reduced)
         return *cut, target_of(label, num_classes), np.float32(1)
 
     def load(number):

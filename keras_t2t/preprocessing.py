@@ -120,10 +120,10 @@ def evaluation_transform(
         interpolation: `"bicubic"` or `"bilinear"`, Pillow's, which avoid aliasing.
         exif_orientation: whether the image is first turned as its EXIF data says: right
             for your own photographs, but not done for ImageNet's published accuracies.
-        reduced: whether a large JPEG file is decoded to less than its size, as
-            `reduction` says: in a third of the time for a phone's photographs, to
-            other pixels, by 0.2 grey levels in the mean. Models of less than 1,000
-            classes are validated so.
+        reduced: whether a JPEG file of at least four times the size that is needed is
+            decoded to less, twice what is needed: for a phone's photograph in a third
+            of the time, 0.2 grey levels off in the mean. So models of less than 1,000
+            classes are validated; published accuracies are of exact pixels.
 
     Returns:
         uint8 array `(height, width, 3)`, red, green, blue in 0..255, to be given to

@@ -78,6 +78,8 @@ class Encoded:
 
     Attributes:
         size: (width, height) in pixels, once it is turned.
+        orientation: EXIF's, that it is turned from; 1 where it is not.
+        is_jpeg: bool. Other formats are decoded at once.
 
     Raises:
         OSError, ImportError: as for `open_rgb`.
@@ -95,14 +97,15 @@ class Encoded:
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
-            self._turns, self._orientation = exif_orientation, UPRIGHT
+            self._turns, self.orientation = exif_orientation, UPRIGHT
             if exif_orientation:
                 place = file.tell()
-                self._orientation = orientation_of(file)
+                self.orientation = orientation_of(file)
                 file.seek(place)
-            if image.format in JPEG:
-                self._decoded = None
-                swapped = self._orientation in SWAPPED
+            self._decoded = None
+            self.is_jpeg = image.format in JPEG
+            if self.is_jpeg:
+                swapped = self.orientation in SWAPPED
                 self.size = image.size[::-1] if swapped else image.size
             else:  # its size may be another once it is decoded
                 self._decoded = self._upright()
@@ -134,14 +137,14 @@ class Encoded:
         if image.size == self.size:
             return image, (0, 0, *image.size)
         width, height = (side / reduction for side in self.size)
-        left = image.width - width if self._orientation in SIDEWAYS else 0
-        top = image.height - height if self._orientation in DOWN else 0
+        left = image.width - width if self.orientation in SIDEWAYS else 0
+        top = image.height - height if self.orientation in DOWN else 0
         return image, (left, top, left + width, top + height)
 
     def _upright(self):
         if not self._turns:
             return rgb(self._image)
-        image = upright(self._image, self._orientation)
+        image = upright(self._image, self.orientation)
         image.info = {}  # or it could be turned again
         return image
 

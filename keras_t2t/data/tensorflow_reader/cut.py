@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_t2t._ground.exif import DOWN, SIDEWAYS, SWAPPED, UPRIGHT, orientation_of
-from keras_t2t._ground.images import MOST_PIXELS, decode_rgb
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.exif import DOWN, SIDEWAYS, SWAPPED
+from keras_t2t._ground.images import Encoded
 from keras_t2t._ground.types import Array
 from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.preprocessing import covering, reduction
-
-Image = import_pillow("Image", "data")
 
 EVALUATION_CROP = 0.9
 
@@ -126,42 +123,20 @@ def evaluation_cut(
     return _cut(encoded, choose, image_size, exif_orientation, reduced)
 
 
-def is_jpeg(encoded):
-    return encoded.startswith(b"\xff\xd8\xff")
-
-
-def check_jpeg(encoded):
-    """The height and width of a JPEG.
-
-    Raises:
-        OSError: it has none, or too many pixels.
-    """
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            width, height = image.size
-    except Exception as error:  # Pillow's of damaged files are of many kinds
-        raise OSError(f"no JPEG: {error}") from None
-    if width * height > MOST_PIXELS:
-        raise OSError(f"it has more than {MOST_PIXELS:,} pixels")
-    return height, width
-
-
 def _cut(encoded, choose, image_size, exif_orientation, reduced):
-    if not is_jpeg(encoded):
-        pixels = np.asarray(decode_rgb(encoded, exif_orientation=exif_orientation))
-        rows, columns = choose(*pixels.shape[:2])
+    image = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
+    rows, columns = choose(*image.size[::-1])
+    if not image.is_jpeg:
+        pixels = np.asarray(image.decode()[0])
         inside = pixels[
             rows.first : rows.first + rows.length,
             columns.first : columns.first + columns.length,
         ]
         return _cut_of(rows, columns)._replace(pixels=np.ascontiguousarray(inside))
-    size = check_jpeg(encoded)
-    turn = orientation_of(io.BytesIO(encoded)) if exif_orientation else UPRIGHT
+    turn = image.orientation
     swapped, down, sideways = turn in SWAPPED, turn in DOWN, turn in SIDEWAYS
-    seen = size[::-1] if swapped else size
-    rows, columns = choose(*seen)
-    rows = _mirrored(rows, seen[0], image_size) if down else rows
-    columns = _mirrored(columns, seen[1], image_size) if sideways else columns
+    rows = _mirrored(rows, image.size[1], image_size) if down else rows
+    columns = _mirrored(columns, image.size[0], image_size) if sideways else columns
     stored = (columns, rows) if swapped else (rows, columns)
     times = reduction([1 / side.scale for side in stored], (1, 1)) if reduced else 1
     return _cut_of(*(_reduced(side, times) for side in stored))._replace(

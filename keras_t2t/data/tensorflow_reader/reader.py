@@ -4,11 +4,12 @@ Python reads, draws and decides, once per image; TensorFlow decodes, resizes and
 augments outside of Python's lock.
 """
 
+import io
 import os
 
 import numpy as np
 
-from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.images import Encoded
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import draws_at
@@ -23,9 +24,7 @@ from keras_t2t.data.sharding import local_batch_size, num_batches, num_local_ima
 from keras_t2t.data.tensorflow_reader.cut import (
     BLACK,
     Cut,
-    check_jpeg,
     evaluation_cut,
-    is_jpeg,
     training_cut,
 )
 from keras_t2t.data.tensorflow_reader.pixels import JPEG, pixels
@@ -139,11 +138,8 @@ def watched(batches, function):
 
 def unreadable_images(split):
     def decode(encoded):
-        if is_jpeg(encoded):
-            check_jpeg(encoded)
-            tf.io.decode_jpeg(encoded, **JPEG)
-        else:
-            decode_rgb(encoded)
+        if Encoded(io.BytesIO(encoded)).is_jpeg:  # others are decoded by that
+            tf.io.decode_jpeg(encoded, ratio=8, **JPEG)
 
     return failing(split, decode, (OSError, ValueError, tf.errors.OpError), THREADS)
 

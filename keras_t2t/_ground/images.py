@@ -21,28 +21,6 @@ MOST_PIXELS = 178_956_970  # checked before decoding; Pillow's own limit
 JPEG = "JPEG", "MPO"  # Pillow's names
 
 
-def open_rgb(path, exif_orientation=False):
-    """The image in a file.
-
-    Args:
-        path: an image file in any format that Pillow reads.
-        exif_orientation: bool, whether to turn it as its EXIF data says. Photographs
-            need that, since cameras only record how they were held; torchvision does
-            not do it. Pillow always turns a TIFF.
-
-    Returns:
-        A `PIL.Image.Image` of mode RGB.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        OSError: if it is no image that Pillow reads, is cut off, has more than
-            178,956,970 pixels, or 32-bit pixels, whose range is unknown.
-        ImportError: if Pillow is not installed.
-    """
-    with open_file(path) as file:
-        return Encoded(file, shown(path), exif_orientation).decode()[0]
-
-
 def open_file(path):
     """A file to be read as an image.
 
@@ -59,12 +37,22 @@ def open_file(path):
 
 
 def decode_rgb(encoded, name="the data", exif_orientation=False):
-    """As `open_rgb`, for the bytes of a file.
+    """The image in a file's bytes.
 
     Args:
-        encoded: bytes.
+        encoded: bytes of an image file in any format that Pillow reads.
         name: str, the name used in errors.
-        exif_orientation: as for `open_rgb`.
+        exif_orientation: bool, whether to turn it as its EXIF data says. Photographs
+            need that, since cameras only record how they were held; torchvision does
+            not do it. Pillow always turns a TIFF.
+
+    Returns:
+        A `PIL.Image.Image` of mode RGB.
+
+    Raises:
+        OSError: if it is no image that Pillow reads, is cut off, has more than
+            178,956,970 pixels, or 32-bit pixels, whose range is unknown.
+        ImportError: if Pillow is not installed.
     """
     return Encoded(io.BytesIO(encoded), name, exif_orientation).decode()[0]
 
@@ -82,7 +70,7 @@ class Encoded:
         is_jpeg: bool. Other formats are decoded at once.
 
     Raises:
-        OSError, ImportError: as for `open_rgb`.
+        OSError, ImportError: as for `decode_rgb`.
     """
 
     def __init__(self, file, name="the data", exif_orientation=False):
@@ -125,7 +113,7 @@ class Encoded:
             be in part beyond the photograph.
 
         Raises:
-            OSError: as for `open_rgb`.
+            OSError: as for `decode_rgb`.
         """
         image = self._decoded
         if image is None:

@@ -76,9 +76,13 @@ def reader_batches(name, folder, kind, image_size, batch_size):
 def timm_batches(folder, kind, image_size, batch_size):
     """Endless batches by timm's transforms, opened as its `ImageDataset` does."""
     import torch
-    from PIL import Image
-    from timm.data import Mixup, create_transform
+    from PIL import Image, ImageOps
+    from timm.data import Mixup, auto_augment, create_transform
 
+    # Pillow refuses 0 bits, which timm draws; black takes no longer.
+    auto_augment.NAME_TO_OP["PosterizeIncreasing"] = lambda image, bits, **_: (
+        ImageOps.posterize(image, max(bits, 1))
+    )
     settings = {"is_training": False, "crop_pct": 0.9, "interpolation": "bicubic"}
     if kind == "crop and flip":
         settings = {"is_training": True, "interpolation": "bicubic"}

@@ -33,7 +33,7 @@ def pixels(cut, image_size, method):
     reductions = [functools.partial(decode, ratio) for ratio in (1, 2, 4, 8)]
     image = tf.cond(
         tf.strings.length(cut.jpeg) > 0,
-        lambda: tf.switch_case(cut.reduction, reductions),
+        lambda: tf.switch_case(tf.convert_to_tensor(cut.reduction), reductions),
         lambda: cut.pixels,
     )
     image = tf.raw_ops.ScaleAndTranslate(

@@ -176,7 +176,7 @@ def measure(folder, arguments):
             rates = by_turns(streams, images, arguments.repeats)
             times = ratio(rates[names[0]], rates["timm"]) if "timm" in rates else None
             cells = [
-                f"{statistics.median(own):.0f} ({min(own):.0f} to {max(own):.0f})"
+                f"{statistics.median(own):.3g} ({min(own):.3g} to {max(own):.3g})"
                 for own in rates.values()
             ]
             row = called, kind, *cells, "" if times is None else f"{times:.2f}"

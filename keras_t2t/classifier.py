@@ -27,14 +27,18 @@ from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.published_file import load_published
 from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
 from keras_t2t.models.by_name import builder
-from keras_t2t.preprocessing import decode_predictions, pixel_model
+from keras_t2t.preprocessing import (
+    IMAGENET_CLASSES,
+    decode_predictions,
+    pixel_model,
+)
 from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record, is_record
 from keras_t2t.variants import RESNET_VARIANTS
 
 RANDOM = "random"
 MAX_NAMES = 10_000  # files of a folder that are compared with a wrong name
 DEFAULT_VARIANT = "T2TViT14"
-DEFAULT_SIZE, DEFAULT_CLASSES = (224, 224), 1000
+DEFAULT_SIZE = 224, 224
 
 # Files of weights that a run writes: a config.json beside them must be a run's record.
 RUN_WEIGHTS = (BEST, FINAL, FINAL_EMA)
@@ -69,6 +73,12 @@ class Classifier(NamedTuple):
         unless those of the run were not."""
         turns = self.exif_orientation is not False
         return {**self.transform, "exif_orientation": turns}
+
+    @property
+    def reduced(self):
+        """Whether `evaluation_transform` reads large photographs reduced, as they are
+        validated: not with ImageNet's classes, or as many."""
+        return self.classes is not None and self.classes < IMAGENET_CLASSES
 
     def build(self, **arguments):
         """The model with these weights, for RGB pixels 0..255.
@@ -237,8 +247,8 @@ def _by_name(weights, variant):
     if weights != RANDOM:
         return _of_published(weights, published_weights(weights, variant))
     # Random weights do not know ImageNet's classes.
-    names = [f"class {i}" for i in range(DEFAULT_CLASSES)]
-    return Classifier(RANDOM, variant, DEFAULT_SIZE, DEFAULT_CLASSES, names)
+    names = [f"class {i}" for i in range(IMAGENET_CLASSES)]
+    return Classifier(RANDOM, variant, DEFAULT_SIZE, IMAGENET_CLASSES, names)
 
 
 def _of_file(file, variant, reads_names):
@@ -376,7 +386,7 @@ def top_classes(probabilities, names, top=5):
     Returns:
         List of `(name, probability)`, most probable first.
     """
-    if names is None and len(probabilities) == DEFAULT_CLASSES:
+    if names is None and len(probabilities) == IMAGENET_CLASSES:
         try:
             decoded = decode_predictions(probabilities[None], top=top)[0]
             return [(name, probability) for _, name, probability in decoded]

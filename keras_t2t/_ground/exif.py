@@ -9,6 +9,9 @@ means orientation 1.
 import struct
 
 UPRIGHT = 1
+# What an orientation is made of: rows and columns change places, then it is mirrored
+# sideways, then upside down.
+SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 TAG = 0x0112
 EXIF = b"Exif\0\0"
 MOST_PARTS = 1000  # segments or chunks before the EXIF data

@@ -1,22 +1,47 @@
 """Image files through Pillow: correct pixels, or one error that names the file."""
 
-import functools
+import contextlib
 import io
 import os
 import stat
 
 from keras_t2t._ground.arguments import escaped, shown
-from keras_t2t._ground.exif import TAG, UPRIGHT, orientation_of, turned
+from keras_t2t._ground.exif import (
+    DOWN,
+    SIDEWAYS,
+    SWAPPED,
+    TAG,
+    UPRIGHT,
+    orientation_of,
+    turned,
+)
 from keras_t2t._ground.optional_imports import import_pillow
 
 MOST_PIXELS = 178_956_970  # checked before decoding; Pillow's own limit
+JPEG = "JPEG", "MPO"  # Pillow's names
 
 
-def open_rgb(path, exif_orientation=False):
-    """The image in a file.
+def open_file(path):
+    """A file to be read as an image.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        OSError: if it is no regular file.
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no file '{shown(path)}'")
+    # Opening a pipe would wait for its other end.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{shown(path)} is not a regular file")
+    return open(path, "rb")
+
+
+def decode_rgb(encoded, name="the data", exif_orientation=False):
+    """The image in a file's bytes.
 
     Args:
-        path: an image file in any format that Pillow reads.
+        encoded: bytes of an image file in any format that Pillow reads.
+        name: str, the name used in errors.
         exif_orientation: bool, whether to turn it as its EXIF data says. Photographs
             need that, since cameras only record how they were held; torchvision does
             not do it. Pillow always turns a TIFF.
@@ -25,52 +50,103 @@ def open_rgb(path, exif_orientation=False):
         A `PIL.Image.Image` of mode RGB.
 
     Raises:
-        FileNotFoundError: if there is no such file.
         OSError: if it is no image that Pillow reads, is cut off, has more than
             178,956,970 pixels, or 32-bit pixels, whose range is unknown.
         ImportError: if Pillow is not installed.
     """
-    Image = import_pillow("Image", "convert")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no file '{shown(path)}'")
-    # Opening a pipe would wait for its other end.
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(f"{shown(path)} is not a regular file")
-    opened = functools.partial(open, path, "rb")
-    return _decoded(lambda: Image.open(path), opened, shown(path), exif_orientation)
+    return Encoded(io.BytesIO(encoded), name, exif_orientation).decode()[0]
 
 
-def decode_rgb(encoded, name="the data", exif_orientation=False):
-    """As `open_rgb`, for the bytes of a file.
+class Encoded:
+    """An image whose size is known before its pixels are decoded.
 
     Args:
-        encoded: bytes.
-        name: str, the name used in errors.
-        exif_orientation: as for `open_rgb`.
+        file: binary file object that can seek, open until `decode` has returned.
+        name, exif_orientation: as for `decode_rgb`.
+
+    Attributes:
+        size: (width, height) in pixels, once it is turned.
+        orientation: EXIF's, that it is turned from; 1 where it is not.
+        is_jpeg: bool. Other formats are decoded at once.
+
+    Raises:
+        OSError, ImportError: as for `decode_rgb`.
     """
-    Image = import_pillow("Image", "data")
-    opened = functools.partial(io.BytesIO, encoded)
-    return _decoded(lambda: Image.open(opened()), opened, name, exif_orientation)
 
-
-def _decoded(open_image, open_file, name, exif_orientation):
-    try:
-        with open_image() as image:
+    def __init__(self, file, name="the data", exif_orientation=False):
+        Image = import_pillow("Image", "data")
+        self._name = name
+        with self._named():
+            self._image = image = Image.open(file)
             if image.format == "PNG":
                 image.verify()  # decoding does not compare the checksums of pixels
-        with open_image() as image:
+                file.seek(0)
+                self._image = image = Image.open(file)
             width, height = image.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
-            if not exif_orientation:
-                return rgb(image)
-            with open_file() as file:
-                orientation = orientation_of(file)
-            return upright(image, orientation)
-    # Each of Pillow's readers raises other exceptions for damaged files.
-    except Exception as error:
-        reason = escaped(str(error)) or type(error).__name__
-        raise OSError(f"{name} is no image that can be read: {reason}") from None
+            self._turns, self.orientation = exif_orientation, UPRIGHT
+            if exif_orientation:
+                place = file.tell()
+                self.orientation = orientation_of(file)
+                file.seek(place)
+            self._decoded = None
+            self.is_jpeg = image.format in JPEG
+            if self.is_jpeg:
+                swapped = self.orientation in SWAPPED
+                self.size = image.size[::-1] if swapped else image.size
+            else:  # its size may be another once it is decoded
+                self._decoded = self._upright()
+                self.size = self._decoded.size
+
+    def decode(self, reduction=1):
+        """The pixels, once.
+
+        Args:
+            reduction: 1, 2, 4 or 8. A JPEG is decoded to so much less than its width
+                and height, rounded up, which takes a fraction of the time: each block
+                of 8 x 8 to one of 4 x 4, 2 x 2 or 1 pixels. Other formats are not.
+
+        Returns:
+            A `PIL.Image.Image` of mode RGB, and the box of it that shows all of `size`:
+            (left, top, right, bottom) in its pixels, of which the last at two sides may
+            be in part beyond the photograph.
+
+        Raises:
+            OSError: as for `decode_rgb`.
+        """
+        image = self._decoded
+        if image is None:
+            with self._named():
+                if reduction > 1:
+                    size = [max(side // reduction, 1) for side in self._image.size]
+                    self._image.draft(None, size)
+                image = self._upright()
+        if image.size == self.size:
+            return image, (0, 0, *image.size)
+        width, height = (side / reduction for side in self.size)
+        left = image.width - width if self.orientation in SIDEWAYS else 0
+        top = image.height - height if self.orientation in DOWN else 0
+        return image, (left, top, left + width, top + height)
+
+    def _upright(self):
+        if not self._turns:
+            return rgb(self._image)
+        image = upright(self._image, self.orientation)
+        image.info = {}  # or it could be turned again
+        return image
+
+    @contextlib.contextmanager
+    def _named(self):
+        try:
+            yield
+        # Each of Pillow's readers raises other exceptions for damaged files.
+        except Exception as error:
+            reason = str(error).partition(" <_io.")[0]  # Pillow names the object
+            reason = escaped(reason) or type(error).__name__
+            raise OSError(
+                f"{self._name} is no image that can be read: {reason}"
+            ) from None
 
 
 def upright(image, orientation=None):
@@ -85,17 +161,16 @@ def upright(image, orientation=None):
     image.load()  # which turns a TIFF
     if orientation is None:
         orientation = image.getexif().get(TAG, UPRIGHT)
-    image = turned(rgb(image), orientation)
-    image.info = {}  # or it could be turned again
-    return image
+    return turned(rgb(image), orientation)
 
 
 def rgb(image):
-    """A Pillow image of any mode in mode RGB.
+    """A Pillow image of any mode in mode RGB; itself, if it is.
 
     Raises:
         ValueError: if its pixels have 32 bits.
     """
+    image.load()
     if image.mode.startswith("I;16"):  # which Pillow would cut off at 255
         image = image.point(lambda value: value / 256).convert("L")
     elif image.mode in ("I", "F"):
@@ -103,4 +178,4 @@ def rgb(image):
             f"pixels of 32 bits (mode {image.mode}), whose range is unknown: save "
             "it with 8 or 16 bits"
         )
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

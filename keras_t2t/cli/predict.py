@@ -89,6 +89,7 @@ def main(arguments):
         evaluation_transform,
         size=classifier.size,
         **classifier.photograph_transform,
+        reduced=classifier.reduced,
     )
     model = names = None
     named = 0

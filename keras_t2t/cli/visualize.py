@@ -71,10 +71,12 @@ def main(arguments):
     import keras
 
     from keras_t2t._ground.arguments import shown
-    from keras_t2t._ground.images import open_rgb
+    from keras_t2t._ground.images import Encoded, open_file
     from keras_t2t.visualization import study
 
-    open_rgb(arguments.image)  # a wrong one is told before weights are downloaded
+    with open_file(arguments.image) as file:
+        # A wrong one is told before weights are downloaded.
+        Encoded(file, shown(arguments.image)).decode()
     keras.utils.set_random_seed(arguments.seed)
     draw = functools.partial(
         study,

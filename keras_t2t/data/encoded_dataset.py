@@ -6,9 +6,7 @@ from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.limits import find_limit
 from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sources.source import check_classes, listed
-
-# A folder of so many classes is ImageNet in practice.
-IMAGENET_CLASSES = 1000
+from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 
 class EncodedDataset(Dataset):

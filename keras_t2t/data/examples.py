@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_t2t.data.draws.image_draws import batch_mixing, image_draws
+from keras_t2t.data.draws.image_draws import batch_mixing, draws_at
 from keras_t2t.data.draws.mixing import kept_share
 from keras_t2t.data.mixing import erase, mix_pair
 
@@ -50,8 +50,8 @@ def mixed_and_erased(images, targets, positions, batch_size, seed, augmentation)
         images, targets = mix_pair(images, targets, *mixing, share)
     if augmentation.erasing_probability:
         images = images.astype("float32", copy=False)
-        boxes = image_draws(positions, seed, size, augmentation).erased
-        for image, box, position in zip(images, boxes, positions, strict=True):
+        for image, position in zip(images, positions, strict=True):
+            box = draws_at(position, seed, size, augmentation).erased
             erase(image, box, seed, int(position))
     return images, targets
 

@@ -28,8 +28,11 @@ def mix_pair(images, targets, kept, box, share):
     targets = share * targets + (1 - share) * targets[::-1]
     first, second = images = images.astype("float32")
     if kept != 1:
-        moved = np.float32(kept) * (first - second)
-        images = np.stack([second + moved, first - moved])
+        moved = first - second
+        moved *= np.float32(kept)
+        images = np.empty_like(images)
+        np.add(second, moved, out=images[0])
+        np.subtract(first, moved, out=images[1])
     top, left, rows, columns = box
     inside = np.s_[:, top : top + rows, left : left + columns]
     images[inside] = images[inside][::-1].copy()

@@ -25,7 +25,7 @@ def model_view(
             as by `evaluation_transform`. An array that already has the model's height
             and width stays unchanged.
         exif_orientation: whether a photograph is turned as its EXIF data says.
-        transform: `crop` and `interpolation` of `evaluation_transform`.
+        transform: `crop`, `interpolation` and `reduced` of `evaluation_transform`.
 
     Returns:
         uint8 array `(height, width, 3)`, red, green, blue, which are equal for grey

@@ -69,7 +69,7 @@ def study(
     figures, tables, side_by_side = {}, {}, {}
     for network, title in zip(networks, titles, strict=True):
         model = network.build()
-        transform = network.photograph_transform
+        transform = {**network.photograph_transform, "reduced": network.reduced}
         view = model_view(model, image, **transform)
         if network is first:
             observation = observe(model, view, stages, block, token)

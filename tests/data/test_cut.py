@@ -123,6 +123,25 @@ def test_very_long_images_cost_no_more_than_others(encode, shape):
     assert difference.mean() <= 1 and difference.max() <= 12
 
 
+def test_large_jpegs_are_reduced_alike(photographs, encode):
+    """To a quarter and a half; both readers decode the same small image, but for the
+    neighbours of what TensorFlow cuts out."""
+    image = Image.fromarray(photographs[0]).resize((1001, 667), Image.BICUBIC)
+    encoded = encode(image, "JPEG")
+    for size, times in ((64, 4), (128, 2)):
+        cut = evaluation_cut(encoded, size, reduced=True)
+        assert 2**cut.reduction == times
+        theirs = transforms.evaluation_image(encoded, size, reduced=True)
+        assert np.abs(pixels(cut, size, "bicubic") - theirs).mean() <= 0.6
+        exact = np.abs(evaluated(encoded, size) - theirs).mean()
+        assert 0.3 < exact < 1  # the photograph is sharp to its last pixel
+    light = [
+        trained(reader, encoded, 64, AUGMENTATIONS["light"], 8)
+        for reader in ("grain", "tensorflow")
+    ]
+    assert np.abs(light[0] - light[1]).mean() <= 1
+
+
 def test_a_jpeg_that_is_cut_off_is_an_error(photographs, encode):
     encoded = encode(photographs[0], "JPEG")[:-20_000]
     with pytest.raises(tf.errors.InvalidArgumentError):

@@ -32,7 +32,9 @@ def run_of(folder, recorded, **settings):
 
 
 def answer(path, turns):
-    pixels = evaluation_transform(path, (SIZE, SIZE), exif_orientation=turns)
+    pixels = evaluation_transform(
+        path, (SIZE, SIZE), exif_orientation=turns, reduced=True
+    )
     return random_model().predict(pixels[None], verbose=0)[0]
 
 

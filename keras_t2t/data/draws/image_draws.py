@@ -42,16 +42,15 @@ def image_draws(positions, seed, image_size, augmentation):
     Returns:
         `ImageDraws` of arrays (n, ...).
     """
-    blocks, rows = np.divmod(positions, BLOCK)
-    whole = {
-        block: _block(int(block), int(seed), int(image_size), augmentation)
-        for block in np.unique(blocks)
-    }
-    picked = [
-        [column[row] for column in whole[block]]
-        for block, row in zip(blocks, rows, strict=True)
-    ]
-    return ImageDraws(*map(np.stack, zip(*picked, strict=True)))
+    drawn = [draws_at(one, seed, image_size, augmentation) for one in positions]
+    return ImageDraws(*map(np.stack, zip(*drawn, strict=True)))
+
+
+def draws_at(position, seed, image_size, augmentation):
+    """Draw for one image, as `image_draws`."""
+    block, row = divmod(int(position), BLOCK)
+    whole = _block(block, int(seed), int(image_size), augmentation)
+    return ImageDraws(*(column[row] for column in whole))
 
 
 @functools.lru_cache(maxsize=64)

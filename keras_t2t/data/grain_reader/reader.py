@@ -1,14 +1,15 @@
 """A split of encoded images to batches: decoded, augmented and mixed in threads."""
 
 import contextlib
+import io
 import os
 
 import numpy as np
 
-from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.images import Encoded
 from keras_t2t._ground.optional_imports import import_grain
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
+from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import (
     failing,
@@ -21,6 +22,7 @@ from keras_t2t.data.grain_reader.transforms import (
     training_image,
 )
 from keras_t2t.data.sharding import local_batch_size, num_batches, num_local_images
+from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 grain = import_grain()
 
@@ -45,13 +47,12 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
             number * together + np.arange(together), batch_size, local, shard
         )
         indices = shuffled_indices(positions, len(split), seed, augmentation.repeats)
-        draws = image_draws(positions, seed, image_size, augmentation)
         images, targets = [], []
-        for index, *one in zip(indices, *draws, strict=True):
+        for position, index in zip(positions, indices, strict=True):
+            draws = draws_at(position, seed, image_size, augmentation)
             with _reading(split, index) as (encoded, label):
-                one = ImageDraws(*one)
                 image = training_image(
-                    encoded, image_size, one, augmentation, exif_orientation
+                    encoded, image_size, draws, augmentation, exif_orientation
                 )
             images.append(image)
             targets.append(target_of(label, num_classes))
@@ -68,6 +69,7 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
     image_size, batch_size, shard, pad, crop, interpolation = asked
     local = local_batch_size(batch_size, shard)
     count = num_local_images(len(split), batch_size, shard)
+    reduced = num_classes < IMAGENET_CLASSES
 
     def load(number):
         if number >= count:
@@ -76,7 +78,7 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         index = int(positions_of(number, batch_size, local, shard))
         with _reading(split, index) as (encoded, label):
             image = evaluation_image(
-                encoded, image_size, crop, interpolation, exif_orientation
+                encoded, image_size, crop, interpolation, exif_orientation, reduced
             )
         columns = image[None], target_of(label, num_classes)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
@@ -96,7 +98,10 @@ def watched(batches, function):
 
 
 def unreadable_images(split):
-    return failing(split, decode_rgb, (OSError, ValueError), THREADS)
+    def decode(encoded):
+        Encoded(io.BytesIO(encoded)).decode(reduction=8)  # finds what all of it would
+
+    return failing(split, decode, (OSError, ValueError), THREADS)
 
 
 def is_read_error(error):

@@ -10,18 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_t2t._ground.exif import UPRIGHT, orientation_of
-from keras_t2t._ground.images import MOST_PIXELS, decode_rgb
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.exif import DOWN, SIDEWAYS, SWAPPED
+from keras_t2t._ground.images import Encoded
 from keras_t2t._ground.types import Array
 from keras_t2t.data.draws.crop import crop_window, padded_corner
-from keras_t2t.preprocessing import covering
+from keras_t2t.preprocessing import covering, reduction
 
-Image = import_pillow("Image", "data")
-
-# What an orientation is made of: rows and columns change places, then it is mirrored
-# sideways, then upside down.
-SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 EVALUATION_CROP = 0.9
 
 
@@ -30,7 +24,8 @@ class Cut(NamedTuple):
 
     jpeg: Any  # bytes of the file, empty where the part is decoded already
     pixels: Array  # (height, width, 3) uint8, the part; of no pixels for a JPEG
-    window: Array  # (4,) int32: top, left, height, width
+    window: Array  # (4,) int32: top, left, height, width, once it is reduced
+    reduction: Array  # () int32: a JPEG is decoded to 1 / 2^reduction of its size
     scale: Array  # (2,) float32, resized over old height and width
     shift: Array  # (2,) float32, where the part begins in the square, in pixels
     axes: Array  # (3,) int32, the order of height, width and channels
@@ -41,6 +36,7 @@ BLACK = Cut(
     b"",
     np.zeros((1, 1, 3), "uint8"),
     np.zeros(4, "int32"),
+    np.int32(0),
     np.ones(2, "float32"),
     np.zeros(2, "float32"),
     np.arange(3, dtype="int32"),
@@ -94,18 +90,25 @@ def training_cut(encoded, image_size, draws, augmentation, exif_orientation=Fals
             return _placed((height, width), resized, offsets, image_size)
         return _centred((height, width), image_size, EVALUATION_CROP)
 
-    cut = _cut(encoded, choose, image_size, exif_orientation)
+    cut = _cut(encoded, choose, image_size, exif_orientation, reduced=True)
     return cut._replace(
         steps=cut.steps * np.array([1, -1 if draws.flipped else 1], "int32")
     )
 
 
-def evaluation_cut(encoded, image_size, crop=EVALUATION_CROP, exif_orientation=False):
+def evaluation_cut(
+    encoded,
+    image_size,
+    crop=EVALUATION_CROP,
+    exif_orientation=False,
+    reduced=False,
+):
     """The centre, where the image is resized until image_size / crop is covered.
 
     Args:
         encoded, image_size, exif_orientation: as of `training_cut`.
         crop: float in (0, 1], side of the result over that of the resized image.
+        reduced: as of `preprocessing.evaluation_transform`.
 
     Returns:
         `Cut`.
@@ -117,48 +120,28 @@ def evaluation_cut(encoded, image_size, crop=EVALUATION_CROP, exif_orientation=F
     def choose(height, width):
         return _centred((height, width), image_size, crop)
 
-    return _cut(encoded, choose, image_size, exif_orientation)
+    return _cut(encoded, choose, image_size, exif_orientation, reduced)
 
 
-def is_jpeg(encoded):
-    return encoded.startswith(b"\xff\xd8\xff")
-
-
-def check_jpeg(encoded):
-    """The height and width of a JPEG.
-
-    Raises:
-        OSError: it has none, or too many pixels.
-    """
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            width, height = image.size
-    except Exception as error:  # Pillow's of damaged files are of many kinds
-        raise OSError(f"no JPEG: {error}") from None
-    if width * height > MOST_PIXELS:
-        raise OSError(f"it has more than {MOST_PIXELS:,} pixels")
-    return height, width
-
-
-def _cut(encoded, choose, image_size, exif_orientation):
-    if not is_jpeg(encoded):
-        pixels = np.asarray(decode_rgb(encoded, exif_orientation=exif_orientation))
-        rows, columns = choose(*pixels.shape[:2])
+def _cut(encoded, choose, image_size, exif_orientation, reduced):
+    image = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
+    rows, columns = choose(*image.size[::-1])
+    if not image.is_jpeg:
+        pixels = np.asarray(image.decode()[0])
         inside = pixels[
             rows.first : rows.first + rows.length,
             columns.first : columns.first + columns.length,
         ]
         return _cut_of(rows, columns)._replace(pixels=np.ascontiguousarray(inside))
-    size = check_jpeg(encoded)
-    turn = orientation_of(io.BytesIO(encoded)) if exif_orientation else UPRIGHT
+    turn = image.orientation
     swapped, down, sideways = turn in SWAPPED, turn in DOWN, turn in SIDEWAYS
-    seen = size[::-1] if swapped else size
-    rows, columns = choose(*seen)
-    rows = _mirrored(rows, seen[0], image_size) if down else rows
-    columns = _mirrored(columns, seen[1], image_size) if sideways else columns
+    rows = _mirrored(rows, image.size[1], image_size) if down else rows
+    columns = _mirrored(columns, image.size[0], image_size) if sideways else columns
     stored = (columns, rows) if swapped else (rows, columns)
-    return _cut_of(*stored)._replace(
+    times = reduction([1 / side.scale for side in stored], (1, 1)) if reduced else 1
+    return _cut_of(*(_reduced(side, times) for side in stored))._replace(
         jpeg=encoded,
+        reduction=np.int32(times.bit_length() - 1),
         pixels=BLACK.pixels[:0],
         axes=np.array((1, 0, 2) if swapped else (0, 1, 2), "int32"),
         steps=np.array([-1 if down else 1, -1 if sideways else 1], "int32"),
@@ -172,6 +155,14 @@ def _cut_of(rows, columns):
         scale=np.array(scales, "float32"),
         shift=np.array(shifts, "float32"),
     )
+
+
+def _reduced(side, times):
+    """The same part of an image that is so many times smaller, out to whole pixels."""
+    first = side.first // times
+    end = -(-(side.first + side.length) // times)
+    shift = side.shift - (side.first - first * times) * side.scale
+    return Side(first, end - first, side.scale * times, shift)
 
 
 def _mirrored(side, whole, image_size):

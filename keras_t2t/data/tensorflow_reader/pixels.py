@@ -1,5 +1,7 @@
 """The part of an image that was decided on, decoded and resized by TensorFlow."""
 
+import functools
+
 from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
@@ -24,9 +26,14 @@ def pixels(cut, image_size, method):
     Raises:
         tf.errors.InvalidArgumentError: a JPEG cannot be decoded.
     """
+
+    def decode(ratio):
+        return tf.io.decode_and_crop_jpeg(cut.jpeg, cut.window, ratio=ratio, **JPEG)
+
+    reductions = [functools.partial(decode, ratio) for ratio in (1, 2, 4, 8)]
     image = tf.cond(
         tf.strings.length(cut.jpeg) > 0,
-        lambda: tf.io.decode_and_crop_jpeg(cut.jpeg, cut.window, **JPEG),
+        lambda: tf.switch_case(tf.convert_to_tensor(cut.reduction), reductions),
         lambda: cut.pixels,
     )
     image = tf.raw_ops.ScaleAndTranslate(

@@ -4,14 +4,15 @@ Python reads, draws and decides, once per image; TensorFlow decodes, resizes and
 augments outside of Python's lock.
 """
 
+import io
 import os
 
 import numpy as np
 
-from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.images import Encoded
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
+from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import (
     failing,
@@ -23,19 +24,20 @@ from keras_t2t.data.sharding import local_batch_size, num_batches, num_local_ima
 from keras_t2t.data.tensorflow_reader.cut import (
     BLACK,
     Cut,
-    check_jpeg,
     evaluation_cut,
-    is_jpeg,
     training_cut,
 )
 from keras_t2t.data.tensorflow_reader.pixels import JPEG, pixels
+from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 tf = import_tensorflow()
 
 FOREVER = tf.int64.max
 THREADS = os.cpu_count()
-CUT_TYPES = Cut("string", "uint8", "int32", "float32", "float32", "int32", "int32")
-CUT_SHAPES = Cut((), (None, None, 3), (4,), (2,), (2,), (3,), (2,))
+CUT_TYPES = Cut(
+    *("string", "uint8", "int32", "int32", "float32", "float32", "int32", "int32")
+)
+CUT_SHAPES = Cut((), (None, None, 3), (4,), (), (2,), (2,), (3,), (2,))
 
 
 def train_batches(split, asked, num_classes, exif_orientation=False):
@@ -47,10 +49,11 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     operations = augmentation.operations_per_image
 
     def example(number):
-        position = positions_of(number, batch_size, local, shard)[None]
-        [index] = shuffled_indices(position, len(split), seed, augmentation.repeats)
-        draws = image_draws(position, seed, image_size, augmentation)
-        draws = ImageDraws(*(column[0] for column in draws))
+        position = positions_of(number, batch_size, local, shard)
+        [index] = shuffled_indices(
+            position[None], len(split), seed, augmentation.repeats
+        )
+        draws = draws_at(position, seed, image_size, augmentation)
         encoded, label = split.example(index)
         cut = training_cut(encoded, image_size, draws, augmentation, exif_orientation)
         drawn = draws.operations, draws.levels, draws.signs
@@ -101,13 +104,14 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
     image_size, batch_size, shard, pad, crop, interpolation = asked
     local = local_batch_size(batch_size, shard)
     count = num_local_images(len(split), batch_size, shard)
+    reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
         if number >= count:
             return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
         index = positions_of(number, batch_size, local, shard)
         encoded, label = split.example(index)
-        cut = evaluation_cut(encoded, image_size, crop, exif_orientation)
+        cut = evaluation_cut(encoded, image_size, crop, exif_orientation, reduced)
         return *cut, target_of(label, num_classes), np.float32(1)
 
     def load(number):
@@ -134,11 +138,8 @@ def watched(batches, function):
 
 def unreadable_images(split):
     def decode(encoded):
-        if is_jpeg(encoded):
-            check_jpeg(encoded)
-            tf.io.decode_jpeg(encoded, **JPEG)
-        else:
-            decode_rgb(encoded)
+        if Encoded(io.BytesIO(encoded)).is_jpeg:  # others are decoded by that
+            tf.io.decode_jpeg(encoded, ratio=8, **JPEG)
 
     return failing(split, decode, (OSError, ValueError, tf.errors.OpError), THREADS)
 

@@ -1,0 +1,132 @@
+"""Large JPEGs are decoded to a part of their size, and show the same."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from keras_t2t import data
+from keras_t2t._ground.images import Encoded
+from keras_t2t.data.dataset import Validation
+from keras_t2t.data.draws.image_draws import draws_at
+from keras_t2t.data.grain_reader import transforms
+from keras_t2t.data.grain_reader.reader import validation_batches
+from keras_t2t.preprocessing import evaluation_transform, reduction
+from tests.photographs import ORIENTATIONS, oriented
+
+WHOLE = 2001, 1501
+# The mean over an image, in grey levels. Reduced decoding averages blocks where the
+# filter of the resizing weighs pixels, which differs by 0.2 at edges; a pixel beside
+# the place would differ by 3.
+NEAR = 0.6
+
+
+@pytest.fixture(scope="module")
+def large():
+    return oriented(1, size=WHOLE, quality=90)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The reductions that were asked for; filled as images are decoded."""
+    asked, decode = [], Encoded.decode
+
+    def noting(self, reduction=1):
+        asked.append(reduction)
+        return decode(self, reduction)
+
+    monkeypatch.setattr(Encoded, "decode", noting)
+    return asked
+
+
+def difference(ours, theirs):
+    return np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).mean()
+
+
+@pytest.mark.parametrize(
+    ("part", "result", "times"),
+    [
+        ((4032, 3024), (330, 248), 4),
+        ((3024, 4032), (64, 64), 8),
+        ((1000, 896), (224, 224), 2),
+        ((1000, 895), (224, 224), 1),  # half of it would be less than twice 224
+        ((500, 375), (330, 248), 1),
+        ((30, 20), (224, 224), 1),
+    ],
+)
+def test_twice_the_result_is_left(part, result, times):
+    assert reduction(part, result) == times
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_every_way_up(orientation):
+    """Of a size that no reduction divides: the last pixels are in part beyond it."""
+    content = oriented(orientation, size=(301, 203))
+    for times, stored in ((1, (301, 203)), (2, (151, 102)), (8, (38, 26))):
+        expected = Image.open(io.BytesIO(content))
+        expected.draft(None, (301 // times, 203 // times))
+        assert expected.size == stored
+        expected = np.asarray(ImageOps.exif_transpose(expected))
+        encoded = Encoded(io.BytesIO(content), exif_orientation=True)
+        assert encoded.size == ((203, 301) if orientation > 4 else (301, 203))
+        found, (left, top, right, bottom) = encoded.decode(times)
+        np.testing.assert_array_equal(found, expected)
+        assert (right - left, bottom - top) == tuple(
+            side / times for side in encoded.size
+        )
+        assert (left > 0) == (times > 1 and orientation in (2, 3, 6, 7))
+        assert (top > 0) == (times > 1 and orientation in (3, 4, 7, 8))
+
+
+def test_tiny_ones_and_other_formats(encode):
+    photograph = Image.open(io.BytesIO(oriented(1)))
+    assert Encoded(io.BytesIO(oriented(1, size=(3, 90)))).decode(8)[0].width == 2
+    for format in ("PNG", "WEBP"):
+        encoded = Encoded(io.BytesIO(encode(photograph, format)))
+        assert encoded.decode(8)[0].size == encoded.size == (60, 40)
+
+
+@pytest.mark.parametrize("name", ["none", "light", "padded"])
+def test_training_shows_the_same(large, name, decoded, monkeypatch):
+    augmentation = dataclasses.replace(data.AUGMENTATIONS[name], crop_ratio=(1, 1.2))
+
+    def images():
+        return [
+            transforms.training_image(
+                large, 96, draws_at(position, 3, 96, augmentation), augmentation
+            )
+            for position in range(4)
+        ]
+
+    ours = images()
+    assert min(decoded) >= 2
+    for module in (transforms, "keras_t2t.preprocessing"):
+        name = module if isinstance(module, str) else module.__name__
+        monkeypatch.setattr(f"{name}.reduction", lambda part, result: 1)
+    assert max(difference(*pair) for pair in zip(ours, images(), strict=True)) < NEAR
+    assert decoded[-4:] == [1, 1, 1, 1]
+
+
+def test_evaluation_is_exact_for_as_many_classes_as_imagenets(
+    large, write_folder, decoded
+):
+    folder = write_folder({f"{name}/a.jpg": large for name in ("train/a", "val/a")})
+    dataset = data.open_dataset(data_dir=folder, validation_share=None, reader="grain")
+    split, path = dataset._source.validation, folder / "val/a/a.jpg"
+    exact = evaluation_transform(path, (96, 96))
+    for classes, reduced in ((999, True), (1000, False)):
+        del decoded[:]
+        [(images, _)] = validation_batches(split, Validation(96, 1), classes)
+        expected = evaluation_transform(path, (96, 96), reduced=reduced)
+        assert decoded == [4 if reduced else 1] * 2
+        np.testing.assert_array_equal(images[0], expected)
+        assert (0 < difference(expected, exact) < NEAR) == reduced
+
+
+def test_a_photograph_of_imagenets_size_is_exact(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(oriented(1, size=(500, 375)))
+    exact = evaluation_transform(path)
+    np.testing.assert_array_equal(evaluation_transform(path, reduced=True), exact)

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from keras_t2t.export.serving_model import in_precision
+from keras_t2t.layers.soft_split import copied_patches
 
 
 def write_saved_model(model, path, options):
@@ -82,7 +83,8 @@ def write_openvino(model, path, options):
     with tempfile.TemporaryDirectory() as folder:
         whole = str(Path(folder) / "model.xml")
         inputs = signature(model, options)
-        model.export(whole, "openvino", verbose=False, input_signature=inputs)
+        with copied_patches(model):
+            model.export(whole, "openvino", verbose=False, input_signature=inputs)
         half = options.precision == "float16"
         openvino.save_model(
             openvino.Core().read_model(whole), str(path), compress_to_fp16=half

@@ -1,5 +1,6 @@
 """Soft split: overlapping patches as tokens (paper section 3.1, equation 3)."""
 
+import contextlib
 from typing import Any
 
 import keras
@@ -54,10 +55,12 @@ class SoftSplit(keras.Layer):
         return (self.kernel_size, self.strides, self.padding)
 
     # === Computation ===
+    copies = False  # whether patches are cut out by copying alone
+
     def call(self, images):
         images = self.pad(images)
-        if not convolution_is_exact(images):
-            # Keras extracts patches by a convolution, which would round the pixels.
+        # Keras extracts patches by a convolution, which would round the pixels.
+        if self.copies or not convolution_is_exact(images):
             return self.sliced_patches(images)
         with exact_convolution():
             return ops.image.extract_patches(
@@ -109,6 +112,21 @@ class SoftSplit(keras.Layer):
     def macs(self, input_shape):
         """Multiply-accumulates of one image: none, pixels are only copied."""
         return 0
+
+
+@contextlib.contextmanager
+def copied_patches(model):
+    """Context in which a model's soft splits cut patches out by copying, for graphs
+    whose reader does not know the identity matrix that Keras makes for a convolution.
+    """
+    splits = [x for x in model._flatten_layers() if isinstance(x, SoftSplit)]
+    for split in splits:
+        split.copies = True
+    try:
+        yield
+    finally:
+        for split in splits:
+            split.copies = False
 
 
 def inner_soft_split(sizes, dtype):

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 import keras_t2t
-from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.encoded_dataset import EncodedDataset
 from keras_t2t.training import (
     TrainingConfig,
@@ -55,22 +54,17 @@ def train(**settings):
     """One run; writes `process-<number>.npz` into its folder: for every step `images`
     and `targets` of this process's shard, and `losses`, which with torch are its own.
     """
-    tf = import_tensorflow()
     seen, means, shards = {}, [], []
 
-    def keep(number, images, targets):
-        # By number: with several devices Keras makes one more iterator, to look ahead.
-        seen[int(number)] = images.copy(), targets.copy()
-        return images
-
     def kept(number, batch):
+        # By number: with several devices Keras makes one more iterator, to look ahead.
         images, targets = batch
-        same = tf.numpy_function(keep, [number, images, targets], images.dtype)
-        return tf.ensure_shape(same, images.shape), targets
+        seen[number] = images.copy(), targets.copy()
+        return batch
 
     def recorded_batches(self, *args, shard, **kwargs):
         shards.append(shard)
-        return batches(self, *args, shard=shard, **kwargs).enumerate().map(kept)
+        return batches(self, *args, shard=shard, **kwargs).map_with_index(kept)
 
     def on_train_batch_end(self, batch, logs=None):
         means.append(float(keras.ops.convert_to_numpy(logs["loss"])))

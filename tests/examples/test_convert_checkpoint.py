@@ -58,7 +58,7 @@ def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
     [
         ("gone.pth", None, "`path` must be an existing file"),
         ("x.onnx", b"", "`path` must end in one of"),
-        ("x.pth", b"not a checkpoint", "damaged, cut short or no torch file"),
+        ("x.pth", b"not a checkpoint", "is damaged or no torch file"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -65,11 +65,11 @@ for command in sys.stdin.read().splitlines():
 # What names weights on the network or of the reader's own asks for random ones.
 REPLACE = """
 from keras_t2t._ground import hub_files
-from keras_t2t.models import t2t_vit, vit
+from keras_t2t.checkpoints import published_file
 
-t2t_vit.fetched_file = vit.fetched_file = lambda weights: None
+published_file.fetched_file = lambda weights: None
 """
-PUT_BACK = "t2t_vit.fetched_file = vit.fetched_file = hub_files.fetched_file"
+PUT_BACK = "published_file.fetched_file = hub_files.fetched_file"
 # Of Python, what needs more than weights and data.
 NOT_RUN = {
     "docs/export.md runs it for each format",

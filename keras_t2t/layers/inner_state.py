@@ -6,6 +6,8 @@ without such changes.
 
 import types
 
+import keras
+
 # The attributes of a part that may be changed after it is built, as its config names
 # them. Keras gives a regularizer to the weights when a layer is made from its config.
 CHANGEABLE = (
@@ -107,5 +109,7 @@ def restore_attributes(part, attributes):
         value = getattr(twin, name)
         setattr(part, name, value)
         weight, _, kind = name.partition("_")
-        if kind in ("regularizer", "constraint"):
-            setattr(getattr(part, weight), kind, value)
+        # With LoRA a Dense's `kernel` is no variable, but a sum with `_kernel` in it.
+        variable = getattr(part, f"_{weight}", getattr(part, weight, None))
+        if kind and isinstance(variable, keras.Variable):
+            setattr(variable, kind, value)

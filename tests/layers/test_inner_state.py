@@ -73,6 +73,10 @@ def test_changed_settings_of_parts(way, tmp_path):
     mlp.dropout.rate = 0.25
     mlp.expand.activation = keras.activations.relu
     mlp.contract.kernel_regularizer = keras.regularizers.L2(0.5)
+    qkv = model.get_layer("block_0_attention").qkv
+    qkv.bias_regularizer = keras.regularizers.L2(0.5)  # of a bias that it has not
+    qkv.kernel_regularizer = keras.regularizers.L2(0.25)
+    qkv.enable_lora(2)
     tokens.norm_1.epsilon = 1e-3
     tokens.mlp.contract.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
     for again in (WAYS[way](model, tmp_path), WAYS[way](model, tmp_path)):
@@ -80,7 +84,9 @@ def test_changed_settings_of_parts(way, tmp_path):
         assert mlp.dropout.rate == 0.25
         assert mlp.expand.activation is keras.activations.relu
         assert float(mlp.contract.kernel.regularizer.l2) == 0.5
-        assert len(again.losses) == 1  # as Keras's own layers, which are made anew
+        qkv = again.get_layer("block_0_attention").qkv
+        assert float(qkv.bias_regularizer.l2) == 0.5
+        assert float(qkv._kernel.regularizer.l2) == 0.25
         assert tokens.norm_1.epsilon == 1e-3
         assert tokens.mlp.contract.dtype_policy.name == "mixed_bfloat16"
         assert tokens.mlp.expand.dtype_policy.name == "float32"

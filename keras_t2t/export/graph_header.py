@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t._ground.exif import EXIF, MOST_PARTS, TAG
+from keras_t2t._ground.exif import DOWN, EXIF, MOST_PARTS, SIDEWAYS, SWAPPED, TAG
 from keras_t2t._ground.images import MOST_PIXELS
 from keras_t2t._ground.optional_imports import import_tensorflow
 
@@ -14,9 +14,6 @@ tf = import_tensorflow()
 
 LITTLE, BIG = 256 ** np.arange(4), 256 ** np.arange(4)[::-1]
 NONE = np.int64(-1)  # instead of a place
-# What an orientation is made of: rows and columns change places, then it is mirrored
-# sideways, then upside down.
-SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 
 HEAD = 64  # bytes that hold the size in every format
 

@@ -80,9 +80,9 @@ def read_config(path):
 def early_words(weights, recipe):
     """The flags that decide the defaults of others. Errors are left to the real
     parser."""
-    early = argparse.ArgumentParser(
-        add_help=False, exit_on_error=False, allow_abbrev=False
-    )
+    # No two begin alike: what it takes for one of them is so, or an error, in the real
+    # parser, which takes a flag cut short too.
+    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     early.add_argument("--recipe", default=recipe)
     early.add_argument("--weights", default=weights, type=start_weights)
     for name in ("config", "dataset", "model"):

@@ -124,6 +124,18 @@ def test_a_run_s_configuration_is_taken_over(tmp_path, monkeypatch):
     TrainingConfig(**{k: v for k, v in vars(given).items() if k in names})
 
 
+@pytest.mark.parametrize("flag", ["--conf", "--config", "--co"])
+def test_a_configuration_is_taken_over_by_a_flag_cut_short(flag, tmp_path, monkeypatch):
+    """Or it is an error, never nothing."""
+    write_run(tmp_path / "run", ["a"], epochs=7, batch_size=4)
+    words = [flag, str(tmp_path / "run")]
+    if flag == "--co":  # also --coordinator, --cooldown-epochs
+        with pytest.raises(SystemExit):
+            parser("train", monkeypatch, *words).parse_args(words)
+        return
+    assert parser("train", monkeypatch, *words).parse_args(words).epochs == 7
+
+
 @pytest.mark.parametrize(
     ("settings", "words", "message"),
     [

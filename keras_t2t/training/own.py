@@ -228,7 +228,12 @@ def described(part):
     """What can be recorded of a part: its class or function, and its configuration
     where JSON can hold that."""
     if isinstance(part, (tuple, list)):  # callbacks; training and validation batches
-        return [described(one) for one in part]
+        return [row_of(one) for one in part]
+    return row_of(part)
+
+
+def row_of(part):
+    """What can be recorded of one object."""
     if inspect.isroutine(part) or isinstance(part, (type, functools.partial)):
         return {"function": name_of(part)}
     row = {"class": name_of(part)}
@@ -245,9 +250,10 @@ def described(part):
 
 def classes(recorded):
     """The classes or functions that a record of a part names."""
-    rows = recorded if isinstance(recorded, list) else [recorded or {}]
-    names = [row.get("class") or row.get("function") for row in rows]
-    return [name for name in names if name]
+    if isinstance(recorded, list):
+        return [name for row in recorded for name in classes(row)]
+    name = recorded and (recorded.get("class") or recorded.get("function"))
+    return [name] if name else []
 
 
 def name_of(part):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-KEPT = ("history", "unvalidated", "ended")
+KEPT = ("history", "unvalidated", "ended", "ends")
 
 
 @dataclasses.dataclass

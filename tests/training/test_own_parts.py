@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from keras_t2t.classifier import find_classifier
-from keras_t2t.training import TrainingConfig, run
+from keras_t2t.training import Stopped, TrainingConfig, run
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
 from tests.training import tiny
 from tests.training.conftest import history
 from tests.training.test_resuming import SAVE, Killed, kill_at
+from tests.training.test_stopping import raise_at
 
 # What only the recipe's optimizer needs.
 SETTINGS = {k: v for k, v in tiny.SETTINGS.items() if k != "learning_rate"}
@@ -310,3 +311,29 @@ def test_several_devices_need_functions():
         (name,) = part
         with pytest.raises(ValueError, match=f"{name}: on 2 devices give a function"):
             Own(**part).check_devices(devices)
+
+
+@pytest.mark.once
+def test_a_signal_does_not_make_a_run_forget_that_a_callback_ends_it(train):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                self.model.stop_training = True
+
+    with pytest.raises(Stopped):
+        train(SAVE, raise_at(2), callbacks=[Stop()])
+    assert train({"resume": True}, callbacks=[Stop()])["epochs"] == 1
+
+
+@pytest.mark.once
+def test_lists_of_batches_are_recorded_as_lists():
+    """Not batch by batch."""
+    own = Own(dataset=([batch(step, 8) for step in range(9)], validation()))
+    record = {"own": own.record()}
+    assert record == {"own": {"dataset": [{"class": "list"}, {"class": "list"}]}}
+    own.check_given_again(record, "run")
+    for callbacks in ([{"class": "Halve"}], [[{"function": "Halve"}]]):  # from anybody
+        record["own"]["callbacks"] = callbacks
+        told = r"began with dataset \(list, list\), callbacks \(Halve\) of your own"
+        with pytest.raises(ValueError, match=told):
+            own.check_given_again(record, "run")

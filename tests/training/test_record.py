@@ -50,3 +50,13 @@ def test_two_sides_never_look_equal(now, before, text):
     assert found.endswith(text) and found.startswith("data: classes")
     old, new = found.partition("the run has ")[2].split(", now ")
     assert old != new and len(found) < 200
+
+
+def test_what_another_version_of_keras_records_of_a_part_does_not_count():
+    def with_optimizer(**config):
+        return record(own={"optimizer": {"class": "Lion", "config": config}})
+
+    assert differences(with_optimizer(rate=1, new=None), with_optimizer(rate=1)) == []
+    assert differences(with_optimizer(rate=1), with_optimizer(rate=1, old=2)) == []
+    [text] = differences(with_optimizer(rate=2, new=3), with_optimizer(rate=1))
+    assert text == "own: optimizer: config: rate: the run has 1, now 2"

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import statistics
+import sys
 import warnings
 
 import keras
@@ -128,15 +129,17 @@ def write_history(folder, history, title):
 
 
 def result_of(plan, history, last):
-    """What a run reports, of the weights of its epoch `last`."""
-    names = ("val_top1", "val_top5", "val_top1_ema")
+    """What a run reports: of the weights of its epoch `last`, and of the average of the
+    weights after all epochs."""
+    average = history[-1].get("val_top1_ema")
     rate = statistics.median_low(epoch["images_per_second"] for epoch in history)
     return {
         "backend": keras.backend.backend(),
         "model": plan.model_name,
         "dataset": plan.dataset.name,
         "epochs": len(history),
-        **{name: last[name] for name in names if name in last},
+        **{name: last[name] for name in ("val_top1", "val_top5")},
+        **({} if average is None else {"val_top1_ema": average}),
         "images_per_second": round(rate, 1),
         "output_dir": str(plan.folder.path),
     }
@@ -175,7 +178,8 @@ def draw_curves(history, path, title):
 def wandb_logger(project, folder, config):
     """Weights & Biases' own Keras callback, once per epoch.
 
-    A run that goes on does so there too: it is known by the run's own mark.
+    A run that goes on does so there too: it is known by the run's own mark. What else
+    this process logs goes elsewhere once `end_wandb` is called.
     """
     if not _installed("wandb"):
         raise ImportError(
@@ -197,6 +201,15 @@ def wandb_logger(project, folder, config):
         resume="allow",
     )
     return Logger(log_freq="epoch")
+
+
+def end_wandb(record, failed):
+    """Ends what `wandb_logger` began for a run, else the process's next run would log
+    there too; one that is not the run's own stays open."""
+    wandb = sys.modules.get("wandb")
+    run = getattr(wandb, "run", None)
+    if run is not None and run.id == record.get("run"):
+        wandb.finish(exit_code=int(failed))
 
 
 def _installed(*names):

@@ -21,7 +21,7 @@ from keras_t2t.training.own import Own
 from keras_t2t.training.planning import plan_run
 from keras_t2t.training.progress import Progress
 from keras_t2t.training.record import check_asked
-from keras_t2t.training.recording import result_of, write_history
+from keras_t2t.training.recording import end_wandb, result_of, write_history
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.showing import Bar, first_lines
 from keras_t2t.training.source import pretrained, start_from
@@ -189,6 +189,8 @@ class Run:
             if not self.progress.history and not self.snapshots.paths():
                 self.folder.abandon()
             raise
+        finally:
+            end_wandb(self.plan.record, failed=not self.progress.finished)
         if not self.progress.finished:
             raise self.stop.stopped(f"saved after step {self.progress.step}")
         result = self.finish(model)

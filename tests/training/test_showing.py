@@ -1,9 +1,11 @@
 """What a run says while it goes, what its loggers get, and the learning curve."""
 
+import contextlib
 import dataclasses
 import sys
 import types
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -35,6 +37,7 @@ from keras_t2t.training.showing import (
 from tests.data import streams
 from tests.training import tiny
 from tests.training.conftest import history
+from tests.training.test_resuming import Killed, kill_at
 
 pytestmark = pytest.mark.once
 
@@ -265,3 +268,35 @@ def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
     logger.on_epoch_end(0, {})
     log_to_wandb(7, 1.5)
     assert logged == [1, {"step": 7, "step_loss": 1.5}]  # epochs count from 1
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_wandb_s_run_ends_with_the_run(tiny_run, monkeypatch, failed):
+    """Else the next of this process would log there too."""
+    codes = []
+    wandb = types.ModuleType("wandb")
+    wandb.run = types.SimpleNamespace(id=mock.ANY)
+    wandb.finish = lambda exit_code: codes.append(exit_code)
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    with contextlib.suppress(Killed):
+        tiny_run(epochs=1, on_step=kill_at(2) if failed else None)
+    assert codes == [int(failed)]
+    wandb.run.id = "of a sweep that began it itself"
+    tiny_run(epochs=1, overwrite=True)
+    assert len(codes) == 1
+
+
+def test_the_average_that_is_reported_is_the_one_that_is_saved():
+    """With `patience` the weights are of the best epoch, their average of the last."""
+    shared = {"val_top5": 1.0, "images_per_second": 7.0}
+    history = [
+        {"val_top1": 0.9, "val_top1_ema": 0.5, **shared},
+        {"val_top1": 0.8, "val_top1_ema": 0.7, **shared},
+    ]
+    plan = types.SimpleNamespace(
+        model_name="tiny",
+        dataset=types.SimpleNamespace(name="digits"),
+        folder=types.SimpleNamespace(path=Path("run")),
+    )
+    result = recording.result_of(plan, history, history[0])
+    assert (result["val_top1"], result["val_top1_ema"]) == (0.9, 0.7)

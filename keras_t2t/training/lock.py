@@ -1,5 +1,6 @@
 """One process at a time in a folder."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -68,10 +69,11 @@ class FolderLock:
         (self.folder / NAME).unlink(missing_ok=True)
         self.file.close()
         self.file = None
-        for folder in self.made:
-            if any(folder.iterdir()):
-                break
-            folder.rmdir()
+        with contextlib.suppress(FileNotFoundError):  # somebody else has removed it
+            for folder in self.made:
+                if any(folder.iterdir()):
+                    break
+                folder.rmdir()
 
     def _try(self, file):
         if fcntl is None:

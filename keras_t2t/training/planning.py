@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import os
+import re
 
 import keras
 
@@ -194,5 +195,6 @@ def description(dataset, config):
 
 def default_folder(model_name, dataset):
     time = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    backend = keras.backend.backend()
-    return f"runs/{time}-{model_name}-{dataset.name}-{backend}"
+    name = f"{time}-{model_name}-{dataset.name}-{keras.backend.backend()}"
+    # Windows's list; a function's name is `<lambda>`, one of TensorFlow Datasets has /.
+    return "runs/" + re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name)

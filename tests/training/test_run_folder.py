@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
+from keras_t2t.training.planning import default_folder
 from keras_t2t.training.run_folder import RunFolder
 
 pytestmark = pytest.mark.once
@@ -163,3 +166,15 @@ def test_default_folders_have_names_of_their_own(tmp_path):
         with folder:
             pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_somebody_removed(tmp_path):
+    with RunFolder(tmp_path / "nested" / "run"):
+        shutil.rmtree(tmp_path / "nested")
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "../..", "a\\b\n"])
+def test_default_folders_have_names_that_every_system_takes(name):
+    path = default_folder("<lambda>", types.SimpleNamespace(name=name))
+    runs, folder = path.split("/")
+    assert runs == "runs" and not set(folder) & set('<>:"/\\|?*\n')

@@ -77,6 +77,7 @@ def trained(folder, settings):
     """What a finished run left: where from, the model, its data."""
     from keras_t2t import data
     from keras_t2t.classifier import find_classifier
+    from keras_t2t.training.accuracy import check_classes
 
     source = find_classifier(folder)
     model = source.build(classifier_activation=None)
@@ -91,6 +92,8 @@ def trained(folder, settings):
         reader=source.run["reader"],
         exif_orientation=source.exif_orientation,
     )
+    # A run that was finished already may be of other photographs.
+    check_classes(dataset, source.classes, source.class_names, folder)
     return source, model, dataset
 
 

@@ -26,7 +26,8 @@ def pretrained(config):
 
 
 def like_its_source(config, source):
-    """`config` with the model and the image size of the weights it starts from."""
+    """`config` with the model and the image size of the weights it starts from; of a
+    run's, with how they saw pixels too."""
     height, width = source.size
     if config.image_size is None and height != width:
         raise ValueError(
@@ -34,7 +35,13 @@ def like_its_source(config, source):
             "trained on as squares: give image_size"
         )
     size = config.image_size or height
-    return dataclasses.replace(config, model=source.variant, image_size=size)
+    normalization = config.normalization or (source.run or {}).get("normalization")
+    return dataclasses.replace(
+        config,
+        model=source.variant,
+        image_size=size,
+        normalization=normalization,
+    )
 
 
 def has_these_classes(source, dataset):

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from keras_t2t.cli import finetune
 from tests.examples.script import ROOT, failure, success
 from tests.examples.small_run import build
 
@@ -60,6 +62,24 @@ def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, c
     # What is finished is told again.
     again = success("finetune.py", [photographs, "--resume", *FEW], monkeypatch, capsys)
     assert again.splitlines()[-3:] == [top1, confusion, last]
+
+
+def test_a_finished_run_of_other_photographs(tmp_path, monkeypatch):
+    """Whose names would stand in the page of this one."""
+    run = {"validation_share": 0.2, "reader": "grain"}
+    found = types.SimpleNamespace(
+        classes=2,
+        class_names=["china", "flower"],
+        run=run,
+        exif_orientation=True,
+        build=lambda **arguments: None,
+    )
+    pets = types.SimpleNamespace(name="pets", class_names=("cat", "dog"))
+    monkeypatch.setattr("keras_t2t.classifier.find_classifier", lambda folder: found)
+    monkeypatch.setattr("keras_t2t.data.open_dataset", lambda *names, **settings: pets)
+    settings = {"dataset": None, "data_dir": "pets", "skip_corrupt": False}
+    with pytest.raises(ValueError, match="class 0 is 'cat' there and 'china' here"):
+        finetune.trained(tmp_path, settings)
 
 
 @pytest.mark.parametrize(

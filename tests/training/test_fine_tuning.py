@@ -9,13 +9,18 @@ import pytest
 import torch
 
 import keras_t2t
-from keras_t2t.classifier import find_classifier
+from keras_t2t.classifier import Classifier, find_classifier
 from keras_t2t.data.digits import Digits
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
-from keras_t2t.training.source import has_these_classes, pretrained, start_from
+from keras_t2t.training.source import (
+    has_these_classes,
+    like_its_source,
+    pretrained,
+    start_from,
+)
 from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
 from tests.training.test_optimizer import apply
@@ -256,3 +261,12 @@ def test_weights_that_a_source_does_not_have(weights, chosen, message):
 def test_random_weights_are_none_to_start_from():
     with pytest.raises(ValueError, match="weights='random': a run without weights"):
         pretrained(TrainingConfig(weights="random"))
+
+
+def test_pixels_are_standardised_as_the_run_did_whose_weights_it_starts_from():
+    source = Classifier("run", "T2TViT7", (32, 32), 4, run={"normalization": "cifar"})
+    for asked, expected in ((None, "cifar"), ("imagenet", "imagenet")):
+        config = TrainingConfig(weights="run", normalization=asked)
+        assert like_its_source(config, source).normalization == expected
+    published = source._replace(run=None)
+    assert like_its_source(TrainingConfig(weights="x"), published).normalization is None

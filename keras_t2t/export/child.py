@@ -43,6 +43,7 @@ def write_in_child(format, model, path, options):
             [sys.executable, "-P", "-c", CHILD, folder],
             capture_output=True,
             text=True,
+            errors="replace",
             env=child_environment(FORMATS[format].backend),
         )
         if done.returncode == 0:

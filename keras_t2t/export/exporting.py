@@ -338,7 +338,8 @@ def write_labels(labels, path):
     if path.is_dir():
         (path / "assets.extra").mkdir(exist_ok=True)
         beside = path / "assets.extra" / "classes.json"
-    beside.write_text(json.dumps(labels, indent=0, ensure_ascii=False))
+    text = json.dumps(labels, indent=0, ensure_ascii=False)
+    beside.write_text(text, encoding="utf-8")
 
 
 def size_of(folder):

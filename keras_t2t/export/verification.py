@@ -88,6 +88,7 @@ def run_alone(format, path, images, batch_size):
             ],
             capture_output=True,
             text=True,
+            errors="replace",
             env=child_environment(keras.backend.backend()),
         )
         if done.returncode != 0:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pathlib
 import sys
 
 import keras
@@ -228,3 +229,15 @@ def test_a_name_without_an_ending_gets_the_format_s(model, tmp_path):
     assert report.path == tmp_path / "model.keras" and report.path.is_file()
     with pytest.raises(ValueError, match=r"`path` exists: .*model\.keras"):
         export(model, tmp_path / "model", verify=False)
+
+
+def test_class_names_are_written_in_utf8(tmp_path, monkeypatch):
+    """Whatever the system's own encoding is."""
+    written = {}
+
+    def write_text(path, text, encoding=None):
+        written[path.name] = encoding
+
+    monkeypatch.setattr(pathlib.Path, "write_text", write_text)
+    exporting.write_labels(["caf\xe9"], tmp_path / "model.onnx")
+    assert written == {"model.classes.json": "utf-8"}

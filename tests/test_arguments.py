@@ -39,6 +39,9 @@ def test_messages_of_files_are_shown_so(tmp_path):
         with pytest.raises(ValueError, match=r"damaged|no weights") as caught:
             load_checkpoint(model, folder / name)
         assert not set("\x1b\r\n") & set(str(caught.value))
+    (folder / "classes.json").write_text('["cat", "\\ud800"]')  # no UTF-8 can hold it
+    with pytest.raises(ValueError, match="must hold a JSON list of class names"):
+        read_class_names(folder / "classes.json")
     (folder / "classes.json").write_text("{")
     with pytest.raises(ValueError, match="is no JSON") as caught:
         read_class_names(folder / "classes.json")

@@ -135,6 +135,15 @@ def check_text(argument, value):
         raise ValueError(f"`{argument}` must be text, got {short(value)}")
 
 
+def is_unicode(text):
+    """Whether UTF-8 can hold it: it has no lone surrogates, as JSON may."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_path(argument, value):
     """Raises a ValueError unless the value is text or a path."""
     if not isinstance(value, (str, os.PathLike)):

@@ -13,7 +13,7 @@ try:
 except ImportError:  # Windows: leftovers of killed processes are not removed there
     fcntl = None  # type: ignore[assignment]
 
-from keras_t2t._ground.arguments import reason, shown
+from keras_t2t._ground.arguments import is_unicode, reason, shown
 
 MAX_JSON = 64 << 20  # bytes
 PREFIX, LOCK = ".writing-", "lock"
@@ -220,7 +220,9 @@ def read_class_names(path, classes=None):
         ValueError: if it has anything else.
     """
     names = read_json(path)
-    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    is_list = isinstance(names, list) and all(
+        isinstance(name, str) and is_unicode(name) for name in names
+    )
     if not is_list or classes not in (None, len(names)):
         number = "" if classes is None else f"{classes} "
         raise ValueError(f"{shown(path)} must hold a JSON list of {number}class names")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_t2t._ground.arguments import is_unicode, shown
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.limits import find_limit
 from keras_t2t.data.readers import open_reader
@@ -31,6 +32,8 @@ class EncodedDataset(Dataset):
         self.name, self._place = name, place
         self.reader = reader
         self._reader = open_reader(reader)
+        if odd := [name for name in source.class_names if not is_unicode(name)]:
+            raise ValueError(f"{place}: the class name {shown(odd[0])} is no Unicode")
         self.class_names = source.class_names
         self.validation_share = source.validation_share
         self.notes = source.notes

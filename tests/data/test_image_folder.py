@@ -13,6 +13,7 @@ from PIL import Image
 
 from keras_t2t import data
 from keras_t2t._ground.optional_imports import import_tensorflow
+from keras_t2t.data.sources.image_folder import checked_names, told_apart
 from tests.data import streams
 
 pytestmark = pytest.mark.usefixtures("reader")
@@ -307,6 +308,17 @@ def test_names_that_are_no_utf_8(write_folder, small_files):
         (folder / split / "dog").rename(folder / split / odd)
     with pytest.raises(ValueError, match=r"the class folder caf\\xe9\.png is no UTF-8"):
         data.open_dataset(data_dir=folder)
+
+
+def test_classes_that_look_alike_are_told_apart():
+    """Such as letters with accents, which macOS writes as two characters."""
+    assert told_apart(["caf\xe9"], ["cafe\u0301"]) == [r"'caf\xe9'", r"'cafe\u0301'"]
+    assert told_apart(["b ", "c"], ["b"]) == ["'b ', 'c'", "'b'"]
+    assert told_apart(["\u732b"], ["\u72ac"]) == ["\u732b", "\u72ac"]
+    assert told_apart(["\x1b[31m"], []) == [r"\x1b[31m", "none"]
+    for name in ("a\nb", "\u05d0\u200f"):
+        with pytest.raises(ValueError, match="has invisible characters"):
+            checked_names([name])
 
 
 def test_odd_names_are_names(write_folder, small_files):

@@ -1,10 +1,11 @@
 """Folders of images in ImageNet's layout: train/<class>/* and val/<class>/*."""
 
 import os
+import unicodedata
 
 import numpy as np
 
-from keras_t2t._ground.images import shown
+from keras_t2t._ground.arguments import is_unicode, shown
 from keras_t2t.data.sources.listing import (
     holds_images,
     list_images,
@@ -142,10 +143,11 @@ def _class_names(train, validation):
     if in_train != in_validation:
         only_train = [name for name in in_train if name not in in_validation]
         only_validation = [name for name in in_validation if name not in in_train]
+        here, there = told_apart(only_train, only_validation)
         raise ValueError(
             f"data_dir: classes differ between {shown(train)} and {shown(validation)}: "
-            f"only in {train.name}/: {listed(only_train)}; "
-            f"only in {validation.name}/: {listed(only_validation)}"
+            f"only in {shown(train.name)}/: {here}; "
+            f"only in {shown(validation.name)}/: {there}"
         )
     check_no_marks(train or validation, in_train)
     return checked_names(in_train)
@@ -155,15 +157,28 @@ def checked_names(names):
     """The names of class folders as a tuple.
 
     Raises:
-        ValueError: one is no UTF-8; they are written to files and shown everywhere.
+        ValueError: one is no UTF-8, or has characters that do not show: names are
+            written to files and shown everywhere.
     """
     for name in names:
         if name != shown(name):
+            why = "has invisible characters" if is_unicode(name) else "is no UTF-8"
             raise ValueError(
-                f"data_dir: the name of the class folder {shown(name)} is no UTF-8; "
-                "rename it"
+                f"data_dir: the name of the class folder {shown(name)} {why}; rename it"
             )
     return tuple(names)
+
+
+def told_apart(names, others):
+    """Two lists of names as texts, escaped where one of each looks like the other, as
+    with accents that two systems write differently, or a blank at the end."""
+
+    def look_of(name):
+        return unicodedata.normalize("NFKC", name).strip()
+
+    alike = {look_of(name) for name in names} & {look_of(name) for name in others}
+    show = ascii if alike else shown
+    return [listed(map(show, side)) for side in (names, others)]
 
 
 def class_files(folder, skip_others):

@@ -33,15 +33,17 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     words = early_words(weights, recipe)
     if words.config and words.recipe != recipe:
         raise ValueError("--config and --recipe exclude each other; give one")
+    starts = weights is not None
     held = read_config(words.config) if words.config else {}
     if words.config and weights is None and held.pop("weights", None):
         raise ValueError(
             f"--config {shown(words.config)} is of a run that started from weights: "
             "finetune --config repeats it"
         )
+    if words.config:  # what that run did without, this one does without too
+        weights, recipe, dataset = held.pop("weights", None), held.get("recipe"), None
     images = held.pop("dataset", dataset), held.pop("data_dir", None)
     filled = types.SimpleNamespace(**held) if held else with_recipe(words)
-    starts = weights is not None
     groups = add_flags(parser, TrainingConfig, starts, filled, GROUPS)
     groups["run"].add_argument(
         "--config",

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from keras_t2t.cli import finetune
 from keras_t2t.cli.dispatch import COMMANDS, parser_of
 from keras_t2t.settings.config import TrainingConfig
 from tests.examples.script import failure
@@ -122,6 +123,20 @@ def test_a_run_s_configuration_is_taken_over(tmp_path, monkeypatch):
     assert given.images == (None, "/photos")
     names = {field.name for field in dataclasses.fields(TrainingConfig)}
     TrainingConfig(**{k: v for k, v in vars(given).items() if k in names})
+
+
+@pytest.mark.parametrize("weights", [None, "cifar10"])
+def test_a_repeated_run_starts_from_what_it_did(weights, tmp_path, monkeypatch):
+    """Not from the weights that finetune starts from, nor on the data of a script."""
+    settings = {"epochs": 7, "weights": weights, "data_dir": "/photos"}
+    write_run(tmp_path / "run", ["a"], **settings)
+    words = ["--config", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", ["transfer_learning.py", *words])
+    defaults = {"recipe": None, "dataset": "cifar10"}
+    given = parser_of(finetune, "script", defaults).parse_args(words)
+    assert given.weights == weights and given.images == (None, "/photos")
+    given = parser_of(finetune, "x", {}).parse_args([*words, "--weights", "imagenet"])
+    assert given.weights == "imagenet"
 
 
 @pytest.mark.parametrize("flag", ["--conf", "--config", "--co"])

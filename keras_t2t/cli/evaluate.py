@@ -266,7 +266,8 @@ def which_data(arguments, source):
         return arguments.dataset, arguments.data_dir, share
     if source.published:
         return source.published.dataset, None, share
-    if run:
+    own = (run or {}).get("own") or {}  # custom data is nowhere to be found again
+    if run and (run["dataset"] or run["data_dir"] or "dataset" not in own):
         if share is None:
             share = run["validation_share"]
         name = run["dataset"]

@@ -8,6 +8,7 @@ import warnings
 
 import keras
 
+from keras_t2t._ground.arguments import reason
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t._ground.run_files import CURVES, HISTORY, TENSORBOARD
@@ -28,8 +29,8 @@ def recorders(plan, progress, log):
         log: the run's `StepLog`, which gets what writes the losses between.
 
     Raises:
-        ImportError: the plan has a project of Weights & Biases, and wandb is not
-            installed.
+        ImportError, RuntimeError: the plan has a project of Weights & Biases, and wandb
+            is not installed, or cannot begin a run.
     """
 
     def write(epoch, logs):
@@ -192,14 +193,19 @@ def wandb_logger(project, folder, config):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch + 1, logs)  # epochs count from 1
 
-    wandb.init(
-        project=project,
-        dir=str(folder),
-        name=folder.name,
-        config=config,
-        id=config.get("run"),
-        resume="allow",
-    )
+    try:
+        wandb.init(
+            project=project,
+            dir=str(folder),
+            name=folder.name,
+            config=config,
+            id=config.get("run"),
+            resume="allow",
+        )
+    except Exception as error:  # of its own kinds: no login, no network
+        raise RuntimeError(
+            f"wandb={project!r}: no run can be begun: {reason(error)}"
+        ) from error
     return Logger(log_freq="epoch")
 
 

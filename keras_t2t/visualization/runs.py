@@ -8,6 +8,7 @@ from typing import Any
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.run_files import CONFIG, HISTORY
 from keras_t2t._ground.types import Figure, FilePath
+from keras_t2t.classifier import own_model
 from keras_t2t.settings.recorded import read_record
 from keras_t2t.training.recording import PANELS
 from keras_t2t.visualization.figures import SERIES, new_figure, styled
@@ -44,14 +45,15 @@ def read_history(folder):
                 {name: float(value) for name, value in row.items() if value}
                 for row in csv.DictReader(file)
             ]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, csv.Error) as error:
             raise ValueError(f"{shown(path)} is damaged: {error}") from None
     if not history or not all("epoch" in row for row in history):
         raise ValueError(f"{shown(path)} has no epoch")
     label = shown(folder.resolve().name)
     if (folder / CONFIG).is_file():
-        record = read_record(folder / CONFIG, needed=("model", "backend"))
-        label += f" ({record['model']}, {record['backend']})"
+        record = read_record(folder / CONFIG, needed=("backend",))
+        model = record["model"] or shown(own_model(record) or "no model")
+        label += f" ({model}, {record['backend']})"
     return label, history
 
 

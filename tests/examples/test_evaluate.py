@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import types
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 import keras_t2t
 from keras_t2t import classifier
 from keras_t2t.checkpoints.registry import Published
+from keras_t2t.cli.evaluate import which_data
 from keras_t2t.preprocessing import evaluation_transform
 from tests.examples.script import failure, finish, run
 from tests.examples.small_run import SIZE, build, random_model, write_run
@@ -98,6 +100,22 @@ def test_a_run_on_its_own_data_and_per_class(evaluate, work):
     for name, expected in (("top1", top1), ("top5", top5)):
         measured = [float(row[name]) for row in rows]
         assert measured == pytest.approx(expected.mean(axis=1), abs=1e-6)
+
+
+def test_a_run_on_custom_data_is_evaluated_on_what_is_named():
+    """Its data set's name is none of TensorFlow Datasets."""
+    own = {"dataset": {"class": "Squares"}}
+    record = {"dataset": None, "data_dir": None, "validation_share": None, "own": own}
+    run = types.SimpleNamespace(
+        published=None, run={**record, "data": {"name": "squares"}}
+    )
+    nothing = types.SimpleNamespace(validation_share=None, dataset=None, data_dir=None)
+    with pytest.raises(ValueError, match="say what to evaluate on: --dataset"):
+        which_data(nothing, run)
+    named = types.SimpleNamespace(validation_share=None, dataset=None, data_dir="x")
+    assert which_data(named, run) == (None, "x", None)
+    del run.run["own"]
+    assert which_data(nothing, run) == ("squares", None, None)
 
 
 def test_the_test_split(evaluate, work):

@@ -269,6 +269,13 @@ def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
     log_to_wandb(7, 1.5)
     assert logged == [1, {"step": 7, "step_loss": 1.5}]  # epochs count from 1
 
+    def no_login(**arguments):
+        raise Exception("api_key not configured (no-tty):\ncall wandb.login()")
+
+    wandb.init = no_login
+    with pytest.raises(RuntimeError, match=r"wandb='t2t': .*: call wandb\.login"):
+        wandb_logger("t2t", tmp_path / "run-1", record)
+
 
 @pytest.mark.parametrize("failed", [False, True])
 def test_wandb_s_run_ends_with_the_run(tiny_run, monkeypatch, failed):

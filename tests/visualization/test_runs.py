@@ -45,6 +45,12 @@ def test_every_run_is_drawn(runs):
     np.testing.assert_allclose(speed.lines[1].get_ydata(), [10, 11])
 
 
+def test_a_run_with_a_custom_model_has_its_name(runs):
+    record = {"model": None, "backend": "torch", "own": {"model": {"function": "mine"}}}
+    (runs[0] / "config.json").write_text(json.dumps(record))
+    assert read_history(runs[0])[0] == "first (mine, torch)"
+
+
 def test_bad_folders(runs, tmp_path):
     with pytest.raises(ValueError, match=r"nothing' is no run folder: .* history\.csv"):
         runs_figure([*runs, tmp_path / "nothing"])
@@ -52,6 +58,9 @@ def test_bad_folders(runs, tmp_path):
         runs_figure([])
     (runs[0] / "history.csv").write_text("epoch,loss\n1,high\n")
     with pytest.raises(ValueError, match=r"history\.csv is damaged: .*'high'"):
+        runs_figure(runs)
+    (runs[0] / "history.csv").write_text(f"epoch,loss\n1,{'2' * 200_000}\n")
+    with pytest.raises(ValueError, match=r"history\.csv is damaged: field larger"):
         runs_figure(runs)
     (runs[0] / "history.csv").write_text("epoch,loss\n")
     with pytest.raises(ValueError, match=r"history\.csv has no epoch"):

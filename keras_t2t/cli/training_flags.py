@@ -22,10 +22,10 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
 
     Args:
         parser: `argparse.ArgumentParser`.
-        weights: what a command that starts from weights does so by default; None for
-            others.
-        recipe: that of the command; None for the authors'.
-        dataset: what is trained on where nothing is named.
+        weights: the default of a command that starts from weights; None for one that
+            does not.
+        recipe: the command's default; None: the authors'.
+        dataset: the data set if the command line names no data.
 
     Returns:
         The group of the flags of devices.
@@ -36,8 +36,8 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     held = read_config(words.config) if words.config else {}
     if words.config and weights is None and held.pop("weights", None):
         raise ValueError(
-            f"--config {shown(words.config)} is of a run that started from weights: "
-            "finetune --config repeats it"
+            f"--config {shown(words.config)} belongs to a run that started from "
+            "weights: finetune --config repeats it"
         )
     images = held.pop("dataset", dataset), held.pop("data_dir", None)
     filled = types.SimpleNamespace(**held) if held else with_recipe(words)
@@ -46,13 +46,13 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     groups["run"].add_argument(
         "--config",
         metavar="RUN",
-        help="the folder of a run, or its config.json: its settings in place of a "
-        "recipe's, but for those that are given here",
+        help="folder of a run, or its config.json: use its settings in place of a "
+        "recipe's, except for those given here",
     )
     add_stop_timeout(groups["run"])
     parser.epilog = (
-        "The defaults are those of this recipe for a folder of images; ImageNet and\n"
-        "the digits have their own: add --dataset imagenet2012 or digits to see them.\n"
+        "These are the defaults of this recipe for a folder of images. To see those\n"
+        "for ImageNet or the digits, add --dataset imagenet2012 or --dataset digits.\n"
         f"\n{parser.epilog}"
     )
     parser.set_defaults(**{"weights": weights, "recipe": recipe, **held})
@@ -78,8 +78,8 @@ def read_config(path):
 
 
 def early_words(weights, recipe):
-    """The flags that decide the defaults of others. Errors are left to the real
-    parser."""
+    """The flags that set the defaults of other flags. Errors in them are left to the
+    real parser."""
     early = argparse.ArgumentParser(
         add_help=False, exit_on_error=False, allow_abbrev=False
     )
@@ -94,8 +94,8 @@ def early_words(weights, recipe):
 
 
 def with_recipe(words):
-    """A configuration with the values of the recipe that the command line names, None
-    where it is none."""
+    """A configuration with the values of the recipe that the command line names; None
+    if there is no such recipe."""
     classes = 1000 if words.dataset == "imagenet2012" else 2
     with contextlib.suppress(ValueError):
         config = TrainingConfig(
@@ -108,10 +108,10 @@ def with_recipe(words):
 
 
 def train_from_flags(settings):
-    """`train` with the progress that suits standard output.
+    """Calls `train`, with a progress bar only if standard output is a terminal.
 
     Args:
-        settings: dict of the flags' values; what is trained on is filled in.
+        settings: dict of the flags' values; the data set is filled in.
 
     Returns:
         What `train` returns.
@@ -132,6 +132,6 @@ def train_from_flags(settings):
 
 
 def print_result(result):
-    """Prints what `train` gave as JSON in one line."""
+    """Prints the result of `train` as JSON in one line."""
     if result is not None:  # torchrun starts a script once per device
         print(json.dumps(result), flush=True)

@@ -36,8 +36,8 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     held = read_config(words.config) if words.config else {}
     if words.config and weights is None and held.pop("weights", None):
         raise ValueError(
-            f"--config {shown(words.config)} belongs to a run that started from "
-            "weights: finetune --config repeats it"
+            f"--config {shown(words.config)} is of a run that started from weights: "
+            "finetune --config repeats it"
         )
     images = held.pop("dataset", dataset), held.pop("data_dir", None)
     filled = types.SimpleNamespace(**held) if held else with_recipe(words)
@@ -78,8 +78,8 @@ def read_config(path):
 
 
 def early_words(weights, recipe):
-    """The flags that set the defaults of other flags. Errors in them are left to the
-    real parser."""
+    """The flags that decide the defaults of others. Errors are left to the real
+    parser."""
     early = argparse.ArgumentParser(
         add_help=False, exit_on_error=False, allow_abbrev=False
     )

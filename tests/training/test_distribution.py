@@ -243,7 +243,7 @@ def test_jax_ends_a_process_that_is_left_alone(start, tmp_path, rank):
 @only_torch
 @pytest.mark.nightly
 def test_torchrun_can_be_told_how_long_it_waits(start):
-    """Where it waits itself, before it starts a process; as docs/devices.md says."""
+    """Where it waits itself, before it starts a process; as docs/training.md says."""
     launcher = ["-m", "torch.distributed.run", "--nnodes", "2", "--rdzv-backend"]
     launcher += ["c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}"]
     launcher += ["--rdzv-conf", "join_timeout=3,read_timeout=3"]

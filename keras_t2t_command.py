@@ -1,8 +1,8 @@
-"""Where the command `keras-t2t` begins, before the package it belongs to; also
-`python -m keras_t2t_command`, such as for `torchrun -m`.
+"""The entry point of the command `keras-t2t`, outside the package that it starts; also
+for `python -m keras_t2t_command` and `torchrun -m keras_t2t_command`.
 
 `import keras_t2t` imports Keras and registers the layers with it, which takes seconds;
-help and a wrong flag need neither. So the package is put in its place here without
+`--help` and wrong flags need neither. So the package is put in its place here without
 running its `__init__.py`, and `keras_t2t.cli.backend` runs that when there is work.
 """
 
@@ -11,7 +11,7 @@ import sys
 
 
 def place_package():
-    """Makes the light modules of `keras_t2t` importable, unless all of it is there."""
+    """Makes the light modules of `keras_t2t` importable without importing Keras."""
     if "keras_t2t" not in sys.modules:
         spec = importlib.util.find_spec("keras_t2t")
         sys.modules["keras_t2t"] = importlib.util.module_from_spec(spec)
@@ -26,11 +26,11 @@ def main():
 
 
 def run_example(command, **defaults):
-    """A script of `examples/`: a command under the script's own name.
+    """Runs a script of `examples/`: a command under the script's own name.
 
     Args:
-        command: str, its name.
-        **defaults: of its flags, where they are not the command's.
+        command: str, the command's name.
+        **defaults: defaults of flags that replace the command's own.
     """
     place_package()
     from keras_t2t.cli import run_command

@@ -120,10 +120,11 @@ def evaluation_transform(
         interpolation: `"bicubic"` or `"bilinear"`, Pillow's, which avoid aliasing.
         exif_orientation: whether the image is first turned as its EXIF data says: right
             for your own photographs, but not done for ImageNet's published accuracies.
-        reduced: whether a JPEG file of at least four times the size that is needed is
-            decoded to less, twice what is needed: for a phone's photograph in a third
-            of the time, 0.2 grey levels off in the mean. So models of less than 1,000
-            classes are validated; published accuracies are of exact pixels.
+        reduced: whether a JPEG file of at least four times the needed width and height
+            is decoded at a reduced size, at least twice the needed one. This takes a
+            third of the time for a phone's photograph, and differs by 0.2 grey levels
+            on average. Models with fewer than 1,000 classes are validated in this way;
+            published accuracies are for exact pixels.
 
     Returns:
         uint8 array `(height, width, 3)`, red, green, blue in 0..255, to be given to

@@ -1,4 +1,4 @@
-"""What `predict` found, written image by image: none is kept."""
+"""Writes the answers of `predict` image by image, and keeps none in memory."""
 
 import contextlib
 import csv
@@ -12,10 +12,11 @@ from keras_t2t.cli.ending import tell
 
 @contextlib.contextmanager
 def writing(csv_path, json_path, top):
-    """Gives `write(image, classes, error)`: the path of an image, and a list of `(name,
-    probability)` or None, and why there is none. Where no file is asked for, it prints.
+    """Gives `write(image, classes, error)`, for the path of an image, a list of `(name,
+    probability)` or None, and the reason if there is none. If no file is asked for, it
+    prints.
 
-    The files are there when the body has ended, whole, or not at all.
+    The files appear complete when the body has ended, or not at all.
 
     Args:
         csv_path, json_path: files to write, or None.

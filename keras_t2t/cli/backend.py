@@ -13,17 +13,17 @@ def add_backend(parser):
     parser.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="Keras backend (default: KERAS_BACKEND, else that of keras.json if it is "
-        f"installed, else the first that is of {', '.join(BACKENDS)})",
+        help="Keras backend (default: that of KERAS_BACKEND, else that of keras.json "
+        f"if installed, else the first installed one of {', '.join(BACKENDS)})",
     )
 
 
 def start_backend(arguments):
-    """Imports the package, on the backend that the flags, the environment or Keras's
-    file name, or on the first that is installed.
+    """Imports the package on the backend named by the flags, the environment or
+    keras.json, or else on the first that is installed.
 
     Raises:
-        ImportError: in one line with the extra that brings it: it is not installed.
+        ImportError: the backend is not installed; the message names the extra.
     """
     chosen = vars(arguments).pop("backend")
     if chosen:
@@ -59,7 +59,7 @@ def default_backend():
 
 
 def recorded_backend():
-    """That of Keras's own file, None where there is none."""
+    """The backend in keras.json, None if it has none."""
     try:
         held = read_json(keras_folder() / "keras.json")
     except (OSError, ValueError):  # Keras goes on without it too

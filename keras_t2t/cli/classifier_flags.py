@@ -1,4 +1,4 @@
-"""The flags that name a model with its weights, and what its classes are called."""
+"""The flags that name a model with its weights, and the names of its classes."""
 
 import sys
 from pathlib import Path
@@ -7,23 +7,28 @@ from keras_t2t.settings.flag_values import classifier_weights, image_size
 
 
 def add_classifier_flags(parser, default="imagenet"):
-    """What `find_classifier` takes."""
+    """Adds flags for the arguments of `find_classifier`."""
     parser.add_argument(
         "--weights",
         type=classifier_weights,
         default=default,
         help="a name of published weights, a checkpoint file, a run folder, "
-        "hf://OWNER/NAME, or random (also none) "
-        f"(default: {default or 'imagenet, or random where that cannot be fetched'})",
+        "hf://OWNER/NAME, or random (or none) for random weights "
+        f"(default: {default or 'imagenet, or random if it cannot be fetched'})",
     )
     parser.add_argument(
         "--model",
         metavar="NAME",
-        help="variant, such as T2TViT14, ViTL16 or ResNet50 (default: the weights'; "
-        "T2TViT14 for a name)",
+        help="variant, such as T2TViT14, ViTL16 or ResNet50 (default: that of "
+        "the weights; T2TViT14 if --weights is a name)",
     )
-    add_image_size(parser, "(default: the weights' own; 224 where they tell none)")
-    parser.add_argument("--classes", type=Path, help="JSON list of class names")
+    add_image_size(parser, "(default: that of the weights; 224 if they do not say)")
+    parser.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="JSON list of class names",
+    )
 
 
 def add_image_size(parser, default):
@@ -36,8 +41,8 @@ def add_image_size(parser, default):
 
 
 def class_names(source):
-    """The names of a `Classifier`'s classes, numbers where nothing tells them; None
-    where there are no classes."""
+    """The names of a `Classifier`'s classes, or numbers if they have no names; None if
+    it has no classes."""
     if source.class_names is not None or source.classes is None:
         return source.class_names
     numbered = [f"class {i}" for i in range(source.classes)]
@@ -45,7 +50,7 @@ def class_names(source):
 
 
 def imagenet_names():
-    """Names of the 1000 classes, None where Keras cannot fetch its index."""
+    """Names of ImageNet's 1000 classes, None if Keras cannot fetch them."""
     import numpy as np
 
     from keras_t2t.preprocessing import decode_predictions

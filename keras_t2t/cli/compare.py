@@ -1,4 +1,4 @@
-"""Compares runs: a table of how far each came, and their learning curves and
+"""Compares runs: a table of their best results, and their learning curves and
 throughput in one figure.
 
 A run is a folder that `train` or `finetune` writes; it need not be finished.
@@ -9,7 +9,7 @@ from pathlib import Path
 USAGE = "RUN [RUN ...]"
 EXAMPLE = "keras-t2t compare runs/* --output comparison.svg"
 RESUMES = False
-# Of a run's history: what a column is called, which is its best value, how it is shown.
+# For a column of a run's history: its title, its best value, its format.
 COLUMNS = {
     "val_top1": ("best top-1", max, "{:.2%}"),
     "val_top1_ema": ("of averages", max, "{:.2%}"),
@@ -20,7 +20,7 @@ COLUMNS = {
 
 def add_flags(parser, defaults):
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
-    parser.add_argument("--title", help="of the figure")
+    parser.add_argument("--title", help="title of the figure")
     parser.add_argument(
         "--output",
         type=Path,
@@ -42,7 +42,7 @@ def main(arguments):
 
 
 def table(runs):
-    """Text with a row per run, of what `read_history` gives."""
+    """Text with a row per run, from what `read_history` gives."""
     there = [
         name
         for name in COLUMNS

@@ -1,8 +1,8 @@
 """Converts a checkpoint of the authors or of mmpretrain for Keras, or back.
 
-The variant, the class count and the size are read off the file. The ending of --output
-is its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or .safetensors for the
-authors' code.
+The variant, the number of classes and the image size are read from the file. The ending
+of --output determines its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or
+.safetensors for the authors' code.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ def add_flags(parser, defaults):
         "--output", type=Path, required=True, metavar="FILE", help="file to write"
     )
     add_image_size(
-        parser, ", for which the position table is resized (default: the file's own)"
+        parser, "; the position table is resized for it (default: that of the file)"
     )
     parser.add_argument(
         "--raw", action="store_true", help="take the raw weights, not their average"

@@ -13,17 +13,17 @@ from keras_t2t.cli.stopping import TIMEOUT
 PROGRAM = "keras-t2t"
 # Each is a module of this package, with
 #   __doc__               what `--help` says first
-#   USAGE                 what stands after the flags
-#   EXAMPLE               what `--help` ends with
+#   USAGE                 the arguments that follow the flags
+#   EXAMPLE               the command with which `--help` ends
 #   RESUMES               whether it has --resume
 #   add_flags(parser, defaults), which may return the group for --backend
 #   main(arguments)       the work; returns the exit status, None for 0
 COMMANDS = {
     "train": "train a model from scratch",
-    "finetune": "train on from weights: photographs to a model, and to a web page",
-    "predict": "name what is in images, folders of them too",
-    "evaluate": "measure accuracy, per class and what is confused with what",
-    "export": "write a model for another runtime, and compare it there",
+    "finetune": "train from weights: from photographs to a model and a web page",
+    "predict": "say what images show: files, folders or patterns",
+    "evaluate": "measure accuracy, also per class, and list confused classes",
+    "export": "write a model for another runtime, and verify it there",
     "visualize": "show what a network sees",
     "convert": "convert a checkpoint for Keras, or back",
     "compare": "compare runs: their results and learning curves",
@@ -40,13 +40,14 @@ def main():
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [flags]",
         description=f"T2T-ViT for Keras 3, on JAX, TensorFlow and torch.\n\n{lines}",
-        epilog=f"{PROGRAM} COMMAND --help says more of a command.",
+        epilog=f"{PROGRAM} COMMAND --help explains a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
     given = parser.parse_args(words[:1]).command
-    parser.error(f"there is no command {given!r}: there are {', '.join(COMMANDS)}")
+    names = ", ".join(COMMANDS)
+    parser.error(f"there is no command {given!r}; the commands are {names}")
 
 
 def run_command(name, words=None, program=None, **defaults):
@@ -54,9 +55,9 @@ def run_command(name, words=None, program=None, **defaults):
 
     Args:
         name: of `COMMANDS`.
-        words: list of str, what follows it; None: all that follows the script.
-        program: what it is called in messages; None: as the script.
-        **defaults: of its flags, where they are not the command's own.
+        words: list of str, the arguments after it; None: those of this process.
+        program: its name in messages; None: the script's.
+        **defaults: defaults of flags that replace the command's own.
     """
     program = program or Path(sys.argv[0]).name
     command = importlib.import_module(f"keras_t2t.cli.{name}")

@@ -19,30 +19,30 @@ def add_stop_timeout(parser):
         type=seconds,
         default=TIMEOUT,
         metavar="SECONDS",
-        help="from Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP, which save the run, to its end "
-        "by force (default: %(default)g)",
+        help="Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP save the run and end it; after so "
+        "many seconds it is ended by force (default: %(default)g)",
     )
 
 
 def stop_within(timeout):
-    """Gives the command so many seconds from a signal to its end."""
+    """Sets how many seconds after a signal the command is ended by force."""
     if stopping is not None:
         stopping.timeout = timeout
 
 
 def run(main, *arguments, name=None, resumes=False):
-    """Calls `main`, and ends the process with its exit code where it gives one.
+    """Calls `main`, and ends the process with the exit code that it returns.
 
-    Bad input is one line on standard error and exit code 2, as of argparse; any other
-    known failure is one line and exit code 1. A signal that stops it is one line and
-    exit code 128 + its number.
+    Bad input gives one line on standard error and exit code 2, as in argparse; any
+    other known failure gives one line and exit code 1, and a signal one line and exit
+    code 128 + its number.
 
     Args:
         main: function.
         *arguments: its arguments.
-        name: what that line begins with; None: the script's.
-        resumes: whether that line gives the command that goes on; the command has
-            `--resume`, `--output` and `--backend`.
+        name: what that line begins with; None: the script's name.
+        resumes: whether that line gives the command that continues the run; this one
+            must then have `--resume`, `--output` and `--backend`.
     """
     global stopping
     name = escaped(name or Path(sys.argv[0]).name)
@@ -66,15 +66,15 @@ def run(main, *arguments, name=None, resumes=False):
 
 
 def in_words(error):
-    """An exception's message; the system's own begin with a number and end with a file,
-    which stands first here."""
+    """An exception's message; those of the operating system begin with a number and end
+    with the file, which comes first here."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)
 
 
 def fail(name, message, code):
-    # Names of files and classes may hold what commands a terminal.
+    # Names of files and classes may contain control sequences.
     print(f"{name}: {escaped(str(message), kept=chr(10))}", file=sys.stderr)
     sys.exit(code)
 

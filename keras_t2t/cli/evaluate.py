@@ -1,12 +1,13 @@
 """Measures top-1 and top-5 accuracy.
 
-Images are resized and cropped as the weights want it. --expect compares with the
-published accuracy and fails (exit code 1) where it is more than 0.1 points off; wrong
-input is exit code 2. The last line on standard output is one JSON object.
+Images are resized and cropped as the weights require. --expect compares the result
+with the published accuracy, and fails with exit code 1 if it is more than 0.1 points
+off; wrong input gives exit code 2. The last line on standard output is the result as
+JSON.
 
-RUN/evaluation, or --output, gets per_class.csv, the confusion matrix (confusion.csv
-and .png), the worst mistakes (mistakes.png) and that object (evaluation.json). For
-these the model sees the images a second time.
+The folder RUN/evaluation, or --output, gets per_class.csv, the confusion matrix
+(confusion.csv and .png), the worst mistakes (mistakes.png) and the result
+(evaluation.json). For these the images are read a second time.
 """
 
 import argparse
@@ -41,10 +42,15 @@ def add_flags(parser, defaults):
     add(
         "--model",
         metavar="NAME",
-        help="variant, such as T2TViT14 (default: the weights'; T2TViT14 for a name)",
+        help="variant, such as T2TViT14 (default: that of the weights; T2TViT14 if "
+        "--weights is a name)",
     )
-    add("--ema", action="store_true", help="the averaged weights of a run folder")
-    add("--raw", action="store_true", help="not the averages of a torch checkpoint")
+    add("--ema", action="store_true", help="use the averaged weights of a run")
+    add(
+        "--raw",
+        action="store_true",
+        help="use the raw weights of a torch checkpoint, not their averages",
+    )
     add(
         "--dataset",
         metavar="NAME",
@@ -61,40 +67,40 @@ def add_flags(parser, defaults):
         "--validation-share",
         type=float,
         metavar="SHARE",
-        help="share of the images to evaluate, where they have no splits or only one "
-        "for training (default: 0.2, or the run's on its own data; 1: all)",
+        help="share of the images to evaluate, if the data has no splits, or only a "
+        "training split (default: 0.2, or on a run's own data the run's; 1: all)",
     )
     add(
         "--split",
         choices=("validation", "test"),
         default="validation",
-        help="what validates in training (default), or the test split",
+        help="the images used for validation in training (default), or the test split",
     )
     add(
         "--reader",
         choices=("grain", "tensorflow"),
-        help="what decodes images (default: on a run's own data the run's, else grain)",
+        help="what decodes images (default: grain, or on a run's own data the run's)",
     )
-    add("--skip-corrupt", action="store_true", help="leave unreadable images out")
+    add("--skip-corrupt", action="store_true", help="skip unreadable images")
     add(
         "--image-size",
         type=square,
         metavar="PIXELS or HEIGHTxWIDTH",
-        help="height and width of the images that the model sees (default: the "
-        "weights' own)",
+        help="height and width of the images that the model sees (default: that of "
+        "the weights)",
     )
     add(
         "--crop",
         type=float,
         metavar="SHARE",
-        help="side of the central square that is seen, over the image's shorter side "
-        "(default: the weights')",
+        help="side of the central crop, relative to the image's shorter side (default: "
+        "that of the weights)",
     )
     add(
         "--exif-orientation",
         action=argparse.BooleanOptionalAction,
-        help="turn photographs as their EXIF data says (default: as the run did; where "
-        "nothing tells, of folders of less than 1,000 classes)",
+        help="turn photographs as their EXIF data says (default: as the run did; "
+        "without a run, on for folders with fewer than 1,000 classes)",
     )
     add(
         "--batch-size",
@@ -107,24 +113,24 @@ def add_flags(parser, defaults):
         "--mixed-precision",
         choices=("none", "bfloat16", "float16"),
         default="none",
-        help="half precision to compute in (default: none)",
+        help="compute in half precision (default: none)",
     )
     add(
         "--devices",
         type=int,
         metavar="N",
-        help="devices of this host to use (default: all)",
+        help="how many devices of this host to use (default: all)",
     )
     add(
         "--output",
         metavar="DIR",
-        help="folder for the accuracy and the confusions of each class, and for "
-        "pictures of both (default: evaluation in a run folder, else none)",
+        help="folder for the report: accuracy per class, confusion matrix, mistakes "
+        "(default: evaluation in the run folder; without a run, none)",
     )
     add(
         "--expect",
         action="store_true",
-        help="compare with the published accuracy, and fail if it is another",
+        help="compare with the published accuracy, and fail if it differs",
     )
 
 
@@ -146,7 +152,7 @@ def main(arguments):
     height, width = source.size
     if arguments.image_size is None and height != width:
         raise ValueError(
-            f"{arguments.weights} is for {height}x{width} px, and images are evaluated "
+            f"{arguments.weights} is for {height}x{width} px, but images are evaluated "
             "as squares: give --image-size"
         )
     name, folder, share = which_data(arguments, source)
@@ -240,7 +246,7 @@ def main(arguments):
 
 
 def which_output(arguments):
-    """The folder of the report: beside the weights of a run, unless told; else None."""
+    """The folder of the report: --output, else one in the run folder, else None."""
     if arguments.output:
         return Path(arguments.output)
     folder = Path(arguments.weights)
@@ -248,7 +254,7 @@ def which_output(arguments):
 
 
 def check_report(folder):
-    """Raises a ValueError if the folder cannot be written, or holds what is not of a
+    """Raises a ValueError if the folder cannot be written, or holds anything but a
     report: it is replaced as a whole."""
     check_writable(folder, "--output")
     if folder.exists() and not folder.is_dir():
@@ -278,7 +284,7 @@ def which_data(arguments, source):
 
 
 def which_reader(arguments, source):
-    """On a run's own data that of the run, where it is installed; None for any."""
+    """The reader: on a run's own data the run's, if installed; None: the default."""
     own_data = source.run and not (arguments.dataset or arguments.data_dir)
     if arguments.reader or not own_data:
         return arguments.reader
@@ -288,15 +294,15 @@ def which_reader(arguments, source):
 
 
 def which_orientation(arguments, source):
-    """Whether photographs are turned: as asked for, else as the run did; None: as their
-    data says."""
+    """Whether photographs are turned: as asked for, else as in the run; None: by the
+    kind of the data set."""
     if arguments.exif_orientation is not None or arguments.dataset == "digits":
         return arguments.exif_orientation
     return source.exif_orientation
 
 
 def check_comparable(arguments, source, dataset):
-    """Raises a ValueError unless the published accuracy was measured just so."""
+    """Raises a ValueError unless the published accuracy was measured so too."""
     published = source.published
     if published is None:
         raise ValueError(
@@ -309,7 +315,7 @@ def check_comparable(arguments, source, dataset):
             "--expect compares the published weights at their own size: leave out "
             "--image-size, --crop, --raw and --exif-orientation"
         )
-    # A folder may have any name, and is recognised by its number of images.
+    # A folder may have any name, so its number of images must do.
     same_name = arguments.dataset is None or dataset.name == published.dataset
     if not same_name or dataset.num_validation != published.images:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What `evaluate` leaves in a folder: tables, the confusion matrix, the mistakes."""
+"""The report that `evaluate` writes: tables, the confusion matrix, the mistakes."""
 
 import csv
 import heapq
@@ -11,15 +11,14 @@ KEPT = 25  # of the mistakes
 
 
 def write_report(folder, result, counts, model, dataset, batch_size, **transform):
-    """Writes the files; those that are pictures need matplotlib, and are left out
-    without it.
+    """Writes the files. Pictures need matplotlib, and are left out without it.
 
     Args:
-        folder: what to make, or replace, with all that is in it.
-        result: dict, what was measured as a whole.
-        counts: what `accuracy.measure` gives.
-        model, dataset, batch_size, **transform: as of `accuracy.answers`, which asks
-            the model once more.
+        folder: path of a folder to create, or to replace with all that is in it.
+        result: dict, the accuracy over all images.
+        counts: the result of `accuracy.measure`.
+        model, dataset, batch_size, **transform: arguments of `accuracy.answers`, which
+            runs the model once more.
 
     Returns:
         str, why there are no pictures; None if there are.
@@ -48,8 +47,8 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
 
 
 def study(model, dataset, batch_size, **transform):
-    """`(counts, mistakes)`: the confusion matrix, int array (classes, classes), and of
-    the images that are taken for another class those that the model is surest of."""
+    """`(counts, mistakes)`: the confusion matrix, an int array (classes, classes), and
+    the wrongly classified images on which the model is surest."""
     import numpy as np
 
     from keras_t2t.training.accuracy import answers

@@ -1,8 +1,8 @@
-"""Writes a model for another runtime, preprocessing inside, and checks it there.
+"""Writes a model with its preprocessing for another runtime, and verifies it there.
 
-Published weights are fetched at the first call. Class names are stored beside the file:
-those in --classes, or in `classes.json` beside the weights, or ImageNet's or CIFAR's.
-docs/export.md says how to use each format.
+Published weights are downloaded when first used. Class names are stored beside the
+file: those in --classes, or in `classes.json` beside the weights, or ImageNet's or
+CIFAR's. docs/export.md shows how to use each format.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ def add_flags(parser, defaults):
         "--output",
         type=Path,
         metavar="PATH",
-        help="the file or folder to write (default: the model's name, here)",
+        help="file or folder to write (default: the model's name, in this folder)",
     )
     parser.add_argument(
         "--format",
@@ -33,27 +33,30 @@ def add_flags(parser, defaults):
         "--precision",
         choices=("float32", "float16", "int8", "int4"),
         default="float32",
-        help="of the weights in the file (default: float32)",
+        help="precision of the weights in the file (default: float32)",
     )
     parser.add_argument(
         "--calibration",
         metavar="DIR",
-        help="folder of photographs: ranges for ONNX in int8, and what float16 and "
-        "int8 are compared on",
+        help="folder of photographs: needed for ONNX in int8, which takes its ranges "
+        "from them; float16 and int8 are compared with Keras on them",
     )
     parser.add_argument(
-        "--static-batch", action="store_true", help="one image at a time, no more"
+        "--static-batch", action="store_true", help="fix the batch at one image"
     )
     parser.add_argument(
-        "--opset", type=int, help="of ONNX, 17 to 20 (default: 20; 17: older runtimes)"
+        "--opset",
+        type=int,
+        metavar="N",
+        help="ONNX operator set, 17 to 20 (default: 20; 17 is for older runtimes)",
     )
     parser.add_argument(
         "--no-verify",
         action="store_true",
-        help="do not run the file and compare what it answers with the model",
+        help="do not run the file and compare its outputs with the model's",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace what is there"
+        "--overwrite", action="store_true", help="replace an existing file or folder"
     )
 
 

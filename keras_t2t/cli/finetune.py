@@ -1,8 +1,8 @@
 """From a folder of photographs to a model, and to a page that runs it in the browser.
 
-The folder holds <class>/*, a fifth of which validates, or any other layout that
-`train` reads. Training follows the recipe for small sets and ends where nothing gets
-better. With --web, the best weights are exported as ONNX in float32 and
+The folder holds <class>/*, of which a fifth is used for validation, or any other layout
+that `train` reads. Training follows the recipe for small sets, and ends when validation
+no longer improves. With --web, the best weights are exported as ONNX in float32 and
 int8, both compared with Keras in ONNX Runtime, and as a static page in RUN/web.
 """
 
@@ -62,11 +62,11 @@ def main(arguments):
 
 
 def take_photographs(settings):
-    """Makes the folder on the command line the data of the run."""
+    """Makes PHOTOS, the folder on the command line, the data of the run."""
     photographs = settings.pop("photographs")
     named = settings["data_dir"] or settings["dataset"]
     if photographs and named:
-        raise ValueError("PHOTOS takes the place of --data-dir and --dataset")
+        raise ValueError("PHOTOS takes the place of --data-dir and --dataset: give one")
     if photographs:
         settings["data_dir"] = photographs
     elif not (named or settings["resume"] or any(settings["images"])):
@@ -74,7 +74,7 @@ def take_photographs(settings):
 
 
 def trained(folder, settings):
-    """What a finished run left: where from, the model, its data."""
+    """The `Classifier`, the model and the data set of a finished run."""
     from keras_t2t import data
     from keras_t2t.classifier import find_classifier
     from keras_t2t.training.accuracy import check_classes
@@ -104,12 +104,12 @@ def confusion(source, model, dataset):
     counts = confusion_matrix(model, dataset, **source.transform)
     worst = costliest(counts)
     if worst is None:
-        return "no validation image is taken for another class"
+        return "no validation image is mistaken for another class"
     row, column, images = worst
     names = dataset.class_names
     return (
-        f"costliest confusion: {images} of {counts[row].sum()} images of "
-        f"{shown(names[row])} are taken for {shown(names[column])}"
+        f"most frequent confusion: {images} of {counts[row].sum()} images of "
+        f"{shown(names[row])} are mistaken for {shown(names[column])}"
     )
 
 
@@ -140,8 +140,8 @@ def export(source, model, dataset, folder):
 
 
 def calibration_images(dataset, size):
-    """uint8 array (images, size, size, 3) of training images as evaluation cuts them,
-    of the same shape for any number of images."""
+    """uint8 array (images, size, size, 3) of training images, cropped as in
+    evaluation."""
     import numpy as np
 
     from keras_t2t.data import AUGMENTATIONS
@@ -152,11 +152,11 @@ def calibration_images(dataset, size):
 
 
 def check_port():
-    """Raises a ValueError, before anything is trained, if another program has it."""
+    """Raises a ValueError, before anything is trained, if the port is in use."""
     with socket.socket() as other:
         if other.connect_ex(ADDRESS) == 0:
             raise ValueError(
-                f"--serve: port {ADDRESS[1]} is in use; say --web instead, and show "
+                f"--serve: port {ADDRESS[1]} is in use; give --web instead, and show "
                 "the page with `python -m http.server -d RUN/web PORT`"
             )
 
@@ -168,6 +168,6 @@ def serve(folder):
         print(f"http://localhost:{server.server_port}/ until Ctrl-C", flush=True)
         try:
             server.serve_forever()
-        except KeyboardInterrupt as error:  # as was said: all is done
+        except KeyboardInterrupt as error:  # the way to end it, as printed
             if getattr(error, "signal", signal.SIGINT) != signal.SIGINT:
                 raise

@@ -10,12 +10,12 @@ def image_files(words):
     """Finds the images of files, folders and glob patterns.
 
     Args:
-        words: list of str. Of a folder, and of all in it, the files count whose names
-            end as an image's do, but for hidden ones; links to folders are not
-            followed. A file that is named counts whatever it is.
+        words: list of str. In a folder and its subfolders, files with an image's
+            ending count, except hidden ones; links to folders are not followed. A file
+            that is named itself counts, whatever its ending.
 
     Yields:
-        `(path, None)`, sorted within each folder; `(word, why)` for what names none.
+        `(path, None)`, sorted within each folder; `(word, reason)` if there is none.
     """
     from keras_t2t.data.image_formats import is_image_name
 
@@ -37,7 +37,7 @@ def image_files(words):
         if os.path.isdir(word):
             yield from in_folder(word)
         elif os.path.lexists(word) or not glob.has_magic(word):
-            yield word, None  # one that is missing is told by opening it
+            yield word, None  # if it is missing, opening it says so
         else:
             matches = sorted(glob.glob(word, recursive=True))
             for match in matches:

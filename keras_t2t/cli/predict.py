@@ -1,9 +1,9 @@
-"""Names what is in images: files, folders with all that is in them, and patterns.
+"""Says what images show. Takes files, folders (with their subfolders) and patterns.
 
-Published weights are fetched at the first call. Class names are ImageNet's or CIFAR's;
-for other weights they are the JSON list in --classes or in `classes.json` beside the
-weights, else the indices. An image that cannot be read is told with its reason, in its
-place; the exit status is 2 if there is no other.
+Published weights are downloaded when first used. Class names are ImageNet's or CIFAR's;
+for other weights they come from the JSON list in --classes or in `classes.json` beside
+the weights, and are numbers if there is neither. For an image that cannot be read, the
+reason takes the place of the answer; the exit status is 2 if no image can be read.
 """
 
 import collections
@@ -31,7 +31,7 @@ def add_flags(parser, defaults):
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="an image, a folder of images and folders, or a pattern such as "
+        help="an image, a folder (searched with its subfolders), or a pattern such as "
         "'photographs/**/*.jpg'",
     )
     add(
@@ -76,7 +76,7 @@ def main(arguments):
     top = min(top, classifier.classes)
 
     def read(file):
-        """`(path, pixels, None)`, or why there are none."""
+        """`(path, pixels, None)`, or `(path, None, reason)`."""
         path, why = file
         try:
             if why is None:
@@ -110,7 +110,7 @@ def main(arguments):
                 progress.step()
                 named += why is None
     files = " and ".join(shown(path) for path in paths.values() if path)
-    if files:  # else all is said
+    if files:  # otherwise the answers were printed
         unread = progress.done - named
         told = f", {unread:,} could not be read" if unread else ""
         print(f"{files}: {named:,} images{told}")
@@ -121,7 +121,7 @@ def probabilities(model, batch):
     """float array (images, classes) of the images of a batch that were read.
 
     Raises:
-        FloatingPointError: they are no numbers.
+        FloatingPointError: an output is not a finite number.
     """
     import numpy as np
 
@@ -135,8 +135,8 @@ def probabilities(model, batch):
 
 
 def batches(files, read, size):
-    """Lists of what `read` gives, in order, with `size` images each that were read; the
-    next ones are read meanwhile, and no more."""
+    """Lists of what `read` gives, in order, each with `size` readable images; meanwhile
+    only the next ones are read."""
     pool = concurrent.futures.ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
     waiting = collections.deque()
     batch = []

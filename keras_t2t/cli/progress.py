@@ -1,4 +1,4 @@
-"""A line on the terminal that tells how far a long work is."""
+"""A line on the terminal that shows the progress of a long task."""
 
 import sys
 import time
@@ -7,10 +7,10 @@ EVERY = 0.2  # seconds
 
 
 class Progress:
-    """Counts up to `total`; silent where standard error is no terminal.
+    """Counts up to `total`; silent if standard error is no terminal.
 
     Args:
-        total: function that gives the number; called only where it is shown.
+        total: function that gives the total; called only if progress is shown.
     """
 
     def __init__(self, total):
@@ -29,7 +29,7 @@ class Progress:
     def step(self):
         self.done += 1
         now = time.monotonic()
-        if self.done == 1:  # what came before it tells nothing of the rest
+        if self.done == 1:  # what came before it says nothing about the rest
             self.begin = self.last = now
         if self.shown and now - self.last > EVERY:
             self.last = now

@@ -1,5 +1,6 @@
-"""How a command ends by a signal: nothing half-written stays, one line says how to go
-on, and the status is 128 and the signal's number. Nothing holds it for ever."""
+"""How a signal ends a command: nothing half-written stays, one line says how to
+continue, the exit status is 128 plus the signal's number, and nothing can delay it for
+ever."""
 
 import argparse
 import contextlib
@@ -18,8 +19,8 @@ from pathlib import Path
 
 from keras_t2t._ground.files import drop_unfinished
 
-# Ctrl-C, a scheduler's end, its warning (Slurm's `--signal`), a closed terminal. Not
-# every system has all.
+# Ctrl-C; a scheduler's end, and its warning (Slurm's `--signal`); a closed terminal.
+# Not every system has all of them.
 SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
@@ -27,12 +28,12 @@ SIGNALS = tuple(
 )
 TIMEOUT = 120.0  # seconds from a signal to the end by force
 ECHO = 0.3  # seconds in which a Ctrl-C may come twice, as from `timeout -s INT`
-PATIENCE = 2.0  # seconds after which a person is told that it takes longer
-CLEANUP = 2.0  # seconds that an end by force takes at most
+PATIENCE = 2.0  # seconds after which a person is told that it may take longer
+CLEANUP = 2.0  # seconds that an end by force may take
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal came where a command can end at once."""
+    """A signal came at a point where the command can end at once."""
 
     def __init__(self, number):
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -42,21 +43,21 @@ class Interrupted(KeyboardInterrupt):
 class Stopping:
     """Handles the signals of a command from its first line on.
 
-    A signal raises `Interrupted`, but in training, which handles it itself. A thread
-    that no computation keeps from running sees it too: it ends the process `timeout`
-    seconds later, or at a second Ctrl-C, wherever the command then is. Signals that are
-    ignored stay so (`nohup`).
+    A signal raises `Interrupted`, except in training, which handles it itself. A thread
+    that no computation can block sees it too, and ends the process `timeout` seconds
+    later, or at a second Ctrl-C, whatever the command is then doing. Signals that are
+    ignored stay ignored (`nohup`).
 
     Args:
-        name: of the command, for its last line.
-        resumes: whether it has `--resume`, `--output` and `--backend`.
+        name: the command's name, for its last line.
+        resumes: whether the command has `--resume`, `--output` and `--backend`.
     """
 
     def __init__(self, name, resumes=False):
         self.name = name
         self.resumes = resumes
         self.timeout = TIMEOUT
-        self.came = False  # a signal, and is dealt with
+        self.came = False  # whether a signal came and is being handled
         self.before = {}
         self.last_word = threading.Lock()
 
@@ -69,7 +70,7 @@ class Stopping:
                 self.came = True
                 raise Interrupted(number)
 
-        handle.gives_way = True  # to training
+        handle.gives_way = True  # training may replace it
         for number in SIGNALS:
             before = signal.getsignal(number)
             if before in (signal.SIG_DFL, signal.default_int_handler):
@@ -77,7 +78,7 @@ class Stopping:
                 signal.signal(number, handle)
         self.near, far = socket.socketpair()
         self.near.setblocking(False)
-        # Written to by C, whatever Python's main thread is in.
+        # C code writes to it, whatever Python's main thread is doing.
         self.before_wakeup = signal.set_wakeup_fd(
             self.near.fileno(), warn_on_full_buffer=False
         )
@@ -87,11 +88,11 @@ class Stopping:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if not self.came:  # else they stay handled until the process has ended
+        if not self.came:  # else signals stay handled until the process has ended
             self._leave()
 
     def _leave(self):
-        """Handles signals as before."""
+        """Restores the previous handlers."""
         if self.before:
             for number, before in self.before.items():
                 signal.signal(number, before)
@@ -100,7 +101,7 @@ class Stopping:
             self.before = {}
 
     def _watch(self, far):
-        """Ends the process where the main thread does not."""
+        """Ends the process if the main thread does not."""
         first = None  # (number, time) of the first signal
         told = False
         while True:
@@ -144,7 +145,7 @@ class Stopping:
             drop_unfinished()
             sys.stdout.flush()
 
-        # A disk or a lock that hangs must not keep it.
+        # A disk or a lock that hangs must not delay the end.
         cleaning = threading.Thread(target=clean, daemon=True)
         cleaning.start()
         cleaning.join(CLEANUP)
@@ -153,11 +154,11 @@ class Stopping:
         os._exit(128 + number)
 
     def tells(self):
-        """Whether the last line is still to be said, to whom asks first."""
+        """Whether the caller is the first to ask, and so must print the last line."""
         return self.last_word.acquire(blocking=False)
 
     def told(self, message):
-        """The message, with the command that goes on."""
+        """The message, with the command that continues the run."""
         if not self.resumes:
             return message
         training = sys.modules.get("keras_t2t.training.stopping")
@@ -173,7 +174,7 @@ def command_again(folder):
     """The shell command that resumes this process's run.
 
     Args:
-        folder: str, the run folder to resume; None: there is none yet.
+        folder: str, the run folder to resume; None if there is none yet.
     """
     flags, names = sys.argv[1:], []
     if "--" in flags:
@@ -210,13 +211,13 @@ def launcher():
 
 
 def is_flag(text, flag):
-    """Whether argparse takes the text for the flag, which may be cut short."""
+    """Whether argparse takes the text for the flag, which may be abbreviated."""
     name = text.partition("=")[0]
     return len(name) > 3 and flag.startswith(name)
 
 
 def quoted(word):
-    """A word as a shell reads it, whatever is in it."""
+    """A word quoted for the shell, whatever it contains."""
     if os.name == "nt":
         return subprocess.list2cmdline([word])
     if word == "...":
@@ -231,7 +232,7 @@ def quoted(word):
 
 
 def leave_terminal():
-    """What goes to a closed terminal from here on is dropped: it would be an error."""
+    """Drops what is printed from here on: writing to a closed terminal is an error."""
     for descriptor in (1, 2):
         with contextlib.suppress(OSError):
             if stat.S_ISCHR(os.fstat(descriptor).st_mode):

@@ -1,8 +1,8 @@
 """Trains a model from scratch, by the recipe of its data.
 
-Data is a folder of images (--data-dir), a data set that TensorFlow Datasets has
-prepared, or scikit-learn's digits (--dataset). All that makes a run is in its folder:
-weights, history, curves, and what it takes to go on with it after any end.
+The data is a folder of images (--data-dir), a data set that TensorFlow Datasets has
+prepared, or scikit-learn's digits (--dataset). The run folder gets weights, history
+and learning curves, and all that --resume needs to continue after any interruption.
 """
 
 from keras_t2t.cli import training_flags

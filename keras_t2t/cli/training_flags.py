@@ -22,10 +22,10 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
 
     Args:
         parser: `argparse.ArgumentParser`.
-        weights: what a command that starts from weights does so by default; None for
-            others.
-        recipe: that of the command; None for the authors'.
-        dataset: what is trained on where nothing is named.
+        weights: the default of a command that starts from weights; None for one that
+            does not.
+        recipe: the command's default; None: the authors'.
+        dataset: the data set if the command line names no data.
 
     Returns:
         The group of the flags of devices.
@@ -48,13 +48,13 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     groups["run"].add_argument(
         "--config",
         metavar="RUN",
-        help="the folder of a run, or its config.json: its settings in place of a "
-        "recipe's, but for those that are given here",
+        help="folder of a run, or its config.json: use its settings in place of a "
+        "recipe's, except for those given here",
     )
     add_stop_timeout(groups["run"])
     parser.epilog = (
-        "The defaults are those of this recipe for a folder of images; ImageNet and\n"
-        "the digits have their own: add --dataset imagenet2012 or digits to see them.\n"
+        "These are the defaults of this recipe for a folder of images. To see those\n"
+        "for ImageNet or the digits, add --dataset imagenet2012 or --dataset digits.\n"
         f"\n{parser.epilog}"
     )
     parser.set_defaults(**{"weights": weights, "recipe": recipe, **held})
@@ -96,8 +96,8 @@ def early_words(weights, recipe):
 
 
 def with_recipe(words):
-    """A configuration with the values of the recipe that the command line names, None
-    where it is none."""
+    """A configuration with the values of the recipe that the command line names; None
+    if there is no such recipe."""
     classes = 1000 if words.dataset == "imagenet2012" else 2
     with contextlib.suppress(ValueError):
         config = TrainingConfig(
@@ -110,10 +110,10 @@ def with_recipe(words):
 
 
 def train_from_flags(settings):
-    """`train` with the progress that suits standard output.
+    """Calls `train`, with a progress bar only if standard output is a terminal.
 
     Args:
-        settings: dict of the flags' values; what is trained on is filled in.
+        settings: dict of the flags' values; the data set is filled in.
 
     Returns:
         What `train` returns.
@@ -134,6 +134,6 @@ def train_from_flags(settings):
 
 
 def print_result(result):
-    """Prints what `train` gave as JSON in one line."""
+    """Prints the result of `train` as JSON in one line."""
     if result is not None:  # torchrun starts a script once per device
         print(json.dumps(result), flush=True)

@@ -1,8 +1,8 @@
 """Shows what a network sees: feature maps, attention and numbers over the depth.
 
-Writes to the folder --output a page for browsers (`report.html`), a table
-(`statistics.csv`) and figures as PNG and SVG: `features`, `attention`, `depth`, and
-with --compare the networks side by side, as in the paper's figure 2: `comparison`.
+The folder --output gets a page for browsers (`report.html`), a table
+(`statistics.csv`) and figures as PNG and SVG: `features`, `attention`, `depth` and,
+with --compare, `comparison`: the networks side by side, as in the paper's figure 2.
 """
 
 import functools
@@ -19,36 +19,49 @@ RESUMES = False
 def add_flags(parser, defaults):
     add_classifier_flags(parser, default=None)
     add = parser.add_argument
-    add("image", type=Path, metavar="IMAGE", help="what the network looks at")
-    add("--stages", nargs="+", metavar="NAME", help="layers whose channels are drawn")
+    add("image", type=Path, metavar="IMAGE", help="the image that the network sees")
+    add("--stages", nargs="+", metavar="NAME", help="layers whose channels to draw")
     add(
         "--channels",
         type=int,
         default=16,
-        help="of each stage that are drawn (default: 16)",
+        metavar="N",
+        help="channels to draw of each stage (default: 16)",
     )
     add(
         "--block",
         type=int,
         default=-1,
-        help="whose heads are drawn (default: -1, the last)",
+        metavar="N",
+        help="block whose attention heads to draw (default: -1, the last)",
     )
     add(
         "--token",
         type=float,
         nargs=2,
         metavar=("DOWN", "ACROSS"),
-        help="place in the image, 0 to 1, whose attention in the token layers is drawn "
-        "(default: the middle)",
+        help="position in the image, each 0 to 1, whose attention in the token layers "
+        "to draw (default: the middle)",
     )
-    add("--folder", type=Path, help="images to average the numbers over")
-    add("--max-images", type=int, default=64, help="most of --folder (default: 64)")
+    add(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="folder of images over which to average the numbers",
+    )
+    add(
+        "--max-images",
+        type=int,
+        default=64,
+        metavar="N",
+        help="use at most so many images of --folder (default: 64)",
+    )
     add(
         "--compare",
         nargs="+",
         default=[],
         metavar="MODEL[=WEIGHTS]",
-        help="networks beside the first, with random weights where none are given",
+        help="networks to show beside the first, with random weights if none are given",
     )
     add(
         "--output",
@@ -57,7 +70,13 @@ def add_flags(parser, defaults):
         metavar="DIR",
         help="folder to write (default: visualization)",
     )
-    add("--dpi", type=int, default=150, help="pixels per inch of PNGs (default: 150)")
+    add(
+        "--dpi",
+        type=int,
+        default=150,
+        metavar="N",
+        help="pixels per inch of the PNG files (default: 150)",
+    )
     add(
         "--seed",
         type=int,
@@ -75,7 +94,7 @@ def main(arguments):
     from keras_t2t.visualization import study
 
     with open_file(arguments.image) as file:
-        # A wrong one is told before weights are downloaded.
+        # An unreadable image is reported before weights are downloaded.
         Encoded(file, shown(arguments.image)).decode()
     keras.utils.set_random_seed(arguments.seed)
     draw = functools.partial(

@@ -1,4 +1,4 @@
-"""Settings of what is done to training images: a table, which loads no library."""
+"""The settings of augmentation, as a table that loads no library."""
 
 import dataclasses
 import math
@@ -21,27 +21,29 @@ class Augmentation:
             of the image's, in (0, 1]; None for evaluation's centre crop.
         crop_ratio: least and greatest width / height of the crop.
         crop_padding: in place of the random resized crop, the image is resized until it
-            covers the square, this share of the side is put around it in black, and a
-            square is cut out at random (the authors' fine-tuning on CIFAR: 1/8).
-        interpolation: `"bilinear"`, `"bicubic"` or `"random"` (one of both per image
-            and operation), of the crop and of RandAugment's geometric operations.
-        flip_probability: of mirroring left and right.
-        three_augment: whether to make each image grey, solarise or blur it, one of the
+            covers the square, padded with black by this share of the square's side on
+            each side, and cropped to a square at random (the authors' fine-tuning on
+            CIFAR: 1/8).
+        interpolation: of the crop and of RandAugment's geometric operations:
+            `"bilinear"`, `"bicubic"` or `"random"` (one of the two, drawn per image and
+            operation).
+        flip_probability: probability of mirroring left and right.
+        three_augment: whether each image is made grey, solarised or blurred, one of the
             three (Touvron et al., DeiT III, 2022).
         color_jitter: greatest change of brightness, contrast and saturation, a share
             in 0..1.
         num_operations: RandAugment's operations per image, drawn with replacement.
-        operation_probability: of applying an operation that was drawn.
+        operation_probability: probability of applying an operation that was drawn.
         magnitude: RandAugment's, 0..10, the mean of a normal distribution.
-        magnitude_std: its standard deviation; what is drawn is clipped to 0..10.
-        mixup_alpha: of the Beta(alpha, alpha) from which mixup draws its shares.
-        cutmix_alpha: the same of CutMix.
-        switch_probability: of CutMix rather than mixup, where both are on.
-        mixing_probability: of mixing a batch at all.
-        erasing_probability: of erasing one rectangle of an image.
-        repeats: how often an image comes, soon after each other and drawn for anew, in
-            an epoch of as many fewer images (repeated augmentation, Hoffer et al.,
-            2020).
+        magnitude_std: its standard deviation; drawn values are clipped to 0..10.
+        mixup_alpha: alpha of the Beta(alpha, alpha) from which mixup draws its shares.
+        cutmix_alpha: the same for CutMix.
+        switch_probability: probability of CutMix rather than mixup, if both are on.
+        mixing_probability: probability of mixing a batch at all.
+        erasing_probability: probability of erasing one rectangle of an image.
+        repeats: how often each image of an epoch is used, close together and augmented
+            anew each time; the epoch has only 1 / `repeats` of the images (repeated
+            augmentation, Hoffer et al., 2020).
 
     Raises:
         ValueError: naming the first attribute that is out of its range.

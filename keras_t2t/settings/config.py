@@ -28,8 +28,8 @@ SIDES = {"at_least": 16, "at_most": 5792}
 
 TEACHER_WEIGHT = 0.5  # as the authors of token labelling
 
-# What must hold of a configuration that leaves nothing open. The error shows the
-# settings that the text names.
+# What must hold for a complete configuration. The error shows the settings that the
+# text names.
 RULES = {
     "linear_probe and backbone_rate need `weights`": lambda c: (
         c.weights or not (c.linear_probe or c.backbone_rate != 1)
@@ -56,7 +56,7 @@ RULES = {
     ),
 }
 
-# A setting is of a group of `--help`. A free one may change when a run is resumed.
+# Each setting belongs to a group of `--help`. A free one may change on resuming.
 of_model = partial(setting, group="model")
 of_data = partial(setting, group="data")
 of_schedule = partial(setting, group="schedule")
@@ -177,7 +177,7 @@ class TrainingConfig:
         "when the learning rate changes", choices=("epoch", "step")
     )
     patience: int | None = of_schedule(
-        "end the run, with the best weights, after so many epochs without a better "
+        "end the run, with the best weights, after this many epochs without a better "
         "validation top-1; 0: never",
         "EPOCHS",
         at_least=0,
@@ -186,7 +186,7 @@ class TrainingConfig:
         "steps per epoch, for trials (default: all images)", "N", at_least=1
     )
     optimizer: str | None = of_optimizer(
-        "adamw, lamb, or (only from weights) sgd, as torch's with momentum 0.9",
+        "adamw, lamb or, only when starting from weights, sgd (torch's, momentum 0.9)",
         choices=("adamw", "lamb", "sgd"),
     )
     weight_decay: float | None = of_optimizer(
@@ -259,7 +259,7 @@ class TrainingConfig:
         greater_than=0,
     )
     ema_decay: float | None = of_regularization(
-        "decay of the weights' moving average, adapted in short runs; 0: no average",
+        "decay of the weights' moving average, less in short runs; 0: no average",
         "DECAY",
         at_least=0,
         less_than=1,
@@ -309,9 +309,9 @@ class TrainingConfig:
         "DIR",
         flag="--output",
     )
-    overwrite: bool = of_run("replace the run that is in the run folder", default=False)
+    overwrite: bool = of_run("replace the run in the run folder", default=False)
     resume: bool = of_run(
-        "go on with the run that is in the run folder; start it if there is none",
+        "continue the run in the run folder, or start one if there is none",
         default=False,
     )
     snapshot_every: int = of_run(

@@ -1,5 +1,4 @@
-"""What is written on a command line, as values; for argparse, which tells what is
-wrong."""
+"""Values from the words of a command line; for argparse, which reports the errors."""
 
 import argparse
 
@@ -22,8 +21,8 @@ def square(text):
     height, width = image_size(text)
     if height != width:
         raise argparse.ArgumentTypeError(
-            "must be a square, in which data sets are trained on and evaluated, such "
-            f"as 224 or 224x224, got {text!r}"
+            "must be a square, since training and evaluation use squares, such as 224 "
+            f"or 224x224, got {text!r}"
         )
     return height
 

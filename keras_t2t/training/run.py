@@ -45,13 +45,13 @@ def train(
     `best.weights.h5` (highest validation top-1), `final.keras` (which takes RGB pixels
     0..255 and gives logits), `final_ema.keras` (the same with the moving average of the
     weights) and, where TensorBoard and TensorFlow are installed, `tensorboard/`. With
-    `lora` these have the adapters merged, and `adapters.lora.h5` has them alone. While
-    it runs, `snapshots/` holds what `resume=True` continues from.
+    `lora` the adapters are merged into these, and `adapters.lora.h5` holds only the
+    adapters. During the run, `snapshots/` holds what `resume=True` continues from.
 
-    Each part may be one's own; the rest follows the config. Snapshots, resuming,
-    devices and the result are as otherwise, and the first lines say what resuming does
-    not restore to the last bit. The settings whose place a part takes must be left out.
-    A run that goes on needs the same parts again.
+    The model, optimizer, loss, callbacks and data set may be your own; everything else
+    follows the config. Snapshots, resuming, devices and the result work as usual, and
+    the first lines printed say what resuming does not restore to the last bit. Settings
+    that your part replaces must be left out. Resuming a run needs the same parts again.
 
     Args:
         config: a `TrainingConfig`.
@@ -62,18 +62,20 @@ def train(
             brings its learning rate, decay, clipping, accumulation and, by `use_ema`,
             its average.
         loss: `keras.losses.Loss`, or a function of targets (batch, classes) and logits
-            that gives (batch,). It takes logits: `from_logits=True`.
-        callbacks: of Keras, called in every process. They get the results of each step,
-            and at the end of an epoch `val_*`; what they change is in the snapshots,
-            what they keep for themselves is not. `model.stop_training = True` ends the
-            run with its epoch. `on_test_*` and `on_predict_*` are not called.
+            that gives (batch,). It gets logits: Keras's own need `from_logits=True`.
+        callbacks: Keras callbacks, called in every process. They get the results of
+            each step and, at the end of an epoch, `val_*`. Snapshots contain what
+            callbacks change in the model and optimizer, but not their own state.
+            `model.stop_training = True` ends the run after the current epoch.
+            `on_test_*` and `on_predict_*` are not called.
         dataset: what `keras_t2t.data.open_dataset` gives; or an object with methods
             `train_batches(first_step)` and `validation_batches()`; or a pair (training,
-            validation) of functions or iterables; or a function of training batches,
-            where the config names what validates. Batches are (images, targets):
-            images (batch, size, size, 3) in 0..255, of one number for training, as the
-            model is to see them; targets (batch, classes) or (batch,) integers. It may
-            have attributes `class_names`, `name`, `num_train` and `num_validation`.
+            validation) of functions or iterables; or a function that gives training
+            batches, with the validation data named by the config. Batches are (images,
+            targets): images (batch, size, size, 3) in 0..255, augmented, in training
+            batches of one size; targets (batch, classes) or integers (batch,). The
+            object may have attributes `class_names`, `name`, `num_train` and
+            `num_validation`.
         verbose: Keras's: 0 silent, 1 progress bar, 2 one line per epoch.
 
     Returns:
@@ -82,13 +84,13 @@ def train(
         their average), `images_per_second` (of training, median over epochs) and
         `output_dir`. In a process that shares the run with a main one: None.
 
-    With `resume` a finished run gives the result that it gave, and does nothing.
+    With `resume`, a finished run is not trained further, and its result is returned.
 
     Raises:
-        Stopped: a KeyboardInterrupt, for Ctrl-C and SIGTERM, SIGUSR1 and SIGHUP: after
-            the step or the batch of validation that was being done, with a snapshot.
-            The result is there if the final models were being saved. A second Ctrl-C
-            raises at once. Signals are handled as before when this function has ended.
+        Stopped: a KeyboardInterrupt, raised for Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP
+            after the current step or batch of validation, when a snapshot is written;
+            if the final models are being saved, after these and the result. A second
+            Ctrl-C raises at once. The previous signal handlers are restored at the end.
         ValueError: if a part, the weights, the data set, an image, the devices or
             the output folder is not usable, or `resume` finds another run; nothing is
             left on disk then.

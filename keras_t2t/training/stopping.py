@@ -5,8 +5,8 @@ import threading
 import time
 from typing import ClassVar
 
-# Ctrl-C, a scheduler's end, its warning (Slurm's `--signal`), a closed terminal. Not
-# every system has all.
+# Ctrl-C; a scheduler's end, and its warning (Slurm's `--signal`); a closed terminal.
+# Not every system has all of them.
 SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
@@ -14,20 +14,20 @@ SIGNALS = tuple(
 )
 # With several processes all must stop at the same step: they ask each other this often.
 ASK_EVERY = 10
-# Seconds in which a second Ctrl-C is the first one, come by a launcher once more.
+# A second Ctrl-C within so many seconds is the first one, passed on by a launcher.
 ECHO = 0.3
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal stopped a run: what it did is saved, and `resume=True` goes on with it.
+    """A signal stopped a run. Its steps are saved, and `resume=True` continues it.
 
     Attributes:
-        signal: int, its number.
-        status: int, what a script ends with: 128 and the signal's number.
-        output_dir: str, the folder of the run that can be resumed; None where
-            there is nothing yet to go on with.
-        main: whether this process tells of it: of those that agreed, the first.
-        agreed: whether all of them stop, and at the same step.
+        signal: int, the signal's number.
+        status: int, the exit status for a script: 128 plus the signal's number.
+        output_dir: str, the folder of the run that can be resumed; None if there is
+            nothing to resume yet.
+        main: whether this process reports it: the first of those that agreed.
+        agreed: whether all processes stop, at the same step.
     """
 
     output_dir = None
@@ -44,21 +44,22 @@ class Stopped(KeyboardInterrupt):
 class StopSignals:
     """Within, signals stop the run instead of the process.
 
-    Before the run has finished a step they raise `Stopped` at once; from then on they
-    are noted, and `asked` is where nothing gets lost. A second Ctrl-C raises in any
-    case. Signals that are ignored stay so (`nohup`), and so do handlers of SIGUSR1 and
-    SIGHUP that a program has, unless they have an attribute `gives_way`. In another
-    thread than the main one, which alone may handle signals, nothing changes.
+    Before the run has finished a step, they raise `Stopped` at once. From then on they
+    are only noted, and the run calls `asked` where stopping loses nothing. A second
+    Ctrl-C always raises. Signals that are ignored stay ignored (`nohup`), and a
+    program's own handlers of SIGUSR1 and SIGHUP stay in place, unless they have an
+    attribute `gives_way`. Only the main thread may handle signals: in other threads
+    nothing changes.
 
     Attributes:
-        number: int, of the signal that came, 0: none came.
-        agreed: int, the same in all processes, once they agreed on it.
+        number: int, the signal that came, 0 if none came.
+        agreed: int, the same, once all processes have agreed on it.
         unsaved: whether there are steps that must be saved first.
         devices: the run's `Devices`, once they are known.
         folder: its `RunFolder`, once it is known.
     """
 
-    last: ClassVar["StopSignals | None"] = None  # of the process, for scripts
+    last: ClassVar["StopSignals | None"] = None  # the process's latest, for scripts
 
     def __init__(self):
         self.number = self.agreed = 0
@@ -72,7 +73,7 @@ class StopSignals:
         return self
 
     def take_over(self):
-        """Handles the signals, again where a library has meanwhile taken one."""
+        """Handles the signals, again if a library has replaced a handler meanwhile."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
@@ -96,9 +97,9 @@ class StopSignals:
         return str(self.folder.path)
 
     def asked(self, count=0):
-        """The number of the signal by which all processes stop now; 0: they go on.
+        """The number of the signal for which all processes stop now; 0 to continue.
 
-        Every process must ask, at the same `count` of steps or batches.
+        Every process must call it, at the same `count` of steps or batches.
         """
         if not self.agreed and (self.devices.processes == 1 or count % ASK_EVERY == 0):
             self.agreed = self.devices.largest(self.number)
@@ -124,7 +125,7 @@ def _is_free(number):
     """Whether a run may handle this signal."""
     before = signal.getsignal(number)
     if number in (signal.SIGINT, signal.SIGTERM):
-        return before not in (signal.SIG_IGN, None)  # None: not of Python
+        return before not in (signal.SIG_IGN, None)  # None: not set by Python
     return before is signal.SIG_DFL or hasattr(before, "gives_way")
 
 

@@ -49,7 +49,7 @@ def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, c
     result = json.loads((tmp_path / "run" / "result.json").read_text())["result"]
     assert json.loads(last) == result
     assert top1 == f"top-1: {result['val_top1']:.1%}"
-    assert confusion.startswith(("costliest confusion: ", "no validation image"))
+    assert confusion.startswith(("most frequent confusion: ", "no validation image"))
     assert model.startswith("model: run/model.onnx") and page.startswith(
         "page: run/web"
     )

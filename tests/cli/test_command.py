@@ -72,7 +72,7 @@ def test_help_comes_at_once(name, command):
 
 def test_a_wrong_word_is_told_without_keras(command):
     for words, told in (
-        (["trian"], "there is no command 'trian': there are train, finetune,"),
+        (["trian"], "there is no command 'trian'; the commands are train, finetune,"),
         (["train", "--epoch", "x"], "argument --epochs: invalid int value: 'x'"),
         ([], "the following arguments are required: COMMAND"),
     ):

@@ -115,7 +115,10 @@ def train(
             check_asked(config, record, folder.path)
             if not devices.main:
                 return None
-            print(f"The run in {shown(folder.path)} is finished already", flush=True)
+            # Its data is not opened, and what is asked for now may be other data.
+            data = shown((record.get("data") or {}).get("name", "unknown data"))
+            name = f"The run in {shown(folder.path)} on {data}"
+            print(f"{name} is finished already", flush=True)
             folder.snapshots().remove()
             return finished
         plan = plan_run(config, folder, record, devices, own)

@@ -117,6 +117,7 @@ def test_killed_while_the_final_model_is_saved(
 
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").iterdir()}
     assert tiny_run(drop=0.2, resume=True, **SAVE) == result
+    assert "run on digits is finished already" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").iterdir()} == before
     with pytest.raises(ValueError, match=r"cannot resume.*seed: the run has 0, now 4"):
         tiny_run(resume=True, seed=4)

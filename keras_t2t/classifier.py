@@ -152,7 +152,9 @@ def load(path: FilePath, ema: bool = False) -> keras.Model:
     keras_file.read(existing_file(file))  # clear errors for damaged files
     try:
         return keras.saving.load_model(file, compile=False)
-    except (TypeError, ValueError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a configuration from outside may raise anything
         message = reason(error)
         if unknown := re.search(r"Could not locate \w+ '([\w.]+)'", str(error)):
             message = (

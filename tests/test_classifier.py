@@ -1,6 +1,7 @@
 """What is known of a model before it is built, and the model that is built of it."""
 
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.classifier import find_classifier, top_classes
+from tests.checkpoints.test_crafted import rewrite
 
 pytestmark = pytest.mark.once
 
@@ -95,6 +97,21 @@ def test_a_whole_model_comes_back(tmp_path):
     (tmp_path / "half.keras").write_bytes((tmp_path / "final.keras").read_bytes()[:999])
     with pytest.raises(ValueError, match=r"half\.keras is damaged"):
         keras_t2t.load(tmp_path / "half.keras")
+
+
+@pytest.mark.parametrize("parts", [[1], {"qkv": 3}, {"qkv": {"lora_rank": "x"}}])
+def test_a_crafted_configuration_is_one_line(parts, tmp_path):
+    model = keras_t2t.T2TViT(16, 1, 2, 2, input_shape=(32, 32, 3), classes=3)
+    model.save(tmp_path / "saved.keras")
+    with zipfile.ZipFile(tmp_path / "saved.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    for layer in config["config"]["layers"]:
+        if layer["name"] == "block_0_attention":
+            layer["config"]["parts"] = parts
+    rewrite(tmp_path / "saved.keras", {"config.json": json.dumps(config)})
+    with pytest.raises(ValueError, match=r"saved\.keras cannot be loaded") as error:
+        keras_t2t.load(tmp_path / "saved.keras")
+    assert "\n" not in str(error.value)
 
 
 def test_an_unknown_layer_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """Libraries are loaded late, kept off GPUs, and missed in one line."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -65,6 +66,16 @@ def test_tensorflow_that_was_used_before_is_warned_about(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.warns(UserWarning, match="TensorFlow was used before"):
         optional_imports.import_tensorflow()
+
+
+def test_a_folder_is_no_library(tmp_path, monkeypatch):
+    """Such as the one that Weights & Biases makes for its logs."""
+    (tmp_path / "wandb_logs").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.util.find_spec("wandb_logs")
+    assert not optional_imports.is_installed("wandb_logs")
+    assert not optional_imports.is_installed("no_such_library")
+    assert optional_imports.is_installed("numpy")
 
 
 class Hidden:

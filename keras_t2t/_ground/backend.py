@@ -1,8 +1,7 @@
 """Imports Keras, and says what to do if its backend is missing."""
 
-import importlib.util
-
 from keras_t2t._ground.backend_names import BACKENDS
+from keras_t2t._ground.optional_imports import is_installed
 from keras_t2t._ground.quiet import without_absl
 
 try:
@@ -13,7 +12,7 @@ except ImportError as error:
     if missing not in BACKENDS:
         raise
     others = [name for name in BACKENDS if name != missing]
-    installed = [name for name in others if importlib.util.find_spec(name)]
+    installed = [name for name in others if is_installed(name)]
     message = (
         f"Keras's backend {missing!r} is not installed: "
         f'pip install "keras-t2t[{missing}]"'

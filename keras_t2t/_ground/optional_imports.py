@@ -7,6 +7,13 @@ import warnings
 from keras_t2t._ground.quiet import without_absl
 
 
+def is_installed(name):
+    """Whether a library is, without importing it. A folder of this name beside a script
+    counts for Python, and is none."""
+    spec = importlib.util.find_spec(name)
+    return bool(spec) and getattr(spec, "origin", name) is not None
+
+
 def import_tensorflow():
     """Import TensorFlow; if it only reads data, keep it off the accelerators.
 
@@ -40,7 +47,7 @@ def import_tensorflow_datasets():
     Raises:
         ImportError: TensorFlow Datasets is not installed.
     """
-    if importlib.util.find_spec("tensorflow"):
+    if is_installed("tensorflow"):
         import_tensorflow()
     return _import("tensorflow_datasets", "Reading a data set by its name")
 

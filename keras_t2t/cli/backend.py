@@ -1,11 +1,11 @@
 """Which backend a command runs on, and Keras with it."""
 
-import importlib.util
 import os
 import sys
 
 from keras_t2t._ground.backend_names import BACKENDS
 from keras_t2t._ground.files import keras_folder, read_json
+from keras_t2t._ground.optional_imports import is_installed
 
 
 def add_backend(parser):
@@ -39,13 +39,13 @@ def default_backend():
     """The backend to use if none is named."""
     # Keras writes the file by itself, with TensorFlow in it.
     recorded = recorded_backend()
-    if recorded is not None and importlib.util.find_spec(recorded):
+    if recorded is not None and is_installed(recorded):
         return recorded
     names = BACKENDS
     if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun starts processes of torch
         names = ("torch", *BACKENDS)
     for name in names:
-        if importlib.util.find_spec(name):
+        if is_installed(name):
             print(
                 f"Backend: {name}, the first that is installed (--backend or "
                 "KERAS_BACKEND chooses another)",

@@ -11,13 +11,13 @@ The folder RUN/evaluation, or --output, gets per_class.csv, the confusion matrix
 """
 
 import argparse
-import importlib.util
 import json
 import sys
 import time
 from pathlib import Path
 
 from keras_t2t._ground.files import check_writable
+from keras_t2t._ground.optional_imports import is_installed
 from keras_t2t._ground.run_files import CONFIG
 from keras_t2t.cli.ending import tell
 from keras_t2t.cli.evaluation_report import SUMMARY, write_report
@@ -289,7 +289,7 @@ def which_reader(arguments, source):
     if arguments.reader or not own_data:
         return arguments.reader
     recorded = source.run["reader"]
-    installed = recorded is not None and importlib.util.find_spec(recorded)
+    installed = recorded is not None and is_installed(recorded)
     return recorded if installed else None
 
 

@@ -1,6 +1,5 @@
 """The formats: which backend writes a file, with what, and what runs it."""
 
-import importlib.util
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_t2t._ground.arguments import check_choice
+from keras_t2t._ground.optional_imports import is_installed
 from keras_t2t.export.keras_formats import (
     write_keras,
     write_litert,
@@ -122,7 +122,7 @@ def writer_of(name, precision):
 
 def missing(modules):
     """Those of `modules` that are not installed."""
-    return [module for module in modules if not importlib.util.find_spec(module)]
+    return [module for module in modules if not is_installed(module)]
 
 
 def check_installed(name, modules):

@@ -1,7 +1,6 @@
 """Reports of a run: history, learning curve, TensorBoard, W&B, the result."""
 
 import csv
-import importlib.util
 import statistics
 import sys
 import warnings
@@ -10,7 +9,7 @@ import keras
 
 from keras_t2t._ground.arguments import reason
 from keras_t2t._ground.files import replacing
-from keras_t2t._ground.optional_imports import import_tensorflow
+from keras_t2t._ground.optional_imports import import_tensorflow, is_installed
 from keras_t2t._ground.run_files import CURVES, HISTORY, TENSORBOARD
 
 # The panels of the learning curve, and what is drawn in each.
@@ -219,4 +218,4 @@ def end_wandb(record, failed):
 
 
 def _installed(*names):
-    return all(importlib.util.find_spec(name) for name in names)
+    return all(map(is_installed, names))

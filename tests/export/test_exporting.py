@@ -1,5 +1,6 @@
 """What `export_model` refuses, what it leaves behind, and what it finds wrong."""
 
+import importlib.util
 import itertools
 import os
 import pathlib
@@ -190,10 +191,9 @@ def test_other_top_classes_are_found():
 
 
 def test_a_missing_converter_names_the_extra(model, tmp_path, monkeypatch):
-    find_spec = formats.importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        formats.importlib.util,
-        "find_spec",
+        "importlib.util.find_spec",
         lambda name: None if name == "openvino" else find_spec(name),
     )
     with pytest.raises(ImportError, match=r"needs openvino.*keras-t2t\[export\]"):

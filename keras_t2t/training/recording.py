@@ -170,7 +170,7 @@ def draw_curves(history, path, title):
         axes.set(xlabel="epoch", ylabel=label)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a folder's name may have $
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
 

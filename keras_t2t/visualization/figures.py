@@ -32,6 +32,7 @@ STYLE = {
     "grid.alpha": 0.3,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "text.parse_math": False,  # a name may have $
     "svg.hashsalt": "keras_t2t",  # the same figure gives the same file
 }
 

@@ -32,8 +32,8 @@ def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
     figure.colorbar(image, shrink=0.6, label="share of the images of a class")
     if number <= MOST_NAMES:
         names = [brief(name) for name in class_names]
-        axes.set_xticks(range(number), names, rotation=90, parse_math=False)
-        axes.set_yticks(range(number), names, parse_math=False)
+        axes.set_xticks(range(number), names, rotation=90)
+        axes.set_yticks(range(number), names)
     if number <= MOST_NUMBERS:
         for row, column in np.argwhere(counts):
             dark = shares[row, column] > 0.5
@@ -73,7 +73,6 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
         axes.set_title(
             f"{label}\n{mistake['probability']:.0%} {said}",
             fontsize=7,
-            parse_math=False,
         )
     figure.suptitle(
         "What it is, and what the model says instead, with its probability", fontsize=8

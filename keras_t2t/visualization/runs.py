@@ -94,7 +94,8 @@ def runs_figure(folders: Sequence[FilePath], title: str | None = None) -> Figure
                     epochs,
                     [row[name] for row in drawn],
                     color=colour,
-                    label=label if solid else None,
+                    # matplotlib leaves out what begins with _.
+                    label=f" {label}" if solid else None,
                     # Markers for all epochs would hide the line of a long run.
                     marker=marker if solid else None,
                     markevery=max(1, len(drawn) // 10),

@@ -219,7 +219,8 @@ def test_the_learning_curve_is_drawn(tmp_path):
         {"loss": 2 / n, "val_loss": 3 / n, "top1": 0.1 * n, "val_top1": 0.2 * n}
         for n in range(1, 5)
     ]
-    draw_curves(history, tmp_path / "curves.png", "T2TViT7 on digits")
+    # No formula, which would be an error.
+    draw_curves(history, tmp_path / "curves.png", "T2TViT7 on $a^$")
     drawn = Image.open(tmp_path / "curves.png").convert("RGB")
     colours = {colour for _, colour in drawn.getcolors(maxcolors=2**20)}
     assert {(31, 119, 180), (255, 127, 14)} <= colours  # training and validation

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from keras_t2t.visualization.figures import save_figure
 from keras_t2t.visualization.runs import read_history, runs_figure
 
 
@@ -49,6 +50,16 @@ def test_a_run_with_a_custom_model_has_its_name(runs):
     record = {"model": None, "backend": "torch", "own": {"model": {"function": "mine"}}}
     (runs[0] / "config.json").write_text(json.dumps(record))
     assert read_history(runs[0])[0] == "first (mine, torch)"
+
+
+def test_names_are_no_formulas(runs, tmp_path):
+    """Nor left out, as matplotlib does with what begins with an underscore."""
+    odd = runs[0].rename(tmp_path / "_$a^$")
+    figure = runs_figure([odd, runs[1]], "cost in $ and $^")
+    save_figure(figure, tmp_path / "runs.png")
+    [legend] = figure.legends
+    texts = [text.get_text().strip() for text in legend.get_texts()]
+    assert texts == ["_$a^$ (T2TViT7, torch)", "second (T2TViT7, torch)"]
 
 
 def test_bad_folders(runs, tmp_path):

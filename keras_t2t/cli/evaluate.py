@@ -18,15 +18,14 @@ from pathlib import Path
 
 from keras_t2t._ground.files import check_writable
 from keras_t2t._ground.optional_imports import is_installed
-from keras_t2t._ground.run_files import CONFIG
+from keras_t2t._ground.run_files import CONFIG, EVALUATION, SUMMARY
 from keras_t2t.cli.ending import tell
-from keras_t2t.cli.evaluation_report import SUMMARY, write_report
+from keras_t2t.cli.evaluation_report import write_report
 from keras_t2t.settings.flag_values import classifier_weights, square
 
 USAGE = ""
 EXAMPLE = "keras-t2t evaluate --weights runs/flowers --split test"
 RESUMES = False
-REPORT = "evaluation"  # folder in a run folder
 
 
 def add_flags(parser, defaults):
@@ -250,7 +249,7 @@ def which_output(arguments):
     if arguments.output:
         return Path(arguments.output)
     folder = Path(arguments.weights)
-    return folder / REPORT if (folder / CONFIG).is_file() else None
+    return folder / EVALUATION if (folder / CONFIG).is_file() else None
 
 
 def check_report(folder):

@@ -5,8 +5,10 @@ import heapq
 import json
 from pathlib import Path
 
+from keras_t2t._ground.run_files import SUMMARY
+
 PER_CLASS, CONFUSION = "per_class.csv", "confusion.csv"
-MATRIX, MISTAKES, SUMMARY = "confusion.png", "mistakes.png", "evaluation.json"
+MATRIX, MISTAKES = "confusion.png", "mistakes.png"
 KEPT = 25  # of the mistakes
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 from pathlib import Path
 
+from keras_t2t._ground.run_files import PAGE
 from keras_t2t.cli import training_flags
 
 USAGE = "PHOTOS"
@@ -58,7 +59,7 @@ def main(arguments):
     print("\n" + "\n".join(lines), flush=True)
     training_flags.print_result(result)
     if serves:
-        serve(folder / "web")
+        serve(folder / PAGE)
 
 
 def take_photographs(settings):
@@ -132,10 +133,11 @@ def export(source, model, dataset, folder):
         calibration=images,
         **shared,
     )
-    export_model(model, folder / "web", "web", **shared)
+    page = folder / PAGE
+    export_model(model, page, "web", **shared)
     return [
         f"model: {folder / 'model.onnx'} (and model_int8.onnx)",
-        f"page: {folder / 'web'} (python -m http.server -d {folder / 'web'})",
+        f"page: {page} (python -m http.server -d {page})",
     ]
 
 

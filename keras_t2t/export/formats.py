@@ -8,6 +8,7 @@ import keras
 
 from keras_t2t._ground.arguments import check_choice
 from keras_t2t._ground.optional_imports import is_installed
+from keras_t2t._ground.run_files import MANIFEST
 from keras_t2t.export.keras_formats import (
     write_keras,
     write_litert,
@@ -17,7 +18,7 @@ from keras_t2t.export.keras_formats import (
 )
 from keras_t2t.export.onnx_format import OPSET, write_onnx
 from keras_t2t.export.triton import CONFIG, write_triton
-from keras_t2t.export.web import MANIFEST, write_web
+from keras_t2t.export.web import write_web
 
 FLOATS = ("float32", "float16")
 WITH_INT8 = (*FLOATS, "int8")

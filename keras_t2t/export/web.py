@@ -11,13 +11,14 @@ from pathlib import Path
 
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import keras_folder
+from keras_t2t._ground.run_files import MANIFEST
 from keras_t2t.checkpoints.download import download
 from keras_t2t.export.onnx_format import write_onnx
 
 logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
-MODEL, MANIFEST, INDEX = "model.onnx", "manifest.json", "index.html"
+MODEL, INDEX = "model.onnx", "index.html"
 TITLE = "What is in this photograph?"
 
 # ONNX Runtime Web, from npm, under the MIT licence.

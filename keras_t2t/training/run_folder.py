@@ -16,11 +16,15 @@ from keras_t2t._ground.run_files import (
     CLASSES,
     CONFIG,
     CURVES,
+    EVALUATION,
     FINAL,
     FINAL_EMA,
     HISTORY,
+    MANIFEST,
+    PAGE,
     RESULT,
     SNAPSHOTS,
+    SUMMARY,
     TENSORBOARD,
 )
 from keras_t2t.checkpoints import adapters, keras_file
@@ -247,10 +251,14 @@ class RunFolder:
         return None
 
     def _remove_all_but(self, *names, keep_run=None):
-        """Removes what a run writes, but for `names` and the snapshots of a run."""
+        """Removes what a run writes, but for `names` and the snapshots of the run
+        `keep_run`; for that also what was made of the model of the run before."""
         if keep_run is not None:
             self.snapshots().remove_others(keep_run)
             names = (*names, SNAPSHOTS)
+            for name, mark in ((EVALUATION, SUMMARY), (PAGE, MANIFEST)):
+                if (self.path / name / mark).is_file():  # of the older run's model
+                    shutil.rmtree(self.path / name, ignore_errors=True)
         for name in CONTENTS:
             path = self.path / name
             if name in names:

@@ -65,6 +65,10 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
     """And other files beside it stay."""
     leave_run(tmp_path, finished=finished)
     (tmp_path / "notes.txt").write_text("mine")
+    # What is of its model goes, what only has such a name stays.
+    for name, mark in (("evaluation", "evaluation.json"), ("web", "mine.html")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / mark).write_text("{}")
     before = contents(tmp_path)
     with RunFolder(tmp_path) as folder:
         assert folder.find_run(overwrite=True) is None
@@ -84,7 +88,7 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
     names = [path.name for path in sorted((tmp_path / "snapshots").iterdir())]
     assert names == ["step-000000001.npz", "step-000000002.npz"]
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("notes.txt", "config.json", "classes.json", "snapshots")
+        *("notes.txt", "web", "config.json", "classes.json", "snapshots")
     }
     assert json.loads((tmp_path / "classes.json").read_text()) == ["c"]
 

@@ -269,9 +269,13 @@ def test_a_batch_that_cannot_be_divided():
 
 
 @only_torch
-def test_torch_is_started_by_torchrun(tiny_run):
+def test_torch_is_started_by_torchrun(tiny_run, monkeypatch):
     with pytest.raises(ValueError, match=r"devices=2: with torch, .*torchrun"):
         tiny_run(devices=2)
+    set_torch_group(monkeypatch, 0, "1")
+    monkeypatch.delenv("RANK")
+    with pytest.raises(ValueError, match=r"WORLD_SIZE=2 without RANK: .*torchrun"):
+        tiny_run()
 
 
 @only_jax
@@ -296,6 +300,10 @@ def test_tensorflow_refuses_several_hosts(tiny_run, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     with pytest.raises(ValueError, match=r"TF_CONFIG names several.*#20585"):
         tiny_run()
+    for odd in ("[]", "{", '{"cluster": 3}'):
+        monkeypatch.setenv("TF_CONFIG", odd)
+        with pytest.raises(ValueError, match=r"TF_CONFIG must be JSON .*, got "):
+            tiny_run()
 
 
 @only_tensorflow

@@ -5,6 +5,7 @@ import os
 
 import tensorflow as tf
 
+from keras_t2t._ground.arguments import brief
 from keras_t2t.training.distribution.devices import Devices, first, refuse
 
 OTHER_BACKENDS = (
@@ -18,8 +19,7 @@ class TensorFlowDevices(Devices):
 
     def __init__(self, config):
         refuse(config, ("coordinator", "num_processes", "process_id"), OTHER_BACKENDS)
-        cluster = json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {})
-        if sum(len(addresses) for addresses in cluster.values()) > 1:
+        if number_of_hosts() > 1:
             raise ValueError(f"TF_CONFIG names several hosts: {OTHER_BACKENDS}")
         names = [device.name for device in tf.config.list_logical_devices("GPU")]
         self.accelerated = bool(names)
@@ -48,3 +48,15 @@ class TensorFlowDevices(Devices):
                 f"clip_norm={norm}: with TensorFlow Keras clips each of {self.count} "
                 f"devices for itself, which is not the global norm; {elsewhere}"
             )
+
+
+def number_of_hosts():
+    """How many TF_CONFIG names, by which TensorFlow knows of several."""
+    text = os.environ.get("TF_CONFIG", "{}")
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return sum(len(addresses) for addresses in cluster.values())
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(
+            f"TF_CONFIG must be JSON of a cluster's addresses, got {brief(text)}"
+        ) from None

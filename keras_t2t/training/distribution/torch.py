@@ -9,6 +9,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from keras_t2t.training.distribution.devices import Devices, refuse
 
+# What torchrun sets beside WORLD_SIZE.
+VARIABLES = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 # So far apart that the processes' random numbers never meet.
 SEED_STRIDE = 1_000_003
 
@@ -23,6 +25,11 @@ def torch_devices(config):
     )
     gpus = torch.cuda.device_count()
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        if lacking := [name for name in VARIABLES if name not in os.environ]:
+            raise ValueError(
+                f"WORLD_SIZE={os.environ['WORLD_SIZE']} without {', '.join(lacking)}: "
+                "start the processes by torchrun, or unset WORLD_SIZE"
+            )
         devices = TorchProcesses(gpus, config.host_timeout)
     else:
         devices = Devices()

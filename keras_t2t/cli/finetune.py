@@ -14,6 +14,7 @@ from pathlib import Path
 
 from keras_t2t._ground.run_files import PAGE
 from keras_t2t.cli import training_flags
+from keras_t2t.cli.stopping import quoted
 
 USAGE = "PHOTOS"
 EXAMPLE = "keras-t2t finetune path/to/photographs --web"
@@ -116,6 +117,7 @@ def confusion(source, model, dataset):
 
 def export(source, model, dataset, folder):
     """Writes the files; returns the lines that say where they are."""
+    from keras_t2t._ground.arguments import shown
     from keras_t2t.export import export_model
 
     shared = {
@@ -136,8 +138,8 @@ def export(source, model, dataset, folder):
     page = folder / PAGE
     export_model(model, page, "web", **shared)
     return [
-        f"model: {folder / 'model.onnx'} (and model_int8.onnx)",
-        f"page: {page} (python -m http.server -d {page})",
+        f"model: {shown(folder / 'model.onnx')} (and model_int8.onnx)",
+        f"page: {shown(page)} (python -m http.server -d {quoted(str(page))})",
     ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from keras_t2t._ground.arguments import brief, shown
+from keras_t2t._ground.arguments import brief, reason, shown
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.pixel_input import seen_input
 
@@ -166,6 +166,12 @@ class Own:
                 f"model: {shown(model.name)} gives probabilities, and the loss takes "
                 "logits: leave the last activation out (classifier_activation=None)"
             )
+        try:  # not sooner than after hours would Keras say so
+            keras.Model(inputs, outputs).get_config()
+        except (NotImplementedError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"model: {shown(model.name)} cannot be saved: {reason(error)}"
+            ) from error
         if seen_input(model)[0] is False:
             say(
                 f"Nothing in {shown(model.name)} standardises its input, which is "

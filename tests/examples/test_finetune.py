@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 import types
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -80,6 +82,16 @@ def test_a_finished_run_of_other_photographs(tmp_path, monkeypatch):
     settings = {"dataset": None, "data_dir": "pets", "skip_corrupt": False}
     with pytest.raises(ValueError, match="class 0 is 'cat' there and 'china' here"):
         finetune.trained(tmp_path, settings)
+
+
+def test_the_page_s_command_is_one_for_a_shell(monkeypatch):
+    monkeypatch.setattr("keras_t2t.export.export_model", lambda *model, **how: None)
+    monkeypatch.setattr(finetune, "calibration_images", lambda dataset, size: None)
+    source = types.SimpleNamespace(size=(32, 32), photograph_transform={})
+    dataset = types.SimpleNamespace(class_names=("a", "b"))
+    _, line = finetune.export(source, None, dataset, Path("my runs/it's"))
+    command = line.removeprefix("page: my runs/it's/web (").removesuffix(")")
+    assert shlex.split(command)[-2:] == ["-d", "my runs/it's/web"]
 
 
 @pytest.mark.parametrize(

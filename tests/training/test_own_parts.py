@@ -223,6 +223,21 @@ def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     assert not (tmp_path / "run" / "snapshots").exists()
 
 
+class Unsavable(keras.layers.Layer):
+    """Its argument is nothing that Keras can write, and it has no `get_config`."""
+
+    def __init__(self, anything):
+        super().__init__()
+
+    def call(self, x):
+        return x
+
+
+def unsavable():
+    model = small_model()
+    return keras.Model(model.inputs, Unsavable(object())(model.output), name="odd")
+
+
 def probabilities():
     model = small_model()
     return keras.Model(model.inputs, keras.layers.Softmax()(model.output))
@@ -248,6 +263,7 @@ def probabilities():
             {},
             "gives probabilities, and the loss takes logits",
         ),
+        ({"model": unsavable}, {}, "model: odd cannot be saved: NotImplementedError "),
         (
             {"loss": keras.losses.CategoricalFocalCrossentropy()},
             {},

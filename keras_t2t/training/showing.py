@@ -49,6 +49,13 @@ class StepLog(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.last = 0, 0.0
 
+    def on_train_batch_begin(self, batch, logs=None):
+        done = self.progress.step_in_epoch
+        if self.done == 0 and done and (self.lines or self.writers):
+            # Resumed within an epoch: the snapshot had the mean up to here.
+            mean = self.model.get_metrics_result()["loss"]
+            self.last = done, float(keras.ops.convert_to_numpy(mean))
+
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
         if self.say is not None:

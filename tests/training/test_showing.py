@@ -83,6 +83,20 @@ def test_the_loss_of_the_last_steps_follows_from_the_means():
     assert [loss for _, loss in told] == pytest.approx([x.mean() for x in expected])
 
 
+def test_the_first_loss_of_a_resumed_run_is_of_its_own_steps():
+    told = []
+    progress = Progress(epochs=1, steps_per_epoch=5, step=3)
+    log = StepLog(progress, 1, say=None, estimate=None, lines=False)
+    log.writers.append(lambda step, loss: told.append((step, loss)))
+    log.set_model(types.SimpleNamespace(get_metrics_result=lambda: {"loss": 2.0}))
+    log.on_epoch_begin(0)
+    for step, mean in ((4, 2.5), (5, 3.0)):
+        log.on_train_batch_begin(step - 1)
+        progress.step = step
+        log.on_train_batch_end(step - 1, {"loss": mean})
+    assert told == [(4, 4.0), (5, 5.0)]
+
+
 def test_the_time_is_told_after_twenty_steps(monkeypatch):
     clock, said = iter([100.0, 136.0]), []
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))

@@ -1,5 +1,7 @@
 """The serving model: from an image to logits and probabilities."""
 
+import warnings
+
 import keras
 
 from keras_t2t.layers.composite import inner_policy
@@ -104,7 +106,9 @@ def in_precision(model, precision):
         ]
         return with_dtype(model, "float16", keep)
     copied = with_dtype(model, "float32")
-    copied.quantize(precision)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about each layer without weights
+        copied.quantize(precision)
     for layer in copied._flatten_layers():
         if not isinstance(layer, keras.Model):
             # Also for composite layers that do not store the policies themselves.

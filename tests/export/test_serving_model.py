@@ -95,6 +95,13 @@ def own_model(begin, end=lambda x: x):
     return keras.Model(image, keras.layers.Activation("softmax")(end(x)))
 
 
+def test_quantizing_warns_of_nothing(recwarn):
+    """Keras warns of each layer that has nothing to quantize."""
+    layers = in_precision(serving_model(tiny.build()), "int8")._flatten_layers()
+    assert any(layer.dtype_policy.name.startswith("int8") for layer in layers)
+    assert not [w for w in recwarn if "quantize" in str(w.message)]
+
+
 def test_pixels_are_standardised_once_wherever_a_rescaling_stands():
     pixels = tiny.images()
     standardised = keras_t2t.preprocess_input(pixels)

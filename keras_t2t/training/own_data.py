@@ -158,7 +158,7 @@ class OwnData(Dataset):
             return len(self._train) * self.batch_size
         raise ValueError(
             "dataset: nothing tells how many batches an epoch has: give "
-            "steps_per_epoch, or the data set an attribute num_train"
+            "steps_per_epoch, or give the data set an attribute num_train"
         )
 
     def _count(self, given):
@@ -190,7 +190,7 @@ def sources(given, validation):
         if validation is None:
             raise ValueError(
                 "dataset: a function gives training batches alone: give a pair "
-                "(training, validation), or data_dir in the config, which validates"
+                "(training, validation), or name validation data in the config"
             )
     else:
         raise ValueError(f"dataset must be {ACCEPTED}, got {brief(given)}")

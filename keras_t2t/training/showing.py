@@ -208,7 +208,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
 
 
 class WaitingForData(keras.callbacks.Callback):
-    """Says once how much of the time goes by before a step has its batch.
+    """Says once how much of the time steps wait for their batches.
 
     Args:
         say: function of a line.
@@ -242,8 +242,8 @@ class WaitingForData(keras.callbacks.Callback):
         self.said = True
         if self.waited > WAITS * seconds:
             self.say(
-                f"input: {self.waited / seconds:.0%} of the time goes by waiting for "
-                "images. More processor cores, photographs stored smaller or "
-                "--no-randaugment help; benchmarks/input_pipeline.py tells what a core "
-                "prepares"
+                f"input: {self.waited / seconds:.0%} of the time is spent waiting "
+                "for images. More processor cores, smaller image files or "
+                "--no-randaugment help; benchmarks/input_pipeline.py measures what one "
+                "core can prepare"
             )

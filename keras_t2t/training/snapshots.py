@@ -92,7 +92,7 @@ class Snapshots:
                     continue
                 problem = "of another run"
             warnings.warn(
-                f"the snapshot {shown(path)} is {problem}: taking the one before",
+                f"the snapshot {shown(path)} is {problem}: using the one before",
                 stacklevel=2,
             )
 
@@ -131,7 +131,7 @@ def read(path):
     if not all(isinstance(row, dict) for row in facts["history"]):
         raise ValueError("the history is no list of epochs")
     if not isinstance(facts.get("unvalidated"), (dict, type(None))):
-        raise ValueError("the results of its last steps are none")
+        raise ValueError("the results of its last steps are not valid")
     check_finite(arrays)
     return Snapshot(Path(path), arrays, facts)
 
@@ -159,8 +159,8 @@ def cannot_save(path, error, snapshots):
     )
     return OSError(
         number or errno.EIO,
-        f"cannot save {shown(path)}: {reason}; {last_good(snapshots)}. Continue with "
-        "--resume when this is mended",
+        f"cannot save {shown(path)}: {reason}; {last_good(snapshots)}. Fix this, and "
+        "continue with --resume",
     )
 
 

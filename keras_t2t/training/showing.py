@@ -242,8 +242,8 @@ class WaitingForData(keras.callbacks.Callback):
         self.said = True
         if self.waited > WAITS * seconds:
             self.say(
-                f"input: {self.waited / seconds:.0%} of the time is spent waiting "
-                "for images. More processor cores, smaller image files or "
+                f"input: {self.waited / seconds:.0%} of the time goes by waiting for "
+                "images. More processor cores, smaller image files or "
                 "--no-randaugment help; benchmarks/input_pipeline.py measures what one "
                 "core can prepare"
             )

@@ -190,7 +190,7 @@ def lines(monkeypatch, wait, compute, steps=60):
 
 def test_it_is_said_once(monkeypatch):
     [line] = lines(monkeypatch, wait=0.4, compute=0.6)
-    assert line.startswith("input: 40% of the time is spent waiting for images. More")
+    assert line.startswith("input: 40% of the time goes by waiting for images. More")
 
 
 @pytest.mark.parametrize(

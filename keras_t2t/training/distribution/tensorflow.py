@@ -45,6 +45,6 @@ class TensorFlowDevices(Devices):
         if norm := optimizer.clipnorm or optimizer.global_clipnorm:
             # Keras clips each device's gradients before it adds them up.
             raise ValueError(
-                f"clip_norm={norm}: with TensorFlow, Keras would clip on each of "
-                f"{self.count} devices alone, not by the global norm; {elsewhere}"
+                f"clip_norm={norm}: with TensorFlow Keras clips each of {self.count} "
+                f"devices for itself, which is not the global norm; {elsewhere}"
             )

@@ -63,8 +63,8 @@ class Validation(keras.callbacks.Callback):
         evaluate: function of a model that gives a dict of floats.
         devices, stop: the run's `Devices` and `StopSignals`.
         save_unvalidated: function of the logs, called if the run stops before the end
-            of a validation. It saves the run without the validation's results; the resumed
-            run repeats the validation.
+            of a validation. It saves the run without the validation's results; the
+            resumed run repeats the validation.
 
     Attributes:
         resumed: whether the next logs come from such a snapshot.

@@ -21,7 +21,7 @@ def add_flags(parser, defaults):
         "--output", type=Path, required=True, metavar="FILE", help="file to write"
     )
     add_image_size(
-        parser, "; the position table is resized for it (default: that of the file)"
+        parser, "(default: that of the file); the position table is resized for it"
     )
     parser.add_argument(
         "--raw", action="store_true", help="take the raw weights, not their average"

@@ -19,8 +19,8 @@ def add_stop_timeout(parser):
         type=seconds,
         default=TIMEOUT,
         metavar="SECONDS",
-        help="Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP save the run and end it; after so "
-        "many seconds it is ended by force (default: %(default)g)",
+        help="Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP save the run and end it; after "
+        "this many seconds it is ended by force (default: %(default)g)",
     )
 
 

@@ -35,8 +35,8 @@ def add_flags(parser, defaults):
         type=classifier_weights,
         default="imagenet",
         metavar="WEIGHTS",
-        help="a name of published weights, a checkpoint file or a run folder (default: "
-        "imagenet)",
+        help="a name of published weights, a checkpoint file, a run folder or "
+        "hf://OWNER/NAME (default: imagenet)",
     )
     add(
         "--model",

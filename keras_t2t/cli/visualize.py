@@ -54,7 +54,7 @@ def add_flags(parser, defaults):
         type=int,
         default=64,
         metavar="N",
-        help="use at most so many images of --folder (default: 64)",
+        help="use at most this many images of --folder (default: 64)",
     )
     add(
         "--compare",

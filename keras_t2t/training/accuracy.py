@@ -1,5 +1,5 @@
-"""Top-1 and top-5 over a data set and per class, every image counted once; which class
-is taken for which."""
+"""Top-1 and top-5 over a data set and per class, with every image counted once; and
+which class is mistaken for which."""
 
 import csv
 
@@ -144,14 +144,14 @@ def check_classes(dataset, classes, class_names, weights):
         if by_number and theirs != sorted(theirs, key=int):
             raise ValueError(
                 f"the class folders of {dataset.name!r} are numbers whose order as "
-                f"text ({', '.join(theirs[:3])}, ...) is not that of the classes: fill "
-                "them up with zeros (or read ImageNet-V2 with --dataset imagenet_v2)"
+                f"text ({', '.join(theirs[:3])}, ...) is not that of the classes: pad "
+                "them with zeros (or read ImageNet-V2 with --dataset imagenet_v2)"
             )
     elif theirs != list(class_names):
         i = next(i for i in range(classes) if theirs[i] != class_names[i])
         raise ValueError(
             f"the classes of {dataset.name!r} are not those of {str(weights)!r}: class "
-            f"{i} is {theirs[i]!r} there and {class_names[i]!r} here"
+            f"{i} is {theirs[i]!r} in the data and {class_names[i]!r} in the weights"
         )
 
 
@@ -199,8 +199,8 @@ def confusion_matrix(model, dataset, batch_size=64, **transform):
         **transform: `crop` and `interpolation` of `dataset.validation_batches`.
 
     Returns:
-        int array (classes, classes): images of the row's class that the model takes
-        for the column's.
+        int array (classes, classes): the number of images of the row's class that the
+        model assigns to the column's.
 
     Raises:
         ValueError: an image cannot be read.
@@ -215,9 +215,9 @@ def answers(model, dataset, batch_size=64, **transform):
     """What a model says of the validation images, batch by batch.
 
     Args:
-        model, dataset, batch_size, **transform: as of `confusion_matrix`. Of an image
-            with several labels the one that the model names counts, else the first;
-            one without any is left out.
+        model, dataset, batch_size, **transform: as for `confusion_matrix`. For an image
+            with several labels, the one that the model predicts counts, else the first;
+            images without labels are left out.
 
     Yields:
         `(images, labels, scores)`: uint8 array (batch, size, size, 3), int array
@@ -243,7 +243,7 @@ def answers(model, dataset, batch_size=64, **transform):
 
 def costliest(counts):
     """The two classes of the most frequent confusion, as `(row, column, images)`; None
-    where there is none."""
+    if there is none."""
     wrong = counts - np.diag(np.diag(counts))
     if not wrong.any():
         return None

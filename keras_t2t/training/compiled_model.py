@@ -24,20 +24,20 @@ def compiled_model(
     own=None,
     say=lambda line: None,
 ):
-    """The model for RGB pixels 0..255, with its loss, optimizer and metrics, all
-    variables made.
+    """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
+    variables created.
 
     Args:
-        config: `TrainingConfig` that leaves nothing open.
+        config: a complete `TrainingConfig`.
         num_classes: int.
         steps_per_epoch: int.
         class_counts: (num_classes,) training images of each class, needed for
             `class_weights`.
-        own: `Own`, the parts in the place of the recipe's; None: none.
-        say: function of a line.
+        own: `Own`, custom parts that replace the recipe's, or None.
+        say: function that prints a line.
 
     Raises:
-        ValueError: a part of one's own does not fit.
+        ValueError: a custom part does not fit.
     """
     own = own or Own()
     if own.model is not None:
@@ -67,9 +67,9 @@ def compiled_model(
             keras.metrics.CategoricalAccuracy(name="top1"),
             keras.metrics.TopKCategoricalAccuracy(k=min(5, num_classes), name="top5"),
         ],
-        auto_scale_loss=False,  # done above, so that the average is kept
+        auto_scale_loss=False,  # done above, which keeps the average
     )
-    # Metrics make their variables when they are first used; a snapshot needs them now.
+    # Metrics create their variables when first used, but a snapshot needs them now.
     zeros = np.zeros((1, num_classes), "float32")
     model.compute_metrics(zeros, zeros, keras.ops.convert_to_tensor(zeros), None)
     model.reset_metrics()
@@ -80,7 +80,9 @@ def recipe_model(config, num_classes):
     """The model that the settings name, for RGB pixels 0..255."""
     arguments = {}
     if config.linear_probe and config.model in VARIANTS:
-        arguments["token_dropout"] = 0.0  # with it, training would not be inference
+        arguments["token_dropout"] = (
+            0.0  # else the frozen backbone would differ from inference
+        )
     mean, std = NORMALIZATIONS[config.normalization]
     return pixel_model(
         builder(config.model),
@@ -126,7 +128,7 @@ def recipe_optimizer(model, config, steps_per_epoch):
 
 
 def learning_rates(config, steps_per_epoch, share=1.0):
-    """The schedule of the learning rate, or of one with this share of its peak."""
+    """The schedule of the learning rate, with this share of its peak."""
     return WarmupCosineCooldown(
         share * config.learning_rate,
         config.epochs,

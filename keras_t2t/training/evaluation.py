@@ -16,13 +16,13 @@ def evaluate(model, batches, num_images, batch_size, devices, stop, moved):
 
     Args:
         model: a compiled model whose metrics are `weighted_metrics`.
-        batches: what `model.evaluate` takes; padding, which fills the last, has
+        batches: what `model.evaluate` takes; padding, which fills the last batch, has
             weight 0.
         num_images: int, without the padding.
         batch_size: int, over all devices.
         devices: the run's `Devices`.
         stop: its `StopSignals`, which may end it early.
-        moved: function of the batches that are done and of all, called after each.
+        moved: function (finished batches, all batches), called after each.
 
     Returns:
         dict of floats, over all processes.
@@ -40,8 +40,8 @@ def evaluate(model, batches, num_images, batch_size, devices, stop, moved):
 
 
 class UntilStopped(keras.callbacks.CallbackList):
-    """Ends an evaluation early where the run is to stop; unlike Keras's own list, it
-    does not read the metrics of each batch, which would make the host wait."""
+    """Ends an evaluation early if the run is to stop. Unlike Keras's own list, it does
+    not read the metrics of each batch, which would make the host wait."""
 
     def __init__(self, stop, moved, model):
         super().__init__(model=model)
@@ -62,11 +62,12 @@ class Validation(keras.callbacks.Callback):
     Args:
         evaluate: function of a model that gives a dict of floats.
         devices, stop: the run's `Devices` and `StopSignals`.
-        save_unvalidated: function of the logs that saves the run where it stops before
-            the end of a validation: without its results, from which it will go on.
+        save_unvalidated: function of the logs, called if the run stops before the end
+            of a validation. It saves the run without the validation's results; the
+            resumed run repeats the validation.
 
     Attributes:
-        resumed: whether the next logs come from there.
+        resumed: whether the next logs come from such a snapshot.
     """
 
     resumed = False
@@ -86,7 +87,7 @@ class Validation(keras.callbacks.Callback):
         generators = state.generators()
         if not self.stop.agreed:
             self.validate(logs)
-        # On torch a validation draws random numbers, in a resumed run how many others.
+        # On torch a validation draws random numbers, and in a resumed run other ones.
         state.restore_generators(generators)
         if self.stop.agreed:
             self.save_unvalidated(before)

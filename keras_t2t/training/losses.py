@@ -1,5 +1,5 @@
-"""The losses that Keras does not have: with weighted classes, and of each class by
-itself."""
+"""Losses that Keras does not have: cross entropy with weighted classes, and binary
+cross entropy per class."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import ops
 
 class BalancedCrossentropy(keras.losses.Loss):
     """Cross entropy in which rare classes count as much as frequent ones: the mean of
-    -sum(w y log p), w of a class being images / (classes x its images).
+    -sum(w y log p), where the weight w of a class is images / (classes x its images).
 
     Args:
         class_counts: (classes,) training images of each class.
@@ -30,11 +30,11 @@ class BalancedCrossentropy(keras.losses.Loss):
 
 
 class BinaryCrossentropy(keras.losses.Loss):
-    """Mean over classes of binary cross entropy (Wightman et al., "ResNet strikes
-    back", 2021). Of a mixed image both classes count as wholly there, as in DeiT III.
+    """Binary cross entropy, averaged over the classes (Wightman et al., "ResNet strikes
+    back", 2021). Both classes of a mixed image have target 1, as in DeiT III.
 
     Args:
-        label_smoothing: share by which both targets, 0 and 1, move to 0.5.
+        label_smoothing: share by which the targets 0 and 1 move towards 0.5.
     """
 
     def __init__(self, label_smoothing=0.0, **kwargs):

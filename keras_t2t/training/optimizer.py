@@ -1,4 +1,5 @@
-"""The recipes' optimizers: what is not decayed, what is slower, clipping, averages."""
+"""The optimizers of the recipes, with their weight decay, learning rates per weight,
+clipping and averages."""
 
 import re
 
@@ -8,8 +9,8 @@ from keras import ops
 from keras_t2t.models.head import HEADS, head_layers
 from keras_t2t.training.ema import decay_for
 
-# Names of weights that are not decayed, whatever their shape: the class token and a
-# learned position table.
+# Weights that are not decayed, whatever their shape: the class token and a learned
+# position table.
 NOT_DECAYED = ("class_token", "table")
 # One-dimensional here, a depthwise kernel (channels, 1, 1) in the authors' code.
 DECAYED = ("scale",)
@@ -24,16 +25,16 @@ def adamw(
     scale_loss=False,
     **settings,
 ):
-    """AdamW for `model`: what is one-dimensional (biases, norms) is not decayed, but
-    for `DECAYED`, nor what is in `NOT_DECAYED`.
+    """AdamW for `model`. One-dimensional weights (biases, norms) are not decayed,
+    except those in `DECAYED`; nor are those in `NOT_DECAYED`.
 
     Args:
         model: a built model.
         learning_rate: float or schedule.
         weight_decay: float, decoupled: a step subtracts learning rate times this
             times the weight.
-        backbone_rate: float, learning rate of all but the head over the head's.
-        layer_decay: float, learning rate of a block over that of the next.
+        backbone_rate: float, ratio of the backbone's learning rate to the head's.
+        layer_decay: float, ratio of a block's learning rate to the next block's.
         scale_loss: whether to scale the loss, for float16's small gradients.
         **settings: see `shared_settings`.
 
@@ -56,7 +57,8 @@ def adamw(
 
 
 def lamb(model, learning_rate, weight_decay, scale_loss=False, **settings):
-    """`Lamb` for `model`, which decays what `adamw` does; arguments as of that."""
+    """`Lamb` for `model`; it decays the same weights as `adamw`, and takes its
+    arguments."""
     optimizer = Lamb(
         learning_rate,
         weight_decay=weight_decay,
@@ -75,13 +77,13 @@ def fine_tuning_sgd(
     scale_loss=False,
     **settings,
 ):
-    """SGD for a pretrained `model`, slower on its backbone than on its head.
+    """SGD for a pretrained `model`, with a lower learning rate for its backbone.
 
     Args:
         model: a built model with a layer `head`.
-        learning_rate, backbone_learning_rate: float or schedule, of the head and of all
-            other weights.
-        weight_decay: float, of all weights.
+        learning_rate, backbone_learning_rate: float or schedule, for the head and for
+            all other weights.
+        weight_decay: float, for all weights.
         scale_loss, **settings: as for `adamw`.
 
     Returns:
@@ -102,10 +104,10 @@ def shared_settings(clip_norm=None, accumulation=1, ema_decay=0.0, total_steps=1
     """The arguments that any optimizer of Keras takes.
 
     Args:
-        clip_norm: float, the greatest norm of all gradients together, or None.
+        clip_norm: float, the maximum global norm of the gradients, or None.
         accumulation: int, steps whose gradients are averaged into one update.
-        ema_decay: float in [0, 1), of the moving average of the weights at its
-            longest (see `ema.decay_for`); 0: no average.
+        ema_decay: float in [0, 1), the decay of the weights' moving average in long
+            runs (see `ema.decay_for`); 0: no average.
         total_steps: int, steps of the whole run.
     """
     decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
@@ -113,17 +115,17 @@ def shared_settings(clip_norm=None, accumulation=1, ema_decay=0.0, total_steps=1
         "global_clipnorm": clip_norm,
         "gradient_accumulation_steps": accumulation if accumulation > 1 else None,
         "use_ema": bool(ema_decay),
-        # Keras averages at each step, also at those between two updates.
+        # Keras averages at each step, even between two updates.
         "ema_momentum": decay ** (1 / accumulation),
     }
 
 
 def finished(optimizer, model, scale_loss):
-    """`optimizer` with its variables made, scaling the loss if asked to."""
+    """`optimizer` with its variables created, scaling the loss if asked to."""
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     if scale_loss and not scales:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    # `fit` ends with this, which would put the averages in the weights' place.
+    # `fit` calls this at its end, and it would replace the weights by the averages.
     optimizer.finalize_variable_values = lambda variables: None
     optimizer.build(model.trainable_variables)
     return optimizer
@@ -141,11 +143,11 @@ def exclude_from_decay(optimizer, model):
 
 
 def rate_shares(model, backbone_rate, layer_decay):
-    """Of each trainable weight, its learning rate over the head's.
+    """For each trainable weight, the ratio of its learning rate to the head's.
 
-    The layer decay's power counts the blocks between a weight and the head (Clark et
-    al., "ELECTRA", 2020, table 6): 0 for the head and the last norm, one more for each
-    block from the last to the first, and one more for the tokens.
+    The exponent of the layer decay counts the blocks between a weight and the head
+    (Clark et al., "ELECTRA", 2020, table 6): 0 for the head and the last norm, one more
+    for each block from the last to the first, and one more for the tokens.
     """
     numbers = [re.match(r"block_(\d+)", layer.name) for layer in model.layers]
     numbers = [int(match[1]) if match else None for match in numbers]
@@ -165,12 +167,11 @@ def rate_shares(model, backbone_rate, layer_decay):
 
 
 class AdamW(keras.optimizers.AdamW):
-    """Keras's AdamW, whose learning rate, decay included, differs from weight to
-    weight.
+    """Keras's AdamW with a learning rate for each weight, also for its decay.
 
     Args:
-        shares: list of floats, learning rate of each trainable weight in the model's
-            order over `learning_rate`.
+        shares: list of floats, for each trainable weight in the model's order the ratio
+            of its learning rate to `learning_rate`.
         **kwargs: of `keras.optimizers.AdamW`.
     """
 
@@ -186,16 +187,16 @@ class AdamW(keras.optimizers.AdamW):
         super().update_step(gradient, variable, rate)
 
     def _apply_weight_decay(self, variables):
-        """Keras's, at one rate for all; here a weight decays in its `update_step`."""
+        """Does nothing: here a weight decays in its `update_step`, at its own rate."""
 
 
 class Lamb(keras.optimizers.Lamb):
-    """You et al., "Large Batch Optimization for Deep Learning", 2020, algorithm 2, with
-    weight decay inside the trust ratio, which Keras's has outside.
+    """LAMB (You et al., "Large Batch Optimization for Deep Learning", 2020, algorithm
+    2), with weight decay inside the trust ratio; Keras's has it outside.
 
-    A weight that decays moves by `learning_rate * |w| / |u|` times `u`, Adam's step
-    plus `weight_decay * w`; one that does not decay moves by Adam's step, as in Apex's
-    FusedLAMB.
+    A weight w that decays moves by `learning_rate * |w| / |u|` times u, where u is
+    Adam's step plus `weight_decay * w`. A weight that does not decay moves by Adam's
+    step, as in Apex's FusedLAMB.
     """
 
     def update_step(self, gradient, variable, learning_rate):
@@ -218,18 +219,18 @@ class Lamb(keras.optimizers.Lamb):
         self.assign_sub(variable, rate * update)
 
     def _apply_weight_decay(self, variables):
-        """Keras's, apart from the ratio; here a weight decays in its `update_step`."""
+        """Does nothing: here a weight decays in its `update_step`, within the ratio."""
 
 
 class FineTuningSGD(keras.optimizers.SGD):
-    """torch's SGD with momentum 0.9, which the authors fine-tune with, at two rates.
+    """torch's SGD with momentum 0.9, with which the authors fine-tune, at two rates.
 
     Keras's own has one rate for all weights, multiplies the rate into the momentum,
-    and decays the weights apart from it.
+    and decays the weights separately.
 
     Args:
-        learning_rate: float or schedule, of the head.
-        backbone_learning_rate: float or schedule, of all other weights.
+        learning_rate: float or schedule, for the head.
+        backbone_learning_rate: float or schedule, for all other weights.
         in_head: list of bool, one per trainable weight in the model's order.
         coupled_decay: float, the share of a weight that is added to its gradient.
         **kwargs: of `keras.optimizers.SGD`.

@@ -150,7 +150,7 @@ class Own:
         if not inputs or len(inputs) != 1 or len(outputs) != 1:
             raise ValueError(
                 f"model: {shown(model.name)} must be a functional model of one image; "
-                "call any other on an input: image = keras.Input((height, width, 3)); "
+                "wrap any other in one: image = keras.Input((height, width, 3)); "
                 "keras.Model(image, layer(image))"
             )
         expected = [(None, image_size, image_size, 3), (None, classes)]
@@ -204,7 +204,7 @@ class Own:
             if shape[:1] != (2,):
                 raise ValueError(
                     f"loss: {name_of(loss)} must give one value for each image, of "
-                    f"shape (batch,); of two images it gives {shape}"
+                    f"shape (batch,); for two images it gives {shape}"
                 )
         return loss
 

@@ -1,4 +1,4 @@
-"""Batches of one's own as a data set of a run."""
+"""Custom batches as the data set of a run."""
 
 import numpy as np
 
@@ -14,24 +14,25 @@ ACCEPTED = (
 
 
 class OwnData(Dataset):
-    """Batches that somebody else makes, as `train` describes them: of any number of
-    images for validation, of one number for training, where a third array may weigh
-    the images, (batch,).
+    """Custom batches, as `train` describes them. Training batches must all have the
+    same size, and may have a third array, the weights of the images (batch,);
+    validation batches may differ in size.
 
-    A function that takes `first_step` gives the batches from that step on; of others,
-    and of iterables, the steps before are drawn and dropped. What ends is begun again.
+    A function that takes `first_step` gives the batches from that step on. For other
+    functions and for iterables, the batches before that step are read and dropped. A
+    source that ends is started again.
 
     Args:
-        given: what `train` was given.
-        validation: `Dataset` that validates where `given` is a function, else None.
-        config: `TrainingConfig` as it was asked for.
-        classes: int, outputs of the model, None where that is not known.
+        given: the argument `dataset` of `train`.
+        validation: `Dataset` for validation if `given` is a function, else None.
+        config: `TrainingConfig` as the user gave it.
+        classes: int, the model's outputs, None if not known.
 
     Attributes:
-        image_size, batch_size: int, of its training batches.
+        image_size, batch_size: int, of the training batches.
 
     Raises:
-        ValueError: it is none of these, or its first batch is none.
+        ValueError: `given` is none of these, or its first batch is not a batch.
     """
 
     def __init__(self, given, validation, config, classes=None):
@@ -60,7 +61,7 @@ class OwnData(Dataset):
 
     @property
     def starts_anywhere(self):
-        """Whether its training batches can be had from any step on."""
+        """Whether the training batches can start at any step."""
         return takes_first_step(self._train)
 
     def _train_batches(self, asked):
@@ -158,7 +159,7 @@ class OwnData(Dataset):
             return len(self._train) * self.batch_size
         raise ValueError(
             "dataset: nothing tells how many batches an epoch has: give "
-            "steps_per_epoch, or the data set an attribute num_train"
+            "steps_per_epoch, or give the data set an attribute num_train"
         )
 
     def _count(self, given):
@@ -173,7 +174,7 @@ class OwnData(Dataset):
 
 
 def rows_of(asked):
-    """Those of this shard in each batch."""
+    """The slice of each batch that belongs to this shard."""
     part, parts = asked.shard
     size = asked.batch_size // parts
     return slice(part * size, (part + 1) * size)
@@ -190,7 +191,7 @@ def sources(given, validation):
         if validation is None:
             raise ValueError(
                 "dataset: a function gives training batches alone: give a pair "
-                "(training, validation), or data_dir in the config, which validates"
+                "(training, validation), or name validation data in the config"
             )
     else:
         raise ValueError(f"dataset must be {ACCEPTED}, got {brief(given)}")
@@ -210,7 +211,7 @@ def sources(given, validation):
 
 
 def opened(source, first_step=0):
-    """One pass over the batches of a source, from a step on where it can."""
+    """One pass over the batches of a source, from `first_step` on if it takes that."""
     if takes_first_step(source):
         batches = source(first_step=first_step)
     else:
@@ -221,7 +222,7 @@ def opened(source, first_step=0):
 
 
 def indexed(source):
-    """Whether it gives batches by their number, as Keras's `PyDataset` does."""
+    """Whether it gives batches by index, as Keras's `PyDataset` does."""
     return not hasattr(source, "__iter__") and hasattr(source, "__getitem__")
 
 
@@ -248,6 +249,6 @@ def padded(array, rows):
 
 
 def number(name, given):
-    """An attribute that is a number of images, None where there is none."""
+    """An attribute that is a number of images, None if there is no such attribute."""
     value = getattr(given, name, None)
     return value if value is None else integer(name, value)

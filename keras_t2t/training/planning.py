@@ -58,11 +58,11 @@ class Plan:
         texts = []
         if self.own.callbacks:
             names = ", ".join(sorted(set(map(name_of, self.own.callbacks))))
-            texts.append(f"what callbacks keep for themselves ({names})")
+            texts.append(f"the callbacks' own state ({names})")
         if isinstance(self.dataset, OwnData) and not self.dataset.starts_anywhere:
             texts.append(
                 f"the data set ({self.dataset.name} takes no first_step), unless it "
-                "gives the same batches when it is begun again"
+                "gives the same batches when it is started again"
             )
         return texts
 
@@ -133,13 +133,13 @@ def check_plan(config, dataset, devices):
     this data set or on these devices."""
     if config.patience and devices.processes > 1:
         raise ValueError(
-            f"patience={config.patience} works in one process, here are "
-            f"{devices.processes}: the best weights lie in the run folder of one"
+            f"patience={config.patience} works in one process only, got "
+            f"{devices.processes}: only one of them keeps the best weights"
         )
     if config.class_weights == "balanced" and dataset.class_counts is None:
         raise ValueError(
             f"class_weights='balanced' needs the number of images of each class, which "
-            f"is not known of {dataset.name!r}; give class_weights='none'"
+            f"is not known for {dataset.name!r}; give class_weights='none'"
         )
     if config.teacher is not None:
         check_teacher(config.teacher, dataset)

@@ -13,12 +13,13 @@ class Progress:
         epochs: int, of the whole run.
         steps_per_epoch: int.
         step: int, finished steps.
-        patience: int, epochs without a better `val_top1` after which it ends; 0: all.
+        patience: int, the run ends after this many epochs without a better `val_top1`;
+            0: never.
         history: list of dict, one per finished epoch.
-        unvalidated: dict, the results of the last epoch's steps, where the run is
-            stopped before its validation; else None.
-        ended: whether a callback of one's own has ended the run.
-        ends: whether one has asked for it in the epoch that has begun.
+        unvalidated: dict, the results of the last epoch's steps if the run was stopped
+            before their validation; else None.
+        ended: whether a custom callback has ended the run.
+        ends: whether a custom callback has asked, in the current epoch, to end it.
     """
 
     epochs: int
@@ -31,18 +32,18 @@ class Progress:
     ends: bool = False
 
     def kept(self):
-        """What a snapshot keeps of it, beside the step."""
+        """What a snapshot keeps of it, in addition to the step."""
         return {name: getattr(self, name) for name in KEPT}
 
     def take_over(self, facts):
-        """Goes on from what a snapshot kept."""
+        """Continues from what a snapshot kept."""
         self.step = facts["step"]
         for name in KEPT:
             setattr(self, name, facts.get(name))
 
     @property
     def finished(self):
-        """Whether nothing is left to do, or nothing gets better any more."""
+        """Whether all steps are done, or training no longer improves, or was ended."""
         done = self.step >= self.epochs * self.steps_per_epoch
         return self.unvalidated is None and (self.ended or self.stalled or done)
 
@@ -64,12 +65,12 @@ class Progress:
 
     @property
     def step_in_epoch(self):
-        """Finished steps of the epoch that has begun; 0 when an epoch has ended."""
+        """Finished steps of the current epoch; 0 when an epoch has ended."""
         return self.step % self.steps_per_epoch
 
     def stretches(self):
-        """What is left, as (first epoch, epoch to end before, steps per epoch): the
-        rest of the epoch that has begun, then the whole epochs."""
+        """What is left, as (first epoch, epoch to stop before, steps per epoch): the
+        rest of the current epoch, then the whole epochs."""
         epoch = self.step // self.steps_per_epoch
         if self.step_in_epoch:
             yield epoch, epoch + 1, self.steps_per_epoch - self.step_in_epoch

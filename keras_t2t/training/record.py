@@ -64,9 +64,9 @@ def check_same_run(now, record, folder):
         way = ""
         if any(text.startswith("epochs: ") for text in found):
             way = (
-                f". To train what it learned for longer, start a run from it, its head "
-                f"included: weights={str(folder)!r} (finetune's and "
-                "transfer_learning's --weights)"
+                f". To train for longer, start a new run from it, which keeps its "
+                f"head: weights={str(folder)!r} (finetune's and transfer_learning's "
+                "--weights)"
             )
         raise ValueError(
             f"cannot resume the run in {str(folder)!r} as something else: "

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-# At the first epoch and at the end, as the authors set them for ImageNet.
+# The rates at the first epoch and at the end, as in the authors' code for ImageNet.
 WARMUP_START = 1e-6
 FINAL = 1e-5
 
@@ -20,15 +20,15 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
     - then final + (peak - final) (1 + cos(pi e / T)) / 2;
     - from e = T on: final, but never more than the peak.
 
-    The cosine starts at epoch 0, not after the warmup, so that the rate jumps a little
-    where they meet; Keras's CosineDecay shifts it.
+    The cosine starts at epoch 0, not after the warmup, so the rate jumps a little where
+    they meet; Keras's CosineDecay starts it after the warmup.
 
     Args:
-        peak: float, the rate that the warmup leads to.
+        peak: float, the rate at the end of the warmup.
         epochs: int, of the whole run.
         steps_per_epoch: int.
         warmup_epochs, cooldown_epochs: float.
-        changes: `"epoch"`: e is the number of finished epochs, as the authors have it;
+        changes: `"epoch"`: e is the number of finished epochs, as in the authors' code;
             `"step"`: e grows with every step.
         final: float, the rate at the end.
     """
@@ -59,7 +59,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
         epoch = ops.cast(step, "float32") / self.steps_per_epoch
         if self.changes == "epoch":
             epoch = ops.floor(epoch)
-        # A small batch can have a peak below the authors' ends.
+        # A small batch can have a peak below the authors' first and last rate.
         start, final = min(WARMUP_START, self.peak), min(self.final, self.peak)
         warmup = start + epoch / max(self.warmup_epochs, 1e-6) * (self.peak - start)
         length = self.epochs - self.cooldown_epochs

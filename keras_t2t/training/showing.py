@@ -1,29 +1,29 @@
-"""What one sees of a run while it goes: how long it will take, a line every so many
-steps, a bar that moves in validation too, images per second, waiting for data."""
+"""What a run shows while it trains: how long it will take, a line every so many steps,
+a bar that also moves in validation, images per second, time spent waiting for data."""
 
 import time
 
 import keras
 
-# The first steps compile and fill buffers; so many after them tell how long one takes.
+# The first steps compile and fill buffers; the time of a step is measured after them.
 WARM, ENOUGH = 2, 20
-LONG = 120.0  # seconds, from which on it is worth telling
-VERY_LONG, SMALLER = 1800.0, 128  # seconds, from which a smaller image is proposed; px
+LONG = 120.0  # seconds from which the time is worth reporting
+VERY_LONG, SMALLER = 1800.0, 128  # seconds from which smaller images are advised; px
 VALIDATION = 1 / 3  # of a training step: it has no backward pass
-# Waiting for data is worth telling from this share of the time on, after so much of it.
+# Waiting is reported from this share of the time on, after so many steps and seconds.
 WAITS, LEAST_STEPS, LEAST_SECONDS = 0.15, 20, 20.0
 
 
 class StepLog(keras.callbacks.Callback):
-    """Tells the loss of the last steps every so many, and after the first 20 how long
-    the run will take.
+    """Reports the loss of the last steps at regular intervals and, after the first 20
+    steps, how long the run will take.
 
     Args:
         progress: the run's `Progress`.
-        every: int, steps; 0: never.
-        say: function of a line, None where nothing is to be said.
-        estimate: function of the seconds that a step takes that gives a line or None.
-        lines: whether to say the losses.
+        every: int, the interval in steps; 0: never.
+        say: function that prints a line; None to print nothing.
+        estimate: function of the seconds per step that gives a line or None.
+        lines: whether to print the losses.
 
     Attributes:
         writers: list of functions (step, loss of the last steps), called as often.
@@ -38,7 +38,7 @@ class StepLog(keras.callbacks.Callback):
         self.lines = lines
         self.writers = []
         self.done = 0  # steps, since this process began
-        self.last = 0, 0.0  # step of the epoch, mean loss up to there
+        self.last = 0, 0.0  # step of the epoch, mean loss up to it
 
     def due(self, step):
         """Whether the results of this step are needed."""
@@ -76,7 +76,7 @@ class StepLog(keras.callbacks.Callback):
         epoch, done = divmod(step - 1, steps)
         in_epoch = done + 1
         before, mean = self.last
-        # What Keras gives is the mean over the epoch.
+        # Keras gives the mean over the epoch.
         loss = (in_epoch * logs["loss"] - before * mean) / (in_epoch - before)
         self.last = in_epoch, logs["loss"]
         for write in self.writers:
@@ -91,8 +91,8 @@ class StepLog(keras.callbacks.Callback):
 
 
 def first_lines(plan, model, devices):
-    """The lines that say what is trained on how many devices, for how long, and what
-    resuming it will not restore."""
+    """The lines that say what is trained, on how many devices, for how many steps, and
+    what resuming will not restore."""
     parameters = keras.Model(model.inputs, model.outputs).count_params()
     epochs, steps = plan.config.epochs, plan.config.steps_per_epoch
     yield (
@@ -105,12 +105,12 @@ def first_lines(plan, model, devices):
 
 
 def time_it_takes(progress, config, validated, devices, seconds_per_step):
-    """The line that says how long a run will take, None for a short one.
+    """The line that says how long a run will take; None for a short run.
 
     Args:
         progress: its `Progress`.
         config: its `TrainingConfig`.
-        validated: int, images of all validations after an epoch.
+        validated: int, images of all validation passes after an epoch.
         devices: its `Devices`.
         seconds_per_step: float, of training.
     """
@@ -133,7 +133,7 @@ def time_it_takes(progress, config, validated, devices, seconds_per_step):
 
 
 def duration(seconds):
-    """A length of time in words, to two digits at most."""
+    """A duration in words, with at most two digits."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 1.5 * length:
             number = seconds / length
@@ -142,7 +142,7 @@ def duration(seconds):
 
 
 class Bar(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar, which goes on moving while the epoch is validated."""
+    """Keras's progress bar, which also moves while the epoch is validated."""
 
     NAMES = ("validated", "average validated")
 
@@ -151,7 +151,7 @@ class Bar(keras.callbacks.ProgbarLogger):
         super().on_epoch_begin(epoch, logs)
 
     def validated(self, batches, of):
-        """To be called after each batch of validation; `of` is the number of all."""
+        """Called after each batch of validation; `of` is the number of all batches."""
         if self.verbose != 1:
             return
         self._maybe_init_progbar()
@@ -165,7 +165,7 @@ class Bar(keras.callbacks.ProgbarLogger):
         super().on_epoch_end(epoch, logs)
 
     def _forget(self):
-        """The line of the epoch has its results alone."""
+        """Removes the progress of validation from the line of the epoch."""
         for name in self.NAMES:
             if self.progbar is not None and name in self.progbar._values:
                 del self.progbar._values[name]
@@ -176,9 +176,9 @@ class ImagesPerSecond(keras.callbacks.Callback):
     """Adds `images_per_second` of training to the logs of batches and epochs.
 
     Validation is left out, and so is the first step of the run, which compiles
-    (unless an epoch has no other). It must come before callbacks that read it. It
-    waits for nothing: the end of an epoch, where `fit` reads the metrics, is the time
-    that counts.
+    (unless an epoch has no other step). It must come before callbacks that read it. It
+    does not wait for the device: the time that counts is the end of an epoch, where
+    `fit` reads the metrics.
 
     Args:
         batch_size: int, images per step.
@@ -215,10 +215,10 @@ class ImagesPerSecond(keras.callbacks.Callback):
 
 
 class WaitingForData(keras.callbacks.Callback):
-    """Says once how much of the time goes by before a step has its batch.
+    """Says once how much of the time steps wait for their batches.
 
     Args:
-        say: function of a line.
+        say: function that prints a line.
     """
 
     def __init__(self, say):
@@ -230,7 +230,7 @@ class WaitingForData(keras.callbacks.Callback):
         self.asked = self.handed_over = 0.0
 
     def delivered(self):
-        """To be called as each batch is handed over."""
+        """Called when each batch is handed over."""
         self.handed_over = time.perf_counter()
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -250,7 +250,7 @@ class WaitingForData(keras.callbacks.Callback):
         if self.waited > WAITS * seconds:
             self.say(
                 f"input: {self.waited / seconds:.0%} of the time goes by waiting for "
-                "images. More processor cores, photographs stored smaller or "
-                "--no-randaugment help; benchmarks/input_pipeline.py tells what a core "
-                "prepares"
+                "images. More processor cores, smaller image files or "
+                "--no-randaugment help; benchmarks/input_pipeline.py measures what one "
+                "core can prepare"
             )

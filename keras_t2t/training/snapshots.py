@@ -1,4 +1,5 @@
-"""Snapshots of a run on disk: written whole or not at all, the last few kept."""
+"""Snapshots of a run on disk, written completely or not at all; the last few are
+kept."""
 
 import errno
 import json
@@ -17,22 +18,22 @@ FACTS = "facts.json"
 
 
 class Snapshot(NamedTuple):
-    """What one file holds."""
+    """The contents of one file."""
 
     path: Path
     arrays: dict  # name: NumPy array
-    facts: dict  # what JSON can hold: step, config, and what `Progress.kept` gives
+    facts: dict  # JSON values: step, config, and the result of `Progress.kept`
 
 
 class Snapshots:
     """The snapshots in one folder.
 
-    A snapshot is an uncompressed `.npz` (a zip, whose checksums tell a damaged file),
-    with its facts as JSON in one more array. Nothing in it is ever unpickled.
+    A snapshot is an uncompressed `.npz` (a zip, whose checksums reveal damage), with
+    its facts as JSON in one more array. Nothing in it is ever unpickled.
 
     Args:
-        folder: path; made when the first snapshot is saved.
-        kept: int, how many of the last ones stay.
+        folder: path; created when the first snapshot is saved.
+        kept: int, how many of the latest snapshots to keep.
     """
 
     def __init__(self, folder, kept=2):
@@ -40,11 +41,11 @@ class Snapshots:
         self.kept = kept
 
     def paths(self):
-        """Oldest first."""
+        """The files, oldest first."""
         return sorted(self.folder.glob("step-*.npz"))
 
     def save(self, step, arrays, facts):
-        """Writes the snapshot of `step`, then removes the oldest before it.
+        """Writes the snapshot of `step`, then removes the oldest ones beyond `kept`.
 
         Raises:
             FloatingPointError: a number in it is not finite.
@@ -73,12 +74,12 @@ class Snapshots:
             old.unlink()
 
     def readable(self, run=None):
-        """Those that can be read, newest first; the others are passed over with a
+        """The snapshots that can be read, newest first; others are skipped with a
         warning.
 
         Args:
-            run: what tells the run from others, as recorded; those of another run are
-                passed over too. None: of any run.
+            run: the recorded identifier of a run: snapshots of other runs are skipped
+                too. None: snapshots of any run.
         """
         for path in reversed(self.paths()):
             try:
@@ -92,12 +93,12 @@ class Snapshots:
                     continue
                 problem = "of another run"
             warnings.warn(
-                f"the snapshot {shown(path)} is {problem}: taking the one before",
+                f"the snapshot {shown(path)} is {problem}: using the one before",
                 stacklevel=2,
             )
 
     def remove_others(self, run):
-        """Removes what is not a readable snapshot of this run."""
+        """Removes everything but the readable snapshots of this run."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kept = {snapshot.path for snapshot in self.readable(run)}
@@ -106,7 +107,7 @@ class Snapshots:
                 path.unlink()
 
     def remove(self):
-        """Removes all, and the folder if nothing else is in it."""
+        """Removes all snapshots, and the folder if nothing else is in it."""
         for path in self.paths():
             path.unlink()
         if self.folder.is_dir() and not any(self.folder.iterdir()):
@@ -114,7 +115,7 @@ class Snapshots:
 
 
 def read(path):
-    """The `Snapshot` in a file, every checksum compared.
+    """The `Snapshot` in a file. Every checksum is compared.
 
     Raises:
         ValueError: it is not what `Snapshots.save` writes.
@@ -131,7 +132,7 @@ def read(path):
     if not all(isinstance(row, dict) for row in facts["history"]):
         raise ValueError("the history is no list of epochs")
     if not isinstance(facts.get("unvalidated"), (dict, type(None))):
-        raise ValueError("the results of its last steps are none")
+        raise ValueError("the results of its last steps are not valid")
     check_finite(arrays)
     return Snapshot(Path(path), arrays, facts)
 
@@ -159,8 +160,8 @@ def cannot_save(path, error, snapshots):
     )
     return OSError(
         number or errno.EIO,
-        f"cannot save {shown(path)}: {reason}; {last_good(snapshots)}. Continue with "
-        "--resume when this is mended",
+        f"cannot save {shown(path)}: {reason}; {last_good(snapshots)}. Fix this, and "
+        "continue with --resume",
     )
 
 

@@ -31,8 +31,8 @@ def like_its_source(config, source):
     height, width = source.size
     if config.image_size is None and height != width:
         raise ValueError(
-            f"weights={config.weights!r} are for {height}x{width} px, and images are "
-            "trained on as squares: give image_size"
+            f"weights={config.weights!r} are for {height}x{width} px, but training "
+            "uses square images: give image_size"
         )
     size = config.image_size or height
     normalization = config.normalization or (source.run or {}).get("normalization")

@@ -107,7 +107,7 @@ def restore_last(model, snapshots, folder, record):
             restore(model, snapshot.arrays)
         except ValueError as error:
             warnings.warn(
-                f"passing over the snapshot {shown(snapshot.path)}: {error}",
+                f"skipping the snapshot {shown(snapshot.path)}: {error}",
                 stacklevel=2,
             )
             continue

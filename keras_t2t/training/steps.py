@@ -14,10 +14,10 @@ class Steps(keras.callbacks.CallbackList):
     """Calls the callbacks after each step; reads the metrics only now and then.
 
     Keras's own list turns every metric of every step into a float, so that the host
-    waits for the device each time. Here the metrics of a step are given to the
-    callbacks once a second, at both ends of an epoch and when `needs_metrics(step)`;
-    at the other steps they get an empty dict. A loss that is not finite stops the run,
-    and the step at which it came is named.
+    waits for the device each time. Here the callbacks get the metrics of a step once a
+    second, at both ends of an epoch and when `needs_metrics(step)`; at other steps they
+    get an empty dict. A loss that is not finite stops the run, and the error names the
+    step at which it occurred.
 
     Args:
         progress: `Progress`, counted up here.
@@ -42,7 +42,7 @@ class Steps(keras.callbacks.CallbackList):
         )
 
     def on_epoch_begin(self, epoch, logs=None):
-        # After a resume an epoch begins in its middle.
+        # A resumed epoch begins in its middle.
         self.done_before = self.progress.step_in_epoch
         super().on_epoch_begin(epoch, logs)
 
@@ -64,7 +64,7 @@ class Steps(keras.callbacks.CallbackList):
             callback.on_train_batch_end(batch + self.done_before, logs=read)
 
     def on_epoch_end(self, epoch, logs=None):
-        # Stopped in the middle: the results would be those of a part.
+        # Stopped in the middle: the results would be of a part of the epoch.
         if self.progress.step_in_epoch:
             return
         logs = {name: _number(value) for name, value in logs.items()}

@@ -83,7 +83,12 @@ def test_classes_must_be_those_of_the_weights():
         (("rose",), 2, None, "'flowers' has 1 classes, and 'x.pth' has 2"),
         (("rose",), None, None, "'x.pth' has no head"),
         (("10", "8", "9"), 3, None, "numbers whose order as text"),
-        (("a", "c"), 2, ["a", "b"], "class 1 is 'c' there and 'b' here"),
+        (
+            ("a", "c"),
+            2,
+            ["a", "b"],
+            "class 1 is 'c' in the data and 'b' in the weights",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             accuracy.check_classes(Data(*names), classes, known, "x.pth")

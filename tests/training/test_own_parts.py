@@ -92,7 +92,7 @@ def same(one, other):
 def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
     """In the middle of an epoch, and right at the end of one."""
     whole = train({"output_dir": str(tmp_path / "whole")}, **parts())
-    told = "Resuming will not restore what callbacks keep for themselves (Halve)"
+    told = "Resuming will not restore the callbacks' own state (Halve)"
     assert told in capsys.readouterr().out
     for step in (8, 10):
         with pytest.raises(Killed):

@@ -143,7 +143,9 @@ def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, tmp_path, killed)
     with np.load(newest) as file:
         arrays = dict(file)
     np.savez(newest, **{**arrays, "model/0": np.zeros(3, "float32")})
-    with pytest.warns(UserWarning, match=r"passing over .*step-000000008.npz.*another"):
+    with pytest.warns(
+        UserWarning, match=r"skipping the snapshot .*step-000000008.npz.*another"
+    ):
         assert tiny_run(resume=True, **SAVE)["epochs"] == 4
 
 

@@ -171,7 +171,7 @@ def test_a_teacher_of_other_classes(teacher_run):
     check_teacher(teacher_run, Data(*"abcd"))
     for teacher, classes, message in (
         (teacher_run, "ab", "'flowers' has 2 classes, and '.*' has 4"),
-        (teacher_run, "dcba", "class 0 is 'd' there and 'a' here"),
+        (teacher_run, "dcba", "class 0 is 'd' in the data and 'a' in the weights"),
         ("nosuch", "ab", "teacher='nosuch': .*is no file or run"),
         ("ResNet50", "ab", "'ResNet50' has 1000"),
     ):

@@ -25,8 +25,8 @@ class JaxDevices(Devices):
         self.connected = bool(coordinator)
         if self.connected and config.devices is not None:
             raise ValueError(
-                f"devices={config.devices}: choosing fewer works on one host, without "
-                "coordinator"
+                f"devices={config.devices}: choosing fewer works on one host only, not "
+                "with coordinator"
             )
         if self.connected:
             connect(coordinator.split(",")[0], config)

@@ -18,19 +18,6 @@ import importlib
 READERS = ("grain", "tensorflow")  # the first is the default
 
 
-def find_reader(name=None):
-    """The name of a reader: Grain's unless told.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
-    if name is None:
-        return READERS[0]
-    if name not in READERS:
-        raise ValueError(f"reader must be one of {', '.join(READERS)}, got {name!r}")
-    return name
-
-
 def open_reader(name):
     """The module.
 

@@ -91,7 +91,7 @@ def test_what_is_turned_by_default(folder, monkeypatch):
             dataset = EncodedDataset("own", "here", of_classes, "grain", False, told)
             assert dataset.exif_orientation is expected
     assert not data.open_dataset("digits").exif_orientation
-    with pytest.raises(ValueError, match="'digits' has no EXIF data"):
+    with pytest.raises(ValueError, match="no EXIF data; got exif_orientation=True"):
         data.open_dataset("digits", exif_orientation=True)
     with pytest.raises(ValueError, match="`exif_orientation` must be True or False"):
         data.open_dataset(data_dir=folder, reader="grain", exif_orientation="yes")

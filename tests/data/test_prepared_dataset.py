@@ -364,7 +364,7 @@ def test_what_cannot_be_divided(alone, data_dir):
         ValueError, match="dataset='single': only one image in bright; every class"
     ):
         alone("tfrecord", "single", reader="grain")
-    with pytest.raises(ValueError, match=r"'colours' has others; got 0\.3"):
+    with pytest.raises(ValueError, match=r"'colours' has splits of its own; got 0\.3"):
         data.open_dataset("colours", data_dir, validation_share=0.3)
 
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from keras_t2t._ground.optional_imports import import_scipy
 from keras_t2t.data.sources.source import Source
-from keras_t2t.data.sources.tar_index import index_tars
-from keras_t2t.data.sources.tar_split import TarSplit
+from keras_t2t.data.sources.tar_index import TarSplit, index_tars
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VALIDATION = "ILSVRC2012_img_val.tar"
@@ -22,16 +21,15 @@ def holds(folder):
     return any((folder / name).is_file() for name in (TRAIN, VALIDATION))
 
 
-def open_source(folder, root, evaluation_only=False):
+def open_source(wanted, root):
     """The images of the tar of tars and of the validation tar.
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as in folders
     that were unpacked.
 
     Args:
-        folder: Path of the folder that was opened.
-        root: Path of the one that holds the files.
-        evaluation_only: leave the training tar alone, which may be missing.
+        wanted: `Wanted`.
+        root: Path of the folder that holds the files.
 
     Returns:
         `Source`.
@@ -40,11 +38,11 @@ def open_source(folder, root, evaluation_only=False):
         ValueError: a file is missing or cannot be read, or they do not belong together.
         ImportError: SciPy is not installed, which reads the kit.
     """
-    needed = (VALIDATION, KIT) if evaluation_only else (TRAIN, VALIDATION, KIT)
+    needed = (VALIDATION, KIT) if wanted.evaluation_only else (TRAIN, VALIDATION, KIT)
     if missing := [name for name in needed if not (root / name).is_file()]:
         raise ValueError(
-            f"data_dir={str(folder)!r} lacks {', '.join(missing)} of image-net.org; "
-            f"needed are {', '.join(needed)}"
+            f"{wanted.place} lacks {', '.join(missing)} of image-net.org; needed are "
+            f"{', '.join(needed)}"
         )
     numbers, truth = _read_kit(root / KIT)
     names = tuple(sorted(numbers.values()))
@@ -69,14 +67,13 @@ def open_source(folder, root, evaluation_only=False):
                 "tell"
             ) from None
 
-    validation = _split(root / VALIDATION, of_validation)
-    train = None if evaluation_only else _split(root / TRAIN, of_training)
+    def split(name, labels):
+        indices, stamps = index_tars([root / name])
+        return TarSplit([root / name], stamps, [labels(indices[0])], indices)
+
+    validation = split(VALIDATION, of_validation)
+    train = None if wanted.evaluation_only else split(TRAIN, of_training)
     return Source(names, train, validation)
-
-
-def _split(path, labels):
-    [index], stamps = index_tars([path])
-    return TarSplit([path], [index], stamps, labels(index))
 
 
 def _read_kit(path):

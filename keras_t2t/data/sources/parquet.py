@@ -8,13 +8,9 @@ import numpy as np
 
 from keras_t2t._ground.images import shown
 from keras_t2t._ground.optional_imports import import_pyarrow
-from keras_t2t.data.sources.names_beside import check_labels, names_beside
-from keras_t2t.data.sources.shards import find_shards
-from keras_t2t.data.sources.share import assembled
-from keras_t2t.data.sources.source import Split, listed
-from keras_t2t.data.sources.split_names import TEST, VALIDATION, choose_splits, role
-from keras_t2t.data.sources.stamp import Stamp, changed
-from keras_t2t.data.sources.unnamed import call_by_number
+from keras_t2t.data.sources.packed import PackedSplit, Stamp
+from keras_t2t.data.sources.shards import check_same_names, find_shards, open_shards
+from keras_t2t.data.sources.source import listed
 
 LAYOUT = "train-00000-of-00294.parquet and validation-*.parquet"
 IMAGE_COLUMNS = ("image", "img")
@@ -27,63 +23,21 @@ def holds(folder, loosely=False):
     return bool(find_shards(folder, "parquet", loosely))
 
 
-def open_source(
-    folder, root, evaluation_only=False, validation_share=None, split=VALIDATION
-):
-    """The images of parquet files named by split and number.
+def open_source(wanted, root):
+    """As `open_shards`, of parquet files.
 
     The column `image` or `img` holds the encoded bytes, or a struct with them; `label`
-    (or `labels`, `fine_label`) the number of the class. The names of the classes are
-    those of the metadata `huggingface`, or the lines of `classnames.txt` beside, else
-    their numbers.
-
-    Args:
-        folder: Path of the folder that was opened.
-        root: Path of the folder that holds the files, or of the one above `data/`.
-        evaluation_only: leave the training files alone, which may be missing.
-        validation_share, split: as of `image_folder.open_source`.
-
-    Returns:
-        `Source`.
+    (or `labels`, `fine_label`) the number of the class, whose names the metadata
+    `huggingface` may tell.
 
     Raises:
-        ValueError: a file, a split, a column or the classes' names are missing, a file
-            cannot be read, or a label has no name.
+        ValueError: a column is missing too, or holds something else.
         ImportError: pyarrow is not installed.
     """
-    found = find_shards(root, "parquet") or find_shards(root, "parquet", True)
-    place = f"data_dir={str(folder)!r}"
-    settings = place, "parquet files", evaluation_only, split
-    choice = choose_splits(found, *settings)
-    test = choice.validation
-    if test and role(test) == TEST != split and _holds_back(found[test].paths):
-        choice = choose_splits([name for name in found if name != test], *settings)
-        choice = choice._replace(left=(*choice.left, test))
-    names = None
-    splits = {}
-    for name in dict.fromkeys((choice.train, choice.validation or choice.shared)):
-        if name is not None:
-            splits[name] = one = ParquetSplit(found[name].paths)
-            names = names or one.class_names
-            check_same_names(names, one.class_names, found[name].paths[0])
-    validation = choice.validation or choice.shared
-    names = names or names_beside(found[validation].place, root, folder)
-    for one in splits.values():
-        check_labels(one.labels, names, one.place)
-    notes = ()
-    if names is None:
-        names, *notes = call_by_number(list(splits.values()))
-    return assembled(
-        names, choice, splits, validation_share, evaluation_only, notes=notes
-    )
+    return open_shards(wanted, root, "parquet", "parquet files", ParquetSplit)
 
 
-def _holds_back(paths):
-    """Whether all labels of a split are -1, as hubs keep tests of competitions."""
-    return all((_describe(path)[3] == -1).all() for path in paths)
-
-
-class ParquetSplit(Split):
+class ParquetSplit(PackedSplit):
     """The images of some parquet files, one file after the other.
 
     An image is read with its row group; the last read ones stay in memory.
@@ -96,61 +50,45 @@ class ParquetSplit(Split):
     """
 
     def __init__(self, paths):
-        self._paths = paths
-        self._stamps = [Stamp.of(path) for path in paths]
-        self._metadata, groups, labels, most = [], [], [], 1
-        for number, path in enumerate(paths):
-            metadata, columns, names, found = _describe(path)
-            if number == 0:
-                (self._image, _), self.class_names = columns, names
-            check_same_names(self.class_names, names, path)
-            self._metadata.append(metadata)
-            labels.append(found)
-            for group in range(metadata.num_row_groups):
-                row_group = metadata.row_group(group)
-                groups.append((number, group, row_group.num_rows))
-                most = max(most, row_group.total_byte_size)
-        self._groups = groups
-        self._first = np.cumsum([0, *(rows for *_, rows in groups)])
-        self.labels = np.concatenate(labels)
-        self.place = f"{paths[0].parent}"
+        stamps = [Stamp.of(path) for path in paths]
+        self._metadata, columns, names, labels = zip(
+            *map(_describe, paths), strict=True
+        )
+        self._image, self.class_names = columns[0][0], names[0]
+        for path, others in zip(paths, names, strict=True):
+            check_same_names(self.class_names, others, path)
+        super().__init__(paths, stamps, labels)
+        groups = [
+            [one.row_group(number) for number in range(one.num_row_groups)]
+            for one in self._metadata
+        ]
+        self._starts = [
+            np.cumsum([0, *(group.num_rows for group in of_file)]) for of_file in groups
+        ]
+        most = max([1, *(group.total_byte_size for one in groups for group in one)])
         self._rows = functools.lru_cache(max(2, KEPT_BYTES // most))(self._read_group)
 
     def read(self, index):
-        group = int(np.searchsorted(self._first, index, side="right")) - 1
-        return self._rows(group)[int(index - self._first[group])].as_py() or b""
+        file, row = self._place(index)
+        group = int(np.searchsorted(self._starts[file], row, side="right")) - 1
+        first = int(self._starts[file][group])
+        return self._rows(file, group)[row - first].as_py() or b""
 
     def name(self, index):
-        group = int(np.searchsorted(self._first, index, side="right")) - 1
-        number, _, _ = self._groups[group]
-        first = next(i for i, row in enumerate(self._groups) if row[0] == number)
-        row = int(index - self._first[first])
-        return f"{shown(self._paths[number].name)}: row {row}"
+        file, row = self._place(index)
+        return f"{shown(self._paths[file].name)}: row {row}"
 
-    def changed(self):
-        return changed(self._paths, self._stamps)
-
-    def _read_group(self, group):
+    def _read_group(self, file, group):
         """The encoded images of a row group, an Arrow array of binaries."""
-        number, within, _ = self._groups[group]
         # Opened anew each time: a reader is not made for several threads, and one for
         # each of ImageNet's files in each thread is more than a process may have.
-        path = self._paths[number]
-        with _open(path, self._metadata[number]) as file, _reading(path):
-            table = file.read_row_group(
-                within, columns=[self._image], use_threads=False
+        path = self._paths[file]
+        with _open(path, self._metadata[file]) as opened, _reading(path):
+            table = opened.read_row_group(
+                group, columns=[self._image], use_threads=False
             )
         column = table.column(0).combine_chunks()
         return column.field("bytes") if hasattr(column, "field") else column
-
-
-def check_same_names(names, others, path):
-    """Raises a ValueError if a file numbers other classes than those before it."""
-    if names != others:
-        raise ValueError(
-            f"data_dir: {path} has other names of classes than the files before it, or "
-            "in another order"
-        )
 
 
 @contextlib.contextmanager

@@ -6,8 +6,14 @@ import re
 from typing import NamedTuple
 
 from keras_t2t._ground.images import shown
+from keras_t2t.data.sources.class_names import (
+    call_by_number,
+    check_labels,
+    names_beside,
+)
 from keras_t2t.data.sources.listing import is_litter, visible_folders
-from keras_t2t.data.sources.split_names import PATTERN, TRAIN, role
+from keras_t2t.data.sources.source import TEST, TRAIN
+from keras_t2t.data.sources.splits import PATTERN, assembled, choose_splits, role
 
 FOLDERS = (".", "data")  # beside a hub's README, or in its folder data/
 # train-0000, train0, train-shard-0000
@@ -31,6 +37,65 @@ class Shards(NamedTuple):
 
     place: object  # Path of the folder that holds them
     paths: list  # of Path, in order
+
+
+def open_shards(wanted, root, suffix, kind, open_split):
+    """The images of files named by split and number.
+
+    The names of the classes are those that the files themselves tell, else the lines of
+    `classnames.txt` beside, else their numbers. A test split whose labels are all -1,
+    as competitions hold them back, is left alone.
+
+    Args:
+        wanted: `Wanted`.
+        root: Path of the folder that holds the files, or of the one above `data/`.
+        suffix: of the files, without the dot.
+        kind: what they are, for errors: "tars".
+        open_split: function of the paths of a split that gives a `Split` with labels.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        ValueError: a file or a split is missing, a file cannot be read, or a label has
+            no name.
+    """
+
+    def opened(choice):
+        return {name: open_split(found[name].paths) for name in choice.read}
+
+    found = find_shards(root, suffix) or find_shards(root, suffix, loosely=True)
+    choice = choose_splits(found, wanted, kind)
+    splits = opened(choice)
+    test = choice.validation
+    if (
+        test
+        and role(test) == TEST != wanted.split
+        and (splits[test].labels == -1).all()
+    ):
+        choice = choose_splits([name for name in found if name != test], wanted, kind)
+        choice = choice._replace(left=(*choice.left, test))
+        splits = opened(choice)
+    names, notes = None, ()
+    for name, split in splits.items():
+        names = names or split.class_names
+        check_same_names(names, split.class_names, found[name].paths[0])
+    validation = choice.validation or choice.shared
+    names = names or names_beside(found[validation].place, root, wanted.folder)
+    for split in splits.values():
+        check_labels(split, names)
+    if names is None:
+        names, *notes = call_by_number(list(splits.values()))
+    return assembled(wanted, names, choice, splits, notes=notes)
+
+
+def check_same_names(names, others, path):
+    """Raises a ValueError if a file numbers other classes than those before it."""
+    if names != others:
+        raise ValueError(
+            f"data_dir: {path} has other names of classes than the files before it, or "
+            "in another order"
+        )
 
 
 def find_shards(folder, suffix, loosely=False):

@@ -3,14 +3,9 @@
 import numpy as np
 
 from keras_t2t._ground.images import shown
-from keras_t2t.data.sources.names_beside import check_labels, names_beside
-from keras_t2t.data.sources.shards import find_shards
-from keras_t2t.data.sources.share import assembled
-from keras_t2t.data.sources.split_names import VALIDATION, choose_splits
-from keras_t2t.data.sources.tar_index import index_tars
+from keras_t2t.data.sources.shards import find_shards, open_shards
+from keras_t2t.data.sources.tar_index import TarSplit, index_tars
 from keras_t2t.data.sources.tar_samples import NO_LABEL
-from keras_t2t.data.sources.tar_split import TarSplit
-from keras_t2t.data.sources.unnamed import call_by_number
 
 LAYOUT = "*train-0000.tar and *validation-0000.tar"
 
@@ -19,48 +14,19 @@ def holds(folder, loosely=False):
     return bool(find_shards(folder, "tar", loosely))
 
 
-def open_source(
-    folder, root, evaluation_only=False, validation_share=None, split=VALIDATION
-):
-    """The images of tars named by split and number.
+def open_source(wanted, root):
+    """As `open_shards`, of tars.
 
     A sample is an image and its label, `name.jpg` and `name.cls` (or `name.json` with
-    `label`); the names of the classes are the lines of `classnames.txt` beside, else
-    their numbers.
-
-    Args:
-        folder: Path of the folder that was opened.
-        root: Path of the folder that holds the tars, or of the one above `data/`.
-        evaluation_only: leave the training shards alone, which may be missing.
-        validation_share, split: as of `image_folder.open_source`.
-
-    Returns:
-        `Source`.
+    `label`).
 
     Raises:
-        ValueError: a shard or a split is missing, a tar cannot be read, or an image
-            has no label or a class no name.
+        ValueError: an image has no label.
     """
-    found = find_shards(root, "tar") or find_shards(root, "tar", True)
-    choice = choose_splits(
-        found, f"data_dir={str(folder)!r}", "tars", evaluation_only, split
-    )
-    validation = choice.validation or choice.shared
-    names = names_beside(found[validation].place, root, folder)
-    splits = {
-        name: _split(found[name].paths, names)
-        for name in dict.fromkeys((choice.train, validation))
-        if name is not None
-    }
-    notes = ()
-    if names is None:
-        names, *notes = call_by_number(list(splits.values()))
-    return assembled(
-        names, choice, splits, validation_share, evaluation_only, notes=notes
-    )
+    return open_shards(wanted, root, "tar", "tars", _open_split)
 
 
-def _split(paths, names):
+def _open_split(paths):
     indices, stamps = index_tars(paths)
     for path, index in zip(paths, indices, strict=True):
         if len(bare := np.flatnonzero(index.labels == NO_LABEL)):
@@ -69,6 +35,4 @@ def _split(paths, names):
                 "expected .cls or .json of the same name beside it; a tar of class "
                 "folders has to be unpacked"
             )
-        check_labels(index.labels, names, path)
-    labels = np.concatenate([index.labels for index in indices])
-    return TarSplit(paths, indices, stamps, labels)
+    return TarSplit(paths, stamps, [index.labels for index in indices], indices)

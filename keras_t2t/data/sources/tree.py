@@ -6,8 +6,8 @@ from collections import Counter
 
 from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import holds_images, look, visible_folders
-from keras_t2t.data.sources.source import listed
-from keras_t2t.data.sources.split_names import TRAIN, accepted, role
+from keras_t2t.data.sources.source import TRAIN, listed
+from keras_t2t.data.sources.splits import accepted, role
 
 PICTURES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
 MARKS = (

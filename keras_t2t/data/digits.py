@@ -10,6 +10,7 @@ from keras_t2t.data.sharding import (
     local_batch_size,
     num_batches,
     num_local_images,
+    positions_of,
 )
 
 
@@ -68,9 +69,9 @@ class _Batches(keras.utils.PyDataset):
 
     def _positions(self, step):
         """Of this shard's images in batch number `step`, counted over all shards."""
-        first_row = self.asked.shard[0] * self.local_batch_size
-        start = step * self.asked.batch_size + first_row
-        return np.arange(start, start + self.local_batch_size)
+        local = self.local_batch_size
+        numbers = np.arange(step * local, (step + 1) * local)
+        return positions_of(numbers, self.asked.batch_size, local, self.asked.shard)
 
     def _batch(self, indices):
         """The images (batch, size, size, 3) uint8 and one-hot labels at `indices`."""

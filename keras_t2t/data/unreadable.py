@@ -1,5 +1,10 @@
 """Images that a reader does not decode: corrupt ones, and sound ones of other kinds."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
 from keras_t2t._ground.images import decode_rgb
 from keras_t2t._ground.optional_imports import import_pillow
 from keras_t2t.data.image_formats import HEAD, format_of
@@ -38,7 +43,7 @@ class Unreadable:
         self.count = sum(map(len, splits.values()))
         self.indices, self.corrupt, self.sound = {}, [], {}
         for key, split in splits.items():
-            self.indices[key] = reader.unreadable_images(split)
+            self.indices[key] = _unreadable(split, reader)
             for index in self.indices[key]:
                 kind, remedy = self._kind(split, index)
                 if kind is None:
@@ -73,6 +78,21 @@ class Unreadable:
                     return f"{name}: {str(error)[at:]}", NO_READER
             return (None, None) if _pillow_reads(name) else (name, NO_READER)
         return (name, GRAIN) if self._reader != "grain" else (None, None)
+
+
+def _unreadable(split, reader):
+    """The indices of images that are empty, cut off, no image, or of no kind that the
+    reader decodes; ascending."""
+
+    def fails(index):
+        try:
+            reader.decode_roughly(split.read(index))
+        except reader.DECODING_ERRORS:
+            return True
+        return False
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.flatnonzero(list(pool.map(fails, range(len(split)))))
 
 
 def _pillow_reads(name):

@@ -44,6 +44,22 @@ def write_folder(tmp_path):
 
 
 @pytest.fixture
+def write_photographs(write_folder, photographs, encode):
+    """write_photographs(format) -> a folder of four in each split of two classes."""
+
+    def write(format):
+        files = {
+            f"{split}/{name}/{i}": encode(photo[i * 30 :, i * 20 :], format)
+            for split in ("train", "val")
+            for name, photo in zip(("china", "flower"), photographs, strict=True)
+            for i in range(4)
+        }
+        return write_folder(files)
+
+    return write
+
+
+@pytest.fixture
 def small_files(encode):
     """Files of a valid folder: two classes, three training and two validation images.
 

@@ -2,7 +2,6 @@
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -88,28 +87,6 @@ def test_upscaling_is_bilinear(digits):
         expected = Image.fromarray(expected).resize((52, 52), Image.BILINEAR)
         # Two grey levels: Pillow rounds its input (0..255) and between its two passes.
         assert np.abs(image.astype(int) - np.asarray(expected)).max() <= 2
-
-
-def test_fit_takes_the_streams(digits):
-    model = keras.Sequential(
-        [
-            keras.Input((16, 16, 3)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Flatten(),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
-    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-    # 7 steps x 479 images: an epoch of fit need not be an epoch of the data.
-    history = model.fit(
-        digits.train_batches(16, 479, seed=0),
-        steps_per_epoch=7,
-        epochs=4,
-        shuffle=False,
-        validation_data=digits.validation_batches(16, 100),
-        verbose=0,
-    ).history
-    assert history["val_accuracy"][-1] > 0.6 > history["val_accuracy"][0]
 
 
 def test_streams_start_anywhere_and_are_cut_into_shards(digits):

@@ -81,18 +81,13 @@ def test_every_image_once_per_epoch_in_another_order(write_folder, small_files):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-def test_the_seed_decides_the_stream(write_folder, photographs, encode):
-    files = {
-        f"{split}/{name}/{i}.jpg": encode(photo[i * 30 :, i * 20 :], "JPEG")
-        for split in ("train", "val")
-        for name, photo in zip(("china", "flower"), photographs, strict=True)
-        for i in range(4)
-    }
-    dataset = data.open_dataset(data_dir=write_folder(files))
-    first, again, other = (
-        read(itertools.islice(dataset.train_batches(48, 5, seed), 4))
-        for seed in (1, 1, 2)
-    )
+def test_the_seed_decides_the_stream(write_photographs):
+    dataset = data.open_dataset(data_dir=write_photographs("JPEG"))
+    seen = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(len(seen))  # which decides nothing
+        seen.append(read(itertools.islice(dataset.train_batches(48, 5, seed), 4)))
+    first, again, other = seen
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
@@ -141,23 +136,6 @@ def tiny_model():
     )
     model.compile(keras.optimizers.Adam(0.1), "categorical_crossentropy")
     return model
-
-
-def test_fit_takes_the_streams(write_folder, small_files):
-    dataset = data.open_dataset(data_dir=write_folder(small_files))
-    history = (
-        tiny_model()
-        .fit(
-            dataset.train_batches(16, 4, seed=0),
-            steps_per_epoch=5,
-            epochs=4,
-            shuffle=False,
-            validation_data=dataset.validation_batches(16, 3),
-            verbose=0,
-        )
-        .history
-    )
-    assert history["val_loss"][-1] < history["val_loss"][0]
 
 
 @pytest.fixture
@@ -341,31 +319,6 @@ def test_odd_names_are_names(write_folder, small_files):
 def test_missing_folder(tmp_path):
     with pytest.raises(ValueError, match=r"data_dir=.* is not an existing folder"):
         data.open_dataset(data_dir=tmp_path / "nowhere")
-
-
-def test_no_train(write_folder, small_files):
-    folder = write_folder(small_files)
-    shutil.rmtree(folder / "train")
-    with pytest.raises(
-        ValueError, match=r"folders of the splits \['val'\]; needed is a split of train"
-    ):
-        data.open_dataset(data_dir=folder)
-
-
-def test_no_validation(write_folder, small_files):
-    folder = write_folder(small_files)
-    shutil.rmtree(folder / "val")
-    dataset = data.open_dataset(data_dir=folder)
-    assert (dataset.num_train, dataset.num_validation) == (4, 2)
-    assert dataset.validation_share == 0.2
-    assert dataset.notes == ("20% of train/ validates",)
-
-
-def test_no_class(tmp_path):
-    for split in ("train", "val"):
-        (tmp_path / split).mkdir()
-    with pytest.raises(ValueError, match="train holds no class folder"):
-        data.open_dataset(data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

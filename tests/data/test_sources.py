@@ -69,7 +69,7 @@ def test_streams_start_anywhere_and_are_cut_into_shards(copy):
 def test_image_net_s_own_tars(tmp_path, small_files, write_folder, capsys):
     layouts.write_imagenet_tars(tmp_path / "tars", small_files)
     dataset = data.open_dataset(data_dir=tmp_path / "tars")
-    assert "6 images in 1 tars, indexed in 0 s" in capsys.readouterr().out
+    assert "6 images in 1 tars, indexed in " in capsys.readouterr().out
     # As the folders that people unpack them to, in WordNet's order.
     assert dataset.class_names == (layouts.synset(1), layouts.synset(0))
     synsets = {"cat": layouts.synset(0), "dog": layouts.synset(1)}
@@ -144,8 +144,6 @@ def test_a_share_where_nothing_is_split(write_folder, small_files):
         data.open_dataset(data_dir=folder, validation_share=0.2)
     with pytest.raises(ValueError, match="must leave images to train on, got 1"):
         data.open_dataset(data_dir=folder / "train", validation_share=1)
-    with pytest.raises(ValueError, match=r"fixed splits, .* got validation_share=0\.2"):
-        data.open_dataset("digits", validation_share=0.2)
     shutil.rmtree(folder / "train/dog")
     with pytest.raises(ValueError, match=r"none of the layouts .* with two classes"):
         data.open_dataset(data_dir=folder / "train")
@@ -235,7 +233,7 @@ def test_an_index_is_kept_until_its_tar_changes(tmp_path, small_files, cache, ca
     folder = tmp_path / "tars"
     layouts.write_tars(folder, small_files)
     data.open_dataset(data_dir=folder)
-    assert "6 images in 2 tars, indexed in 0 s" in capsys.readouterr().out
+    assert "6 images in 2 tars, indexed in " in capsys.readouterr().out
     assert len(list(cache.iterdir())) == 4
     data.open_dataset(data_dir=folder)
     assert capsys.readouterr().out == ""
@@ -270,10 +268,6 @@ def cut_at_a_member(path):
     with tarfile.open(path) as archive:
         end = archive.getmembers()[1].offset
     path.write_bytes(path.read_bytes()[:end])
-
-
-def change(folder, name, function):
-    function(folder / name)
 
 
 def gz(path):
@@ -333,15 +327,6 @@ BAD_TARS = {
 }
 
 
-@pytest.mark.parametrize("fault", BAD_TARS)
-def test_bad_tars(tmp_path, small_files, fault):
-    layouts.write_tars(tmp_path / "tars", small_files)
-    spoil, message = BAD_TARS[fault]
-    spoil(tmp_path / "tars")
-    with pytest.raises(ValueError, match=message):
-        data.open_dataset(data_dir=tmp_path / "tars")
-
-
 def rewrite(change, pattern="*"):
     def spoil(folder):
         import pyarrow.parquet as pq
@@ -359,27 +344,19 @@ def names_in_another_order(table):
     return table.replace_schema_metadata({"huggingface": other})
 
 
-def without_images(table):
-    return table.drop_columns("image").append_column("picture", table["label"])
-
-
-def text_labels(table):
+def column(name, values, type=None, pattern="*", renamed=None):
+    """Spoils the files: another column in the place of this one."""
     import pyarrow as pa
 
-    return table.drop_columns("label").append_column(
-        "label", pa.array(["cat"] * len(table))
-    )
+    def change(table):
+        array = pa.array(values * len(table), type)
+        return table.drop_columns(name).append_column(renamed or name, array)
+
+    return rewrite(change, pattern)
 
 
-def labels(values, type, pattern="*"):
-    import pyarrow as pa
-
-    return rewrite(
-        lambda table: table.drop_columns("label").append_column(
-            "label", pa.array(values[:1] * len(table), type)
-        ),
-        pattern,
-    )
+def labels(values, type=None, pattern="*"):
+    return column("label", values, type, pattern)
 
 
 def metadata(text):
@@ -390,17 +367,13 @@ def described(names):
     return json.dumps({"info": {"features": {"label": {"names": names}}}})
 
 
-def other_images(table):
-    return table.drop_columns("image").append_column("image", table["label"])
-
-
 PARQUET = "train-00000-of-00002.parquet"
 BAD_PARQUET = {
     "missing": (lambda f: (f / PARQUET).unlink(), "lacks 1 of the 2 files like train-"),
     "cut": (lambda f: cut(f / PARQUET), f"{PARQUET} cannot be read as parquet: "),
     "empty": (lambda f: (f / PARQUET).write_bytes(b""), f"{PARQUET} cannot be read as"),
     "no images": (
-        rewrite(without_images),
+        column("image", [1], renamed="picture"),
         r"has no column of images \(image, img\): it has label, picture",
     ),
     "no labels": (
@@ -408,11 +381,11 @@ BAD_PARQUET = {
         r"has no column of labels \(label, labels, fine_label\): it has image",
     ),
     "numbers as images": (
-        rewrite(other_images),
+        column("image", [1]),
         "the column image must hold encoded images, .* got int64",
     ),
     "text as labels": (
-        rewrite(text_labels),
+        labels(["cat"]),
         "the column label must hold a class's number in every row, got string",
     ),
     "a label above 2^63": (
@@ -446,15 +419,6 @@ BAD_PARQUET = {
         "train-00001-of-00002.parquet has other names of classes",
     ),
 }
-
-
-@pytest.mark.parametrize("fault", BAD_PARQUET)
-def test_bad_parquet(tmp_path, small_files, fault):
-    layouts.write_parquet(tmp_path / "parquet", small_files)
-    spoil, message = BAD_PARQUET[fault]
-    spoil(tmp_path / "parquet")
-    with pytest.raises(ValueError, match=message):
-        data.open_dataset(data_dir=tmp_path / "parquet")
 
 
 @pytest.mark.parametrize(
@@ -508,11 +472,22 @@ def test_any_damage_of_an_index_makes_it_anew(tmp_path, small_files, cache):
     path = sorted(cache.iterdir())[0]
     sound = path.read_bytes()
     random = np.random.default_rng(0)
-    for count in range(300):
+    nonsense = [
+        *(("sizes", 10**15), ("sizes", -1), ("offsets", 10**15), ("offsets", -5)),
+        *(("labels", 2**62), ("labels", -2), ("labels", "x"), ("sizes", None)),
+    ]
+    for count in range(-len(nonsense), 300):
         damaged = bytearray(sound)
         for place in random.integers(0, len(sound), 1 + count % 3):
             damaged[place] ^= 1 << random.integers(8)
-        path.write_bytes(damaged)
+        path.write_bytes(damaged if count >= 0 else sound)
+        if count < 0:
+            name, value = nonsense[count]
+            with np.load(path) as file:
+                arrays = {key: column for key, column in file.items() if key != name}
+            if value is not None:
+                arrays[name] = np.full(3, value)
+            np.savez(path, **arrays)
         again = find_source(tmp_path / "tars")
         for split in ("train", "validation"):
             one, other = getattr(whole, split), getattr(again, split)
@@ -520,30 +495,6 @@ def test_any_damage_of_an_index_makes_it_anew(tmp_path, small_files, cache):
             assert [one.read(i) for i in range(len(one))] == [
                 other.read(i) for i in range(len(other))
             ]
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *(("sizes", 10**15), ("sizes", -1), ("offsets", 10**15), ("offsets", -5)),
-        *(("labels", 2**62), ("labels", -2), ("labels", "x"), ("sizes", None)),
-    ],
-)
-def test_an_index_that_tells_nonsense(tmp_path, small_files, cache, name, value):
-    """Sizes of 10^15 were a MemoryError."""
-    layouts.write_tars(tmp_path / "tars", small_files)
-    whole = find_source(tmp_path / "tars")
-    for path in cache.iterdir():
-        with np.load(path) as file:
-            arrays = dict(file)
-        if value is None:
-            del arrays[name]
-        else:
-            arrays[name] = np.full(len(arrays[name]), value)
-        np.savez(path, **arrays)
-    again = find_source(tmp_path / "tars")
-    assert again.train.read(0) == whole.train.read(0)
-    assert again.train.labels.tolist() == whole.train.labels.tolist()
 
 
 def test_no_home_for_an_index(tmp_path, small_files, monkeypatch, capsys):
@@ -630,15 +581,6 @@ BAD_IMAGENET = {
 }
 
 
-@pytest.mark.parametrize("fault", BAD_IMAGENET)
-def test_bad_image_net_tars(tmp_path, small_files, fault):
-    layouts.write_imagenet_tars(tmp_path / "tars", small_files)
-    spoil, message = BAD_IMAGENET[fault]
-    spoil(tmp_path / "tars")
-    with pytest.raises(ValueError, match=message):
-        data.open_dataset(data_dir=tmp_path / "tars")
-
-
 SOLUTION = "LOC_val_solution.csv"
 BAD_KAGGLE = {
     "no table": (
@@ -684,13 +626,23 @@ BAD_KAGGLE = {
 }
 
 
-@pytest.mark.parametrize("fault", BAD_KAGGLE)
-def test_bad_kaggle(tmp_path, small_files, fault):
-    layouts.write_kaggle(tmp_path / "kaggle", small_files)
-    spoil, message = BAD_KAGGLE[fault]
-    spoil(tmp_path / "kaggle")
+BAD = {
+    layouts.write_tars: BAD_TARS,
+    layouts.write_parquet: BAD_PARQUET,
+    layouts.write_imagenet_tars: BAD_IMAGENET,
+    layouts.write_kaggle: BAD_KAGGLE,
+}
+
+
+@pytest.mark.parametrize(
+    ("write", "fault"), [(write, fault) for write in BAD for fault in BAD[write]]
+)
+def test_bad_files_are_told(tmp_path, small_files, write, fault):
+    write(tmp_path / "bad", small_files)
+    spoil, message = BAD[write][fault]
+    spoil(tmp_path / "bad")
     with pytest.raises(ValueError, match=message):
-        data.open_dataset(data_dir=tmp_path / "kaggle")
+        data.open_dataset(data_dir=tmp_path / "bad")
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux tells of them")

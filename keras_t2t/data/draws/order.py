@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from keras_t2t.data.draws.generator import Purpose, generator
+from keras_t2t.data.draws import Purpose, generator
 
 # Images that come again together.
 ROUND = 16

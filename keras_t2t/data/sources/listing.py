@@ -1,6 +1,7 @@
 """The folders and the image files in a folder."""
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 from keras_t2t._ground.images import shown
@@ -139,7 +140,8 @@ def list_images(folder):
                     continue
                 if is_folder(entry):
                     real = os.path.realpath(entry.path)
-                    if entry.is_symlink() and is_around(real, inside):
+                    around = any(Path(at).is_relative_to(real) for at in inside)
+                    if entry.is_symlink() and around:
                         raise ValueError(
                             f"data_dir: {shown(entry.path)} is a link to a folder that "
                             "it lies in; remove it"
@@ -155,11 +157,3 @@ def is_folder(entry):
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
-
-
-def is_around(folder, places):
-    """Whether one of the places is the folder, or in it."""
-    return any(
-        place == folder or place.startswith(os.path.join(folder, ""))
-        for place in places
-    )

@@ -51,10 +51,9 @@ class ParquetSplit(PackedSplit):
 
     def __init__(self, paths):
         stamps = [Stamp.of(path) for path in paths]
-        self._metadata, columns, names, labels = zip(
-            *map(_describe, paths), strict=True
-        )
-        self._image, self.class_names = columns[0][0], names[0]
+        described = [_describe(path) for path in paths]
+        self._metadata, images, names, labels = zip(*described, strict=True)
+        self._image, self.class_names = images[0], names[0]
         for path, others in zip(paths, names, strict=True):
             check_same_names(self.class_names, others, path)
         super().__init__(paths, stamps, labels)
@@ -83,7 +82,7 @@ class ParquetSplit(PackedSplit):
         # Opened anew each time: a reader is not made for several threads, and one for
         # each of ImageNet's files in each thread is more than a process may have.
         path = self._paths[file]
-        with _open(path, self._metadata[file]) as opened, _reading(path):
+        with _open(path, self._metadata[file]) as opened:
             table = opened.read_row_group(
                 group, columns=[self._image], use_threads=False
             )
@@ -92,12 +91,12 @@ class ParquetSplit(PackedSplit):
 
 
 @contextlib.contextmanager
-def _reading(path):
+def _open(path, metadata=None):
     """What pyarrow raises, which is of many kinds, becomes one ValueError."""
+    parquet = import_pyarrow("parquet")
     try:
-        yield
-    except ImportError:
-        raise
+        with parquet.ParquetFile(path, metadata=metadata) as file:
+            yield file
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
@@ -105,38 +104,31 @@ def _reading(path):
         ) from None
 
 
-def _open(path, metadata=None):
-    parquet = import_pyarrow("parquet")
-    with _reading(path):
-        return parquet.ParquetFile(path, metadata=metadata)
-
-
 def _describe(path):
-    """Metadata, (image column, label column), class names or None, and labels."""
+    """Metadata, image column, class names or None, and labels."""
     with _open(path) as file:
-        with _reading(path):
-            schema = file.schema_arrow
-        columns = _columns(schema, path)
-        names = _class_names(schema, columns[1], path)
-        with _reading(path):
-            labels = file.read(columns=[columns[1]]).column(0).to_numpy()
-        if labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"data_dir: {shown(path)}: the column {columns[1]} must hold a class's "
-                f"number in every row, got {schema.field(columns[1]).type!s:.80} or "
-                "empty rows"
-            )
-        if len(labels) and int(labels.max()) >= MAX_LABEL:
-            raise ValueError(
-                f"data_dir: {shown(path)} has the label {labels.max()}, which is no "
-                "number of a class"
-            )
-        return file.metadata, columns, names, labels.astype("int64")
+        schema, metadata = file.schema_arrow, file.metadata
+    image, label = _columns(schema, path)
+    names = _class_names(schema, label, path)
+    with _open(path, metadata) as file:
+        labels = file.read(columns=[label]).column(0).to_numpy()
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"data_dir: {shown(path)}: the column {label} must hold a class's number "
+            f"in every row, got {schema.field(label).type!s:.80} or empty rows"
+        )
+    if len(labels) and int(labels.max()) >= MAX_LABEL:
+        raise ValueError(
+            f"data_dir: {shown(path)} has the label {labels.max()}, which is no "
+            "number of a class"
+        )
+    return metadata, image, names, labels.astype("int64")
 
 
 def _columns(schema, path):
+    """The names of the columns of images and of labels."""
     types = import_pyarrow("types")
-    column = []
+    columns = []
     for kind, accepted in (("images", IMAGE_COLUMNS), ("labels", LABEL_COLUMNS)):
         found = [name for name in accepted if name in schema.names]
         if not found:
@@ -144,8 +136,8 @@ def _columns(schema, path):
                 f"data_dir: {path} has no column of {kind} "
                 f"({', '.join(accepted)}): it has {listed(schema.names)}"
             )
-        column.append(found[0])
-    image = schema.field(column[0]).type
+        columns.append(found[0])
+    image = schema.field(columns[0]).type
     parts = (
         {image.field(i).name: image.field(i).type for i in range(image.num_fields)}
         if types.is_struct(image)
@@ -154,10 +146,10 @@ def _columns(schema, path):
     stored = parts.get("bytes")
     if stored is None or not (types.is_binary(stored) or types.is_large_binary(stored)):
         raise ValueError(
-            f"data_dir: {path}: the column {column[0]} must hold encoded images, "
+            f"data_dir: {path}: the column {columns[0]} must hold encoded images, "
             f"binary or a struct with bytes, got {image!s:.80}"
         )
-    return tuple(column)
+    return columns
 
 
 def _class_names(schema, label, path):

@@ -1,0 +1,116 @@
+"""The draws of operations on colours and shapes.
+
+RandAugment's, in the variant `rand-m9-mstd0.5-inc1` (Cubuk et al., 2020) with timm's 15
+operations, which are Pillow's; 3-Augment's and colour jitter's (Touvron et al., DeiT
+III, 2022).
+"""
+
+import numpy as np
+
+from keras_t2t._ground.normalizations import IMAGENET_MEAN
+
+OPERATIONS = (
+    "auto_contrast",
+    "equalize",
+    "invert",
+    "rotate",
+    "posterize",
+    "solarize",
+    "solarize_add",
+    "color",
+    "contrast",
+    "brightness",
+    "sharpness",
+    "shear_x",
+    "shear_y",
+    "translate_x",
+    "translate_y",
+)
+NONE = len(OPERATIONS)
+# The last two are 3-Augment's.
+NUMBERS_OF = {
+    name: number for number, name in enumerate((*OPERATIONS, "none", "grey", "blur"))
+}
+ONE_OF = [NUMBERS_OF[name] for name in ("grey", "solarize", "blur")]
+JITTERED = [NUMBERS_OF[name] for name in ("brightness", "contrast", "color")]
+SOLARIZE_FROM_128 = 0.5  # a level
+# A level of 1 changes a factor by this, see `OPERATIONS` of the readers.
+CHANGE = 0.9
+# Of pixels that a geometric operation takes from outside the image.
+FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
+
+
+def draw_operations(random, images, augmentation):
+    """Operations with replacement, each with its own magnitude.
+
+    Args:
+        random: `numpy.random.Generator`.
+        images: int.
+        augmentation: an `Augmentation`.
+
+    Returns:
+        Four arrays (images, num_operations): the operations' numbers, int32, where
+        `NONE` is none; levels, magnitude / 10, float32 in 0..1; signs 1 or -1, float32;
+        whether the bicubic filter is used.
+    """
+    shape = images, augmentation.num_operations
+    which, applied, negated, smooth = random.random((4, *shape))
+    magnitudes = augmentation.magnitude + (
+        augmentation.magnitude_std * random.standard_normal(shape)
+    )
+    operations = np.where(
+        applied < augmentation.operation_probability,
+        (which * len(OPERATIONS)).astype("int32"),
+        np.int32(NONE),
+    )
+    levels = (np.clip(magnitudes, 0, 10) / 10).astype("float32")
+    signs = np.where(negated < 0.5, -1, 1).astype("float32")
+    return operations, levels, signs, are_bicubic(smooth, augmentation)
+
+
+def are_bicubic(numbers, augmentation):
+    """Whether to interpolate by the bicubic filter, from uniform numbers."""
+    if augmentation.interpolation == "random":
+        return numbers < 0.5
+    return np.full(numbers.shape, augmentation.interpolation == "bicubic")
+
+
+def draw_three_augment(random, images):
+    """One of grey, solarised above 128, and blurred by 0.1 to 2 pixels.
+
+    Args:
+        random: `numpy.random.Generator`.
+        images: int.
+
+    Returns:
+        Four arrays (images, 1), as of `draw_operations`.
+    """
+    operations = random.choice(ONE_OF, (images, 1)).astype("int32")
+    levels = random.random((images, 1))
+    levels[operations == NUMBERS_OF["solarize"]] = SOLARIZE_FROM_128
+    return _columns(operations, levels, np.ones((images, 1)))
+
+
+def draw_color_jitter(random, images, jitter):
+    """Brightness, contrast and saturation times 1 - jitter to 1 + jitter, in any order.
+
+    Args:
+        random: `numpy.random.Generator`.
+        images: int.
+        jitter: float in 0..1.
+
+    Returns:
+        Four arrays (images, 3), as of `draw_operations`.
+    """
+    operations = random.permuted(np.tile(JITTERED, (images, 1)), axis=1)
+    changes = random.uniform(-jitter, jitter, (images, 3))
+    return _columns(operations, abs(changes) / CHANGE, np.sign(changes))
+
+
+def _columns(operations, levels, signs):
+    return (
+        operations.astype("int32"),
+        levels.astype("float32"),
+        signs.astype("float32"),
+        np.zeros(operations.shape, bool),
+    )

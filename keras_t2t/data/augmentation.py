@@ -121,7 +121,7 @@ _WHOLE = ("num_operations", "repeats")
 _PROBABILITIES = ("flip", "operation", "switch", "mixing", "erasing")
 _UNLIMITED = ("magnitude_std", "mixup_alpha", "cutmix_alpha", *_WHOLE)
 # All are 0 or more.
-_GREATEST = {
+_GREATEST: dict[str, float] = {
     **{f"{name}_probability": 1 for name in _PROBABILITIES},
     **{"crop_padding": 1, "color_jitter": 1, "magnitude": 10},
     **dict.fromkeys(_UNLIMITED, math.inf),

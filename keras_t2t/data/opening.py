@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 from keras_t2t._ground.arguments import (
     check_choice,
@@ -87,7 +88,7 @@ def open_dataset(
                 "validation_share must leave images to train on, got 1, which is for "
                 "evaluation only"
             )
-    settings = {
+    settings: dict[str, Any] = {
         "evaluation_only": evaluation_only,
         "validation_share": validation_share,
         "split": split,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_t2t.data import Augmentation
-from keras_t2t.data.draws.mixing import Mixing, draw_mixing, kept_share
+from keras_t2t.data.draws.mixing import draw_mixing, kept_share
 from keras_t2t.data.examples import mix_pair
 
 MIXUP = Augmentation(cutmix_alpha=0)
@@ -50,21 +50,6 @@ def test_images_and_targets_against_numpy(photographs, augmentation):
             soft, share * targets + (1 - share) * targets[::-1], atol=1e-6
         )
         np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
-
-
-def test_smoothing_after_mixing_is_mixing_after_smoothing(photographs):
-    """The loss may smooth: the authors mix smoothed targets."""
-    images = np.stack([photo[:32, :32] for photo in photographs])
-    targets = np.eye(10, dtype="float32")[[7, 3]]
-
-    mixing = Mixing(np.float32(0.3), np.zeros(4, "int32"))
-
-    def smooth(targets):
-        return 0.9 * targets + 0.1 / 10
-
-    _, mixed = mix_pair(images, targets, mixing)
-    _, mixed_smooth = mix_pair(images, smooth(targets), mixing)
-    np.testing.assert_allclose(smooth(mixed), mixed_smooth, atol=1e-6)
 
 
 def test_mixup_keeps_one_share_drawn_from_beta():

@@ -289,15 +289,6 @@ def test_a_share_of_training_validates_where_it_is_alone(prepared, file_format, 
     assert sorted(numbers_of(whole.validation_batches(16, 4))[0]) == list(range(20))
 
 
-@pytest.mark.nightly
-@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
-def test_streams_of_what_is_divided(prepared, file_format):
-    """They start at any step, and are cut into shards."""
-    dataset = prepared(file_format, "alone", reader="tensorflow")
-    streams.check_training(dataset)
-    streams.check_validation(dataset)
-
-
 def test_what_cannot_be_divided(prepared):
     with pytest.raises(ValueError, match="must leave images to train on, got 1"):
         prepared("tfrecord", "alone", validation_share=1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_t2t._ground.optional_imports import import_scipy
 from keras_t2t.data.sources.source import Source
-from keras_t2t.data.sources.tar_index import TarSplit, index_tars
+from keras_t2t.data.sources.tar_index import TarSplit
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VALIDATION = "ILSVRC2012_img_val.tar"
@@ -48,7 +48,7 @@ def open_source(wanted, root):
     names = tuple(sorted(numbers.values()))
     label = {name: i for i, name in enumerate(names)}
 
-    def of_validation(index):
+    def of_validation(_, index):
         # The truth follows the images' numbers, which end their names.
         order = np.argsort(np.argsort(index.names))
         if len(truth) != len(order):
@@ -58,7 +58,7 @@ def open_source(wanted, root):
             )
         return np.array([label[numbers[number]] for number in truth])[order]
 
-    def of_training(index):
+    def of_training(_, index):
         try:
             return np.array([label[name.partition("/")[0]] for name in index.names])
         except KeyError as error:
@@ -67,12 +67,10 @@ def open_source(wanted, root):
                 "tell"
             ) from None
 
-    def split(name, labels):
-        indices, stamps = index_tars([root / name])
-        return TarSplit([root / name], stamps, [labels(indices[0])], indices)
-
-    validation = split(VALIDATION, of_validation)
-    train = None if wanted.evaluation_only else split(TRAIN, of_training)
+    validation = TarSplit([root / VALIDATION], of_validation)
+    train = None
+    if not wanted.evaluation_only:
+        train = TarSplit([root / TRAIN], of_training)
     return Source(names, train, validation)
 
 

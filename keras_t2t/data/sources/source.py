@@ -1,10 +1,11 @@
 """Encoded images with their labels, by index, whatever files they lie in."""
 
 import abc
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from keras_t2t._ground.types import FilePath
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
@@ -12,7 +13,7 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 class Wanted(NamedTuple):
     """What is asked of the files of a data set, see `open_dataset`."""
 
-    folder: Path  # that was opened, to which names are relative
+    folder: FilePath  # that was opened, to which names are relative
     place: str  # what was opened, for errors
     skip_corrupt: bool = False  # leave out what is no file, such as a broken link
     evaluation_only: bool = False  # leave the training images alone, if there are any

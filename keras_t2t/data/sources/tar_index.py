@@ -29,13 +29,17 @@ class TarSplit(PackedSplit):
     """The images of some tars.
 
     Args:
-        paths, stamps, labels: as of `PackedSplit`.
-        indices: list of their `TarIndex`.
+        paths: list of Path.
+        labels_of: function of a path and its `TarIndex` that gives (images,) integers.
+
+    Raises:
+        ValueError: one is no tar, is cut off, compressed or has a wrong label.
     """
 
-    def __init__(self, paths, stamps, labels, indices):
+    def __init__(self, paths, labels_of):
+        self._indices, stamps = index_tars(paths)
+        labels = list(map(labels_of, paths, self._indices))
         super().__init__(paths, stamps, labels)
-        self._indices = indices
 
     def read(self, index):
         tar, row = self._place(index)
@@ -54,17 +58,8 @@ class TarSplit(PackedSplit):
 
 
 def index_tars(paths):
-    """The indices of tars, of the cache where they have not changed since.
-
-    Args:
-        paths: list of Path.
-
-    Returns:
-        Two lists, of `TarIndex` and of `Stamp`.
-
-    Raises:
-        ValueError: one is no tar, is cut off, compressed or has a wrong label.
-    """
+    """Two lists, of the tars' `TarIndex`, from the cache where they have not changed
+    since, and of their `Stamp`."""
     start, news = time.monotonic(), 0
     indices, stamps = [], []
     for path in paths:

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.shards import find_shards, open_shards
-from keras_t2t.data.sources.tar_index import TarSplit, index_tars
+from keras_t2t.data.sources.tar_index import TarSplit
 from keras_t2t.data.sources.tar_samples import NO_LABEL
 
 LAYOUT = "*train-0000.tar and *validation-0000.tar"
@@ -23,16 +23,16 @@ def open_source(wanted, root):
     Raises:
         ValueError: an image has no label.
     """
-    return open_shards(wanted, root, "tar", "tars", _open_split)
+    return open_shards(
+        wanted, root, "tar", "tars", lambda paths: TarSplit(paths, _labels)
+    )
 
 
-def _open_split(paths):
-    indices, stamps = index_tars(paths)
-    for path, index in zip(paths, indices, strict=True):
-        if len(bare := np.flatnonzero(index.labels == NO_LABEL)):
-            raise ValueError(
-                f"data_dir: {shown(path)}: {shown(index.names[bare[0]])} has no label: "
-                "expected .cls or .json of the same name beside it; a tar of class "
-                "folders has to be unpacked"
-            )
-    return TarSplit(paths, stamps, [index.labels for index in indices], indices)
+def _labels(path, index):
+    if len(bare := np.flatnonzero(index.labels == NO_LABEL)):
+        raise ValueError(
+            f"data_dir: {shown(path)}: {shown(index.names[bare[0]])} has no label: "
+            "expected .cls or .json of the same name beside it; a tar of class folders "
+            "has to be unpacked"
+        )
+    return index.labels

@@ -316,11 +316,6 @@ def test_odd_names_are_names(write_folder, small_files):
     assert len(images) == dataset.num_validation
 
 
-def test_missing_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"data_dir=.* is not an existing folder"):
-        data.open_dataset(data_dir=tmp_path / "nowhere")
-
-
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_empty_class(write_folder, small_files, split):
     folder = write_folder(small_files)

@@ -140,8 +140,9 @@ def list_images(folder):
                     continue
                 if is_folder(entry):
                     real = os.path.realpath(entry.path)
-                    around = any(Path(at).is_relative_to(real) for at in inside)
-                    if entry.is_symlink() and around:
+                    if entry.is_symlink() and any(
+                        Path(at).is_relative_to(real) for at in inside
+                    ):
                         raise ValueError(
                             f"data_dir: {shown(entry.path)} is a link to a folder that "
                             "it lies in; remove it"

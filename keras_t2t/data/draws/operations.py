@@ -78,10 +78,6 @@ def are_bicubic(numbers, augmentation):
 def draw_three_augment(random, images):
     """One of grey, solarised above 128, and blurred by 0.1 to 2 pixels.
 
-    Args:
-        random: `numpy.random.Generator`.
-        images: int.
-
     Returns:
         Four arrays (images, 1), as of `draw_operations`.
     """
@@ -93,11 +89,6 @@ def draw_three_augment(random, images):
 
 def draw_color_jitter(random, images, jitter):
     """Brightness, contrast and saturation times 1 - jitter to 1 + jitter, in any order.
-
-    Args:
-        random: `numpy.random.Generator`.
-        images: int.
-        jitter: float in 0..1.
 
     Returns:
         Four arrays (images, 3), as of `draw_operations`.

@@ -34,17 +34,6 @@ def open_source(wanted, root):
 
     The class names are the folders' names, sorted. Every file below a class counts as
     an image whatever its extension, except hidden ones (leading dot).
-
-    Args:
-        wanted: `Wanted`.
-        root: Path of the folder that holds the splits, or the classes.
-
-    Returns:
-        `Source`.
-
-    Raises:
-        ValueError: a split is missing, classes differ between the splits, or the
-            folders are no classes.
     """
     folders = visible_folders(root)
     places = find_splits(root)

@@ -25,18 +25,7 @@ def open_source(wanted, root):
     """The images of the tar of tars and of the validation tar.
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as in folders
-    that were unpacked.
-
-    Args:
-        wanted: `Wanted`.
-        root: Path of the folder that holds the files.
-
-    Returns:
-        `Source`.
-
-    Raises:
-        ValueError: a file is missing or cannot be read, or they do not belong together.
-        ImportError: SciPy is not installed, which reads the kit.
+    that were unpacked. SciPy reads the kit.
     """
     needed = (VALIDATION, KIT) if wanted.evaluation_only else (TRAIN, VALIDATION, KIT)
     if missing := [name for name in needed if not (root / name).is_file()]:

@@ -24,16 +24,6 @@ def open_source(wanted, root):
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as the
     training folders.
-
-    Args:
-        wanted: `Wanted`.
-        root: Path of what Kaggle's archive holds.
-
-    Returns:
-        `Source`.
-
-    Raises:
-        ValueError: a folder or the table is missing, or they do not belong together.
     """
     images = root / IMAGES
     folders = ["val"] if wanted.evaluation_only else ["train", "val"]

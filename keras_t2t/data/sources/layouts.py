@@ -1,4 +1,13 @@
-"""The layout that the files of a folder have."""
+"""The layout that the files of a folder have.
+
+A layout is a module with
+- `LAYOUT`: what it looks like, for errors;
+- `holds(folder)`: whether a folder has it; of `SHARDS` also `loosely`, by names that
+  are less clear;
+- `open_source(wanted, root)`: the `Source` that a `Wanted` asks for, of the files in
+  the folder `root`. Raises a ValueError where files are missing, cannot be read or do
+  not belong together, an ImportError where a library is not installed.
+"""
 
 import re
 

@@ -24,16 +24,9 @@ def holds(folder, loosely=False):
 
 
 def open_source(wanted, root):
-    """As `open_shards`, of parquet files.
-
-    The column `image` or `img` holds the encoded bytes, or a struct with them; `label`
-    (or `labels`, `fine_label`) the number of the class, whose names the metadata
-    `huggingface` may tell.
-
-    Raises:
-        ValueError: a column is missing too, or holds something else.
-        ImportError: pyarrow is not installed.
-    """
+    """The column `image` or `img` holds the encoded bytes, or a struct with them;
+    `label` (or `labels`, `fine_label`) the number of the class, whose names the
+    metadata `huggingface` may tell."""
     return open_shards(wanted, root, "parquet", "parquet files", ParquetSplit)
 
 

@@ -1,6 +1,7 @@
 """A data set that TensorFlow Datasets (TFDS) holds on disk."""
 
 import difflib
+import functools
 import textwrap
 
 import numpy as np
@@ -67,12 +68,12 @@ class RecordSplit(Split):
     def __init__(self, builder, split, label):
         info = builder.info
         self._name, self._label = split, label
-        self._features = None
+        self._decode = lambda record: record
         if info.file_format in FileFormat.with_random_access():
             self._records = builder.as_data_source(split, decoders=ENCODED)
         elif info.file_format == FileFormat.TFRECORD:
-            self._features = info.features
-            files = info.splits[split]
+            files, decode = info.splits[split], info.features.deserialize_example_np
+            self._decode = functools.partial(decode, decoders=ENCODED)
             self._records = TFRecords(
                 [str(path) for path in files.filepaths], files.shard_lengths
             )
@@ -100,10 +101,7 @@ class RecordSplit(Split):
         self.labels = np.array([self.example(i)[1] for i in range(len(self))], "int64")
 
     def _record(self, index):
-        record = self._records[int(index)]
-        if self._features is None:
-            return record
-        return self._features.deserialize_example_np(record, decoders=ENCODED)
+        return self._decode(self._records[int(index)])
 
 
 def _open_builder(name, data_dir):

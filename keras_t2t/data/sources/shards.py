@@ -32,25 +32,17 @@ FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
 
 
 def open_shards(wanted, root, suffix, kind, open_split):
-    """The images of files named by split and number.
+    """The images of files named by split and number, as of a layout's `open_source`.
 
     The names of the classes are those that the files themselves tell, else the lines of
     `classnames.txt` beside, else their numbers. A test split whose labels are all -1,
     as competitions hold them back, is left alone.
 
     Args:
-        wanted: `Wanted`.
-        root: Path of the folder that holds the files, or of the one above `data/`.
+        wanted, root: as of `open_source`; `root` may be the folder above `data/`.
         suffix: of the files, without the dot.
         kind: what they are, for errors: "tars".
         open_split: function of the paths of a split that gives a `Split` with labels.
-
-    Returns:
-        `Source`.
-
-    Raises:
-        ValueError: a file or a split is missing, a file cannot be read, or a label has
-            no name.
     """
 
     def opened(choice):

@@ -15,14 +15,8 @@ def holds(folder, loosely=False):
 
 
 def open_source(wanted, root):
-    """As `open_shards`, of tars.
-
-    A sample is an image and its label, `name.jpg` and `name.cls` (or `name.json` with
-    `label`).
-
-    Raises:
-        ValueError: an image has no label.
-    """
+    """A sample is an image and its label, `name.jpg` and `name.cls` (or `name.json`
+    with `label`)."""
     return open_shards(
         wanted, root, "tar", "tars", lambda paths: TarSplit(paths, _labels)
     )

@@ -146,10 +146,8 @@ class Dataset(abc.ABC):
         """What `validation_batches` gives for a `Validation`."""
 
     def watched(self, batches, function):
-        """The same batches; the function is called as each is handed over.
-
-        Where nothing is decoded, it is not.
-        """
+        """The same batches. Where images are decoded, the function is called as each
+        batch is handed over."""
         return batches
 
     def diagnose(self, error):

@@ -39,7 +39,7 @@ def local_batch_size(batch_size, shard, mixes=False):
 
 
 def positions_of(numbers, batch_size, local, shard):
-    """Global positions of a shard's images of these numbers.
+    """The global positions of a shard's images, from their numbers in the shard.
 
     Args:
         numbers: int, or array of them.

@@ -40,7 +40,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     together = 2 if augmentation.mixes else 1
 
     def load(number):
-        """So many images as are mixed with each other, one after the other."""
+        """One image, or the two that are mixed with each other."""
         positions = positions_of(
             number * together + np.arange(together), batch_size, local, shard
         )

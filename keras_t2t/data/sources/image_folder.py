@@ -72,19 +72,20 @@ def _open_flat(wanted, root, names):
 
 
 def _usable(places, split):
-    """The names of splits that can be read, and of those that hold no class.
+    """The names of splits that are used, and of those that are left alone.
 
-    A test split without classes is left alone, as is a second one of a kind.
+    Without classes it is left alone if it is for testing, or a second one of its kind.
+    Others are used, so that the error names them.
     """
     empty = [name for name, place in places.items() if not look(place, True).folders]
     full = [name for name in places if name not in empty]
     known = {role(name) for name in full}
-    told_empty = [
+    needed = [
         name
         for name in empty
         if role(name) not in known and (role(name) != TEST or split == TEST or not full)
     ]
-    return full + told_empty, tuple(name for name in empty if name not in told_empty)
+    return full + needed, tuple(name for name in empty if name not in needed)
 
 
 class FileSplit(Split):

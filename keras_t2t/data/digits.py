@@ -30,20 +30,16 @@ class Digits(Dataset):
     def __init__(self):
         digits = import_sklearn("datasets").load_digits()
         labels = np.eye(self.num_classes, dtype="float32")[digits.target]
-        train_images, validation_images, train_labels, validation_labels = (
-            import_sklearn("model_selection").train_test_split(
-                digits.images.astype("float32"),  # 0..16
-                labels,
-                test_size=0.2,
-                stratify=digits.target,
-                random_state=0,
-            )
+        split = import_sklearn("model_selection").train_test_split(
+            digits.images.astype("float32"),  # 0..16
+            labels,
+            test_size=0.2,
+            stratify=digits.target,
+            random_state=0,
         )
-        self._train = train_images, train_labels
-        self._validation = validation_images, validation_labels
-        self.num_train = len(train_images)
-        self.class_counts = train_labels.sum(axis=0).astype("int64")
-        self.num_validation = len(validation_images)
+        self._train, self._validation = split[::2], split[1::2]  # images, labels
+        self.num_train, self.num_validation = len(split[0]), len(split[1])
+        self.class_counts = split[2].sum(axis=0).astype("int64")
 
     def _train_batches(self, asked):
         augmentation = asked.augmentation

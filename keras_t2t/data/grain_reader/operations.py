@@ -28,9 +28,7 @@ def _solarize_add(image, amount):
 
 
 def _enhanced(kind):
-    return lambda image, level, sign, filter: kind(image).enhance(
-        1 + sign * 0.9 * level
-    )
+    return lambda image, level, sign, _: kind(image).enhance(1 + sign * 0.9 * level)
 
 
 OPERATIONS = {

@@ -26,6 +26,7 @@ HIDDEN = frozenset(
         *(".documentrevisions-v100", ".picasaoriginals", ".comments", ".stversions"),
     )
 )
+KNOWN_BEGINNINGS = (".Trash-", ".writing-")
 
 
 class Look(NamedTuple):
@@ -59,10 +60,8 @@ def is_visible_folder(entry):
         return False
     if not is_litter(name):
         return True
-    unknown = name.startswith(".") and name.lower() not in HIDDEN
-    if not unknown or name.startswith((".Trash-", ".writing-")):
-        return False
-    if not holds_images(entry.path):
+    known = name.lower() in (HIDDEN | LITTER) or name.startswith(KNOWN_BEGINNINGS)
+    if known or not holds_images(entry.path):
         return False
     if name[1:2].isdigit():
         return True

@@ -5,6 +5,8 @@ import math
 import numbers
 from typing import Any
 
+from keras_t2t._ground.arguments import check_choice, check_flags
+
 INTERPOLATIONS = ("bilinear", "bicubic", "random")
 
 
@@ -68,17 +70,15 @@ class Augmentation:
     repeats: int = 1
 
     def __post_init__(self):
-        for attribute, (greatest, kind) in _RANGES.items():
+        for attribute, greatest in _GREATEST.items():
+            kind = numbers.Integral if attribute in _WHOLE else numbers.Real
             value = getattr(self, attribute)
             if not isinstance(value, kind) or not 0 <= value <= greatest:
-                whole = "an integer " if kind is numbers.Integral else ""
-                raise ValueError(
-                    f"{attribute} must be {whole}{_between(0, greatest)}, got {value!r}"
-                )
-        if not isinstance(self.three_augment, bool):
-            raise ValueError(
-                f"three_augment must be True or False, got {self.three_augment!r}"
-            )
+                whole = "an integer " if attribute in _WHOLE else ""
+                limit = "at least 0" if greatest == math.inf else f"in 0..{greatest}"
+                raise ValueError(f"{attribute} must be {whole}{limit}, got {value!r}")
+        check_flags(three_augment=self.three_augment)
+        check_choice("interpolation", self.interpolation, INTERPOLATIONS)
         if self.repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {self.repeats!r}")
         if self.crop_scale is not None:
@@ -90,11 +90,6 @@ class Augmentation:
                     f"crop_padding={self.crop_padding}, crop_scale={self.crop_scale}"
                 )
         object.__setattr__(self, "crop_ratio", _range(self, "crop_ratio", math.inf))
-        if self.interpolation not in INTERPOLATIONS:
-            raise ValueError(
-                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got "
-                f"{self.interpolation!r}"
-            )
 
     @property
     def operations_per_image(self):
@@ -122,28 +117,15 @@ class Augmentation:
         )
 
 
-# attribute: (at most, kind); all are 0 or more
-_RANGES = {
-    "crop_padding": (1, numbers.Real),
-    "flip_probability": (1, numbers.Real),
-    "color_jitter": (1, numbers.Real),
-    "num_operations": (math.inf, numbers.Integral),
-    "operation_probability": (1, numbers.Real),
-    "magnitude": (10, numbers.Real),
-    "magnitude_std": (math.inf, numbers.Real),
-    "mixup_alpha": (math.inf, numbers.Real),
-    "cutmix_alpha": (math.inf, numbers.Real),
-    "switch_probability": (1, numbers.Real),
-    "mixing_probability": (1, numbers.Real),
-    "erasing_probability": (1, numbers.Real),
-    "repeats": (math.inf, numbers.Integral),
+_WHOLE = ("num_operations", "repeats")
+_PROBABILITIES = ("flip", "operation", "switch", "mixing", "erasing")
+_UNLIMITED = ("magnitude_std", "mixup_alpha", "cutmix_alpha", *_WHOLE)
+# All are 0 or more.
+_GREATEST: dict[str, float] = {
+    **{f"{name}_probability": 1 for name in _PROBABILITIES},
+    **{"crop_padding": 1, "color_jitter": 1, "magnitude": 10},
+    **dict.fromkeys(_UNLIMITED, math.inf),
 }
-
-
-def _between(least, greatest):
-    if greatest == math.inf:
-        return f"at least {least}"
-    return f"in {least}..{greatest}"
 
 
 def _range(augmentation, attribute, greatest):

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_t2t._ground.arguments import check_choice, check_share
+from keras_t2t._ground.arguments import check_choice, check_share, integer
 from keras_t2t.data.augmentation import Augmentation
-from keras_t2t.data.sharding import check_first_step
 
 METHODS = "bilinear", "bicubic"
 
@@ -100,7 +99,7 @@ class Dataset(abc.ABC):
         Raises:
             ValueError: naming the argument that is not accepted.
         """
-        check_first_step(first_step)
+        first_step = integer("first_step", first_step, at_least=0)
         return self._train_batches(
             Training(image_size, batch_size, seed, augmentation, first_step, shard)
         )
@@ -147,10 +146,8 @@ class Dataset(abc.ABC):
         """What `validation_batches` gives for a `Validation`."""
 
     def watched(self, batches, function):
-        """The same batches; the function is called as each is handed over.
-
-        Where nothing is decoded, it is not.
-        """
+        """The same batches. Where images are decoded, the function is called as each
+        batch is handed over."""
         return batches
 
     def diagnose(self, error):

@@ -10,6 +10,7 @@ from keras_t2t.data.sharding import (
     local_batch_size,
     num_batches,
     num_local_images,
+    positions_of,
 )
 
 
@@ -29,20 +30,16 @@ class Digits(Dataset):
     def __init__(self):
         digits = import_sklearn("datasets").load_digits()
         labels = np.eye(self.num_classes, dtype="float32")[digits.target]
-        train_images, validation_images, train_labels, validation_labels = (
-            import_sklearn("model_selection").train_test_split(
-                digits.images.astype("float32"),  # 0..16
-                labels,
-                test_size=0.2,
-                stratify=digits.target,
-                random_state=0,
-            )
+        split = import_sklearn("model_selection").train_test_split(
+            digits.images.astype("float32"),  # 0..16
+            labels,
+            test_size=0.2,
+            stratify=digits.target,
+            random_state=0,
         )
-        self._train = train_images, train_labels
-        self._validation = validation_images, validation_labels
-        self.num_train = len(train_images)
-        self.class_counts = train_labels.sum(axis=0).astype("int64")
-        self.num_validation = len(validation_images)
+        self._train, self._validation = split[::2], split[1::2]  # images, labels
+        self.num_train, self.num_validation = len(split[0]), len(split[1])
+        self.class_counts = split[2].sum(axis=0).astype("int64")
 
     def _train_batches(self, asked):
         augmentation = asked.augmentation
@@ -68,9 +65,9 @@ class _Batches(keras.utils.PyDataset):
 
     def _positions(self, step):
         """Of this shard's images in batch number `step`, counted over all shards."""
-        first_row = self.asked.shard[0] * self.local_batch_size
-        start = step * self.asked.batch_size + first_row
-        return np.arange(start, start + self.local_batch_size)
+        local = self.local_batch_size
+        numbers = np.arange(step * local, (step + 1) * local)
+        return positions_of(numbers, self.asked.batch_size, local, self.asked.shard)
 
     def _batch(self, indices):
         """The images (batch, size, size, 3) uint8 and one-hot labels at `indices`."""

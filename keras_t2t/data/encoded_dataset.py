@@ -4,9 +4,9 @@ import numpy as np
 
 from keras_t2t._ground.arguments import is_unicode, shown
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.data.limits import find_limit
 from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sources.source import check_classes, listed
+from keras_t2t.data.unreadable import GRAIN, Unreadable
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 
@@ -30,8 +30,7 @@ class EncodedDataset(Dataset):
         self, name, place, source, reader, skip_corrupt=False, exif_orientation=None
     ):
         self.name, self._place = name, place
-        self.reader = reader
-        self._reader = open_reader(reader)
+        self.reader, self._reader = reader, open_reader(reader)
         if odd := [name for name in source.class_names if not is_unicode(name)]:
             raise ValueError(f"{place}: the class name {shown(odd[0])} is no Unicode")
         self.class_names = source.class_names
@@ -41,18 +40,35 @@ class EncodedDataset(Dataset):
             exif_orientation = self.num_classes < IMAGENET_CLASSES
         self.exif_orientation = exif_orientation
         check_classes(source, place)
-        if skip_corrupt:
-            source = _readable(source, self._reader, reader)
-            check_classes(source, place, "readable image")
         self._source = source
-        self.num_train = 0
-        if source.train is not None:
-            self.num_train = len(source.train)
-            if source.train.labels is not None:
-                self.class_counts = np.bincount(
-                    source.train.labels, minlength=self.num_classes
-                )
-        self.num_validation = len(source.validation)
+        if skip_corrupt:
+            self._skip_corrupt()
+            check_classes(self._source, place, "readable image")
+        train = self._source.train
+        self.num_train = 0 if train is None else len(train)
+        if train is not None and train.labels is not None:
+            self.class_counts = np.bincount(train.labels, minlength=self.num_classes)
+        self.num_validation = len(self._source.validation)
+
+    def _skip_corrupt(self):
+        """Leaves out the images that no reader decodes, and tells which.
+
+        Raises:
+            ValueError: another reader decodes some of them.
+        """
+        found = Unreadable(self._source, self.reader, self._reader)
+        if GRAIN in found.sound:
+            raise ValueError(
+                "data_dir: skip_corrupt skips no image that another reader decodes: "
+                f"{'. '.join(found.sentences)}"
+            )
+        named = f": {listed(found.corrupt)}" if found.corrupt else ""
+        print(
+            f"skipped {len(found.corrupt):,} of {found.count:,} files as corrupt{named}"
+        )
+        for sentence in found.sentences:
+            print(f"skipped {sentence}")
+        self._source = self._source.without(found.indices)
 
     def _train_batches(self, asked):
         return self._reader.train_batches(
@@ -76,73 +92,13 @@ class EncodedDataset(Dataset):
                 return ValueError(f"{self._place}: {change}")
         count = sum(map(len, splits))
         print(f"looking for unreadable images among {count:,} files")
-        corrupt, limits = [], []
-        for split in splits:
-            for index in self._reader.unreadable_images(split):
-                limit = _limit(split, index, self.reader)
-                (limits if limit else corrupt).append(limit or split.name(index))
-        told = _told(limits, count, self.reader)
-        if corrupt:
-            told.insert(
-                0,
-                f"{len(corrupt):,} of {count:,} files cannot be decoded as images: "
-                f"{listed(corrupt)}; remove them, or leave them out with "
-                "--skip-corrupt (skip_corrupt=True)",
+        found = Unreadable(self._source, self.reader, self._reader)
+        told = found.sentences
+        if found.corrupt:
+            sentence = (
+                f"{len(found.corrupt):,} of {count:,} files cannot be decoded as "
+                f"images: {listed(found.corrupt)}; remove them, or leave them out with "
+                "--skip-corrupt (skip_corrupt=True)"
             )
-        if not told:
-            return None
-        return ValueError(f"{self._place}: {'. '.join(told)}")
-
-
-def _readable(source, reader, name):
-    """The source without the images that cannot be decoded, which are told.
-
-    Raises:
-        ValueError: another reader decodes some of them.
-    """
-    splits = source.splits
-    unreadable = {key: reader.unreadable_images(split) for key, split in splits.items()}
-    corrupt, limits = [], []
-    for key, indices in unreadable.items():
-        for index in indices:
-            limit = _limit(splits[key], index, name)
-            (limits if limit else corrupt).append(limit or splits[key].name(index))
-    count = sum(map(len, splits.values()))
-    if any(limit.reader for _, limit in limits):
-        told = ". ".join(_told(limits, count, name))
-        raise ValueError(
-            f"data_dir: skip_corrupt skips no image that another reader decodes: {told}"
-        )
-    named = f": {listed(corrupt)}" if corrupt else ""
-    print(f"skipped {len(corrupt):,} of {count:,} files as corrupt{named}")
-    for text in _told(limits, count, name):
-        print(f"skipped {text}")
-    return source.without(unreadable)
-
-
-def _limit(split, index, reader):
-    """`(name of an image, Limit)`, None where it is corrupt."""
-    try:
-        limit = find_limit(split.read(index), reader)
-    except (OSError, ValueError):
-        return None
-    return limit and (split.name(index), limit)
-
-
-def _told(limits, count, reader):
-    """Sentences on images that a reader does not decode: [(name, `Limit`)]."""
-    told = []
-    for can in dict.fromkeys(limit.reader for _, limit in limits):
-        those = [
-            f"{name} ({limit.kind})" for name, limit in limits if limit.reader == can
-        ]
-        way = (
-            f"--reader {can} (reader={can!r}) does"
-            if can
-            else ("no reader does: convert them to JPEG or PNG, or remove them")
-        )
-        told.append(
-            f"{len(those):,} of {count:,} files are not corrupt, but of a kind that "
-            f"reader={reader!r} does not decode: {listed(those)}; {way}"
-        )
-    return told
+            told = [sentence, *told]
+        return ValueError(f"{self._place}: {'. '.join(told)}") if told else None

@@ -1,24 +1,11 @@
-"""What both readers do with an example, in NumPy."""
-
-from concurrent.futures import ThreadPoolExecutor
+"""What both readers do with an example, in NumPy: its target, mixing and erasing."""
 
 import numpy as np
 
-from keras_t2t.data.draws.image_draws import batch_mixing, draws_at
-from keras_t2t.data.draws.mixing import kept_share
-from keras_t2t.data.mixing import erase, mix_pair
-
-
-def positions_of(numbers, batch_size, local, shard):
-    """Global positions of a shard's images of these numbers.
-
-    Args:
-        numbers: int, or array of them.
-        batch_size: images of all shards together.
-        local: those of each.
-        shard: (index, count).
-    """
-    return numbers // local * batch_size + shard[0] * local + numbers % local
+from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
+from keras_t2t.data.draws.erasing import noise
+from keras_t2t.data.draws.image_draws import draws_at
+from keras_t2t.data.draws.mixing import batch_mixing, kept_share
 
 
 def target_of(labels, num_classes):
@@ -46,8 +33,7 @@ def mixed_and_erased(images, targets, positions, batch_size, seed, augmentation)
     if augmentation.mixes:
         batch = int(positions[0]) // batch_size
         mixing = batch_mixing(batch, seed, size, augmentation)
-        share = kept_share(mixing, size, size)
-        images, targets = mix_pair(images, targets, *mixing, share)
+        images, targets = mix_pair(images, targets, mixing)
     if augmentation.erasing_probability:
         images = images.astype("float32", copy=False)
         for image, position in zip(images, positions, strict=True):
@@ -56,16 +42,48 @@ def mixed_and_erased(images, targets, positions, batch_size, seed, augmentation)
     return images, targets
 
 
-def failing(split, function, errors, threads):
-    """(images,) indices of those whose bytes a function raises one of some errors at,
-    in ascending order."""
+def mix_pair(images, targets, mixing):
+    """Mix two images with each other; the first keeps the share that the second does.
 
-    def fails(index):
-        try:
-            function(split.read(index))
-        except errors:
-            return True
-        return False
+    The authors mix each image with the one at its place in the reversed batch. The
+    order is random, so any pairs are as good: neighbours can be mixed before they are
+    batched, in parallel, and stay together when the batch is cut into shards.
 
-    with ThreadPoolExecutor(threads) as pool:
-        return np.flatnonzero(list(pool.map(fails, range(len(split)))))
+    Args:
+        images: (2, height, width, 3) uint8.
+        targets: (2, classes) float32, each of sum 1.
+        mixing: `Mixing`.
+
+    Returns:
+        Images (2, height, width, 3) float32 in 0..255, not rounded, and targets
+        (2, classes) float32, each of sum 1.
+    """
+    share = kept_share(mixing, *images.shape[1:3])
+    targets = share * targets + (1 - share) * targets[::-1]
+    first, second = images = images.astype("float32")
+    if mixing.kept != 1:
+        moved = first - second
+        moved *= mixing.kept
+        images = np.empty_like(images)
+        np.add(second, moved, out=images[0])
+        np.subtract(first, moved, out=images[1])
+    top, left, rows, columns = mixing.box
+    inside = np.s_[:, top : top + rows, left : left + columns]
+    images[inside] = images[inside][::-1].copy()
+    return images, targets
+
+
+def erase(image, box, seed, position):
+    """Replace one rectangle by noise that is N(0, 1) once the image is normalised.
+
+    Args:
+        image: (height, width, 3) float32 in 0..255, which is changed.
+        box: (4,) integers: top, left, height, width; of no pixels for nothing.
+        seed, position: of the noise, which is neither rounded nor cut to 0..255.
+    """
+    top, left, height, width = map(int, box)
+    if height and width:
+        image[top : top + height, left : left + width] = 255 * (
+            np.float32(IMAGENET_MEAN)
+            + np.float32(IMAGENET_STD) * noise(seed, position, (height, width, 3))
+        )

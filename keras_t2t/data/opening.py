@@ -3,20 +3,20 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 from keras_t2t._ground.arguments import (
-    brief,
     check_choice,
     check_flags,
     check_path,
-    is_number,
+    check_share,
     short,
 )
 from keras_t2t._ground.types import FilePath
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.encoded_dataset import EncodedDataset
-from keras_t2t.data.readers import find_reader
-from keras_t2t.data.sources.split_names import EVALUATED, VALIDATION
+from keras_t2t.data.readers import READERS
+from keras_t2t.data.sources.source import TEST, VALIDATION, Wanted
 
 
 def open_dataset(
@@ -74,64 +74,74 @@ def open_dataset(
     """
     if not isinstance(dataset, (str, type(None))):
         raise ValueError(f"`dataset` must be a name, got {short(dataset)}")
-    check_choice("split", split, EVALUATED)
+    check_choice("split", split, (VALIDATION, TEST))
     if split != VALIDATION and not evaluation_only:
         raise ValueError(f"split={split!r} is for evaluation only")
-    reader = find_reader(reader)
+    reader = READERS[0] if reader is None else reader
+    check_choice("reader", reader, READERS)
     if exif_orientation is not None:
         check_flags(exif_orientation=exif_orientation)
     if validation_share is not None:
-        _check_share(validation_share)
+        check_share("validation_share", validation_share)
+        if validation_share == 1 and not evaluation_only:
+            raise ValueError(
+                "validation_share must leave images to train on, got 1, which is for "
+                "evaluation only"
+            )
+    settings: dict[str, Any] = {
+        "evaluation_only": evaluation_only,
+        "validation_share": validation_share,
+        "split": split,
+    }
     if dataset is None and data_dir is not None:
-        return _open_folder(
-            data_dir,
-            reader,
-            skip_corrupt,
-            evaluation_only,
-            validation_share,
-            split,
-            exif_orientation,
-        )
-    if skip_corrupt:
+        from keras_t2t.data.sources.layouts import find_source
+
+        check_path("data_dir", data_dir)
+        folder = os.path.expanduser(data_dir)
+        if not os.path.isdir(folder):
+            raise ValueError(f"data_dir={folder!r:.80} is not an existing folder")
+        name, place = Path(folder).resolve().name, f"data_dir={folder!r}"
+        source = find_source(Path(folder), skip_corrupt=skip_corrupt, **settings)
+    else:
+        if dataset is None:
+            dataset = "imagenet2012" if is_prepared("imagenet2012") else "digits"
+        name, place = dataset, f"dataset={dataset!r}"
+        if skip_corrupt:
+            raise ValueError(
+                "skip_corrupt=True works on an image folder (data_dir without "
+                f"dataset); got {place}"
+            )
+        if dataset == "digits":
+            from keras_t2t.data.digits import Digits
+
+            _check_digits(
+                data_dir=data_dir,
+                validation_share=validation_share,
+                split=split,
+                exif_orientation=exif_orientation,
+            )
+            return Digits()
+        from keras_t2t.data.sources import prepared
+
+        wanted = Wanted(_tfds_folder(data_dir), place, **settings)
+        source = prepared.open_source(dataset, wanted)
+        exif_orientation = bool(exif_orientation)
+    if validation_share is not None and source.validation_share is None:
         raise ValueError(
-            f"skip_corrupt=True works on an image folder (data_dir without dataset); "
-            f"got dataset={dataset!r}"
+            f"validation_share splits a training split that is alone, and {place} has "
+            f"splits of its own; got {validation_share}"
         )
-    if dataset is None:
-        dataset = "imagenet2012" if is_prepared("imagenet2012") else "digits"
-    if dataset == "digits":
-        if data_dir is not None:
-            raise ValueError(
-                "dataset='digits' lies inside scikit-learn and is read from no folder; "
-                f"got data_dir={str(data_dir)!r}"
-            )
-        if validation_share is not None:
-            raise ValueError(
-                "validation_share splits what has a training split alone, and "
-                f"dataset='digits' has others; got {validation_share}"
-            )
-        if split != VALIDATION:
-            raise ValueError(f"dataset='digits' has no test split; got split={split!r}")
-        if exif_orientation:
-            raise ValueError(
-                "dataset='digits' has no EXIF data; got exif_orientation=True"
-            )
-        from keras_t2t.data.digits import Digits
+    return EncodedDataset(name, place, source, reader, skip_corrupt, exif_orientation)
 
-        return Digits()
-    from keras_t2t.data.sources import prepared
 
-    folder = _tfds_folder(data_dir)
-    source = prepared.open_source(
-        dataset, folder, evaluation_only, validation_share, split
-    )
-    return EncodedDataset(
-        dataset,
-        f"dataset={dataset!r}",
-        source,
-        reader,
-        exif_orientation=bool(exif_orientation),
-    )
+def _check_digits(**asked):
+    for argument, value in asked.items():
+        if value not in (None, False, VALIDATION):
+            raise ValueError(
+                "dataset='digits' lies inside scikit-learn: it is read from no folder, "
+                "and has fixed splits, none for test, and no EXIF data; got "
+                f"{argument}={value!r}"
+            )
 
 
 @contextlib.contextmanager
@@ -144,39 +154,6 @@ def naming_unreadable(dataset):
         if explanation := dataset.diagnose(error):
             raise explanation from None
         raise
-
-
-def _open_folder(
-    data_dir,
-    reader,
-    skip_corrupt,
-    evaluation_only,
-    validation_share,
-    split,
-    exif_orientation,
-):
-    from keras_t2t.data.sources.layouts import find_source
-
-    check_path("data_dir", data_dir)
-    folder = os.path.expanduser(data_dir)
-    if not os.path.isdir(folder):
-        raise ValueError(f"data_dir={str(data_dir)!r:.80} is not an existing folder")
-    source = find_source(
-        Path(folder), skip_corrupt, evaluation_only, validation_share, split
-    )
-    return EncodedDataset(
-        Path(folder).resolve().name,
-        f"data_dir={str(folder)!r}",
-        source,
-        reader,
-        skip_corrupt,
-        exif_orientation,
-    )
-
-
-def _check_share(share):
-    if not is_number(share) or not 0 < share <= 1:
-        raise ValueError(f"validation_share must be in (0, 1], got {brief(share)}")
 
 
 def is_prepared(dataset: str, data_dir: FilePath | None = None) -> bool:

@@ -5,8 +5,8 @@ A reader is a module with
   a `Training` asks for, of a `Split`, with targets (batch, num_classes);
 - `validation_batches`, the same for a `Validation`: one pass, with weights if padded;
 - `watched(batches, function)`: as of `Dataset`;
-- `unreadable_images(split)`: the indices of images that are empty, cut off, no image,
-  or of a format that is not read;
+- `decode_roughly(encoded)`: raises one of `DECODING_ERRORS` unless the bytes are a
+  whole image of a format that it reads;
 - `is_read_error(error)`: whether reading or decoding an image raised it.
 
 Both draw the same numbers (`draws`) for the same images in the same order; their
@@ -16,19 +16,6 @@ arithmetic differs.
 import importlib
 
 READERS = ("grain", "tensorflow")  # the first is the default
-
-
-def find_reader(name=None):
-    """The name of a reader: Grain's unless told.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
-    if name is None:
-        return READERS[0]
-    if name not in READERS:
-        raise ValueError(f"reader must be one of {', '.join(READERS)}, got {name!r}")
-    return name
 
 
 def open_reader(name):

@@ -1,6 +1,6 @@
 """The rows of each global batch that one of several processes reads."""
 
-import numbers
+from keras_t2t._ground.arguments import integer, is_integer
 
 
 def local_batch_size(batch_size, shard, mixes=False):
@@ -17,19 +17,14 @@ def local_batch_size(batch_size, shard, mixes=False):
     Raises:
         ValueError: `shard` is no shard, or `batch_size` cannot be divided so.
     """
-    try:
-        index, count = shard
-        valid = all(isinstance(number, numbers.Integral) for number in shard)
-    except (TypeError, ValueError):
-        valid = False
-    if not valid or not 0 <= index < count:
+    is_pair = isinstance(shard, (tuple, list)) and len(shard) == 2
+    if not (is_pair and is_integer(shard[1]) and is_integer(shard[0], 0)) or (
+        shard[0] >= shard[1]
+    ):
         raise ValueError(
             f"shard must be (index, count) with 0 <= index < count, got {shard!r}"
         )
-    if not isinstance(batch_size, numbers.Integral) or batch_size < 1:
-        raise ValueError(
-            f"batch_size must be an integer of 1 or more, got {batch_size!r}"
-        )
+    batch_size, count = integer("batch_size", batch_size), shard[1]
     if batch_size % count:
         raise ValueError(
             f"batch_size={batch_size} must be divisible by the number of shards, "
@@ -43,12 +38,16 @@ def local_batch_size(batch_size, shard, mixes=False):
     return batch_size // count
 
 
-def check_first_step(first_step):
-    """Raise a ValueError unless this is the number of a batch."""
-    if not isinstance(first_step, numbers.Integral) or first_step < 0:
-        raise ValueError(
-            f"first_step must be an integer of 0 or more, got {first_step!r}"
-        )
+def positions_of(numbers, batch_size, local, shard):
+    """The global positions of a shard's images, from their numbers in the shard.
+
+    Args:
+        numbers: int, or array of them.
+        batch_size: images of all shards together.
+        local: those of each.
+        shard: (index, count).
+    """
+    return numbers // local * batch_size + shard[0] * local + numbers % local
 
 
 def num_batches(num_images, batch_size):

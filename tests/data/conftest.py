@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
+from keras_t2t.data.readers import READERS
 from tests.photographs import encode as encode_image
 
 
@@ -17,9 +18,8 @@ def photographs():
 def reader(request, monkeypatch):
     """What reads images where a test does not say: each in turn, that of TensorFlow at
     night; test_readers.py holds one to the other."""
-    monkeypatch.setattr(
-        "keras_t2t.data.opening.find_reader", lambda name: name or request.param
-    )
+    in_order = sorted(READERS, key=lambda name: name != request.param)
+    monkeypatch.setattr("keras_t2t.data.opening.READERS", in_order)
     return request.param
 
 
@@ -41,6 +41,22 @@ def write_folder(tmp_path):
         return tmp_path / name
 
     return write_folder
+
+
+@pytest.fixture
+def write_photographs(write_folder, photographs, encode):
+    """write_photographs(format) -> a folder of four in each split of two classes."""
+
+    def write(format):
+        files = {
+            f"{split}/{name}/{i}": encode(photo[i * 30 :, i * 20 :], format)
+            for split in ("train", "val")
+            for name, photo in zip(("china", "flower"), photographs, strict=True)
+            for i in range(4)
+        }
+        return write_folder(files)
+
+    return write
 
 
 @pytest.fixture

@@ -4,10 +4,18 @@ import itertools
 
 import numpy as np
 
+from keras_t2t.data.draws.image_draws import ImageDraws, draws_at
+
 
 def batches(stream, number=None):
     """Its first batches, as tuples of arrays."""
     return [tuple(map(np.asarray, b)) for b in itertools.islice(iter(stream), number)]
+
+
+def image_draws(positions, *settings):
+    """`ImageDraws` of arrays (images, ...) at some positions."""
+    drawn = [draws_at(position, *settings) for position in positions]
+    return ImageDraws(*map(np.stack, zip(*drawn, strict=True)))
 
 
 def assert_same(ours, expected):
@@ -75,8 +83,9 @@ def check_bad_arguments(dataset):
         dataset.train_batches(16, 5, 0, shard=(0, 2))
     with pytest.raises(ValueError, match="batch_size=5 must be divisible by the numb"):
         dataset.validation_batches(16, 5, shard=(0, 2))
-    with pytest.raises(ValueError, match=r"first_step must be .* got -1"):
-        dataset.train_batches(16, 4, 0, first_step=-1)
+    for step in (-1, 1.5, None):
+        with pytest.raises(ValueError, match=rf"`first_step` must be .* got {step}"):
+            dataset.train_batches(16, 4, 0, first_step=step)
     if dataset.name != "digits":
         with pytest.raises(ValueError, match=r"`crop` must be in \(0, 1\], got 0"):
             dataset.validation_batches(16, 4, crop=0)

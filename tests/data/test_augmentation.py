@@ -47,6 +47,17 @@ def test_padded_is_the_authors_fine_tuning():
         Augmentation(crop_padding=0.125)
 
 
+def test_deit_iii_s_row():
+    row = AUGMENTATIONS["three"]
+    assert (row.color_jitter, row.repeats, row.erasing_probability) == (0.3, 3, 0)
+    assert (row.crop_scale, row.interpolation) == ((0.08, 1.0), "bicubic")
+    assert (row.mixup_alpha, row.cutmix_alpha, row.flip_probability) == (0.8, 1, 0.5)
+    assert row.operations_per_image == 4 and not row.is_off
+    none = AUGMENTATIONS["none"]
+    assert not dataclasses.replace(none, color_jitter=0.1).is_off
+    assert not dataclasses.replace(none, three_augment=True).is_off
+
+
 def test_mixing_is_off_without_probability_or_alphas():
     assert AUGMENTATIONS["full"].mixes
     assert not Augmentation(mixing_probability=0).mixes
@@ -68,7 +79,11 @@ def test_lists_from_a_configuration_file_are_ranges():
         ("crop_scale", "no", "two numbers"),
         ("crop_ratio", (0.5, float("inf")), "0 < least <= greatest"),
         ("crop_ratio", (1, 2, 3), "two numbers"),
-        ("interpolation", "nearest", "one of bilinear, bicubic, random"),
+        ("interpolation", "nearest", r"one of \['bicubic', 'bilinear', 'random'\]"),
+        ("color_jitter", 1.2, r"in 0\.\.1"),
+        ("three_augment", 1, "True or False"),
+        ("repeats", 0, "at least 1"),
+        ("repeats", 2.0, "an integer"),
         ("crop_padding", 2, r"in 0\.\.1"),
         ("flip_probability", 1.5, r"in 0\.\.1"),
         ("flip_probability", float("nan"), r"in 0\.\.1"),
@@ -82,6 +97,8 @@ def test_lists_from_a_configuration_file_are_ranges():
     ],
 )
 def test_a_bad_value_is_named(attribute, value, accepted):
-    with pytest.raises(ValueError, match=f"^{attribute} must be .*{accepted}") as error:
+    with pytest.raises(
+        ValueError, match=f"^`?{attribute}`? must be .*{accepted}"
+    ) as error:
         Augmentation(**{attribute: value})
     assert repr(value) in str(error.value)

@@ -7,11 +7,16 @@ import pytest
 from PIL import Image, ImageOps
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
-from keras_t2t.data.draws.image_draws import ImageDraws, image_draws
+from keras_t2t.data.draws.image_draws import ImageDraws
 from keras_t2t.data.grain_reader import transforms
-from keras_t2t.data.tensorflow_reader.cut import evaluation_cut, training_cut
-from keras_t2t.data.tensorflow_reader.pixels import pixels, tf
+from keras_t2t.data.tensorflow_reader.cut import (
+    evaluation_cut,
+    pixels,
+    tf,
+    training_cut,
+)
 from keras_t2t.preprocessing import evaluation_transform
+from tests.data.streams import image_draws
 
 
 def evaluated(encoded, image_size, crop=0.9, method="bicubic"):

@@ -7,7 +7,7 @@ import pytest
 
 from keras_t2t import data
 from keras_t2t.data.sources.layouts import find_source
-from keras_t2t.data.sources.split_names import role
+from keras_t2t.data.sources.splits import role
 
 PETS = ("cat", "dog")
 
@@ -121,8 +121,6 @@ def test_the_test_split_is_evaluated_when_asked_for(tree):
         data.open_dataset(data_dir=root, split="test")
     with pytest.raises(ValueError, match=r"`split` must be one of \['test', 'valid"):
         data.open_dataset(data_dir=root, evaluation_only=True, split="train")
-    with pytest.raises(ValueError, match="'digits' has no test split"):
-        data.open_dataset("digits", evaluation_only=True, split="test")
 
 
 @pytest.mark.parametrize("paths", [classes(""), classes("train") + classes("val")])
@@ -264,7 +262,11 @@ REFUSED = {
         [*classes("train"), "val/1.png"],
         "val holds images, but no class folder",
     ),
-    "no training": (classes("val"), "needed is a split of train"),
+    "no class": (["train/", "val/"], "train holds no class folder"),
+    "no training": (
+        classes("val"),
+        r"folders of the splits \['val'\]; needed is a split of train",
+    ),
 }
 
 

@@ -81,18 +81,13 @@ def test_every_image_once_per_epoch_in_another_order(write_folder, small_files):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-def test_the_seed_decides_the_stream(write_folder, photographs, encode):
-    files = {
-        f"{split}/{name}/{i}.jpg": encode(photo[i * 30 :, i * 20 :], "JPEG")
-        for split in ("train", "val")
-        for name, photo in zip(("china", "flower"), photographs, strict=True)
-        for i in range(4)
-    }
-    dataset = data.open_dataset(data_dir=write_folder(files))
-    first, again, other = (
-        read(itertools.islice(dataset.train_batches(48, 5, seed), 4))
-        for seed in (1, 1, 2)
-    )
+def test_the_seed_decides_the_stream(write_photographs):
+    dataset = data.open_dataset(data_dir=write_photographs("JPEG"))
+    seen = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(len(seen))  # which decides nothing
+        seen.append(read(itertools.islice(dataset.train_batches(48, 5, seed), 4)))
+    first, again, other = seen
     np.testing.assert_array_equal(first[0], again[0])
     np.testing.assert_array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
@@ -102,32 +97,32 @@ def test_the_seed_decides_the_stream(write_folder, photographs, encode):
 
 def test_formats_are_told_by_content(write_folder, photographs, encode):
     photo = Image.fromarray(photographs[0]).resize((60, 40))
+    frames = {"save_all": True, "append_images": [photo.rotate(90)], "duration": 9}
     files = {
         "a.JPEG": encode(photo, "PNG"),
         "b.png": encode(photo, "JPEG"),
         "c.jpg": encode(photo.convert("CMYK"), "JPEG"),
         "d.jpg": encode(photo.convert("L"), "JPEG"),
-        "e.png": encode(photo.convert("P"), "PNG"),
-        "f": encode(photo.convert("RGBA"), "PNG"),
-        "g.gif": encode(photo.convert("P"), "GIF"),
-        "deeper/h.bmp": encode(photo, "BMP"),
+        "deeper/e.bmp": encode(photo.convert("P"), "BMP"),
+        "f.png": encode(photo.convert("P"), "PNG"),
+        "g": encode(photo.convert("RGBA"), "PNG"),
+        "h.gif": encode(photo.convert("P"), "GIF"),
+        "i.tif": encode(photo, "TIFF"),
+        "j.jp2": encode(photo, "JPEG2000"),
+        "k.webp": encode(photo, "WEBP", **frames),
+        "l.ppm": encode(photo, "PPM"),
     }
-    files = {
-        f"{split}/x/{name}": content
-        for split in ("train", "validation")
-        for name, content in files.items()
-    }
-    dataset = data.open_dataset(data_dir=write_folder(files), skip_corrupt=True)
-    assert (dataset.num_train, dataset.num_validation) == (8, 8)
-    images, _ = read(dataset.validation_batches(32, 8))
-    order = ["a", "b", "c", "deeper/h", "d", "e", "f", "g"]
-    by_name = dict(zip(order, images.astype(float), strict=True))
-    exact = by_name.pop("a")
-    for name, image in by_name.items():
-        reference = exact.mean(-1, keepdims=True) if name == "d" else exact
+    folders = ("train", "validation")
+    both = {f"{split}/x/{name}": files[name] for split in folders for name in files}
+    dataset = data.open_dataset(data_dir=write_folder(both), skip_corrupt=True)
+    assert (dataset.num_train, dataset.num_validation) == (12, 12)
+    images, _ = read(dataset.validation_batches(32, 12))
+    exact, *others = images.astype(float)
+    for name, image in zip(list(files)[1:], others, strict=True):
+        reference = exact.mean(-1, keepdims=True) if name == "d.jpg" else exact
         # Palette, JPEG and grey weights change colours a little, not the picture.
         assert np.abs(image - reference).mean() < 12, name
-    read(itertools.islice(dataset.train_batches(32, 8, seed=0), 2))
+    read(itertools.islice(dataset.train_batches(32, 12, seed=0), 2))
 
 
 def tiny_model():
@@ -141,23 +136,6 @@ def tiny_model():
     )
     model.compile(keras.optimizers.Adam(0.1), "categorical_crossentropy")
     return model
-
-
-def test_fit_takes_the_streams(write_folder, small_files):
-    dataset = data.open_dataset(data_dir=write_folder(small_files))
-    history = (
-        tiny_model()
-        .fit(
-            dataset.train_batches(16, 4, seed=0),
-            steps_per_epoch=5,
-            epochs=4,
-            shuffle=False,
-            validation_data=dataset.validation_batches(16, 3),
-            verbose=0,
-        )
-        .history
-    )
-    assert history["val_loss"][-1] < history["val_loss"][0]
 
 
 @pytest.fixture
@@ -211,26 +189,6 @@ def test_skip_corrupt_counts_and_leaves_out(
     assert (dataset.num_train, dataset.num_validation) == (6, 4)
     images, _ = read(itertools.islice(dataset.train_batches(16, 6, seed=0), 1))
     assert len(set(colours(images))) == 6
-
-
-def test_both_readers_read_what_pillow_reads(
-    write_folder, small_files, photographs, encode, reader
-):
-    photo = Image.fromarray(photographs[0]).resize((60, 40))
-    frames = {"save_all": True, "append_images": [photo.rotate(90)], "duration": 9}
-    files = {
-        "a.tif": encode(photo, "TIFF"),
-        "b.jp2": encode(photo, "JPEG2000"),
-        "c.webp": encode(photo, "WEBP", **frames),
-        "d.bmp": encode(photo.convert("P"), "BMP"),
-        "e.ppm": encode(photo, "PPM"),
-        "f.jpg": encode(photo.convert("CMYK"), "JPEG"),
-    }
-    folder = write_folder({f"train/dog/{name}": files[name] for name in files})
-    write_folder(small_files)
-    dataset = data.open_dataset(data_dir=folder, skip_corrupt=True)
-    assert dataset.num_train == 6 + len(files)
-    read(itertools.islice(dataset.train_batches(16, 12, seed=0), 1))
 
 
 def test_what_no_reader_decodes(write_folder, small_files, encode, capsys):
@@ -336,36 +294,6 @@ def test_odd_names_are_names(write_folder, small_files):
     assert dataset.num_train == 6 + len(odd) and dataset.num_validation == 4 + len(odd)
     images, _ = read(dataset.validation_batches(16, 4))
     assert len(images) == dataset.num_validation
-
-
-def test_missing_folder(tmp_path):
-    with pytest.raises(ValueError, match=r"data_dir=.* is not an existing folder"):
-        data.open_dataset(data_dir=tmp_path / "nowhere")
-
-
-def test_no_train(write_folder, small_files):
-    folder = write_folder(small_files)
-    shutil.rmtree(folder / "train")
-    with pytest.raises(
-        ValueError, match=r"folders of the splits \['val'\]; needed is a split of train"
-    ):
-        data.open_dataset(data_dir=folder)
-
-
-def test_no_validation(write_folder, small_files):
-    folder = write_folder(small_files)
-    shutil.rmtree(folder / "val")
-    dataset = data.open_dataset(data_dir=folder)
-    assert (dataset.num_train, dataset.num_validation) == (4, 2)
-    assert dataset.validation_share == 0.2
-    assert dataset.notes == ("20% of train/ validates",)
-
-
-def test_no_class(tmp_path):
-    for split in ("train", "val"):
-        (tmp_path / split).mkdir()
-    with pytest.raises(ValueError, match="train holds no class folder"):
-        data.open_dataset(data_dir=tmp_path)
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -51,14 +51,19 @@ def test_default_is_imagenet_where_it_is_prepared(tfds_folder, monkeypatch):
         data.open_dataset()
 
 
-def test_digits_are_read_from_no_folder(tmp_path):
-    with pytest.raises(ValueError, match="dataset='digits' lies inside scikit-learn"):
-        data.open_dataset("digits", data_dir=tmp_path)
-
-
-def test_skip_corrupt_is_for_image_folders():
-    with pytest.raises(ValueError, match="skip_corrupt=True works on an image folder"):
-        data.open_dataset("digits", skip_corrupt=True)
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"data_dir": "x"}, "lies inside scikit-learn: .* got data_dir='x'"),
+        ({"skip_corrupt": True}, "skip_corrupt=True works on an image folder"),
+        ({"validation_share": 0.2}, "fixed splits, .* got validation_share=0.2"),
+        ({"exif_orientation": True}, "no EXIF data; got exif_orientation=True"),
+        ({"evaluation_only": True, "split": "test"}, "none for test, .* split='test'"),
+    ],
+)
+def test_what_the_digits_do_not_have(asked, message):
+    with pytest.raises(ValueError, match=message):
+        data.open_dataset("digits", **asked)
 
 
 @pytest.mark.parametrize(

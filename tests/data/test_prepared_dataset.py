@@ -5,7 +5,6 @@ import itertools
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 
@@ -19,21 +18,19 @@ tfds = import_tensorflow_datasets()
 with tfds.core.registered.skip_registration():
 
     class Colours(tfds.core.GeneratorBasedBuilder):
-        """Images of one colour, as PNG and JPEG."""
+        """Images of one colour each, 10 times their number; the last are bright."""
 
         VERSION = tfds.core.Version("1.0.0")
         SPLITS = (("train", 20), ("test", 5))
+        FIRST_BRIGHT = 10
+        FEATURES = (
+            ("image", tfds.features.Image(shape=(None, None, 3))),
+            ("label", tfds.features.ClassLabel(names=["dark", "bright"])),
+        )
 
         def _info(self):
-            return self.dataset_info_from_configs(
-                features=tfds.features.FeaturesDict(
-                    {
-                        "image": tfds.features.Image(shape=(None, None, 3)),
-                        "label": tfds.features.ClassLabel(names=["dark", "bright"]),
-                        "number": np.int64,
-                    }
-                )
-            )
+            features = tfds.features.FeaturesDict(dict(self.FEATURES))
+            return self.dataset_info_from_configs(features=features)
 
         def _split_generators(self, download_manager):
             return {name: self._generate(size) for name, size in self.SPLITS}
@@ -41,62 +38,37 @@ with tfds.core.registered.skip_registration():
         def _generate(self, size):
             for i in range(size):
                 image = np.full((20, 30, 3), 10 * i, "uint8")
-                yield i, {"image": image, "label": int(i >= 10), "number": i}
+                yield i, {"image": image, **self._labels(i)}
+
+        def _labels(self, i):
+            return {"label": int(i >= self.FIRST_BRIGHT)}
 
         def _generate_examples(self):
             raise NotImplementedError
-
-    class ThreeSplits(Colours):
-        SPLITS = (("train", 4), ("validation", 3), ("test", 2))
 
     class Alone(Colours):
         """A training split and no other, with more of one class."""
 
         SPLITS = (("train", 20),)
-        BRIGHT = 15
-
-        def _generate(self, size):
-            for number, example in super()._generate(size):
-                yield number, {**example, "label": int(number >= self.BRIGHT)}
-
-    class Single(Alone):
-        BRIGHT = 19
-
-    class OnlyTest(Colours):
-        SPLITS = (("test", 6),)
+        FIRST_BRIGHT = 15
 
     class Reassessed(Colours):
         """As imagenet2012_real: any number of labels per image, no training split."""
 
         SPLITS = (("validation", 20),)
+        CLASSES = tfds.features.ClassLabel(names=["dark", "bright", "grey"])
         LABELS = ([], [0], [1], [0, 1], [1, 2, 0])
+        FEATURES = (
+            ("image", tfds.features.Image(shape=(None, None, 3))),
+            ("original_label", CLASSES),
+            ("real_label", tfds.features.Sequence(CLASSES)),
+        )
 
-        def _info(self):
-            labels = tfds.features.ClassLabel(names=["dark", "bright", "grey"])
-            return self.dataset_info_from_configs(
-                features=tfds.features.FeaturesDict(
-                    {
-                        "image": tfds.features.Image(shape=(None, None, 3)),
-                        "original_label": labels,
-                        "real_label": tfds.features.Sequence(labels),
-                    }
-                )
-            )
-
-        def _generate(self, size):
-            for i in range(size):
-                image = np.full((20, 30, 3), 10 * i, "uint8")
-                labels = self.LABELS[i % 5]
-                yield (
-                    i,
-                    {"image": image, "original_label": 0, "real_label": labels},
-                )
+        def _labels(self, i):
+            return {"original_label": 0, "real_label": self.LABELS[i % 5]}
 
     class Sentences(Colours):
-        def _info(self):
-            return self.dataset_info_from_configs(
-                features=tfds.features.FeaturesDict({"number": np.int64})
-            )
+        FEATURES = (("number", np.int64),)
 
         def _generate(self, size):
             for i in range(size):
@@ -104,16 +76,23 @@ with tfds.core.registered.skip_registration():
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tensorflow_datasets")
-    for builder in (*(Colours, ThreeSplits, OnlyTest, Reassessed, Sentences),):
-        builder(data_dir=folder).download_and_prepare()
-    return folder
+def prepared(tmp_path_factory):
+    """prepared(file_format, name, **settings) opens a data set, in 2 files a split."""
+    builders = {one.name: one for one in (Colours, Alone, Reassessed, Sentences)}
+    folders = {}
 
+    def open_dataset(file_format, name, **settings):
+        if (file_format, name) not in folders:
+            folder = tmp_path_factory.mktemp(file_format)
+            builders[name](
+                data_dir=folder, file_format=file_format
+            ).download_and_prepare(
+                download_config=tfds.download.DownloadConfig(num_shards=2)
+            )
+            folders[file_format, name] = folder
+        return data.open_dataset(name, folders[file_format, name], **settings)
 
-@pytest.fixture
-def colours(data_dir):
-    return data.open_dataset("colours", data_dir=data_dir)
+    return open_dataset
 
 
 def read(batches):
@@ -121,80 +100,20 @@ def read(batches):
     return np.concatenate(images), np.concatenate(labels)
 
 
-def test_description(colours):
-    assert colours.name == "colours"
+def numbers_of(batches, count=None):
+    """The images' numbers, of so many batches, and their labels."""
+    images, targets = read(itertools.islice(batches, count))
+    return images[:, 0, 0, 0] // 10, targets.argmax(axis=1)
+
+
+def test_description_and_version(tmp_path, monkeypatch):
+    Colours(data_dir=tmp_path).download_and_prepare()
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    assert data.is_prepared("colours")
+    colours = data.open_dataset("colours:1.0.0")
     assert colours.class_names == ("dark", "bright")
-    assert colours.num_classes == 2
     assert (colours.num_train, colours.num_validation) == (20, 5)
     assert colours.diagnose(ValueError()) is None
-
-
-def test_version_and_environment_variable(data_dir, monkeypatch):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
-    assert data.is_prepared("colours")
-    assert data.open_dataset("colours:1.0.0").num_train == 20
-
-
-def test_validation_split_is_preferred_to_test(data_dir):
-    dataset = data.open_dataset("three_splits", data_dir)
-    assert dataset.num_validation == 3
-    assert dataset.notes == ("validation validates, test is left alone",)
-    for split, images in (("validation", 3), ("test", 2)):
-        dataset = data.open_dataset(
-            "three_splits", data_dir, evaluation_only=True, split=split
-        )
-        assert dataset.num_validation == images
-
-
-def test_every_training_image_once_per_epoch_with_its_label(colours):
-    # Batches of 8 run over the ends of epochs of 20.
-    images, labels = read(itertools.islice(colours.train_batches(16, 8, seed=0), 5))
-    assert images.shape == (40, 16, 16, 3) and images.dtype == np.uint8
-    assert (images == images[:, :1, :1, :1]).all()
-    numbers = images[:, 0, 0, 0] // 10
-    np.testing.assert_array_equal(labels.argmax(axis=1), numbers >= 10)
-    epochs = numbers[:20].tolist(), numbers[20:].tolist()
-    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
-    assert epochs[0] != epochs[1]
-
-
-def test_the_seed_decides_the_stream(colours):
-    first, again, other = (
-        read(itertools.islice(colours.train_batches(16, 8, seed), 5))[0]
-        for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_validation_is_one_pass_in_one_order(colours):
-    batches = list(colours.validation_batches(16, 2))
-    assert [len(images) for images, _ in batches] == [2, 2, 1]
-    images, labels = read(batches)
-    assert sorted(images[:, 0, 0, 0]) == [0, 10, 20, 30, 40]
-    np.testing.assert_array_equal(labels, [[1, 0]] * 5)
-    np.testing.assert_array_equal(images, read(colours.validation_batches(16, 5))[0])
-
-
-def test_fit_takes_the_streams(colours):
-    model = keras.Sequential(
-        [
-            keras.Input((16, 16, 3)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(2, activation="softmax"),
-        ]
-    )
-    model.compile(keras.optimizers.Adam(0.1), "categorical_crossentropy")
-    history = model.fit(
-        colours.train_batches(16, 8, seed=0),
-        steps_per_epoch=3,
-        epochs=4,
-        shuffle=False,
-        validation_data=colours.validation_batches(16, 2),
-        verbose=0,
-    ).history
-    assert history["loss"][-1] < history["loss"][0]
 
 
 def test_older_version_on_disk_is_preferred_to_a_newer_one_in_code(tmp_path):
@@ -255,62 +174,33 @@ def test_imagenet_not_prepared_says_what_to_download(tmp_path):
     assert "ILSVRC2012_img_train.tar" in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["glue", "coco", "sentences"])
-def test_not_image_classification(data_dir, name):
+@pytest.mark.parametrize("name", ["glue", "coco"])
+def test_not_image_classification(tmp_path, name):
     with pytest.raises(ValueError, match=f"'{name}' is not image classification"):
-        data.open_dataset(name, data_dir)
+        data.open_dataset(name, tmp_path)
 
 
-def test_evaluation_needs_no_training_split(data_dir):
-    with pytest.raises(
-        ValueError, match=r"the splits \['test'\]; needed is a split of train"
-    ):
-        data.open_dataset("only_test", data_dir)
-    dataset = data.open_dataset("only_test", data_dir, evaluation_only=True)
-    assert (dataset.num_train, dataset.num_validation) == (0, 6)
-    images, _ = read(dataset.validation_batches(16, 4))
-    assert sorted(images[:, 0, 0, 0]) == [0, 10, 20, 30, 40, 50]
+def test_not_image_classification_on_disk(prepared):
+    with pytest.raises(ValueError, match="'sentences' is not image classification"):
+        prepared("tfrecord", "sentences")
 
 
-def test_images_with_any_number_of_labels(data_dir):
+@pytest.mark.parametrize(
+    ("file_format", "reader"), [("tfrecord", "grain"), ("array_record", "tensorflow")]
+)
+def test_images_with_any_number_of_labels(prepared, file_format, reader):
     with pytest.raises(ValueError, match="'reassessed' can only be evaluated on"):
-        data.open_dataset("reassessed", data_dir)
-    dataset = data.open_dataset("reassessed", data_dir, evaluation_only=True)
+        prepared(file_format, "reassessed")
+    dataset = prepared(file_format, "reassessed", evaluation_only=True, reader=reader)
     assert dataset.class_names == ("dark", "bright", "grey")
     images, targets = read(dataset.validation_batches(16, 7))
-    expected = {number: np.zeros(3) for number in range(20)}
-    for number, labels in enumerate(4 * Reassessed.LABELS):
-        expected[number][labels] = 1
-    found = dict(zip(images[:, 0, 0, 0] // 10, targets.tolist(), strict=True))
-    assert len(found) == 20
-    for number, target in found.items():
-        np.testing.assert_array_equal(target, expected[number])
+    numbers = images[:, 0, 0, 0] // 10
+    assert sorted(numbers) == list(range(20))
+    for number, target in zip(numbers, targets, strict=True):
+        expected = np.zeros(3)
+        expected[Reassessed.LABELS[number % 5]] = 1
+        np.testing.assert_array_equal(target, expected)
     streams.check_validation(dataset)
-
-
-def numbers_of(batches, count=None):
-    """The images' numbers, of so many batches, and their labels."""
-    images, targets = read(itertools.islice(batches, count))
-    return images[:, 0, 0, 0] // 10, targets.argmax(axis=1)
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """Opens a data set that has a training split alone, in 3 files."""
-    folders = {}
-
-    def open_dataset(file_format, name="alone", **settings):
-        if file_format not in folders:
-            folders[file_format] = tmp_path_factory.mktemp(file_format)
-            for kind in (Alone, Single):
-                kind(
-                    data_dir=folders[file_format], file_format=file_format
-                ).download_and_prepare(
-                    download_config=tfds.download.DownloadConfig(num_shards=3)
-                )
-        return data.open_dataset(name, folders[file_format], **settings)
-
-    return open_dataset
 
 
 @pytest.mark.parametrize(
@@ -321,9 +211,10 @@ def alone(tmp_path_factory):
         pytest.param("array_record", "grain", marks=pytest.mark.nightly),
     ],
 )
-def test_a_share_of_training_validates_where_it_is_alone(alone, file_format, reader):
+def test_a_share_of_training_validates_where_it_is_alone(prepared, file_format, reader):
     """Of each class, the same images every time, and none of them trains."""
-    dataset = alone(file_format, reader=reader)
+    settings = {"name": "alone", "reader": reader}
+    dataset = prepared(file_format, **settings)
     assert dataset.notes == ("20% of train validates",)
     assert (dataset.num_train, dataset.num_validation) == (16, 4)
     assert dataset.validation_share == 0.2
@@ -336,36 +227,17 @@ def test_a_share_of_training_validates_where_it_is_alone(alone, file_format, rea
     np.testing.assert_array_equal(labels, trained >= 15)
     for epoch in (trained[:16], trained[16:32], trained[32:]):
         assert sorted([*epoch, *held]) == list(range(20))
-    again = alone(file_format, reader=reader, validation_share=0.2)
+    again = prepared(file_format, **settings, validation_share=0.2)
     np.testing.assert_array_equal(numbers_of(again.validation_batches(16, 4))[0], held)
-    evaluated = alone(file_format, reader=reader, evaluation_only=True)
+    settings["evaluation_only"] = True
+    evaluated = prepared(file_format, **settings)
     assert evaluated.notes == ("20% of train is evaluated",)
     assert (evaluated.num_train, evaluated.num_validation) == (0, 4)
     np.testing.assert_array_equal(
         numbers_of(evaluated.validation_batches(16, 4))[0], held
     )
-    whole = alone(file_format, reader=reader, evaluation_only=True, validation_share=1)
+    whole = prepared(file_format, **settings, validation_share=1)
     assert sorted(numbers_of(whole.validation_batches(16, 4))[0]) == list(range(20))
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
-def test_streams_of_what_is_divided(alone, file_format):
-    """They start at any step, and are cut into shards."""
-    dataset = alone(file_format, reader="tensorflow")
-    streams.check_training(dataset)
-    streams.check_validation(dataset)
-
-
-def test_what_cannot_be_divided(alone, data_dir):
-    with pytest.raises(ValueError, match="must leave images to train on, got 1"):
-        alone("tfrecord", reader="grain", validation_share=1)
-    with pytest.raises(
-        ValueError, match="dataset='single': only one image in bright; every class"
-    ):
-        alone("tfrecord", "single", reader="grain")
-    with pytest.raises(ValueError, match=r"'colours' has others; got 0\.3"):
-        data.open_dataset("colours", data_dir, validation_share=0.3)
 
 
 def test_a_cut_file_is_named(tmp_path):
@@ -376,21 +248,6 @@ def test_a_cut_file_is_named(tmp_path):
     stream = dataset.train_batches(16, 5, 0)
     with pytest.raises(Exception, match=rf"{file.name} is cut short or damaged"):
         read(itertools.islice(stream, 4))
-
-
-@pytest.fixture(scope="module")
-def any_format(tmp_path_factory):
-    """Opens the same data set, prepared as records of either format in 3 files."""
-
-    def open_dataset(file_format, reader):
-        folder = tmp_path_factory.mktemp(file_format)
-        builder = Colours(data_dir=folder, file_format=file_format)
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(num_shards=3)
-        )
-        return data.open_dataset("colours", folder, reader=reader)
-
-    return open_dataset
 
 
 @pytest.mark.parametrize(
@@ -407,8 +264,8 @@ def any_format(tmp_path_factory):
         ),
     ],
 )
-def test_streams_of_either_format(any_format, file_format, reader):
-    dataset = any_format(file_format, reader)
+def test_streams_of_either_format(prepared, file_format, reader):
+    dataset = prepared(file_format, "colours", reader=reader)
     assert dataset.reader == reader
     # 7 batches of 4 run over the end of an epoch of 20.
     streams.check_training(dataset)
@@ -420,6 +277,9 @@ def test_streams_of_either_format(any_format, file_format, reader):
     epochs = numbers[:20].tolist(), numbers[20:].tolist()
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))
     assert epochs[0] != epochs[1]
+    images, labels = read(dataset.validation_batches(16, 2))
+    assert sorted(images[:, 0, 0, 0]) == [0, 10, 20, 30, 40]
+    np.testing.assert_array_equal(labels, [[1, 0]] * 5)
     repeating = dataclasses.replace(data.AUGMENTATIONS["light"], repeats=2)
     for first in (0, 3):
         batches = dataset.train_batches(16, 5, 0, repeating, first_step=first)
@@ -451,21 +311,3 @@ images, _ = next(iter(dataset.train_batches(16, 4, 0)))
 assert images.shape == (4, 16, 16, 3)
 """
     subprocess.run([sys.executable, "-c", script, folder], check=True)
-
-
-@pytest.mark.parametrize("reader", ["tensorflow", "grain"])
-def test_records_with_any_number_of_labels(tmp_path, reader):
-    Reassessed(data_dir=tmp_path, file_format="array_record").download_and_prepare()
-    arguments = {"evaluation_only": True, "reader": reader}
-    dataset = data.open_dataset("reassessed", tmp_path, **arguments)
-    images, targets = read(dataset.validation_batches(16, 7))
-    for number, target in zip(images[:, 0, 0, 0] // 10, targets, strict=True):
-        expected = np.zeros(3)
-        expected[Reassessed.LABELS[number % 5]] = 1
-        np.testing.assert_array_equal(target, expected)
-
-
-def test_the_global_seed_changes_nothing(colours):
-    first = streams.batches(colours.train_batches(16, 4, seed=0), 3)
-    keras.utils.set_random_seed(99)
-    streams.assert_same(streams.batches(colours.train_batches(16, 4, seed=0), 3), first)

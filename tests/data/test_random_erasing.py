@@ -7,9 +7,9 @@ import pytest
 
 from keras_t2t.data.augmentation import Augmentation
 from keras_t2t.data.draws.erasing import draw_boxes
-from keras_t2t.data.draws.image_draws import image_draws
-from keras_t2t.data.mixing import erase
+from keras_t2t.data.examples import erase
 from keras_t2t.preprocessing import preprocess_input
+from tests.data.streams import image_draws
 
 
 def test_one_rectangle_is_noise_of_the_normalised_image(photographs):

@@ -9,26 +9,14 @@ import pytest
 
 from keras_t2t import data
 from keras_t2t.data import readers
-from keras_t2t.data.draws.image_draws import BLOCK, batch_mixing, image_draws
+from keras_t2t.data.draws.image_draws import BLOCK
+from keras_t2t.data.draws.mixing import batch_mixing
 from keras_t2t.data.draws.order import shuffled_indices
 from tests.data import streams
+from tests.data.streams import image_draws
 
 NIGHTLY = pytest.mark.nightly
 NONE, FULL = data.AUGMENTATIONS["none"], data.AUGMENTATIONS["full"]
-
-
-@pytest.fixture
-def write_photographs(write_folder, photographs, encode):
-    def write(format):
-        files = {
-            f"{split}/{name}/{i}": encode(photo[i * 30 :, i * 20 :], format)
-            for split in ("train", "val")
-            for name, photo in zip(("china", "flower"), photographs, strict=True)
-            for i in range(4)
-        }
-        return write_folder(files)
-
-    return write
 
 
 @pytest.mark.parametrize("format", ["JPEG", pytest.param("PNG", marks=NIGHTLY)])
@@ -36,7 +24,7 @@ def write_photographs(write_folder, photographs, encode):
     ("augmentation", "most"),
     [
         # Grey levels in the mean: of what is cut, resized, mixed and erased, rounding;
-        # of operations on colours what tests/data/test_rand_augment.py allows.
+        # of operations on colours what tests/data/test_operations.py allows.
         pytest.param(data.AUGMENTATIONS["light"], 0.6, marks=NIGHTLY),
         pytest.param(dataclasses.replace(NONE, mixup_alpha=0.8), 0.6, marks=NIGHTLY),
         pytest.param(dataclasses.replace(NONE, cutmix_alpha=1.0), 0.6, marks=NIGHTLY),
@@ -99,14 +87,30 @@ def test_the_order_is_a_permutation_of_each_epoch():
     np.testing.assert_array_equal(shuffled_indices([20, 3], 7, 3), order.flat[[20, 3]])
 
 
-def test_grain_is_the_default_reader():
-    assert readers.find_reader() == "grain"
-    assert readers.find_reader("tensorflow") == "tensorflow"
+@pytest.mark.parametrize("count", [96, 97, 200])
+def test_repeats_in_an_epoch_of_fewer_images(count):
+    """Never beside itself, which would be mixed with itself, nor often by another."""
+    order = shuffled_indices(np.arange(2 * count), count, 3)
+    again = shuffled_indices(np.arange(2 * count), count, 3, repeats=3)
+    for start in (0, count):
+        epoch = again[start : start + 96]
+        images, times = np.unique(epoch, return_counts=True)
+        assert (times == 3).all() and set(images) == set(order[start : start + 32])
+        assert epoch.max() < count
+    assert (again[1:] != again[:-1]).all()
+    pairs = [frozenset(pair) for pair in again[:96].reshape(-1, 2).tolist()]
+    assert len(set(pairs)) == 48
+    assert (shuffled_indices([4, 90], count, 3, 3) == again[[4, 90]]).all()
+    assert sorted(shuffled_indices(np.arange(7), 7, 3, 3)) == list(range(7))
+
+
+def test_grain_is_the_default_reader(write_photographs):
+    assert data.open_dataset(data_dir=write_photographs("JPEG")).reader == "grain"
 
 
 @pytest.mark.parametrize("name", ["pillow", "", 3])
 def test_no_reader(tmp_path, name):
-    with pytest.raises(ValueError, match=r"reader must be one of grain, tensorflow, g"):
+    with pytest.raises(ValueError, match=r"`reader` must be one of \['grain', 'te"):
         data.open_dataset(data_dir=tmp_path, reader=name)
 
 

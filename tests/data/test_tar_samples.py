@@ -209,17 +209,8 @@ def test_equal_files_and_holes_as_gnu_tar_stores_them(read, tmp_path):
         file.seek(1 << 20)
         file.write(b"end")
     for how in ("gnu", "posix"):
-        command = [
-            "tar",
-            "-C",
-            tmp_path / "x",
-            f"--format={how}",
-            "-S",
-            "-cf",
-            path,
-            ".",
-        ]
-        subprocess.run(command, check=True)
+        command = ["tar", "-C", tmp_path / "x", f"--format={how}", "-S", "-cf", path]
+        subprocess.run([*command, "."], check=True)
         with pytest.raises(ValueError, match=r"c\.jpg is stored as a sparse file"):
             read(path)
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_t2t.data.draws.generator import Purpose, generator
+from keras_t2t.data.draws import Purpose, generator
 
 AREA = (0.02, 1 / 3)  # as a fraction of the image's
 ASPECT = (0.3, 1 / 0.3)  # height / width, uniform in its logarithm

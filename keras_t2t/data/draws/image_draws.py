@@ -6,12 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_t2t._ground.types import Array
+from keras_t2t.data.draws import Purpose, generator
 from keras_t2t.data.draws.crop import NUMBERS
 from keras_t2t.data.draws.erasing import draw_boxes
-from keras_t2t.data.draws.generator import Purpose, generator
-from keras_t2t.data.draws.mixing import NOTHING, draw_mixing
-from keras_t2t.data.draws.rand_augment import are_bicubic, draw_operations
-from keras_t2t.data.draws.three_augment import draw_color_jitter, draw_three_augment
+from keras_t2t.data.draws.operations import (
+    are_bicubic,
+    draw_color_jitter,
+    draw_operations,
+    draw_three_augment,
+)
 
 # Images are drawn so many at a time: making a generator takes as long as 500 numbers.
 BLOCK = 64
@@ -30,24 +33,18 @@ class ImageDraws(NamedTuple):
     erased: Array  # (4,) int32: top, left, height, width; 0 x 0 for nothing
 
 
-def image_draws(positions, seed, image_size, augmentation):
-    """Draw for several images.
+def draws_at(position, seed, image_size, augmentation):
+    """Draw for one image.
 
     Args:
-        positions: (n,) integers, 0 or more.
+        position: int, 0 or more.
         seed: int, 0 or more.
         image_size: int, height and width after the crop, in pixels.
         augmentation: an `Augmentation`.
 
     Returns:
-        `ImageDraws` of arrays (n, ...).
+        `ImageDraws`.
     """
-    drawn = [draws_at(one, seed, image_size, augmentation) for one in positions]
-    return ImageDraws(*map(np.stack, zip(*drawn, strict=True)))
-
-
-def draws_at(position, seed, image_size, augmentation):
-    """Draw for one image, as `image_draws`."""
     block, row = divmod(int(position), BLOCK)
     whole = _block(block, int(seed), int(image_size), augmentation)
     return ImageDraws(*(column[row] for column in whole))
@@ -66,10 +63,7 @@ def _block(block, seed, image_size, augmentation):
         *_operations(random, augmentation),
         draw_boxes(
             random(Purpose.ERASING),
-            BLOCK,
-            image_size,
-            image_size,
-            augmentation.erasing_probability,
+            *(BLOCK, image_size, image_size, augmentation.erasing_probability),
         ),
     )
 
@@ -83,16 +77,3 @@ def _operations(random, augmentation):
         drawn.append(draw_color_jitter(colors, BLOCK, augmentation.color_jitter))
     drawn.append(draw_operations(random(Purpose.OPERATIONS), BLOCK, augmentation))
     return [np.concatenate(columns, axis=1) for columns in zip(*drawn, strict=True)]
-
-
-@functools.lru_cache(maxsize=64)
-def batch_mixing(batch, seed, image_size, augmentation):
-    """Draw for the batch of this number.
-
-    Returns:
-        `Mixing`.
-    """
-    if not augmentation.mixes:
-        return NOTHING
-    random = generator(Purpose.MIXING, seed, batch)
-    return draw_mixing(random, image_size, image_size, augmentation)

@@ -1,8 +1,11 @@
 """Mixup (Zhang et al., 2018) and CutMix (Yun et al., 2019), one of them per batch."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
+
+from keras_t2t.data.draws import Purpose, generator
 
 
 class Mixing(NamedTuple):
@@ -16,6 +19,13 @@ class Mixing(NamedTuple):
 
 
 NOTHING = Mixing(np.float32(1), np.zeros(4, "int32"))
+
+
+@functools.lru_cache(maxsize=64)
+def batch_mixing(batch, seed, image_size, augmentation):
+    """`draw_mixing` for the batch of this number."""
+    random = generator(Purpose.MIXING, seed, batch)
+    return draw_mixing(random, image_size, image_size, augmentation)
 
 
 def draw_mixing(random, height, width, augmentation):

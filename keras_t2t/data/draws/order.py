@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 
-from keras_t2t.data.draws.generator import Purpose, generator
+from keras_t2t.data.draws import Purpose, generator
 
-# Images that come again together.
+# Images that are repeated together.
 ROUND = 16
 
 
@@ -34,7 +34,7 @@ def shuffled_indices(positions, count, seed, repeats=1):
 
 
 def repeated(offsets, repeats):
-    """Which images of an epoch come, in rounds of 16 that are gone through so often.
+    """Which images an epoch shows, if each 16 of them are shown `repeats` times.
 
     Each time every second image has another neighbour, since neighbours are mixed.
     """

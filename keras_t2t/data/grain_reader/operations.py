@@ -5,7 +5,7 @@ is 1 or -1; the filter is Pillow's. All take and give images of mode RGB.
 """
 
 from keras_t2t._ground.optional_imports import import_pillow
-from keras_t2t.data.draws.rand_augment import FILL, NUMBERS_OF
+from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 Image, ImageEnhance, ImageFilter, ImageOps = (
     import_pillow(name, "data")
@@ -27,8 +27,8 @@ def _solarize_add(image, amount):
     return image.point(3 * table)
 
 
-def _enhanced(kind, image, level, sign):
-    return kind(image).enhance(1 + sign * 0.9 * level)
+def _enhanced(kind):
+    return lambda image, level, sign, _: kind(image).enhance(1 + sign * 0.9 * level)
 
 
 OPERATIONS = {
@@ -47,18 +47,10 @@ OPERATIONS = {
     "solarize_add": lambda image, level, sign, filter: _solarize_add(
         image, int(110 * level)
     ),
-    "color": lambda image, level, sign, filter: _enhanced(
-        ImageEnhance.Color, image, level, sign
-    ),
-    "contrast": lambda image, level, sign, filter: _enhanced(
-        ImageEnhance.Contrast, image, level, sign
-    ),
-    "brightness": lambda image, level, sign, filter: _enhanced(
-        ImageEnhance.Brightness, image, level, sign
-    ),
-    "sharpness": lambda image, level, sign, filter: _enhanced(
-        ImageEnhance.Sharpness, image, level, sign
-    ),
+    "color": _enhanced(ImageEnhance.Color),
+    "contrast": _enhanced(ImageEnhance.Contrast),
+    "brightness": _enhanced(ImageEnhance.Brightness),
+    "sharpness": _enhanced(ImageEnhance.Sharpness),
     "shear_x": lambda image, level, sign, filter: _affine(
         image, (1, sign * 0.3 * level, 0, 0, 1, 0), filter
     ),
@@ -77,6 +69,7 @@ OPERATIONS = {
         ImageFilter.GaussianBlur(0.1 + 1.9 * level)
     ),
 }
+FILTERS = (Image.BILINEAR, Image.BICUBIC)
 BY_NUMBER = [OPERATIONS[name] for name in NUMBERS_OF]
 
 
@@ -95,6 +88,3 @@ def operated(image, draws):
         filter = FILTERS[bool(bicubic)]
         image = BY_NUMBER[number](image, float(level), float(sign), filter)
     return image
-
-
-FILTERS = (Image.BILINEAR, Image.BICUBIC)

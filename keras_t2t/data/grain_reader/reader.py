@@ -11,23 +11,21 @@ from keras_t2t._ground.optional_imports import import_grain
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
-from keras_t2t.data.examples import (
-    failing,
-    mixed_and_erased,
+from keras_t2t.data.examples import mixed_and_erased, target_of
+from keras_t2t.data.grain_reader.transforms import evaluation_image, training_image
+from keras_t2t.data.sharding import (
+    local_batch_size,
+    num_batches,
+    num_local_images,
     positions_of,
-    target_of,
 )
-from keras_t2t.data.grain_reader.transforms import (
-    evaluation_image,
-    training_image,
-)
-from keras_t2t.data.sharding import local_batch_size, num_batches, num_local_images
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 grain = import_grain()
 
 FOREVER = 2**62
 THREADS = os.cpu_count()
+DECODING_ERRORS = OSError, ValueError
 
 
 class ReadError(Exception):
@@ -42,7 +40,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     together = 2 if augmentation.mixes else 1
 
     def load(number):
-        """So many images as are mixed with each other, one after the other."""
+        """One image, or the two that are mixed with each other."""
         positions = positions_of(
             number * together + np.arange(together), batch_size, local, shard
         )
@@ -83,10 +81,8 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         columns = image[None], target_of(label, num_classes)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
 
-    if pad:
-        count_padded = num_batches(len(split), batch_size) * local
-    numbers = grain.MapDataset.range(count_padded if pad else count)
-    return _batches(numbers.map(load), local)
+    rows = num_batches(len(split), batch_size) * local if pad else count
+    return _batches(grain.MapDataset.range(rows).map(load), local)
 
 
 def watched(batches, function):
@@ -97,11 +93,8 @@ def watched(batches, function):
     return batches.map(call)
 
 
-def unreadable_images(split):
-    def decode(encoded):
-        Encoded(io.BytesIO(encoded)).decode(reduction=8)  # finds what all of it would
-
-    return failing(split, decode, (OSError, ValueError), THREADS)
+def decode_roughly(encoded):
+    Encoded(io.BytesIO(encoded)).decode(reduction=8)  # finds what all of it would
 
 
 def is_read_error(error):
@@ -114,7 +107,7 @@ def _reading(split, index):
     """An image's bytes and label; errors become a `ReadError` that names the image."""
     try:
         yield split.example(index)
-    except (OSError, ValueError) as error:
+    except DECODING_ERRORS as error:
         raise ReadError(f"{split.name(index)}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Folders of images in ImageNet's layout: train/<class>/* and val/<class>/*."""
+"""Folders of images: train/<class>/* and val/<class>/*, or <class>/* alone."""
 
 import os
 import unicodedata
@@ -12,60 +12,39 @@ from keras_t2t.data.sources.listing import (
     look,
     visible_folders,
 )
-from keras_t2t.data.sources.share import assembled
-from keras_t2t.data.sources.source import Split, listed
-from keras_t2t.data.sources.split_names import (
-    TEST,
-    VALIDATION,
-    choose_splits,
-    role,
+from keras_t2t.data.sources.source import TEST, Split, listed
+from keras_t2t.data.sources.splits import Choice, assembled, choose_splits, role
+from keras_t2t.data.sources.tree import (
+    check_classes_only,
+    check_no_marks,
+    find_splits,
 )
-from keras_t2t.data.sources.tree import check_no_marks, find_splits
 
-LAYOUT = "train/<class>/*"
+LAYOUT, FLAT_LAYOUT = "train/<class>/*", "<class>/*"
 
 
 def holds(folder):
-    """Whether the folder has this layout, or a part of it."""
+    """Whether the folder holds splits."""
     return bool(find_splits(folder))
 
 
-def open_source(
-    folder,
-    root,
-    skip_corrupt=False,
-    evaluation_only=False,
-    validation_share=None,
-    split=VALIDATION,
-):
-    """The images under `train/<class>/` and `val/<class>/`, whatever these are called.
+def open_source(wanted, root):
+    """The images under `train/<class>/` and `val/<class>/`, whatever these are called,
+    or those under `<class>/`.
 
     The class names are the folders' names, sorted. Every file below a class counts as
     an image whatever its extension, except hidden ones (leading dot).
-
-    Args:
-        folder: Path, to which names are relative.
-        root: Path of the folder that holds the splits.
-        skip_corrupt: leave out what is no file, such as a broken link.
-        evaluation_only: leave `train/` alone, which may be missing.
-        validation_share: where there is no other split than training, the share of
-            each class's images that validates; None for a fifth.
-        split: "validation", or "test".
-
-    Returns:
-        `Source`.
-
-    Raises:
-        ValueError: a split is missing, or classes differ between the splits.
     """
-    places = find_splits(root) or {
-        name: root / name for name in visible_folders(root) if role(name)
-    }
-    usable, left = _usable(places, split)
-    choice = choose_splits(
-        usable, f"data_dir={str(folder)!r}", "folders", evaluation_only, split
-    )
-    others = [name for name in visible_folders(root) if name not in places]
+    folders = visible_folders(root)
+    places = find_splits(root)
+    if not places:
+        named = [name for name in folders if role(name)]
+        if len(folders) > max(1, len(named)):
+            return _open_flat(wanted, root, folders)
+        places = {name: root / name for name in named}  # something is missing in them
+    usable, left = _usable(places, wanted.split)
+    choice = choose_splits(usable, wanted, "folders")
+    others = [name for name in folders if name not in places]
     left += tuple(name for name in others if holds_images(root / name))
     choice = choice._replace(left=(*choice.left, *left))
     train, validation = (
@@ -74,50 +53,52 @@ def open_source(
     )
     class_names = _class_names(train, validation)
     splits = {
-        name: FolderSplit(folder, places[name], class_names, skip_corrupt)
-        for name in dict.fromkeys((choice.train, choice.validation or choice.shared))
-        if name is not None
+        name: class_split(wanted, places[name], class_names) for name in choice.read
     }
-    return assembled(
-        class_names, choice, splits, validation_share, evaluation_only, "/"
-    )
+    return assembled(wanted, class_names, choice, splits, "/")
+
+
+def _open_flat(wanted, root, names):
+    if wanted.split == TEST:
+        raise ValueError(
+            f"{wanted.place} is a folder {FLAT_LAYOUT} without a test split; got "
+            f"split={wanted.split!r}"
+        )
+    check_classes_only(root, names)
+    class_names = checked_names(names)
+    choice = Choice(None, None, shared="each class")
+    splits = {choice.shared: class_split(wanted, root, class_names)}
+    return assembled(wanted, class_names, choice, splits)
 
 
 def _usable(places, split):
-    """The names of splits that can be read, and of those that hold no class.
+    """The names of splits that are used, and of those that are left alone.
 
-    A test split without classes is left alone, as is a second one of a kind.
+    Without classes it is left alone if it is for testing, or a second one of its kind.
+    Others are used, so that the error names them.
     """
     empty = [name for name, place in places.items() if not look(place, True).folders]
     full = [name for name in places if name not in empty]
     known = {role(name) for name in full}
-    told_empty = [
+    needed = [
         name
         for name in empty
         if role(name) not in known and (role(name) != TEST or split == TEST or not full)
     ]
-    return full + told_empty, tuple(name for name in empty if name not in told_empty)
+    return full + needed, tuple(name for name in empty if name not in needed)
 
 
-class FolderSplit(Split):
-    """The images below the folders of classes.
+class FileSplit(Split):
+    """Images in files of their own.
 
     Args:
         folder: Path, to which names are relative.
-        split: Path that holds a folder for each class.
-        class_names: tuple of the folders' names.
-        skip_others: leave out what is neither file nor folder.
-
-    Raises:
-        ValueError: something else than files and folders is in it.
+        paths: list of bytes: a name need not be UTF-8.
+        labels: (images,) int64.
     """
 
-    def __init__(self, folder, split, class_names, skip_others):
-        files = [class_files(split / name, skip_others) for name in class_names]
-        self._folder = os.fsencode(folder)
-        self._paths = [path for paths in files for path in paths]
-        counts = [len(paths) for paths in files]
-        self.labels = np.repeat(np.arange(len(files), dtype="int64"), counts)
+    def __init__(self, folder, paths, labels):
+        self._folder, self._paths, self.labels = os.fsencode(folder), paths, labels
 
     def read(self, index):
         with open(self._paths[index], "rb") as file:
@@ -125,6 +106,13 @@ class FolderSplit(Split):
 
     def name(self, index):
         return shown(os.path.relpath(self._paths[index], self._folder))
+
+
+def class_split(wanted, folder, class_names):
+    """The `FileSplit` of the images in the folders of classes in a folder."""
+    files = [class_files(folder / name, wanted.skip_corrupt) for name in class_names]
+    labels = np.repeat(np.arange(len(files), dtype="int64"), [*map(len, files)])
+    return FileSplit(wanted.folder, [path for paths in files for path in paths], labels)
 
 
 def _class_names(train, validation):
@@ -182,7 +170,7 @@ def told_apart(names, others):
 
 
 def class_files(folder, skip_others):
-    """Sorted paths of a class, as bytes: a name need not be UTF-8."""
+    """Sorted paths of the files below a folder, as bytes."""
     files, others = list_images(folder)
     if others:
         found = f"broken links, or no files: {listed(map(shown, others))}"

@@ -7,8 +7,7 @@ import numpy as np
 
 from keras_t2t._ground.optional_imports import import_scipy
 from keras_t2t.data.sources.source import Source
-from keras_t2t.data.sources.tar_index import index_tars
-from keras_t2t.data.sources.tar_split import TarSplit
+from keras_t2t.data.sources.tar_index import TarSplit
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VALIDATION = "ILSVRC2012_img_val.tar"
@@ -22,35 +21,23 @@ def holds(folder):
     return any((folder / name).is_file() for name in (TRAIN, VALIDATION))
 
 
-def open_source(folder, root, evaluation_only=False):
+def open_source(wanted, root):
     """The images of the tar of tars and of the validation tar.
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as in folders
-    that were unpacked.
-
-    Args:
-        folder: Path of the folder that was opened.
-        root: Path of the one that holds the files.
-        evaluation_only: leave the training tar alone, which may be missing.
-
-    Returns:
-        `Source`.
-
-    Raises:
-        ValueError: a file is missing or cannot be read, or they do not belong together.
-        ImportError: SciPy is not installed, which reads the kit.
+    that were unpacked. SciPy reads the kit.
     """
-    needed = (VALIDATION, KIT) if evaluation_only else (TRAIN, VALIDATION, KIT)
+    needed = (VALIDATION, KIT) if wanted.evaluation_only else (TRAIN, VALIDATION, KIT)
     if missing := [name for name in needed if not (root / name).is_file()]:
         raise ValueError(
-            f"data_dir={str(folder)!r} lacks {', '.join(missing)} of image-net.org; "
-            f"needed are {', '.join(needed)}"
+            f"{wanted.place} lacks {', '.join(missing)} of image-net.org; needed are "
+            f"{', '.join(needed)}"
         )
     numbers, truth = _read_kit(root / KIT)
     names = tuple(sorted(numbers.values()))
     label = {name: i for i, name in enumerate(names)}
 
-    def of_validation(index):
+    def of_validation(_, index):
         # The truth follows the images' numbers, which end their names.
         order = np.argsort(np.argsort(index.names))
         if len(truth) != len(order):
@@ -60,7 +47,7 @@ def open_source(folder, root, evaluation_only=False):
             )
         return np.array([label[numbers[number]] for number in truth])[order]
 
-    def of_training(index):
+    def of_training(_, index):
         try:
             return np.array([label[name.partition("/")[0]] for name in index.names])
         except KeyError as error:
@@ -69,14 +56,11 @@ def open_source(folder, root, evaluation_only=False):
                 "tell"
             ) from None
 
-    validation = _split(root / VALIDATION, of_validation)
-    train = None if evaluation_only else _split(root / TRAIN, of_training)
+    validation = TarSplit([root / VALIDATION], of_validation)
+    train = None
+    if not wanted.evaluation_only:
+        train = TarSplit([root / TRAIN], of_training)
     return Source(names, train, validation)
-
-
-def _split(path, labels):
-    [index], stamps = index_tars([path])
-    return TarSplit([path], [index], stamps, labels(index))
 
 
 def _read_kit(path):

@@ -6,9 +6,9 @@ import os
 import numpy as np
 
 from keras_t2t._ground.images import shown
-from keras_t2t.data.sources.image_folder import FolderSplit, class_files
+from keras_t2t.data.sources.image_folder import FileSplit, class_files, class_split
 from keras_t2t.data.sources.listing import visible_folders
-from keras_t2t.data.sources.source import Source, Split, listed
+from keras_t2t.data.sources.source import Source, listed
 
 IMAGES = "ILSVRC/Data/CLS-LOC"
 SOLUTION = "LOC_val_solution.csv"
@@ -19,83 +19,41 @@ def holds(folder):
     return (folder / IMAGES).is_dir()
 
 
-def open_source(folder, root, skip_corrupt=False, evaluation_only=False):
+def open_source(wanted, root):
     """The images under `train/<class>/` and in `val/`, whose classes a table tells.
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as the
     training folders.
-
-    Args:
-        folder: Path, to which names are relative.
-        root: Path of what Kaggle's archive holds.
-        skip_corrupt: leave out what is no file, such as a broken link.
-        evaluation_only: leave the training images alone, which may be missing.
-
-    Returns:
-        `Source`.
-
-    Raises:
-        ValueError: a folder or the table is missing, or they do not belong together.
     """
     images = root / IMAGES
-    needed = [images / "val", root / SOLUTION]
-    if not evaluation_only:
-        needed.insert(0, images / "train")
-    missing = [
-        str(path.relative_to(root))
-        for path in needed
-        # Opening a pipe would wait for its other end.
-        if not (path.is_file() if path.name == SOLUTION else path.is_dir())
-    ]
+    folders = ["val"] if wanted.evaluation_only else ["train", "val"]
+    missing = [f"{IMAGES}/{name}" for name in folders if not (images / name).is_dir()]
+    if not (root / SOLUTION).is_file():  # opening a pipe would wait for its other end
+        missing.append(SOLUTION)
     if missing:
-        raise ValueError(f"data_dir={str(folder)!r} lacks {', '.join(missing)}")
+        raise ValueError(f"{wanted.place} lacks {', '.join(missing)}")
     truth = _read_solution(root / SOLUTION)
-    in_table = sorted(set(truth.values()))
-    names = tuple(in_table if evaluation_only else visible_folders(images / "train"))
+    names = in_table = sorted(set(truth.values()))
+    train = None
+    if not wanted.evaluation_only:
+        names = visible_folders(images / "train")
+        train = class_split(wanted, images / "train", names)
     if strange := sorted(set(in_table) - set(names)):
         raise ValueError(
             f"data_dir: {SOLUTION} tells of classes that train/ lacks: "
             f"{listed(strange)}"
         )
-    train = None
-    if not evaluation_only:
-        train = FolderSplit(folder, images / "train", names, skip_corrupt)
-    validation = ListedImages(images / "val", truth, names, skip_corrupt)
-    return Source(names, train, validation, ("train", "val"))
-
-
-class ListedImages(Split):
-    """The images of one folder, of classes that a table tells.
-
-    Args:
-        folder: Path.
-        truth: {file name without suffix: class name}.
-        class_names: tuple.
-        skip_others: leave out what is no file.
-
-    Raises:
-        ValueError: an image is not in the table, or something is no file.
-    """
-
-    def __init__(self, folder, truth, class_names, skip_others):
-        self._folder = folder
-        paths = class_files(folder, skip_others)
-        self._names = [os.path.relpath(os.fsdecode(path), folder) for path in paths]
-        stems = [os.path.splitext(os.path.basename(name))[0] for name in self._names]
-        if unknown := [stem for stem in stems if stem not in truth]:
-            raise ValueError(
-                f"data_dir: {SOLUTION} does not tell the class of "
-                f"{listed(map(shown, unknown))}"
-            )
-        label = {name: i for i, name in enumerate(class_names)}
-        self.labels = np.array([label[truth[stem]] for stem in stems], "int64")
-
-    def read(self, index):
-        with open(self._folder / self._names[index], "rb") as file:
-            return file.read()
-
-    def name(self, index):
-        return f"{self._folder.name}/{shown(self._names[index])}"
+    paths = class_files(images / "val", wanted.skip_corrupt)
+    stems = [os.path.splitext(os.path.basename(os.fsdecode(path)))[0] for path in paths]
+    if unknown := [stem for stem in stems if stem not in truth]:
+        raise ValueError(
+            f"data_dir: {SOLUTION} does not tell the class of "
+            f"{listed(map(shown, unknown))}"
+        )
+    label = {name: i for i, name in enumerate(names)}
+    labels = np.array([label[truth[stem]] for stem in stems], "int64")
+    validation = FileSplit(wanted.folder, paths, labels)
+    return Source(tuple(names), train, validation, ("train", "val"))
 
 
 def _read_solution(path):

@@ -1,10 +1,18 @@
-"""The layout that the files of a folder have."""
+"""The layout that the files of a folder have.
+
+A layout is a module with
+- `LAYOUT`: what it looks like, for errors;
+- `holds(folder)`: whether a folder has it; of `SHARDS` also `loosely`, by names that
+  are less clear;
+- `open_source(wanted, root)`: the `Source` that a `Wanted` asks for, of the files in
+  the folder `root`. Raises a ValueError where files are missing, cannot be read or do
+  not belong together, an ImportError where a library is not installed.
+"""
 
 import re
 
 from keras_t2t._ground.images import shown
 from keras_t2t.data.sources import (
-    flat_folder,
     image_folder,
     imagenet_tars,
     kaggle,
@@ -13,8 +21,8 @@ from keras_t2t.data.sources import (
 )
 from keras_t2t.data.sources.listing import is_litter, look, visible_folders
 from keras_t2t.data.sources.shards import COMPRESSED
-from keras_t2t.data.sources.source import listed
-from keras_t2t.data.sources.split_names import VALIDATION, role
+from keras_t2t.data.sources.source import VALIDATION, Wanted, listed
+from keras_t2t.data.sources.splits import role
 from keras_t2t.data.sources.tree import only_folder
 
 PACKED = re.compile(
@@ -22,23 +30,16 @@ PACKED = re.compile(
 )
 LAYOUTS = (image_folder, kaggle, imagenet_tars, tar_shards, parquet)
 CONTAINERS = (imagenet_tars, tar_shards, parquet)  # files that hold many images
-OF_FILES = (image_folder, kaggle, flat_folder)  # where a file may be no image
 SHARDS = (tar_shards, parquet)
 FIXED = (kaggle, imagenet_tars)  # ImageNet's own, whose splits are always the same
 
 
-def find_source(
-    folder,
-    skip_corrupt=False,
-    evaluation_only=False,
-    validation_share=None,
-    split=VALIDATION,
-):
+def find_source(folder, **settings):
     """The images that lie in a folder, in any of the layouts.
 
     Args:
         folder: Path of an existing folder.
-        skip_corrupt, evaluation_only, validation_share, split: as of `open_dataset`.
+        **settings: of `Wanted`.
 
     Returns:
         `Source`.
@@ -47,23 +48,13 @@ def find_source(
         ValueError: it has none of the layouts or several, or what the layout says.
         ImportError: a library that the layout needs is not installed.
     """
-    layout, root = _layout(folder)
-    settings = {"evaluation_only": evaluation_only}
-    if layout in OF_FILES:
-        settings["skip_corrupt"] = skip_corrupt
-    if layout not in FIXED:
-        settings.update(validation_share=validation_share, split=split)
-    elif split != VALIDATION:
+    wanted = Wanted(folder, f"data_dir={str(folder)!r}", **settings)
+    layout, root = _layout(wanted)
+    if layout in FIXED and wanted.split != VALIDATION:
         raise ValueError(
-            f"data_dir={str(folder)!r} has no labels of a test split; got "
-            f"split={split!r}"
+            f"{wanted.place} has no labels of a test split; got split={wanted.split!r}"
         )
-    source = layout.open_source(folder, root, **settings)
-    if validation_share is not None and source.validation_share is None:
-        raise ValueError(
-            f"validation_share splits folders {flat_folder.LAYOUT}, and "
-            f"{str(folder)!r} has splits of its own; got {validation_share}"
-        )
+    source = layout.open_source(wanted, root)
     if root != folder:
         inside = f"all lies in {shown(root.relative_to(folder))}/"
         source = source._replace(notes=(inside, *source.notes))
@@ -75,32 +66,30 @@ def holds_containers(folder):
     return any(layout.holds(folder) for layout in CONTAINERS)
 
 
-def _layout(folder):
+def _layout(wanted):
     """The layout of a folder, and the Path of the folder in it that has it."""
-    root, places = folder, []
+    root, places = wanted.folder, []
     while root is not None:
         places.append(root)
-        if found := _one(LAYOUTS, folder, root):
+        if found := _one(LAYOUTS, wanted, root):
             return found, root
         inner = only_folder(root)
-        if inner is None and flat_folder.holds(root):
+        if inner is None and len(visible_folders(root)) > 1:
             break
         root = inner
     else:
         # A tar or parquet file of less clear a name counts where there is nothing else.
         for place in reversed(places):
-            if found := _one(SHARDS, folder, place, loosely=True):
+            if found := _one(SHARDS, wanted, place, loosely=True):
                 return found, place
-    root = root or folder
+    root = root or wanted.folder
     folders = visible_folders(root)
-    if any(map(role, folders)) and (len(folders) == 1 or all(map(role, folders))):
-        return image_folder, root  # which says what is missing in them
-    if len(folders) > 1:
-        return flat_folder, root
-    accepted = ", ".join(layout.LAYOUT for layout in (*LAYOUTS, flat_folder))
+    if len(folders) > 1 or any(map(role, folders)):
+        return image_folder, root
+    accepted = [*(layout.LAYOUT for layout in LAYOUTS), image_folder.FLAT_LAYOUT]
     raise ValueError(
-        f"data_dir={str(folder)!r} has none of the layouts {accepted} with two classes "
-        f"or more: {_held(root)}"
+        f"{wanted.place} has none of the layouts {', '.join(accepted)} with two "
+        f"classes or more: {_held(root)}"
     )
 
 
@@ -124,12 +113,12 @@ def _held(folder):
     return held
 
 
-def _one(layouts, folder, root, **how):
+def _one(layouts, wanted, root, **how):
     """The one layout of these that a folder has, or None."""
     found = [layout for layout in layouts if layout.holds(root, **how)]
     if len(found) > 1:
         raise ValueError(
-            f"data_dir={str(folder)!r} has {len(found)} layouts, "
+            f"{wanted.place} has {len(found)} layouts, "
             f"{' and '.join(layout.LAYOUT for layout in found)}: leave one"
         )
     return found[0] if found else None

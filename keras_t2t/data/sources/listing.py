@@ -1,6 +1,7 @@
 """The folders and the image files in a folder."""
 
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 from keras_t2t._ground.images import shown
@@ -25,6 +26,7 @@ HIDDEN = frozenset(
         *(".documentrevisions-v100", ".picasaoriginals", ".comments", ".stversions"),
     )
 )
+KNOWN_BEGINNINGS = (".Trash-", ".writing-")
 
 
 class Look(NamedTuple):
@@ -58,10 +60,8 @@ def is_visible_folder(entry):
         return False
     if not is_litter(name):
         return True
-    unknown = name.startswith(".") and name.lower() not in HIDDEN
-    if not unknown or name.startswith((".Trash-", ".writing-")):
-        return False
-    if not holds_images(entry.path):
+    known = name.lower() in (HIDDEN | LITTER) or name.startswith(KNOWN_BEGINNINGS)
+    if known or not holds_images(entry.path):
         return False
     if name[1:2].isdigit():
         return True
@@ -139,7 +139,9 @@ def list_images(folder):
                     continue
                 if is_folder(entry):
                     real = os.path.realpath(entry.path)
-                    if entry.is_symlink() and is_around(real, inside):
+                    if entry.is_symlink() and any(
+                        Path(at).is_relative_to(real) for at in inside
+                    ):
                         raise ValueError(
                             f"data_dir: {shown(entry.path)} is a link to a folder that "
                             "it lies in; remove it"
@@ -155,11 +157,3 @@ def is_folder(entry):
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
-
-
-def is_around(folder, places):
-    """Whether one of the places is the folder, or in it."""
-    return any(
-        place == folder or place.startswith(os.path.join(folder, ""))
-        for place in places
-    )

@@ -1,33 +1,33 @@
 """A data set that TensorFlow Datasets (TFDS) holds on disk."""
 
 import difflib
+import functools
 import textwrap
 
+import numpy as np
+
 from keras_t2t._ground.optional_imports import import_tensorflow_datasets
-from keras_t2t.data.sources.records import RecordSplit
-from keras_t2t.data.sources.share import assembled
-from keras_t2t.data.sources.split_names import VALIDATION, choose_splits
+from keras_t2t.data.sources.source import Split
+from keras_t2t.data.sources.splits import assembled, choose_splits
+from keras_t2t.data.sources.tfrecords import TFRecords
 
 tfds = import_tensorflow_datasets()
 
+FileFormat = tfds.core.file_adapters.FileFormat
+# Only the crop of an image is decoded, and later.
+ENCODED = {"image": tfds.decode.SkipDecoding()}
 # One label, or, to evaluate only, those of ImageNet-Real.
 LABEL, LABELS = "label", "real_label"
 
 
-def open_source(
-    name, data_dir, evaluation_only=False, validation_share=None, split=VALIDATION
-):
+def open_source(name, wanted):
     """A prepared data set of image classification.
 
     Args:
         name: TFDS's name, with an optional config and version
             (`"imagenette/160px-v2:1.0.0"`). Without a version: the newest on disk.
-        data_dir: the folder in which TFDS keeps its data.
-        evaluation_only: the training split may be missing, and an image may have any
-            number of labels.
-        validation_share: of each class's images, where there is a training split alone,
-            whose labels are then read first.
-        split: "validation", or "test" to evaluate on it.
+        wanted: `Wanted` of the folder in which TFDS keeps its data. To evaluate only,
+            an image may have any number of labels.
 
     Returns:
         `Source`.
@@ -38,30 +38,70 @@ def open_source(
             classification, lacks a split, or is not of a format that is read.
         ImportError: TensorFlow Datasets is not installed.
     """
-    builder = _open_builder(name, data_dir)
+    builder = _open_builder(name, wanted.folder)
     features = builder.info.features
-    label = _label_feature(name, features, evaluation_only)
-    _check_prepared(name, builder, data_dir)
+    label = _label_feature(name, features, wanted.evaluation_only)
+    _check_prepared(name, builder, wanted.folder)
     names = tuple(getattr(features[label], "feature", features[label]).names)
-    choice = choose_splits(
-        sorted(builder.info.splits),
-        f"dataset={name!r}",
-        "records",
-        evaluation_only,
-        split,
-    )
-    if choice.shared is None and validation_share is not None:
-        raise ValueError(
-            "validation_share splits what has a training split alone, and "
-            f"dataset={name!r} has others; got {validation_share}"
-        )
-    used = (choice.train, choice.validation or choice.shared)
-    splits = {
-        one: RecordSplit(builder, one, label) for one in dict.fromkeys(used) if one
-    }
+    choice = choose_splits(sorted(builder.info.splits), wanted, "records")
+    splits = {one: RecordSplit(builder, one, label) for one in choice.read}
     if choice.shared is not None:
         splits[choice.shared].read_labels()
-    return assembled(names, choice, splits, validation_share, evaluation_only)
+    return assembled(wanted, names, choice, splits)
+
+
+class RecordSplit(Split):
+    """Its labels lie in the records too, so that they are known only as images are,
+    unless they are read first.
+
+    Args:
+        builder: TFDS's.
+        split: name.
+        label: name of the feature that tells an image's class or classes.
+
+    Raises:
+        ValueError: the data set is prepared in a format that is not read.
+    """
+
+    labels = None
+
+    def __init__(self, builder, split, label):
+        info = builder.info
+        self._name, self._label = split, label
+        self._decode = lambda record: record
+        if info.file_format in FileFormat.with_random_access():
+            self._records = builder.as_data_source(split, decoders=ENCODED)
+        elif info.file_format == FileFormat.TFRECORD:
+            files, decode = info.splits[split], info.features.deserialize_example_np
+            self._decode = functools.partial(decode, decoders=ENCODED)
+            self._records = TFRecords(
+                [str(path) for path in files.filepaths], files.shard_lengths
+            )
+        else:
+            raise ValueError(
+                f"dataset={builder.name!r} is prepared as {info.file_format.value}; "
+                'prepare it with file_format="array_record" or "tfrecord"'
+            )
+
+    def __len__(self):
+        return len(self._records)
+
+    def read(self, index):
+        return self._record(index)["image"]
+
+    def example(self, index):
+        record = self._record(index)
+        return record["image"], np.asarray(record[self._label], "int64")
+
+    def name(self, index):
+        return f"{self._name}, record {int(index):,}"
+
+    def read_labels(self):
+        """Reads all records for their labels, (images,) int64."""
+        self.labels = np.array([self.example(i)[1] for i in range(len(self))], "int64")
+
+    def _record(self, index):
+        return self._decode(self._records[int(index)])
 
 
 def _open_builder(name, data_dir):

@@ -3,11 +3,16 @@ train-00000-of-00294.parquet, train-00000-of-00002-0123456789abcdef.parquet,
 train/0000.parquet, imagenet1k-train-0000.tar."""
 
 import re
-from typing import NamedTuple
 
 from keras_t2t._ground.images import shown
+from keras_t2t.data.sources.class_names import (
+    call_by_number,
+    check_labels,
+    names_beside,
+)
 from keras_t2t.data.sources.listing import is_litter, visible_folders
-from keras_t2t.data.sources.split_names import PATTERN, TRAIN, role
+from keras_t2t.data.sources.source import TEST, TRAIN
+from keras_t2t.data.sources.splits import PATTERN, assembled, choose_splits, role
 
 FOLDERS = (".", "data")  # beside a hub's README, or in its folder data/
 # train-0000, train0, train-shard-0000
@@ -26,11 +31,52 @@ IN_SPLIT = re.compile(rf"(?:.*[-_. ])?{NUMBER}{HASH}", re.IGNORECASE)
 FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
 
 
-class Shards(NamedTuple):
-    """The files of a split."""
+def open_shards(wanted, root, suffix, kind, open_split):
+    """The images of files named by split and number, as of a layout's `open_source`.
 
-    place: object  # Path of the folder that holds them
-    paths: list  # of Path, in order
+    The names of the classes are those that the files themselves tell, else the lines of
+    `classnames.txt` beside, else their numbers. A test split whose labels are all -1,
+    as competitions hold them back, is left alone.
+
+    Args:
+        wanted, root: as of `open_source`; `root` may be the folder above `data/`.
+        suffix: of the files, without the dot.
+        kind: what they are, for errors: "tars".
+        open_split: function of the paths of a split that gives a `Split` with labels.
+    """
+
+    def opened(choice):
+        return {name: open_split(found[name]) for name in choice.read}
+
+    found = find_shards(root, suffix) or find_shards(root, suffix, loosely=True)
+    choice = choose_splits(found, wanted, kind)
+    splits = opened(choice)
+    test = choice.validation
+    held_back = test and role(test) == TEST and (splits[test].labels == -1).all()
+    if held_back and wanted.split != TEST:
+        choice = choose_splits([name for name in found if name != test], wanted, kind)
+        choice = choice._replace(left=(*choice.left, test))
+        splits = opened(choice)
+    names, notes = None, ()
+    for name, split in splits.items():
+        names = names or split.class_names
+        check_same_names(names, split.class_names, found[name][0])
+    validation = choice.validation or choice.shared
+    names = names or names_beside(found[validation][0].parent, root, wanted.folder)
+    for split in splits.values():
+        check_labels(split, names)
+    if names is None:
+        names, *notes = call_by_number(list(splits.values()))
+    return assembled(wanted, names, choice, splits, notes=notes)
+
+
+def check_same_names(names, others, path):
+    """Raises a ValueError if a file numbers other classes than those before it."""
+    if names != others:
+        raise ValueError(
+            f"data_dir: {path} has other names of classes than the files before it, or "
+            "in another order"
+        )
 
 
 def find_shards(folder, suffix, loosely=False):
@@ -43,7 +89,7 @@ def find_shards(folder, suffix, loosely=False):
             split, all as training.
 
     Returns:
-        {name of a split, in lower case: `Shards`}.
+        {name of a split, in lower case: list of Path, in order}.
 
     Raises:
         ValueError: one of the files that the others' names tell of is missing, or
@@ -106,7 +152,7 @@ def _matched(files, suffix):
 
 
 def _ordered(place, matched):
-    """`Shards` of [(path, match)] in the order of the numbers, if all have one."""
+    """The paths of [(path, match)] in the order of the numbers, if all have one."""
     if not all(match and match["number"] for _, match in matched):
         if len(matched) > 1 and any(match and match["number"] for _, match in matched):
             names = ", ".join(shown(path.name) for path, _ in matched[:4])
@@ -114,7 +160,7 @@ def _ordered(place, matched):
                 f"data_dir: of the files of one split in {shown(place)} some have a "
                 f"number and some have none: {names}; leave those that belong together"
             )
-        return Shards(place, [path for path, _ in matched])
+        return [path for path, _ in matched]
     numbers = {}
     for path, match in matched:
         other = numbers.setdefault(int(match["number"]), path)
@@ -137,4 +183,4 @@ def _ordered(place, matched):
             f"files like {shown(matched[0][0].name)}: the first missing has the number "
             f"{missing[0]}"
         )
-    return Shards(place, [numbers[number] for number in sorted(numbers)])
+    return [numbers[number] for number in sorted(numbers)]

@@ -5,17 +5,32 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t._ground.types import FilePath
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+
+class Wanted(NamedTuple):
+    """What is asked of the files of a data set, see `open_dataset`."""
+
+    folder: FilePath  # that was opened, to which names are relative
+    place: str  # what was opened, for errors
+    skip_corrupt: bool = False  # leave out what is no file, such as a broken link
+    evaluation_only: bool = False  # leave the training images alone, if there are any
+    validation_share: float | None = None
+    split: str = VALIDATION  # or `TEST`, which is then what validates
+
 
 class Split(abc.ABC):
     """The images of training or of validation.
 
     Attributes:
         labels: (images,) int64, or None where each must be read.
-        several_labels: whether an image has any number of them.
+        class_names: tuple of str by label, if the files themselves tell.
     """
 
     labels: np.ndarray | None
-    several_labels = False
+    class_names: tuple | None = None
 
     def __len__(self):
         return len(self.labels)
@@ -52,7 +67,6 @@ class Part(Split):
         self._whole = whole
         self._indices = np.asarray(indices, "int64")
         self.labels = None if whole.labels is None else whole.labels[self._indices]
-        self.several_labels = whole.several_labels
 
     def __len__(self):
         return len(self._indices)
@@ -76,14 +90,14 @@ class Source(NamedTuple):
     class_names: tuple  # of str, by label
     train: Split | None  # None: for evaluation only
     validation: Split
-    names: tuple = ("train", "validation")  # of the splits, as the files have them
+    names: tuple = (TRAIN, VALIDATION)  # of the splits, as the files have them
     validation_share: float | None = None  # where the files have no splits
     notes: tuple = ()  # what is said once of how the files were understood
 
     @property
     def splits(self):
         """{"train" or "validation": split} of those that there are."""
-        both = {"train": self.train, "validation": self.validation}
+        both = {TRAIN: self.train, VALIDATION: self.validation}
         return {key: split for key, split in both.items() if split is not None}
 
     def without(self, removed):
@@ -98,37 +112,24 @@ class Source(NamedTuple):
 def check_classes(source, place, kind="image"):
     """Raises a ValueError unless every class has an image in every split whose labels
     are known."""
-    counts = {
-        key: np.bincount(split.labels, minlength=len(source.class_names))
-        for key, split in source.splits.items()
-        if split.labels is not None
-    }
-    if source.validation_share is not None:
-        # Of a single image nothing is left to train on.
-        if few := _named(source, counts["validation"]):
-            raise ValueError(f"{place}: no {kind} in {few}; every class needs one")
-        if few := _named(source, counts.get("train", counts["validation"])):
-            raise ValueError(
-                f"{place}: only one {kind} in {few}; every class needs one to train "
-                "on and one to validate"
-            )
-        return
-    names = dict(zip(("train", "validation"), source.names, strict=True))
-    empty = [
-        f"{names[key]}/{source.class_names[label]}"
-        for key, found in counts.items()
-        for label in np.flatnonzero(found == 0)
-    ]
-    if empty:
+    is_shared = source.validation_share is not None
+    empty = {}
+    for key, split in source.splits.items():
+        prefix = "" if is_shared else f"{source.names[key == VALIDATION]}/"
+        if split.labels is not None:
+            counts = np.bincount(split.labels, minlength=len(source.class_names))
+            labels = np.flatnonzero(counts == 0)
+            empty[key] = [f"{prefix}{source.class_names[label]}" for label in labels]
+    if is_shared and not empty[VALIDATION] and empty.get(TRAIN):
         raise ValueError(
-            f"{place}: no {kind} in {listed(empty)}; every class needs one"
+            f"{place}: only one {kind} in {listed(empty[TRAIN])}; every class needs "
+            "one to train on and one to validate"
         )
-
-
-def _named(source, counts):
-    """The classes without an image, as a text; empty if there is none."""
-    empty = np.flatnonzero(counts == 0)
-    return listed(source.class_names[i] for i in empty) if len(empty) else ""
+    counted = [VALIDATION] if is_shared else empty
+    if without := [name for key in counted for name in empty[key]]:
+        raise ValueError(
+            f"{place}: no {kind} in {listed(without)}; every class needs one"
+        )
 
 
 def listed(names, most=10):

@@ -1,4 +1,4 @@
-"""An index of the images in a tar: made once, kept in a cache."""
+"""The images in tars, read where they lie by an index that is kept in a cache."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_t2t._ground.files import keras_folder, replacing
 from keras_t2t._ground.images import shown
-from keras_t2t.data.sources.stamp import Stamp
+from keras_t2t.data.sources.packed import PackedSplit, Stamp
 from keras_t2t.data.sources.tar_members import tar_members
 from keras_t2t.data.sources.tar_samples import samples
 
@@ -25,19 +25,42 @@ class TarIndex(NamedTuple):
     labels: np.ndarray  # (images,) int64, of .cls or .json members, or -1
 
 
-def index_tars(paths):
-    """The indices of tars, of the cache where they have not changed since.
+class TarSplit(PackedSplit):
+    """The images of some tars.
 
     Args:
         paths: list of Path.
-
-    Returns:
-        Two lists, of `TarIndex` and of `Stamp`.
+        labels_of: function of a path and its `TarIndex` that gives (images,) integers.
 
     Raises:
         ValueError: one is no tar, is cut off, compressed or has a wrong label.
     """
-    start, images, news = time.monotonic(), 0, 0
+
+    def __init__(self, paths, labels_of):
+        self._indices, stamps = index_tars(paths)
+        labels = list(map(labels_of, paths, self._indices))
+        super().__init__(paths, stamps, labels)
+
+    def read(self, index):
+        tar, row = self._place(index)
+        size = int(self._indices[tar].sizes[row])
+        # Opened anew each time: ImageNet has as many tars as a process may have files.
+        with open(self._paths[tar], "rb", buffering=0) as file:
+            file.seek(int(self._indices[tar].offsets[row]))
+            content = file.read(size)
+        if len(content) < size:
+            raise OSError(f"{shown(self._paths[tar])} ended within an image")
+        return content
+
+    def name(self, index):
+        tar, row = self._place(index)
+        return f"{shown(self._paths[tar].name)}: {shown(self._indices[tar].names[row])}"
+
+
+def index_tars(paths):
+    """Two lists, of the tars' `TarIndex`, from the cache where they have not changed
+    since, and of their `Stamp`."""
+    start, news = time.monotonic(), 0
     indices, stamps = [], []
     for path in paths:
         stamp = Stamp.of(path)
@@ -47,21 +70,17 @@ def index_tars(paths):
             index = index_tar(path)
             _write_cache(cached, path, stamp, index)
             news += 1
-        images += len(index.names)
         indices.append(index)
         stamps.append(stamp)
     if news:
+        images = sum(len(index.names) for index in indices)
         seconds = time.monotonic() - start
         print(f"{images:,} images in {len(paths):,} tars, indexed in {seconds:.0f} s")
     return indices, stamps
 
 
 def index_tar(path):
-    """The `TarIndex` of a tar, and of the tars in it.
-
-    Raises:
-        ValueError: as of `tar_members` and `samples`.
-    """
+    """The `TarIndex` of a tar, and of the tars in it."""
     with open(path, "rb") as file:
         images, labels = samples(file, path, tar_members(file, path))
     columns = ([i.offset for i in images], [i.size for i in images], labels)

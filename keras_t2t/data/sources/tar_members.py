@@ -1,6 +1,5 @@
 """The files in a tar, with their places in it; nothing is unpacked."""
 
-import io
 import os
 import posixpath
 import tarfile
@@ -140,36 +139,23 @@ def _is_litter(name):
     return any(map(is_litter, parts))
 
 
-class Window(io.RawIOBase):
-    """A part of an open file as a file."""
+class Window:
+    """A part of an open file, with what tarfile asks of a file."""
 
     def __init__(self, file, start, end):
         self._file, self._start, self._length = file, start, end - start
         self._position = 0
 
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
     def tell(self):
         return self._position
 
-    def seek(self, offset, whence=os.SEEK_SET):
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}
-        self._position = base[whence] + offset
-        return self._position
+    def seek(self, position):
+        self._position = position
 
-    def read(self, size=-1):
+    def read(self, size):
         left = max(0, self._length - self._position)
-        # A damaged header may tell of any size.
-        return super().read(left if size is None or size < 0 else min(size, left))
-
-    def readinto(self, buffer):
         self._file.seek(self._start + self._position)
-        most = max(0, min(len(buffer), self._length - self._position))
-        content = self._file.read(most)
-        buffer[: len(content)] = content
+        # A damaged header may tell of any size.
+        content = self._file.read(size if 0 <= size <= left else left)
         self._position += len(content)
-        return len(content)
+        return content

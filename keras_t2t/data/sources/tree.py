@@ -1,13 +1,14 @@
 """What the folders in a folder are: splits, or classes. Their contents decide."""
 
+import itertools
 import os
 import re
 from collections import Counter
 
 from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import holds_images, look, visible_folders
-from keras_t2t.data.sources.source import listed
-from keras_t2t.data.sources.split_names import TRAIN, accepted, role
+from keras_t2t.data.sources.source import TRAIN, listed
+from keras_t2t.data.sources.splits import accepted, role
 
 PICTURES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
 MARKS = (
@@ -34,31 +35,25 @@ def find_splits(folder):
         ValueError: it is neither splits nor classes for sure.
     """
     names = visible_folders(folder)
-    named = [name for name in names if role(name)]
-    places = {name: _inner(folder / name) for name in named}
+    places = {name: _inner(folder / name) for name in names if role(name)}
     # The folder of a data set may be called so too: test/train/<class>.
-    named = [name for name in named if not _holds_splits(places[name])]
-    if not named:
+    places = {name: at for name, at in places.items() if not _holds_splits(at)}
+    if not places:
         return {}
-    looks = {name: look(places[name], whole=True) for name in named}
-    others = [name for name in names if name not in named]
-    of_folders = [name for name in named if looks[name].of_folders]
-    agree = [
-        name
-        for name in named
-        if any(
-            role(other) != role(name) and _alike(looks[name], looks[other])
-            for other in named
-        )
-    ]
-    if agree:  # whatever lies beside
-        return {name: places[name] for name in named}
+    looks = {name: look(place, whole=True) for name, place in places.items()}
+    if any(
+        role(name) != role(other) and _alike(looks[name], looks[other])
+        for name, other in itertools.combinations(places, 2)
+    ):  # whatever lies beside
+        return places
+    others = [name for name in names if name not in places]
+    of_folders = [name for name in places if looks[name].of_folders]
     if not of_folders:
         return _loose(folder, looks, others, places)
     beside = [name for name in others if holds_images(folder / name)]
     if beside and _one_folder_each(folder, [*of_folders, *beside]):
         return {}
-    roles = {role(name) for name in named}
+    roles = {role(name) for name in places}
     alone = not beside or (len(beside) == 1 and TRAIN in roles and len(roles) > 1)
     if not alone:  # Train/<class>, Test/* and Meta/* are so
         known = f"{_slashed(of_folders)} by name and content"
@@ -67,7 +62,7 @@ def find_splits(folder):
             f"{_slashed(beside)}: name the splits train/<class>/* and val/<class>/* "
             f"(or the like), or give {of_folders[0]}/ as data_dir"
         )
-    return {name: places[name] for name in named}
+    return places
 
 
 def _loose(folder, looks, others, places):
@@ -77,7 +72,7 @@ def _loose(folder, looks, others, places):
         return {}
     beside = [name for name in others if holds_images(folder / name)]
     if not beside and any(looks[name].folders for name in loose):
-        return {name: places[name] for name in looks}
+        return places
     if not beside or (
         len(beside) == 1 and len(loose) > 1 and TRAIN in {role(name) for name in loose}
     ):

@@ -17,7 +17,7 @@ from keras_t2t._ground.optional_imports import (
     import_pillow,
     import_tensorflow,
 )
-from keras_t2t.data.draws.rand_augment import FILL, NUMBERS_OF
+from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 tf = import_tensorflow()
 layers = import_keras_cv().layers

@@ -14,26 +14,28 @@ from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
-from keras_t2t.data.examples import (
-    failing,
-    mixed_and_erased,
+from keras_t2t.data.examples import mixed_and_erased, target_of
+from keras_t2t.data.sharding import (
+    local_batch_size,
+    num_batches,
+    num_local_images,
     positions_of,
-    target_of,
 )
-from keras_t2t.data.sharding import local_batch_size, num_batches, num_local_images
 from keras_t2t.data.tensorflow_reader.cut import (
     BLACK,
+    JPEG,
     Cut,
     evaluation_cut,
+    pixels,
     training_cut,
 )
-from keras_t2t.data.tensorflow_reader.pixels import JPEG, pixels
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 tf = import_tensorflow()
 
 FOREVER = tf.int64.max
 THREADS = os.cpu_count()
+DECODING_ERRORS = OSError, ValueError, tf.errors.OpError
 CUT_TYPES = Cut(
     *("string", "uint8", "int32", "int32", "float32", "float32", "int32", "int32")
 )
@@ -136,12 +138,9 @@ def watched(batches, function):
     return batches.map(waiting)
 
 
-def unreadable_images(split):
-    def decode(encoded):
-        if Encoded(io.BytesIO(encoded)).is_jpeg:  # others are decoded by that
-            tf.io.decode_jpeg(encoded, ratio=8, **JPEG)
-
-    return failing(split, decode, (OSError, ValueError, tf.errors.OpError), THREADS)
+def decode_roughly(encoded):
+    if Encoded(io.BytesIO(encoded)).is_jpeg:  # others are decoded by that
+        tf.io.decode_jpeg(encoded, ratio=8, **JPEG)
 
 
 def is_read_error(error):

@@ -1,6 +1,8 @@
-"""The draws of RandAugment, in the variant `rand-m9-mstd0.5-inc1` (Cubuk et al., 2020).
+"""The draws of operations on colours and shapes.
 
-timm's 15 operations, which are Pillow's.
+RandAugment's, in the variant `rand-m9-mstd0.5-inc1` (Cubuk et al., 2020) with timm's 15
+operations, which are Pillow's; 3-Augment's and colour jitter's (Touvron et al., DeiT
+III, 2022).
 """
 
 import numpy as np
@@ -25,11 +27,15 @@ OPERATIONS = (
     "translate_y",
 )
 NONE = len(OPERATIONS)
-# What is drawn elsewhere and done beside them.
-OTHERS = ("grey", "blur")
+# The last two are 3-Augment's.
 NUMBERS_OF = {
-    name: number for number, name in enumerate((*OPERATIONS, "none", *OTHERS))
+    name: number for number, name in enumerate((*OPERATIONS, "none", "grey", "blur"))
 }
+ONE_OF = [NUMBERS_OF[name] for name in ("grey", "solarize", "blur")]
+JITTERED = [NUMBERS_OF[name] for name in ("brightness", "contrast", "color")]
+SOLARIZE_FROM_128 = 0.5  # a level
+# A level of 1 changes a factor by this, see `OPERATIONS` of the readers.
+CHANGE = 0.9
 # Of pixels that a geometric operation takes from outside the image.
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
 
@@ -67,3 +73,35 @@ def are_bicubic(numbers, augmentation):
     if augmentation.interpolation == "random":
         return numbers < 0.5
     return np.full(numbers.shape, augmentation.interpolation == "bicubic")
+
+
+def draw_three_augment(random, images):
+    """One of grey, solarised above 128, and blurred by 0.1 to 2 pixels.
+
+    Returns:
+        Four arrays (images, 1), as of `draw_operations`.
+    """
+    operations = random.choice(ONE_OF, (images, 1)).astype("int32")
+    levels = random.random((images, 1))
+    levels[operations == NUMBERS_OF["solarize"]] = SOLARIZE_FROM_128
+    return _columns(operations, levels, np.ones((images, 1)))
+
+
+def draw_color_jitter(random, images, jitter):
+    """Brightness, contrast and saturation times 1 - jitter to 1 + jitter, in any order.
+
+    Returns:
+        Four arrays (images, 3), as of `draw_operations`.
+    """
+    operations = random.permuted(np.tile(JITTERED, (images, 1)), axis=1)
+    changes = random.uniform(-jitter, jitter, (images, 3))
+    return _columns(operations, abs(changes) / CHANGE, np.sign(changes))
+
+
+def _columns(operations, levels, signs):
+    return (
+        operations.astype("int32"),
+        levels.astype("float32"),
+        signs.astype("float32"),
+        np.zeros(operations.shape, bool),
+    )

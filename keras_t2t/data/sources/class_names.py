@@ -1,0 +1,82 @@
+"""Names of classes whose labels are numbers: in a file beside, ImageNet's, or none."""
+
+import re
+
+import numpy as np
+
+from keras_t2t.data.sources.wordnet import WORDNET
+
+FILES = ("classnames.txt", "classes.txt")
+IN_NAME = re.compile(r"n\d{8}(?!\d)")
+
+
+def names_beside(*folders):
+    """The lines of `classnames.txt` or `classes.txt` in the first folder that has one.
+
+    Returns:
+        Tuple of str, or None if there is no such file.
+
+    Raises:
+        ValueError: a line is empty, or the file is no UTF-8.
+    """
+    for path in (folder / name for folder in folders for name in FILES):
+        if path.is_file():
+            try:
+                names = path.read_text("utf-8").splitlines()
+            except UnicodeDecodeError:
+                raise ValueError(f"data_dir: {path} is no UTF-8") from None
+            if not names or not all(name.strip() for name in names):
+                raise ValueError(
+                    f"data_dir: {path} must hold the name of a class on every line"
+                )
+            return tuple(name.strip() for name in names)
+    return None
+
+
+def check_labels(split, names):
+    """Raises a ValueError unless every label is the number of a class, and has a name.
+
+    Args:
+        split: `Split` whose labels are known.
+        names: tuple of str; None for any number of classes.
+    """
+    labels, most = split.labels, 2**31 if names is None else len(names)
+    if len(wrong := np.flatnonzero((labels < 0) | (labels >= most))):
+        known = "which is no number of a class"
+        if names is not None:
+            known = f"and there are names for 0 to {most - 1}"
+        raise ValueError(
+            f"data_dir: {split.name(wrong[0])} has the label {labels[wrong[0]]}, "
+            f"{known} ({len(wrong):,} of {len(labels):,} images have such labels)"
+        )
+
+
+def call_by_number(splits):
+    """Names the classes of splits whose labels have none.
+
+    A thousand labels, 0 to 999, are taken for ImageNet's, unless the names of images
+    hold WordNet's numbers in another order.
+
+    Args:
+        splits: list of `Split`. Their labels become 0 to the number of classes.
+
+    Returns:
+        `(names, note)`: tuple of str by label, and what is to be said of it.
+    """
+    numbers = np.unique(np.concatenate([split.labels for split in splits]))
+    for split in splits:
+        split.labels = np.searchsorted(numbers, split.labels)
+    are_all = np.array_equal(numbers, np.arange(len(WORDNET)))
+    if are_all and not any(map(_contradicts, splits)):
+        return WORDNET, "labels 0 to 999 without names are taken for ImageNet's"
+    note = "labels have no names (no classnames.txt): classes are called by number"
+    return tuple(map(str, numbers.tolist())), note
+
+
+def _contradicts(split):
+    """Whether an image's name holds another number of WordNet than its label's."""
+    names = map(split.name, range(len(split)))
+    return any(
+        (found := IN_NAME.search(name)) and found[0] != WORDNET[label]
+        for name, label in zip(names, split.labels, strict=True)
+    )

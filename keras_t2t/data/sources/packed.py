@@ -1,0 +1,51 @@
+"""Images in files that hold many of them, and whether these files have changed."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_t2t._ground.images import shown
+from keras_t2t.data.sources.source import Split
+
+
+class Stamp(NamedTuple):
+    """What distinguishes a file from another one that replaces it."""
+
+    size: int  # bytes
+    modified: int  # nanoseconds
+
+    @classmethod
+    def of(cls, path):
+        status = os.stat(path)
+        return cls(status.st_size, status.st_mtime_ns)
+
+
+class PackedSplit(Split):
+    """The images of some files, one file after the other.
+
+    Args:
+        paths: list of Path.
+        stamps: list of their `Stamp`, from before they were read.
+        labels: list of (images,) integers, of each file.
+    """
+
+    def __init__(self, paths, stamps, labels):
+        self._paths, self._stamps = paths, stamps
+        self._first = np.cumsum([0, *map(len, labels)])
+        self.labels = np.concatenate(labels).astype("int64")
+
+    def changed(self):
+        for path, stamp in zip(self._paths, self._stamps, strict=True):
+            try:
+                same = Stamp.of(path) == stamp
+            except OSError as error:
+                return f"{shown(path)} cannot be read any more: {error.strerror}"
+            if not same:
+                return f"{shown(path)} changed since it was opened; start again"
+        return None
+
+    def _place(self, index):
+        """The number of the file that holds an image, and the image's row in it."""
+        file = int(np.searchsorted(self._first, index, side="right")) - 1
+        return file, int(index - self._first[file])

@@ -1,0 +1,144 @@
+"""The names that people give to splits, and which of them trains and validates."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_t2t.data.sources.source import TEST, TRAIN, VALIDATION, Part, Source
+
+NAMES = {
+    TRAIN: ("train", "training", "trn"),
+    VALIDATION: ("val", "valid", "validation", "validate", "validating", "dev"),
+    TEST: ("test", "testing", "tst", "eval", "evaluation", "holdout", "heldout"),
+}
+ROLES = {name: role for role, names in NAMES.items() for name in names}
+# As a part of a pattern, the longest first.
+PATTERN = "|".join(sorted(ROLES, key=len, reverse=True))
+# What stands beside the name in "training_set", "seg_train", "Train Images", "val2017".
+BESIDE = r"(?:sets?|data|dataset|images?|imgs?|photos?|pictures?|split|folder|seg|\d+)"
+WORD = re.compile(
+    rf"(?:{BESIDE}[-_. ]*)*(?P<name>{PATTERN})s?(?:[-_. ]*{BESIDE})*", re.IGNORECASE
+)
+SHARE = 0.2
+SEED = 0  # the same images validate in every run, resumed or evaluated
+
+
+def role(name):
+    """What a split of this name is for: train, validation, test; None if it is none.
+
+    What lies in it decides whether it is one.
+    """
+    match = WORD.fullmatch(name)
+    return ROLES[match["name"].lower()] if match else None
+
+
+def accepted():
+    """The accepted names as a text."""
+    return ", ".join("|".join(names[:3]) for names in NAMES.values())
+
+
+class Choice(NamedTuple):
+    """Which split does what, by their names in the files."""
+
+    train: str | None  # None: for evaluation only
+    validation: str | None  # None: a share of `shared`
+    shared: str | None  # of which a share validates, and the rest may train
+    left: tuple = ()  # what is not read
+
+    @property
+    def read(self):
+        """The names of the splits that are read, that for training first."""
+        used = self.train, self.validation or self.shared
+        return [*dict.fromkeys(name for name in used if name is not None)]
+
+
+def choose_splits(names, wanted, kind):
+    """What trains and what validates: validation, else test, else a share of training.
+
+    Args:
+        names: of the splits that there are.
+        wanted: `Wanted`.
+        kind: what they are, for errors: "folders".
+
+    Returns:
+        `Choice`.
+
+    Raises:
+        ValueError: a split is missing, or there are two for one purpose.
+    """
+    by_role = {}
+    for name in names:
+        by_role.setdefault(role(name), []).append(name)
+
+    def one(purpose):
+        found = by_role.get(purpose, ())
+        if len(found) > 1:
+            raise ValueError(
+                f"{wanted.place} has {len(found)} {kind} of {purpose}, "
+                f"{' and '.join(sorted(found))}: leave one"
+            )
+        return found[0] if found else None
+
+    on_test = wanted.split == TEST
+    validation = one(TEST) if on_test else one(VALIDATION) or one(TEST)
+    needs_train = not wanted.evaluation_only or (validation is None and not on_test)
+    train = one(TRAIN) if needs_train else None
+    if (needs_train and train is None) or (on_test and validation is None):
+        needed = f"a split of {TEST if on_test else TRAIN}"
+        if wanted.evaluation_only and not on_test:
+            needed = "one of validation, of test or of training"
+        raise ValueError(
+            f"{wanted.place} has {kind} of the splits {sorted(names)}; needed is "
+            f"{needed} ({accepted()}, in upper or lower case)"
+        )
+    shared = train if validation is None else None
+    train = None if wanted.evaluation_only else train
+    left = tuple(name for name in names if name not in (train, validation, shared))
+    return Choice(train, validation, shared, left)
+
+
+def assembled(wanted, class_names, choice, splits, slash="", notes=()):
+    """The `Source` of splits, of which a share of training validates where it is alone.
+
+    Args:
+        wanted: `Wanted`.
+        class_names: tuple of str.
+        choice: `Choice`.
+        splits: {name: `Split`} of those that are read.
+        slash: what ends the names in messages.
+        notes: what else is to be said.
+    """
+    verb = "is evaluated" if wanted.evaluation_only else "validates"
+    names = choice.train or "", choice.validation or choice.shared
+    if choice.shared is None:
+        share, text = None, f"{choice.validation}{slash} {verb}"
+        parts = splits.get(choice.train), splits[choice.validation]
+    else:
+        share = wanted.validation_share or SHARE
+        text = f"{100 * share:g}% of {choice.shared}{slash} {verb}"
+        whole = splits[choice.shared]
+        chosen = stratified(whole.labels, share)
+        train = None if wanted.evaluation_only else Part(whole, np.flatnonzero(~chosen))
+        parts = train, Part(whole, np.flatnonzero(chosen))
+    if left := [f"{name}{slash}" for name in choice.left]:
+        text += f", {' and '.join(left)} {'is' if len(left) == 1 else 'are'} left alone"
+    return Source(class_names, *parts, names, share, (text, *notes))
+
+
+def stratified(labels, share):
+    """Which images validate: of each class a random `share`, rounded, at least one.
+
+    Args:
+        labels: (images,) integers.
+        share: in (0, 1].
+
+    Returns:
+        (images,) bool.
+    """
+    chosen = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        images = np.flatnonzero(labels == label)
+        order = np.random.default_rng([SEED, label]).permutation(images)
+        chosen[order[: max(1, round(share * len(images)))]] = True
+    return chosen

@@ -1,0 +1,102 @@
+"""Images that a reader does not decode: corrupt ones, and sound ones of other kinds."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t.data.image_formats import HEAD, format_of
+from keras_t2t.data.sources.source import listed
+
+# What Pillow calls a format, and the part of it that may be missing.
+PILLOW = {
+    "AVIF": ("AVIF", "avif"),
+    "HEIC": ("HEIF", None),
+    "JPEG 2000": ("JPEG2000", "jpg_2000"),
+    "JPEG XL": ("JXL", None),
+    "PNM": ("PPM", None),
+    "WebP": ("WEBP", "webp"),
+}
+OURS = ("it has more than", "pixels of 32 bits")  # how `images` words its own limits
+GRAIN = "--reader grain (reader='grain') does"
+NO_READER = "no reader does: convert them to JPEG or PNG, or remove them"
+
+
+class Unreadable:
+    """The images of a source that a reader does not decode.
+
+    Args:
+        source: `Source`.
+        name, reader: the reader's name, and its module.
+
+    Attributes:
+        indices: {key of a split: indices of these images}.
+        count: int, all images of the source.
+        corrupt: list of names.
+        sound: {`GRAIN` or `NO_READER`: names with the kind of image}.
+    """
+
+    def __init__(self, source, name, reader):
+        splits, self._reader = source.splits, name
+        self.count = sum(map(len, splits.values()))
+        self.indices, self.corrupt, self.sound = {}, [], {}
+        for key, split in splits.items():
+            self.indices[key] = _unreadable(split, reader)
+            for index in self.indices[key]:
+                kind, remedy = self._kind(split, index)
+                if kind is None:
+                    self.corrupt.append(split.name(index))
+                else:
+                    named = f"{split.name(index)} ({kind})"
+                    self.sound.setdefault(remedy, []).append(named)
+
+    @property
+    def sentences(self):
+        """A sentence on the sound images of each remedy."""
+        return [
+            f"{len(names):,} of {self.count:,} files are not corrupt, but of a kind "
+            f"that reader={self._reader!r} does not decode: {listed(names)}; {remedy}"
+            for remedy, names in self.sound.items()
+        ]
+
+    def _kind(self, split, index):
+        """Of a sound image its kind ("TIFF") and what decodes it, else None twice."""
+        try:
+            encoded = split.read(index)
+        except (OSError, ValueError):
+            return None, None
+        name = format_of(encoded[:HEAD])
+        if name is None:
+            return None, None
+        try:
+            decode_rgb(encoded)
+        except OSError as error:
+            for limit in OURS:
+                if (at := str(error).find(limit)) >= 0:
+                    return f"{name}: {str(error)[at:]}", NO_READER
+            return (None, None) if _pillow_reads(name) else (name, NO_READER)
+        return (name, GRAIN) if self._reader != "grain" else (None, None)
+
+
+def _unreadable(split, reader):
+    """The indices of images that are empty, cut off, no image, or of no kind that the
+    reader decodes; ascending."""
+
+    def fails(index):
+        try:
+            reader.decode_roughly(split.read(index))
+        except reader.DECODING_ERRORS:
+            return True
+        return False
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.flatnonzero(list(pool.map(fails, range(len(split)))))
+
+
+def _pillow_reads(name):
+    Image, features = import_pillow("Image", "data"), import_pillow("features", "data")
+    Image.init()
+    format, part = PILLOW.get(name, (name.upper(), None))
+    return format in Image.OPEN and (part is None or bool(features.check(part)))

@@ -1,0 +1,220 @@
+"""RandAugment's and 3-Augment's operations are Pillow's, or near it by TensorFlow's
+reader; what is drawn has timm's and DeiT III's distribution."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
+from keras_t2t.data.draws.image_draws import ImageDraws
+from keras_t2t.data.draws.operations import FILL, NUMBERS_OF, draw_operations
+from keras_t2t.data.draws.operations import OPERATIONS as RAND_AUGMENT
+from keras_t2t.data.grain_reader import operations as pillow
+from keras_t2t.data.tensorflow_reader import operations as tensorflow
+from tests.data.streams import image_draws
+
+tf = tensorflow.tf
+NAMES = {number: name for name, number in NUMBERS_OF.items()}
+
+
+def affine(image, matrix, filter):
+    return image.transform(image.size, Image.AFFINE, matrix, filter, fillcolor=FILL)
+
+
+def posterize(image, bits):
+    # Today's Pillow refuses 0 bits; the authors' made the image black.
+    return ImageOps.posterize(image, bits) if bits else image.point(lambda value: 0)
+
+
+def solarize_add(image, amount):
+    return image.point(lambda value: value + amount if value < 128 else value)
+
+
+def enhanced(kind):
+    return lambda i, m, s, f: kind(i).enhance(1 + s * 0.09 * m)
+
+
+# What timm does, and for the last two DeiT's augment.py, as (image, magnitude 0..10,
+# sign, filter).
+EXPECTED = {
+    "auto_contrast": lambda i, m, s, f: ImageOps.autocontrast(i),
+    "equalize": lambda i, m, s, f: ImageOps.equalize(i),
+    "invert": lambda i, m, s, f: ImageOps.invert(i),
+    "rotate": lambda i, m, s, f: i.rotate(s * 30 * m / 10, f, fillcolor=FILL),
+    "posterize": lambda i, m, s, f: posterize(i, 4 - int(4 * m / 10)),
+    "solarize": lambda i, m, s, f: ImageOps.solarize(i, 256 - int(256 * m / 10)),
+    "solarize_add": lambda i, m, s, f: solarize_add(i, int(110 * m / 10)),
+    "color": enhanced(ImageEnhance.Color),
+    "contrast": enhanced(ImageEnhance.Contrast),
+    "brightness": enhanced(ImageEnhance.Brightness),
+    "sharpness": enhanced(ImageEnhance.Sharpness),
+    "shear_x": lambda i, m, s, f: affine(i, (1, s * 0.03 * m, 0, 0, 1, 0), f),
+    "shear_y": lambda i, m, s, f: affine(i, (1, 0, 0, s * 0.03 * m, 1, 0), f),
+    "translate_x": lambda i, m, s, f: affine(
+        i, (1, 0, s * 0.045 * m * i.width, 0, 1, 0), f
+    ),
+    "translate_y": lambda i, m, s, f: affine(
+        i, (1, 0, 0, 0, 1, s * 0.045 * m * i.height), f
+    ),
+    "none": lambda i, m, s, f: i,
+    "grey": lambda i, m, s, f: ImageOps.grayscale(i).convert("RGB"),
+    "blur": lambda i, m, s, f: i.filter(ImageFilter.GaussianBlur(0.1 + 0.19 * m)),
+}
+
+# Those that resample.
+GEOMETRIC = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
+
+
+@pytest.fixture(scope="module")
+def images(photographs):
+    """Photographs, and what breaks histograms: few values, one value."""
+    china, flower = photographs
+    return [
+        china[100:196, 200:296],
+        flower[:96, 60:156],
+        np.where(flower[:96, 300:396] > 60, 255, flower[:96, 300:396]),  # blown out
+        np.full((96, 96, 3), (0, 128, 255), "uint8"),
+    ]
+
+
+def test_every_operation_is_compared():
+    assert len(RAND_AUGMENT) == 15 and tuple(NUMBERS_OF)[:15] == RAND_AUGMENT
+    assert set(tensorflow.OPERATIONS) == set(pillow.OPERATIONS) == set(NUMBERS_OF)
+    assert tuple(EXPECTED) == tuple(NUMBERS_OF)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_operation_of_tensorflow_is_near_pillows(images, name):
+    """By its number. The same direction and size, where Pillow's own changes anything:
+    what is left is a fifth of that at most, or two grey levels in the mean. KerasCV's
+    equalize is another where a photograph is blown out."""
+    for image in images[:2] if name == "equalize" else images:
+        for level, sign in ((0.0, 1.0), (0.37, -1.0), (0.92, 1.0), (1.0, -1.0)):
+            result = tensorflow.apply(
+                tf.constant(image, "float32"),
+                NUMBERS_OF[name],
+                *(tf.constant(value, "float32") for value in (level, sign)),
+            )
+            expected = EXPECTED[name](
+                Image.fromarray(image), 10 * level, sign, Image.BILINEAR
+            )
+            expected = np.asarray(expected, "float32")
+            result = np.clip(result.numpy(), 0, 255)
+            change = np.abs(expected - image).mean()
+            difference = np.abs(result - expected).mean()
+            assert difference <= max(0.2 * change, 2), (level, sign, change)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_operation_of_the_other_reader_is_pillows(images, name):
+    for filter in pillow.FILTERS if name in GEOMETRIC else [Image.BICUBIC]:
+        for magnitude, sign in ((0.0, 1), (3.7, -1), (8.63, 1), (10.0, -1)):
+            image = Image.fromarray(images[0])
+            result = pillow.OPERATIONS[name](image, magnitude / 10, float(sign), filter)
+            expected = EXPECTED[name](image, magnitude, sign, filter)
+            # One level: the same number, multiplied in another order.
+            difference = np.asarray(result).astype(int) - np.asarray(expected)
+            assert np.abs(difference).max() <= 1
+
+
+def test_operations_follow_each_other(images):
+    image = tf.constant(images[0], "float32")
+    numbers = [NUMBERS_OF[name] for name in ("invert", "none", "posterize")]
+    arguments = tf.constant([0.5, 0.5, 0.5]), tf.constant([1.0, 1.0, 1.0])
+    result = tensorflow.operated(image, tf.constant(numbers), *arguments)
+    np.testing.assert_array_equal(result, (255 - images[0]) & 0b11000000)
+
+
+def draws(augmentation, number=3000):
+    """Four arrays (number, num_operations)."""
+    return draw_operations(np.random.default_rng(5), number, augmentation)
+
+
+def test_draws_have_timms_distribution():
+    operations, levels, signs, bicubic = draws(Augmentation())
+    assert operations.shape == (3000, 2)
+    # 6,000 draws: half are applied; each operation in one of 30, +- 4 deviations.
+    counts = np.bincount(operations.ravel(), minlength=16)
+    assert abs(counts[15] - 3000) < 4 * math.sqrt(1500)
+    assert np.abs(counts[:15] - 200).max() < 4 * math.sqrt(200)
+    # With replacement: the same one twice among two applied, 1 in 15 of 750.
+    both = (operations < 15).all(axis=1)
+    same = (operations[both, 0] == operations[both, 1]).sum()
+    assert abs(same - both.sum() / 15) < 4 * math.sqrt(both.sum() / 15)
+    magnitudes = 10 * levels
+    assert magnitudes.max() == 10  # clipped
+    assert abs(np.median(magnitudes) - 9) < 0.04
+    # An eighth, lower than 9 by 1.15 standard deviations.
+    assert abs(np.quantile(magnitudes, 0.125) - (9 - 1.15 * 0.5)) < 0.05
+    assert abs(signs.mean()) < 4 / math.sqrt(6000) and set(signs.ravel()) == {-1, 1}
+    assert abs(bicubic.mean() - 0.5) < 2 / math.sqrt(6000)
+
+
+def test_settings_reach_the_draws():
+    operations, levels, _, bicubic = draws(
+        Augmentation(
+            num_operations=3,
+            operation_probability=1,
+            magnitude=4,
+            magnitude_std=0,
+            interpolation="bilinear",
+        ),
+        number=20,
+    )
+    assert operations.shape == (20, 3) and operations.max() < 15
+    np.testing.assert_allclose(levels, 0.4)
+    assert not bicubic.any()
+
+
+def three_augment(number, **settings):
+    row = dataclasses.replace(AUGMENTATIONS["three"], **settings)
+    return image_draws(np.arange(number), 3, 32, row)
+
+
+def test_one_of_three_then_all_of_the_jitter_in_any_order():
+    drawn = three_augment(3000)
+    names = np.vectorize(NAMES.get)(drawn.operations)
+    assert names.shape == (3000, 4)
+    for name in ("grey", "solarize", "blur"):  # 4 deviations of a third
+        assert abs((names[:, 0] == name).mean() - 1 / 3) < 4 * 0.0086
+    assert (np.sort(names[:, 1:]) == ["brightness", "color", "contrast"]).all()
+    assert len({tuple(row) for row in names[:, 1:]}) == 6
+    factors = 1 + 0.9 * drawn.levels[:, 1:] * drawn.signs[:, 1:]
+    assert factors.min() == pytest.approx(0.7, abs=0.01)
+    assert factors.max() == pytest.approx(1.3, abs=0.01)
+    assert abs(factors.mean() - 1) < 4 * 0.173 / 9000**0.5
+    blurred = drawn.levels[names[:, 0] == "blur", 0]
+    assert 0 <= blurred.min() < 0.01 and 0.99 < blurred.max() <= 1
+    assert three_augment(5, three_augment=False).operations.shape == (5, 3)
+    assert three_augment(5, color_jitter=0.0).operations.shape == (5, 1)
+
+
+def test_randaugment_draws_the_same_beside_it():
+    alone = image_draws(np.arange(9), 3, 32, AUGMENTATIONS["full"])
+    beside = three_augment(9, num_operations=2, interpolation="random")
+    for name in ("operations", "levels", "signs", "operations_bicubic"):
+        column = getattr(beside, name)[:, 4:]
+        np.testing.assert_array_equal(column, getattr(alone, name))
+
+
+def test_both_readers_follow_the_draws_of_3_augment(images):
+    drawn, seen = three_augment(24), set()
+    for row in range(24):
+        one = ImageDraws(*(column[row] for column in drawn))
+        columns = one.operations, one.levels, one.signs
+        expected = Image.fromarray(images[0])
+        for number, level, sign in zip(*columns, strict=True):
+            expected = EXPECTED[NAMES[number]](expected, 10 * float(level), sign, None)
+            seen.add(NAMES[number])
+        expected = np.asarray(expected).astype(int)
+        ours = np.asarray(pillow.operated(Image.fromarray(images[0]), one))
+        assert np.abs(ours - expected).max() <= 1  # a factor's last bit
+        other = tensorflow.operated(
+            tf.constant(images[0], "float32"), *map(tf.constant, columns)
+        )
+        # Nothing is rounded in between.
+        assert np.abs(other - expected).mean() <= 2
+    assert len(seen) == 6

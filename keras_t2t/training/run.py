@@ -111,7 +111,7 @@ def train(
             record = folder.find_run(config.overwrite, config.resume)
             finished = None if record is None else folder.result(record)
             stop.folder = folder
-        if folder and finished is not None:
+        if folder and record and finished is not None:
             check_asked(config, record, folder.path)
             if not devices.main:
                 return None

@@ -117,7 +117,7 @@ def open_dataset(
             _check_digits(
                 data_dir=data_dir,
                 validation_share=validation_share,
-                split=split,
+                split=None if split == VALIDATION else split,
                 exif_orientation=exif_orientation,
             )
             return Digits()
@@ -136,7 +136,7 @@ def open_dataset(
 
 def _check_digits(**asked):
     for argument, value in asked.items():
-        if value not in (None, False, VALIDATION):
+        if value not in (None, False):
             raise ValueError(
                 "dataset='digits' lies inside scikit-learn: it is read from no folder, "
                 "and has fixed splits, none for test, and no EXIF data; got "

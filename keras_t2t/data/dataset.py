@@ -37,23 +37,23 @@ class Dataset(abc.ABC):
     """Images of classes, for training and validation.
 
     Images are (batch, image_size, image_size, 3) in 0..255, not normalised: uint8, or
-    float32 where they are mixed or erased (the noise that fills an erased rectangle
-    exceeds 0..255). Targets are (batch, num_classes) float32 of sum 1: one-hot, or soft
-    where images are mixed; opened for evaluation only, 1 for each of an image's labels.
-    Label smoothing is the loss's; being linear, it may follow mixing. Both streams go
-    into `keras.Model.fit` on every backend, the infinite one with
-    `steps_per_epoch=num_train // batch_size`.
+    float32 if they are mixed or erased (the noise that fills an erased rectangle
+    exceeds 0..255). Targets are (batch, num_classes) float32 with sum 1: one-hot, or
+    soft if images are mixed. In a data set opened for evaluation only, each of an
+    image's labels has target 1. Label smoothing is left to the loss; it is linear, so
+    it may follow mixing. Both streams go into `keras.Model.fit` on every backend, the
+    infinite one with `steps_per_epoch=num_train // batch_size`.
 
     Attributes:
-        name: str, for people and for folders' names.
+        name: str, for messages and names of folders.
         class_names: tuple of str, by label.
         num_train, num_validation: int, images.
-        validation_share: the share of images that validate where the files have no
-            splits of their own, else None.
-        class_counts: (classes,) training images by label, None where not known.
-        notes: tuple of str, to be said where the data is described: which split
-            validates, which are left alone.
-        reader: name of what decodes images, see `readers`; None where nothing does.
+        validation_share: the share of the images used for validation, if the files
+            have no validation or test split; else None.
+        class_counts: (classes,) training images by label, None if not known.
+        notes: tuple of str, printed with the description of the data: which split is
+            used for validation, which splits are ignored.
+        reader: name of what decodes images, see `readers`; None if nothing does.
         exif_orientation: whether images are turned as their EXIF data says.
     """
 
@@ -87,10 +87,11 @@ class Dataset(abc.ABC):
             batch_size: int, images of all shards together.
             seed: int. The same seed gives the same stream, whatever the number of
                 threads and shards.
-            augmentation: an `Augmentation`; None for random crop and flip, for the
-                digits nothing, which is all that they accept.
-            first_step: int; `first_step=k` gives that stream after k batches.
-            shard: (i, n), for rows i x batch_size / n up to (i + 1) x batch_size / n
+            augmentation: an `Augmentation`; None: random crop and flip. The digits
+                are never augmented, and accept only None or `AUGMENTATIONS["none"]`.
+            first_step: int; `first_step=k` gives the same stream without its first k
+                batches.
+            shard: (i, n), to get rows i x batch_size / n to (i + 1) x batch_size / n
                 of each batch.
 
         Returns:
@@ -118,12 +119,12 @@ class Dataset(abc.ABC):
         The last batch may be smaller, and may be missing in some shards.
 
         Args:
-            image_size, batch_size, shard: as of `train_batches`.
-            pad: whether all batches have one size, all shards the same number of them,
-                and each comes with weights (batch,) float32: 1 for images, 0 for the
-                black ones that fill up.
-            crop, interpolation: `preprocessing.evaluation_transform`'s; the digits fill
-                their square whatever they are.
+            image_size, batch_size, shard: as for `train_batches`.
+            pad: whether all batches have the same size, and all shards the same number
+                of batches. Black images fill the rest, and each batch has weights
+                (batch,) float32: 1 for images, 0 for the filling.
+            crop, interpolation: as for `preprocessing.evaluation_transform`; they have
+                no effect on the digits.
 
         Returns:
             An iterable of (images, targets) or (images, targets, weights).

@@ -1,4 +1,4 @@
-"""A data set of encoded images that lie anywhere, decoded and batched by a reader."""
+"""A data set of encoded images from any source, decoded and batched by a reader."""
 
 import numpy as np
 
@@ -18,9 +18,9 @@ class EncodedDataset(Dataset):
         place: what was opened, for errors.
         source: `Source`.
         reader: name, see `readers`.
-        skip_corrupt: decode every image once now and leave out the unreadable ones.
-        exif_orientation: whether images are turned as their EXIF data says; None: they
-            are, unless there are 1,000 classes or more.
+        skip_corrupt: decode every image once now and skip the unreadable ones.
+        exif_orientation: whether images are turned as their EXIF data says; None: only
+            with fewer than 1,000 classes.
 
     Raises:
         ValueError: a class has no readable image.
@@ -59,7 +59,7 @@ class EncodedDataset(Dataset):
         found = Unreadable(self._source, self.reader, self._reader)
         if GRAIN in found.sound:
             raise ValueError(
-                "data_dir: skip_corrupt skips no image that another reader decodes: "
+                "data_dir: skip_corrupt does not skip what another reader decodes: "
                 f"{'. '.join(found.sentences)}"
             )
         named = f": {listed(found.corrupt)}" if found.corrupt else ""

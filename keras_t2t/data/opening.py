@@ -36,40 +36,40 @@ def open_dataset(
             name of a prepared image-classification data set of TensorFlow Datasets
             (`"imagenet2012"`, `"cifar10"`, `"imagenette/160px-v2"`). With neither
             `dataset` nor `data_dir`: imagenet2012 if it is prepared, else digits.
-        data_dir: alone, a folder of images in one of these layouts, told by what lies
-            in it: `train/<class>/*` with `val/` or `test/<class>/*`, also under other
-            names of splits; `<class>/*`; parquet files (`train-00000-of-00294.parquet`)
+        data_dir: alone, a folder of images in one of these layouts, which its contents
+            show: `train/<class>/*` with `val/` or `test/<class>/*`, also under other
+            usual names; `<class>/*`; parquet files (`train-00000-of-00294.parquet`)
             or tars (`imagenet1k-train-0000.tar`) as hubs keep them; image-net.org's two
             tars with the development kit; what Kaggle's archive of ImageNet holds. With
             `dataset`, the folder in which TensorFlow Datasets keeps its data (default:
             `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`).
-        skip_corrupt: with `data_dir` alone: decode every image once now, and leave out
-            those that cannot be decoded, instead of failing when one is met.
-        evaluation_only: only `validation_batches` is needed: no training images are
-            asked for, listed or counted, and an image may have several labels or none,
-            as in `"imagenet2012_real"`.
-        validation_share: where there are no splits (`<class>/*`), or only one for
-            training, the share of each class's images that validates, always the same
-            ones; by default a fifth. 1 is for evaluation only.
+        skip_corrupt: with `data_dir` alone: decode every image once now, and skip those
+            that cannot be decoded, instead of failing later.
+        evaluation_only: whether only `validation_batches` is needed. Training images
+            are then not required, listed or counted, and an image may have several
+            labels or none, as in `"imagenet2012_real"`.
+        validation_share: if there are no splits (`<class>/*`), or only a training
+            split, the share of each class's images used for validation, always the same
+            images; a fifth by default. 1 is for evaluation only.
         reader: what decodes and augments images: `"grain"`, the default, with Pillow,
-            or `"tensorflow"`, tf.data with KerasCV, for hosts of many cores. Both draw
-            the same, and differ in arithmetic. The digits need neither.
+            or `"tensorflow"`, tf.data with KerasCV, for hosts with many cores. Both use
+            the same random draws, and differ in arithmetic. The digits need neither.
         split: with `evaluation_only`, what `validation_batches` gives: `"validation"`,
-            what validates in training (validation, else test, else a share of
-            training), or `"test"`.
-        exif_orientation: whether images are turned as their EXIF data says, which
-            cameras leave to whoever shows a photograph. By default photographs of one's
-            own are (`data_dir` alone, less than 1,000 classes), and ImageNet and the
-            data sets of TensorFlow Datasets are not, as where their published
-            accuracies were measured. The digits have no EXIF data.
+            the images used for validation in training (the validation split, else the
+            test split, else a share of training), or `"test"`.
+        exif_orientation: whether images are turned as their EXIF data says, where
+            cameras note which side is up. By default your own photographs are turned
+            (`data_dir` alone, fewer than 1,000 classes); ImageNet and the data sets of
+            TensorFlow Datasets are not, as in the measurements of their published
+            accuracies. The digits have no EXIF data.
 
     Returns:
         A `Dataset`.
 
     Raises:
-        ValueError: unknown or unprepared data set, a data set that is not image
-            classification, or a folder that has none of the layouts, or several, or
-            whose files cannot be read.
+        ValueError: the data set is unknown, not prepared or not for image
+            classification, or the folder has none of the layouts, or several, or files
+            that cannot be read.
         ImportError: a library that the data set needs is not installed.
     """
     if not isinstance(dataset, (str, type(None))):

@@ -1,4 +1,4 @@
-"""The steps of a run: its callbacks in their order, and what is left of its epochs."""
+"""Trains the remaining steps of a run, with its callbacks in their order."""
 
 import functools
 
@@ -17,11 +17,11 @@ from keras_t2t.training.streams import train_stream
 
 
 def fit(run, model):
-    """Trains a model for what is left of a run.
+    """Trains a model for the rest of a run.
 
     Args:
         run: `run.Run`.
-        model: its compiled model, in the state from which it goes on.
+        model: its compiled model, in the state from which to continue.
     """
     progress, own = run.progress, run.plan.own
     saver = SaveSnapshots(
@@ -30,8 +30,8 @@ def fit(run, model):
     validation = Validation(run.evaluate, run.devices, run.stop, saver.save_unvalidated)
     log = step_log(run, model)
     waiting = WaitingForData(run.say_within)
-    # The snapshot comes before all that may fail, or that an older run must be gone
-    # for; what comes after it is made up for by `Run.enter_folder`.
+    # The snapshot comes before everything that may fail, or that needs an older run to
+    # be removed; after a kill, `Run.enter_folder` redoes what comes after the snapshot.
     callbacks = [
         ImagesPerSecond(run.config.batch_size, announce=run.verbose != 0),
         validation,
@@ -88,12 +88,12 @@ def step_log(run, model):
         estimate=functools.partial(
             time_it_takes, run.progress, run.config, validated, run.devices
         ),
-        lines=run.verbose == 2,  # where a bar moves, they would break it
+        lines=run.verbose == 2,  # they would break a progress bar
     )
 
 
 def validate_last(progress, calls, saver, validation):
-    """Does what is left of an epoch that was stopped after its last step."""
+    """Validates an epoch that was stopped after its last step."""
     saver.restore()
     validation.resumed = True
     logs, progress.unvalidated = progress.unvalidated, None

@@ -38,7 +38,7 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Own:
-    """The parts that `train` is given; None: the recipe's."""
+    """The custom parts that `train` is given; None: the recipe's."""
 
     model: keras.Model | Callable | None = None
     optimizer: keras.optimizers.Optimizer | Callable | None = None
@@ -47,7 +47,7 @@ class Own:
     dataset: object = None
 
     def __post_init__(self):
-        """Raises a ValueError where a part is of another kind."""
+        """Raises a ValueError if a part is of the wrong kind."""
         if not isinstance(self.callbacks, Sequence):
             refused("callbacks", "a list of Keras callbacks", self.callbacks)
         for callback in self.callbacks:
@@ -60,7 +60,7 @@ class Own:
 
     @property
     def given(self):
-        """The parts that are one's own, by name."""
+        """The custom parts, by name."""
         parts = {name: getattr(self, name) for name in SUPERSEDED}
         return {
             name: part
@@ -70,7 +70,7 @@ class Own:
 
     @property
     def augments(self):
-        """Whether the data set gives batches that are augmented as it likes."""
+        """Whether the data set gives batches that are augmented already."""
         return self.dataset is not None and not isinstance(self.dataset, Dataset)
 
     @property
@@ -92,7 +92,7 @@ class Own:
 
     # === Settings ===
     def check_settings(self, config):
-        """Raises a ValueError where a setting is given whose place a part takes."""
+        """Raises a ValueError if a setting is given that a custom part replaces."""
         for part in self.given:
             names = SUPERSEDED[part].split()
             if part == "dataset":
@@ -113,8 +113,8 @@ class Own:
             )
 
     def check_devices(self, devices):
-        """Raises a ValueError where a part holds variables that other devices do not
-        have."""
+        """Raises a ValueError if a part has variables already, and several devices need
+        variables of their own."""
         for name in ("model", "optimizer"):
             made = isinstance(getattr(self, name), KINDS[name][0])
             if devices.spread is not None and made:
@@ -124,7 +124,7 @@ class Own:
                 )
 
     def settings_in_use(self, config):
-        """`config` without the settings that the parts take the place of."""
+        """`config` without the settings that the custom parts replace."""
         names = " ".join(SUPERSEDED[part] for part in self.given).split()
         unused = {name: None for name in names if name != "skip_corrupt"}
         if self.augments:
@@ -134,7 +134,7 @@ class Own:
 
     # === What is made of them ===
     def _made(self, name):
-        """A part, made by its function where it is one."""
+        """A part; if a function was given, what the function makes."""
         kind, accepted = KINDS[name]
         part = getattr(self, name)
         part = part if isinstance(part, kind) else part()
@@ -143,8 +143,8 @@ class Own:
         return part
 
     def built_model(self, image_size, classes, say):
-        """The model, after a check that it is one for these images and classes; `say`
-        gets a line where its input looks wrong."""
+        """The model, after a check that it fits these images and classes; `say` gets a
+        line if its input looks wrong."""
         model = self._made("model")
         inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
         if not inputs or len(inputs) != 1 or len(outputs) != 1:
@@ -190,8 +190,8 @@ class Own:
         return optimizer
 
     def checked_loss(self, model):
-        """The loss, after a check that it takes what the model gives, and gives a value
-        for each image."""
+        """The loss, after a check that it takes what the model gives, and gives one
+        value per image."""
         loss = self.loss
         if takes_probabilities(loss) and not gives_probabilities(model):
             raise ValueError(

@@ -26,13 +26,13 @@ class Plan:
     """A run that is ready to start.
 
     Attributes:
-        folder: `RunFolder`, held.
-        record: dict, what is or will be recorded of the run.
-        continues: whether the run has begun before.
+        folder: `RunFolder`, locked.
+        record: dict, the record of the run.
+        continues: whether the run is resumed.
         source: `Classifier` that a new run starts from, or None.
         dataset: as `data.open_dataset` gives it.
-        config: `TrainingConfig` that leaves nothing open.
-        own: `Own`, the parts in the place of the recipe's.
+        config: a complete `TrainingConfig`.
+        own: `Own`, the custom parts.
     """
 
     folder: RunFolder
@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def model_name(self):
-        """What the model is called."""
+        """The name of the model."""
         return self.config.model or self.own.model_name
 
     @property
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def not_restored(self):
-        """Texts on what resuming cannot do to the last bit."""
+        """Texts on what resuming does not restore to the last bit."""
         texts = []
         if self.own.callbacks:
             names = ", ".join(sorted(set(map(name_of, self.own.callbacks))))
@@ -70,18 +70,18 @@ class Plan:
 def plan_run(config, folder, record, devices, own):
     """
     Args:
-        config: `TrainingConfig` as it was asked for.
-        folder: the `RunFolder` that was asked for, held; None: a new one is made.
-        record: what is recorded in it of the run that is to be continued, or None.
+        config: `TrainingConfig` as the user gave it.
+        folder: the `RunFolder` that the user named, locked; None: a new one is made.
+        record: the record in it of the run that is to be continued, or None.
         devices: `Devices`.
-        own: `Own`, what is given in the place of the recipe's.
+        own: `Own`, the custom parts.
 
     Returns:
         A `Plan`.
 
     Raises:
         ValueError: if the weights, the data set, a setting or the devices are not
-            usable, or the recorded run is another one.
+            usable, or the recorded run is a different one.
     """
     if record is not None:
         own.check_given_again(record, folder.path)
@@ -116,7 +116,7 @@ def plan_run(config, folder, record, devices, own):
 
 
 def as_opened(config, dataset):
-    """`config` with what the opened data set says more exactly."""
+    """`config` with the values that are known once the data set is open."""
     found = {
         name: getattr(dataset, name)
         for name in ("validation_share", "reader", "exif_orientation")
@@ -129,8 +129,8 @@ def as_opened(config, dataset):
 
 
 def check_plan(config, dataset, devices):
-    """Raises a ValueError where a setting of the filled-in config cannot be had with
-    this data set or on these devices."""
+    """Raises a ValueError if a setting of the complete config is not possible with this
+    data set or on these devices."""
     if config.patience and devices.processes > 1:
         raise ValueError(
             f"patience={config.patience} works in one process only, got "
@@ -148,10 +148,10 @@ def check_plan(config, dataset, devices):
 
 
 def opened_data(config, own):
-    """The data set of a run: one's own, or what the settings name.
+    """The data set of a run: a custom one, or the one that the settings name.
 
     Raises:
-        ValueError, ImportError: it cannot be opened, or its batches are none.
+        ValueError, ImportError: it cannot be opened, or its batches are not batches.
     """
     given = own.dataset
     if isinstance(given, Dataset):
@@ -175,8 +175,8 @@ def opened_data(config, own):
 
 
 def description(dataset, config):
-    """The first line that a run prints: which data, what validates, and how to get
-    ImageNet."""
+    """The first line that a run prints: which data it uses, which split for validation,
+    and how to get ImageNet."""
     line = (
         f"Data: {shown(dataset.name)}, {dataset.num_train:,} training and "
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"

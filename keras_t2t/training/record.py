@@ -1,4 +1,4 @@
-"""The record of a run, and whether it may be continued as something else."""
+"""The record of a run, and the check that a resumed run has the same settings."""
 
 import dataclasses
 import uuid
@@ -9,11 +9,11 @@ from keras_t2t._ground.version import __version__
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 
-# Settings that may change from one start of a run to the next: where it runs, how
-# often it saves, and what the description of the data says more exactly.
+# Settings that may change when a run is resumed: where it runs, how often it saves, and
+# where its data is; `data` describes the data itself.
 FREE = tuple(name for name, _, spec in settings_of(TrainingConfig) if spec.free)
-# What is recorded of custom parts, and need not be the same: callbacks, of which there
-# may be more, and the data set, of which `data` says all.
+# Custom parts that are recorded but may differ: callbacks, of which there may be more,
+# and the data set, which `data` describes.
 NOT_COMPARED = ("callbacks", "dataset")
 
 
@@ -21,10 +21,10 @@ def run_record(config, dataset, before=None, own=None):
     """What the run folder's `config.json` says: enough to repeat the run.
 
     Args:
-        config: `TrainingConfig` that leaves nothing open.
+        config: a complete `TrainingConfig`.
         dataset: the opened data set.
         before: the record of the run that is continued, or None.
-        own: dict, what is recorded of parts of one's own, or None.
+        own: dict, the record of custom parts, or None.
     """
     return {
         "backend": keras.backend.backend(),
@@ -37,20 +37,20 @@ def run_record(config, dataset, before=None, own=None):
             "classes": list(dataset.class_names),
         },
         **({} if own is None else {"own": own}),
-        # Tells one run from another of the same settings.
+        # Distinguishes runs with the same settings.
         "run": uuid.uuid4().hex if before is None else before.get("run"),
     }
 
 
 def resumed_config(config, record):
-    """`config`, with every setting that it leaves out taken from the run's record."""
+    """`config`, with every missing setting taken from the run's record."""
     known = {field.name for field in dataclasses.fields(config)}
     taken = {
         name: value
         for name, value in record.items()
         if name in known and name not in FREE and getattr(config, name) is None
     }
-    if config.reader is None:  # may change, and does not by itself
+    if config.reader is None:  # it may change, but only if asked to
         taken["reader"] = record.get("reader")
     if config.dataset is None and config.data_dir is None:
         taken.update({name: record.get(name) for name in ("dataset", "data_dir")})
@@ -58,8 +58,8 @@ def resumed_config(config, record):
 
 
 def check_same_run(now, record, folder):
-    """Raises a ValueError that lists every setting, count or class in which what would
-    be recorded now differs from the record of the run in this folder."""
+    """Raises a ValueError that lists every setting, count or class in which the record
+    of the present command differs from that of the run in this folder."""
     if found := differences(now, record):
         way = ""
         if any(text.startswith("epochs: ") for text in found):
@@ -75,14 +75,14 @@ def check_same_run(now, record, folder):
 
 
 def check_asked(config, record, folder):
-    """The same check, of the given settings only: the others are the run's."""
+    """The same check for the given settings only; the others are the run's."""
     asked = dataclasses.asdict(config)
     given = {name: value for name, value in asked.items() if value is not None}
     check_same_run({**record, **given}, record, folder)
 
 
 def differences(now, record):
-    """What differs between two records, a text each."""
+    """The differences between two records, each as a text."""
     found = []
     for name in dict.fromkeys([*record, *now]):
         old, new = record.get(name), now.get(name)
@@ -103,14 +103,14 @@ def _without(value, name):
 
 
 def _compared(own):
-    """What must be the same of custom parts; of a model not the name, which Keras may
+    """The custom parts that must be the same; without a model's name, which Keras may
     number."""
     parts = (own or {}).items()
     return {name: _without(p, "name") for name, p in parts if name not in NOT_COMPARED}
 
 
 def _differences(name, old, new):
-    """Texts that show where two values differ, none if they are equal."""
+    """Texts that show how two values differ; none if they are equal."""
     if old == new:
         return []
     if isinstance(old, dict) and isinstance(new, dict):

@@ -134,7 +134,7 @@ def train(
 
 @contextlib.contextmanager
 def dtype_policy(name):
-    """Within, layers are made with this dtype policy."""
+    """Within, layers are created with this dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -144,7 +144,7 @@ def dtype_policy(name):
 
 
 class Run:
-    """Does what is planned: train, keep, finish.
+    """Carries out a plan: trains, saves, finishes.
 
     Args:
         plan: `Plan`.
@@ -204,7 +204,7 @@ class Run:
         return result
 
     def begin(self, model):
-        """Gives the model what it starts from: a snapshot, weights, or nothing."""
+        """Loads what the model starts from: a snapshot, weights, or nothing."""
         if self.plan.continues:
             self.resumed = restore_last(
                 model, self.snapshots, self.folder, self.plan.record
@@ -217,7 +217,7 @@ class Run:
             self.say(start_from(model, source, self.config))
 
     def enter_folder(self, model):
-        """Writes what describes a new run; of one that goes on, what may be lost."""
+        """Writes the description of a new run, or what a resumed run may have lost."""
         progress = self.progress
         if self.resumed is None:
             self.folder.start(self.plan.record, self.dataset.class_names)
@@ -227,14 +227,14 @@ class Run:
         self.folder.go_on(self.plan.record, self.dataset.class_names)
         self.say(f"Resuming after step {progress.step} ({self.resumed.path})")
         if progress.step_in_epoch == 0 and progress.unvalidated is None:
-            # What follows the snapshot at the end of an epoch.
+            # These are written after the snapshot at the end of an epoch.
             if progress.last_is_best:
                 self.folder.save_best(model)
             if self.devices.main:
                 write_history(self.folder.path, progress.history, self.plan.title)
 
     def evaluate(self, model):
-        """Loss and metrics of the validation images, a dict of floats."""
+        """Loss and metrics on the validation images, a dict of floats."""
         return evaluate(
             model,
             validation_stream(self.dataset, self.config, self.devices.shard),
@@ -262,7 +262,7 @@ class Run:
         result = result_of(self.plan, history, last)
         if line := worse_than_the_largest_class(self.dataset, result["val_top1"]):
             self.say(line)
-        # It tells that the run is finished; until then the snapshots are needed.
+        # It marks the run as finished; until then the snapshots are needed.
         self.folder.write_result(result)
         if self.devices.main:
             self.snapshots.remove()
@@ -273,7 +273,7 @@ class Run:
             print(escaped(line), flush=True)
 
     def say_within(self, line):
-        """Says it while steps are done, where a bar may be."""
+        """Says a line during training, where a bar may be."""
         if self.devices.main and self.verbose not in (0, 2):
             print(flush=True)
         self.say(line)

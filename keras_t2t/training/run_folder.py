@@ -1,4 +1,4 @@
-"""The folder of a run: its lock, its files, and when an older run is removed."""
+"""The folder of a run: its lock, its files, and the removal of an older run."""
 
 import contextlib
 import itertools
@@ -32,10 +32,10 @@ from keras_t2t.settings.recorded import checked_record, is_record
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
 
-# What a run has only if a snapshot was written before it. The result goes last: while
-# it is there, an interrupted removal is seen.
+# Files that a run has only after its first snapshot. The result is removed last, so
+# that an interrupted removal can be recognized.
 RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, ADAPTERS, SNAPSHOTS, RESULT)
-# All that a run writes.
+# Everything that a run writes.
 CONTENTS = (CONFIG, CLASSES, CURVES, TENSORBOARD, *RESULTS)
 
 
@@ -43,13 +43,14 @@ class RunFolder:
     """Where a run keeps its configuration, history, weights and result.
 
     A context manager: within, no other process can enter the folder. A folder belongs
-    to this package if its `config.json` (or, where that is lost, its snapshots) says
-    so; nothing is ever removed from another one.
+    to this package if its `config.json` (or, if that is lost, its snapshots) says so;
+    nothing is ever removed from any other folder.
 
     Args:
         path: the folder; it need not exist.
-        main: whether this process writes it; the others take part in saving, since
-            reading weights that are spread over hosts needs all, and keep nothing.
+        main: whether this process writes the folder. The others keep nothing, but take
+            part in saving: reading weights that are spread over hosts needs all
+            processes.
 
     Raises:
         ValueError: `path` is a file or cannot be written; on entering, another process
@@ -59,7 +60,7 @@ class RunFolder:
     def __init__(self, path, main=True):
         self.path = Path(path)
         self.main = main
-        self.replaces = False  # whether an older run is here until the first result
+        self.replaces = False  # whether an older run stays until the first snapshot
         self.started = False
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"output_dir {str(path)!r} is a file, not a folder")
@@ -68,7 +69,7 @@ class RunFolder:
 
     @classmethod
     def new(cls, path, main=True):
-        """A new folder `path`, or `path-2`, ... if others have these names."""
+        """A new folder `path`, or `path-2` and so on if that exists."""
         for number in itertools.count(1):
             folder = cls(path if number == 1 else f"{path}-{number}", main)
             if not main:
@@ -90,11 +91,11 @@ class RunFolder:
 
         Args:
             overwrite: whether a run in the folder may be replaced.
-            resume: whether a run in it is to be continued.
+            resume: whether a run in the folder is to be continued.
 
         Raises:
-            ValueError: the folder holds a run, and neither is given; or files under
-                the names of a run's which this package did not write.
+            ValueError: the folder holds a run, and neither is given; or it holds files
+                with the names of a run's files that this package did not write.
         """
         record = self._record()
         name = f"output_dir {str(self.path)!r}"
@@ -120,7 +121,7 @@ class RunFolder:
                     f"{name} already holds an unfinished run; continue it with "
                     "--resume, or replace it with --overwrite"
                 )
-            return None  # it was killed before it had anything to lose
+            return None  # it was killed before its first snapshot
         checked_record(record, self.path / CONFIG, needed=())
         replaced = self._read_result()  # of a run whose removal was interrupted
         if self.main and replaced and replaced["run"] != record.get("run"):
@@ -138,7 +139,7 @@ class RunFolder:
         return Snapshots(self.path / SNAPSHOTS, kept)
 
     def result(self, record):
-        """What the finished run of this record reported, None if it is not finished."""
+        """The result of the run with this record, None if it is not finished."""
         found = self._read_result()
         return found["result"] if found and found["run"] == record.get("run") else None
 
@@ -150,16 +151,16 @@ class RunFolder:
             self.started = True
 
     def go_on(self, record, class_names):
-        """Continues the run in this folder; restores a description that was lost."""
+        """Continues the run in this folder, and restores a lost `config.json`."""
         self.record, self.class_names = record, class_names
         if self.main and not is_record(self._read(CONFIG)):
             self._write_record()
 
     def has_result(self):
-        """To be called when the first snapshot is there: an older run goes now.
+        """Called when the first snapshot is written: removes an older run.
 
-        The configuration changes first. Whoever is killed after it finds the new run
-        here, before it the old one.
+        The configuration is replaced first: after a kill, the folder holds the old run
+        if it came before that, and the new run if it came after.
         """
         if self.main and self.replaces:
             self._write_record()
@@ -167,19 +168,18 @@ class RunFolder:
             self.replaces, self.started = False, True
 
     def abandon(self):
-        """Takes back what `start` did, for a run that failed before any result."""
+        """Undoes `start`, for a run that failed before its first snapshot."""
         if self.main and self.started:
             self._remove_all_but()
 
     def write_result(self, result):
-        """Says that the run is finished, and what came out."""
+        """Writes the result, which marks the run as finished."""
         if self.main:
             self._write(RESULT, {"run": self.record.get("run"), "result": result})
 
     @contextlib.contextmanager
     def saving(self, name):
-        """The path to save `name` at. Only what the main process saves there is
-        kept."""
+        """The path at which to save `name`. Only the main process's file is kept."""
         if self.main:
             with replacing(self.path / name) as path:
                 yield path
@@ -188,8 +188,8 @@ class RunFolder:
                 yield Path(folder) / name
 
     def save_model(self, model, name):
-        """Saves the model, or for `.weights.h5` its weights, without the optimizer;
-        adapters are merged, or for `ADAPTERS` all that is saved.
+        """Saves the model, or for `.weights.h5` its weights, without the optimizer.
+        Adapters are merged; for `ADAPTERS` only they and the head are saved.
 
         Raises:
             OSError: it could not be written; what was there before is untouched.
@@ -224,13 +224,13 @@ class RunFolder:
     def load_best(self, model):
         """Gives a model the weights of the best epoch."""
         plain = keras.Model(model.inputs, model.outputs)
-        if self.adapts:  # what is merged cannot be taken apart again
+        if self.adapts:  # merged adapters cannot be separated again
             adapters.load_adapters(plain, self.path / ADAPTERS)
         else:
             plain.load_weights(self.path / BEST)
 
     def _record(self):
-        """What `config.json` holds, or what its snapshots say where it is lost."""
+        """The contents of `config.json`, or if it is lost, the record in a snapshot."""
         record = self._read(CONFIG)
         if is_record(record):
             return record
@@ -239,13 +239,13 @@ class RunFolder:
         return record if is_record(record) else None
 
     def _read_result(self):
-        """What `write_result` wrote, None if that is not there or damaged."""
+        """What `write_result` wrote, None if it is missing or damaged."""
         found = self._read(RESULT)
         whole = isinstance(found, dict) and isinstance(found.get("result"), dict)
         return found if whole and "run" in found else None
 
     def _read(self, name):
-        """What a JSON file holds, None if there is none or it is damaged."""
+        """The contents of a JSON file, None if it is missing or damaged."""
         with contextlib.suppress(FileNotFoundError, ValueError):
             return read_json(self.path / name)
         return None

@@ -1,5 +1,5 @@
-"""Callbacks that save: snapshots as a run goes and when it is stopped, and the weights
-of its best epoch."""
+"""Callbacks that save snapshots during a run and when it is stopped, and the weights of
+its best epoch."""
 
 import keras
 
@@ -9,8 +9,8 @@ from keras_t2t.training.snapshots import last_good
 
 
 class SaveSnapshots(keras.callbacks.Callback):
-    """Saves the run every so many steps, after each epoch, and when it is stopped;
-    gives back what a snapshot holds before the first step.
+    """Saves the run at regular intervals, after each epoch, and when it is stopped; and
+    restores a snapshot before the first step.
 
     Custom callbacks come before it: they may change what is saved, and may end the run.
     """
@@ -26,8 +26,8 @@ class SaveSnapshots(keras.callbacks.Callback):
         self.generators = {}
 
     def due(self, step):
-        """Whether a snapshot falls on this step. At the end of an epoch it waits for
-        the epoch's results."""
+        """Whether to save at this step. At the end of an epoch, saving waits for the
+        epoch's results."""
         every, steps = self.plan.config.snapshot_every, self.progress.steps_per_epoch
         return step % every == 0 and step % steps != 0
 
@@ -37,20 +37,20 @@ class SaveSnapshots(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if not self.begins:
             return
-        # Not sooner: `fit` has cleared the metrics and made its iterator, for which
-        # torch draws a number that a run without this `fit` would not draw.
+        # Not sooner: `fit` clears the metrics and makes its iterator, for which torch
+        # draws a random number that a run without this `fit` would not draw.
         self.begins = False
         if self.resumed is not None:
             self.restore()
             self.resumed = None
             if self.progress.step_in_epoch == 0:
-                self.model.reset_metrics()  # they are the last validation's
+                self.model.reset_metrics()  # those of the last validation
         state.restore_generators(self.generators)
 
     def restore(self):
-        """Gives the model back what the snapshot holds."""
+        """Restores the model from the snapshot."""
         between = self.progress.step_in_epoch == 0
-        # What callbacks set as the epoch began stays; the rest is restored already.
+        # Keep what callbacks set as the epoch began; the rest is restored already.
         only = ("metrics",) if self.own and between else None
         state.restore(self.model, self.resumed.arrays, only)
         self.devices.separate(self.model)
@@ -58,7 +58,7 @@ class SaveSnapshots(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.stop.unsaved = True
         if self.own and self.model.stop_training:
-            self.progress.ends = True  # not in the middle: with the results of an epoch
+            self.progress.ends = True  # not now, but with the results of the epoch
             self.model.stop_training = False
         if self.stop.asked(self.progress.step_in_epoch):
             self.model.stop_training = True
@@ -74,8 +74,8 @@ class SaveSnapshots(keras.callbacks.Callback):
         self.save()
 
     def save_unvalidated(self, logs):
-        """Saves the run where it is stopped at the end of an epoch's steps, of which
-        `logs` are the results."""
+        """Saves a run that is stopped between an epoch's last step and the end of its
+        validation; `logs` are the results of the steps."""
         self.progress.unvalidated = logs
         self.model.stop_training = True
         self.save()
@@ -83,7 +83,7 @@ class SaveSnapshots(keras.callbacks.Callback):
     def save(self):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
-        # Every process takes part; one keeps the file.
+        # Every process takes part; one writes the file.
         arrays = self.devices.shared_state(state.collect(self.model))
         if self.devices.main:
             facts = {"config": self.plan.record, **self.progress.kept()}
@@ -109,8 +109,8 @@ class SaveSnapshots(keras.callbacks.Callback):
 
 
 class SaveBestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the highest `val_top1`; ends training where
-    the last epochs brought nothing.
+    """Keeps the weights of the epoch with the highest `val_top1`, and ends training
+    when the last epochs brought no improvement.
 
     Keras's ModelCheckpoint writes in place, so that a killed run can leave half a
     file where the best weights were.

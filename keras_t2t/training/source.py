@@ -12,7 +12,7 @@ def pretrained(config):
     """The `Classifier` that the run starts from.
 
     Raises:
-        ValueError: it is none, or its head is not called `head`.
+        ValueError: the weights cannot be used to start a run.
     """
     if config.weights == RANDOM:
         raise ValueError(f"weights={RANDOM!r}: a run without weights starts from these")
@@ -45,14 +45,14 @@ def like_its_source(config, source):
 
 
 def has_these_classes(source, dataset):
-    """Whether weights are a run's on the classes of a data set."""
+    """Whether weights are from a run on the classes of a data set."""
     names = source.class_names
     return source.run is not None and names == list(dataset.class_names)
 
 
 def start_from(model, source, config):
-    """Gives a model the weights of `source`, but for the heads where these are to stay
-    fresh, even where both have as many classes. Returns the line that says so."""
+    """Gives a model the weights of `source`, except for heads that are to start fresh,
+    even if the numbers of classes agree. Returns the line that says so."""
     heads = head_layers(model) if config.fresh_head is not False else []
     fresh = [(head, head.get_weights()) for head in heads]
     source.load(model)

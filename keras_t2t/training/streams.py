@@ -8,8 +8,8 @@ from keras_t2t.data.sharding import local_batch_size
 
 
 def train_stream(dataset, config, first_step, shard):
-    """Endless (images, soft targets) from step `first_step` on; this process's shard
-    of each batch."""
+    """Endless batches (images, soft targets) from step `first_step` on, each with only
+    this process's shard."""
     return dataset.train_batches(
         config.image_size,
         config.batch_size,
@@ -33,7 +33,7 @@ def validation_stream(dataset, config, shard):
 
 
 def augmentation(config):
-    """The row of settings that a filled-in config names, with what it changes in it."""
+    """The augmentation that a complete config names, with the config's changes."""
     row = AUGMENTATIONS[config.augmentation]
     operations = row.num_operations or AUGMENTATIONS["full"].num_operations
     return dataclasses.replace(
@@ -46,8 +46,8 @@ def augmentation(config):
 
 
 def check_batch_size(config, shard):
-    """Raises a ValueError unless a batch can be cut into shards, and a shard into the
-    pairs that are mixed."""
+    """Raises a ValueError unless a batch can be divided into shards, and a shard into
+    the pairs that are mixed."""
     local_batch_size(config.batch_size, shard, augmentation(config).mixes)
 
 

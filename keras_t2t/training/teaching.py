@@ -1,9 +1,9 @@
-"""A model that learns from a teacher too: distillation, and token labelling.
+"""A model that also learns from a teacher: distillation, and token labelling.
 
 Token labelling (Jiang et al., "All Tokens Matter", 2021, arXiv:2104.10858) gives every
-patch token a label of its own, what the teacher sees at its place. The authors read
-them from files that a large network wrote; here the teacher looks at the very image
-that the student sees, after mixup, CutMix and all, so that no label needs to be mixed.
+patch token a label of its own: what the teacher sees at its place. The authors read
+these from files that a large network wrote. Here the teacher looks at the same image as
+the student, after mixup and CutMix, so that no label needs to be mixed.
 """
 
 import keras
@@ -18,18 +18,18 @@ LAST_GRID = "conv5_block3_out"  # of a ResNet50
 
 
 class TaughtModel(keras.Model):
-    """A functional student whose loss has a teacher's share.
+    """A functional student whose loss has a term for its teacher.
 
-    With token labelling in the student the teacher's share is the divergence of its
-    patch tokens from what the teacher sees at their places, without it that of its
-    class token from what the teacher sees in the whole image. In training it gives a
-    dict of logits, otherwise what the student gives.
+    If the student has token labelling, this term is the divergence of its patch tokens
+    from what the teacher sees at their places; otherwise it is the divergence of its
+    class token from what the teacher sees in the whole image. In training the model
+    gives a dict of logits, otherwise the student's output.
 
     Args:
         student: a T2T-ViT or ViT that gives logits.
         teacher: `keras.Model` from the same images to logits on a grid
             `(batch, rows, columns, classes)`.
-        weight: float, of the teacher's share in the loss.
+        weight: float, of the teacher's term in the loss.
     """
 
     def __init__(self, student, teacher, weight):
@@ -60,7 +60,7 @@ class TaughtModel(keras.Model):
             seen = ops.reshape(seen, (-1, learned.shape[1], seen.shape[-1]))
         else:
             learned, seen = classes, ops.mean(seen, axis=(1, 2))
-        # Named by text it would be computed of the logits themselves (Keras 3.15).
+        # If named by a string, Keras 3.15 computes it from the raw logits.
         divergence = keras.distillation.LogitsDistillation(
             temperature=1.0, loss=keras.losses.KLDivergence()
         )
@@ -117,12 +117,12 @@ def teacher_model(name, input_shape):
 def logits_on_grid(model, grid=None):
     """A classifier's logits at each place of the image.
 
-    A ResNet50's last Dense is put on each place of its last grid; a T2T-ViT with token
-    labelling has logits of each token; others see the image as a whole.
+    A ResNet50's last Dense is applied at each place of its last grid; a T2T-ViT with
+    token labelling has logits for each token; other models see the image as a whole.
 
     Args:
         model: classifier of this package, or `keras.applications.ResNet50`.
-        grid: `(rows, columns)` to resize to, bilinearly; None: as it is.
+        grid: `(rows, columns)` to resize to, bilinearly; None: not resized.
 
     Returns:
         `keras.Model`, images to `(batch, rows, columns, classes)`.

@@ -210,7 +210,7 @@ REFUSED = {
     ),
     "splits without classes": (
         [*[f"pets_train/{i}.png" for i in range(5)], "pets_test/1.png"],
-        "look by their names like splits of the same",
+        "look by their names like splits of one data set",
     ),
     "in the classes' names": (
         classes("", 2, ("train_cat", "train_dog", "test_cat", "test_dog")),
@@ -238,16 +238,16 @@ REFUSED = {
     ),
     "images and masks": (
         [*classes("", 2, ("Images",)), *classes("annotations", 2, ("trimaps",))],
-        "Images/, annotations/ look like images and what is marked in them",
+        "Images/, annotations/ look like images and their annotations",
     ),
     "images and labels of splits": (
         classes("train", 2, ("images", "labels"))
         + classes("val", 2, ("images", "labels")),
-        "images/, labels/ look like images and what is marked in them",
+        "images/, labels/ look like images and their annotations",
     ),
     "splits beside unlabeled images": (
         [*classes("Pets/Pets/train"), *classes("Pets/Pets/valid"), "test/test/1.jpg"],
-        r"Pets/ holds splits \(train, valid\), is no class: give it as data_dir",
+        r"Pets/ holds splits \(train, valid\), so it is no class: give it as data_dir",
     ),
     "only loose images": (
         ["train/1.png", "test/1.png"],

@@ -210,7 +210,7 @@ def test_two_generations_of_a_hub_s_files(tmp_path, small_files):
         "train-00000-of-00002-ab12cd34.parquet",
     ):
         shutil.copy(tmp_path / "hub" / PARQUET, tmp_path / "hub" / name)
-        with pytest.raises(ValueError, match="leave those that belong together"):
+        with pytest.raises(ValueError, match="keep those that belong together"):
             find_source(tmp_path / "hub")
         (tmp_path / "hub" / name).unlink()
 
@@ -299,7 +299,7 @@ BAD_TARS = {
     "compressed": (lambda f: gz(f / TAR), rf"{TAR} cannot .* damaged or compressed"),
     "one name": (
         writes(NAMES, "cat"),
-        r"dog_0\.jpg has the label 1, and there are names for 0 to 0 \(3 of 6 ",
+        r"dog_0\.jpg has the label 1, but there are names only for 0 to 0 \(3 of 6 ",
     ),
     "an empty name": (
         writes(NAMES, "cat\n\ndog"),
@@ -607,15 +607,15 @@ BAD_KAGGLE = {
     ),
     "a row less": (
         table("ILSVRC2012_val_00000001,cat 1 2 3 4"),
-        "does not tell the class of ILSVRC2012_val_00000002, ",
+        "does not give the class of ILSVRC2012_val_00000002, ",
     ),
     "an image twice": (
         table("x,cat 1 2 3 4", "y,dog 1 2 3 4", "x,dog 1 2 3 4"),
-        "tells the class of 'x' more than once",
+        "gives the class of 'x' more than once",
     ),
     "an image of two classes": (
         table("x,cat 1 2 3 4 dog 1 2 3 4"),
-        "tells the class of 'x' more than once",
+        "gives the class of 'x' more than once",
     ),
     "a pipe": (
         lambda f: os.mkfifo(f / "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000009.JPEG"),
@@ -627,7 +627,7 @@ BAD_KAGGLE = {
     ),
     "another class": (
         table("ILSVRC2012_val_00000001,owl 1 2 3 4"),
-        "tells of classes that train/ lacks: owl",
+        "names classes that train/ lacks: owl",
     ),
 }
 

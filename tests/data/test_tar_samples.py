@@ -147,7 +147,7 @@ BAD = {
     "a label alone": ({"a.cls": b"1", "a.npy": b"x"}, r"a\.cls is the label of no im"),
     "a label in JSON alone": (
         {"a.json": label(1)},
-        r"a\.json is the label of no image",
+        r"a\.json is a label without an image",
     ),
     "JSON without a label": (
         {"a.jpg": b"A", "a.json": b"{}"},

@@ -42,9 +42,9 @@ def check_labels(split, names):
     """
     labels, most = split.labels, 2**31 if names is None else len(names)
     if len(wrong := np.flatnonzero((labels < 0) | (labels >= most))):
-        known = "which is no number of a class"
+        known = "which is no class number"
         if names is not None:
-            known = f"and there are names for 0 to {most - 1}"
+            known = f"but there are names only for 0 to {most - 1}"
         raise ValueError(
             f"data_dir: {split.name(wrong[0])} has the label {labels[wrong[0]]}, "
             f"{known} ({len(wrong):,} of {len(labels):,} images have such labels)"

@@ -52,8 +52,7 @@ def open_source(wanted, root):
             return np.array([label[name.partition("/")[0]] for name in index.names])
         except KeyError as error:
             raise ValueError(
-                f"data_dir: {TRAIN} holds the class {error}, of which {KIT} does not "
-                "tell"
+                f"data_dir: {TRAIN} holds the class {error}, which {KIT} does not list"
             ) from None
 
     validation = TarSplit([root / VALIDATION], of_validation)

@@ -40,14 +40,13 @@ def open_source(wanted, root):
         train = class_split(wanted, images / "train", names)
     if strange := sorted(set(in_table) - set(names)):
         raise ValueError(
-            f"data_dir: {SOLUTION} tells of classes that train/ lacks: "
-            f"{listed(strange)}"
+            f"data_dir: {SOLUTION} names classes that train/ lacks: {listed(strange)}"
         )
     paths = class_files(images / "val", wanted.skip_corrupt)
     stems = [os.path.splitext(os.path.basename(os.fsdecode(path)))[0] for path in paths]
     if unknown := [stem for stem in stems if stem not in truth]:
         raise ValueError(
-            f"data_dir: {SOLUTION} does not tell the class of "
+            f"data_dir: {SOLUTION} does not give the class of "
             f"{listed(map(shown, unknown))}"
         )
     label = {name: i for i, name in enumerate(names)}
@@ -65,7 +64,7 @@ def _read_solution(path):
                 name, told = row["ImageId"], row["PredictionString"].split()
                 if name in truth or any(other != told[0] for other in told[::5]):
                     raise ValueError(
-                        f"data_dir: {shown(path)} tells the class of {name!r:.80} "
+                        f"data_dir: {shown(path)} gives the class of {name!r:.80} "
                         "more than once: leave one row of one class for each image"
                     )
                 truth[name] = told[0]

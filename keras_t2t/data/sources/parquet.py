@@ -112,8 +112,8 @@ def _describe(path):
         )
     if len(labels) and int(labels.max()) >= MAX_LABEL:
         raise ValueError(
-            f"data_dir: {shown(path)} has the label {labels.max()}, which is no "
-            "number of a class"
+            f"data_dir: {shown(path)} has the label {labels.max()}, which "
+            "is no class number"
         )
     return metadata, image, names, labels.astype("int64")
 

@@ -119,7 +119,7 @@ def _open_builder(name, data_dir):
         raise ValueError(
             f"dataset={name!r} is not known; the closest names are "
             f"{', '.join(closest) or 'none'}; accepted are digits and the names of "
-            f"TensorFlow Datasets, also of those that only lie in {data_dir}"
+            f"TensorFlow Datasets, also of those that exist only in {data_dir}"
         ) from None
 
 

@@ -158,7 +158,7 @@ def _ordered(place, matched):
             names = ", ".join(shown(path.name) for path, _ in matched[:4])
             raise ValueError(
                 f"data_dir: of the files of one split in {shown(place)} some have a "
-                f"number and some have none: {names}; leave those that belong together"
+                f"number and some have none: {names}; keep those that belong together"
             )
         return [path for path, _ in matched]
     numbers = {}
@@ -167,13 +167,13 @@ def _ordered(place, matched):
         if other is not path:
             raise ValueError(
                 f"data_dir: {shown(other)} and {shown(path.name)} have the same place "
-                "in the order: leave those that belong together"
+                "in the order: keep those that belong together"
             )
     counts = {int(match["count"]) for _, match in matched if match["count"]}
     if len(counts) > 1:
         raise ValueError(
             f"data_dir: {shown(place)} holds files of {sorted(counts)} in all, like "
-            f"{shown(matched[0][0].name)}: leave those that belong together"
+            f"{shown(matched[0][0].name)}: keep those that belong together"
         )
     first = 0 if 0 in numbers or not counts else 1
     last = first + counts.pop() if counts else max(numbers) + 1

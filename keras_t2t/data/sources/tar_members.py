@@ -68,7 +68,7 @@ def tar_members(file, path, start=0, end=None, prefix=""):
         if member.sparse:
             raise ValueError(
                 f"data_dir: {place}: {shown(member.name)} is stored as a sparse file, "
-                "of which the pixels cannot be read in place; make the tar without "
+                "whose pixels cannot be read in place; make the tar without "
                 "--sparse"
             )
         if member.name.endswith(".tar") and not prefix:

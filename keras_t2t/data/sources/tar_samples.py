@@ -48,8 +48,8 @@ def samples(file, path, members):
                 found.append((image, NO_LABEL if label is None else label))
             elif label is not None:
                 raise ValueError(
-                    f"data_dir: {shown(path)}: {shown(its[0].name)} is the label of no "
-                    f"image: expected one of its name, {shown(key)}, beside it"
+                    f"data_dir: {shown(path)}: {shown(its[0].name)} is a label without "
+                    f"an image: expected one of its name, {shown(key)}, beside it"
                 )
     found.sort(key=lambda pair: order[pair[0]])
     return [image for image, _ in found], [label for _, label in found]
@@ -73,7 +73,8 @@ def _paired(key, images, labels, path):
     raise ValueError(
         f"data_dir: {shown(path)}: {shown(first.name)} (at byte {first.offset:,}) and "
         f"{shown(second.name)} (at byte {second.offset:,}) are two images of one "
-        f"sample, {shown(key)}; each needs a name of its own, and its label the same"
+        f"sample, {shown(key)}; each needs a name of its own, with its label under the "
+        "same name"
     )
 
 

@@ -94,7 +94,8 @@ def check_classes_only(folder, names):
     if pairs := _named_by_split(names):
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(pairs)} look by their names like "
-            "splits of the same, not classes: have train/<class>/* and val/<class>/*"
+            "splits of one data set, not classes: have train/<class>/* and "
+            "val/<class>/*"
         )
     check_no_marks(folder, names)
     inside, of_splits = {}, []
@@ -108,8 +109,8 @@ def check_classes_only(folder, names):
     if len(of_splits) == 1:
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(of_splits)} holds splits "
-            f"({listed(sorted(map(shown, inside[of_splits[0]])), 4)}), is no class: "
-            "give it as data_dir"
+            f"({listed(sorted(map(shown, inside[of_splits[0]])), 4)}), so it "
+            "is no class: give it as data_dir"
         )
     copies = [name for name, held in inside.items() if _most(held, names)]
     if copies:
@@ -137,8 +138,8 @@ def check_no_marks(folder, names):
     kinds = {name.lower() for name in names}
     if kinds & set(PICTURES) and kinds & set(MARKS):
         raise ValueError(
-            f"data_dir={str(folder)!r}: {_slashed(names)} look like images and what is "
-            "marked in them, not classes: put images into a folder for each class"
+            f"data_dir={str(folder)!r}: {_slashed(names)} look like images and "
+            "their annotations, not classes: put images into a folder for each class"
         )
 
 

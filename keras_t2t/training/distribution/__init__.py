@@ -47,11 +47,11 @@ def connected(config):
 
 
 def one_device_per_core(settings):
-    """Makes JAX show a CPU as several devices, which then share each batch as GPUs do:
-    XLA keeps several cores busier so than within one training step.
+    """Makes JAX split a CPU into several devices, which then share each batch as GPUs
+    do. XLA keeps the cores busier in this way than within one training step.
 
-    Without effect where JAX has a GPU or TPU, already computes, or is told a number of
-    devices by XLA_FLAGS.
+    Has no effect if JAX has a GPU or TPU, has already computed something, or is told
+    the number of devices by XLA_FLAGS.
 
     Args:
         settings: dict with the attributes of a `TrainingConfig`; `devices` is the
@@ -72,14 +72,14 @@ def one_device_per_core(settings):
         number = math.gcd(number, batch_size)
     try:
         jax.config.update("jax_num_cpu_devices", number)
-    except RuntimeError:  # JAX computes already
+    except RuntimeError:  # JAX has already computed something
         return
 
 
 def recorded_batch_size(settings):
-    """That of the run which is to be continued, None where there is none."""
+    """The batch size of the run that is to be continued, None if there is none."""
     if settings["resume"] and settings["output_dir"] is not None:
         path = Path(settings["output_dir"]) / CONFIG
-        with contextlib.suppress(OSError, ValueError):  # which are told later
+        with contextlib.suppress(OSError, ValueError):  # which are reported later
             return read_record(path, needed=())["batch_size"]
     return None

@@ -10,8 +10,8 @@ class Devices:
         count: int, devices over all processes.
         processes, process: int, their number and the number of this one.
         accelerated: whether they are GPUs or TPUs.
-        spread: what spreads a model that is built within its `scope()` over devices, a
-            `keras.distribution.DataParallel` or a `tf.distribute.Strategy`; or None.
+        spread: a `keras.distribution.DataParallel` or a `tf.distribute.Strategy`, which
+            spreads a model built within its `scope()` over devices; or None.
     """
 
     count = 1
@@ -22,7 +22,7 @@ class Devices:
 
     @property
     def main(self):
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and prints."""
         return self.process == 0
 
     @property
@@ -35,7 +35,7 @@ class Devices:
         return contextlib.nullcontext() if self.spread is None else self.spread.scope()
 
     def check(self, config):
-        """Raises a ValueError where a setting of the filled-in config cannot be had on
+        """Raises a ValueError if a setting of the complete config is not possible on
         these devices."""
         if config.batch_size % self.count:
             raise ValueError(
@@ -44,31 +44,30 @@ class Devices:
             )
 
     def check_optimizer(self, optimizer):
-        """Raises a ValueError where what an optimizer does cannot be had on these
-        devices."""
+        """Raises a ValueError if these devices cannot do what an optimizer does."""
 
     def prepare(self, model):
         """Makes a compiled model train on all devices."""
 
     def largest(self, number):
-        """The largest of an integer that each process has; every process must ask."""
+        """The largest value of an integer over all processes; all must call it."""
         return number
 
     def differs(self, number):
-        """Whether a number is not the same in all processes; every process must ask."""
+        """Whether a number differs between processes; all must call it."""
         return False
 
     def reduce_metrics(self, model):
-        """The metrics over all processes, where Keras gives those of this one: dict,
-        empty where there is nothing to correct."""
+        """The metrics over all processes, if Keras gives only those of this one: a
+        dict, empty if there is nothing to correct."""
         return {}
 
     def shared_state(self, arrays):
-        """The state that a snapshot keeps, from that of each process."""
+        """The state to keep in a snapshot, from the states of all processes."""
         return arrays
 
     def separate(self, model):
-        """After a restore: gives each process the state that must not be shared."""
+        """After a restore, gives each process the state that must differ."""
 
     def abandon(self, status):
         """Leaves the other processes without waiting for them, before this process ends
@@ -79,14 +78,14 @@ class Devices:
 
 
 def refuse(config, names, reason):
-    """Raises a ValueError where one of the attributes `names` is set."""
+    """Raises a ValueError if one of the attributes `names` is set."""
     for name in names:
         if getattr(config, name) is not None:
             raise ValueError(f"{name}={getattr(config, name)!r}: {reason}")
 
 
 def first(number, names):
-    """So many of a host's devices; raises a ValueError where it has fewer."""
+    """The first `number` devices of a host; raises a ValueError if it has fewer."""
     if number > len(names):
         raise ValueError(f"devices={number}: this host has {len(names)}")
     return names[:number]

@@ -63,7 +63,7 @@ class JaxDevices(Devices):
 
     def abandon(self, status):
         if self.connected:
-            # Before JAX's own, which waits for all processes, and then aborts this one.
+            # Runs before JAX's own handler, which waits for all processes, then aborts.
             atexit.register(_end, status)
 
     def disconnect(self):
@@ -78,8 +78,8 @@ def _end(status):
 
 
 def connect(address, config):
-    """Joins the other processes through JAX's service, which ends this process where
-    one of them does not come, or does not answer any more.
+    """Joins the other processes through JAX's service, which ends this process if one
+    of them does not join, or no longer answers.
 
     `keras.distribution.initialize` does the same, but cannot be given a time-out.
     """

@@ -86,8 +86,8 @@ class TorchProcesses(Devices):
         }
 
     def separate(self, model):
-        """All processes have restored one state: from here on, all but the first draw
-        their own random numbers, and begin with empty metrics."""
+        """All processes have restored the same state. From here on, all but the first
+        draw other random numbers and start with empty metrics."""
         if self.main:
             return
         model.reset_metrics()
@@ -126,8 +126,8 @@ def join(backend, timeout):
 
 
 class Forward(torch.nn.Module):
-    """A model's forward pass with all its variables, which are to begin as those of
-    the first process."""
+    """A model's forward pass with all its variables, which start with the values of the
+    first process."""
 
     def __init__(self, model):
         super().__init__()

@@ -12,6 +12,12 @@ RESOLVE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([\w.-]+)/(.+)")
 API = re.compile(r"/api/models/([\w.-]+/[\w.-]+)/(\w+)/([\w.-]+)")
 
 
+def entry(path, body):
+    """What the hub tells of a file."""
+    digest = hashlib.sha1(body).hexdigest()
+    return {"type": "file", "path": path, "size": len(body), "oid": digest}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -24,20 +30,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer_for_reading(self):
         hub = self.server.hub
         path = self.path.partition("?")[0]
-        hub.requests.append(f"{self.command} {path}")
         if match := API.fullmatch(path):
             name, _, revision = match.groups()
             if not self.found(name, revision):
                 return
             files = hub.repositories[name]
             if match[2] == "tree":
-                self.send_json(
-                    [
-                        {"type": "file", "path": path, "size": len(body)}
-                        | {"oid": hashlib.sha1(body).hexdigest()}
-                        for path, body in files.items()
-                    ]
-                )
+                self.send_json([entry(path, body) for path, body in files.items()])
                 return
             siblings = [{"rfilename": file} for file in files]
             self.send_json({"id": name, "sha": hub.commit(name), "siblings": siblings})
@@ -49,15 +48,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.refuse(404, "EntryNotFound")
                 return
             body = hub.repositories[name][file]
-            self.send(
-                200,
-                body,
-                {
-                    "ETag": f'"{hashlib.sha1(body).hexdigest()}"',
-                    "X-Repo-Commit": hub.commit(name),
-                    "Content-Type": "application/octet-stream",
-                },
-            )
+            headers = {"ETag": f'"{hashlib.sha1(body).hexdigest()}"'}
+            headers["X-Repo-Commit"] = hub.commit(name)
+            headers["Content-Type"] = "application/octet-stream"
+            self.send(200, body, headers)
         else:
             self.send_json({}, 404)
 
@@ -74,7 +68,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         hub = self.server.hub
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        hub.requests.append(f"POST {self.path}")
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
             self.refuse(401, "Unauthorized")
         elif self.path == "/api/repos/create":
@@ -89,16 +82,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if what == "preupload":
                 files = json.loads(body)["files"]
                 regular = {"uploadMode": "regular", "shouldIgnore": False}
-                self.send_json(
-                    {"files": [{"path": f["path"], **regular} for f in files]}
-                )
+                answers = [{"path": file["path"], **regular} for file in files]
+                self.send_json({"files": answers})
             else:
                 hub.store(name, body)
-                commit = {"commitOid": hub.commit(name)}
-                commit["commitUrl"] = (
-                    f"{hub.address}/{name}/commit/{commit['commitOid']}"
-                )
-                self.send_json(commit)
+                commit = hub.commit(name)
+                url = f"{hub.address}/{name}/commit/{commit}"
+                self.send_json({"commitOid": commit, "commitUrl": url})
 
     def refuse(self, status, code):
         self.send(status, b"", {"X-Error-Code": code, "X-Error-Message": code})
@@ -126,12 +116,10 @@ class Hub:
         repositories: dict, `"OWNER/NAME"` -> dict, file -> bytes.
         private: names that are there and not for everyone.
         token: what writing needs, None: nothing.
-        requests: list of `"METHOD /path"`.
     """
 
     def __init__(self):
-        self.repositories, self.private, self.requests = {}, set(), []
-        self.token = None
+        self.repositories, self.private, self.token = {}, set(), None
 
     def commit(self, name):
         held = repr(sorted(self.repositories[name].items())).encode()
@@ -148,9 +136,8 @@ class Hub:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.hub = self
         self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(
-            target=self.server.serve_forever, args=(0.02,), daemon=True
-        ).start()
+        serve = self.server.serve_forever
+        threading.Thread(target=serve, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *error):

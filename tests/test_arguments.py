@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_t2t._ground.arguments import is_number, shown
+from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import keras_folder, read_class_names
 from keras_t2t.checkpoints.loading import load_checkpoint
 from keras_t2t.cli.ending import in_words
@@ -89,7 +89,3 @@ def test_a_user_without_a_home(monkeypatch, tmp_path):
         keras_folder()
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "own"))
     assert keras_folder() == tmp_path / "own"
-
-
-def test_integers_that_no_float_holds():
-    assert not is_number(10**400)

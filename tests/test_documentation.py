@@ -12,11 +12,8 @@ Python without one runs here, page by page in one namespace. A command's flags a
 against its script's own parser.
 """
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +21,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
+from tests.processes import python
 
 pytestmark = pytest.mark.once
 
@@ -125,13 +123,7 @@ def test_python_runs(tmp_path):
         for name, photograph in (("cat", "china"), ("dog", "flower")):
             image = Image.fromarray(load_sample_image(f"{photograph}.jpg"))
             image.save(folder / f"{name}.jpg")
-    finished = subprocess.run(
-        [sys.executable, "-c", RUN, *folders],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    finished = python("-c", RUN, *folders)
     assert finished.returncode == 0, finished.stderr
 
 
@@ -177,14 +169,7 @@ def commands():
 
 def test_commands_are_accepted_by_their_scripts():
     assert len(commands()) > 50
-    finished = subprocess.run(
-        [sys.executable, "-c", PARSE],
-        cwd=ROOT,
-        input="\n".join(commands()),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    finished = python("-c", PARSE, cwd=ROOT, input="\n".join(commands()))
     assert finished.returncode == 0, finished.stderr[-2000:]
 
 

@@ -80,9 +80,8 @@ def test_headers_of_all_kinds():
     other = entry(5, tag=0x0100)
     assert of(jpeg((0xE1, exif + tiff([other, entry(6)])))) == 6
     assert of(jpeg(jfif, (0xE1, exif + tiff([entry(8, ">")], ">")))) == 8
-    assert (
-        of(jpeg((0xE1, b"http://ns.adobe.com/"), (0xE1, exif + tiff([entry(3)])))) == 3
-    )
+    adobe = (0xE1, b"http://ns.adobe.com/")
+    assert of(jpeg(adobe, (0xE1, exif + tiff([entry(3)])))) == 3
     for kind in (1, 4):
         assert of(jpeg((0xE1, exif + tiff([entry(7, kind=kind)])))) == 7
     filled = jpeg(jfif, (0xE1, exif + tiff([entry(6)])))
@@ -104,17 +103,3 @@ def test_headers_of_all_kinds():
         assert of(damaged) == 1
     for foreign in (b"", b"GIF89a", b"BM", tiff([entry(6)])):
         assert of(foreign) is None
-
-
-def test_no_cut_or_bent_header_raises():
-    random = np.random.default_rng(0)
-    for format in ("JPEG", "PNG", "WEBP"):
-        whole = oriented(6, format)
-        for end in range(len(whole[:300])):
-            assert orientation_of(io.BytesIO(whole[:end])) in (None, *range(1, 9))
-        for _ in range(300):
-            bent = np.frombuffer(whole, "uint8").copy()
-            places = random.integers(0, min(len(bent), 120), 3)
-            bent[places] = random.integers(0, 256, 3)
-            found = orientation_of(io.BytesIO(bent.tobytes()))
-            assert found in (None, *range(1, 9))

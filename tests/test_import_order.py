@@ -7,7 +7,6 @@ its place, which ends the process when it comes after TensorFlow.
 import ast
 import importlib.machinery
 import os
-import subprocess
 import sys
 
 import keras
@@ -17,6 +16,7 @@ from sklearn.datasets import load_sample_image
 
 import keras_t2t
 from keras_t2t.export.formats import FORMATS
+from tests import processes
 from tests.examples.script import ROOT
 
 BACKEND = keras.backend.backend()
@@ -47,19 +47,10 @@ def python(tmp_path_factory):
         search.append(str(stand_in.parent))
 
     def run(*arguments, cwd=None):
-        done = subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            cwd=cwd,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(search),
-                "KERAS_BACKEND": BACKEND,
-                "TFDS_DATA_DIR": os.devnull,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        path = os.pathsep.join(search)
+        environment = {"PYTHONPATH": path, "KERAS_BACKEND": BACKEND}
+        environment["TFDS_DATA_DIR"] = os.devnull
+        done = processes.python(*arguments, cwd=cwd, **environment)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
@@ -78,15 +69,11 @@ def test_torch_works_beside_tensorflow(first, python):
 @pytest.mark.once
 def test_the_order_is_decided_before_anything_else_is_imported():
     """No module of the package can come before it, nor what it imports."""
-    first = next(
-        node
-        for node in ast.walk(tree_of(PACKAGE / "__init__.py"))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    )
+    nodes = ast.walk(tree_of(PACKAGE / "__init__.py"))
+    first = next(x for x in nodes if isinstance(x, ast.Import | ast.ImportFrom))
     assert ast.unparse(first) == "from keras_t2t._ground import import_order"
-    assert (
-        imported_by(PACKAGE / "_ground" / "import_order.py") <= sys.stdlib_module_names
-    )
+    imported = imported_by(PACKAGE / "_ground" / "import_order.py")
+    assert imported <= sys.stdlib_module_names
 
 
 # Modules that run only where Keras's backend is the library itself, and one that is

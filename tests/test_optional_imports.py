@@ -1,59 +1,27 @@
 """Libraries are loaded late, kept off GPUs, and missed in one line."""
 
 import importlib.util
-import os
-import subprocess
 import sys
 
 import keras
 import pytest
 
 from keras_t2t._ground import optional_imports
+from tests.hidden import without
 
 pytestmark = pytest.mark.once
-
-
-@pytest.mark.nightly
-def test_digits_need_no_tensorflow():
-    # Its own process: this one has loaded TensorFlow for other tests.
-    backend = keras.backend.backend()
-    script = """
-import sys, keras_t2t, keras_t2t.data
-dataset = keras_t2t.data.open_dataset("digits")
-next(iter(dataset.train_batches(32, 8, seed=0)))
-list(dataset.validation_batches(32, 64))
-assert not keras_t2t.data.is_prepared("imagenet2012")
-assert not {"tensorflow", "tensorflow_datasets"} & set(sys.modules)
-"""
-    environment = os.environ | {
-        "KERAS_BACKEND": "jax" if backend == "tensorflow" else backend,
-        "TFDS_DATA_DIR": os.devnull,
-    }
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
 
 
 @pytest.mark.every_backend
 def test_tensorflow_that_only_reads_data_sees_no_accelerator(monkeypatch):
     tf = pytest.importorskip("tensorflow")
     hidden = []
-    monkeypatch.setattr(
-        tf.config,
-        "set_visible_devices",
-        lambda devices, kind: hidden.append((devices, kind)),
-    )
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *x: hidden.append(x))
     assert optional_imports.import_tensorflow() is tf
     if keras.backend.backend() == "tensorflow":
         assert hidden == []
     else:
         assert hidden == [([], "GPU"), ([], "TPU")]
-
-
-@pytest.mark.every_backend
-def test_devices_stay_hidden():
-    tf = optional_imports.import_tensorflow()
-    if keras.backend.backend() != "tensorflow":
-        assert tf.config.get_visible_devices("GPU") == []
-        assert tf.config.get_visible_devices("TPU") == []
 
 
 def test_tensorflow_that_was_used_before_is_warned_about(monkeypatch):
@@ -78,17 +46,6 @@ def test_a_folder_is_no_library(tmp_path, monkeypatch):
     assert optional_imports.is_installed("numpy")
 
 
-class Hidden:
-    """An import hook that hides one library."""
-
-    def __init__(self, module):
-        self.module = module
-
-    def find_spec(self, name, path=None, target=None):
-        if name == self.module:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
 @pytest.mark.parametrize(
     ("module", "load", "extra"),
     [
@@ -99,16 +56,16 @@ class Hidden:
         ("grain", optional_imports.import_grain, "data"),
         ("PIL", lambda: optional_imports.import_pillow("Image"), "train"),
         ("PIL", lambda: optional_imports.import_pillow("Image", "x"), "x"),
+        ("safetensors", optional_imports.import_safetensors, "convert"),
+        ("torch", optional_imports.import_torch, "torch"),
         ("matplotlib", optional_imports.import_matplotlib, "visualize"),
     ],
 )
-def test_missing_library_is_one_line_that_names_the_extra(
-    monkeypatch, module, load, extra
-):
+def test_a_missing_library_names_its_extra(monkeypatch, module, load, extra):
     for loaded in list(sys.modules):
         if loaded == module or loaded.startswith(f"{module}."):
             monkeypatch.delitem(sys.modules, loaded)
-    monkeypatch.setattr(sys, "meta_path", [Hidden(module), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", without(module))
     command = rf'pip install "keras-t2t\[{extra}\]"'
     with pytest.raises(ImportError, match=command) as error:
         load()

@@ -37,9 +37,8 @@ SHORT_RUN = (
 
 
 def run(*command, **kwargs):
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, **kwargs
-    )
+    command = list(map(str, command))
+    done = subprocess.run(command, capture_output=True, text=True, **kwargs)
     assert done.returncode == 0, f"{done.stdout[-1000:]}{done.stderr[-3000:]}"
     return done
 
@@ -54,18 +53,10 @@ def test_nothing_is_required_that_keras_does_not_require():
     assert {"numpy", "h5py", "ml-dtypes"} <= {
         re.match(r"[\w-]*", requirement)[0] for requirement in theirs
     }
-    assert {"jax", "tpu", "tensorflow", "torch", "train", "data", "convert"} | {
-        *(
-            "export",
-            "export-jax",
-            "visualize",
-            "hub",
-            "keras-hub",
-            "docs",
-            "all",
-            "test",
-        )
-    } == set(settings["options.extras_require"])
+    assert set(settings["options.extras_require"]) == {
+        *("jax", "tpu", "tensorflow", "torch", "train", "data", "convert", "export"),
+        *("export-jax", "visualize", "hub", "keras-hub", "docs", "all", "test"),
+    }
 
 
 def test_workflows_run_known_code_and_may_only_read():
@@ -193,11 +184,8 @@ def test_the_lowest_versions_do(extras, distributions, tmp_path):
     for extra in extras[1:]:
         commands += AFTERWARDS[extra]
     for script, *arguments in commands:
-        run(
-            *(python, ROOT / "examples" / script, "--backend", extras[0], *arguments),
-            cwd=tmp_path,
-            env={"HOME": str(tmp_path)},
-        )
+        words = (ROOT / "examples" / script, "--backend", extras[0], *arguments)
+        run(python, *words, cwd=tmp_path, env={"HOME": str(tmp_path)})
     assert (tmp_path / "run" / "result.json").is_file()
     if "visualize" in extras:
         assert (tmp_path / "visualization" / "report.html").is_file()

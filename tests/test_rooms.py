@@ -77,14 +77,10 @@ def test_there_is_no_circle():
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "from keras_t2t.models import T2TViT",
-        "import keras_t2t",
-        "import keras_t2t.data",
-    ],
-)
+LINES = ("from keras_t2t.models import T2TViT", "import keras_t2t")
+
+
+@pytest.mark.parametrize("line", [*LINES, "import keras_t2t.data"])
 def test_an_arrow_that_is_added_is_found(tmp_path, line):
     (tmp_path / "keras_t2t" / "layers").mkdir(parents=True)
     code = f"def late():\n    {line}\n"

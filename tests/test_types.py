@@ -1,13 +1,12 @@
 """What editors and type checkers see of the package."""
 
 import inspect
-import subprocess
-import sys
 
 import pytest
 
 import keras_t2t
 from keras_t2t import layers, training, visualization
+from tests.processes import python
 
 pytestmark = pytest.mark.once
 
@@ -38,15 +37,10 @@ ERRORS = {
 def test_a_checker_knows_what_users_write(tmp_path):
     (tmp_path / "user.py").write_text(USER)
     # Another folder's settings, and what is installed, do not count.
-    checked = subprocess.run(
-        [
-            *(sys.executable, "-m", "mypy", "--config-file=", "--cache-dir=cache"),
-            *("--ignore-missing-imports", "--follow-imports=silent", "user.py"),
-        ],
-        cwd=tmp_path,
-        env={"MYPYPATH": str(keras_t2t.__path__[0] + "/..")},
-        capture_output=True,
-        text=True,
+    checked = python(
+        *("-m", "mypy", "--config-file=", "--cache-dir=cache", "user.py"),
+        *("--ignore-missing-imports", "--follow-imports=silent"),
+        **{"cwd": tmp_path, "MYPYPATH": keras_t2t.__path__[0] + "/.."},
     )
     found = {}
     for line in checked.stdout.splitlines():

@@ -2,11 +2,11 @@
 
 import csv
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 pytestmark = pytest.mark.once
 
@@ -16,9 +16,7 @@ FLAGS = ("--models", "T2TViT7", "--images", "64")
 
 def run(*flags):
     """The finished script: the file chooses its backend before it imports Keras."""
-    return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, flags)], capture_output=True, text=True
-    )
+    return python(SCRIPT, *flags)
 
 
 def rows(path):
@@ -30,11 +28,9 @@ def test_a_row_that_is_there_is_not_compiled_again(tmp_path):
     path = tmp_path / "tpu.csv"
     key = "model,path,mode,precision,topology,images"
     figures = "gib,tflop,gb,arithmetic_ms,memory_ms,bound,mb_per_image,fits,compile_s"
-    path.write_text(
-        f"{key},{figures}\n"
-        "T2TViT7,fused,training,bfloat16,v5e:2x4,64,1.52,0.458,20.17,2.3,24.6,memory,"
-        "315.2,691,330\n"
-    )
+    row = "T2TViT7,fused,training,bfloat16,v5e:2x4,64"
+    found = "1.52,0.458,20.17,2.3,24.6,memory,315.2,691,330"
+    path.write_text(f"{key},{figures}\n{row},{found}\n")
     done = run(*FLAGS, "--output", path)
     assert done.returncode == 0, done.stderr
     assert "| 64 | 1.52 | 0.458 | 20.17 | 2.3, 24.6: memory | 315.2 |" in done.stdout

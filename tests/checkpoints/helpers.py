@@ -1,5 +1,7 @@
 """What the checkpoint tests share: oracles with random weights, and a photograph."""
 
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,26 @@ def build(variant=None, size=(64, 64), classes=10, **kwargs):
     if variant is None:
         return keras_t2t.T2TViT(**{**SMALL, **kwargs})
     return getattr(keras_t2t, variant)(**kwargs)
+
+
+def save(model, path):
+    """By whatever writes files of this name; returns the path."""
+    if path.suffix == ".keras":
+        model.save(path)
+    elif path.suffix == ".h5":
+        model.save_weights(path)
+    else:
+        keras_t2t.save_official(model, path)
+    return path
+
+
+def rewrite(path, records):
+    """Replaces records of a zip."""
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()} | records
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in records.items():
+            archive.writestr(name, data)
 
 
 def load_state_dict(model, state_dict):

@@ -6,17 +6,9 @@ import pytest
 
 import keras_t2t
 from keras_t2t.checkpoints import adapters, keras_file
-from tests.examples.small_run import SIZE, random_model
+from tests.examples.small_run import SIZE, outputs, random_model
 
 RANK = 3
-
-
-def images():
-    return np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3))
-
-
-def outputs(model):
-    return keras.ops.convert_to_numpy(model(images()))
 
 
 def adapted(seed=0):
@@ -80,14 +72,9 @@ def test_merged_it_is_an_ordinary_model(tmp_path):
     np.testing.assert_allclose(outputs(plain), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_other_designs_have_adapters_too(tmp_path):
-    def build():
-        return keras_t2t.T2TViT14SE(input_shape=(16, 16, 3), classes=2)
-
-    model = build()
-    keras_t2t.add_adapters(model, 2)
-    names = {name.partition("_")[2] for name in adapters.adaptable(model)}
-    assert any("squeeze_excitation" in name for name in names)
+def another(width, depth, **settings):
+    settings["input_shape"] = (SIZE, SIZE, 3)
+    return keras_t2t.T2TViT(width, depth, 2, 2, "convolution", **settings)
 
 
 def test_adapters_of_another_model_are_refused(file, tmp_path, monkeypatch):
@@ -96,33 +83,21 @@ def test_adapters_of_another_model_are_refused(file, tmp_path, monkeypatch):
     refused(load, other, file, "was trained on other weights than the model's in blo")
     np.testing.assert_array_equal(outputs(other), before)
     assert not adapters.has_adapters(other)
-    refused(
-        load, random_model(classes=5), file, "a head for 7 classes, but.* for 5: bu"
-    )
-    deeper = keras_t2t.T2TViT(
-        *(16, 2, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), classes=7
-    )
-    refused(load, deeper, file, "another model than.*the model has block_1_attention/")
-    wider = keras_t2t.T2TViT(
-        *(32, 1, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), classes=7
-    )
-    refused(load, wider, file, r"another model: block_0_.*has shape \(16, 3\), but")
-    headless = keras_t2t.T2TViT(
-        *(16, 1, 2, 2, "convolution"), input_shape=(SIZE, SIZE, 3), include_top=False
-    )
-    refused(load, headless, file, "the file has head/")
     of_rank_2 = random_model()
     keras_t2t.add_adapters(of_rank_2, 2)
-    refused(load, of_rank_2, file, r"has shape \(16, 3\), but the model needs \(16, 2")
-    refused(keras_t2t.add_adapters, of_rank_2, 2, "has adapters already")
-    refused(
-        keras_t2t.add_adapters, random_model(), 0, "`rank` must be a positive integer"
-    )
-    refused(keras_t2t.save_adapters, random_model(), file, "has no adapters")
+    for model, message in (
+        (random_model(classes=5), "a head for 7 classes, but .* for 5"),
+        (another(16, 2, classes=7), "another model than.*has block_1_attention/"),
+        (another(32, 1, classes=7), r"block_0_.*has shape \(16, 3\), but"),
+        (another(16, 1, include_top=False), "the file has head/"),
+        (of_rank_2, r"has shape \(16, 3\), but the model needs \(16, 2"),
+        (keras.Sequential([keras.Input((4,))]), "must be a whole T2T-ViT"),
+    ):
+        refused(load, model, file, message)
     refused(load, other, tmp_path / "x.h5", "must end in .lora.h5")
-    refused(
-        load, keras.Sequential([keras.Input((4,))]), file, "must be a whole T2T-ViT"
-    )
+    refused(keras_t2t.add_adapters, of_rank_2, 2, "has adapters already")
+    refused(keras_t2t.add_adapters, random_model(), 0, "`rank` must be a positive int")
+    refused(keras_t2t.save_adapters, random_model(), file, "has no adapters")
     with pytest.raises(FileNotFoundError, match=r"must be an existing file"):
         load(other, tmp_path / "gone.lora.h5")
 

@@ -3,15 +3,12 @@
 import argparse
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 
 from keras_t2t.checkpoints import foreign_file
-from keras_t2t.checkpoints.foreign_file import save_official
-from tests.checkpoints import helpers
 
 
 class Runs:
@@ -59,19 +56,3 @@ def test_a_torch_file_without_a_state_dict(tmp_path):
     torch.save([1, 2], path)
     with pytest.raises(ValueError, match="no state dict"):
         foreign_file.read(path)
-
-
-@pytest.mark.parametrize(
-    ("library", "extra"), [("torch", "torch"), ("safetensors", "convert")]
-)
-def test_a_missing_library_names_the_extra(library, extra, tmp_path, monkeypatch):
-    model = helpers.build()
-    monkeypatch.setitem(sys.modules, library, None)
-    path = tmp_path / ("x.pth" if library == "torch" else "x.safetensors")
-    message = rf'needs {library}, which.*pip install "keras-t2t\[{extra}\]"'
-    with pytest.raises(ImportError, match=message):
-        save_official(model, path)
-    if library == "safetensors":
-        path.touch()
-        with pytest.raises(ImportError, match=message):
-            foreign_file.read(path)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from tests.examples.small_run import SIZE, random_model
+from tests.checkpoints import helpers
+from tests.examples.small_run import SIZE, outputs, random_model
 
 pytestmark = pytest.mark.every_backend
 
@@ -21,23 +22,10 @@ def with_low_rank():
     return model
 
 
-def images():
-    return np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3))
-
-
-def outputs(model):
-    return keras.ops.convert_to_numpy(model(images()))
-
-
 @pytest.mark.parametrize("name", ["x.safetensors", "x.weights.h5", "x.keras"])
 def test_what_is_saved_is_merged(name, tmp_path):
     model = with_low_rank()
-    if name == "x.safetensors":
-        keras_t2t.save_official(model, tmp_path / name)
-    elif name == "x.keras":
-        model.save(tmp_path / name)
-    else:
-        model.save_weights(tmp_path / name)
+    helpers.save(model, tmp_path / name)
     expected = outputs(model)
     for other in (random_model(seed=1), with_low_rank()):
         keras_t2t.load_checkpoint(other, tmp_path / name)
@@ -48,7 +36,7 @@ def test_what_is_saved_is_merged(name, tmp_path):
 def test_an_error_in_loading_changes_nothing(raised, tmp_path, monkeypatch):
     keras_t2t.save_official(random_model(seed=1), tmp_path / "x.safetensors")
     model = with_low_rank()
-    before = [np.array(keras.ops.convert_to_numpy(w)) for w in model.weights]
+    before = helpers.arrays(model)
     assign, calls = keras.Variable.assign, []
 
     def fails_once(variable, value):
@@ -61,8 +49,8 @@ def test_an_error_in_loading_changes_nothing(raised, tmp_path, monkeypatch):
     with pytest.raises(raised):
         keras_t2t.load_checkpoint(model, tmp_path / "x.safetensors")
     assert len(calls) > 12
-    for weight, array in zip(model.weights, before, strict=True):
-        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), array)
+    for path, array in helpers.arrays(model).items():
+        np.testing.assert_array_equal(array, before[path])
 
 
 class Wrapped(keras.Layer):
@@ -75,15 +63,13 @@ class Wrapped(keras.Layer):
 @pytest.mark.parametrize("name", ["x.weights.h5", "x.keras"])
 def test_a_model_that_another_layer_builds(name, tmp_path):
     model = random_model()
-    (model.save if name == "x.keras" else model.save_weights)(tmp_path / name)
+    helpers.save(model, tmp_path / name)
     layer = Wrapped(name="around")
     layer.build((None, SIZE, SIZE, 3))
     assert layer.model.weights[0].path.startswith("around/")
     keras_t2t.load_checkpoint(layer.model, tmp_path / name)
     np.testing.assert_array_equal(outputs(layer.model), outputs(model))
-    (layer.model.save if name == "x.keras" else layer.model.save_weights)(
-        tmp_path / f"again-{name}"
-    )
+    helpers.save(layer.model, tmp_path / f"again-{name}")
     fresh = random_model(seed=3)
     keras_t2t.load_checkpoint(fresh, tmp_path / f"again-{name}")
     np.testing.assert_array_equal(outputs(fresh), outputs(model))

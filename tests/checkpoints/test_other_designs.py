@@ -8,7 +8,12 @@ import keras_t2t
 from keras_t2t.checkpoints.architecture import keras_architecture, official_architecture
 from keras_t2t.checkpoints.keras_file import variable_keys
 from keras_t2t.checkpoints.official import official_entries
-from tests.checkpoints.helpers import SMALL, assert_same_logits, resized_into
+from tests.checkpoints.helpers import (
+    SMALL,
+    assert_equal_weights,
+    assert_same_logits,
+    resized_into,
+)
 from tests.reference import t2t_vit, vit
 from tests.shared_case import outputs, random_input, randomized
 
@@ -41,8 +46,7 @@ def test_official_files_there_and_back(tmp_path, design, suffix):
     path = tmp_path / f"model{suffix}"
     keras_t2t.save_official(model, path)
     loaded = DESIGNS[design](weights=path)
-    for old, new in zip(model.weights, loaded.weights, strict=True):
-        np.testing.assert_array_equal(new.numpy(), old.numpy(), err_msg=old.path)
+    assert_equal_weights(loaded, model)
 
 
 @pytest.mark.parametrize("design", DESIGNS)
@@ -102,9 +106,6 @@ def test_a_timm_file_gives_the_oracle_s_logits_at_another_size(tmp_path):
     vit.randomize_(oracle, seed=0).eval()
     torch.save(oracle.state_dict(), tmp_path / "vit.pth")
     resized = vit.ViT(**SMALL, image_size=(96, 48), num_classes=5)
-    model = plain(
-        input_shape=(96, 48, 3),
-        classifier_activation=None,
-        weights=tmp_path / "vit.pth",
-    )
+    settings = {"input_shape": (96, 48, 3), "classifier_activation": None}
+    model = plain(**settings, weights=tmp_path / "vit.pth")
     assert_same_logits(model, resized_into(resized, oracle))

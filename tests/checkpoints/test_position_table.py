@@ -4,15 +4,8 @@ import torch
 
 from keras_t2t.checkpoints.position_table import resize_table, table_grid
 
-GRIDS = [
-    ((14, 14), (24, 24)),
-    ((14, 14), (6, 10)),
-    ((14, 14), (7, 7)),
-    ((24, 24), (14, 14)),
-    ((6, 10), (10, 6)),
-    ((3, 5), (4, 1)),
-    ((1, 1), (2, 3)),
-]
+GRIDS = [((14, 14), (24, 24)), ((14, 14), (6, 10)), ((24, 24), (14, 14))]
+GRIDS += [((6, 10), (10, 6)), ((3, 5), (4, 1)), ((1, 1), (2, 3))]
 
 
 @pytest.mark.parametrize(("old", "new"), GRIDS)

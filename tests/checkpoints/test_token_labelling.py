@@ -68,14 +68,6 @@ def test_models_with_and_without_it_refuse_each_other(path, tmp_path):
         build(weights=tmp_path / "plain.weights.h5")
 
 
-def test_a_second_head_without_its_kernel(oracle, path):
-    state_dict = oracle.state_dict()
-    del state_dict["aux_head.weight"]
-    torch.save({"state_dict": state_dict}, path)
-    with pytest.raises(ValueError, match=r"missing: aux_head\.weight"):
-        build(weights=path)
-
-
 @pytest.mark.nightly  # 65 M parameters
 def test_a_file_tells_the_variant(tmp_path):
     model = keras_t2t.T2TViT24TokenLabelling(input_shape=(32, 32, 3), classes=3)

@@ -10,21 +10,8 @@ import pytest
 from keras_t2t.cli import backend
 from keras_t2t.cli.dispatch import COMMANDS
 from tests.examples.script import ROOT
+from tests.hidden import hiding
 
-# An import system that does not find some packages, as if they were not installed.
-WITHOUT = """
-import sys
-
-class NotInstalled:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in {missing}:
-            return self.finder.find_spec(name, path, target)
-
-sys.meta_path = [NotInstalled(finder) for finder in sys.meta_path]
-"""
 COMMAND = """
 import sys
 import keras_t2t_command
@@ -42,7 +29,7 @@ def command(tmp_path):
     """Runs it in a fresh process; libraries in `missing` are not installed."""
 
     def run(*words, missing=()):
-        code = (WITHOUT.format(missing=missing) if missing else "") + COMMAND
+        code = (hiding(*missing) if missing else "") + COMMAND
         return subprocess.run(
             [sys.executable, "-c", code, *words],
             capture_output=True,
@@ -89,35 +76,27 @@ def test_a_wrong_word_is_told_without_keras(command):
         (("torch",), "tensorflow", "torch", True),  # as Keras writes by itself
         (("jax", "torch"), "torch", "torch", False),
         (("jax",), "theano", "jax", True),
+        (("jax", "torch"), "torchrun", "torch", True),
+        ((), None, None, False),
     ],
 )
 def test_the_backend_where_nobody_names_one(
     installed, recorded, chosen, told, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    if recorded:
+    if recorded == "torchrun":
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    elif recorded:
         (tmp_path / "keras.json").write_text(f'{{"backend": "{recorded}"}}')
     with monkeypatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda name: name in installed)
-        assert backend.default_backend() == chosen
+        if chosen:
+            assert backend.default_backend() == chosen
+        else:
+            with pytest.raises(ImportError, match=r'install "keras-t2t\[jax\]"'):
+                backend.default_backend()
     said = capsys.readouterr().err
     assert said.startswith(f"Backend: {chosen}, the first") if told else said == ""
-
-
-def test_no_backend_is_installed(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with monkeypatch.context() as patch:
-        patch.setattr("importlib.util.find_spec", lambda name: None)
-        with pytest.raises(ImportError, match=r'install "keras-t2t\[jax\]"'):
-            backend.default_backend()
-
-
-def test_torchrun_is_of_torch(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    with monkeypatch.context() as patch:
-        patch.setattr("importlib.util.find_spec", lambda name: True)
-        assert backend.default_backend() == "torch"
 
 
 def test_a_backend_that_is_asked_for_and_missing(command):

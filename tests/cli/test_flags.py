@@ -47,18 +47,14 @@ def test_flags_agree_over_all_commands(monkeypatch):
         }
         # A file for some, a folder for others.
         assert len(kinds) == 1 or flag in ("--output", "--weights"), (flag, kinds)
-    writing = set(COMMANDS) - {"predict"}
-    assert {name for name in COMMANDS if "--output" in found[name]} >= writing - {
-        "evaluate"
-    }
+    writing = set(COMMANDS) - {"predict", "evaluate"}
+    assert all("--output" in found[name] for name in writing)
 
 
 @pytest.mark.parametrize("name", ["finetune", "predict", "export", "visualize"])
 def test_random_weights_have_two_names(name, monkeypatch):
-    given = [
-        flags(name, monkeypatch)["--weights"].type(word) for word in ("none", "random")
-    ]
-    assert given[0] == given[1] != "none"
+    read = flags(name, monkeypatch)["--weights"].type
+    assert read("none") == read("random") != "none"
 
 
 @pytest.mark.parametrize(
@@ -73,15 +69,6 @@ def test_random_weights_have_two_names(name, monkeypatch):
 )
 def test_a_size_is_written_alike(name, text, value, monkeypatch):
     assert flags(name, monkeypatch)["--image-size"].type(text) == value
-
-
-def test_data_sets_come_in_squares(monkeypatch, capsys):
-    arguments = ["--image-size", "192x256"]
-    for script in ("train_imagenet.py", "finetune.py", "evaluate.py"):
-        code, stderr = failure(script, arguments, monkeypatch, capsys)
-        assert code == 2
-        assert "argument --image-size: must be a square" in stderr
-        assert stderr.endswith("such as 224 or 224x224, got '192x256'\n")
 
 
 @pytest.mark.parametrize(
@@ -169,12 +156,3 @@ def test_a_configuration_that_is_none(
     (line,) = stderr.splitlines()
     assert message in line
     assert json.loads((tmp_path / "run" / "config.json").read_text())
-
-
-def test_a_configuration_that_is_not_there(tmp_path, monkeypatch, capsys):
-    arguments = ["--config", tmp_path / "gone.json"]
-    code, stderr = failure("train_imagenet.py", arguments, monkeypatch, capsys)
-    assert code == 2
-    (line,) = stderr.splitlines()
-    assert "--config must be a run's config.json, got" in line
-    assert line.endswith("gone.json': No such file or directory")

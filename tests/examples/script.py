@@ -1,56 +1,38 @@
 """Runs a script of `examples/` as its users do."""
 
-import os
 import runpy
-import subprocess
 import sys
-from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT, python
 
 
-def run(name, *arguments, **environment):
-    """The finished process of `examples/<name>`, with its output as text.
-
-    The package is this checkout's, installed or not.
-    """
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", ROOT / "examples" / name, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-    )
-
-
-def success(name, arguments, monkeypatch, capsys):
-    """stdout of a script, run in this process: no import to wait for."""
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
-    assert not end.value.code, capsys.readouterr().err
-    return capsys.readouterr().out
-
-
-def failure(name, arguments, monkeypatch, capsys):
-    """`(exit code, stderr)` of a script that fails, run in this process: no import
-    to wait for."""
-    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    with pytest.raises(SystemExit) as error:
-        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
-    return error.value.code, capsys.readouterr().err
+def run(name, *arguments, cwd=None, **environment):
+    """The finished process of `examples/<name>`, with its output as text."""
+    arguments = (ROOT / "examples" / name, *arguments)
+    return python("-W", "ignore", *arguments, cwd=cwd, **environment)
 
 
 def finish(name, arguments, monkeypatch, capsys):
-    """`(exit code, stdout, stderr)` of a script, run in this process."""
+    """`(exit code, stdout, stderr)` of a script, run in this process: no import to
+    wait for."""
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
     monkeypatch.syspath_prepend(ROOT / "examples")
     code = 0
     try:
         runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
     except SystemExit as stop:
-        code = stop.code
+        code = stop.code or 0
     return code, *capsys.readouterr()
+
+
+def success(*script):
+    """stdout of a script, as `finish` runs it."""
+    code, out, err = finish(*script)
+    assert code == 0, err
+    return out
+
+
+def failure(*script):
+    """`(exit code, stderr)` of a script that fails, as `finish` runs it."""
+    code, _, err = finish(*script)
+    return code, err

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 
 import keras_t2t
@@ -24,6 +25,12 @@ def random_model(classes=7, seed=0):
     for weight in model.trainable_weights:
         weight.assign(random.normal(scale=0.5, size=weight.shape))
     return model
+
+
+def outputs(model):
+    """What it makes of two images."""
+    images = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3))
+    return keras.ops.convert_to_numpy(model(images))
 
 
 def write_run(folder, class_names, **settings):

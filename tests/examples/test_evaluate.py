@@ -16,7 +16,7 @@ from keras_t2t import classifier
 from keras_t2t.checkpoints.registry import Published
 from keras_t2t.cli.evaluate import which_data
 from keras_t2t.preprocessing import evaluation_transform
-from tests.examples.script import failure, finish, run
+from tests.examples.script import finish
 from tests.examples.small_run import SIZE, build, random_model, write_run
 
 NAMES = list("abcdefg")
@@ -72,9 +72,8 @@ def right(work, seed=0):
 @pytest.mark.nightly_elsewhere
 def test_a_run_on_its_own_data_and_per_class(evaluate, work):
     top1, top5 = right(work)
-    code, result, _ = evaluate(
-        *("--weights", "run", "--batch-size", "4", "--output", "told")
-    )
+    arguments = ("--weights", "run", "--batch-size", "4", "--output", "told")
+    code, result, _ = evaluate(*arguments)
     assert code == 0
     assert {path.name for path in (work / "told").iterdir()} == {
         *("per_class.csv", "confusion.csv", "confusion.png", "mistakes.png"),
@@ -135,9 +134,8 @@ def test_the_test_split(evaluate, work):
 
 def test_averaged_weights(evaluate, work):
     """By the reader without TensorFlow."""
-    _, result, _ = evaluate(
-        *("--weights", "run", "--ema", "--data-dir", "photos", "--reader", "grain")
-    )
+    data = ("--data-dir", "photos", "--reader", "grain")
+    _, result, _ = evaluate("--weights", "run", "--ema", *data)
     assert result["top1"] == pytest.approx(right(work, seed=1)[0].mean())
     assert result["weights"].endswith("final_ema.keras")
     assert json.loads((work / "run/evaluation/evaluation.json").read_text()) == result
@@ -185,51 +183,3 @@ def test_images_with_several_labels_or_none(evaluate, work):
     best = model.predict(pixels.astype("uint8"), verbose=0).argmax(axis=1)
     hits = [i in labels for i, labels in zip(best, 4 * Reassessed.LABELS, strict=True)]
     assert result["top1"] == sum(hits) / 16
-
-
-@pytest.mark.nightly
-def test_the_flag_chooses_the_backend():
-    backend = keras.backend.backend()
-    done = run(
-        *("evaluate.py", "--backend", backend, "--weights", "gone.pth"),
-        KERAS_BACKEND="none such",
-    )
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("nor hf://OWNER/NAME")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
-        (["--weights", "run", "--raw"], "--raw chooses the raw weights of a torch"),
-        (["--weights", "photos"], "is no run folder"),
-        (["--weights", "run", "--data-dir", "nowhere"], "is not an existing folder"),
-        (["--weights", "run", "--data-dir", "few"], "has 1 classes, and 'run' has 7"),
-        (["--weights", "run", "--dataset", "digits"], "10 classes, and 'run' has 7"),
-        (
-            ["--weights", "run", "--output", "/proc/x"],
-            "--output '/proc/x' cannot",
-        ),
-        (["--weights", "run", "--output", "photos"], "'photos' holds other files"),
-        (["--weights", "run", "--expect"], "no accuracy is published for run"),
-        (["--weights", "run", "--batch-size", "0"], "batch_size must be an integer"),
-        (
-            ["--weights", "run", "--crop", "0"],
-            "crop must be greater than 0 and at most 1, got 0",
-        ),
-        (["--dataset", "imagenet2012"], "'imagenet2012' is not prepared"),
-        ([], "'imagenet2012' is not prepared"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    arguments, message, work, monkeypatch, capsys
-):
-    monkeypatch.chdir(work)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(work / "nothing"))
-    (work / "few/val/rose").mkdir(parents=True, exist_ok=True)
-    (work / "few/val/rose/1.png").write_bytes(b"not decoded")
-    code, stderr = failure("evaluate.py", arguments, monkeypatch, capsys)
-    assert code == 2
-    (line,) = stderr.splitlines()
-    assert line.startswith("evaluate.py: ") and message in line

@@ -8,12 +8,8 @@ import pytest
 import torch
 
 from tests.checkpoints import helpers
-from tests.examples.script import failure, run, success
+from tests.examples.script import run, success
 
-# torch starts fastest.
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "torch", reason="the same on every backend"
-)
 NAMES = [f"flower {i}" for i in range(10)]
 
 
@@ -48,27 +44,3 @@ def test_classes_without_names_are_numbered(folder, tmp_path, monkeypatch, capsy
     success("export_model.py", arguments, monkeypatch, capsys)
     names = json.loads((tmp_path / "x.classes.json").read_text())
     assert names == [f"class {i}" for i in range(10)]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--format", "h5"], "`format` must be one of ['keras', 'litert'"),
-        (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
-        (["--weights", "gone.pth"], "weights='gone.pth' is no file or run folder"),
-        (
-            ["--weights", "x.pth", "--format", "torch", "--output", "taken.pt2"],
-            "`path` exists: taken.pt2; overwrite=True replaces it",
-        ),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    arguments, message, folder, monkeypatch, capsys
-):
-    monkeypatch.chdir(folder)
-    (folder / "taken.pt2").write_bytes(b"mine")
-    code, stderr = failure("export_model.py", arguments, monkeypatch, capsys)
-    assert code == 2
-    (line,) = stderr.splitlines()
-    assert line.startswith("export_model.py: ") and message in line
-    assert (folder / "taken.pt2").read_bytes() == b"mine"

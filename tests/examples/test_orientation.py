@@ -90,14 +90,11 @@ def test_the_page_and_the_pictures_do_as_the_run(tmp_path, monkeypatch):
     for turns in (True, False):
         expected = evaluation_transform(path, (SIZE, SIZE), exif_orientation=turns)
         source = find_classifier(run_of(tmp_path / f"{turns}", turns))
-        view = visualization.model_view(model, path, **source.photograph_transform)
-        np.testing.assert_array_equal(view, expected)
-        seen = Image.open(path)
-        view = visualization.model_view(model, seen, **source.photograph_transform)
-        np.testing.assert_array_equal(view, expected)
-        assert (
-            manifest(model, tmp_path, monkeypatch, source)["exif_orientation"] is turns
-        )
+        for seen in (path, Image.open(path)):
+            view = visualization.model_view(model, seen, **source.photograph_transform)
+            np.testing.assert_array_equal(view, expected)
+        written = manifest(model, tmp_path, monkeypatch, source)
+        assert written["exif_orientation"] is turns
 
 
 def manifest(model, folder, monkeypatch, source):

@@ -10,11 +10,11 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 import keras_t2t
+from keras_t2t.classifier import find_classifier
 from keras_t2t.cli.predict import batches
-from keras_t2t.cli.progress import Progress
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
-from tests.examples.script import failure, finish, run, success
+from tests.examples.script import finish, run, success
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -89,9 +89,7 @@ def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, capsys):
         assert alone[1].strip() == first["class"]
 
 
-def test_what_is_left_where_nothing_can_be_read(
-    folder, photographs, tmp_path, monkeypatch, capsys
-):
+def test_where_nothing_can_be_read(folder, photographs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["--weights", folder / "x.pth", "--csv", "x.csv"]
     arguments += ["photographs/a/2.jpg", "gone.jpg", "photographs/.hidden/4*.png"]
@@ -125,14 +123,6 @@ def test_batches_are_in_order_and_no_more_than_some_are_held():
     assert max(bad) == 64 and sum(bad) == 999
 
 
-def test_how_far_it_is(monkeypatch):
-    progress = Progress(lambda: 100_000)
-    progress.total, progress.done = 100_000, 25_000
-    assert progress.line(100) == (
-        "[#####               ] 25,000 of 100,000, 250.0 images/s, 5:00 left"
-    )
-
-
 @pytest.mark.nightly
 def test_a_name_of_published_weights(folder, tmp_path):
     """The whole way: cut from a mirror, converted, CIFAR's statistics and names."""
@@ -141,69 +131,15 @@ def test_a_name_of_published_weights(folder, tmp_path):
     path = tmp_path / "mirror" / "cifar10_t2t-vit_14_98.3.pth"
     state_dict = {f"module.{k}": v for k, v in oracle.state_dict().items()}
     torch.save({"net": state_dict, "acc": 98.3, "epoch": 59}, path)
-    done = run(
-        "predict.py",
-        *("--weights", "cifar10", "--top", "1", folder / "0.jpg"),
-        KERAS_T2T_WEIGHTS=str(path.parent),
-        KERAS_HOME=str(tmp_path),
-    )
+    words = ("predict.py", "--weights", "cifar10", "--top", "1", folder / "0.jpg")
+    places = {"KERAS_T2T_WEIGHTS": str(path.parent), "KERAS_HOME": str(tmp_path)}
+    done = run(*words, **places)
     assert done.returncode == 0, done.stderr
     pixels = evaluation_transform(folder / "0.jpg", (224, 224), 1.0, "bilinear")
     mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
     x = keras_t2t.preprocess_input(pixels[None], mean, std)
     with torch.no_grad():
         logits = oracle(torch.from_numpy(x).permute(0, 3, 1, 2))
-    names = [
-        "airplane",
-        "automobile",
-        "bird",
-        "cat",
-        "deer",
-        "dog",
-        "frog",
-        "horse",
-        "ship",
-        "truck",
-    ]
+    names = find_classifier("cifar10", "T2TViT14").class_names
     probability, best = logits.softmax(-1)[0].max(-1)
     assert f"  {probability.item():6.2%}  {names[best]}" in done.stdout.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--weights", "gone.pth"], "weights='gone.pth' is no file or run folder"),
-        (["--model", "T2TViT15"], "unknown model 'T2TViT15'"),
-        (["--model", "T2TViT7", "--weights", "cifar10"], "no weights='cifar10'"),
-        (["--weights", "x.pth", "--classes", "few.json"], "list of 10 class names"),
-        (["broken.jpg", "--weights", "x.pth"], "cannot identify image file"),
-        (["gone.jpg", "--weights", "x.pth"], "there is no file 'gone.jpg'"),
-        (["gone*.jpg", "--weights", "x.pth"], "no file matches 'gone*.jpg'"),
-        (["0.jpg", "--weights", "x.pth", "--top", "0"], "`--top` must be a positive"),
-        (["0.jpg", "--csv", "/proc/x", "--weights", "x.pth"], "--csv '/proc/x' cannot"),
-        (["0.jpg", "--json", "."], "--json '.' is a folder, not a file"),
-        (["0.jpg", "--json", "x", "--csv", "x"], "--csv and --json are one file, 'x'"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    arguments, message, folder, monkeypatch, capsys
-):
-    monkeypatch.chdir(folder)
-    (folder / "broken.jpg").write_bytes(b"no image")
-    (folder / "few.json").write_text('["one"]')
-    if not arguments[0].endswith(".jpg"):
-        arguments = ["0.jpg", *arguments]
-    code, stderr = failure("predict.py", arguments, monkeypatch, capsys)
-    assert code == 2
-    (line,) = stderr.splitlines()
-    assert line.startswith("predict.py: ") and message in line
-
-
-@pytest.mark.parametrize("size", ["22x", "0x8", "tall", "1x2x3", "-5"])
-def test_a_size_that_is_none(size, monkeypatch, capsys):
-    arguments = ["x.png", f"--image-size={size}"]
-    code, stderr = failure("predict.py", arguments, monkeypatch, capsys)
-    assert code == 2
-    told = stderr.splitlines()[-1]
-    assert "--image-size: must be PIXELS or HEIGHTxWIDTH, such as 224" in told
-    assert told.endswith(f"got {size!r}")

@@ -56,20 +56,22 @@ def chromium(width=1200, height=900, dark=False):
     try:
         driver.set_script_timeout(SECONDS)
         # The window of a headless browser has a least width; a phone's is emulated.
-        driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {
-                "width": width,
-                "height": height,
-                "deviceScaleFactor": 1,
-                "mobile": width < 600,
-            },
-        )
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1}
+        screen["mobile"] = width < 600
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         yield driver
     finally:
         driver.quit()
+
+
+@contextlib.contextmanager
+def opened(folder, handler=Quiet, **window):
+    """A driver that shows the page of a folder."""
+    with served(folder, handler) as address, chromium(**window) as driver:
+        driver.get(address)
+        yield driver
 
 
 def wait_for_state(driver, *states):
@@ -87,15 +89,11 @@ def wait_until(driver, script):
 
 def complaints(driver):
     """What the console logged as an error."""
-    return [
-        line["message"]
-        for line in driver.get_log("browser")
-        if line["level"] == "SEVERE"
-    ]
+    lines = driver.get_log("browser")
+    return [line["message"] for line in lines if line["level"] == "SEVERE"]
 
 
 def overflows(driver):
     """Whether the page is wider than the window."""
-    return driver.execute_script(
-        "return document.documentElement.scrollWidth > window.innerWidth"
-    )
+    wider = "document.documentElement.scrollWidth > window.innerWidth"
+    return driver.execute_script(f"return {wider}")

@@ -1,8 +1,6 @@
 """What `export_model` refuses, what it leaves behind, and what it finds wrong."""
 
 import importlib.util
-import itertools
-import os
 import pathlib
 import sys
 
@@ -32,28 +30,11 @@ def export(model, path, format="keras", **settings):
 @pytest.mark.parametrize(
     ("path", "settings", "message"),
     [
-        (
-            "x.h5",
-            {"format": "h5"},
-            "`format` must be one of ['keras', 'litert'",
-        ),
+        ("x.h5", {"format": "h5"}, "`format` must be one of ['keras', 'litert'"),
         ("x.onnx", {"format": "litert"}, "`path` must end in .tflite"),
         ("gone/x.keras", {}, "`path` must be in an existing folder"),
-        (
-            "x.keras",
-            {"precision": "int2"},
-            "`precision` must be one of ['float16'",
-        ),
-        (
-            "x.onnx",
-            {"format": "onnx", "precision": "int4"},
-            "'int4', which is for keras",
-        ),
-        (
-            "x.pt2",
-            {"format": "torch", "precision": "int8"},
-            "which is for onnx, web, triton, litert",
-        ),
+        ("x.keras", {"precision": "int2"}, "`precision` must be one of ['float16'"),
+        ("x.onnx", {"format": "onnx", "precision": "int4"}, "'int4', which is for ker"),
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),
         ("x.keras", {"takes_pixels": "no"}, "`takes_pixels` must be True, False or N"),
@@ -65,9 +46,7 @@ def export(model, path, format="keras", **settings):
         ("x.onnx", {"format": "onnx", "precision": "int8"}, "`calibration` must be a"),
     ],
 )
-def test_bad_arguments_raise_and_nothing_is_written(
-    path, settings, message, model, tmp_path
-):
+def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
     with pytest.raises(ValueError) as error:
         export(model, tmp_path / path, **settings)
     assert message in str(error.value) and "\n" not in str(error.value)
@@ -83,9 +62,7 @@ def test_an_existing_path_stays_unless_overwrite_is_set(model, tmp_path):
     with pytest.raises(ValueError, match=r"`path` exists: .*model\.bin"):
         export(model, tmp_path / "model.xml", "openvino")
     (tmp_path / "photos").mkdir()
-    with pytest.raises(
-        ValueError, match="without an export of format='tf_saved_model'"
-    ):
+    with pytest.raises(ValueError, match="without an export of format='tf_saved_mod"):
         export(model, tmp_path / "photos", "tf_saved_model", overwrite=True)
     assert path.read_bytes() == b"mine"
     export(model, path, verify=False, overwrite=True)
@@ -105,24 +82,6 @@ def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch, capsys):
         keras_t2t.export_model(model, path, "keras", overwrite=True)
     assert capsys.readouterr().out.endswith(" ... failed\n")
     assert path.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
-
-
-def test_an_interrupted_move_keeps_the_old_files(model, tmp_path, monkeypatch):
-    """Several belong together: all of them are the old ones."""
-    path, names = tmp_path / "model.keras", list("abcdefghij")
-    export(model, path, verify=False, labels=names)
-    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    calls, replace = itertools.count(), os.replace
-
-    def interrupted(source, target):
-        replace(source, target)
-        if next(calls) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        export(model, path, verify=False, labels=names[::-1], overwrite=True)
-    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_outputs_that_differ_are_found(model, tmp_path, monkeypatch):
@@ -172,14 +131,15 @@ def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):
 
 
 def test_a_report_says_who_standardises(model, tmp_path, capsys):
-    keras_t2t.export_model(model, tmp_path / "a.keras", "keras", verify=False)
-    assert "pixels, standardised by ImageNet's mean" in capsys.readouterr().out
     own = tiny.build(include_preprocessing=True)
-    keras_t2t.export_model(own, tmp_path / "b.keras", "keras", verify=False)
-    assert "pixels, standardised by the model itself" in capsys.readouterr().out
-    settings = {"include_preprocessing": False, "verify": False}
-    keras_t2t.export_model(model, tmp_path / "c.keras", "keras", **settings)
-    assert "takes the model's own input" in capsys.readouterr().out
+    for exported, settings, told in (
+        (model, {}, "standardised by ImageNet's mean"),
+        (own, {"overwrite": True}, "standardised by the model itself"),
+        (model, {"overwrite": True, "include_preprocessing": False}, "own input"),
+    ):
+        path = tmp_path / "x.keras"
+        keras_t2t.export_model(exported, path, "keras", verify=False, **settings)
+        assert told in capsys.readouterr().out
 
 
 def test_other_top_classes_are_found():
@@ -192,10 +152,11 @@ def test_other_top_classes_are_found():
 
 def test_a_missing_converter_names_the_extra(model, tmp_path, monkeypatch):
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        "importlib.util.find_spec",
-        lambda name: None if name == "openvino" else find_spec(name),
-    )
+
+    def without(name):
+        return None if name == "openvino" else find_spec(name)
+
+    monkeypatch.setattr("importlib.util.find_spec", without)
     with pytest.raises(ImportError, match=r"needs openvino.*keras-t2t\[export\]"):
         export(model, tmp_path / "model.xml", "openvino")
 

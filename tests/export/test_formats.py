@@ -14,12 +14,8 @@ BACKEND = keras.backend.backend()
 FIVE = ["tf_saved_model", "onnx", "litert", "openvino", "torch"]
 # Each backend's own; JAX's is in test_jax_onnx.py. What a child process writes is for
 # the night.
-CASES = [
-    name
-    if FORMATS[name].backend == BACKEND
-    else pytest.param(name, marks=pytest.mark.nightly)
-    for name in FIVE
-]
+CASES = [name for name in FIVE if FORMATS[name].backend == BACKEND]
+CASES += [pytest.param(x, marks=pytest.mark.nightly) for x in FIVE if x not in CASES]
 TOLERANCE = 1e-4  # float32: sums in another order
 
 
@@ -92,12 +88,21 @@ def check_metadata(path, names):
     assert __file__.partition("tests")[0].encode() not in path.read_bytes()
 
 
+KINDS = {
+    "performer": {},
+    "transformer": {"token_type": "transformer"},
+    "convolution": {"token_type": "convolution"},
+    "se": {"block_type": "se"},
+    "ghost": {"block_type": "ghost", "fused_soft_split": False},
+}
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("tokens", ["performer", "transformer", "convolution"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("format", FIVE)
-def test_every_kind_of_tokens_and_sizes_that_differ(format, tokens, tmp_path):
+def test_every_kind_of_tokens_and_blocks(format, kind, tmp_path):
     """Verified in the runtime: dynamic and static batch, a grid that is not square."""
-    model = tiny.build(token_type=tokens, input_shape=(64, 96, 3))
+    model = tiny.build(input_shape=(64, 96, 3), **KINDS[kind])
     path = tmp_path / ("model" + FORMATS[format].suffix)
     for dynamic in (True, False):
         settings = {"opset": 17} if format == "onnx" and not dynamic else {}
@@ -105,12 +110,3 @@ def test_every_kind_of_tokens_and_sizes_that_differ(format, tokens, tmp_path):
         report = keras_t2t.export_model(model, path, format, **settings)
         assert report.verification.max_difference <= TOLERANCE
         assert report.verification.images == 4
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("design", ["se", "ghost"])
-@pytest.mark.parametrize("format", FIVE)
-def test_every_design_of_blocks(format, design, tmp_path):
-    model = tiny.build(block_type=design, fused_soft_split=design == "se")
-    path = tmp_path / ("model" + FORMATS[format].suffix)
-    keras_t2t.export_model(model, path, format)

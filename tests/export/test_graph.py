@@ -33,16 +33,10 @@ def test_triton(tmp_path):
     report = keras_t2t.export_model(model, path, "triton")
     assert report.verification.max_difference < 1e-4
     config = (path / "config.pbtxt").read_text()
-    assert config.splitlines()[:8] == [
-        'name: "flowers"',
-        'backend: "onnxruntime"',
-        "max_batch_size: 64",
-        "input {",
-        '  name: "image"',
-        "  data_type: TYPE_FP32",
-        "  dims: [64, 64, 3]",
-        "}",
-    ]
+    assert config.startswith(
+        'name: "flowers"\nbackend: "onnxruntime"\nmax_batch_size: 64\n'
+        'input {\n  name: "image"\n  data_type: TYPE_FP32\n  dims: [64, 64, 3]\n}'
+    )
     assert config.count("output {") == 2 and config.count("  dims: [10]") == 2
 
     graph = onnx.load(path / "1" / "model.onnx").graph

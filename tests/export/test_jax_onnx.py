@@ -9,6 +9,7 @@ from keras_t2t.export.formats import writer_of
 from keras_t2t.visualization import attention_rollout
 from tests.export import tiny
 
+GHOST = {"token_type": "convolution", "block_type": "ghost"}
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX")
 
 
@@ -17,10 +18,7 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX
     [
         {"input_shape": (64, 96, 3)},
         pytest.param({"token_type": "transformer"}, marks=pytest.mark.nightly),
-        pytest.param(
-            {"token_type": "convolution", "block_type": "ghost"},
-            marks=pytest.mark.nightly,
-        ),
+        pytest.param(GHOST, marks=pytest.mark.nightly),
     ],
 )
 def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
@@ -34,9 +32,8 @@ def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
     import onnx
 
     written = onnx.load(tmp_path / "x.onnx")
-    assert [(opset.domain, opset.version) for opset in written.opset_import] == [
-        ("", 17)
-    ]
+    (opset,) = written.opset_import
+    assert (opset.domain, opset.version) == ("", 17)
     assert written.ir_version == 8
     graph = written.graph
     assert {node.domain for node in graph.node} <= {"", "ai.onnx"}

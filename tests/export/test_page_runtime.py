@@ -56,27 +56,23 @@ def test_it_is_fetched_once(published, tmp_path):
     assert len(published[1]) == 1
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "empty", "another archive"])
+@pytest.mark.parametrize("damage", ["changed", "cut", "another archive"])
 def test_what_differs_is_fetched_again(published, tmp_path, damage):
     web.copy_runtime(tmp_path / "first")
     content = published[0]
-    kept().write_bytes(
-        {
-            "changed": content[:-1] + bytes([content[-1] ^ 1]),
-            "cut": content[: len(content) // 2],
-            "empty": b"",
-            "another archive": content + b"more",
-        }[damage]
-    )
+    damaged = {
+        "changed": content[:-1] + bytes([content[-1] ^ 1]),
+        "cut": content[: len(content) // 2],
+        "another archive": content + b"more",
+    }
+    kept().write_bytes(damaged[damage])
     web.copy_runtime(tmp_path / "second")
     check(tmp_path / "second")
     assert len(published[1]) == 2
     assert kept().read_bytes() == content
 
 
-def test_without_a_network_nothing_else_takes_its_place(
-    published, tmp_path, monkeypatch
-):
+def test_without_a_network_nothing_takes_its_place(published, tmp_path, monkeypatch):
     web.copy_runtime(tmp_path / "first")
     kept().write_bytes(published[0] + b"more")
 

@@ -59,9 +59,8 @@ def test_features_without_a_head_and_without_preprocessing():
     model = tiny.build(include_top=False, pooling="avg")
     scaled = keras_t2t.preprocess_input(tiny.images())
     found = outputs(serving_model(model, include_preprocessing=False), scaled)
-    np.testing.assert_allclose(
-        found["features"], keras.ops.convert_to_numpy(model(scaled)), atol=1e-5
-    )
+    expected = keras.ops.convert_to_numpy(model(scaled))
+    np.testing.assert_allclose(found["features"], expected, atol=1e-5)
 
 
 def test_half_precision_is_served_in_float32():
@@ -136,21 +135,21 @@ def test_takes_pixels_overrides_what_the_layers_show():
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
 
 
+def two_inputs():
+    one, other = keras.Input((4,)), keras.Input((4,))
+    return keras.Model([one, other], one + other)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         (lambda: None, "`model` must be a built keras.Model"),
         (lambda: keras.Sequential([keras.layers.Dense(2)]), "must be a built"),
         (
-            lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]),
-            r"must take \(batch, height, width, channels\)",
+            lambda: keras.Sequential([keras.Input((4,)), keras.layers.ReLU()]),
+            "must take",
         ),
-        (
-            lambda: keras.Model(
-                [a := keras.Input((4,)), b := keras.Input((4,))], a + b
-            ),
-            "one input and one output",
-        ),
+        (two_inputs, "one input and one output"),
         (lambda: tiny.build(input_shape=(64, 64, 1)), "needs 3 channels"),
     ],
 )

@@ -1,32 +1,19 @@
 """A small T2T-ViT whose classes differ, and files run without Keras."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 
 import keras_t2t
 from keras_t2t.export import runtimes
 from keras_t2t.export.photographs import photographs
+from tests.hidden import hiding
+from tests.processes import python
 
 SIZE = (64, 64, 3)
-# Runs a script with an import system that does not find these modules, as if they were
-# not installed.
+# Runs a script as if some modules were not installed.
 RUN = """
 import runpy
-import sys
 
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in {missing}:
-            return self.finder.find_spec(name, path, target)
-
-sys.meta_path = [Without(finder) for finder in sys.meta_path]
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -72,14 +59,9 @@ def use_alone(format, path, pixels, folder):
     """What a file gives in a process without Keras and this package."""
     images, outputs = folder / "images.npy", folder / "outputs.npz"
     np.save(images, pixels)
-    code, script = RUN.format(missing=MISSING[format]), runtimes.__file__
+    code, script = hiding(*MISSING[format]) + RUN, runtimes.__file__
     arguments = (script, format, path, images, str(len(pixels)), outputs)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
+    done = python("-c", code, *arguments)
     assert done.returncode == 0, done.stderr
     with np.load(outputs) as arrays:
         return dict(arrays)

@@ -11,10 +11,7 @@ from keras_t2t.layers.attention import scaled_dot_product_attention
 
 def test_attention_with_dropout_equals_the_fused_one():
     random = np.random.default_rng(0)
-    q, k, v = (
-        ops.convert_to_tensor(random.normal(size=(2, 5, 3, 4)).astype("float32"))
-        for _ in range(3)
-    )
+    q, k, v = ops.convert_to_tensor(random.normal(size=(3, 2, 5, 3, 4)), "float32")
     fused = scaled_dot_product_attention(q, k, v, scale=0.7)
     explicit = scaled_dot_product_attention(q, k, v, scale=0.7, dropout=lambda p: p)
     np.testing.assert_allclose(

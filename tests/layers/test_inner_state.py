@@ -21,12 +21,8 @@ def saved(model, folder):
 
 
 def backbone(token_type="performer", block_type="standard"):
-    return keras_t2t.T2TViT(
-        *(16, 1, 2, 2, token_type, block_type),
-        include_top=False,
-        pooling="avg",
-        input_shape=SHAPE,
-    )
+    settings = {"include_top": False, "pooling": "avg", "input_shape": SHAPE}
+    return keras_t2t.T2TViT(16, 1, 2, 2, token_type, block_type, **settings)
 
 
 def trainable(model):

@@ -14,18 +14,12 @@ def test_patches_equal_a_loop_over_the_padded_image(kernel_size, strides, paddin
     padded = np.pad(images, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)))
     rows = range(0, padded.shape[1] - kernel_size + 1, strides)
     columns = range(0, padded.shape[2] - kernel_size + 1, strides)
-    expected = np.array(
-        [
-            [
-                [
-                    image[row : row + kernel_size, column : column + kernel_size]
-                    for column in columns
-                ]
-                for row in rows
-            ]
-            for image in padded
-        ]
-    ).reshape(2, len(rows), len(columns), -1)
+    patches = [
+        padded[:, row : row + kernel_size, column : column + kernel_size].reshape(2, -1)
+        for row in rows
+        for column in columns
+    ]
+    expected = np.stack(patches, axis=1).reshape(2, len(rows), len(columns), -1)
     actual = SoftSplit(kernel_size, strides, padding)(ops.convert_to_tensor(images))
     # Pixels are copied, not computed.
     np.testing.assert_array_equal(ops.convert_to_numpy(actual), expected)

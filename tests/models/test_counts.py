@@ -65,12 +65,9 @@ def model_table():
 
 def quick(names):
     """Those of more than 60 M parameters are for the night."""
-    return [
-        pytest.param(name, marks=pytest.mark.nightly)
-        if PARAMETERS[name][0] > 60e6
-        else name
-        for name in names
-    ]
+    small = [name for name in names if PARAMETERS[name][0] < 60e6]
+    night = pytest.mark.nightly
+    return small + [pytest.param(x, marks=night) for x in names if x not in small]
 
 
 @pytest.mark.parametrize("name", quick(PARAMETERS))

@@ -1,14 +1,11 @@
 """A `.keras` file of this backend gives the same outputs on the other two."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
 import keras_t2t
+from tests.processes import python
 from tests.shared_case import outputs, random_input, randomized
 
 OTHERS = sorted({"jax", "tensorflow", "torch"} - {keras.backend.backend()})
@@ -34,14 +31,9 @@ def saved(tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     arrays = {}
     for token_type in ("performer", "transformer"):
-        model = keras_t2t.T2TViT(
-            *(32, 2, 2, 2),
-            token_type=token_type,
-            input_shape=(64, 96, 3),
-            classes=5,
-            drop_path=0.1,
-            include_preprocessing=True,
-        )
+        settings = {"drop_path": 0.1, "include_preprocessing": True, "classes": 5}
+        settings |= {"input_shape": (64, 96, 3), "token_type": token_type}
+        model = keras_t2t.T2TViT(32, 2, 2, 2, **settings)
         randomized(model).save(folder / f"{token_type}.keras")
         arrays["x"] = random_input(model, scale=100)
         arrays[token_type] = outputs(model, arrays["x"])
@@ -52,12 +44,6 @@ def saved(tmp_path_factory):
 @pytest.mark.nightly
 @pytest.mark.parametrize("backend", OTHERS)
 def test_loads_on_another_backend(saved, backend):
-    result = subprocess.run(
-        [sys.executable, "-c", LOAD, str(saved)],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = python("-c", LOAD, saved, KERAS_BACKEND=backend)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == f"same on {backend}"

@@ -8,57 +8,34 @@ from tests.shared_case import Case, every_check, run
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
 
-def model_case(name, output_shape, input_shape, builder=keras_t2t.T2TViT, **kwargs):
+def model_case(name, input_shape, builder=keras_t2t.T2TViT, shape=(5,), **kwargs):
     def build():
         settings = {**TINY, "input_shape": input_shape, "classes": 5, **kwargs}
         return builder(**settings)
 
     # The head is float32 under every policy.
     dtype = None if kwargs.get("include_top") is False else "float32"
-    return Case(name, build, output_shape, dtype, tolerance=1e-4)
+    return Case(name, build, shape, dtype, tolerance=1e-4)
 
 
 DROPOUTS = {"dropout": 0.1, "attention_dropout": 0.1, "drop_path": 0.2}
-FEATURES = {"include_top": False, "pooling": "avg"}
+FEATURES = {"include_top": False, "pooling": "avg", "include_preprocessing": True}
+TOKENS = {"include_top": False, "drop_path": 0.2}
+# Of fewer units inside the gate, ReLU may leave none alive.
+GATED = {"block_type": "se", "embed_dim": 128}
+WIDE = (48, 64, 3)
 MODELS = [
-    model_case("performer_96x160", (5,), (96, 160, 3), **DROPOUTS),
+    model_case("performer", (96, 160, 3), **DROPOUTS),
+    model_case("transformer", (100, 100, 3), token_type="transformer", **DROPOUTS),
+    model_case("one_channel_tokens", (64, 64, 1), shape=(17, 32), **TOKENS),
+    model_case("average_of_pixels", (64, 64, 3), shape=(32,), **FEATURES),
+    model_case("token_labelling", WIDE, token_labelling=True, **DROPOUTS),
+    model_case("squeeze_excitation", WIDE, **GATED, **DROPOUTS),
+    model_case("ghost", WIDE, block_type="ghost", **DROPOUTS),
+    model_case("densely_connected", WIDE, depth=(1, 2), growth=4, **DROPOUTS),
+    model_case("convolutions", (49, 63, 3), token_type="convolution", **DROPOUTS),
     model_case(
-        "transformer_100x100", (5,), (100, 100, 3), token_type="transformer", **DROPOUTS
-    ),
-    model_case(
-        "one_channel_tokens", (17, 32), (64, 64, 1), include_top=False, drop_path=0.2
-    ),
-    model_case(
-        "average_of_pixels",
-        (32,),
-        (64, 64, 3),
-        include_preprocessing=True,
-        **FEATURES,
-    ),
-    model_case("token_labelling", (5,), (48, 64, 3), token_labelling=True, **DROPOUTS),
-    # 128 wide: of fewer units inside the gate, ReLU may leave none alive.
-    model_case(
-        "squeeze_excitation",
-        (5,),
-        (48, 64, 3),
-        block_type="se",
-        embed_dim=128,
-        **DROPOUTS,
-    ),
-    model_case("ghost", (5,), (48, 64, 3), block_type="ghost", **DROPOUTS),
-    model_case(
-        "densely_connected", (5,), (48, 64, 3), depth=(1, 2), growth=4, **DROPOUTS
-    ),
-    model_case(
-        "convolution_tokens", (5,), (49, 63, 3), token_type="convolution", **DROPOUTS
-    ),
-    model_case(
-        "vit",
-        (5,),
-        (50, 64, 3),
-        builder=keras_t2t.ViT,
-        include_preprocessing=True,
-        **DROPOUTS,
+        *("vit", (50, 64, 3), keras_t2t.ViT), include_preprocessing=True, **DROPOUTS
     ),
 ]
 

@@ -31,7 +31,8 @@ MODELS = {
 PLATFORMS = {"tpu": "tpu", "cuda": "gpu"}  # JAX's name and Keras's
 
 
-LANDING = ("transformer",)  # the other designs' steps at night
+def at_night(*values):
+    return pytest.param(*values, marks=pytest.mark.nightly)
 
 
 @pytest.fixture
@@ -78,35 +79,22 @@ def lowered(model, on):
 
 def tiny(name, **kwargs):
     build, settings = MODELS[name]
-    return build(
-        *(32, 2, 2, 2),
-        input_shape=(32, 32, 3),
-        classes=10,
-        include_preprocessing=True,
-        classifier_activation=None,
-        **settings,
-        **kwargs,
-    )
+    kwargs |= {"input_shape": (32, 32, 3), "classes": 10, "classifier_activation": None}
+    return build(32, 2, 2, 2, include_preprocessing=True, **settings, **kwargs)
 
 
 @pytest.fixture
 def dtype():
-    before = keras.config.dtype_policy()
     yield keras.config.set_dtype_policy
-    keras.config.set_dtype_policy(before)
+    keras.config.set_dtype_policy("float32")
 
 
 @pytest.mark.parametrize(
     ("name", "policy"),
     [
         ("performer", "float32"),
-        *(
-            pytest.param(
-                *(name, "mixed_bfloat16"),
-                marks=() if name in LANDING else pytest.mark.nightly,
-            )
-            for name in MODELS
-        ),
+        ("transformer", "mixed_bfloat16"),
+        *(at_night(name, "mixed_bfloat16") for name in MODELS if name != "transformer"),
     ],
 )
 def test_the_step_is_for_accelerators(name, policy, unset_weights, dtype, on):
@@ -122,11 +110,9 @@ def test_the_step_is_for_accelerators(name, policy, unset_weights, dtype, on):
 @pytest.mark.parametrize(
     ("name", "device"),
     [
-        pytest.param("performer", "gpu", marks=pytest.mark.nightly),
         ("performer", "tpu"),
-        pytest.param("transformer", "tpu", marks=pytest.mark.nightly),
-        pytest.param("ghost", "tpu", marks=pytest.mark.nightly),
-        pytest.param("vit", "tpu", marks=pytest.mark.nightly),
+        at_night("performer", "gpu"),
+        *(at_night(name, "tpu") for name in ("transformer", "ghost", "vit")),
     ],
 )
 def test_its_path_gives_the_same(name, device, on):

@@ -73,9 +73,7 @@ def test_every_official_tensor_is_a_weight_of_the_model(variant):
     entries = official_entries(model)
     assert [entry.name for entry in entries] != []
     assert {entry.name for entry in entries} == set(oracle.state_dict())
-    assert {id(entry.variable) for entry in entries} == {
-        id(weight) for weight in model.weights
-    }
+    assert {id(entry.variable) for entry in entries} == {*map(id, model.weights)}
     for entry in entries:
         array = entry.variable.numpy()
         official = oracle.state_dict()[entry.name].numpy()

@@ -11,6 +11,7 @@ from keras_t2t.variants import VARIANTS, VIT_VARIANTS
 
 pytestmark = pytest.mark.once
 
+ROWS = {**VARIANTS, **VIT_VARIANTS}
 PROTOCOLS = dict.fromkeys(VARIANTS, NamedT2TViT) | dict.fromkeys(VIT_VARIANTS, NamedViT)
 
 
@@ -20,9 +21,10 @@ def test_they_are_the_builder_s_own(variant):
     taken = inspect.signature(getattr(keras_t2t, variant)).parameters
     assert list(shown) == ["self", *taken]
     for name, parameter in taken.items():
-        if name != "name":  # its default is the row's
-            assert shown[name].default == parameter.default, name
         assert shown[name].kind == parameter.kind
+        of_the_row = name == "name"
+        expected = ROWS[variant].default_name if of_the_row else shown[name].default
+        assert parameter.default == expected, name
 
 
 def test_every_pooling_is_named():

@@ -1,15 +1,11 @@
 """The builders: names, arguments, and every error."""
 
-import inspect
-import re
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 import keras_t2t
-from keras_t2t.variants import VARIANTS
 
 pytestmark = pytest.mark.once
 
@@ -77,19 +73,10 @@ def test_dense_widths_and_stochastic_depth():
     assert widths == [320, 544, 656, 584]
     transitions = [model.get_layer(f"transition_{i}") for i in range(3)]
     assert [layer.output.shape[-1] for layer in transitions] == [160, 272, 328]
-    rates = [
-        model.get_layer(f"block_{i}_mlp_drop_path").rate for i in (3, 8, 9, 15, 18)
-    ]
+    dropped = (model.get_layer(f"block_{i}_mlp_drop_path") for i in (3, 8, 9, 15, 18))
+    rates = [layer.rate for layer in dropped]
     np.testing.assert_allclose(rates, [0.01, 0.01, 0.02, 0.03, 0.03])
     assert "block_2_mlp_drop_path" not in {layer.name for layer in model.layers}
-
-
-def test_features_of_a_block():
-    model = tiny()
-    features = keras.Model(model.input, model.get_layer("block_1").output)
-    assert features.output_shape == (None, 17, 32)
-    grid = keras.Model(model.input, model.get_layer("tokens_1").output)
-    assert grid.output_shape == (None, 16, 16, 64)
 
 
 @pytest.mark.nightly_elsewhere
@@ -112,16 +99,6 @@ def test_included_preprocessing_equals_preprocess_input():
     expected = predict(plain, keras_t2t.preprocess_input(pixels))
     np.testing.assert_allclose(predict(included, pixels), expected, atol=1e-5)
     assert included.count_params() == plain.count_params()
-
-
-def test_head_activation_and_fresh_head():
-    x = noise(1, 64, 64, 3)
-    logits = tiny(classifier_activation=None, classes=7)
-    probabilities = tiny(classes=7)
-    probabilities.set_weights(logits.get_weights())
-    expected = np.exp(predict(logits, x))
-    expected /= expected.sum()
-    np.testing.assert_allclose(predict(probabilities, x), expected, atol=1e-6)
 
 
 def test_input_tensor():
@@ -161,51 +138,13 @@ def test_token_dropout_defaults_to_the_authors():
 
 
 @pytest.mark.every_backend
-def test_initial_weights():
-    model = keras_t2t.T2TViT7(input_shape=(64, 64, 3))
-    kernel = model.get_layer("block_0_mlp").expand.kernel.numpy()
-    assert abs(kernel.std() - 0.02) < 2e-4
-    other = model.get_layer("block_1_mlp").expand.kernel.numpy()
-    assert not np.array_equal(kernel, other)
-    assert not model.get_layer("head").bias.numpy().any()
-
-
-@pytest.mark.every_backend
 def test_one_seed_gives_the_same_weights_on_every_backend():
     model = keras_t2t.T2TViT(32, 2, 2, 2, input_shape=(32, 32, 3), classes=10)
     kinds = ("kernel", "class_token", "random_projection")
     drawn = [w.numpy() for w in model.weights if w.name in kinds]
     assert len(drawn) > 10
     total = sum(float(np.abs(draws).sum(dtype="float64")) for draws in drawn)
-    assert total == pytest.approx(
-        5492.395369900965, rel=1e-6
-    )  # the same number on all three
-
-
-def test_variants_share_one_signature():
-    general = inspect.signature(keras_t2t.T2TViT).parameters
-    for variant, row in VARIANTS.items():
-        parameters = inspect.signature(getattr(keras_t2t, variant)).parameters
-        assert list(parameters) == [
-            *("include_top", "include_preprocessing", "weights", "input_tensor"),
-            *("input_shape", "pooling", "classes", "classifier_activation", "name"),
-            *("dropout", "attention_dropout", "drop_path", "remat"),
-            *("token_dropout", "fused_soft_split", "features"),
-        ]
-        assert parameters["name"].default == row.default_name
-        assert parameters["classes"].default == general["classes"].default
-    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
-        keras_t2t.T2TViT14(depth=3)
-
-
-def test_weights_by_path(tmp_path):
-    model = tiny()
-    x = noise(1, 64, 64, 3)
-    for file in ("model.weights.h5", "model.keras"):
-        path = tmp_path / file
-        model.save(path) if path.suffix == ".keras" else model.save_weights(path)
-        loaded = tiny(weights=path, drop_path=0.1)
-        np.testing.assert_array_equal(predict(loaded, x), predict(model, x))
+    assert total == pytest.approx(5492.395369900965, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +153,6 @@ def test_weights_by_path(tmp_path):
         ({"num_heads": 3}, "`embed_dim` must be divisible by `num_heads`, got "),
         ({"depth": 0}, "`depth` must be a positive integer, got 0"),
         ({"classes": 2.5}, "`classes` must be a positive integer, got 2.5"),
-        ({"mlp_ratio": -1}, "`mlp_ratio` must be positive, got -1"),
         ({"mlp_ratio": None}, "`mlp_ratio` must be positive, got None"),
         ({"token_type": "conv"}, "`token_type` must be one of .*, got 'conv'"),
         ({"block_type": "wide"}, "`block_type` must be one of .*'se'.*, got 'wide'"),
@@ -223,16 +161,12 @@ def test_weights_by_path(tmp_path):
         ({"block_type": "se", "embed_dim": 8}, "`embed_dim` must be at least 16 .* 8"),
         ({"growth": 0, "depth": (1, 1)}, "`growth` must be a positive integer, got 0"),
         ({"growth": 8}, r"`depth` must be .* such as \(3, 6, 6, 4\), got 2"),
-        ({"growth": 8, "depth": ()}, r"`depth` must be the number .*, got \(\)"),
         ({"growth": 8, "depth": (1, 0)}, r"`depth` must be .*, got \(1, 0\)"),
-        (
-            {"growth": 5, "depth": (2, 1)},
-            r"`num_heads` must divide .* for width 37 .* are 32, 37, 21 wide",
-        ),
+        ({"growth": 5, "depth": (2, 1)}, "`num_heads` must divide .* 32, 37, 21 wide"),
         ({"depth": (1, 2)}, r"`depth` must be a positive integer, got \(1, 2\)"),
         (
             {"token_type": "convolution", "token_dropout": 0.1},
-            "`token_dropout` must be None or 0 with token_type='convolution'",
+            "`token_dropout` must be",
         ),
         ({"pooling": "max"}, "`pooling` must be one of .*, got 'max'"),
         ({"pooling": "avg"}, "`pooling` needs include_top=False"),
@@ -240,26 +174,18 @@ def test_weights_by_path(tmp_path):
         ({"dropout": None}, r"`dropout` must be in \[0, 1\), got None"),
         ({"input_shape": (15, 64, 3)}, "`input_shape` must be at least 16 px"),
         ({"input_shape": (None, 64, 3)}, "`input_shape` must be three integers"),
-        ({"input_shape": (64, 64)}, "`input_shape` must be three integers"),
         (
             {"input_shape": (64, 64, 1), "include_preprocessing": True},
-            "`include_preprocessing` needs 3 channels",
+            "needs 3 channels",
         ),
         ({"input_tensor": 3}, "`input_tensor` must be a Keras tensor, .*, got int"),
         ({"weights": "no/such.keras"}, "`weights` must be .*, got 'no/such.keras'"),
         ({"weights": np.ones(2)}, "`weights` must be text or a path, got ndarray"),
-        ({"weights": 7}, "`weights` must be text or a path, got int 7"),
         ({"input_shape": 5}, "`input_shape` must be three integers .*, got int 5"),
-        ({"input_shape": "big"}, "`input_shape` must be three integers .*, got str"),
-        ({"input_shape": (64.0, 64, 3)}, "`input_shape` must be three integers"),
         ({"classes": True}, "`classes` must be a positive integer, got True"),
-        ({"mlp_ratio": float("nan")}, "`mlp_ratio` must be positive, got nan"),
         ({"mlp_ratio": float("inf")}, "`mlp_ratio` must be positive, got inf"),
         ({"drop_path": float("nan")}, r"`drop_path` must be in \[0, 1\), got nan"),
         ({"include_top": "no"}, "`include_top` must be True or False, got 'no'"),
-        ({"include_preprocessing": 1}, "`include_preprocessing` must be True or Fal"),
-        ({"remat": None}, "`remat` must be True or False, got None"),
-        ({"pooling": ["avg"]}, "`pooling` must be one of .*, got \\['avg'\\]"),
         ({"token_type": ["x"]}, "`token_type` must be one of .*, got \\['x'\\]"),
     ],
 )
@@ -270,13 +196,12 @@ def test_bad_arguments(arguments, message):
 
 def test_numpy_s_numbers_are_python_s():
     """Keras refused them, or wrote configurations that could not be read."""
-    model = tiny(
-        classes=np.int64(7), depth=np.int32(1), input_shape=tuple(np.array((32, 32, 3)))
-    )
+    shape = tuple(np.array((32, 32, 3)))
+    model = tiny(classes=np.int64(7), depth=np.int32(1), input_shape=shape)
     assert model.output_shape == (None, 7)
     keras.models.model_from_json(model.to_json())
 
 
 def test_input_tensor_of_another_shape():
-    with pytest.raises(ValueError, match=re.escape("(64, 64, 3) does not match")):
+    with pytest.raises(ValueError, match=r"\(64, 64, 3\) does not match"):
         tiny(input_tensor=keras.Input((96, 64, 3)))

@@ -1,6 +1,8 @@
 """Steps of a small model, in one process or in each of several."""
 
 import json
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -25,14 +27,9 @@ def trained(case, devices):
     """The model after some steps on the rows that are this process's."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("mixed_float16" if case == "float16" else "float32")
-    model = keras.Sequential(
-        [
-            keras.Input((8,)),
-            keras.layers.Dense(16, "tanh"),
-            keras.layers.Dense(16, "tanh"),
-            keras.layers.Dense(4, name="head"),
-        ]
-    )
+    hidden = [keras.layers.Dense(16, "tanh") for _ in range(2)]
+    head = keras.layers.Dense(4, name="head")
+    model = keras.Sequential([keras.Input((8,)), *hidden, head])
     keras.config.set_dtype_policy("float32")
     model.layers[0].trainable = case != "frozen"
     model.compile(
@@ -70,13 +67,14 @@ def sums(model):
     return sum(event.name == "c10d::allreduce_" for event in profiled.events())
 
 
-def results():
+def write_results(folder):
     """Each case's state, and how often the processes add gradients up in a step."""
     with connected(TrainingConfig(host_timeout=300)) as devices:
         models = {case: trained(case, devices) for case in CASES}
         found = {case: state(model) for case, model in models.items()}
-        return {**found, "sums": sums(models["plain"])}
+        found["sums"] = sums(models["plain"])
+        Path(folder, f"{devices.shard[0]}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    print(json.dumps(results()))
+    write_results(sys.argv[1])

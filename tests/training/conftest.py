@@ -1,6 +1,5 @@
 """Small runs, in this process and in others."""
 
-import contextlib
 import csv
 import json
 import os
@@ -9,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
+from keras_t2t.preprocessing import pixel_model
+from tests.examples.small_run import SIZE, write_run
 from tests.training import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -60,36 +62,38 @@ def start():
             process.kill()
 
 
-@pytest.fixture(scope="session")
-def two_processes():
-    """Within, this process is the first of two that torch knows of, and a script of
-    this folder is started as the second."""
-
-    @contextlib.contextmanager
-    def two(name, *arguments):
-        group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-        group |= {"WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-        other = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests" / "training" / name), *arguments],
-            env={**os.environ, **QUIET, **group, "RANK": "1"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            with pytest.MonkeyPatch.context() as patch:
-                for variable, value in {**group, "RANK": "0"}.items():
-                    patch.setenv(variable, value)
-                yield other
-        finally:
-            other.kill()
-
-    return two
-
-
 def free_port():
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A run folder with weights to start from."""
+    folder = tmp_path / "source"
+    write_run(folder, list("abcd"))
+    model = pixel_model(tiny.build(0.0)(""), (SIZE, SIZE, 3), classes=4, drop_path=0.0)
+    for name in ("final.keras", "final_ema.keras"):
+        model.save(folder / name)
+    model.save_weights(folder / "best.weights.h5")
+    return str(folder)
+
+
+def torchrun(count):
+    """The arguments of Python that start a script in so many processes of torch."""
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(count)]
+    return [*launcher, "--master-port", str(free_port())]
+
+
+def record(folder):
+    return json.loads((Path(folder) / "config.json").read_text())
+
+
+def weights(folder, name="final.keras"):
+    """{path: array} of a model that a run saved."""
+    model = keras.saving.load_model(Path(folder) / name)
+    return {weight.path: weight.numpy() for weight in model.weights}
 
 
 def history(folder):

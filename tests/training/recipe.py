@@ -12,13 +12,7 @@ from PIL import Image
 
 import keras_t2t
 from keras_t2t.data.encoded_dataset import EncodedDataset
-from keras_t2t.training import (
-    TrainingConfig,
-    compiled_model,
-    recording,
-    run,
-    steps,
-)
+from keras_t2t.training import TrainingConfig, compiled_model, recording, run, steps
 from tests.training.tiny import split_cpu
 
 CLASSES, IN_TRAIN, IN_VALIDATION = 4, 6, 3  # the last do not fill batches

@@ -1,6 +1,9 @@
 """torch: several processes make the steps of one on the whole batch."""
 
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -8,23 +11,21 @@ import pytest
 
 from keras_t2t.training.distribution.devices import Devices
 from tests.training import averaged_gradients
+from tests.training.conftest import QUIET, torchrun
 
-pytestmark = [
-    pytest.mark.nightly,
-    pytest.mark.skipif(
-        keras.backend.backend() != "torch",
-        reason="the others have one process and model",
-    ),
-]
+others = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the others have one process and model"
+)
+pytestmark = [pytest.mark.nightly, others]
 
 
 @pytest.fixture(scope="module")
-def two(two_processes):
+def two(tmp_path_factory):
     """What each of two processes had in the end."""
-    with two_processes("averaged_gradients.py") as other:
-        first = averaged_gradients.results()
-        output, _ = other.communicate(timeout=300)
-    return first, json.loads(output)
+    folder = tmp_path_factory.mktemp("two")
+    command = [sys.executable, *torchrun(2), averaged_gradients.__file__, folder]
+    subprocess.run(command, env={**os.environ, **QUIET}, check=True)
+    return [json.loads(path.read_text()) for path in sorted(folder.iterdir())]
 
 
 @pytest.mark.parametrize("case", averaged_gradients.CASES)

@@ -9,12 +9,8 @@ import pytest
 from benchmarks import claim, claim_accelerator
 
 jax = pytest.importorskip("jax")
-pytestmark = [
-    pytest.mark.nightly,
-    pytest.mark.skipif(
-        keras.backend.backend() != "jax", reason="the epoch is a program of JAX"
-    ),
-]
+of_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX")
+pytestmark = [pytest.mark.nightly, of_jax]
 
 
 @pytest.fixture
@@ -59,19 +55,3 @@ def test_from_training_as_keras_trains_to_the_result(data, tmp_path, monkeypatch
     logits = model.predict(claim.standardised(data.test_images), verbose=0)
     assert result["top1"] == (logits.argmax(-1) == data.test_labels).mean()
     assert result["stages"][0] == "tokens_1"
-
-
-def test_images_are_flipped_and_moved():
-    image = np.arange(1, 129, dtype="uint8").repeat(3).reshape(1, 128, 3)
-    images = np.broadcast_to(image, (64, 128, 128, 3))
-    moved = np.asarray(claim_accelerator.augmented(jax.random.key(0), images))
-    assert moved.shape == images.shape
-    rows = moved[:, 64, :, 0].astype(int)
-    rising = np.diff(rows[:, 17:111]) == 1
-    flipped = np.diff(rows[:, 17:111]) == -1
-    assert (rising.all(1) | flipped.all(1)).all()
-    assert 10 < rising.all(1).sum() < 54
-    shift = rows[rising.all(1)][:, 64] - 65
-    assert shift.min() < -8 and shift.max() > 8 and abs(shift).max() <= 16
-    black_above = (moved[:, 0] == 0).all((1, 2))
-    assert 10 < black_above.sum() < 54

@@ -1,6 +1,5 @@
 """Validation: every image once, the dominant label under soft targets."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -53,13 +52,3 @@ def test_under_mixup_the_dominant_label_counts(model):
     mixed[:, best - 1] = [0.3, 0.4, 0.6, 0.9]
     logs = model.evaluate(images, mixed, verbose=0, return_dict=True)
     assert logs["top1"] == 0.5
-
-
-def test_float16_scales_the_loss():
-    """And keeps the average, which Keras's own wrapping would too."""
-    config = TrainingConfig(mixed_precision="float16", image_size=32)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_t2t.training.compiled_model.builder", tiny.build(0.0))
-        model = compiled_model(config.with_defaults("digits", 4), 4, 5)
-    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert model.optimizer.inner_optimizer.use_ema

@@ -1,6 +1,5 @@
 """Training from weights: the authors' optimizer, what is trained, what is kept."""
 
-import json
 import shutil
 
 import keras
@@ -11,18 +10,11 @@ import torch
 import keras_t2t
 from keras_t2t.classifier import Classifier, find_classifier
 from keras_t2t.data.digits import Digits
-from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
-from keras_t2t.training.source import (
-    has_these_classes,
-    like_its_source,
-    pretrained,
-    start_from,
-)
-from tests.examples.small_run import SIZE, write_run
-from tests.training import tiny
+from keras_t2t.training.source import has_these_classes, like_its_source
+from tests.training.conftest import record, weights
 from tests.training.test_optimizer import apply
 from tests.training.test_resuming import Killed, compare, kill_at
 
@@ -74,14 +66,11 @@ def test_the_optimizer_is_torch_s_at_two_rates():
         learning_rates(config, 2, config.backbone_rate),
         config.weight_decay,
     )
-    weights = [
-        torch.tensor(weight.numpy(), requires_grad=True)
-        for weight in model.trainable_weights
-    ]
-    peaks = (0.01 * 0.05, 0.05)
+    trained = model.trainable_weights
+    weights = [torch.tensor(w.numpy(), requires_grad=True) for w in trained]
     groups = [
-        {"params": part, "lr": rate}
-        for part, rate in zip((weights[:2], weights[2:]), peaks, strict=True)
+        {"params": weights[:2], "lr": 0.01 * 0.05},
+        {"params": weights[2:], "lr": 0.05},
     ]
     oracle = torch.optim.SGD(groups, lr=0.05, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(oracle, 3, eta_min=2e-4)
@@ -99,45 +88,13 @@ def test_the_optimizer_is_torch_s_at_two_rates():
             np.testing.assert_allclose(mine, theirs.detach(), rtol=0, atol=1e-6)
 
 
-@pytest.fixture
-def source(tmp_path):
-    """A run folder with weights to start from."""
-    folder = tmp_path / "source"
-    write_run(folder, list("abcd"))
-    model = pixel_model(tiny.build(0.0)(""), (SIZE, SIZE, 3), classes=4, drop_path=0.0)
-    for name in ("final.keras", "final_ema.keras"):
-        model.save(folder / name)
-    model.save_weights(folder / "best.weights.h5")
-    return str(folder)
-
-
-def weights_of(folder):
-    model = keras.saving.load_model(f"{folder}/final.keras")
-    return {weight.path: weight.numpy() for weight in model.weights}
-
-
-def test_all_weights_but_the_head_s_come_from_the_source(source, monkeypatch):
-    """Though both have four classes."""
-    monkeypatch.setattr("keras_t2t.training.compiled_model.builder", tiny.build(0.0))
-    config = TrainingConfig(weights=source, image_size=32).with_defaults("x", 4)
-    model = compiled_model(config, num_classes=4, steps_per_epoch=5)
-    fresh = model.get_layer("head").get_weights()
-    start_from(model, find_classifier(source), config)
-    for weight, kept in zip(model.get_layer("head").weights, fresh, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), kept)
-    before = weights_of(source)
-    for weight in model.weights:
-        if not weight.path.startswith("head"):
-            np.testing.assert_array_equal(weight.numpy(), before[weight.path])
-
-
 @pytest.mark.nightly_elsewhere
 def test_all_weights_are_trained(source, tiny_run, tmp_path):
     """The final norm and the class token too."""
     tiny_run(weights=source, **TUNE)
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (record["weights"], record["crop"]) == (source, 1.0)
-    before, after = weights_of(source), weights_of(tmp_path / "run")
+    recorded = record(tmp_path / "run")
+    assert (recorded["weights"], recorded["crop"]) == (source, 1.0)
+    before, after = weights(source), weights(tmp_path / "run")
     for path, array in before.items():
         fixed = "position_embedding" in path or "preprocessing" in path
         assert np.array_equal(array, after[path]) == fixed, path
@@ -147,14 +104,14 @@ def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
     """At a rate of nearly nothing it stays, unless a fresh one is asked for."""
     nearly = {"weights": source, "learning_rate": 1e-12, "epochs": 1, "overwrite": True}
     nearly["seed"] = 1  # at 0 a fresh head is the source's
-    before = weights_of(source)
+    before = weights(source)
     for settings, kept in (({}, True), ({"fresh_head": True}, False)):
         tiny_run(**nearly, **settings)
-        after = weights_of(tmp_path / "run")
-        assert np.allclose(after["head/kernel"], before["head/kernel"]) == kept
+        after = weights(tmp_path / "run")
+        for path, array in before.items():
+            assert np.allclose(after[path], array) == (kept or path != "head/kernel")
         assert (" with its head, training all" in capsys.readouterr().out) == kept
-        record = json.loads((tmp_path / "run" / "config.json").read_text())
-        assert record["fresh_head"] is not kept
+        assert record(tmp_path / "run")["fresh_head"] is not kept
     with pytest.raises(ValueError, match=r"epochs: the run has 1, now 3\. .*weights='"):
         tiny_run(weights=source, learning_rate=1e-12, epochs=3, resume=True)
     assert not has_these_classes(find_classifier(source), Digits())
@@ -163,7 +120,7 @@ def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
 @pytest.mark.nightly_elsewhere
 def test_a_linear_probe_trains_the_head_only(source, tiny_run, tmp_path):
     tiny_run(weights=source, linear_probe=True, epochs=1, learning_rate=0.05)
-    before, after = weights_of(source), weights_of(tmp_path / "run")
+    before, after = weights(source), weights(tmp_path / "run")
     for path, array in before.items():
         assert np.array_equal(array, after[path]) != path.startswith("head"), path
     model = keras.saving.load_model(tmp_path / "run" / "final.keras")
@@ -180,13 +137,10 @@ def test_a_probed_backbone_is_in_inference(monkeypatch):
     config = TrainingConfig(weights="imagenet", linear_probe=True, image_size=32)
     config = config.with_defaults("cifar10", 10)
     model = compiled_model(config, num_classes=10, steps_per_epoch=2)
-    dropout = [
-        layer.rate
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Dropout)
-    ]
     # Nothing else here depends on the mode; a stochastic forward pass takes longer.
-    assert dropout and not any(dropout)
+    layers = model._flatten_layers()
+    rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
+    assert rates and not any(rates)
 
 
 @pytest.mark.nightly_elsewhere
@@ -214,12 +168,9 @@ def test_wrong_weights_are_told_what_comes_close(tmp_path, monkeypatch):
         ({"weights": "gone.pth"}, "weights='gone.pth' is no file or run folder"),
         ({"weights": "cifar10", "model": "T2TViT7"}, "no weights='cifar10' for"),
         ({"weights": "."}, "is no run folder: it has no config.json"),
+        ({"weights": "random"}, "weights='random': a run without weights"),
         ({"linear_probe": True}, "linear_probe and backbone_rate need `weights`"),
         ({"weights": "imagenet", "linear_probe": True, "drop_path": 0.1}, "drop_path"),
-        (
-            {"weights": "imagenet", "crop": 1.5},
-            "crop must be greater than 0 and at most 1, got 1.5",
-        ),
     ],
 )
 def test_bad_settings_leave_nothing(settings, message, tiny_run, tmp_path, monkeypatch):
@@ -246,21 +197,11 @@ def test_a_run_folder_as_a_source(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("weights", "chosen", "message"),
-    [
-        ("imagenet", "ema", "--ema chooses the averaged weights of a run folder"),
-        ("imagenet", "raw", "--raw chooses the raw weights of a torch checkpoint"),
-        (".", "raw", "--raw chooses the raw weights of a torch checkpoint"),
-    ],
+    ("weights", "chosen"), [("imagenet", "ema"), ("imagenet", "raw"), (".", "raw")]
 )
-def test_weights_that_a_source_does_not_have(weights, chosen, message):
-    with pytest.raises(ValueError, match=message):
+def test_weights_that_a_source_does_not_have(weights, chosen):
+    with pytest.raises(ValueError, match=f"--{chosen} chooses the "):
         find_classifier(weights, **{chosen: True})
-
-
-def test_random_weights_are_none_to_start_from():
-    with pytest.raises(ValueError, match="weights='random': a run without weights"):
-        pretrained(TrainingConfig(weights="random"))
 
 
 def test_pixels_are_standardised_as_the_run_did_whose_weights_it_starts_from():

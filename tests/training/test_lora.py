@@ -8,7 +8,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.training import TrainingConfig
-from tests.training.test_fine_tuning import source, weights_of  # noqa: F401  a fixture
+from tests.training.conftest import weights
 from tests.training.test_resuming import Killed, compare, kill_at
 
 LORA = {"lora": 2, "epochs": 2, "learning_rate": 0.01, "snapshot_every": 2}
@@ -19,12 +19,7 @@ def outputs(model):
     return keras.ops.convert_to_numpy(model(pixels.astype("float32")))
 
 
-def test_killed_and_gone_on_it_leaves_an_ordinary_model(
-    source,  # noqa: F811
-    tiny_run,
-    tmp_path,
-    capsys,
-):
+def test_killed_it_goes_on_to_an_ordinary_model(source, tiny_run, tmp_path, capsys):
     run, whole = tmp_path / "run", tmp_path / "whole"
     tiny_run(drop=0.2, weights=source, output_dir=str(whole), **LORA)
     assert "training adapters of rank 2 and the head" in capsys.readouterr().out
@@ -34,7 +29,7 @@ def test_killed_and_gone_on_it_leaves_an_ordinary_model(
     compare(run, whole)
 
     # Merged, in all that the run leaves, and only what has adapters is another.
-    before, after = weights_of(source), weights_of(run)
+    before, after = weights(source), weights(run)
     assert before.keys() == after.keys()
     for path, array in before.items():
         adapts = path.startswith("block_0_") and path.endswith("kernel")
@@ -54,22 +49,20 @@ def probabilities(model):
 
 
 @pytest.mark.once
-def test_the_best_adapters_stay(source, tiny_run, tmp_path, monkeypatch):  # noqa: F811
+def test_the_best_adapters_stay(source, tiny_run, tmp_path, monkeypatch):
     """Where patience takes the weights of an earlier epoch."""
     from keras_t2t.training.run import Run
 
     scores = iter([0.9, 0.1, 0.1, 0.1])
 
     def evaluate(self, model):
-        tops = {"top1": next(scores, 0.1), "top5": 1.0}
-        return {"loss": 1.0, **tops}
+        return {"loss": 1.0, "top1": next(scores, 0.1), "top5": 1.0}
 
     monkeypatch.setattr(Run, "evaluate", evaluate)
     settings = {**LORA, "epochs": 4, "patience": 1, "ema_decay": 0.0}
     tiny_run(weights=source, **settings)
-    record = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert record["result"]["epochs"] == 2
     run = tmp_path / "run"
+    assert json.loads((run / "result.json").read_text())["result"]["epochs"] == 2
     model = keras_t2t.load(source)
     keras_t2t.load_adapters(model, run / "adapters.lora.h5")
     expected = probabilities(keras_t2t.load(run))
@@ -82,16 +75,11 @@ def test_the_best_adapters_stay(source, tiny_run, tmp_path, monkeypatch):  # noq
 def test_settings():
     filled = TrainingConfig(weights="imagenet", lora=8, recipe="small_set")
     filled = filled.with_defaults("x", 4)
-    assert (filled.optimizer, filled.layer_decay, filled.backbone_rate) == (
-        "adamw",
-        1,
-        1,
-    )
+    assert filled.optimizer == "adamw"
+    assert filled.layer_decay == filled.backbone_rate == 1
     assert TrainingConfig(weights="imagenet").with_defaults("cifar10", 10).lora == 0
     for settings in ({"lora": 8}, {"weights": "x", "lora": 8, "linear_probe": True}):
-        with pytest.raises(
-            ValueError, match=r"lora needs `weights`, and no linear_probe; got lora=8"
-        ):
+        with pytest.raises(ValueError, match=r"lora needs .* got lora=8"):
             TrainingConfig(**settings).with_defaults("x", 4)
     with pytest.raises(ValueError, match=r"lora must be an integer at least 0"):
         TrainingConfig(lora=-1)

@@ -82,18 +82,13 @@ def test_both_classes_of_a_mixed_image_are_there():
 
 
 @pytest.mark.parametrize(
-    ("settings", "named"),
+    ("one", "value", "other", "excluded"),
     [
-        (
-            {"optimizer": "lamb", "layer_decay": 0.5},
-            "optimizer='lamb'.*layer_decay=0.5",
-        ),
-        (
-            {"loss": "binary_crossentropy", "class_weights": "balanced"},
-            "class_weights='balanced' needs loss='crossentropy'",
-        ),
+        ("optimizer", "lamb", "layer_decay", 0.5),
+        ("class_weights", "balanced", "loss", "binary_crossentropy"),
     ],
 )
-def test_what_does_not_go_together(settings, named):
-    with pytest.raises(ValueError, match=named):
-        TrainingConfig(**settings).with_defaults("imagenet2012", 1000)
+def test_what_does_not_go_together(one, value, other, excluded):
+    config = TrainingConfig(**{one: value, other: excluded})
+    with pytest.raises(ValueError, match=f"{one}='{value}'.*{other}="):
+        config.with_defaults("imagenet2012", 1000)

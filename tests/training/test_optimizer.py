@@ -117,13 +117,9 @@ def test_accumulation_equals_a_larger_batch():
         model = small_model()
         for weight in model.trainable_weights:
             weight.assign(ops.ones(weight.shape))
-        optimizer = adamw(
-            *(model, 0.1, 0.05),
-            clip_norm=0.5,
-            accumulation=accumulation,
-            ema_decay=0.99996,
-            total_steps=62 * accumulation,
-        )
+        averaged = {"ema_decay": 0.99996, "total_steps": 62 * accumulation}
+        settings = {"clip_norm": 0.5, "accumulation": accumulation, **averaged}
+        optimizer = adamw(model, 0.1, 0.05, **settings)
         for gradients in random_gradients(3):
             for part in range(accumulation):
                 # The parts differ; their mean is the whole.
@@ -136,20 +132,6 @@ def test_accumulation_equals_a_larger_batch():
     # The average moves between two updates too, so that it is up to one update ahead.
     for one, four in zip(runs[0][1], runs[1][1], strict=True):
         np.testing.assert_allclose(four, one, atol=0.1)
-
-
-def test_gradients_are_clipped_by_their_global_norm():
-    """AdamW's first step ignores the scale, so look at its first moment."""
-    model = small_model()
-    optimizer = adamw(model, 0.1, 0.0, clip_norm=0.5)
-    (gradients,) = random_gradients(1)
-    apply(model, optimizer, gradients)
-    norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients))
-    moments = [v for v in optimizer.variables if v.name.endswith("_momentum")]
-    for moment, gradient in zip(moments, gradients, strict=True):
-        np.testing.assert_allclose(
-            ops.convert_to_numpy(moment), 0.1 * gradient * 0.5 / norm, rtol=1e-4
-        )
 
 
 def test_an_overflow_in_float16_changes_nothing_but_the_scale():
@@ -213,9 +195,3 @@ def test_a_step_is_adamw_s_at_each_weight_s_own_rate():
         # Keras has 1 - 0.999^t from float32, good to 6e-5 of it at first.
         np.testing.assert_allclose(kernel, whole, rtol=1e-6, atol=2e-6)
         np.testing.assert_allclose(bias, quarter, rtol=1e-6, atol=2e-6)
-
-
-def test_what_takes_it():
-    """Keras's own but for rates by depth."""
-    assert not isinstance(adamw(small_model(), 0.1, 0.1), AdamW)
-    assert isinstance(adamw(small_model(), 0.1, 0.1, layer_decay=0.5), AdamW)

@@ -8,9 +8,8 @@ pytestmark = pytest.mark.once
 
 
 def record(data=None, **settings):
-    data = {"name": "photos", "training images": 8, "classes": ["cat", "dog"]} | (
-        data or {}
-    )
+    known = {"name": "photos", "training images": 8, "classes": ["cat", "dog"]}
+    data = known | (data or {})
     return {"dataset": None, "data_dir": "photos", **settings, "data": data}
 
 
@@ -22,10 +21,9 @@ def test_a_folder_may_be_renamed_and_moved():
     assert text == "data: name: the run has 'cifar10', now 'cifar100'"
 
 
-ACCENT, COMBINED = (
-    "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
-    "cafe\N{COMBINING ACUTE ACCENT}",
-)
+ACCENT = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+COMBINED = "cafe\N{COMBINING ACUTE ACCENT}"
+CYRILLIC = "c\N{CYRILLIC SMALL LETTER A}t"
 NAMES = [f"class {i}" for i in range(200)]
 
 
@@ -36,11 +34,7 @@ NAMES = [f"class {i}" for i in range(200)]
         (["cat"], ["cat", "dog"], "data: classes: the run has 2, now 1"),
         ([*NAMES, "x"], [*NAMES, "y"], "(number 200): the run has 'y', now 'x'"),
         ([COMBINED], [ACCENT], r"the run has 'caf\xe9', now 'cafe\u0301'"),
-        (
-            ["c\N{CYRILLIC SMALL LETTER A}t"],
-            ["cat"],
-            r"the run has 'cat', now 'c\u0430t'",
-        ),
+        ([CYRILLIC], ["cat"], r"the run has 'cat', now 'c\u0430t'"),
         (["cat "], ["cat"], "the run has 'cat', now 'cat '"),
         (["1"], [1], "the run has 1, now '1'"),
     ],

@@ -1,6 +1,5 @@
 """Runs that are killed, and go on as if they had not been."""
 
-import json
 import shlex
 import signal
 
@@ -8,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.training.conftest import history
+from tests.training.conftest import history, record, weights
 
 SAVE = {"snapshot_every": 2, "snapshots_kept": 2}
 
@@ -28,32 +27,26 @@ def kill_at(step):
 def compare(run, uninterrupted):
     """The same results, to what float32 sums in another order may differ."""
     for row, expected in zip(history(run), history(uninterrupted), strict=True):
-        for name in expected.keys() - {"images_per_second"}:
-            # 1e-5: JAX, TensorFlow and torch on one CPU draw the same dropout again
-            assert row[name] == pytest.approx(expected[name], abs=1e-5), name
+        row["images_per_second"] = expected["images_per_second"]
+        # 1e-5: JAX, TensorFlow and torch on one CPU draw the same dropout again
+        assert row == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.nightly
 def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
-    """In epochs 1, 2 and 4 of 5 steps each, in the middle of all of them, with dropout;
-    once between two snapshots, once right after one, once before its first."""
+    """In the middle of epochs 1, 2 and 4 of 5 steps each, with dropout; once between
+    two snapshots, once right after one, once before the first."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
-    random = np.random.default_rng(0)
-    kills = (1, int(random.integers(7, 10)), int(random.integers(16, 20)))
-    for step in kills:
+    for step in (1, 8, 17):
         with pytest.raises(Killed):
             tiny_run(drop=0.2, on_step=kill_at(step), resume=True, **SAVE)
-    result = tiny_run(drop=0.2, resume=True, **SAVE)
-    assert result["epochs"] == 4
+    assert tiny_run(drop=0.2, resume=True, **SAVE)["epochs"] == 4
     compare(tmp_path / "run", tmp_path / "whole")
     assert not (tmp_path / "run" / "snapshots").exists()
-    assert (tmp_path / "run" / "final.keras").exists()
 
 
 @pytest.mark.usefixtures("keras_initializers")
-def test_killed_and_terminated_in_a_process_of_its_own(
-    tiny_run, start, tmp_path, capsys
-):
+def test_killed_and_terminated_as_a_process(tiny_run, start, tmp_path, capsys):
     """SIGKILL in the middle of an epoch, then SIGTERM in the middle of another."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
     config = {"output_dir": str(tmp_path / "run"), "resume": True, **SAVE}
@@ -90,9 +83,7 @@ def test_killed_and_terminated_in_a_process_of_its_own(
     ],
 )
 @pytest.mark.nightly_elsewhere
-def test_killed_while_the_final_model_is_saved(
-    tiny_run, tmp_path, monkeypatch, capsys, name
-):
+def test_killed_at_its_end(tiny_run, tmp_path, monkeypatch, capsys, name):
     """After the last snapshot no step is left: the trained weights are saved all the
     same, and the same command once more gives the same result."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
@@ -108,11 +99,9 @@ def test_killed_while_the_final_model_is_saved(
     compare(tmp_path / "run", tmp_path / "whole")
     assert result["val_top1"] == history(tmp_path / "whole")[-1]["val_top1"]
     for file in ("final.keras", "final_ema.keras"):
-        models = [
-            keras.saving.load_model(tmp_path / run / file) for run in ("run", "whole")
-        ]
-        for one, other in zip(*(model.get_weights() for model in models), strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5)  # as in `compare`
+        one, other = (weights(tmp_path / run, file) for run in ("run", "whole"))
+        for path, array in one.items():
+            np.testing.assert_allclose(array, other[path], atol=1e-5)  # as in `compare`
     assert not (tmp_path / "run" / "snapshots").exists()
 
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").iterdir()}
@@ -143,16 +132,14 @@ def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, tmp_path, killed)
     with np.load(newest) as file:
         arrays = dict(file)
     np.savez(newest, **{**arrays, "model/0": np.zeros(3, "float32")})
-    with pytest.warns(
-        UserWarning, match=r"skipping the snapshot .*step-000000008.npz.*another"
-    ):
+    with pytest.warns(UserWarning, match=r"skipping .*step-000000008.npz.*another"):
         assert tiny_run(resume=True, **SAVE)["epochs"] == 4
 
 
 @pytest.mark.once
 def test_nothing_of_the_recipe_is_left_open(tiny_run, tmp_path):
     tiny_run(augmentation="full", epochs=1)
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config = record(tmp_path / "run")
     assert {name for name, value in config.items() if value is None} <= {
         *("data_dir", "weights", "devices", "coordinator", "num_processes"),
         "fresh_head",  # of what starts from weights
@@ -177,16 +164,10 @@ def killed(tiny_run, tmp_path):
 def test_what_stops_a_resume(tiny_run, killed, monkeypatch):
     with pytest.raises(ValueError, match=r"unfinished run.*--resume.*--overwrite"):
         tiny_run()
-    with pytest.raises(
-        ValueError,
-        match=r"cannot resume.*model: the run has 'T2TViT7', now 'T2TViT14'; "
-        r"batch_size: the run has 8, now 4",
-    ):
+    with pytest.raises(ValueError, match=r"model: .*'T2TViT7', .*; batch_size: .* 8,"):
         tiny_run(resume=True, model="T2TViT14", batch_size=4)
     monkeypatch.setattr("tests.training.tiny.TinyData.num_train", 65)
-    with pytest.raises(
-        ValueError, match=r"data: training images: the run has 64, now 65"
-    ):
+    with pytest.raises(ValueError, match=r"training images: the run has 64, now 65"):
         tiny_run(resume=True)
     monkeypatch.undo()
     for path in (killed / "snapshots").iterdir():
@@ -203,7 +184,7 @@ def test_settings_that_are_left_out_are_the_run_s(tiny_run, tmp_path):
     with pytest.raises(Killed):
         tiny_run(on_step=kill_at(3), weight_decay=0.5, seed=3, **SAVE)
     tiny_run(resume=True, **SAVE)
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config = record(tmp_path / "run")
     assert (config["weight_decay"], config["seed"]) == (0.5, 3)
 
 
@@ -221,11 +202,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny_run, tmp_path, monkeypatch
         return images, labels, *weights
 
     monkeypatch.setattr(tiny.TinyBatches, "__getitem__", broken)
-    with pytest.raises(
-        FloatingPointError,
-        match=r"became nan at step 7 \(epoch 2\), at learning rate 0.0007\d*; "
-        r"the last good snapshot is .*step-000000006.npz",
-    ):
+    told = r"nan at step 7 \(epoch 2\), .* rate 0.0007\d*; .*step-000000006.npz"
+    with pytest.raises(FloatingPointError, match=told):
         tiny_run(snapshot_every=6)
 
 
@@ -241,9 +219,7 @@ def test_a_full_disk_stops_the_run(tiny_run, tmp_path, monkeypatch):
         original(file, **arrays)
 
     monkeypatch.setattr(snapshots.np, "savez", full)
-    with pytest.raises(
-        OSError, match=r"no space is left.*good snapshot is .*step-000000005.npz"
-    ):
+    with pytest.raises(OSError, match=r"no space is left.*step-000000005.npz"):
         tiny_run(**SAVE)
     monkeypatch.undo()
     tiny_run(resume=True, **SAVE)

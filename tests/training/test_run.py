@@ -1,6 +1,5 @@
 """Whole runs at toy size: what they leave behind, and that failures leave nothing."""
 
-import csv
 import importlib.util
 import json
 
@@ -13,6 +12,7 @@ import keras_t2t
 from keras_t2t.models.by_name import builder as by_name
 from keras_t2t.training import TrainingConfig, train
 from keras_t2t.training.compiled_model import compiled_model
+from tests.training.conftest import history, record
 
 SHORT = {"image_size": 32, "batch_size": 40, "steps_per_epoch": 2, "epochs": 2}
 READER = [pytest.param("tensorflow", marks=pytest.mark.nightly), "grain"]
@@ -79,13 +79,12 @@ def test_a_run_leaves_its_folder(finished):
         *("best.weights.h5", "final.keras", "final_ema.keras", "result.json"),
     }
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
-    config = json.loads((folder / "config.json").read_text())
+    config = record(folder)
     assert (config["epochs"], config["learning_rate"]) == (2, 5e-4 * 40 / 64)
-    with open(folder / "history.csv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = history(folder)
     assert len(rows) == 2
     assert {"loss", "top1", "top5", "val_top1", "images_per_second"} <= set(rows[0])
-    assert float(rows[-1]["val_top1"]) == result["val_top1"]
+    assert rows[-1]["val_top1"] == result["val_top1"]
 
     model = keras.saving.load_model(folder / "final.keras")
     assert model.input_shape == (None, 32, 32, 3)
@@ -98,12 +97,9 @@ def test_a_run_leaves_its_folder(finished):
 @pytest.mark.usefixtures("keras_initializers")
 def test_one_seed_gives_one_loss_curve(finished, tmp_path):
     train(digits(tmp_path / "again"), verbose=0)
-    curves = []
-    for folder in (finished[0], tmp_path / "again"):
-        with open(folder / "history.csv", encoding="utf-8") as file:
-            curves.append([row["loss"] for row in csv.DictReader(file)])
-    assert curves[0] == curves[1]
-    assert curves[0][0] != curves[0][1]
+    runs = finished[0], tmp_path / "again"
+    one, other = ([row["loss"] for row in history(run)] for run in runs)
+    assert one == other and one[0] != one[1]
 
 
 @pytest.mark.parametrize(
@@ -118,9 +114,8 @@ def test_mixed_precision_trains(tmp_path, precision):
     before = keras.config.dtype_policy()
     train(config, verbose=0)
     assert keras.config.dtype_policy() == before
-    with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
-        (row,) = csv.DictReader(file)
-    assert np.isfinite(float(row["val_loss"]))
+    (row,) = history(tmp_path / "run")
+    assert np.isfinite(row["val_loss"])
 
 
 @pytest.mark.nightly_elsewhere
@@ -128,16 +123,12 @@ def test_mixed_precision_trains(tmp_path, precision):
 @pytest.mark.parametrize("reader", READER)
 def test_an_image_folder_trains(tmp_path, photos, reader):
     """With the whole recipe, and a preview of what it makes of the images."""
-    config = TrainingConfig(
-        data_dir=str(photos),
-        reader=reader,
-        output_dir=str(tmp_path / "run"),
-        preview=str(tmp_path / "preview.png"),
-        **FEW,
-    )
+    settings = {**FEW, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
+    preview = str(tmp_path / "preview.png")
+    config = TrainingConfig(reader=reader, preview=preview, **settings)
     result = train(config, verbose=0)
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (record["augmentation"], record["reader"]) == ("full", reader)
+    recorded = record(tmp_path / "run")
+    assert (recorded["augmentation"], recorded["reader"]) == ("full", reader)
     assert Image.open(tmp_path / "preview.png").size == (3 * 164, 3 * 190)
     assert result["dataset"] == "photos"
     assert result["val_top5"] == 1.0  # of two classes
@@ -148,9 +139,9 @@ def test_the_share_of_a_flat_folder_and_which_way_up_are_the_run_s(tmp_path, pho
     settings = {**FEW, "data_dir": str(photos / "train"), "augmentation": "light"}
     settings |= {"output_dir": str(tmp_path / "run"), "reader": "grain"}
     train(TrainingConfig(**settings), verbose=0)
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (record["validation_share"], record["exif_orientation"]) == (0.2, True)
-    assert record["data"]["training images"] == 8
+    recorded = record(tmp_path / "run")
+    assert (recorded["validation_share"], recorded["exif_orientation"]) == (0.2, True)
+    assert recorded["data"]["training images"] == 8
     for other, message in (
         ({"validation_share": 0.4}, r"validation_share: the run has 0\.2, now 0"),
         ({"exif_orientation": False}, "exif_orientation: the run has True, now False"),
@@ -174,27 +165,18 @@ def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
 
 
 @pytest.mark.once
-def test_a_finished_run_is_kept_unless_told_otherwise(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    of_this_package = {"versions": {"keras_t2t": "0.1"}, "run": "old"}
-    (folder / "config.json").write_text(json.dumps(of_this_package))
-    (folder / "final.keras").write_text("finished")
-    (folder / "result.json").write_text('{"run": "old", "result": {}}')
-    (folder / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match=r"already holds a finished run.*--overwrite"):
-        train(digits(folder), verbose=0)
-    assert (folder / "final.keras").read_text() == "finished"
-    train(digits(folder, overwrite=True, epochs=1), verbose=0)
-    assert (folder / "final.keras").stat().st_size > 1000
-    assert (folder / "notes.txt").read_text() == "mine"
-
-
-@pytest.mark.once
-def test_an_output_folder_that_is_a_file(tmp_path):
-    (tmp_path / "run").write_text("a file")
-    with pytest.raises(ValueError, match="is a file, not a folder"):
-        train(digits(tmp_path / "run"), verbose=0)
+@pytest.mark.parametrize(
+    ("output", "settings", "message"),
+    [
+        ("a file", {}, "is a file, not a folder"),
+        ("run", {"preview": "sheet.txt"}, r"must end in \.png, got .*sheet\.txt"),
+    ],
+)
+def test_where_nothing_can_be_written_nothing_is(output, settings, message, tmp_path):
+    (tmp_path / "a file").touch()
+    with pytest.raises(ValueError, match=message):
+        train(digits(tmp_path / output, **settings), verbose=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["a file"]
 
 
 @pytest.mark.parametrize("name", ["ViTS16", "ResNet50"])
@@ -212,30 +194,13 @@ def test_the_baselines_take_a_step(name, monkeypatch):
         assert np.isfinite(result["loss"])
 
 
-@pytest.mark.once
-def test_a_preview_that_cannot_be_drawn_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match=r"must end in \.png, got .*sheet\.txt"):
-        train(digits(tmp_path / "run", preview="sheet.txt"), verbose=0)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.once
-def test_an_unknown_model_fails_before_anything_else(tmp_path):
-    with pytest.raises(ValueError, match="unknown model 'T2TViT15'"):
-        train(digits(tmp_path / "run", model="T2TViT15"), verbose=0)
-    assert not (tmp_path / "run").exists()
-
-
 @pytest.mark.nightly
 def test_the_recipe_of_deit_iii(photos, tmp_path):
     folder = tmp_path / "run"
     settings = {**FEW, "data_dir": str(photos), "output_dir": str(folder)}
     train(TrainingConfig(recipe="modern", **settings), verbose=0)
-    with open(folder / "history.csv", encoding="utf-8") as file:
-        (epoch,) = csv.DictReader(file)
-    assert np.isfinite(float(epoch["loss"])) and float(epoch["val_loss"]) > 0
-    recorded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    assert (recorded["optimizer"], recorded["recipe"]) == ("lamb", "modern")
-    assert (recorded["loss"], recorded["augmentation"]) == (
-        *("binary_crossentropy", "three"),
-    )
+    (epoch,) = history(folder)
+    assert np.isfinite(epoch["loss"]) and epoch["val_loss"] > 0
+    recorded = record(folder)
+    assert (recorded["optimizer"], recorded["augmentation"]) == ("lamb", "three")
+    assert recorded["loss"] == "binary_crossentropy"

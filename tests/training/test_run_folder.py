@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import types
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 
 from keras_t2t.training.planning import default_folder
 from keras_t2t.training.run_folder import RunFolder
+from tests.processes import python
 
 pytestmark = pytest.mark.once
 
@@ -153,9 +152,7 @@ def test_a_dead_process_holds_nothing(tmp_path):
         "FolderLock(sys.argv[1]).acquire()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    killed = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, check=False
-    )
+    killed = python("-c", code, tmp_path)
     assert killed.returncode == -9, killed.stderr
     assert (tmp_path / ".lock").exists()
     with RunFolder(tmp_path):

@@ -12,16 +12,13 @@ from keras_t2t.training import TrainingConfig
 from keras_t2t.training.losses import BalancedCrossentropy
 from keras_t2t.training.optimizer import rate_shares
 from keras_t2t.training.progress import Progress
+from tests.training.conftest import history
 
 
 @pytest.mark.parametrize("heads", [["head"], ["head", "aux_head"]])
 def test_rates_fall_from_the_heads_to_the_tokens(heads):
-    model = keras_t2t.T2TViT(
-        *(32, 3, 2, 2),
-        token_labelling=len(heads) == 2,
-        input_shape=(32, 32, 3),
-        classes=4,
-    )
+    settings = {"input_shape": (32, 32, 3), "token_labelling": len(heads) == 2}
+    model = keras_t2t.T2TViT(32, 3, 2, 2, classes=4, **settings)
     shares = rate_shares(model, backbone_rate=0.5, layer_decay=0.1)
     found = {}
     for layer in model.layers:
@@ -46,10 +43,8 @@ def test_the_balanced_loss_against_numpy():
     scores = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     targets = 0.9 * labels + 0.1 / 3
     expected = -(weights * targets * scores).sum(axis=1).mean()
-    assert float(loss(labels, ops.convert_to_tensor(logits))) == pytest.approx(
-        expected, rel=1e-5
-    )
     tensor = ops.convert_to_tensor(logits)
+    assert float(loss(labels, tensor)) == pytest.approx(expected, rel=1e-5)
     even = BalancedCrossentropy([5, 5, 5], label_smoothing=0.1)
     plain = keras.losses.CategoricalCrossentropy(True, 0.1)
     assert float(even(labels, tensor)) == pytest.approx(float(plain(labels, tensor)))
@@ -69,9 +64,7 @@ def test_a_run_ends_early_with_its_best_weights(tiny_run, tmp_path, monkeypatch)
     """And a resumed one where it would have ended."""
     result = tiny_run(patience=1, epochs=8, learning_rate=0.2)
     assert result["epochs"] < 8
-    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
-    names = rows[0].split(",")
-    scores = [float(row.split(",")[names.index("val_top1")]) for row in rows[1:]]
+    scores = [row["val_top1"] for row in history(tmp_path / "run")]
     assert len(scores) == result["epochs"]
     assert result["val_top1"] == pytest.approx(max(scores))
     final = keras.saving.load_model(tmp_path / "run" / "final.keras")

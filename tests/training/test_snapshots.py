@@ -42,59 +42,40 @@ def test_the_last_ones_are_kept(tmp_path):
     assert steps == [9, 10, 11]
 
 
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-200])
+def flipped(data):
+    middle = len(data) // 3
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-def empty(path):
-    path.write_bytes(b"")
+DAMAGES = {
+    "truncated": lambda data: data[:-200],
+    "empty": lambda data: b"",
+    "a byte flipped": flipped,
+}
+SOUND = {"format": 1, "step": 3, "history": [], "config": {}}
+ODD_FACTS = {
+    "of another format": {"format": 99},
+    "a list": [1, 2],
+    "incomplete": {"format": 1},
+    "a step of text": {**SOUND, "step": "3"},
+    "a history of numbers": {**SOUND, "history": [7]},
+    "no configuration": {**SOUND, "config": None},
+}
 
 
-def flip_a_byte(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 3] ^= 1
-    path.write_bytes(data)
-
-
-def of_another_format(path):
-    np.savez(path, **{module.FACTS: np.frombuffer(b'{"format": 99}', "uint8")})
-
-
-def pickled(path):
-    np.savez(path, **{module.FACTS: np.array([{"format": 1}], dtype=object)})
-
-
-def with_facts(text):
-    def rewrite(path):
-        np.savez(path, **ARRAYS, **{module.FACTS: np.frombuffer(text, "uint8")})
-
-    return rewrite
-
-
-def not_finite(path):
-    facts = {"format": 1, "step": 3, **FACTS}
-    text = np.frombuffer(json.dumps(facts).encode(), "uint8")
-    np.savez(path, **{module.FACTS: text, "model/0": np.array([1, np.nan])})
-
-
-ODD_FACTS = [
-    with_facts(b"[1, 2]"),
-    with_facts(b"\xff"),
-    with_facts(b'{"format": 1}'),
-    with_facts(b'{"format": 1, "step": "3", "history": [], "config": {}}'),
-    with_facts(b'{"format": 1, "step": 3, "history": [7], "config": {}}'),
-    with_facts(b'{"format": 1, "step": 3, "history": [], "config": null}'),
-    not_finite,
-]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [truncate, empty, flip_a_byte, of_another_format, pickled, *ODD_FACTS],
-)
-def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
+@pytest.mark.parametrize("case", [*DAMAGES, *ODD_FACTS, "no UTF-8", "pickled", "NaN"])
+def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, case):
     snapshots = saved(tmp_path)
-    damage(snapshots.paths()[-1])
+    path = snapshots.paths()[-1]
+    if case in DAMAGES:
+        path.write_bytes(DAMAGES[case](path.read_bytes()))
+    else:
+        text = json.dumps(ODD_FACTS.get(case, {**SOUND, **FACTS})).encode()
+        facts = np.frombuffer(b"\xff" if case == "no UTF-8" else text, "uint8")
+        if case == "pickled":
+            facts = np.array([SOUND], dtype=object)
+        bad = {"model/0": np.array([1, np.nan])} if case == "NaN" else {}
+        np.savez(path, **{**ARRAYS, **bad, module.FACTS: facts})
     with pytest.warns(UserWarning, match=r"step-000000003.npz is damaged"):
         assert newest(snapshots).facts["step"] == 2
 
@@ -113,9 +94,7 @@ def test_no_file_is_no_snapshot(tmp_path):
 def test_what_is_not_finite_is_not_saved(tmp_path):
     snapshots = saved(tmp_path)
     bad = {**ARRAYS, "optimizer/1": np.array([0, np.inf], "float32")}
-    with pytest.raises(
-        FloatingPointError,
-        match=r"after step 4 is not saved: optimizer/1 .*step-000000003.npz",
-    ):
+    told = r"after step 4 is not saved: optimizer/1 .*step-000000003.npz"
+    with pytest.raises(FloatingPointError, match=told):
         snapshots.save(4, bad, FACTS)
     assert len(snapshots.paths()) == 2

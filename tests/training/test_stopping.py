@@ -59,22 +59,9 @@ def test_each_signal_is_told_from_the_others(tiny_run, tmp_path, number):
 
 
 @pytest.mark.nightly_elsewhere
-def test_in_an_epoch(tiny_run, tmp_path):
-    tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
-    with pytest.raises(Stopped):
-        tiny_run(drop=0.2, on_step=raise_at(7), **SAVE)
-    tiny_run(drop=0.2, resume=True, **SAVE)
-    compare(tmp_path / "run", tmp_path / "whole")
-
-
-@pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
     ("step", "evaluation"),
-    [
-        (5, "raw"),
-        (10, "average"),
-        pytest.param(20, "raw", marks=pytest.mark.nightly),
-    ],
+    [(5, "raw"), (10, "average"), pytest.param(20, "raw", marks=pytest.mark.nightly)],
 )
 def test_in_validation(tiny_run, tmp_path, monkeypatch, step, evaluation):
     """It does not wait for its end, and the epoch gets its results after the resume."""

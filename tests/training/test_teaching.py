@@ -32,16 +32,14 @@ def pixels(count=2):
 def divergence(teacher, learner):
     """Mean of sum p log(p/q), in float64."""
 
-    def logs(x):
-        x = ops.convert_to_numpy(x).astype("float64")
-        return (
-            x
-            - np.log(np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True))
-            - (x.max(-1, keepdims=True))
-        )
-
-    p, q = logs(teacher), logs(learner)
+    p, q = logarithms(teacher), logarithms(learner)
     return (np.exp(p) * (p - q)).sum(-1).mean()
+
+
+def logarithms(logits):
+    """Those of the probabilities."""
+    logits = ops.convert_to_numpy(logits).astype("float64")
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
 @pytest.mark.nightly_elsewhere
@@ -59,10 +57,7 @@ def test_the_loss(labels):
     outputs = taught(x, training=True)
     loss = float(taught.compute_loss(x, y, outputs, training=True))
 
-    class_logits = ops.convert_to_numpy(outputs["classes"]).astype("float64")
-    probabilities = np.exp(class_logits)
-    probabilities /= probabilities.sum(-1, keepdims=True)
-    expected = -np.log((probabilities * y).sum(-1)).mean()
+    expected = -(logarithms(outputs["classes"]) * y).sum(-1).mean()
     whole = ops.convert_to_numpy(teacher(x))
     if labels:
         assert outputs["tokens"].shape == (2, 6, 4)
@@ -73,9 +68,8 @@ def test_the_loss(labels):
     assert share > 0.01
     assert loss == pytest.approx(expected + 0.5 * share, rel=1e-4)
     # In inference it is the student.
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(taught(x)), ops.convert_to_numpy(model(x)), atol=1e-6
-    )
+    found, expected = map(ops.convert_to_numpy, (taught(x), model(x)))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.nightly_elsewhere
@@ -132,10 +126,9 @@ def test_keras_s_own_resnet(monkeypatch):
     grid = ops.convert_to_numpy(logits_on_grid(model)(x))
     assert grid.shape == (1, 2, 3, 1000)
     # Its own softmax is of the mean over the places.
-    logits = grid.mean((1, 2))
-    softmax = np.exp(logits - logits.max())
+    expected = np.exp(logarithms(grid.mean((1, 2))))
     found = ops.convert_to_numpy(model(x))
-    np.testing.assert_allclose(found, softmax / softmax.sum(), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
 @pytest.fixture
@@ -149,9 +142,7 @@ def teacher_run(tiny_run, tmp_path):
     "labels", [True, pytest.param(False, marks=pytest.mark.nightly)]
 )
 @pytest.mark.nightly_elsewhere
-def test_a_run_with_a_teacher_goes_on_after_a_kill(
-    teacher_run, tiny_run, tmp_path, labels
-):
+def test_a_taught_run_goes_on_after_a_kill(teacher_run, tiny_run, tmp_path, labels):
     settings = {"teacher": teacher_run, "epochs": 2, "token_labelling": labels}
     whole = tiny_run(**settings, output_dir=str(tmp_path / "whole"))
     assert 0 <= whole["val_top1"] <= 1

@@ -68,14 +68,9 @@ def build(drop, **design):
     """What stands in for a public model: one block, with or without dropout."""
 
     def tiny_model(drop_path=0.0, **arguments):
-        return keras_t2t.T2TViT(
-            *(16, 1, 2, 2, "convolution"),
-            **arguments,
-            **design,
-            dropout=drop,
-            drop_path=drop,
-            name="tiny",
-        )
+        drops = {"dropout": drop, "drop_path": drop}
+        arguments = {**arguments, **design, **drops, "name": "tiny"}
+        return keras_t2t.T2TViT(16, 1, 2, 2, "convolution", **arguments)
 
     return lambda name: tiny_model
 

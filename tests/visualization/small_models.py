@@ -10,13 +10,11 @@ import keras_t2t
 
 SMALL = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 SHAPE = (48, 64, 3)  # a grid of 3 x 4 patches: rows and columns differ
+DENSE = {"depth": (1, 1), "growth": 4}
 DESIGNS = {
     "performer": {},
     "transformer, ghost": {"token_type": "transformer", "block_type": "ghost"},
-    "dense, se": {
-        **{"fused_soft_split": False, "block_type": "se"},
-        **{"depth": (1, 1), "growth": 4},
-    },
+    "dense, se": {"fused_soft_split": False, **DENSE, "block_type": "se"},
     "vit": {"builder": keras_t2t.ViT, "num_heads": 16},  # as many as ResNeXt's
 }
 PHOTOGRAPH = load_sample_image("china.jpg")  # 427 x 640

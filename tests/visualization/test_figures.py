@@ -37,14 +37,8 @@ def test_dead_and_saturated_channels_are_marked():
     sheet = pictures.channel_mosaic(features, count=5, columns=3)
     height, width = 56, 112  # 8 pixels per value
     assert sheet.shape == (2 * height + pictures.GAP, 3 * width + 2 * pictures.GAP)
-    tiles = [
-        sheet[
-            (height + pictures.GAP) * row : (height + pictures.GAP) * row + height,
-            (width + pictures.GAP) * column : (width + pictures.GAP) * column + width,
-        ]
-        for row in range(2)
-        for column in range(3)
-    ]
+    tops, lefts = (np.arange(3) * (side + pictures.GAP) for side in (height, width))
+    tiles = [sheet[y : y + height, x : x + width] for y in tops[:2] for x in lefts]
     assert [(tile == pictures.DEAD).any() for tile in tiles] == [0, 1, 0, 0, 0, 0]
     assert [(tile == pictures.SATURATED).any() for tile in tiles] == [0, 0, 0, 1, 0, 0]
     assert tiles[1][28, 56] == pictures.DEAD  # where the cross meets
@@ -53,13 +47,6 @@ def test_dead_and_saturated_channels_are_marked():
     least, most = (np.unravel_index(f(values), (7, 14)) for f in (np.argmin, np.argmax))
     assert tiles[4][8 * least[0] + 3, 8 * least[1] + 3] == 0
     assert tiles[4][8 * most[0] + 3, 8 * most[1] + 3] == pictures.SHADES - 1
-
-
-def test_channels_are_spread_evenly():
-    assert pictures.channels_drawn(384, 4).tolist() == [0, 128, 255, 383]
-    assert pictures.channels_drawn(3, 16).tolist() == [0, 1, 2]
-    large = np.random.default_rng(0).normal(size=(300, 150, 2))
-    assert pictures.channel_mosaic(large).shape == (112, 56 + pictures.GAP + 56)
 
 
 def test_attention_lies_where_the_patch_is():
@@ -103,12 +90,8 @@ def test_figures_are_written(suffix, observation, statistics, tmp_path):
         "comparison": figures.comparison_figure({"a": others, "b": others}, 4),
     }
     # The photograph, then rows of channels; photograph, blocks, rollout, tokens, heads.
-    pictures_drawn = {
-        "features": 1 + 4,
-        "attention": 1 + 2 + 1 + 2 + 2,
-        "comparison": 4,
-    }
-    for name, count in pictures_drawn.items():
+    counts = {"features": 1 + 4, "attention": 1 + 2 + 1 + 2 + 2, "comparison": 4}
+    for name, count in counts.items():
         assert sum(len(axes.images) for axes in drawn[name].axes) == count, name
     for name, figure in drawn.items():
         path = tmp_path / f"{name}{suffix}"
@@ -124,9 +107,8 @@ def test_figures_are_written(suffix, observation, statistics, tmp_path):
 def test_the_depth_figure_shows_the_numbers(statistics):
     figure = figures.depth_figure({"network": statistics})
     dead, redundancy, distance = figure.axes
-    np.testing.assert_allclose(
-        dead.lines[0].get_ydata(), [100 * row.dead_share for row in statistics]
-    )
+    shares = [100 * row.dead_share for row in statistics]
+    np.testing.assert_allclose(dead.lines[0].get_ydata(), shares)
     noise, own = (line.get_ydata() for line in redundancy.lines)
     np.testing.assert_allclose(own, [row.redundancy for row in statistics])
     np.testing.assert_allclose(noise, [row.redundancy_of_noise for row in statistics])
@@ -158,17 +140,14 @@ def test_the_observation_is_what_the_functions_give(observation):
     for name, values in features.items():
         np.testing.assert_array_equal(observation.features[name], values)
     attention = observation.attention
-    np.testing.assert_array_equal(
-        attention.heads, visualization.class_attention(model, PHOTOGRAPH, 0)
-    )
-    np.testing.assert_array_equal(
-        attention.rollout, visualization.attention_rollout(model, PHOTOGRAPH)
-    )
+    heads = visualization.class_attention(model, PHOTOGRAPH, 0)
+    np.testing.assert_array_equal(attention.heads, heads)
+    rollout = visualization.attention_rollout(model, PHOTOGRAPH)
+    np.testing.assert_array_equal(attention.rollout, rollout)
     row, place = attention.of_token["tokens_1"]
     assert place == (11, 1)  # 99% down a grid of 12, 10% across one of 16
-    np.testing.assert_array_equal(
-        row, visualization.token_attention(model, PHOTOGRAPH, "tokens_1", place)
-    )
+    expected = visualization.token_attention(model, PHOTOGRAPH, "tokens_1", place)
+    np.testing.assert_array_equal(row, expected)
     inputs = visualization.model_view(model, PHOTOGRAPH)
     assert inputs.shape == observation.view.shape
     assert observation.output.shape == (5,)

@@ -26,12 +26,10 @@ def test_files_pillow_images_and_arrays_are_the_same_view(tmp_path):
     ):
         np.testing.assert_array_equal(model_view(model, same), expected)
     np.testing.assert_array_equal(model_view(model, expected), expected)
-    np.testing.assert_array_equal(
-        image_view.model_input(model, expected), preprocess_input(expected[None])
-    )
-    np.testing.assert_array_equal(  # this model standardises by itself
-        image_view.model_input(small_models.resnet50(), expected), expected[None]
-    )
+    inputs = image_view.model_input(model, expected)
+    np.testing.assert_array_equal(inputs, preprocess_input(expected[None]))
+    inputs = image_view.model_input(small_models.resnet50(), expected)
+    np.testing.assert_array_equal(inputs, expected[None])  # it standardises by itself
 
 
 def test_pixels_are_standardised_once():
@@ -41,14 +39,10 @@ def test_pixels_are_standardised_once():
     image = keras.Input((48, 64, 3))
     scaled = keras.Model(image, network(keras.layers.Rescaling(1 / 127.5, -1)(image)))
     cooled = keras.Model(image, keras.layers.Rescaling(1 / 20)(network(image)))
-    named = keras.layers.Identity(name="preprocessing")(image)
-    named = keras.Model(image, network(named))
     standardised = preprocess_input(view[None])
     for model, expected in (
         (scaled, view[None]),
         (cooled, standardised),
-        (named, standardised),
-        (keras.applications.EfficientNetB0(weights=None), view[None]),
     ):
         np.testing.assert_array_equal(image_view.model_input(model, view), expected)
     told = image_view.model_input(scaled, view, takes_pixels=False)
@@ -93,14 +87,12 @@ def test_what_is_no_image(image, message):
 def test_files_that_are_no_images(tmp_path):
     model = small_models.model("performer")
     (tmp_path / "notes.jpg").write_text("no pixels here")
-    with pytest.raises(OSError, match=r"notes\.jpg is no image that can be read: c"):
+    with pytest.raises(OSError, match=r"notes\.jpg is no image that can be read"):
         model_view(model, tmp_path / "notes.jpg")
     Image.fromarray(PHOTOGRAPH).save(tmp_path / "cut.png")
     whole = (tmp_path / "cut.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(
-        OSError, match=r"cut\.png is no image that can be read: (?i:.*trunc)"
-    ):
+    with pytest.raises(OSError, match=r"cut\.png is no image .*: (?i:.*trunc)"):
         model_view(model, tmp_path / "cut.png")
     with pytest.raises(FileNotFoundError, match="gone"):
         model_view(model, tmp_path / "gone.png")
@@ -109,9 +101,7 @@ def test_files_that_are_no_images(tmp_path):
 def test_models_of_other_inputs():
     vector = keras.Input((4,))
     model = keras.Model(vector, keras.layers.Dense(2)(vector))
-    with pytest.raises(
-        ValueError, match=r"`model` must take RGB images .* \(None, 4\)"
-    ):
+    with pytest.raises(ValueError, match=r"`model` must take RGB .* \(None, 4\)"):
         model_view(model, PHOTOGRAPH)
     any_size = keras.Input((None, None, 3))
     model = keras.Model(any_size, keras.layers.GlobalMaxPooling2D()(any_size))

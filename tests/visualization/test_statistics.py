@@ -25,14 +25,11 @@ def test_redundancy():
     np.testing.assert_allclose(visualization.channel_redundancy(copies), 1, rtol=1e-6)
     three = noise[..., :3]
     corners = np.abs(np.corrcoef(three.reshape(-1, 3).T))[np.triu_indices(3, 1)]
-    np.testing.assert_allclose(
-        visualization.channel_redundancy(three), corners.mean(), rtol=1e-4
-    )
     # Constants have no correlation, even if they are large and rounded.
     constants = np.concatenate([three, np.full((30, 40, 2), 1e4 / 3)], axis=-1)
-    np.testing.assert_allclose(
-        visualization.channel_redundancy(constants), corners.mean(), rtol=1e-4
-    )
+    for features in (three, constants):
+        redundancy = visualization.channel_redundancy(features)
+        np.testing.assert_allclose(redundancy, corners.mean(), rtol=1e-4)
     assert np.isnan(visualization.channel_redundancy(constants[..., 2:]))
 
 
@@ -87,21 +84,17 @@ def test_means_over_a_folder(tmp_path):
     files = {"train/x/0": b"not read", "val/x/0": b"", "val/x/1": b""}
     for i in range(2):
         files[f"val/x/{i}"] = (tmp_path / "class" / f"{i}.png").read_bytes()
-    write_parquet(tmp_path.with_name("parquet"), files)
-    assert (
-        visualization.depth_statistics(model, tmp_path.with_name("parquet"), stages)
-        == mean
-    )
+    parquet = tmp_path.with_name("parquet")
+    write_parquet(parquet, files)
+    assert visualization.depth_statistics(model, parquet, stages) == mean
     single = [visualization.depth_statistics(model, half, stages) for half in halves]
     for stage, of_both in enumerate(mean):
         first, second = (rows[stage] for rows in single)
-        assert of_both.redundancy == pytest.approx(
-            (first.redundancy + second.redundancy) / 2
-        )
+        halfway = (first.redundancy + second.redundancy) / 2
+        assert of_both.redundancy == pytest.approx(halfway)
         assert of_both.redundancy != pytest.approx(first.redundancy)
-        assert of_both.attention_distance == pytest.approx(
-            np.mean([first.attention_distance, second.attention_distance], axis=0)
-        )
+        distances = [first.attention_distance, second.attention_distance]
+        assert of_both.attention_distance == pytest.approx(np.mean(distances, axis=0))
     (tmp_path / "class" / "z.txt").write_text("no image")
     with pytest.raises(OSError, match=r"z\.txt is no image that can be read"):
         visualization.depth_statistics(model, tmp_path, stages)
@@ -121,9 +114,8 @@ def test_the_table(tmp_path):
     assert [block[name] for name in ("height", "width", "channels")] == ["3", "4", "32"]
     heads = [float(block[f"attention_distance_px_head_{head}"]) for head in range(16)]
     assert heads == pytest.approx(rows[1].attention_distance, rel=1e-5)
-    assert float(block["attention_distance_px"]) == pytest.approx(
-        np.mean(heads), rel=1e-5
-    )
+    mean = float(block["attention_distance_px"])
+    assert mean == pytest.approx(np.mean(heads), rel=1e-5)
     assert table[0]["attention_distance_px"] == ""
 
     rows = visualization.depth_statistics(resnet, PHOTOGRAPH, ["conv1_relu"])

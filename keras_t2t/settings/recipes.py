@@ -85,7 +85,7 @@ IMAGENET = {
 }
 
 # Real images in scikit-learn, no download: 97 to 98% after two to four minutes on two
-# CPU cores. The rate changes at every step, since a run this short cannot spare an epoch.
+# CPU cores. The rate changes at every step, since a run so short cannot spare an epoch.
 #     python examples/train_imagenet.py --dataset digits
 DIGITS = Recipe(
     model="T2TViT7",

@@ -144,7 +144,7 @@ BAD = {
         [*LABELED.items(), ("a.cls", b"2")],
         r"labels of one sample differ: a\.cls holds 1, a\.cls 2",
     ),
-    "a label alone": ({"a.cls": b"1", "a.npy": b"x"}, r"a\.cls is the label of no im"),
+    "a label alone": ({"a.cls": b"1", "a.npy": b"x"}, r"a\.cls is a label without"),
     "a label in JSON alone": (
         {"a.json": label(1)},
         r"a\.json is a label without an image",

@@ -583,7 +583,7 @@ BAD_IMAGENET = {
     ),
     "a class too many": (
         writes("ILSVRC2012_img_train.tar", {"n09999999/x.JPEG": b"x"}),
-        "holds the class 'n09999999', of which",
+        "holds the class 'n09999999', which",
     ),
     "an image less": (
         writes("ILSVRC2012_img_val.tar", {"x.JPEG": b"x"}),

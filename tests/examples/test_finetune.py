@@ -79,7 +79,7 @@ def test_a_finished_run_of_other_photographs(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_t2t.classifier.find_classifier", lambda folder: found)
     monkeypatch.setattr("keras_t2t.data.open_dataset", lambda *names, **settings: pets)
     settings = {"dataset": None, "data_dir": "pets", "skip_corrupt": False}
-    with pytest.raises(ValueError, match="class 0 is 'cat' there and 'china' here"):
+    with pytest.raises(ValueError, match="class 0 is 'cat' in the data and 'china' in"):
         finetune.trained(tmp_path, settings)
 
 

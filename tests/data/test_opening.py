@@ -54,7 +54,7 @@ def test_default_is_imagenet_where_it_is_prepared(tfds_folder, monkeypatch):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"data_dir": "x"}, "lies inside scikit-learn: .* got data_dir='x'"),
+        ({"data_dir": "validation"}, "scikit-learn: .* got data_dir='validation'"),
         ({"skip_corrupt": True}, "skip_corrupt=True works on an image folder"),
         ({"validation_share": 0.2}, "fixed splits, .* got validation_share=0.2"),
         ({"exif_orientation": True}, "no EXIF data; got exif_orientation=True"),

@@ -92,21 +92,14 @@ _KERAS = _Names(
 )
 
 
-def official_architecture(shapes):
-    """The `Architecture` for official names and shapes, None if they have none.
+def architecture_of(shapes):
+    """The `Architecture` of a T2T-ViT or ViT, None for anything else.
 
     Args:
-        shapes: dict, official name -> shape in the authors' layout.
+        shapes: dict, name -> shape: official names in the authors' layout, or those of
+            `keras_file.variable_keys` in Keras's.
     """
-    return _architecture_or_none(shapes, _OFFICIAL)
-
-
-def keras_architecture(shapes):
-    """The same for the names that `keras_file.read` gives, in Keras's layout."""
-    return _architecture_or_none(shapes, _KERAS)
-
-
-def _architecture_or_none(shapes, names):
+    names = _OFFICIAL if _OFFICIAL.width in shapes else _KERAS
     try:
         return _architecture(shapes, names)
     except (ValueError, IndexError, ZeroDivisionError):

@@ -16,13 +16,14 @@ import re
 import struct
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import ml_dtypes
 import numpy as np
 
 from keras_t2t._ground.arguments import brief, is_pair, shown
+from keras_t2t.checkpoints.architecture import architecture_of
+from keras_t2t.checkpoints.fitting import Checkpoint
 from keras_t2t.checkpoints.unreadable import Unreadable, check_total, reading
 from keras_t2t.layers.inner_state import parts_of
 
@@ -44,18 +45,8 @@ MAX_DEPTH = 32  # of nested layers
 MAX_NAME = 200  # characters
 
 
-class Contents(NamedTuple):
-    """The useful content of a file that Keras wrote."""
-
-    arrays: dict  # key (see `variable_keys`) -> NumPy array
-    grid: tuple | None  # (rows, columns) of the patch tokens; only in a `.keras`
-    num_heads: int | None  # of the blocks' attention, if the file says
-    # Mean and standard deviation of pixels in 0..1, if the model takes 0..255.
-    standardization: tuple | None
-
-
 def variable_keys(model):
-    """Dict of key in `Contents.arrays` -> variable, for all weights of `model`.
+    """Dict of key in the file -> variable, for all weights of `model`.
 
     A key has the names of the nested layers and the index of the variable in its
     layer: `block_3_attention/qkv/0`.
@@ -74,7 +65,8 @@ def read(path):
     """Reads the weights of a `.weights.h5` or `.keras` file.
 
     Returns:
-        `Contents`.
+        `Checkpoint` whose names are those of `variable_keys`. Only a `.keras` file
+        tells a grid and a standardization.
 
     Raises:
         ValueError: if the file is damaged, links to something outside, has more data
@@ -92,13 +84,19 @@ def read(path):
         heads |= _num_heads(config)
         if len(heads) > 1:
             raise ValueError(f"its layers have {sorted(heads)} heads")
-        return Contents(
-            arrays, _grid(config), *heads or (None,), _standardization(config)
+        return Checkpoint(
+            arrays,
+            {},
+            architecture_of({key: array.shape for key, array in arrays.items()}),
+            _grid(config),
+            heads.pop() if heads else None,
+            by_keras=True,
+            standardization=_standardization(config),
         )
 
 
 def read_standardization(path):
-    """`Contents.standardization` of a `.keras` file, without reading the weights.
+    """`Checkpoint.standardization` of a `.keras` file, without reading the weights.
 
     Raises:
         ValueError: if the file is damaged.

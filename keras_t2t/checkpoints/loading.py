@@ -118,8 +118,13 @@ class CheckpointFile:
         """Fills `model`, as `load_checkpoint` says; the file is then let go."""
         entries, checkpoint = official_entries(model), self.contents
         if self.by_keras:
-            label = shown(self.path.name)
-            _check_standardization(model, checkpoint.standardization, label)
+            own, theirs = standardization_of(model), checkpoint.standardization
+            if own and theirs and not np.allclose(own, theirs, rtol=1e-5, atol=0):
+                raise ValueError(
+                    f"{shown(self.path.name)} standardises pixels with mean and "
+                    f"standard deviation {np.round(theirs, 4).tolist()}, but the model "
+                    f"{model.name!r} with {np.round(own, 4).tolist()}"
+                )
             checkpoint = _from_keras(checkpoint, model, entries)
         if grid is not None:
             checkpoint = checkpoint._replace(grid=tuple(grid))
@@ -176,24 +181,3 @@ def standardization_of(model):
             std = np.sqrt(np.ravel(settings["variance"])) / 255
             return tuple(mean.tolist()), tuple(std.tolist())
     return None
-
-
-def _check_standardization(model, expected, label):
-    """Checks that a model standardises its pixels as the file's model does.
-
-    Args:
-        model: a model that may have a layer `preprocessing`.
-        expected: `Checkpoint.standardization`.
-
-    Raises:
-        ValueError: if both standardise, and differ.
-    """
-    own = standardization_of(model)
-    if own is None or expected is None:
-        return
-    if not np.allclose(own, expected, rtol=1e-5, atol=0):
-        raise ValueError(
-            f"{label} standardises pixels with mean and standard deviation "
-            f"{np.round(expected, 4).tolist()}, but the model {model.name!r} with "
-            f"{np.round(own, 4).tolist()}"
-        )

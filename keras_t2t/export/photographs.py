@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_t2t.preprocessing import evaluation_transform
+
 CALIBRATION_IMAGES = 128
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
 
@@ -28,8 +30,6 @@ def photographs(shape):
 
 
 def sample_images(height, width):
-    from keras_t2t.preprocessing import evaluation_transform
-
     try:
         from PIL import Image
         from sklearn.datasets import load_sample_images
@@ -75,8 +75,6 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
         if len(calibration) == 0:
             raise ValueError("`calibration` must have at least one image, got none")
         return calibration
-    from keras_t2t.preprocessing import evaluation_transform
-
     files = []
     if Path(calibration).is_dir():
         files = sorted(

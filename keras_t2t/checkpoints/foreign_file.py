@@ -159,7 +159,8 @@ def _read_safetensors(path):
 
 
 def sha256(tensors, header):
-    """Hexadecimal SHA-256 of everything in one of our files but itself.
+    """Hexadecimal SHA-256 of the tensors and the header of one of our files, without
+    the header's own `sha256`.
 
     Args:
         tensors: dict, name -> NumPy array.

@@ -113,7 +113,7 @@ def by_torch(model, serve, names, path, options):
 
 
 def by_jax(model, serve, names, path, options):
-    """Writes JAX's graph of the same."""
+    """As `by_torch`, with JAX's graph."""
     import jax2onnx
     import onnx
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from keras_t2t._ground.arguments import (
     check_path,
     check_share,
     is_integer,
+    python_numbers,
 )
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
@@ -52,6 +53,7 @@ class ExportReport(NamedTuple):
     verification: Verification | None
 
 
+@python_numbers  # a child process and the page get them as JSON
 def export_model(
     model: keras.Model,
     path: FilePath,
@@ -229,6 +231,8 @@ def checked_labels(labels, served):
     """`labels` as a list with a name for each class, or None."""
     if labels is None:
         return None
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ValueError(f"`labels` must be a list of names, got {brief(labels)}")
     labels = [str(label) for label in labels]
     classes = served.outputs[0].shape[-1] if len(served.outputs) == 2 else 0
     if len(labels) != classes:

@@ -1,5 +1,6 @@
 """Photographs for verification, and images for calibration."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
             raise ValueError("`calibration` must have at least one image, got none")
         return calibration
     files = []
-    if Path(calibration).is_dir():
+    if isinstance(calibration, (str, os.PathLike)) and Path(calibration).is_dir():
         files = sorted(
             file
             for file in Path(calibration).rglob("*")
@@ -85,7 +86,7 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
     if not files or channels != 3:
         raise ValueError(
             "`calibration` must be a folder with images, for a model of 3 channels, or "
-            f"an array, got {str(calibration)!r} with {len(files)} images"
+            f"an array, got {str(calibration)[:200]!r} with {len(files)} images"
         )
     # Spread over the folder, since its first files may all be of one class.
     chosen = np.linspace(0, len(files) - 1, min(len(files), CALIBRATION_IMAGES))

@@ -81,17 +81,25 @@ def read(path):
         if not arrays:
             raise ValueError("it has no weights of layers with names")
         heads = {int(arrays.pop(k)) for k in list(arrays) if k.endswith(NUM_HEADS)}
-        heads |= _num_heads(config)
+        architecture = architecture_of({key: a.shape for key, a in arrays.items()})
+        if architecture is None:  # somebody's own model: its layers may have any names
+            return Checkpoint(arrays, {}, None, by_keras=True)
+        layers = _layers(config)
+        heads |= {
+            int(layer["config"]["num_heads"])
+            for name, layer in layers.items()
+            if re.fullmatch(r"block_\d+_attention", name)
+        }
         if len(heads) > 1:
             raise ValueError(f"its layers have {sorted(heads)} heads")
         return Checkpoint(
             arrays,
             {},
-            architecture_of({key: array.shape for key, array in arrays.items()}),
-            _grid(config),
+            architecture,
+            _grid(layers),
             heads.pop() if heads else None,
             by_keras=True,
-            standardization=_standardization(config),
+            standardization=_standardization(layers),
         )
 
 
@@ -102,7 +110,7 @@ def read_standardization(path):
         ValueError: if the file is damaged.
     """
     with reading(path, OTHERWISE), zipfile.ZipFile(path) as archive:
-        return _standardization(_config(archive))
+        return _standardization(_layers(_config(archive)))
 
 
 # === Checksums ===
@@ -283,17 +291,9 @@ def _layers(config):
     return {layer.get("name", ""): layer for layer in layers}
 
 
-def _num_heads(config):
-    return {
-        int(layer["config"]["num_heads"])
-        for name, layer in _layers(config).items()
-        if name.endswith("_attention")
-    }
-
-
-def _grid(config):
+def _grid(layers):
     """The grid that the layer `flatten_grid` was called on."""
-    if (layer := _layers(config).get("flatten_grid")) is None:
+    if (layer := layers.get("flatten_grid")) is None:
         return None
     (tensor,) = layer["inbound_nodes"][0]["args"]
     grid = tensor["config"]["shape"][1:3]
@@ -302,12 +302,13 @@ def _grid(config):
     return tuple(grid)
 
 
-def _standardization(config):
+def _standardization(layers):
     """Mean and standard deviation of the layer `preprocessing`, scaled to 0..1."""
-    if (layer := _layers(config).get("preprocessing")) is None:
+    settings = layers["preprocessing"]["config"] if "preprocessing" in layers else {}
+    if settings.get("mean") is None:  # or another layer, or one that learns them
         return None
     mean, variance = (
-        np.ravel(layer["config"][name]).astype(float) / scale
+        np.ravel(settings[name]).astype(float) / scale
         for name, scale in (("mean", 255), ("variance", 255**2))
     )
     if not mean.size == variance.size == 3 or not (variance > 0).all():

@@ -177,6 +177,8 @@ def standardization_of(model):
         named = layer.name == "preprocessing"
         if named and isinstance(layer, keras.layers.Normalization):
             settings = layer.get_config()
+            if settings["mean"] is None:  # it learns them from data
+                return None
             mean = np.ravel(settings["mean"]) / 255
             std = np.sqrt(np.ravel(settings["variance"])) / 255
             return tuple(mean.tolist()), tuple(std.tolist())

@@ -267,7 +267,7 @@ def _of_file(file, variant, reads_names):
             path,
             run["model"],
             (run["image_size"], run["image_size"]),
-            file.classes or (names and len(names)),
+            file.contents.classes or (names and len(names)),
             crop=run["crop"],
             interpolation=run["interpolation"],
             exif_orientation=bool(run["exif_orientation"]),
@@ -317,9 +317,10 @@ def _resnet_classes(file):
             "the weights of ResNet50 must be a "
             f"{' or '.join(keras_file.SUFFIXES)} file, got {str(file.path)!r}"
         )
-    if "predictions/1" not in file.contents.arrays or file.classes is None:
+    contents = file.contents
+    if "predictions/1" not in contents.tensors or contents.classes is None:
         raise ValueError(f"{shown(file.path)} is no ResNet50 with a head")
-    return file.classes
+    return contents.classes
 
 
 def final_weights(folder, ema=False):

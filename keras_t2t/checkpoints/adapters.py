@@ -51,7 +51,7 @@ def add_adapters(model: keras.Model, rank: int) -> None:
         raise ValueError(f"`model` {model.name!r} has adapters already")
     for part in parts.values():
         part.enable_lora(rank)
-    train_adapters_only(model, parts)
+    train_only(model, adapters_and_heads(model, parts).values())
 
 
 def save_adapters(model: keras.Model, path: FilePath) -> None:
@@ -101,17 +101,21 @@ def load_adapters(model: keras.Model, path: FilePath) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
     official_entries(model)
-    parts, found = adaptable(model), read_adapters(path)
+    keras_file.check_sealed(path)
+    parts, found = adaptable(model), keras_file.read(path).tensors
+    if not any(key.endswith(f"/{A}") for key in found):
+        raise ValueError(f"{shown(path.name)} has no adapters")
     check_fit(model, parts, found, shown(path.name))
     for name, part in parts.items():
         if not part.lora_enabled:
             part.enable_lora(found[f"{name}/{A}"].shape[1])
+    trained = adapters_and_heads(model, parts)
     with all_or_nothing() as assign:
-        for variable, key in targets(model, parts):
+        for key, variable in trained.items():
             assign(variable, found[key].astype(numpy_dtype(variable)))
     for name, part in parts.items():
         part.lora_alpha = float(found[f"{name}/{ALPHA}"])
-    train_adapters_only(model, parts)
+    train_only(model, trained.values())
 
 
 def has_adapters(model):
@@ -149,10 +153,6 @@ def adaptable(model):
     }
 
 
-def train_adapters_only(model, parts):
-    train_only(model, [variable for variable, _ in targets(model, parts)])
-
-
 def train_only(model, weights):
     """Freezes all weights of a model but these."""
     kept = {id(weight) for weight in weights}
@@ -169,18 +169,21 @@ def adapters_path(path):
     return Path(path)
 
 
-def targets(model, parts):
-    """Yields (variable, key in the file) for all trainable weights."""
+def adapters_and_heads(model, parts):
+    """Dict of key in the file -> variable, for all weights that are trained."""
+    variables = {}
     for name, part in parts.items():
-        yield part.lora_kernel_a, f"{name}/{A}"
-        yield part.lora_kernel_b, f"{name}/{B}"
-    yield from head_targets(model)
+        variables[f"{name}/{A}"] = part.lora_kernel_a
+        variables[f"{name}/{B}"] = part.lora_kernel_b
+    return variables | heads_of(model)
 
 
-def head_targets(model):
+def heads_of(model):
+    variables = {}
     for head in (layer for layer in model.layers if layer.name in HEADS):
-        yield head._kernel, f"{head.name}/kernel"
-        yield head.bias, f"{head.name}/bias"
+        variables[f"{head.name}/kernel"] = head._kernel
+        variables[f"{head.name}/bias"] = head.bias
+    return variables
 
 
 def write_adapters(model, path):
@@ -188,7 +191,7 @@ def write_adapters(model, path):
     parts = adaptable(model)
     arrays = {
         key: keras.ops.convert_to_numpy(variable)
-        for variable, key in targets(model, parts)
+        for key, variable in adapters_and_heads(model, parts).items()
     }
     for name, part in parts.items():
         arrays[f"{name}/{ALPHA}"] = np.float64(part.lora_alpha)
@@ -211,26 +214,13 @@ def fingerprint(part):
     return np.frombuffer(digest.digest(), "uint8")
 
 
-def read_adapters(path):
-    """The arrays of a file by key.
-
-    Raises:
-        ValueError: it is damaged, or has no adapters.
-    """
-    keras_file.check_sealed(path)
-    arrays = keras_file.read(path).arrays
-    if not any(key.endswith(f"/{A}") for key in arrays):
-        raise ValueError(f"{shown(path.name)} has no adapters")
-    return arrays
-
-
 def check_fit(model, parts, found, label):
     """Checks that the arrays of a file fit a model.
 
     Raises:
         ValueError: in one line, if not.
     """
-    heads = {key: tuple(variable.shape) for variable, key in head_targets(model)}
+    heads = {key: tuple(variable.shape) for key, variable in heads_of(model).items()}
     classes, own = np.shape(found.get("head/bias")), heads.get("head/bias")
     if own and len(classes) == 1 and classes != own:
         raise ValueError(
@@ -240,7 +230,9 @@ def check_fit(model, parts, found, label):
     shapes = {}
     for name, part in parts.items():
         inputs, outputs = part._kernel.shape
-        rank = part.lora_rank or rank_of(found.get(f"{name}/{A}"))
+        first = found.get(f"{name}/{A}")
+        theirs = first.shape[1] if np.ndim(first) == 2 else 1
+        rank = part.lora_rank or max(1, theirs)
         shapes |= {f"{name}/{A}": (inputs, rank), f"{name}/{B}": (rank, outputs)}
         shapes |= {f"{name}/{ALPHA}": (), f"{name}/{BASE}": (SHA256_BYTES,)}
     shapes |= heads
@@ -258,11 +250,6 @@ def check_fit(model, parts, found, label):
                 f"but the model needs {shape}"
             )
     check_numbers(parts, found, label)
-
-
-def rank_of(first):
-    """The rank that the first factor of an adapter in a file has, at least 1."""
-    return max(1, first.shape[1]) if np.ndim(first) == 2 else 1
 
 
 def check_numbers(parts, found, label):

@@ -44,78 +44,53 @@ class Architecture(NamedTuple):
         return self._replace(token_labelling=False)
 
 
-class _Names(NamedTuple):
-    """The tensors to look for in one format: names, or patterns of names in blocks."""
-
-    width: str  # its last axis is the width of the tokens
-    token_types: dict  # name of a tensor -> token type of a model that has it
-    norm: str  # its only axis is a block's width
-    hidden: str  # its axis `hidden_axis` is the hidden width of a block's MLP
-    hidden_axis: int
-    se: str
-    ghost: str
-    growth: str  # its only axis is the growth
-    token_labelling: str
-
-
-_OFFICIAL = _Names(
-    width="cls_token",
-    token_types={
-        "tokens_to_token.attention1.kqv.weight": "performer",
-        "tokens_to_token.attention1.attn.qkv.weight": "transformer",
-        "tokens_to_token.soft_split0.weight": "convolution",
-        "patch_embed.proj.weight": "patches",
-    },
-    norm=r"blocks\.(\d+)\.norm1\.weight",
-    hidden=r"blocks\.(\d+)\.mlp\.fc2\.weight",
-    hidden_axis=1,
-    se=r"blocks\.(\d+)\.attn\.se_layer\.fc\.0\.weight",
-    ghost=r"blocks\.(\d+)\.mlp\.cheap_operation2\.weight",
-    growth=r"blocks\.(\d+)\.dense_linear\.bias",
-    token_labelling="aux_head.bias",
-)
-_KERAS = _Names(
-    width="class_token/0",
-    token_types={
-        "tokens_1/kqv/0": "performer",
-        "tokens_1/qkv/0": "transformer",
-        "convolution_0/0": "convolution",
-        "project/0": "patches",  # if none of those above is there
-    },
-    norm=r"block_(\d+)_norm_1/0",
-    hidden=r"block_(\d+)_mlp/contract/0",
-    hidden_axis=0,
-    se=r"block_(\d+)_squeeze_excitation/squeeze/0",
-    ghost=r"block_(\d+)_mlp/scale_2/0",
-    growth=r"block_(\d+)_growth/1",
-    token_labelling="aux_head/1",
-)
+# Name of a tensor -> token type of a model that has it; the first that is there.
+TOKEN_TYPES = {
+    "tokens_to_token.attention1.kqv.weight": "performer",
+    "tokens_to_token.attention1.attn.qkv.weight": "transformer",
+    "tokens_to_token.soft_split0.weight": "convolution",
+    "patch_embed.proj.weight": "patches",
+}
+# Name in Keras's files -> official name of a tensor that shows the same.
+OFFICIAL = {
+    "class_token/0": "cls_token",
+    "tokens_1/kqv/0": "tokens_to_token.attention1.kqv.weight",
+    "tokens_1/qkv/0": "tokens_to_token.attention1.attn.qkv.weight",
+    "convolution_0/0": "tokens_to_token.soft_split0.weight",
+    "project/0": "patch_embed.proj.weight",
+    r"block_(\d+)_norm_1/0": r"blocks.\1.norm1.weight",
+    r"block_(\d+)_mlp/contract/0": r"blocks.\1.mlp.fc2.weight",
+    r"block_(\d+)_squeeze_excitation/squeeze/0": r"blocks.\1.attn.se_layer.fc.0.weight",
+    r"block_(\d+)_mlp/scale_2/0": r"blocks.\1.mlp.cheap_operation2.weight",
+    r"block_(\d+)_growth/1": r"blocks.\1.dense_linear.bias",
+    "aux_head/1": "aux_head.bias",
+}
 
 
-def official_architecture(shapes):
-    """The `Architecture` for official names and shapes, None if they have none.
+def architecture_of(shapes):
+    """The `Architecture` of a T2T-ViT or ViT, None for anything else.
 
     Args:
-        shapes: dict, official name -> shape in the authors' layout.
+        shapes: dict, name -> shape: official names in the authors' layout, or those of
+            `keras_file.variable_keys` in Keras's.
     """
-    return _architecture_or_none(shapes, _OFFICIAL)
-
-
-def keras_architecture(shapes):
-    """The same for the names that `keras_file.read` gives, in Keras's layout."""
-    return _architecture_or_none(shapes, _KERAS)
-
-
-def _architecture_or_none(shapes, names):
     try:
-        return _architecture(shapes, names)
+        return _architecture({_official(name): shapes[name] for name in shapes})
     except (ValueError, IndexError, ZeroDivisionError):
         return None  # a tensor of these names has another number of axes
 
 
-def _architecture(shapes, names):
-    def blocks(pattern):
-        """Shapes of the matching tensors, one per block, in the order of the blocks."""
+def _official(name):
+    for pattern, official in OFFICIAL.items():
+        if match := re.fullmatch(pattern, name):
+            return match.expand(official)
+    return name
+
+
+def _architecture(shapes):
+    def blocks(end):
+        """Shapes of the tensors of this name, one per block, in the blocks' order."""
+        pattern = rf"blocks\.(\d+)\.{re.escape(end)}"
         by_block = {
             int(match[1]): shape
             for name, shape in shapes.items()
@@ -123,9 +98,10 @@ def _architecture(shapes, names):
         }
         return [by_block[block] for block in sorted(by_block)]
 
-    norms, hidden, growth = map(blocks, (names.norm, names.hidden, names.growth))
-    tokens = [kind for name, kind in names.token_types.items() if name in shapes]
-    if names.width not in shapes or not norms or not hidden or not tokens:
+    norms, last = blocks("norm1.weight"), blocks("mlp.fc2.weight")
+    growth = blocks("dense_linear.bias")
+    tokens = [kind for name, kind in TOKEN_TYPES.items() if name in shapes]
+    if "cls_token" not in shapes or not norms or not last or not tokens:
         return None
     depth = len(norms)
     if growth:
@@ -133,15 +109,16 @@ def _architecture(shapes, names):
         widths = [width for (width,) in norms]
         starts = [0, *(i for i in range(1, depth) if widths[i] < widths[i - 1]), depth]
         depth = tuple(b - a for a, b in itertools.pairwise(starts))
-    block_type = "se" if blocks(names.se) else "standard"
-    if blocks(names.ghost):
+    block_type = "se" if blocks("attn.se_layer.fc.0.weight") else "standard"
+    if blocks("mlp.cheap_operation2.weight"):
         block_type = "ghost"
+    rows, columns = last[0]  # the MLP's width and the block's, in either order
     return Architecture(
         token_type=tokens[0],
-        embed_dim=shapes[names.width][-1],
+        embed_dim=shapes["cls_token"][-1],
         depth=depth,
-        mlp_ratio=hidden[0][names.hidden_axis] / norms[0][0],
+        mlp_ratio=rows * columns / norms[0][0] ** 2,
         block_type=block_type,
         growth=growth[0][0] if growth else None,
-        token_labelling=names.token_labelling in shapes,
+        token_labelling="aux_head.bias" in shapes,
     )

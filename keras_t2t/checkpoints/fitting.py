@@ -5,11 +5,10 @@ import logging
 from typing import NamedTuple
 
 import keras
-import ml_dtypes
 import numpy as np
 
 from keras_t2t._ground.arguments import escaped, shown
-from keras_t2t.checkpoints.architecture import Architecture, official_architecture
+from keras_t2t.checkpoints.architecture import Architecture, architecture_of
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
 from keras_t2t.checkpoints.position_table import resize_table, table_grid
 
@@ -24,17 +23,22 @@ LOADED_DTYPES = ("float64", "float32", "float16", "bfloat16")
 class Checkpoint(NamedTuple):
     """The content of a file of any format."""
 
-    tensors: dict  # official name -> array, or an object that `numpy.asarray` takes
+    # Name -> NumPy array: official names, or of Keras's files `variable_keys`.
+    tensors: dict
     own_names: dict  # official name -> the file's own name, where it differs
     architecture: Architecture | None  # None if it is no T2T-ViT or ViT
     grid: tuple | None = None  # (rows, columns) of the patch tokens, if the file says
-    headless: bool = False  # whether it may lack a head, as Keras's files may
-    num_heads: int | None = None  # of the blocks, if the file says
+    num_heads: int | None = None  # of the blocks' attention, if the file says
+    by_keras: bool = False  # whether Keras wrote it: it may then lack a head
+    # Mean and standard deviation of pixels in 0..1, if the file's model takes 0..255.
+    standardization: tuple | None = None
 
     @property
     def classes(self):
-        """Classes of the head, None without one."""
-        shape = np.shape(self.tensors.get("head.bias", ()))
+        """Classes of the head, for any model; None without one."""
+        # The last is Keras's ResNet50's.
+        biases = map(self.tensors.get, ("head.bias", "head/1", "predictions/1"))
+        shape = next((bias.shape for bias in biases if bias is not None), ())
         return shape[0] if len(shape) == 1 else None
 
 
@@ -61,10 +65,7 @@ def load_tensors(model, checkpoint, label):
     if resized is not None:
         tensors["pos_embed"] = resized
 
-    problems = differences(entries, tensors, keep_fresh, checkpoint.own_names)
-    # Tensors are read only if all fit, and all before the first weight changes.
-    problems = problems or unusable(entries, tensors, checkpoint.own_names)
-    if problems:
+    if problems := differences(entries, tensors, keep_fresh, checkpoint.own_names):
         raise ValueError(
             f"{label} does not fit {model.name}:\n  " + "\n  ".join(problems)
         )
@@ -83,13 +84,14 @@ def load_tensors(model, checkpoint, label):
 
 
 def assign_all(entries, tensors):
-    """Assigns `tensors` to their variables, and zero to LoRA, learned for others."""
+    """Assigns `tensors` to their variables, and zero to LoRA's second factors, which
+    were learned for other weights."""
     with all_or_nothing() as assign:
         for entry in entries:
             if entry.name not in tensors:
                 continue
             # A copy, since a backend may keep the array, and with it the file's pages.
-            array = entry.to_keras(np.asarray(tensors[entry.name]))
+            array = entry.to_keras(tensors[entry.name])
             dtype = numpy_dtype(entry.variable)
             assign(entry.variable, np.array(array, dtype, order="C"))
             if entry.added is not None:
@@ -115,7 +117,7 @@ def all_or_nothing():
 
 
 def check_architecture(model, entries, checkpoint, label):
-    own = official_architecture({entry.name: entry.shape for entry in entries})
+    own = architecture_of({entry.name: entry.shape for entry in entries})
     theirs = checkpoint.architecture
     both = has_head(entry.name for entry in entries) and has_head(checkpoint.tensors)
     if theirs is not None and not both:
@@ -145,7 +147,7 @@ def fresh_head(entries, checkpoint):
     if not set(HEAD) <= set(own):
         return []
     if not any(name in checkpoint.tensors for name in own):
-        return own if checkpoint.headless else []
+        return own if checkpoint.by_keras else []
     if not all(name in checkpoint.tensors for name in HEAD):
         return []
     classes, dim = shapes["head.weight"]
@@ -158,7 +160,7 @@ def resized_table(model, checkpoint, entries):
     """The position table resized to the model's grid, None if that needs no change."""
     table = checkpoint.tensors.get("pos_embed")
     width = next(entry.shape[-1] for entry in entries if entry.name == "pos_embed")
-    if table is None or np.ndim(table) != 3 or table.shape[-1] != width:
+    if table is None or table.ndim != 3 or table.shape[-1] != width:
         return None
     if table.dtype.name not in LOADED_DTYPES:
         return None
@@ -171,46 +173,35 @@ def resized_table(model, checkpoint, entries):
     old_grid = table_grid(table.shape[1], checkpoint.grid, new_grid)
     if old_grid == new_grid:
         return None
-    return resize_table(np.asarray(table), old_grid, new_grid)
+    return resize_table(table, old_grid, new_grid)
 
 
 def differences(entries, tensors, keep_fresh, own_names):
-    """One line for each missing, superfluous or misshapen tensor."""
-
-    def named(name):
-        return name_in_file(name, own_names)
-
-    names = {entry.name for entry in entries}
-    problems = [
-        f"missing: {entry.name}, for the weight {entry.variable.path}"
-        for entry in entries
-        if entry.name not in tensors and entry.name not in keep_fresh
-    ]
-    problems += [f"left over: {named(name)}" for name in sorted(set(tensors) - names)]
-    problems += [
-        f"shape differs: {named(entry.name)} {np.shape(tensors[entry.name])}, while "
-        f"{entry.variable.path} needs {entry.shape}"
-        for entry in entries
-        if entry.name in tensors and np.shape(tensors[entry.name]) != entry.shape
-    ]
-    return problems
-
-
-def unusable(entries, tensors, own_names):
-    """One line for each tensor of another type or with NaN; reads all of them."""
-    problems = []
+    """One line for each missing or superfluous tensor, or of another shape or type or
+    with NaN."""
+    left, problems = dict(tensors), []
     for entry in entries:
-        if entry.name not in tensors:
-            continue
-        name, tensor = name_in_file(entry.name, own_names), tensors[entry.name]
-        if tensor.dtype.name not in LOADED_DTYPES:
+        name, tensor = name_in_file(entry.name, own_names), left.pop(entry.name, None)
+        if tensor is None:
+            if entry.name not in keep_fresh:
+                problems.append(
+                    f"missing: {entry.name}, for the weight {entry.variable.path}"
+                )
+        elif tensor.shape != entry.shape:
+            problems.append(
+                f"shape differs: {name} {tensor.shape}, while {entry.variable.path} "
+                f"needs {entry.shape}"
+            )
+        elif tensor.dtype.name not in LOADED_DTYPES:
             problems.append(
                 f"type differs: {name} is {tensor.dtype.name}, but must be one of "
                 f"{', '.join(LOADED_DTYPES)}"
             )
-        elif not is_finite(np.asarray(tensor), numpy_dtype(entry.variable)):
+        elif not is_finite(tensor, numpy_dtype(entry.variable)):
             problems.append(f"not finite: {name} has NaN or infinite numbers")
-    return problems
+    return problems + [
+        f"left over: {name_in_file(name, own_names)}" for name in sorted(left)
+    ]
 
 
 def is_finite(array, dtype):
@@ -220,8 +211,8 @@ def is_finite(array, dtype):
 
 
 def numpy_dtype(variable):
-    name = keras.backend.standardize_dtype(variable.dtype)
-    return np.dtype(getattr(ml_dtypes, name) if name == "bfloat16" else name)
+    # Keras has imported ml_dtypes, which teaches NumPy bfloat16.
+    return np.dtype(keras.backend.standardize_dtype(variable.dtype))
 
 
 def name_in_file(name, own_names):

@@ -18,7 +18,7 @@ from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_safetensors, import_torch
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import torch_file
-from keras_t2t.checkpoints.architecture import official_architecture
+from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.fitting import Checkpoint
 from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
 from keras_t2t.checkpoints.unreadable import reading
@@ -52,7 +52,7 @@ def read(path, ema=True):
         ema: bool, whether to take the averaged weights if the file has both.
 
     Returns:
-        A `Checkpoint`. The tensors of a torch file are `torch_file.Tensor`.
+        A `Checkpoint`.
 
     Raises:
         ValueError: if the file is damaged, would run code, or has no state dict.
@@ -71,7 +71,6 @@ def read(path, ema=True):
             )
         own_names[official] = name
     tensors = {official: tensors[name] for official, name in own_names.items()}
-    shapes = {name: value.shape for name, value in tensors.items()}
     grid, heads = beside.get(GRID), beside.get(NUM_HEADS)
     if not (grid is None or is_pair(grid)) or not (heads is None or is_integer(heads)):
         raise ValueError(
@@ -81,9 +80,9 @@ def read(path, ema=True):
     return Checkpoint(
         tensors,
         own_names,
-        official_architecture(shapes),
+        architecture_of({name: array.shape for name, array in tensors.items()}),
         None if grid is None else tuple(grid),
-        num_heads=heads,
+        heads,
     )
 
 
@@ -160,7 +159,8 @@ def _read_safetensors(path):
 
 
 def sha256(tensors, header):
-    """Hexadecimal SHA-256 of everything in one of our files but itself.
+    """Hexadecimal SHA-256 of the tensors and the header of one of our files, without
+    the header's own `sha256`.
 
     Args:
         tensors: dict, name -> NumPy array.
@@ -187,10 +187,7 @@ def _read_torch(path, ema):
         not isinstance(state_dict, dict)
         or not state_dict
         or not all(isinstance(name, str) for name in state_dict)
-        or not all(
-            isinstance(value, torch_file.Tensor | np.ndarray)
-            for value in state_dict.values()
-        )
+        or not all(isinstance(value, np.ndarray) for value in state_dict.values())
     ):
         found = sorted(str(key)[:50] for key in list(beside)[:20])
         raise ValueError(

@@ -16,13 +16,14 @@ import re
 import struct
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import ml_dtypes
 import numpy as np
 
 from keras_t2t._ground.arguments import brief, is_pair, shown
+from keras_t2t.checkpoints.architecture import architecture_of
+from keras_t2t.checkpoints.fitting import Checkpoint
 from keras_t2t.checkpoints.unreadable import Unreadable, check_total, reading
 from keras_t2t.layers.inner_state import parts_of
 
@@ -44,18 +45,8 @@ MAX_DEPTH = 32  # of nested layers
 MAX_NAME = 200  # characters
 
 
-class Contents(NamedTuple):
-    """The useful content of a file that Keras wrote."""
-
-    arrays: dict  # key (see `variable_keys`) -> NumPy array
-    grid: tuple | None  # (rows, columns) of the patch tokens; only in a `.keras`
-    num_heads: int | None  # of the blocks' attention, if the file says
-    # Mean and standard deviation of pixels in 0..1, if the model takes 0..255.
-    standardization: tuple | None
-
-
 def variable_keys(model):
-    """Dict of key in `Contents.arrays` -> variable, for all weights of `model`.
+    """Dict of key in the file -> variable, for all weights of `model`.
 
     A key has the names of the nested layers and the index of the variable in its
     layer: `block_3_attention/qkv/0`.
@@ -74,7 +65,8 @@ def read(path):
     """Reads the weights of a `.weights.h5` or `.keras` file.
 
     Returns:
-        `Contents`.
+        `Checkpoint` whose names are those of `variable_keys`. Only a `.keras` file
+        tells a grid and a standardization.
 
     Raises:
         ValueError: if the file is damaged, links to something outside, has more data
@@ -89,22 +81,36 @@ def read(path):
         if not arrays:
             raise ValueError("it has no weights of layers with names")
         heads = {int(arrays.pop(k)) for k in list(arrays) if k.endswith(NUM_HEADS)}
-        heads |= _num_heads(config)
+        architecture = architecture_of({key: a.shape for key, a in arrays.items()})
+        if architecture is None:  # somebody's own model: its layers may have any names
+            return Checkpoint(arrays, {}, None, by_keras=True)
+        layers = _layers(config)
+        heads |= {
+            int(layer["config"]["num_heads"])
+            for name, layer in layers.items()
+            if re.fullmatch(r"block_\d+_attention", name)
+        }
         if len(heads) > 1:
             raise ValueError(f"its layers have {sorted(heads)} heads")
-        return Contents(
-            arrays, _grid(config), *heads or (None,), _standardization(config)
+        return Checkpoint(
+            arrays,
+            {},
+            architecture,
+            _grid(layers),
+            heads.pop() if heads else None,
+            by_keras=True,
+            standardization=_standardization(layers),
         )
 
 
 def read_standardization(path):
-    """`Contents.standardization` of a `.keras` file, without reading the weights.
+    """`Checkpoint.standardization` of a `.keras` file, without reading the weights.
 
     Raises:
         ValueError: if the file is damaged.
     """
     with reading(path, OTHERWISE), zipfile.ZipFile(path) as archive:
-        return _standardization(_config(archive))
+        return _standardization(_layers(_config(archive)))
 
 
 # === Checksums ===
@@ -285,17 +291,9 @@ def _layers(config):
     return {layer.get("name", ""): layer for layer in layers}
 
 
-def _num_heads(config):
-    return {
-        int(layer["config"]["num_heads"])
-        for name, layer in _layers(config).items()
-        if name.endswith("_attention")
-    }
-
-
-def _grid(config):
+def _grid(layers):
     """The grid that the layer `flatten_grid` was called on."""
-    if (layer := _layers(config).get("flatten_grid")) is None:
+    if (layer := layers.get("flatten_grid")) is None:
         return None
     (tensor,) = layer["inbound_nodes"][0]["args"]
     grid = tensor["config"]["shape"][1:3]
@@ -304,12 +302,13 @@ def _grid(config):
     return tuple(grid)
 
 
-def _standardization(config):
+def _standardization(layers):
     """Mean and standard deviation of the layer `preprocessing`, scaled to 0..1."""
-    if (layer := _layers(config).get("preprocessing")) is None:
+    settings = layers["preprocessing"]["config"] if "preprocessing" in layers else {}
+    if settings.get("mean") is None:  # or another layer, or one that learns them
         return None
     mean, variance = (
-        np.ravel(layer["config"][name]).astype(float) / scale
+        np.ravel(settings[name]).astype(float) / scale
         for name, scale in (("mean", 255), ("variance", 255**2))
     )
     if not mean.size == variance.size == 3 or not (variance > 0).all():

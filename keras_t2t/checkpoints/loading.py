@@ -9,8 +9,7 @@ import numpy as np
 from keras_t2t._ground.arguments import check_flags, check_grid, check_path, shown
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import foreign_file, keras_file
-from keras_t2t.checkpoints.architecture import keras_architecture
-from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
+from keras_t2t.checkpoints.fitting import load_tensors
 from keras_t2t.checkpoints.official import official_entries, token_grid
 from keras_t2t.checkpoints.position_table import table_grid
 
@@ -87,7 +86,7 @@ class CheckpointFile:
 
     @property
     def contents(self):
-        """`keras_file.Contents`, or a `Checkpoint` for the other formats."""
+        """The file's `Checkpoint`."""
         if self._contents is None:
             self._contents = (
                 keras_file.read(self.path)
@@ -95,16 +94,6 @@ class CheckpointFile:
                 else foreign_file.read(self.path, self.ema)
             )
         return self._contents
-
-    @property
-    def classes(self):
-        """Number of classes of the head, for any model; None without a head."""
-        if not self.by_keras:
-            return self.contents.classes
-        arrays = self.contents.arrays
-        # The second is Keras's ResNet50's.
-        bias = arrays.get("head/1", arrays.get("predictions/1"))
-        return np.shape(bias)[0] if np.ndim(bias) == 1 else None
 
     def description(self):
         """The `Description` of the model that the weights belong to.
@@ -115,26 +104,27 @@ class CheckpointFile:
             ValueError: if it belongs to no variant.
         """
         label, contents = shown(self.path.name), self.contents
-        if self.by_keras:
-            shapes = {key: array.shape for key, array in contents.arrays.items()}
-            architecture = keras_architecture(shapes)
-            table = contents.arrays.get("position_embedding/0")
-        else:
-            architecture = contents.architecture
-            table = contents.tensors.get("pos_embed")
+        architecture = contents.architecture
+        name = "position_embedding/0" if self.by_keras else "pos_embed"
+        table = contents.tensors.get(name)
         if architecture is None or np.ndim(table) != 3:
             raise ValueError(f"{label} is no checkpoint of a T2T-ViT or ViT")
         if not architecture.variants:
             raise ValueError(f"{label} is {architecture}, which is no named variant")
         grid = table_grid(table.shape[1], contents.grid, model_grid=())
-        return Description(architecture.variants[0], self.classes, grid)
+        return Description(architecture.variants[0], contents.classes, grid)
 
     def load(self, model, grid=None):
         """Fills `model`, as `load_checkpoint` says; the file is then let go."""
         entries, checkpoint = official_entries(model), self.contents
         if self.by_keras:
-            label = shown(self.path.name)
-            _check_standardization(model, checkpoint.standardization, label)
+            own, theirs = standardization_of(model), checkpoint.standardization
+            if own and theirs and not np.allclose(own, theirs, rtol=1e-5, atol=0):
+                raise ValueError(
+                    f"{shown(self.path.name)} standardises pixels with mean and "
+                    f"standard deviation {np.round(theirs, 4).tolist()}, but the model "
+                    f"{model.name!r} with {np.round(own, 4).tolist()}"
+                )
             checkpoint = _from_keras(checkpoint, model, entries)
         if grid is not None:
             checkpoint = checkpoint._replace(grid=tuple(grid))
@@ -155,12 +145,11 @@ def existing_file(path):
     return path
 
 
-def _from_keras(contents, model, entries):
-    """`keras_file.Contents` as a `Checkpoint`, by the names of `entries`."""
-    arrays, grid, num_heads, _ = contents
-    architecture = keras_architecture({key: a.shape for key, a in arrays.items()})
+def _from_keras(checkpoint, model, entries):
+    """The `Checkpoint` of a file that Keras wrote, by the names of `entries`."""
+    grid = checkpoint.grid
     keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
-    left, tensors, own_names = dict(arrays), {}, {}
+    left, tensors, own_names = dict(checkpoint.tensors), {}, {}
     for entry in entries:
         key = keys[id(entry.variable)]
         if (array := left.pop(key, None)) is None:
@@ -178,7 +167,7 @@ def _from_keras(contents, model, entries):
                 if (array := left.pop(f"{head}/{place}", None)) is not None:
                     tensors[f"{head}.{name}"] = array
     tensors |= left  # which keep their own names
-    return Checkpoint(tensors, own_names, architecture, grid, True, num_heads)
+    return checkpoint._replace(tensors=tensors, own_names=own_names, grid=grid)
 
 
 def standardization_of(model):
@@ -188,28 +177,9 @@ def standardization_of(model):
         named = layer.name == "preprocessing"
         if named and isinstance(layer, keras.layers.Normalization):
             settings = layer.get_config()
+            if settings["mean"] is None:  # it learns them from data
+                return None
             mean = np.ravel(settings["mean"]) / 255
             std = np.sqrt(np.ravel(settings["variance"])) / 255
             return tuple(mean.tolist()), tuple(std.tolist())
     return None
-
-
-def _check_standardization(model, expected, label):
-    """Checks that a model standardises its pixels as the file's model does.
-
-    Args:
-        model: a model that may have a layer `preprocessing`.
-        expected: `keras_file.Contents.standardization`.
-
-    Raises:
-        ValueError: if both standardise, and differ.
-    """
-    own = standardization_of(model)
-    if own is None or expected is None:
-        return
-    if not np.allclose(own, expected, rtol=1e-5, atol=0):
-        raise ValueError(
-            f"{label} standardises pixels with mean and standard deviation "
-            f"{np.round(expected, 4).tolist()}, but the model {model.name!r} with "
-            f"{np.round(own, 4).tolist()}"
-        )

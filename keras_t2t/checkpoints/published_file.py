@@ -1,7 +1,6 @@
 """The `weights` argument of the builders: a file, or published weights by name, which
 are downloaded and converted once, then read from the cache."""
 
-import contextlib
 import logging
 import os
 import tempfile
@@ -118,7 +117,9 @@ def _convert(published, build, path):
             f"the cache folder {path.parent} cannot be made ({error.strerror}); set "
             "KERAS_HOME to another place",
         ) from None
-    with _original(published) as original:
+    mirror = os.environ.get(MIRROR) or RELEASE
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".original-") as folder:
+        original = _original(published, mirror, folder)
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy("float32")  # the cache serves every policy
         try:
@@ -128,38 +129,35 @@ def _convert(published, build, path):
             )
         finally:
             keras.config.set_dtype_policy(policy)
-        load_checkpoint(model, original)
+        try:
+            load_checkpoint(model, original)
+        except ValueError as error:
+            raise ValueError(f"the file from {mirror} does not load: {error}") from None
     with replacing(path) as temporary:
         keras_file.save_weights(model, temporary)
 
 
-@contextlib.contextmanager
-def _original(published):
-    """Path of the authors' file: in the mirror folder, or downloaded temporarily."""
-    mirror = os.environ.get(MIRROR) or RELEASE
-    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".original-") as folder:
-        if "://" in mirror:
-            path = Path(folder) / published.file
-            url = f"{mirror.rstrip('/')}/{published.file}"
-            download(url, path, published.checksum)
-        else:
-            path = Path(mirror).expanduser() / published.file
-            if not path.is_file():
-                raise FileNotFoundError(
-                    f"{shown(path)} does not exist; {MIRROR}={mirror!r} must be a "
-                    "folder with the released files, or a URL below which they are"
-                )
-            check_digest(path, published.checksum)
-        if mirror != RELEASE and published.checksum is None:
-            logger.warning(
-                "%s comes from %s, and no checksum of the published file is known, so "
-                "another file of the same shapes would not be noticed. Its SHA-256 is "
-                "%s",
-                published.file,
-                mirror,
-                digest_of(path),
+def _original(published, mirror, folder):
+    """Path of the authors' file: in the mirror, if that is a folder, or downloaded to
+    `folder`."""
+    if "://" in mirror:
+        path = Path(folder) / published.file
+        url = f"{mirror.rstrip('/')}/{published.file}"
+        download(url, path, published.checksum)
+    else:
+        path = Path(mirror).expanduser() / published.file
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{shown(path)} does not exist; {MIRROR}={mirror!r} must be a "
+                "folder with the released files, or a URL below which they are"
             )
-        try:
-            yield path
-        except ValueError as error:
-            raise ValueError(f"the file from {mirror} does not load: {error}") from None
+        check_digest(path, published.checksum)
+    if mirror != RELEASE and published.checksum is None:
+        logger.warning(
+            "%s comes from %s, and no checksum of the published file is known, so "
+            "another file of the same shapes would not be noticed. Its SHA-256 is %s",
+            published.file,
+            mirror,
+            digest_of(path),
+        )
+    return path

@@ -32,12 +32,12 @@ CIFAR100 = (
 class Published(NamedTuple):
     """One file of the release: its model and how its images are prepared."""
 
-    name: str  # what `weights` is set to
     variant: str  # row of `VARIANTS`
     file: str  # in the release
     top1: float  # percent, as its authors report it
     # (top-1, top-5) in percent, with more digits, as measured by others; or None.
     remeasured: tuple | None = None
+    name: str = "imagenet"  # what `weights` is set to
     size: int = 224  # pixels, height and width
     classes: int = 1000
     mean: tuple = IMAGENET_MEAN  # of pixels in 0..1, red, green, blue
@@ -57,12 +57,6 @@ class Published(NamedTuple):
         return self.remeasured or (self.top1, None)
 
 
-def _imagenet(
-    variant, file, top1, remeasured=None, name="imagenet", size=224, checksum=None
-):
-    return Published(name, variant, file, top1, remeasured, size, checksum=checksum)
-
-
 # 86,212,823 bytes, as OpenVINO's model zoo downloads and checks it (t2t-vit-14).
 T2T_VIT_14 = (
     "98c8ae06a1e9997f3e83ad2dfbac49985bf7bd7723eb64e4"
@@ -72,10 +66,10 @@ T2T_VIT_14 = (
 
 def _cifar(variant, file, top1, classes):
     return Published(
-        f"cifar{classes}",
         variant,
         file,
         top1,
+        name=f"cifar{classes}",
         classes=classes,
         mean=CIFAR_MEAN,
         std=CIFAR_STD,
@@ -88,23 +82,23 @@ def _cifar(variant, file, top1, classes):
 
 
 PUBLISHED = (
-    _imagenet("T2TViT7", "71.7_T2T_ViT_7.pth.tar", 71.7, (71.676, 90.886)),
-    _imagenet("T2TViT10", "75.2_T2T_ViT_10.pth.tar", 75.2, (75.15, 92.806)),
-    _imagenet("T2TViT12", "76.5_T2T_ViT_12.pth.tar", 76.5, (76.48, 93.484)),
-    _imagenet(
+    Published("T2TViT7", "71.7_T2T_ViT_7.pth.tar", 71.7, (71.676, 90.886)),
+    Published("T2TViT10", "75.2_T2T_ViT_10.pth.tar", 75.2, (75.15, 92.806)),
+    Published("T2TViT12", "76.5_T2T_ViT_12.pth.tar", 76.5, (76.48, 93.484)),
+    Published(
         "T2TViT14",
         "81.5_T2T_ViT_14.pth.tar",
         81.5,
         (81.5, 95.666),
         checksum=T2T_VIT_14,
     ),
-    _imagenet("T2TViT19", "81.9_T2T_ViT_19.pth.tar", 81.9, (81.932, 95.744)),
-    _imagenet("T2TViT24", "82.3_T2T_ViT_24.pth.tar", 82.3, (82.276, 95.886)),
-    _imagenet("T2TViTt14", "81.7_T2T_ViTt_14.pth.tar", 81.7, (81.688, 95.852)),
-    _imagenet("T2TViTt19", "82.4_T2T_ViTt_19.pth.tar", 82.4, (82.442, 96.082)),
-    _imagenet("T2TViTt24", "82.6_T2T_ViTt_24.pth.tar", 82.6, (82.554, 96.064)),
-    _imagenet("T2TViT24TokenLabelling", "84.2_T2T_ViT_24.pth.tar", 84.2),
-    _imagenet("T2TViT14", "83.3_T2T_ViT_14.pth.tar", 83.3, None, "imagenet384", 384),
+    Published("T2TViT19", "81.9_T2T_ViT_19.pth.tar", 81.9, (81.932, 95.744)),
+    Published("T2TViT24", "82.3_T2T_ViT_24.pth.tar", 82.3, (82.276, 95.886)),
+    Published("T2TViTt14", "81.7_T2T_ViTt_14.pth.tar", 81.7, (81.688, 95.852)),
+    Published("T2TViTt19", "82.4_T2T_ViTt_19.pth.tar", 82.4, (82.442, 96.082)),
+    Published("T2TViTt24", "82.6_T2T_ViTt_24.pth.tar", 82.6, (82.554, 96.064)),
+    Published("T2TViT24TokenLabelling", "84.2_T2T_ViT_24.pth.tar", 84.2),
+    Published("T2TViT14", "83.3_T2T_ViT_14.pth.tar", 83.3, None, "imagenet384", 384),
     _cifar("T2TViT14", "cifar10_t2t-vit_14_98.3.pth", 98.3, 10),
     _cifar("T2TViT19", "cifar10_t2t-vit_19_98.4.pth", 98.4, 10),
     _cifar("T2TViT14", "cirfar100_t2t-vit-14_88.4.pth", 88.4, 100),  # their spelling

@@ -2,8 +2,7 @@
 
 Since torch 1.6 a checkpoint is a zip file: a pickle, which describes the tensors, and
 a record for each storage, the raw numbers of one or more tensors. The pickle's opcodes
-are checked before it is loaded, its sizes before any numbers are read. A tensor's
-numbers are read, and their checksum compared, when they are needed.
+are checked before it is loaded, and its sizes before any numbers are read.
 """
 
 import argparse
@@ -18,7 +17,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -61,8 +60,8 @@ def read(path):
         path: a file of `torch.save`; one from before torch 1.6 is read by torch.
 
     Returns:
-        dict, list, str, number, `Tensor` or (read by torch) NumPy array, nested as
-        they were. Any other object, such as an `argparse.Namespace`, comes back empty.
+        dict, list, str, number or read-only NumPy array, nested as they were. Any other
+        object, such as an `argparse.Namespace`, comes back empty.
 
     Raises:
         OSError: if the file cannot be opened.
@@ -81,59 +80,51 @@ def read(path):
 
 # === Tensors ===
 class Storage(NamedTuple):
-    """Raw numbers of one or more tensors."""
+    """The numbers of one or more tensors."""
 
+    content: Any  # their bytes, read-only
     numel: int
     dtype: np.dtype
-    read: Callable  # returns the bytes, after comparing their checksum
 
 
-class Tensor:
-    """A tensor in a file; `numpy.asarray` reads it, read-only and without a copy.
-
-    Raises:
-        ValueError: if it lies outside its storage; from `numpy.asarray`, if its
-            numbers are damaged.
-    """
-
-    def __init__(self, storage, offset, shape, strides):
-        shape, strides = tuple(shape), tuple(strides)
-        axes = tuple(zip(shape, strides, strict=True))
-        if (
-            not isinstance(storage, Storage)
-            or len(axes) > MAX_AXES
-            or not all(
-                type(number) is int and 0 <= number < 2**62
-                for number in (offset, *shape, *strides)
-            )
-        ):
-            raise ValueError("a tensor has no valid storage, shape, strides or offset")
-        last = offset + sum((size - 1) * stride for size, stride in axes)
-        if math.prod(shape) and last >= storage.numel:
-            raise ValueError(
-                f"a tensor of shape {shape} lies outside its {storage.numel} numbers"
-            )
-        self.shape, self.dtype = shape, storage.dtype
-        self._storage, self._offset, self._strides = storage, offset, strides
-
-    @property
-    def ndim(self):
-        return len(self.shape)
-
-    def __array__(self, dtype=None, copy=None):
-        if not math.prod(self.shape):
-            return np.empty(self.shape, dtype or self.dtype)
-        array = np.ndarray(
-            self.shape,
-            self.dtype,
-            self._storage.read(),
-            self._offset * self.dtype.itemsize,
-            [stride * self.dtype.itemsize for stride in self._strides],
-        )
-        return np.array(array, dtype) if copy or dtype else array
+class Tensor(np.ndarray):
+    """A tensor in a file: a view of its storage."""
 
     def __setstate__(self, state):
         """Ignored: a pickle may not change what was checked."""
+
+
+def _tensor(storage, offset, shape, strides, *others):
+    """The `Tensor` that these arguments of the pickle describe.
+
+    Raises:
+        ValueError: if they are of other types, or it lies outside its storage.
+    """
+    shape, strides = tuple(shape), tuple(strides)
+    axes = tuple(zip(shape, strides, strict=True))
+    if (
+        not isinstance(storage, Storage)
+        or len(axes) > MAX_AXES
+        or not all(
+            type(number) is int and 0 <= number < 2**62
+            for number in (offset, *shape, *strides)
+        )
+    ):
+        raise ValueError("a tensor has no valid storage, shape, strides or offset")
+    content, numel, dtype = storage
+    if not math.prod(shape):
+        return Tensor(shape, dtype)
+    last = offset + sum((size - 1) * stride for size, stride in axes)
+    if last >= numel:
+        raise ValueError(f"a tensor of shape {shape} lies outside its {numel} numbers")
+    steps = [stride * dtype.itemsize for stride in strides]
+    return Tensor(shape, dtype, content, offset * dtype.itemsize, steps)
+
+
+def _parameter(tensor, *others):
+    if not isinstance(tensor, Tensor):
+        raise ValueError("a parameter without a tensor")
+    return tensor
 
 
 # === What a pickle may name ===
@@ -168,16 +159,6 @@ class Named(NamedTuple):
 
     def __setstate__(self, state):
         raise ValueError("a function with a state")
-
-
-def _tensor(storage, offset, shape, strides, *others):
-    return Tensor(storage, offset, shape, strides)
-
-
-def _parameter(tensor, *others):
-    if not isinstance(tensor, Tensor):
-        raise ValueError("a parameter without a tensor")
-    return tensor
 
 
 # The only names that a pickle may have; any other is refused, and never imported.
@@ -293,41 +274,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 # === Zip files ===
-class _Zip(NamedTuple):
-    """An open zip file."""
-
-    archive: zipfile.ZipFile
-    data: np.ndarray  # the bytes of the whole file, memory-mapped
-    records: dict  # name -> `ZipInfo`
-
-    def read(self, name, limit=math.inf):
-        """The bytes of a record, after comparing their checksum."""
-        info = self.records[name]
-        if info.file_size > limit:
-            raise ValueError(f"{name} has {info.file_size} bytes")
-        if info.compress_type == zipfile.ZIP_STORED:
-            content = self._stored(info)
-            # torch writes 0 where checksums are switched off.
-            if info.CRC and zlib.crc32(content) != info.CRC:
-                raise ValueError(f"the checksum of {name} is wrong")
-            return content
-        content = self.archive.read(info)  # compares the checksum itself
-        if len(content) != info.file_size:
-            raise ValueError(f"{name} is cut short")
-        return content
-
-    def _stored(self, info):
-        header = self.data[info.header_offset :][:30].tobytes()
-        signature, name, extra = struct.unpack("<4s22xHH", header)
-        start = info.header_offset + 30 + name + extra
-        content = self.data[start : start + info.file_size]
-        if signature != ZIP_START or len(content) != info.file_size:
-            raise ValueError(f"{info.filename} is not where the zip says")
-        return content
-
-
-def _open_zip(path):
-    """A `_Zip`, after a check of its records' names and sizes."""
+def _read_zip(path):
     archive, data = zipfile.ZipFile(path), np.asarray(np.memmap(path, "u1", "r"))
     records = {}
     for info in archive.infolist():
@@ -335,20 +282,21 @@ def _open_zip(path):
             raise ValueError(f"{info.filename} is in the zip twice")
         records[info.filename] = info
     check_total(sum(info.file_size for info in records.values()), len(data))
-    return _Zip(archive, data, records)
 
+    def content(name, limit=math.inf):
+        if (size := records[name].file_size) > limit:
+            raise ValueError(f"{name} has {size} bytes")
+        return _content(archive, data, records[name])
 
-def _read_zip(path):
-    opened = _open_zip(path)
-    pickles = [n for n in opened.records if re.fullmatch("[^/]*/data.pkl", n)]
+    pickles = [name for name in records if re.fullmatch("[^/]*/data.pkl", name)]
     if len(pickles) != 1:
         raise ValueError(f"the zip has {len(pickles)} records FOLDER/data.pkl")
     folder = pickles[0].removesuffix("data.pkl")
-    if f"{folder}constants.pkl" in opened.records:
+    if f"{folder}constants.pkl" in records:
         raise Unreadable(f"{shown(path)} is a TorchScript program, not a checkpoint")
     order = sys.byteorder.encode()
-    if f"{folder}byteorder" in opened.records:
-        order = bytes(opened.read(f"{folder}byteorder", limit=16))
+    if f"{folder}byteorder" in records:
+        order = bytes(content(f"{folder}byteorder", limit=16))
     if order != sys.byteorder.encode():
         raise Unreadable(
             f"{shown(path)} has the byte order {order!r}, but this machine has "
@@ -358,19 +306,37 @@ def _read_zip(path):
     @functools.cache
     def storage(key, numel, dtype):
         name, expected = f"{folder}data/{key}", numel * dtype.itemsize
-        if (size := opened.records[name].file_size) != expected:
+        if (size := records[name].file_size) != expected:
             raise ValueError(f"{name} has {size} bytes, expected {expected}")
+        return Storage(content(name), numel, dtype)
 
-        @functools.cache
-        def read():
-            with reading(path, OTHERWISE):
-                return opened.read(name)
-
-        return Storage(numel, dtype, read)
-
-    pickled = bytes(opened.read(pickles[0], MAX_PICKLE))
+    pickled = bytes(content(pickles[0], MAX_PICKLE))
     check_opcodes(io.BytesIO(pickled))
     return _Unpickler(path, pickled, storage).load()
+
+
+def _content(archive, data, info):
+    """The bytes of a record, after comparing their checksum; not copied where they are
+    not compressed.
+
+    Args:
+        data: the bytes of the whole file, memory-mapped.
+    """
+    if info.compress_type != zipfile.ZIP_STORED:
+        content = archive.read(info)  # compares the checksum itself
+        if len(content) != info.file_size:
+            raise ValueError(f"{info.filename} is cut short")
+        return content
+    header = data[info.header_offset :][:30].tobytes()
+    signature, name, extra = struct.unpack("<4s22xHH", header)
+    start = info.header_offset + 30 + name + extra
+    content = data[start : start + info.file_size]
+    if signature != ZIP_START or len(content) != info.file_size:
+        raise ValueError(f"{info.filename} is not where the zip says")
+    # torch writes 0 where checksums are switched off.
+    if info.CRC and zlib.crc32(content) != info.CRC:
+        raise ValueError(f"the checksum of {info.filename} is wrong")
+    return content
 
 
 # === Files of torch before 1.6 ===

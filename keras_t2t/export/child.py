@@ -39,38 +39,42 @@ def write_in_child(format, model, path, options):
             "options": options._replace(images=None)._asdict(),
         }
         (folder / "request.json").write_text(json.dumps(request))
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", CHILD, folder],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=child_environment(FORMATS[format].backend),
-        )
-        if done.returncode == 0:
+        status, error = run_python(FORMATS[format].backend, "-c", CHILD, folder)
+        if status == 0:
             return
         if (folder / "error.json").exists():
-            error = json.loads((folder / "error.json").read_text())
-            raise ERRORS.get(error["type"], RuntimeError)(error["message"])
+            failure = json.loads((folder / "error.json").read_text())
+            raise ERRORS.get(failure["type"], RuntimeError)(failure["message"])
     raise RuntimeError(
         f"the {FORMATS[format].backend} process that writes format={format!r} ended "
-        f"with code {done.returncode}: {done.stderr.strip()[-2000:]}"
+        f"with code {status}: {error}"
     )
 
 
-def child_environment(backend):
-    """The environment of a process with this Keras backend, on the CPU.
+def run_python(backend, *arguments):
+    """Runs Python in a child process with this Keras backend, on the CPU: a graph that
+    was traced on an accelerator may only run there.
 
-    A graph that was traced on an accelerator may only run there.
+    Returns:
+        Its exit status, and the end of its standard error.
     """
     root = str(Path(__file__).parents[2])
     search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "PYTHONPATH": os.pathsep.join(search),
-    }
+    done = subprocess.run(
+        # -P: a script must not import the files beside it.
+        [sys.executable, "-P", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "PYTHONPATH": os.pathsep.join(search),
+        },
+    )
+    return done.returncode, done.stderr.strip()[-2000:]
 
 
 def check_layers(model, format):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +15,10 @@ from keras_t2t._ground.arguments import (
     check_path,
     check_share,
     is_integer,
+    python_numbers,
 )
 from keras_t2t._ground.files import replacing
-from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
-from keras_t2t.checkpoints.loading import standardization_of
 from keras_t2t.export.child import write_in_child
 from keras_t2t.export.formats import (
     FORMATS,
@@ -54,6 +53,7 @@ class ExportReport(NamedTuple):
     verification: Verification | None
 
 
+@python_numbers  # a child process and the page get them as JSON
 def export_model(
     model: keras.Model,
     path: FilePath,
@@ -171,7 +171,6 @@ def export_model(
         images,
         labels,
         opset,
-        describe(served, labels, include_preprocessing, crop, interpolation),
     )
     own = None
     if verify:
@@ -232,6 +231,8 @@ def checked_labels(labels, served):
     """`labels` as a list with a name for each class, or None."""
     if labels is None:
         return None
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ValueError(f"`labels` must be a list of names, got {brief(labels)}")
     labels = [str(label) for label in labels]
     classes = served.outputs[0].shape[-1] if len(served.outputs) == 2 else 0
     if len(labels) != classes:
@@ -286,26 +287,6 @@ def write(format, served, path, options, here, own):
             write_labels(options.labels, temporary)
         checked = own and verify_file(served, temporary, format, options, own)
         return size_of(temporary.parent), checked
-
-
-def describe(served, labels, include_preprocessing, crop, interpolation):
-    """The metadata of an ONNX file: pairs of a name and a JSON value."""
-    size = served.inputs[0].shape[1:3]
-    # Without preprocessing inside, the caller standardises with `preprocess_input`.
-    mean, std = standardization_of(served) or (None, None)
-    if not include_preprocessing:
-        mean, std = IMAGENET_MEAN, IMAGENET_STD
-    metadata = {
-        "model": served.name,
-        "image_size": size,  # (height, width)
-        "image": "RGB 0..255" if include_preprocessing else "(RGB / 255 - mean) / std",
-        "mean": mean,
-        "std": std,
-        "crop": crop,
-        "interpolation": interpolation,
-        "classes": labels,
-    }
-    return tuple((name, value) for name, value in metadata.items() if value is not None)
 
 
 def on_accelerator():

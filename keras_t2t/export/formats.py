@@ -50,7 +50,6 @@ class Options(NamedTuple):
     images: Any = None  # inputs (images, height, width, channels), to calibrate, verify
     labels: list | None = None  # names of the classes
     opset: int = OPSET  # of ONNX
-    metadata: tuple = ()  # of ONNX: pairs of a name and a JSON value
 
     @property
     def batch_size(self):

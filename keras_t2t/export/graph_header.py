@@ -18,8 +18,8 @@ NONE = np.int64(-1)  # instead of a place
 HEAD = 64  # bytes that hold the size in every format
 
 
-class Format(NamedTuple):
-    """Where a format keeps its width and height, each as (first byte, bytes)."""
+class Header(NamedTuple):
+    """Where a format of images keeps its width and height, as (first byte, bytes)."""
 
     begins: bytes
     at: int  # byte where the file says what it is
@@ -31,15 +31,15 @@ class Format(NamedTuple):
     plus: int = 0
 
 
-BMP = Format(b"BM", 0, (18, 4), (22, 4))
+BMP = Header(b"BM", 0, (18, 4), (22, 4))
 # All but JPEG, which TensorFlow reads itself.
-FORMATS = (
-    Format(b"\x89PNG", 0, (16, 4), (20, 4), BIG),
-    Format(b"GIF8", 0, (6, 2), (8, 2)),
+HEADERS = (
+    Header(b"\x89PNG", 0, (16, 4), (20, 4), BIG),
+    Header(b"GIF8", 0, (6, 2), (8, 2)),
     BMP,
-    Format(b"WEBPVP8X", 8, (24, 3), (27, 3), plus=1),
-    Format(b"WEBPVP8 ", 8, (26, 2), (28, 2), bits=14),
-    Format(b"WEBPVP8L", 8, (21, 4), (21, 4), shift=(0, 14), bits=14, plus=1),
+    Header(b"WEBPVP8X", 8, (24, 3), (27, 3), plus=1),
+    Header(b"WEBPVP8 ", 8, (26, 2), (28, 2), bits=14),
+    Header(b"WEBPVP8L", 8, (21, 4), (21, 4), shift=(0, 14), bits=14, plus=1),
 )
 # A palette that maps each index to its own grey: blue, green, red, unused.
 GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
@@ -62,7 +62,7 @@ def check_header(encoded):
     """
     head = _bytes(encoded, 0, HEAD)
     # Without branches, which take long to build.
-    pixels = tf.add_n([_pixels(head, row) for row in FORMATS])
+    pixels = tf.add_n([_pixels(head, row) for row in HEADERS])
     pixels = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.reduce_prod(
@@ -85,16 +85,14 @@ def check_header(encoded):
 
 def _pixels(head, row):
     """How many pixels an image of this format has, 0 for other formats."""
-    sides = [
-        _number(head[first : first + count], row.weights) // 2**shift % 2**row.bits
-        for (first, count), shift in zip(
-            (row.width, row.height), row.shift, strict=True
-        )
-    ]
-    # A BMP may be upside down: its height is then negative.
-    width, height = (tf.minimum(side, 2**32 - side) + row.plus for side in sides)
-    product = tf.cast(width, "float64") * tf.cast(height, "float64")
-    return tf.where(_is(head[row.at :], row.begins), product, 0)
+    pixels = tf.constant(1.0, "float64")
+    for (first, count), shift in zip((row.width, row.height), row.shift, strict=True):
+        side = _number(head[first : first + count], row.weights)
+        side = side // 2**shift % 2**row.bits
+        # A BMP may be upside down: its height is then negative.
+        side = tf.minimum(side, 2**32 - side) + row.plus
+        pixels *= tf.cast(side, "float64")
+    return tf.where(_is(head[row.at :], row.begins), pixels, 0)
 
 
 def _is_plain_bmp(encoded, head):

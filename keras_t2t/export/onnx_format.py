@@ -11,9 +11,11 @@ import warnings
 
 import keras
 
+from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t._ground.version import __version__
+from keras_t2t.checkpoints.loading import standardization_of
 from keras_t2t.export.onnx_int8 import quantize
-from keras_t2t.export.rollout import attention_blocks, outputs_of
+from keras_t2t.export.rollout import attention_blocks, outputs_with_rollout
 from keras_t2t.export.serving_model import in_precision, output_names
 
 OPSETS = (17, 18, 19, 20)
@@ -34,6 +36,7 @@ def write_onnx(model, path, options, with_rollout=False):
     Returns:
         `[rows, columns]` of the rollout, or None.
     """
+    metadata = metadata_of(model, options)
     if options.precision == "float16":
         model = in_precision(model, "float16")
     blocks, grid = attention_blocks(model) if with_rollout else ([], None)
@@ -41,7 +44,7 @@ def write_onnx(model, path, options, with_rollout=False):
     convert = by_jax if keras.backend.backend() == "jax" else by_torch
 
     def serve(image):
-        outputs = outputs_of(model, image, blocks, grid)
+        outputs = outputs_with_rollout(model, image, blocks, grid)
         return tuple(outputs[name] for name in names)
 
     # They warn about what we do not need: missing types, torchvision's operators.
@@ -52,8 +55,32 @@ def write_onnx(model, path, options, with_rollout=False):
         convert(model, serve, names, path, options)
     if options.precision == "int8":
         quantize(path, options.images)
-    finish(path, options)
+    finish(path, options.opset, metadata)
     return grid
+
+
+def metadata_of(model, options):
+    """What the file says of the model: a dict of texts, all but the plain ones JSON."""
+    image, standardization = "RGB 0..255", standardization_of(model)
+    if not options.include_preprocessing:
+        image = "(RGB / 255 - mean) / std"  # by the caller, with `preprocess_input`
+        standardization = IMAGENET_MEAN, IMAGENET_STD
+    mean, std = standardization or (None, None)
+    metadata = {
+        "model": model.name,
+        "image_size": model.inputs[0].shape[1:3],  # (height, width)
+        "image": image,
+        "mean": mean,
+        "std": std,
+        "crop": options.crop,
+        "interpolation": options.interpolation,
+        "classes": options.labels,
+    }
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in metadata.items()
+        if value is not None
+    }
 
 
 def by_torch(model, serve, names, path, options):
@@ -86,7 +113,7 @@ def by_torch(model, serve, names, path, options):
 
 
 def by_jax(model, serve, names, path, options):
-    """Writes JAX's graph of the same."""
+    """As `by_torch`, with JAX's graph."""
     import jax2onnx
     import onnx
 
@@ -101,12 +128,8 @@ def by_jax(model, serve, names, path, options):
     onnx.save(onnx_model, path)
 
 
-def finish(path, options):
-    """Converts the ONNX file `path` to its operator set, and adds its metadata.
-
-    `Options.metadata` becomes `metadata_props`: strings plainly, everything else as
-    JSON.
-    """
+def finish(path, opset, metadata):
+    """Converts the ONNX file `path` to its operator set, and adds its metadata."""
     import onnx
 
     model = onnx.load(path)
@@ -116,18 +139,14 @@ def finish(path, options):
         del traced.metadata_props[:]
     for node in graph.node:
         node.doc_string = ""
-    if options.opset < EXPORTED:
+    if opset < EXPORTED:
         to_17(model)
     remove_unread(model)
     model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import, True)
     model.producer_name, model.producer_version = "keras_t2t", __version__
-    onnx.helper.set_model_props(model, {k: text_of(v) for k, v in options.metadata})
+    onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-def text_of(value):
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def remove_unread(model):

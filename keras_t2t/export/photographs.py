@@ -1,8 +1,11 @@
 """Photographs for verification, and images for calibration."""
 
+import os
 from pathlib import Path
 
 import numpy as np
+
+from keras_t2t.preprocessing import evaluation_transform
 
 CALIBRATION_IMAGES = 128
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
@@ -28,8 +31,6 @@ def photographs(shape):
 
 
 def sample_images(height, width):
-    from keras_t2t.preprocessing import evaluation_transform
-
     try:
         from PIL import Image
         from sklearn.datasets import load_sample_images
@@ -75,10 +76,8 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
         if len(calibration) == 0:
             raise ValueError("`calibration` must have at least one image, got none")
         return calibration
-    from keras_t2t.preprocessing import evaluation_transform
-
     files = []
-    if Path(calibration).is_dir():
+    if isinstance(calibration, (str, os.PathLike)) and Path(calibration).is_dir():
         files = sorted(
             file
             for file in Path(calibration).rglob("*")
@@ -87,7 +86,7 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
     if not files or channels != 3:
         raise ValueError(
             "`calibration` must be a folder with images, for a model of 3 channels, or "
-            f"an array, got {str(calibration)!r} with {len(files)} images"
+            f"an array, got {str(calibration)[:200]!r} with {len(files)} images"
         )
     # Spread over the folder, since its first files may all be of one class.
     chosen = np.linspace(0, len(files) - 1, min(len(files), CALIBRATION_IMAGES))

@@ -9,7 +9,7 @@ from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.layers.attention_probabilities import rollout_of
 
 
-def outputs_of(model, image, blocks=(), grid=None):
+def outputs_with_rollout(model, image, blocks=(), grid=None):
     """The dict of a serving model's outputs, with `rollout` if there is a grid.
 
     Args:

@@ -2,7 +2,7 @@
 
 As a script, in a process without Keras:
 
-    python -P runtimes.py FORMAT FILE IMAGES.npy OUTPUTS.npz
+    python -P runtimes.py FORMAT FILE IMAGES.npy BATCH_SIZE OUTPUTS.npz
 """
 
 import os
@@ -53,24 +53,10 @@ def load_onnx(path, threads):
         path, options, providers=["CPUExecutionProvider"]
     )
     names = [output.name for output in session.get_outputs()]
+    names = [name for name in names if name != "rollout"]  # Keras's model has none
     return lambda images: dict(
         zip(names, session.run(names, {"image": images}), strict=True)
     )
-
-
-def load_web(path, threads):
-    run = load_onnx(os.path.join(path, "model.onnx"), threads)
-
-    def probabilities(images):
-        outputs = run(images)
-        outputs.pop("rollout", None)  # Keras's model has none
-        return outputs
-
-    return probabilities
-
-
-def load_triton(path, threads):
-    return load_onnx(os.path.join(path, "1", "model.onnx"), threads)
 
 
 def load_litert(path, threads):
@@ -127,8 +113,8 @@ def load_keras(path, threads):
 LOADERS = {
     "tf_saved_model": load_saved_model,
     "onnx": load_onnx,
-    "web": load_web,
-    "triton": load_triton,
+    "web": lambda path, threads: load_onnx(f"{path}/model.onnx", threads),
+    "triton": lambda path, threads: load_onnx(f"{path}/1/model.onnx", threads),
     "litert": load_litert,
     "openvino": load_openvino,
     "torch": load_torch,

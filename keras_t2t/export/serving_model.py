@@ -76,17 +76,14 @@ def check_model(model):
 
 
 def plain_model(model):
-    """The model itself in float32, with one tensor as input and one as output."""
+    """The model itself, or a float32 copy if a layer computes in half precision, with
+    one tensor as input and one as output."""
     # A saved model may have lists of one tensor.
-    return in_float32(keras.Model(model.inputs[0], model.outputs[0], name=model.name))
-
-
-def in_float32(model):
-    """The model itself, or a float32 copy if a layer computes in half precision."""
+    model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     half = ("float16", "bfloat16")
-    if not any(layer.compute_dtype in half for layer in model._flatten_layers()):
-        return model
-    return with_dtype(model, "float32")
+    if any(layer.compute_dtype in half for layer in model._flatten_layers()):
+        return with_dtype(model, "float32")
+    return model
 
 
 def in_precision(model, precision):
@@ -138,10 +135,11 @@ def with_dtype(model, dtype, keep=()):
 
 def outputs_of(model, image):
     """The dict of named outputs for the Keras tensor `image`."""
-    head, node, _ = model.outputs[0]._keras_history
-    if not isinstance(head, (keras.layers.Dense, keras.layers.Activation)):
+    own = own_output(model)
+    if own == "features":
         return {"features": keras.layers.Identity(name="features")(model(image))}
-    if head.activation is keras.activations.linear:
+    head, node, _ = model.outputs[0]._keras_history
+    if own == "logits":
         logits = keras.layers.Identity(name="logits")(model(image))
         activation = keras.activations.softmax
     else:

@@ -1,7 +1,5 @@
 """Compares an exported file, run in its own runtime, with Keras."""
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_t2t.export import runtimes
-from keras_t2t.export.child import child_environment
+from keras_t2t.export.child import run_python
 
 TOLERANCE = 1e-4  # float32: sums in another order, over some hundred layers
 TOP = 5
@@ -74,25 +72,9 @@ def run_alone(format, path, images, batch_size):
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = Path(folder) / "images.npy", Path(folder) / "outputs.npz"
         np.save(inputs, images)
-        done = subprocess.run(
-            # -P: the script must not import the files beside it.
-            [
-                sys.executable,
-                "-P",
-                runtimes.__file__,
-                format,
-                str(path),
-                inputs,
-                str(batch_size),
-                outputs,
-            ],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=child_environment(keras.backend.backend()),
-        )
-        if done.returncode != 0:
-            error = done.stderr.strip()[-2000:]
+        arguments = (runtimes.__file__, format, path, inputs, batch_size, outputs)
+        status, error = run_python(keras.backend.backend(), *arguments)
+        if status != 0:
             raise RuntimeError(f"the exported {format} file does not run: {error}")
         with np.load(outputs) as arrays:
             return dict(arrays)

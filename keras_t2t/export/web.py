@@ -80,12 +80,12 @@ def copy_runtime(folder):
 def runtime_package():
     """The package's bytes, from Keras's folder; downloaded if missing or damaged."""
     kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{VERSION}.tgz"
-    content = kept.read_bytes() if kept.is_file() else None
-    # The hashed bytes are those that are used: the file may change at any time.
-    if content is None or hashlib.sha512(content).hexdigest() != SHA512:
-        if content is not None:
-            logger.warning("%s is not as published: downloading it again", shown(kept))
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        download(URL, kept, SHA512)
+    if kept.is_file():
         content = kept.read_bytes()
-    return content
+        # The hashed bytes are those that are used: the file may change at any time.
+        if hashlib.sha512(content).hexdigest() == SHA512:
+            return content
+        logger.warning("%s is not as published: downloading it again", shown(kept))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    download(URL, kept, SHA512)
+    return kept.read_bytes()

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
-from keras_t2t.checkpoints.architecture import official_architecture
+from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
 from keras_t2t.checkpoints.official import official_entries
 from tests.reference import t2t_vit as reference
@@ -101,7 +101,7 @@ def rewrite(path, records):
 def load_state_dict(model, state_dict):
     """Fills every weight of `model` from official names and NumPy arrays."""
     shapes = {name: np.shape(tensor) for name, tensor in state_dict.items()}
-    checkpoint = Checkpoint(state_dict, {}, official_architecture(shapes))
+    checkpoint = Checkpoint(state_dict, {}, architecture_of(shapes))
     load_tensors(model, checkpoint, "the state dict")
 
 

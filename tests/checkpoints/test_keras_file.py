@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+import keras_t2t
 from keras_t2t.checkpoints import keras_file
+from keras_t2t.checkpoints.loading import standardization_of
 from keras_t2t.checkpoints.position_table import resize_table
 from tests.checkpoints import helpers
 
@@ -155,3 +157,25 @@ def test_a_negative_grid(tmp_path):
     tensor["config"]["shape"][1:3] = [-4, -4]
     helpers.rewrite(path, {"config.json": json.dumps(config)})
     helpers.assert_refused(small((128, 32)), path, "is damaged.*its grid is")
+
+
+def test_a_model_of_somebody_s_own(tmp_path):
+    """Its layers may have the names of ours, and be others."""
+    image = keras.Input((8, 8, 1))
+    x = keras.Sequential([keras.layers.Rescaling(1 / 255)], name="preprocessing")(image)
+    x = keras.layers.Identity(name="flatten_grid")(keras.layers.Flatten()(x))
+    x = keras.layers.Reshape((64, 1))(x)
+    for heads in (1, 2):
+        name = f"block_{heads}_attention"
+        x = keras.layers.MultiHeadAttention(heads, 4, name=name)(x, x)
+    model = keras.Model(image, keras.layers.Attention(name="last_attention")([x, x]))
+    model.save(tmp_path / "x.keras")
+    helpers.assert_equal_weights(model, keras_t2t.load(tmp_path / "x.keras"))
+
+
+def test_a_standardization_that_was_learnt_from_data():
+    """Its configuration has no numbers."""
+    layer = keras.layers.Normalization(name="preprocessing")
+    layer.adapt(np.arange(24.0).reshape(1, 2, 4, 3))
+    model = keras.Sequential([keras.Input((2, 4, 3)), layer])
+    assert standardization_of(model) is None

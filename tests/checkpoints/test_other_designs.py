@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import keras_t2t
-from keras_t2t.checkpoints.architecture import keras_architecture, official_architecture
+from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.keras_file import variable_keys
 from keras_t2t.checkpoints.official import official_entries
 from tests.checkpoints.helpers import (
@@ -77,15 +77,15 @@ def test_a_variant_is_recognised_by_its_shapes(variant):
     with torch.device("meta"):
         state_dict = (vit if "ViTS" in variant else t2t_vit).build(variant).state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
-    assert official_architecture(shapes).variants == [variant]
+    assert architecture_of(shapes).variants == [variant]
     model = getattr(keras_t2t, variant)(input_shape=(32, 32, 3))
     keys = variable_keys(model).items()
-    assert keras_architecture({k: v.shape for k, v in keys}).variants == [variant]
+    assert architecture_of({k: v.shape for k, v in keys}).variants == [variant]
 
 
 def test_shapes_do_not_tell_the_number_of_heads():
     entries = official_entries(keras_t2t.T2TViT14ResNeXt(input_shape=(32, 32, 3)))
-    found = official_architecture({entry.name: entry.shape for entry in entries})
+    found = architecture_of({entry.name: entry.shape for entry in entries})
     assert found.variants == ["T2TViT14", "T2TViT14ResNeXt"]
 
 

@@ -149,7 +149,7 @@ def test_the_published_accuracy(evaluate, work, monkeypatch):
     raw, average = (torch.load(work / f"{i}.pth")["state_dict"] for i in (0, 1))
     torch.save({"state_dict": raw, "state_dict_ema": average}, work / "7.pth.tar")
     row = Published(
-        *("imagenet", "T2TViT7", "7.pth.tar", 0.0, (top1 + 0.09, top5 - 0.09)),
+        *("T2TViT7", "7.pth.tar", 0.0, (top1 + 0.09, top5 - 0.09)),
         **{"size": SIZE, "classes": 7, "images": 21},
     )
     monkeypatch.setattr(classifier, "PUBLISHED", (row,))

@@ -1,6 +1,7 @@
 """What `export_model` refuses, what it leaves behind, and what it finds wrong."""
 
 import importlib.util
+import json
 import pathlib
 import sys
 
@@ -36,10 +37,13 @@ def export(model, path, format="keras", **settings):
         ("x.keras", {"precision": "int2"}, "`precision` must be one of ['float16'"),
         ("x.onnx", {"format": "onnx", "precision": "int4"}, "'int4', which is for ker"),
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
+        ("x.keras", {"labels": "abcdefghij"}, "`labels` must be a list of names, got"),
+        ("x.keras", {"labels": 10}, "`labels` must be a list of names, got 10"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),
         ("x.keras", {"takes_pixels": "no"}, "`takes_pixels` must be True, False or N"),
         ("x.keras", {"interpolation": "box"}, "`interpolation` must be"),
         ("x.keras", {"calibration": "gone"}, "with 0 images"),
+        ("x.keras", {"calibration": [1, 2]}, "a folder with images, for a model of 3"),
         ("x.keras", {"calibration": np.zeros((1, 8, 8, 3))}, "(images, 64, 64, 3), g"),
         ("x.onnx", {"format": "onnx", "opset": 16}, "`opset` must be one of (17, 18"),
         ("x.keras", {"opset": 17}, "`opset` is for format=onnx, web, triton, not 'ker"),
@@ -82,6 +86,20 @@ def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch, capsys):
         keras_t2t.export_model(model, path, "keras", overwrite=True)
     assert capsys.readouterr().out.endswith(" ... failed\n")
     assert path.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_numpy_s_numbers_reach_a_child_process(model, tmp_path, monkeypatch):
+    """As JSON, which does not know them."""
+    written = []
+
+    def write(self, model, path, options):
+        written.append(json.dumps(options._replace(images=None)._asdict()))
+        path.write_bytes(b"x")
+
+    monkeypatch.setattr(formats.Format, "write", write)
+    settings = {"crop": np.float32(0.5), "dynamic_batch": np.True_, "verify": False}
+    export(model, tmp_path / "model.keras", **settings)
+    assert '"crop": 0.5' in written[0]
 
 
 def test_outputs_that_differ_are_found(model, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ import numpy as np
 
 from keras_t2t._ground.arguments import brief, is_pair, shown
 from keras_t2t.checkpoints.unreadable import Unreadable, check_total, reading
-from keras_t2t.layers.inner_state import parts_of
+from keras_t2t.layers.composite import parts_of
 
 logger = logging.getLogger(__name__)
 

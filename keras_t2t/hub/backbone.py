@@ -7,7 +7,7 @@ import keras
 
 from keras_t2t._ground.optional_imports import import_keras_hub
 from keras_t2t._ground.types import BlockType, TokenType, Weights
-from keras_t2t.layers.inner_state import (
+from keras_t2t.layers.composite import (
     attributes_of,
     inner_state,
     restore_inner_state,

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.platform import at_least_float32
 from keras_t2t.layers.token_performer import EPSILON, SCALE, TokenPerformer
 from keras_t2t.layers.token_transformer import TokenTransformer
 

@@ -12,13 +12,13 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import integer
-from keras_t2t.layers.composite import CompositeLayer
-from keras_t2t.layers.dense import dense, rows
-from keras_t2t.layers.platform import jax_platform
-from keras_t2t.layers.precision import (
+from keras_t2t.layers.composite import CompositeLayer, dense
+from keras_t2t.layers.platform import (
     at_least_float32,
     convolution_is_exact,
     exact_convolution,
+    jax_platform,
+    rows,
 )
 from keras_t2t.layers.soft_split import inner_soft_split
 

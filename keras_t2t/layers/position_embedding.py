@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_t2t.layers.dense import kernel_initializer
+from keras_t2t.layers.host_initializers import kernel_initializer
 
 
 def sinusoid_table(positions, dim):

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import integer
-from keras_t2t.layers.precision import convolution_is_exact, exact_convolution
+from keras_t2t.layers.platform import convolution_is_exact, exact_convolution
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")

@@ -7,9 +7,9 @@ from keras import ops
 
 from keras_t2t._ground.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.composite import CompositeLayer
-from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.mlp import MLP
 from keras_t2t.layers.patch_projection import project_patches
+from keras_t2t.layers.platform import rows
 from keras_t2t.layers.soft_split import inner_soft_split
 
 
@@ -75,9 +75,7 @@ class TokenLayer(CompositeLayer):
         patches, tokens = (batch, None, patch_dim), (batch, None, self.token_dim)
         self.norm_1 = self._layer_norm("norm_1", patches)
         self.build_attention(patches)
-        self.projection = self._dense(
-            self.token_dim, use_bias=True, name="projection", input_shape=tokens
-        )
+        self.projection = self._dense("projection", self.token_dim, tokens)
         self.norm_2 = self._layer_norm("norm_2", tokens)
         self.mlp = MLP(
             self.token_dim,
@@ -91,16 +89,6 @@ class TokenLayer(CompositeLayer):
     def _layer_norm(self, name, input_shape):
         layer = keras.layers.LayerNormalization(
             axis=-1, epsilon=1e-5, dtype=self.dtype_policy, name=name
-        )
-        layer.build(input_shape)
-        return layer
-
-    def _dense(self, units, use_bias, name, input_shape):
-        layer = dense(
-            units,
-            use_bias=use_bias,
-            dtype=self.dtype_policy,
-            name=name,
         )
         layer.build(input_shape)
         return layer

@@ -7,9 +7,8 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import integer
-from keras_t2t.layers.dense import rows
 from keras_t2t.layers.host_initializers import HostOrthogonal
-from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.platform import at_least_float32, rows
 from keras_t2t.layers.token_layer import TokenLayer
 
 EPSILON = 1e-8
@@ -54,9 +53,7 @@ class TokenPerformer(TokenLayer):
 
     # === Weights ===
     def build_attention(self, input_shape):
-        self.kqv = self._dense(
-            3 * self.token_dim, use_bias=True, name="kqv", input_shape=input_shape
-        )
+        self.kqv = self._dense("kqv", 3 * self.token_dim, input_shape)
         self.random_projection = self.add_weight(
             name="random_projection",
             shape=(self.num_features, self.token_dim),

@@ -30,9 +30,8 @@ class TokenTransformer(TokenLayer):
     # === Weights ===
     def build_attention(self, input_shape):
         self.scale = input_shape[-1] ** -0.5
-        self.qkv = self._dense(
-            3 * self.token_dim, use_bias=False, name="qkv", input_shape=input_shape
-        )
+        width = 3 * self.token_dim
+        self.qkv = self._dense("qkv", width, input_shape, use_bias=False)
 
     # === Computation ===
     @property

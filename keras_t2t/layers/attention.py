@@ -90,6 +90,13 @@ def attend_in_chunks(q, k, v, chunk):
     return attended[:, :, :queries]
 
 
+def probabilities_of(q, k, scale):
+    """softmax(scale * q k^T) for tensors `(batch, heads, tokens, head_dim)`, in float32
+    or better."""
+    logits = ops.matmul(q * scale, ops.transpose(k, (0, 1, 3, 2)))
+    return ops.softmax(ops.cast(logits, at_least_float32(logits.dtype)), axis=-1)
+
+
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class MultiHeadSelfAttention(CompositeLayer):
     """Self-attention with one fused Dense for q, k, v and a projection.
@@ -206,6 +213,19 @@ class MultiHeadSelfAttention(CompositeLayer):
         x = scaled_dot_product_attention(q, k, v, scale, dropout, training)
         x = self.projection(rows(ops.reshape(x, (-1, tokens, dim))))
         return ops.reshape(x, (-1, tokens, dim))
+
+    def probabilities(self, x, queries=slice(None)):
+        """By how much the query tokens attend to all tokens.
+
+        Args:
+            x: the layer's input, with a batch axis.
+            queries: slice of the query tokens.
+
+        Returns:
+            Tensor `(batch, heads, queries, keys)` in float32 or better.
+        """
+        q, k, _ = (ops.transpose(part, (0, 2, 1, 3)) for part in self.qkv_of(x))
+        return probabilities_of(q[:, :, queries], k, self.head_dim**-0.5)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -127,19 +127,3 @@ def copied_patches(model):
     finally:
         for split in splits:
             split.copies = False
-
-
-def inner_soft_split(sizes, dtype):
-    """A SoftSplit inside another layer, of `(kernel_size, strides, padding)`, or None.
-
-    Raises:
-        ValueError: if `sizes` is neither.
-    """
-    if sizes is None:
-        return None
-    if not isinstance(sizes, (tuple, list)) or len(sizes) != 3:
-        raise ValueError(
-            "`soft_split` must be None or (kernel_size, strides, padding), "
-            f"got {sizes!r}"
-        )
-    return SoftSplit(*sizes, dtype=dtype, name="soft_split")

@@ -12,7 +12,6 @@ from keras_t2t.layers import (
     TokenPerformer,
     TokenTransformer,
 )
-from keras_t2t.layers.attention_probabilities import probabilities_of
 from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.image_view import model_input, model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
@@ -86,7 +85,7 @@ def attention_probabilities(
         Tensor `(batch, heads, queries, keys)` in float32 or better.
     """
     with without_gradients():
-        return probabilities_of(layer, x, queries)
+        return layer.probabilities(x, queries)
 
 
 # === For an image ===

@@ -8,6 +8,7 @@ import keras
 from keras_t2t._ground.arguments import check_counts
 from keras_t2t._ground.types import FilePath, Stages
 from keras_t2t.classifier import Classifier, top_classes
+from keras_t2t.visualization.features import default_stages
 from keras_t2t.visualization.figures import (
     attention_figure,
     comparison_figure,
@@ -15,15 +16,10 @@ from keras_t2t.visualization.figures import (
     feature_figure,
     save_figure,
 )
-from keras_t2t.visualization.image_view import model_view
+from keras_t2t.visualization.image_view import image_list, model_view
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
-from keras_t2t.visualization.stages import default_stages
-from keras_t2t.visualization.statistics import (
-    depth_statistics,
-    image_list,
-    write_statistics,
-)
+from keras_t2t.visualization.statistics import depth_statistics, write_statistics
 
 
 def study(

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_t2t._ground.images import decode_rgb
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t._ground.types import Array, Image
 from keras_t2t.data.sources.layouts import find_source, holds_containers
 from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
@@ -42,7 +42,7 @@ def model_view(
     """
     size = _image_size(model)
     transform["exif_orientation"] = exif_orientation
-    Image = import_pillow("Image", "visualize")
+    Image = import_library("PIL.Image", "visualize")
     if isinstance(image, (str, os.PathLike, Image.Image)):
         return evaluation_transform(image, size, **transform)
     pixels = _pixels(image)

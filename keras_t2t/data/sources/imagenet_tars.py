@@ -5,7 +5,7 @@ import tarfile
 
 import numpy as np
 
-from keras_t2t._ground.optional_imports import import_scipy
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.sources.source import Source
 from keras_t2t.data.sources.tar_index import TarSplit
 
@@ -70,7 +70,7 @@ def _read_kit(path):
             files = {name.rpartition("/")[2]: name for name in kit.getnames()}
             truth = kit.extractfile(files[TRUTH]).read()
             meta = kit.extractfile(files["meta.mat"]).read()
-        synsets = import_scipy("io").loadmat(io.BytesIO(meta), squeeze_me=True)
+        synsets = import_library("scipy.io").loadmat(io.BytesIO(meta), squeeze_me=True)
         numbers = {
             int(row["ILSVRC2012_ID"]): str(row["WNID"])
             for row in synsets["synsets"]

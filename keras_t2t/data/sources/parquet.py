@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from keras_t2t._ground.images import shown
-from keras_t2t._ground.optional_imports import import_pyarrow
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.sources.packed import PackedSplit, Stamp
 from keras_t2t.data.sources.shards import check_same_names, find_shards, open_shards
 from keras_t2t.data.sources.source import listed
@@ -86,7 +86,7 @@ class ParquetSplit(PackedSplit):
 @contextlib.contextmanager
 def _open(path, metadata=None):
     """What pyarrow raises, which is of many kinds, becomes one ValueError."""
-    parquet = import_pyarrow("parquet")
+    parquet = import_library("pyarrow.parquet")
     try:
         with parquet.ParquetFile(path, metadata=metadata) as file:
             yield file
@@ -120,7 +120,7 @@ def _describe(path):
 
 def _columns(schema, path):
     """The names of the columns of images and of labels."""
-    types = import_pyarrow("types")
+    types = import_library("pyarrow.types")
     columns = []
     for kind, accepted in (("images", IMAGE_COLUMNS), ("labels", LABEL_COLUMNS)):
         found = [name for name in accepted if name in schema.names]

@@ -7,16 +7,11 @@ import keras
 import numpy as np
 
 from keras_t2t._ground.types import Array, Image, Tensor
-from keras_t2t.layers import (
-    MultiHeadSelfAttention,
-    TokenPerformer,
-    TokenTransformer,
-)
+from keras_t2t.layers import MultiHeadSelfAttention
+from keras_t2t.layers.token_layer import TokenLayer
 from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
-
-TOKEN_LAYERS = (TokenPerformer, TokenTransformer)
 
 
 # === Which layers ===
@@ -44,7 +39,7 @@ def needed_attention(model):
 
 def token_layers(model):
     """Names of the token layers with attention, an empty list if there are none."""
-    return [x.name for x in model.layers if isinstance(x, TOKEN_LAYERS)]
+    return [x.name for x in model.layers if isinstance(x, TokenLayer)]
 
 
 def chosen_block(model, block):

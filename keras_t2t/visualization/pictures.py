@@ -30,13 +30,6 @@ def palette():
 
 
 # === Channels ===
-def channels_drawn(channels, count):
-    """Indices of `count` channels, evenly spread over all."""
-    return np.unique(
-        np.linspace(0, channels - 1, min(count, channels)).round(0)
-    ).astype(int)
-
-
 def channel_mosaic(features, count=16, columns=4):
     """Draws channels side by side, each scaled from its 1st to its 99th percentile.
 
@@ -52,7 +45,8 @@ def channel_mosaic(features, count=16, columns=4):
         uint8 array `(rows of pixels, columns of pixels)` of indices into `palette()`.
     """
     states = channel_states(features)
-    drawn = channels_drawn(features.shape[-1], count)
+    last = features.shape[-1] - 1
+    drawn = np.unique(np.linspace(0, last, min(count, last + 1)).round()).astype(int)
     columns = min(columns, len(drawn))
     tiles = []
     for channel in drawn:

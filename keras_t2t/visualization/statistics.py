@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_t2t._ground.files import replacing, table_cell
 from keras_t2t._ground.types import Array, FilePath, Stages, Tensor
+from keras_t2t.layers.token_layer import TokenLayer
 from keras_t2t.models.feature_grids import TOKENS, list_features, token_grid
 from keras_t2t.models.tokens import SOFT_SPLITS
 from keras_t2t.visualization.attention_weights import (
-    TOKEN_LAYERS,
     attention_probabilities,
     backbone_attention,
     token_layers,
@@ -183,7 +183,7 @@ def _attention_of_stages(model, stages):
 
 def _distances(model, name, x):
     layer = model.get_layer(name)
-    in_tokens = isinstance(layer, TOKEN_LAYERS)
+    in_tokens = isinstance(layer, TokenLayer)
     grid = tuple(layer.output.shape[1:3]) if in_tokens else token_grid(model)
     pixels = pixels_per_token(model, name)
     return mean_attention_distance(layer, x, grid, pixels, not in_tokens)

@@ -19,7 +19,7 @@ PILLOW = {
     "PNM": ("PPM", None),
     "WebP": ("WEBP", "webp"),
 }
-OURS = ("it has more than", "pixels of 32 bits")  # how `images` words its own limits
+OURS = ("it has more than", "pixels of 32 bits")  # as `images` says
 GRAIN = "--reader grain (reader='grain') does"
 NO_READER = "no reader does: convert them to JPEG or PNG, or remove them"
 
@@ -62,7 +62,7 @@ class Unreadable:
         ]
 
     def _kind(self, split, index):
-        """Of a sound image its kind ("TIFF") and what decodes it, else None twice."""
+        """For a sound image its kind ("TIFF") and what decodes it; else None twice."""
         try:
             encoded = split.read(index)
         except (OSError, ValueError):

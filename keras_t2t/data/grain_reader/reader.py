@@ -112,7 +112,7 @@ def _reading(split, index):
 
 
 def _batches(examples, number):
-    """Batches of so many elements, which hold one or two examples each, in order."""
+    """Batches in order, of `number` elements that each hold one or two examples."""
     options = grain.ReadOptions(THREADS, prefetch_buffer_size=2 * max(number, THREADS))
     return examples.to_iter_dataset(options).batch(number, batch_fn=_joined)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
+from keras_t2t._ground.arguments import is_integer
 from keras_t2t._ground.types import Array, Image, Tensor
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.layers.token_layer import TokenLayer
@@ -49,8 +50,7 @@ def chosen_block(model, block):
         ValueError: if the model has no attention or no such block.
     """
     names = needed_attention(model)
-    number = isinstance(block, (int, np.integer)) and not isinstance(block, bool)
-    if not number or not -len(names) <= block < len(names):
+    if not is_integer(block, at_least=-len(names)) or block >= len(names):
         raise ValueError(
             f"`block` must be an integer from {-len(names)} to {len(names) - 1} for "
             f"{model.name}, got {block!r}"

@@ -109,5 +109,6 @@ def layer_norm(name, epsilon=1e-5):
 
 
 def dense(units, **kwargs):
-    """Keras's own class, so that saved models need no other, with our first weights."""
+    """A Dense with `kernel_initializer`, of Keras's own class, which is what a saved
+    model then names."""
     return keras.layers.Dense(units, kernel_initializer=kernel_initializer(), **kwargs)

@@ -61,7 +61,7 @@ def study(
     drawn = min(len(files), max_images)
     files = [files[i * len(files) // drawn] for i in range(drawn)]
     first = networks[0]
-    titles = unique([network_title(network) for network in networks])
+    titles = unique([f"{each.variant}, {weights_of(each)}" for each in networks])
     figures, tables, side_by_side = {}, {}, {}
     for network, title in zip(networks, titles, strict=True):
         model = network.build()
@@ -111,10 +111,6 @@ def early_middle_late(model):
     """The first, a middle and the last of the model's default stages."""
     stages = default_stages(model)
     return list(dict.fromkeys([stages[0], *stages[-2:]]))
-
-
-def network_title(network):
-    return f"{network.variant}, {weights_of(network)}"
 
 
 def weights_of(network):

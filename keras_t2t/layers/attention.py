@@ -135,12 +135,8 @@ class MultiHeadSelfAttention(CompositeLayer):
         self.attention_dropout_rate = attention_dropout
         self.dropout_rate = dropout
         self.remat = remat
-        self.attention_dropout = keras.layers.Dropout(
-            attention_dropout, dtype=self.dtype_policy, name="attention_dropout"
-        )
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
+        self.attention_dropout = self._dropout("attention_dropout", attention_dropout)
+        self.dropout = self._dropout("dropout", dropout)
 
     def get_config(self):
         return {

@@ -64,6 +64,9 @@ class CompositeLayer(keras.Layer):
         layer.build(input_shape)
         return layer
 
+    def _dropout(self, name, rate):
+        return keras.layers.Dropout(rate, dtype=self.dtype_policy, name=name)
+
 
 def dense(units, **kwargs):
     """A Dense to use inside a layer, with `kernel_initializer` and zero biases."""

@@ -41,12 +41,8 @@ class MLP(CompositeLayer):
         self.hidden_dropout_rate = hidden_dropout
         self.dropout_rate = dropout
         self.remat = remat
-        self.hidden_dropout = keras.layers.Dropout(
-            hidden_dropout, dtype=self.dtype_policy, name="hidden_dropout"
-        )
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
+        self.hidden_dropout = self._dropout("hidden_dropout", hidden_dropout)
+        self.dropout = self._dropout("dropout", dropout)
 
     def get_config(self):
         return {

@@ -36,9 +36,7 @@ class TokenLayer(PatchReader):
         self.token_dim = integer("token_dim", token_dim)
         self.dropout_rate = dropout
         self.remat = remat
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
+        self.dropout = self._dropout("dropout", dropout)
 
     def get_config(self):
         return {

@@ -54,8 +54,8 @@ def import_library(module, extra=None):
 
 
 def is_installed(name):
-    """Whether a library is, without importing it. A folder of this name beside a script
-    counts for Python, and is none."""
+    """Whether a library is installed, without importing it. A folder of this name
+    beside a script, which Python could import too, does not count."""
     spec = importlib.util.find_spec(name)
     return bool(spec) and getattr(spec, "origin", name) is not None
 

@@ -136,7 +136,7 @@ def check_text(argument, value):
 
 
 def is_unicode(text):
-    """Whether text can be written as UTF-8. Lone surrogates, as in some JSON, cannot."""
+    """Whether text can be written as UTF-8: lone surrogates, as in JSON, cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -22,8 +22,8 @@ POOLINGS = (None, "token", "avg")
 
 
 def check_training(dropout, attention_dropout, drop_path, remat):
-    """Raises a ValueError unless blocks can be trained so: recomputing would have to
-    draw the same dropout again."""
+    """Raises a ValueError unless the rates are in [0, 1), and `remat` is without
+    dropout: recomputing would have to draw the same dropout again."""
     check_rates(
         dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
     )

@@ -39,7 +39,7 @@ class PatchReader(CompositeLayer):
         self, soft_split: tuple[int, int, int] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.soft_split = None
+        self.soft_split: SoftSplit | None = None
         if soft_split is not None:
             if not isinstance(soft_split, (tuple, list)) or len(soft_split) != 3:
                 raise ValueError(

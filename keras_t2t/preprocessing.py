@@ -21,7 +21,7 @@ from keras_t2t._ground.arguments import (
 )
 from keras_t2t._ground.images import Encoded, open_file, rgb, upright
 from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t._ground.types import Array, Image, Interpolation, Size, Tensor, Triple
 
 # Aspect ratio above which only the part that is cropped is resized.
@@ -135,7 +135,7 @@ def evaluation_transform(
         OSError: if the file is missing, or is no image that can be read.
         ImportError: if Pillow is not installed.
     """
-    Image = import_pillow("Image", "convert")
+    Image = import_library("PIL.Image", "convert")
     filters = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
     check_choice("interpolation", interpolation, filters)
     check_share("crop", crop)

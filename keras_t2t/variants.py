@@ -31,6 +31,10 @@ class Variant(NamedTuple):
         """The arguments of `T2TViT` that build this row."""
         return _architecture(self)
 
+    @property
+    def summary(self):
+        return f"T2T-ViT, {self}: {self.top1}% top-1 on ImageNet-1k as published."
+
     def __str__(self):
         design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
         depth, width = self.depth, f"width {self.embed_dim}"
@@ -116,6 +120,11 @@ class ViTVariant(NamedTuple):
     def architecture(self):
         """The arguments of `ViT` that build this row."""
         return _architecture(self)
+
+    @property
+    def summary(self):
+        reported = f"{self.top1}% top-1 on ImageNet-1k as the T2T-ViT paper reports."
+        return f"ViT, {self}: {reported}"
 
     def __str__(self):
         return (

@@ -2,11 +2,13 @@
 
 import importlib.util
 import sys
+from functools import partial
 
 import keras
 import pytest
 
 from keras_t2t._ground import optional_imports
+from keras_t2t._ground.optional_imports import import_library
 from tests.hidden import without
 
 pytestmark = pytest.mark.once
@@ -52,10 +54,10 @@ def test_a_folder_is_no_library(tmp_path, monkeypatch):
         ("tensorflow", optional_imports.import_tensorflow, "train"),
         ("tensorflow_datasets", optional_imports.import_tensorflow_datasets, "train"),
         ("keras_cv", optional_imports.import_keras_cv, "train"),
-        ("sklearn", lambda: optional_imports.import_sklearn("datasets"), "data"),
-        ("grain", optional_imports.import_grain, "data"),
-        ("PIL", lambda: optional_imports.import_pillow("Image"), "train"),
-        ("PIL", lambda: optional_imports.import_pillow("Image", "x"), "x"),
+        ("sklearn", partial(import_library, "sklearn.datasets"), "data"),
+        ("grain", partial(import_library, "grain"), "data"),
+        ("PIL", partial(import_library, "PIL.Image"), "train"),
+        ("PIL", partial(import_library, "PIL.Image", "x"), "x"),
         ("safetensors", optional_imports.import_safetensors, "convert"),
         ("torch", optional_imports.import_torch, "torch"),
         ("matplotlib", optional_imports.import_matplotlib, "visualize"),

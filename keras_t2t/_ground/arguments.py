@@ -136,7 +136,7 @@ def check_text(argument, value):
 
 
 def is_unicode(text):
-    """Whether UTF-8 can hold it: it has no lone surrogates, as JSON may."""
+    """Whether text can be written as UTF-8: lone surrogates, as in JSON, cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -9,13 +9,13 @@ means orientation 1.
 import struct
 
 UPRIGHT = 1
-# What an orientation is made of: rows and columns change places, then it is mirrored
-# sideways, then upside down.
+# The orientations for which an image is turned by swapping rows and columns, then by
+# mirroring it sideways, then upside down.
 SWAPPED, SIDEWAYS, DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 TAG = 0x0112
 EXIF = b"Exif\0\0"
 MOST_PARTS = 1000  # segments or chunks before the EXIF data
-# Types of the tag's value: one byte, two, four.
+# Types of the tag's value: one, two or four bytes.
 TYPES = {1: "B", 3: "H", 4: "I"}
 
 
@@ -98,7 +98,7 @@ def _in_webp(file):
 
 
 def _of_tiff(file, place):
-    """The orientation in a TIFF's first directory, which EXIF data is."""
+    """The orientation in the first directory of EXIF data, which is a TIFF."""
     if place is None:
         return UPRIGHT
     file.seek(place)

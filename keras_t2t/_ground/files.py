@@ -113,7 +113,7 @@ def _finish(folder, path):
 
 
 def _move(folder, path):
-    """Moves all files in `whole` to the folder of `path`, which comes last; or none."""
+    """Moves all files in `whole` beside `path`, and `path` last; none if one fails."""
     whole, old = folder / "whole", folder / "old"
     names = sorted(entry.name for entry in whole.iterdir() if entry.name != path.name)
     for name in (*names, path.name):

@@ -15,7 +15,7 @@ from keras_t2t._ground.exif import (
     orientation_of,
     turned,
 )
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.optional_imports import import_library
 
 MOST_PIXELS = 178_956_970  # checked before decoding; Pillow's own limit
 JPEG = "JPEG", "MPO"  # Pillow's names
@@ -74,7 +74,7 @@ class Encoded:
     """
 
     def __init__(self, file, name="the data", exif_orientation=False):
-        Image = import_pillow("Image", "data")
+        Image = import_library("PIL.Image", "data")
         self._name = name
         with self._named():
             self._image = image = Image.open(file)

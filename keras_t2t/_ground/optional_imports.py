@@ -6,10 +6,56 @@ import warnings
 
 from keras_t2t._ground.quiet import without_absl
 
+# Of each library: what it is needed for, its name where it is installed from, and the
+# extra of this package that brings it.
+LIBRARIES = {
+    "tensorflow": ("The reader of tf.data", "tensorflow", "train"),
+    "tensorflow_datasets": (
+        "Reading a data set by its name",
+        "tensorflow_datasets",
+        "train",
+    ),
+    "keras_cv": ("RandAugment", "keras-cv", "train"),
+    "sklearn": ("The digits data set", "scikit-learn", "data"),
+    "scipy": ("Reading ImageNet's development kit", "SciPy", "data"),
+    "pyarrow": ("Reading parquet files", "pyarrow", "data"),
+    "grain": ("Reading images", "Grain", "data"),
+    "PIL": ("Reading or drawing images", "Pillow", "train"),
+    "safetensors": ("This checkpoint", "safetensors", "convert"),
+    "torch": ("This checkpoint", "torch", "torch"),
+    "huggingface_hub": ("Weights on the Hugging Face hub", "huggingface-hub", "hub"),
+    "keras_hub": ("This backbone", "KerasHub", "keras-hub"),
+    "matplotlib": ("Drawing figures", "matplotlib", "visualize"),
+}
+
+
+def import_library(module, extra=None):
+    """Imports an optional library, or a module of it, such as `"PIL.Image"`.
+
+    Args:
+        module: its name.
+        extra: the extra to name if it is missing; None for that of `LIBRARIES`.
+
+    Raises:
+        ImportError: the library is not installed.
+    """
+    library = module.partition(".")[0]
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # If the library is there but lacks a dependency, its own error is clearer.
+        if error.name != library:
+            raise
+        purpose, name, usual = LIBRARIES[library]
+        raise ImportError(
+            f"{purpose} needs {name}, which is not installed: "
+            f'pip install "keras-t2t[{extra or usual}]"'
+        ) from None
+
 
 def is_installed(name):
-    """Whether a library is, without importing it. A folder of this name beside a script
-    counts for Python, and is none."""
+    """Whether a library is installed, without importing it. A folder of this name
+    beside a script, which Python could import too, does not count."""
     spec = importlib.util.find_spec(name)
     return bool(spec) and getattr(spec, "origin", name) is not None
 
@@ -27,7 +73,7 @@ def import_tensorflow():
     import keras  # only now: a command's --help works without
 
     with without_absl():
-        tf = _import("tensorflow", "The reader of tf.data")
+        tf = import_library("tensorflow")
     if keras.backend.backend() != "tensorflow":
         try:
             tf.config.set_visible_devices([], "GPU")
@@ -49,7 +95,7 @@ def import_tensorflow_datasets():
     """
     if is_installed("tensorflow"):
         import_tensorflow()
-    return _import("tensorflow_datasets", "Reading a data set by its name")
+    return import_library("tensorflow_datasets")
 
 
 def import_keras_cv():
@@ -59,66 +105,7 @@ def import_keras_cv():
         ImportError: TensorFlow or KerasCV is not installed.
     """
     import_tensorflow()
-    return _import("keras_cv", "RandAugment", "keras-cv")
-
-
-def import_sklearn(submodule):
-    """Import `sklearn.<submodule>`.
-
-    Raises:
-        ImportError: scikit-learn is not installed.
-    """
-    return _import(
-        f"sklearn.{submodule}", "The digits data set", "scikit-learn", "data"
-    )
-
-
-def import_scipy(submodule):
-    """Import `scipy.<submodule>`.
-
-    Raises:
-        ImportError: SciPy is not installed.
-    """
-    purpose = "Reading ImageNet's development kit"
-    return _import(f"scipy.{submodule}", purpose, "SciPy", "data")
-
-
-def import_pyarrow(submodule):
-    """Import `pyarrow.<submodule>`, which reads parquet files.
-
-    Raises:
-        ImportError: pyarrow is not installed.
-    """
-    return _import(f"pyarrow.{submodule}", "Reading parquet files", "pyarrow", "data")
-
-
-def import_grain():
-    """Import Grain.
-
-    Raises:
-        ImportError: Grain is not installed.
-    """
-    return _import("grain", "Reading images", "Grain", "data")
-
-
-def import_pillow(submodule, extra="train"):
-    """Import `PIL.<submodule>`; the error names `extra` if Pillow is missing.
-
-    Raises:
-        ImportError: Pillow is not installed.
-    """
-    return _import(f"PIL.{submodule}", "Reading or drawing images", "Pillow", extra)
-
-
-def import_safetensors():
-    """Import safetensors, with its NumPy module.
-
-    Raises:
-        ImportError: safetensors is not installed.
-    """
-    safetensors = _import("safetensors", "This checkpoint", extra="convert")
-    importlib.import_module("safetensors.numpy")
-    return safetensors
+    return import_library("keras_cv")
 
 
 def import_torch():
@@ -127,27 +114,27 @@ def import_torch():
     Raises:
         ImportError: torch is not installed.
     """
-    return _import("torch", "This checkpoint", extra="torch")
+    return import_library("torch")
+
+
+def import_safetensors():
+    """Import safetensors, with its NumPy module.
+
+    Raises:
+        ImportError: safetensors is not installed.
+    """
+    import_library("safetensors.numpy")
+    return importlib.import_module("safetensors")
 
 
 def import_huggingface_hub():
-    """Import huggingface-hub.
+    """Import huggingface-hub, with its errors.
 
     Raises:
         ImportError: huggingface-hub is not installed.
     """
-    purpose = "Weights on the Hugging Face hub"
-    _import("huggingface_hub.errors", purpose, "huggingface-hub", "hub")
+    import_library("huggingface_hub.errors")
     return importlib.import_module("huggingface_hub")
-
-
-def import_keras_hub():
-    """Import KerasHub.
-
-    Raises:
-        ImportError: KerasHub is not installed.
-    """
-    return _import("keras_hub", "This backbone", "KerasHub", "keras-hub")
 
 
 def import_matplotlib():
@@ -156,19 +143,5 @@ def import_matplotlib():
     Raises:
         ImportError: matplotlib is not installed.
     """
-    purpose = "Drawing figures"
-    _import("matplotlib.figure", purpose, "matplotlib", "visualize")
+    import_library("matplotlib.figure")
     return importlib.import_module("matplotlib")
-
-
-def _import(module, purpose, library=None, extra="train"):
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        # If the library is there but lacks a dependency, its own error is clearer.
-        if error.name != module.partition(".")[0]:
-            raise
-        raise ImportError(
-            f"{purpose} needs {library or module}, which is not installed: "
-            f'pip install "keras-t2t[{extra}]"'
-        ) from None

@@ -5,6 +5,6 @@ HISTORY, CURVES, TENSORBOARD = "history.csv", "curves.png", "tensorboard"
 BEST, FINAL, FINAL_EMA = "best.weights.h5", "final.keras", "final_ema.keras"
 ADAPTERS = "adapters.lora.h5"  # of a run with LoRA
 SNAPSHOTS = "snapshots"
-# Folders that other commands leave in it of its model, and the file that marks each.
+# Folders that other commands make in a run folder, and the file that marks each.
 EVALUATION, SUMMARY = "evaluation", "evaluation.json"
 PAGE, MANIFEST = "web", "manifest.json"

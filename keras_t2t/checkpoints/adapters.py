@@ -21,7 +21,7 @@ from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.fitting import all_or_nothing, is_finite, numpy_dtype
 from keras_t2t.checkpoints.official import official_entries
-from keras_t2t.layers.inner_state import parts_of
+from keras_t2t.layers.composite import parts_of
 
 SUFFIX = ".lora.h5"  # as KerasHub's, whose files do not name layers
 HEADS = ("head", "aux_head")

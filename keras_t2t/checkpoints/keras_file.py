@@ -25,7 +25,7 @@ from keras_t2t._ground.arguments import brief, is_pair, shown
 from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.fitting import Checkpoint
 from keras_t2t.checkpoints.unreadable import Unreadable, check_total, reading
-from keras_t2t.layers.inner_state import parts_of
+from keras_t2t.layers.composite import parts_of
 
 logger = logging.getLogger(__name__)
 

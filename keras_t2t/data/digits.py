@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_t2t._ground.optional_imports import import_sklearn
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.sharding import (
@@ -28,9 +28,9 @@ class Digits(Dataset):
     class_names = tuple("0123456789")
 
     def __init__(self):
-        digits = import_sklearn("datasets").load_digits()
+        digits = import_library("sklearn.datasets").load_digits()
         labels = np.eye(self.num_classes, dtype="float32")[digits.target]
-        split = import_sklearn("model_selection").train_test_split(
+        split = import_library("sklearn.model_selection").train_test_split(
             digits.images.astype("float32"),  # 0..16
             labels,
             test_size=0.2,

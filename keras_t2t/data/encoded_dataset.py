@@ -51,7 +51,7 @@ class EncodedDataset(Dataset):
         self.num_validation = len(self._source.validation)
 
     def _skip_corrupt(self):
-        """Leaves out the images that no reader decodes, and tells which.
+        """Removes the images that no reader decodes, and prints their names.
 
         Raises:
             ValueError: another reader decodes some of them.

@@ -16,7 +16,7 @@ def target_of(labels, num_classes):
 
 
 def mixed_and_erased(images, targets, positions, batch_size, seed, augmentation):
-    """What is done to images once they have their size.
+    """Mixes and erases images that have their final size.
 
     Args:
         images: (n, size, size, 3) uint8, two where images are mixed.
@@ -78,7 +78,7 @@ def erase(image, box, seed, position):
 
     Args:
         image: (height, width, 3) float32 in 0..255, which is changed.
-        box: (4,) integers: top, left, height, width; of no pixels for nothing.
+        box: (4,) integers: top, left, height, width; 0 x 0 to erase nothing.
         seed, position: of the noise, which is neither rounded nor cut to 0..255.
     """
     top, left, height, width = map(int, box)

@@ -4,7 +4,7 @@ import os
 
 HEAD = 32  # bytes that tell it
 
-# First bytes, where they stand, and what they say.
+# The bytes by which a format is known, their place, and its name.
 BEGINNINGS = (
     (b"\xff\xd8\xff", 0, "JPEG"),
     (b"\x89PNG\r\n", 0, "PNG"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_t2t._ground.files import replacing
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.optional_imports import import_library
 
 TILE = 160  # least width, in pixels: room for a line of text
 LINE = 13  # height of a line of text, in pixels
@@ -35,7 +35,7 @@ def write_contact_sheet(dataset, path, image_size, batch_size, seed, augmentatio
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"path must end in .png, got {str(path)!r}")
-    Image, ImageDraw = import_pillow("Image"), import_pillow("ImageDraw")
+    Image, ImageDraw = import_library("PIL.Image"), import_library("PIL.ImageDraw")
     batches = dataset.train_batches(image_size, batch_size, seed, augmentation)
     images, targets = (np.asarray(part)[:MAX_IMAGES] for part in next(iter(batches)))
     images = np.clip(np.round(images), 0, 255).astype("uint8")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_t2t._ground.images import decode_rgb
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.image_formats import HEAD, format_of
 from keras_t2t.data.sources.source import listed
 
@@ -19,7 +19,7 @@ PILLOW = {
     "PNM": ("PPM", None),
     "WebP": ("WEBP", "webp"),
 }
-OURS = ("it has more than", "pixels of 32 bits")  # how `images` words its own limits
+OURS = ("it has more than", "pixels of 32 bits")  # as `images` says
 GRAIN = "--reader grain (reader='grain') does"
 NO_READER = "no reader does: convert them to JPEG or PNG, or remove them"
 
@@ -62,7 +62,7 @@ class Unreadable:
         ]
 
     def _kind(self, split, index):
-        """Of a sound image its kind ("TIFF") and what decodes it, else None twice."""
+        """For a sound image its kind ("TIFF") and what decodes it; else None twice."""
         try:
             encoded = split.read(index)
         except (OSError, ValueError):
@@ -96,7 +96,8 @@ def _unreadable(split, reader):
 
 
 def _pillow_reads(name):
-    Image, features = import_pillow("Image", "data"), import_pillow("features", "data")
+    Image = import_library("PIL.Image", "data")
+    features = import_library("PIL.features", "data")
     Image.init()
     format, part = PILLOW.get(name, (name.upper(), None))
     return format in Image.OPEN and (part is None or bool(features.check(part)))

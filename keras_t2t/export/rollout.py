@@ -6,7 +6,6 @@ import math
 from keras import ops
 
 from keras_t2t.layers import MultiHeadSelfAttention
-from keras_t2t.layers.attention_probabilities import rollout_of
 
 
 def outputs_with_rollout(model, image, blocks=(), grid=None):
@@ -23,6 +22,30 @@ def outputs_with_rollout(model, image, blocks=(), grid=None):
         rollout = ops.reshape(rollout_of(called)[:, 1:], (-1, *grid))
         outputs = {**outputs, "rollout": ops.cast(rollout, "float32")}
     return outputs
+
+
+def rollout_of(called):
+    """How much of each token reaches the class token through all layers.
+
+    Attention rollout (Abnar and Zuidema, 2020, section 3): the product of the layers'
+    (A + I) / 2, of which only the first row is computed, from the last layer down.
+
+    Args:
+        called: list of (`MultiHeadSelfAttention`, its input `(batch, tokens,
+            channels)`), in the order in which they are called.
+
+    Returns:
+        Tensor `(batch, tokens)` in float32 or better; rows sum to 1.
+    """
+    row = None
+    for layer, x in reversed(called):
+        attention = ops.mean(layer.probabilities(x), axis=1)
+        if row is None:
+            first = ops.one_hot(ops.zeros_like(x[:, 0, 0], "int32"), x.shape[1])
+            row = (attention[:, 0] + ops.cast(first, attention.dtype)) / 2
+        else:
+            row = (ops.matmul(row[:, None], attention)[:, 0] + row) / 2
+    return row
 
 
 def attention_blocks(model):

@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
-from keras_t2t._ground.optional_imports import import_keras_hub
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t._ground.types import BlockType, TokenType, Weights
-from keras_t2t.layers.inner_state import (
+from keras_t2t.layers.composite import (
     attributes_of,
     inner_state,
     restore_inner_state,
@@ -16,7 +16,7 @@ from keras_t2t.models import T2TViT
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.variants import VARIANTS
 
-keras_hub: Any = import_keras_hub()
+keras_hub: Any = import_library("keras_hub")
 
 PYRAMID = {"P2": "tokens_1", "P3": "tokens_2", "P4": "norm"}
 

@@ -10,9 +10,12 @@ from keras import ops
 
 from keras_t2t._ground.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.composite import CompositeLayer
-from keras_t2t.layers.dense import dense, rows
-from keras_t2t.layers.platform import jax_platform
-from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.platform import (
+    at_least_float32,
+    jax_has_fused_attention,
+    rows,
+    torch_attention,
+)
 
 # The most scores of one image and head in memory at once: 64 MB in float32.
 MAX_SCORES = 2**24
@@ -53,14 +56,6 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None, training=False):
     return ops.transpose(attended, (0, 2, 1, 3))
 
 
-def torch_attention(q, k, v, scale):
-    """torch's own, for tensors `(batch, heads, tokens, head_dim)`; Keras would copy all
-    three before calling it."""
-    import torch
-
-    return torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scale)
-
-
 def attend(q, k, v, dropout=None):
     """softmax(q k^T) v for tensors `(batch, heads, tokens, head_dim)`."""
     island = at_least_float32(v.dtype)
@@ -95,10 +90,11 @@ def attend_in_chunks(q, k, v, chunk):
     return attended[:, :, :queries]
 
 
-def jax_has_fused_attention(dtype):
-    """Whether Keras uses a JAX kernel that never stores the scores."""
-    half = keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
-    return half and jax_platform() == "gpu"
+def probabilities_of(q, k, scale):
+    """softmax(scale * q k^T) for tensors `(batch, heads, tokens, head_dim)`, in float32
+    or better."""
+    logits = ops.matmul(q * scale, ops.transpose(k, (0, 1, 3, 2)))
+    return ops.softmax(ops.cast(logits, at_least_float32(logits.dtype)), axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -139,12 +135,8 @@ class MultiHeadSelfAttention(CompositeLayer):
         self.attention_dropout_rate = attention_dropout
         self.dropout_rate = dropout
         self.remat = remat
-        self.attention_dropout = keras.layers.Dropout(
-            attention_dropout, dtype=self.dtype_policy, name="attention_dropout"
-        )
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
+        self.attention_dropout = self._dropout("attention_dropout", attention_dropout)
+        self.dropout = self._dropout("dropout", dropout)
 
     def get_config(self):
         return {
@@ -166,22 +158,12 @@ class MultiHeadSelfAttention(CompositeLayer):
             )
         self.head_dim = dim // self.num_heads
         self.build_qkv(input_shape)
-        self.projection = dense(
-            dim,
-            dtype=self.dtype_policy,
-            name="projection",
-        )
-        self.projection.build(input_shape)
+        self.projection = self._dense("projection", dim, input_shape)
 
     def build_qkv(self, input_shape):
         """Builds the weights of `qkv_of` for `(batch, tokens, dim)` input."""
-        self.qkv = dense(
-            3 * input_shape[-1],
-            use_bias=self.qkv_bias,
-            dtype=self.dtype_policy,
-            name="qkv",
-        )
-        self.qkv.build(input_shape)
+        width = 3 * input_shape[-1]
+        self.qkv = self._dense("qkv", width, input_shape, use_bias=self.qkv_bias)
 
     def save_own_variables(self, store):
         """Also stores the number of heads, which no weight's shape shows."""
@@ -227,6 +209,19 @@ class MultiHeadSelfAttention(CompositeLayer):
         x = scaled_dot_product_attention(q, k, v, scale, dropout, training)
         x = self.projection(rows(ops.reshape(x, (-1, tokens, dim))))
         return ops.reshape(x, (-1, tokens, dim))
+
+    def probabilities(self, x, queries=slice(None)):
+        """By how much the query tokens attend to all tokens.
+
+        Args:
+            x: the layer's input, with a batch axis.
+            queries: slice of the query tokens.
+
+        Returns:
+            Tensor `(batch, heads, queries, keys)` in float32 or better.
+        """
+        q, k, _ = (ops.transpose(part, (0, 2, 1, 3)) for part in self.qkv_of(x))
+        return probabilities_of(q[:, :, queries], k, self.head_dim**-0.5)
 
     def compute_output_shape(self, input_shape):
         return input_shape

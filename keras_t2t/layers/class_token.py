@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_t2t.layers.dense import kernel_initializer
+from keras_t2t.layers.host_initializers import kernel_initializer
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")

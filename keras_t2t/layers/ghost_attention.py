@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_t2t.layers.attention import MultiHeadSelfAttention
 from keras_t2t.layers.channel_scale import ChannelScale
-from keras_t2t.layers.dense import dense, rows
+from keras_t2t.layers.platform import rows
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -31,10 +31,7 @@ class GhostSelfAttention(MultiHeadSelfAttention):
             )
         self.halves, self.scales = [], []
         for name in ("query", "key", "value"):
-            half = dense(
-                dim // 2, use_bias=self.qkv_bias, dtype=self.dtype_policy, name=name
-            )
-            half.build(input_shape)
+            half = self._dense(name, dim // 2, input_shape, use_bias=self.qkv_bias)
             scale = ChannelScale(dtype=self.dtype_policy, name=f"{name}_scale")
             scale.build((*positions, dim // 2))
             self.halves.append(half)

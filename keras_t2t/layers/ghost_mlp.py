@@ -8,9 +8,8 @@ from keras import ops
 
 from keras_t2t._ground.arguments import integer
 from keras_t2t.layers.channel_scale import ChannelScale
-from keras_t2t.layers.dense import dense
-from keras_t2t.layers.gelu import gelu
 from keras_t2t.layers.mlp import MLP
+from keras_t2t.layers.platform import gelu
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -46,19 +45,15 @@ class GhostMLP(MLP):
 
     # === Weights ===
     def build(self, input_shape):
-        dim = input_shape[-1]
-        self.expand = dense(
-            dim, activation=gelu, dtype=self.dtype_policy, name="expand"
-        )
-        self.expand.build(input_shape)
+        *positions, dim = input_shape
+        self.expand = self._dense("expand", dim, input_shape, activation=gelu)
         self.scales = [
             ChannelScale(dtype=self.dtype_policy, name=f"scale_{i}")
             for i in range(2, self.ratio + 1)
         ]
         for scale in self.scales:
             scale.build(input_shape)
-        self.contract = dense(dim, dtype=self.dtype_policy, name="contract")
-        self.contract.build((*input_shape[:-1], self.ratio * dim))
+        self.contract = self._dense("contract", dim, (*positions, self.ratio * dim))
 
     # === Computation ===
     def hidden(self, x):

@@ -1,11 +1,20 @@
 """Random initial weights, drawn by NumPy: one seed gives the same on every backend.
 
 On JAX it is also faster: XLA compiles Keras's own initializers for every shape, which
-took most of the time to build a T2T-ViT.
+took half of the time to build a T2TViT24.
 """
 
 import keras
 import numpy as np
+
+
+def kernel_initializer():
+    """Normal with standard deviation 0.02, for Dense kernels and the class token.
+
+    A fresh object for every weight: one Keras initializer with an implicit seed
+    gives the same values each time it is called.
+    """
+    return HostNormal(mean=0.0, stddev=0.02)
 
 
 def as_weight(draws, dtype):

@@ -8,8 +8,7 @@ from keras import ops
 
 from keras_t2t._ground.arguments import check_flags, check_rates, integer
 from keras_t2t.layers.composite import CompositeLayer
-from keras_t2t.layers.dense import dense, rows
-from keras_t2t.layers.gelu import gelu
+from keras_t2t.layers.platform import gelu, rows
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -42,12 +41,8 @@ class MLP(CompositeLayer):
         self.hidden_dropout_rate = hidden_dropout
         self.dropout_rate = dropout
         self.remat = remat
-        self.hidden_dropout = keras.layers.Dropout(
-            hidden_dropout, dtype=self.dtype_policy, name="hidden_dropout"
-        )
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
+        self.hidden_dropout = self._dropout("hidden_dropout", hidden_dropout)
+        self.dropout = self._dropout("dropout", dropout)
 
     def get_config(self):
         return {
@@ -60,20 +55,12 @@ class MLP(CompositeLayer):
 
     # === Weights ===
     def build(self, input_shape):
-        dim = input_shape[-1]
-        self.expand = dense(
-            self.hidden_dim,
-            activation=gelu,
-            dtype=self.dtype_policy,
-            name="expand",
+        *positions, dim = input_shape
+        hidden_shape = (*positions, self.hidden_dim)
+        self.expand = self._dense(
+            "expand", self.hidden_dim, input_shape, activation=gelu
         )
-        self.expand.build(input_shape)
-        self.contract = dense(
-            dim,
-            dtype=self.dtype_policy,
-            name="contract",
-        )
-        self.contract.build((*input_shape[:-1], self.hidden_dim))
+        self.contract = self._dense("contract", dim, hidden_shape)
 
     # === Computation ===
     def call(self, x, training=False):

@@ -12,19 +12,96 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import integer
-from keras_t2t.layers.composite import CompositeLayer
-from keras_t2t.layers.dense import dense, rows
-from keras_t2t.layers.platform import jax_platform
-from keras_t2t.layers.precision import (
+from keras_t2t.layers.composite import CompositeLayer, dense
+from keras_t2t.layers.platform import (
     at_least_float32,
     convolution_is_exact,
     exact_convolution,
+    jax_platform,
+    rows,
 )
-from keras_t2t.layers.soft_split import inner_soft_split
+from keras_t2t.layers.soft_split import SoftSplit
+
+
+class PatchReader(CompositeLayer):
+    """Base of the layers that apply a Dense to the patches of a soft split.
+
+    Args:
+        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
+            `(kernel_size, strides, padding)` if the input is the image or grid before
+            it. Then the patches are never stored. Weights and outputs are the same.
+
+    Raises:
+        ValueError: if `soft_split` is neither.
+    """
+
+    def __init__(
+        self, soft_split: tuple[int, int, int] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.soft_split: SoftSplit | None = None
+        if soft_split is not None:
+            if not isinstance(soft_split, (tuple, list)) or len(soft_split) != 3:
+                raise ValueError(
+                    "`soft_split` must be None or (kernel_size, strides, padding), "
+                    f"got {soft_split!r}"
+                )
+            self.soft_split = SoftSplit(
+                *soft_split, dtype=self.dtype_policy, name="soft_split"
+            )
+
+    def get_config(self):
+        sizes = self.soft_split and self.soft_split.sizes
+        return {**super().get_config(), "soft_split": sizes}
+
+    def build(self, input_shape):
+        if self.soft_split is not None:
+            self.soft_split.build(input_shape)
+
+    def patches_shape(self, input_shape):
+        if self.soft_split is None:
+            return input_shape
+        return self.soft_split.compute_output_shape(input_shape)
+
+    def project(self, x, projection, norm=None):
+        """`projection(norm(patches))`.
+
+        Args:
+            x: the layer's input.
+            projection: a built Dense without activation, for the long patch vectors.
+            norm: None, or a built LayerNormalization for them.
+
+        Returns:
+            Tensor `(batch, grid_height, grid_width, units)`.
+        """
+        if self.soft_split is None:
+            _, height, width, _ = x.shape
+            x = projection(rows(x if norm is None else norm(x)))
+            return ops.reshape(x, (-1, height, width, projection.units))
+        if projection.quantization_mode is not None or not convolution_is_exact(x):
+            patches = self.soft_split(x)
+            return projection(patches if norm is None else norm(patches))
+        images = self.soft_split.pad(x)
+        if norm is None:
+            x = convolve(images, projection.kernel, self.soft_split)
+            return x if projection.bias is None else x + projection.bias
+        # In half precision, kernel and variance are still computed in float32.
+        island = at_least_float32(images.dtype)
+        gamma, beta = ops.cast(norm.gamma, island), ops.cast(norm.beta, island)
+        kernel = ops.cast(projection.kernel, island)
+        shift = ops.matmul(beta, kernel)
+        if projection.bias is not None:
+            shift = shift + ops.cast(projection.bias, island)
+        kernel = gamma[:, None] * kernel
+        kernel = kernel - ops.mean(kernel, axis=0, keepdims=True)
+        x = convolve(images, ops.cast(kernel, images.dtype), self.soft_split)
+        variance = patch_variance(ops.cast(images, island), self.soft_split)
+        x = ops.cast(x, island) * ops.rsqrt(variance + norm.epsilon) + shift
+        return ops.cast(x, images.dtype)
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class PatchProjection(CompositeLayer):
+class PatchProjection(PatchReader):
     """The Dense from the last soft split's patches to the backbone's tokens.
 
     Args:
@@ -41,30 +118,19 @@ class PatchProjection(CompositeLayer):
     def __init__(
         self, units: int, soft_split: tuple[int, int, int] | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(soft_split, **kwargs)
         self.units = integer("units", units)
         self.dense = dense(self.units, dtype=self.dtype_policy, name="dense")
-        self.soft_split = inner_soft_split(soft_split, self.dtype_policy)
 
     def get_config(self):
-        sizes = self.soft_split and self.soft_split.sizes
-        return {**super().get_config(), "units": self.units, "soft_split": sizes}
+        return {**super().get_config(), "units": self.units}
 
     def build(self, input_shape):
-        if self.soft_split is not None:
-            self.soft_split.build(input_shape)
+        super().build(input_shape)
         self.dense.build(self.patches_shape(input_shape))
 
     def call(self, x):
-        if self.soft_split is None:
-            _, height, width, _ = x.shape
-            return ops.reshape(self.dense(rows(x)), (-1, height, width, self.units))
-        return project_patches(x, self.soft_split, self.dense)
-
-    def patches_shape(self, input_shape):
-        if self.soft_split is None:
-            return input_shape
-        return self.soft_split.compute_output_shape(input_shape)
+        return self.project(x, self.dense)
 
     def compute_output_shape(self, input_shape):
         return (*self.patches_shape(input_shape)[:-1], self.units)
@@ -75,40 +141,7 @@ class PatchProjection(CompositeLayer):
         return height * width * patch_dim * self.units
 
 
-def project_patches(images, soft_split, projection, norm=None):
-    """`projection(norm(soft_split(images)))`.
-
-    Args:
-        images: tensor `(batch, height, width, channels)`.
-        soft_split: a `SoftSplit`.
-        projection: a built Dense without activation, for the long patch vectors.
-        norm: None, or a built LayerNormalization for them.
-
-    Returns:
-        Tensor `(batch, grid_height, grid_width, units)`.
-    """
-    if projection.quantization_mode is not None or not convolution_is_exact(images):
-        patches = soft_split(images)
-        return projection(patches if norm is None else norm(patches))
-    images = soft_split.pad(images)
-    if norm is None:
-        x = convolve(images, projection.kernel, soft_split)
-        return x if projection.bias is None else x + projection.bias
-    # In half precision, kernel and variance are still computed in float32.
-    island = at_least_float32(images.dtype)
-    gamma, beta = ops.cast(norm.gamma, island), ops.cast(norm.beta, island)
-    kernel = ops.cast(projection.kernel, island)
-    shift = ops.matmul(beta, kernel)
-    if projection.bias is not None:
-        shift = shift + ops.cast(projection.bias, island)
-    kernel = gamma[:, None] * kernel
-    kernel = kernel - ops.mean(kernel, axis=0, keepdims=True)
-    x = convolve(images, ops.cast(kernel, images.dtype), soft_split)
-    variance = patch_variance(ops.cast(images, island), soft_split)
-    x = ops.cast(x, island) * ops.rsqrt(variance + norm.epsilon) + shift
-    return ops.cast(x, images.dtype)
-
-
+# === Without storing the patches ===
 def convolve(images, kernel, soft_split):
     """Applies the kernel `(patch_dim, units)` to every patch of padded images."""
     if images.shape[-1] < 8 and jax_platform() == "cpu":

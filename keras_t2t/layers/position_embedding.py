@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_t2t.layers.dense import kernel_initializer
+from keras_t2t.layers.host_initializers import kernel_initializer
 
 
 def sinusoid_table(positions, dim):
@@ -25,8 +25,30 @@ def sinusoid_table(positions, dim):
     return table.astype("float32")
 
 
+class PositionEmbedding(keras.Layer):
+    """Base of the layers that add a table over all positions."""
+
+    def add_table(self, input_shape, initializer, trainable=True):
+        self.table = self.add_weight(
+            name="table",
+            shape=(1, *input_shape[1:]),
+            initializer=initializer,
+            trainable=trainable,
+        )
+
+    def call(self, x):
+        return x + ops.cast(self.table, x.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none."""
+        return 0
+
+
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class SinusoidPositionEmbedding(keras.Layer):
+class SinusoidPositionEmbedding(PositionEmbedding):
     """Adds a fixed sinusoid over all positions, including the class token's.
 
     The table is a weight that is not trained, so that checkpoints contain it.
@@ -35,48 +57,18 @@ class SinusoidPositionEmbedding(keras.Layer):
     """
 
     def build(self, input_shape):
-        _, positions, dim = input_shape
-        self.table = self.add_weight(
-            name="table",
-            shape=(1, positions, dim),
-            initializer=lambda shape, dtype: ops.cast(
-                sinusoid_table(positions, dim)[None], dtype
-            ),
-            trainable=False,
-        )
+        def initializer(shape, dtype):
+            return ops.cast(sinusoid_table(*shape[1:])[None], dtype)
 
-    def call(self, x):
-        return x + ops.cast(self.table, x.dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def macs(self, input_shape):
-        """Multiply-accumulates of one image: none."""
-        return 0
+        self.add_table(input_shape, initializer, trainable=False)
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
-class LearnedPositionEmbedding(keras.Layer):
+class LearnedPositionEmbedding(PositionEmbedding):
     """Adds a learned table over all positions, as in ViT (Dosovitskiy et al., 2021).
 
     Input and output shape: `(batch, 1 + tokens, dim)`.
     """
 
     def build(self, input_shape):
-        _, positions, dim = input_shape
-        self.table = self.add_weight(
-            name="table",
-            shape=(1, positions, dim),
-            initializer=kernel_initializer(),
-        )
-
-    def call(self, x):
-        return x + ops.cast(self.table, x.dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def macs(self, input_shape):
-        """Multiply-accumulates of one image: none."""
-        return 0
+        self.add_table(input_shape, kernel_initializer())

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import integer
-from keras_t2t.layers.precision import convolution_is_exact, exact_convolution
+from keras_t2t.layers.platform import convolution_is_exact, exact_convolution
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -127,19 +127,3 @@ def copied_patches(model):
     finally:
         for split in splits:
             split.copies = False
-
-
-def inner_soft_split(sizes, dtype):
-    """A SoftSplit inside another layer, of `(kernel_size, strides, padding)`, or None.
-
-    Raises:
-        ValueError: if `sizes` is neither.
-    """
-    if sizes is None:
-        return None
-    if not isinstance(sizes, (tuple, list)) or len(sizes) != 3:
-        raise ValueError(
-            "`soft_split` must be None or (kernel_size, strides, padding), "
-            f"got {sizes!r}"
-        )
-    return SoftSplit(*sizes, dtype=dtype, name="soft_split")

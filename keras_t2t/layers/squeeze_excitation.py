@@ -7,8 +7,7 @@ from keras import ops
 
 from keras_t2t._ground.arguments import integer
 from keras_t2t.layers.composite import CompositeLayer
-from keras_t2t.layers.dense import dense
-from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.platform import at_least_float32
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -43,22 +42,13 @@ class SqueezeExcitation(CompositeLayer):
                 "`ratio` must be at most the width of the tokens, got "
                 f"ratio={self.ratio} for width {dim}"
             )
-        self.squeeze = dense(
-            dim // self.ratio,
-            activation="relu",
-            use_bias=False,
-            dtype=self.dtype_policy,
-            name="squeeze",
+        inner = dim // self.ratio
+        self.squeeze = self._dense(
+            "squeeze", inner, (batch, dim), activation="relu", use_bias=False
         )
-        self.squeeze.build((batch, dim))
-        self.excite = dense(
-            dim,
-            activation="sigmoid",
-            use_bias=False,
-            dtype=self.dtype_policy,
-            name="excite",
+        self.excite = self._dense(
+            "excite", dim, (batch, inner), activation="sigmoid", use_bias=False
         )
-        self.excite.build((batch, dim // self.ratio))
 
     # === Computation ===
     def call(self, x):

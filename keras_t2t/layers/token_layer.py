@@ -6,36 +6,19 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import check_flags, check_rates, integer
-from keras_t2t.layers.composite import CompositeLayer
-from keras_t2t.layers.dense import dense, rows
 from keras_t2t.layers.mlp import MLP
-from keras_t2t.layers.patch_projection import project_patches
-from keras_t2t.layers.soft_split import inner_soft_split
+from keras_t2t.layers.patch_projection import PatchReader
+from keras_t2t.layers.platform import rows
 
 
-class TokenLayer(CompositeLayer):
+class TokenLayer(PatchReader):
     """Base of the transformers that run between two soft splits.
 
     A token layer turns long patch vectors into short tokens on the same grid:
     attention over all tokens of the image, then an MLP of ratio 1. Since input and
     output widths differ, the residual around the attention is the value `v`, not the
-    input. Subclasses provide `attend`.
-
-    Args:
-        token_dim: int, width of the output tokens.
-        dropout: float in [0, 1), dropout after the projection and after the MLP.
-        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
-            `(kernel_size, strides, padding)` if the input is the image or grid before
-            it. Then the patches are never stored. Weights and outputs are the same.
-        remat: bool, whether attention and MLP are recomputed for the gradient.
-
-    Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
-        `(batch, height, width, channels)`.
-    Output shape: `(batch, grid_height, grid_width, token_dim)`.
-
-    Raises:
-        ValueError: if `token_dim` is not a positive integer, or `soft_split` is not
-            valid.
+    input. Subclasses provide `attend`. Arguments and shapes are those of
+    `TokenTransformer`.
     """
 
     # === Config ===
@@ -47,37 +30,30 @@ class TokenLayer(CompositeLayer):
         remat: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(soft_split, **kwargs)
         check_rates(dropout=dropout)
         check_flags(remat=remat)
         self.token_dim = integer("token_dim", token_dim)
         self.dropout_rate = dropout
         self.remat = remat
-        self.soft_split = inner_soft_split(soft_split, self.dtype_policy)
-        self.dropout = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="dropout"
-        )
+        self.dropout = self._dropout("dropout", dropout)
 
     def get_config(self):
         return {
             **super().get_config(),
             "token_dim": self.token_dim,
             "dropout": self.dropout_rate,
-            "soft_split": self.soft_split and self.soft_split.sizes,
             "remat": self.remat,
         }
 
     # === Weights ===
     def build(self, input_shape):
-        if self.soft_split is not None:
-            self.soft_split.build(input_shape)
+        super().build(input_shape)
         batch, *_, patch_dim = self.patches_shape(input_shape)
         patches, tokens = (batch, None, patch_dim), (batch, None, self.token_dim)
         self.norm_1 = self._layer_norm("norm_1", patches)
         self.build_attention(patches)
-        self.projection = self._dense(
-            self.token_dim, use_bias=True, name="projection", input_shape=tokens
-        )
+        self.projection = self._dense("projection", self.token_dim, tokens)
         self.norm_2 = self._layer_norm("norm_2", tokens)
         self.mlp = MLP(
             self.token_dim,
@@ -95,16 +71,6 @@ class TokenLayer(CompositeLayer):
         layer.build(input_shape)
         return layer
 
-    def _dense(self, units, use_bias, name, input_shape):
-        layer = dense(
-            units,
-            use_bias=use_bias,
-            dtype=self.dtype_policy,
-            name=name,
-        )
-        layer.build(input_shape)
-        return layer
-
     # === Computation ===
     def build_attention(self, input_shape):
         """Builds the Dense for q, k and v, and the other weights of `attend`, for
@@ -116,13 +82,14 @@ class TokenLayer(CompositeLayer):
         `(batch, tokens, token_dim)`."""
         raise NotImplementedError
 
+    def probabilities(self, x, queries=slice(None)):
+        """As `MultiHeadSelfAttention.probabilities`, for the tokens of the grid."""
+        raise NotImplementedError
+
     def qkv_of(self, x):
         """The layer's input -> `(batch, tokens, 3 * token_dim)`."""
         _, height, width, _ = self.compute_output_shape(x.shape)
-        if self.soft_split is None:
-            qkv = self.qkv_layer(rows(self.norm_1(x)))
-        else:
-            qkv = project_patches(x, self.soft_split, self.qkv_layer, self.norm_1)
+        qkv = self.project(x, self.qkv_layer, self.norm_1)
         return ops.reshape(qkv, (-1, height * width, 3 * self.token_dim))
 
     def call(self, x, training=False):
@@ -134,11 +101,6 @@ class TokenLayer(CompositeLayer):
         x = rows(values) + x
         x = x + self.mlp(self.norm_2(x), training=training)
         return ops.reshape(x, (-1, height, width, self.token_dim))
-
-    def patches_shape(self, input_shape):
-        if self.soft_split is None:
-            return input_shape
-        return self.soft_split.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape):
         return (*self.patches_shape(input_shape)[:-1], self.token_dim)

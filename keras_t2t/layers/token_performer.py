@@ -7,9 +7,8 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import integer
-from keras_t2t.layers.dense import rows
 from keras_t2t.layers.host_initializers import HostOrthogonal
-from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.platform import at_least_float32, rows
 from keras_t2t.layers.token_layer import TokenLayer
 
 EPSILON = 1e-8
@@ -34,12 +33,16 @@ class TokenPerformer(TokenLayer):
         dropout: float in [0, 1), dropout after the projection and after the MLP.
         soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
             `(kernel_size, strides, padding)` if the input is the image or grid before
-            it.
+            it. Then the patches are never stored. Weights and outputs are the same.
         remat: bool, whether attention and MLP are recomputed for the gradient.
 
     Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
         `(batch, height, width, channels)`.
     Output shape: `(batch, grid_height, grid_width, token_dim)`.
+
+    Raises:
+        ValueError: if `token_dim` or `num_features` is not a positive integer, or
+            `soft_split` is not valid.
     """
 
     # === Config ===
@@ -54,9 +57,7 @@ class TokenPerformer(TokenLayer):
 
     # === Weights ===
     def build_attention(self, input_shape):
-        self.kqv = self._dense(
-            3 * self.token_dim, use_bias=True, name="kqv", input_shape=input_shape
-        )
+        self.kqv = self._dense("kqv", 3 * self.token_dim, input_shape)
         self.random_projection = self.add_weight(
             name="random_projection",
             shape=(self.num_features, self.token_dim),
@@ -82,17 +83,28 @@ class TokenPerformer(TokenLayer):
     def qkv_layer(self):
         return self.kqv
 
+    def features_of(self, k, q):
+        """SCALE phi of both, in float32 or better."""
+        island = at_least_float32(self.compute_dtype)
+        return [self.random_features(ops.cast(part, island)) for part in (k, q)]
+
     def attend(self, qkv):
         k, q, v = ops.split(qkv, 3, axis=-1)
-        island = at_least_float32(self.compute_dtype)
-        phi_k = self.random_features(ops.cast(k, island))
-        phi_q = self.random_features(ops.cast(q, island))
-        summary = ops.matmul(ops.transpose(phi_k, (0, 2, 1)), ops.cast(v, island))
+        phi_k, phi_q = self.features_of(k, q)
+        summary = ops.matmul(ops.transpose(phi_k, (0, 2, 1)), ops.cast(v, phi_k.dtype))
         mass = ops.sum(phi_k, axis=1, keepdims=True)
         normaliser = ops.sum(phi_q * mass, axis=-1, keepdims=True)
         normaliser = normaliser + EPSILON * SCALE**2
         attended = ops.matmul(phi_q, summary) / normaliser
         return ops.cast(attended, self.compute_dtype), v
+
+    def probabilities(self, x, queries=slice(None)):
+        """Those that the random features imply; `attend` never computes them."""
+        k, q, _ = ops.split(self.qkv_of(x), 3, axis=-1)
+        phi_k, phi_q = self.features_of(k, q)
+        weights = ops.matmul(phi_q[:, queries], ops.transpose(phi_k, (0, 2, 1)))
+        normaliser = ops.sum(weights, axis=-1, keepdims=True) + EPSILON * SCALE**2
+        return (weights / normaliser)[:, None]
 
     def attention_macs(self, tokens, patch_dim):
         dim, features = self.token_dim, self.num_features

@@ -3,7 +3,10 @@
 import keras
 from keras import ops
 
-from keras_t2t.layers.attention import scaled_dot_product_attention
+from keras_t2t.layers.attention import (
+    probabilities_of,
+    scaled_dot_product_attention,
+)
 from keras_t2t.layers.token_layer import TokenLayer
 
 
@@ -19,20 +22,23 @@ class TokenTransformer(TokenLayer):
         dropout: float in [0, 1), dropout after the projection and after the MLP.
         soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
             `(kernel_size, strides, padding)` if the input is the image or grid before
-            it.
+            it. Then the patches are never stored. Weights and outputs are the same.
         remat: bool, whether attention and MLP are recomputed for the gradient.
 
     Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
         `(batch, height, width, channels)`.
     Output shape: `(batch, grid_height, grid_width, token_dim)`.
+
+    Raises:
+        ValueError: if `token_dim` is not a positive integer, or `soft_split` is not
+            valid.
     """
 
     # === Weights ===
     def build_attention(self, input_shape):
         self.scale = input_shape[-1] ** -0.5
-        self.qkv = self._dense(
-            3 * self.token_dim, use_bias=False, name="qkv", input_shape=input_shape
-        )
+        width = 3 * self.token_dim
+        self.qkv = self._dense("qkv", width, input_shape, use_bias=False)
 
     # === Computation ===
     @property
@@ -44,6 +50,10 @@ class TokenTransformer(TokenLayer):
         heads = [ops.expand_dims(part, axis=2) for part in (q, k, v)]
         attended = scaled_dot_product_attention(*heads, scale=self.scale)
         return ops.squeeze(attended, axis=2), v
+
+    def probabilities(self, x, queries=slice(None)):
+        q, k, _ = ops.split(self.qkv_of(x), 3, axis=-1)
+        return probabilities_of(q[:, None, queries], k[:, None], self.scale)
 
     def attention_macs(self, tokens, patch_dim):
         # q, k, v; then q k^T and the sum over v.

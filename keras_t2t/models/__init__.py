@@ -1,7 +1,7 @@
 """Functional builders of the models."""
 
+from keras_t2t.models.by_name import list_models
 from keras_t2t.models.feature_grids import list_features
-from keras_t2t.models.listing import list_models
 from keras_t2t.models.resnet50 import ResNet50
 from keras_t2t.models.t2t_vit import (
     T2TViT,

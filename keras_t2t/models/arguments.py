@@ -21,8 +21,12 @@ DEFAULT_INPUT_SHAPE = (224, 224, 3)
 POOLINGS = (None, "token", "avg")
 
 
-def check_remat(remat, dropout, attention_dropout):
-    """Raises a ValueError if recomputing would have to draw the same dropout again."""
+def check_training(dropout, attention_dropout, drop_path, remat):
+    """Raises a ValueError unless the rates are in [0, 1), and `remat` is without
+    dropout: recomputing would have to draw the same dropout again."""
+    check_rates(
+        dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
+    )
     check_flags(remat=remat)
     if remat and (dropout > 0 or attention_dropout > 0):
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t.layers.dense import graph_dense
+from keras_t2t.layers.host_initializers import kernel_initializer
 from keras_t2t.models.block_designs import BLOCK_DESIGNS
 
 # The authors' dense models take their stochastic depth from a ramp of this many steps.
@@ -61,14 +61,14 @@ def densely_connected(x, settings, stages, growth, drop_path):
     block = 0
     for stage, depth in enumerate(stages):
         if stage > 0:
-            x = graph_dense(
+            x = dense(
                 x.shape[-1] // 2, activation="gelu", name=f"transition_{stage - 1}"
             )(x)
         rate = drop_path * min(stage / (DENSE_RAMP - 1), 1)
         for _ in range(depth):
             name = f"block_{block}"
             new = transformer_block(x, settings, rate, name, output=f"{name}_add_2")
-            new = graph_dense(growth, name=f"{name}_growth")(new)
+            new = dense(growth, name=f"{name}_growth")(new)
             x = keras.layers.Concatenate(axis=-1, name=name)([x, new])
             block += 1
     return x
@@ -106,3 +106,9 @@ def transformer_block(x, settings, drop_path, name, output):
 
 def layer_norm(name, epsilon=1e-5):
     return keras.layers.LayerNormalization(axis=-1, epsilon=epsilon, name=name)
+
+
+def dense(units, **kwargs):
+    """A Dense with `kernel_initializer`, of Keras's own class, which is what a saved
+    model then names."""
+    return keras.layers.Dense(units, kernel_initializer=kernel_initializer(), **kwargs)

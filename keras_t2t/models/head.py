@@ -5,8 +5,8 @@ A model for other classes gets new layers of the names in `HEADS`.
 
 import keras
 
-from keras_t2t.layers.dense import graph_dense
-from keras_t2t.layers.precision import at_least_float32
+from keras_t2t.layers.platform import at_least_float32
+from keras_t2t.models.backbone import dense
 
 HEADS = ("head", "aux_head")
 TOKEN_SHARE = 0.5  # weight of the patch tokens' largest logits in the sum
@@ -39,7 +39,7 @@ def head(x, include_top, pooling, classes, classifier_activation, token_labellin
 
 
 def classifier(classes, name, activation=None):
-    return graph_dense(classes, activation=activation, dtype=head_dtype(), name=name)
+    return dense(classes, activation=activation, dtype=head_dtype(), name=name)
 
 
 def head_dtype():

@@ -1,7 +1,5 @@
 """The paper's convolutional baseline, from `keras.applications`."""
 
-import contextlib
-
 import keras
 
 from keras_t2t._ground.types import Activation, Pooling, Shape, Tensor, Weights
@@ -49,7 +47,9 @@ def ResNet50(
     _, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
         x = preprocessing_layer(name="preprocessing")(x)
-    with channels_last():
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
         return keras.applications.ResNet50(
             include_top=include_top,
             weights=weights,
@@ -60,13 +60,5 @@ def ResNet50(
             classifier_activation=classifier_activation,
             name=name,
         )
-
-
-@contextlib.contextmanager
-def channels_last():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    try:
-        yield
     finally:
         keras.config.set_image_data_format(before)

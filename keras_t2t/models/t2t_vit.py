@@ -1,18 +1,13 @@
 """T2T-ViT as a functional Keras model (Yuan et al., ICCV 2021, arXiv:2101.11986)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t._ground.arguments import (
-    check_counts,
-    check_flags,
-    check_rates,
-    python_numbers,
-)
+from keras_t2t._ground.arguments import check_counts, check_flags, python_numbers
 from keras_t2t._ground.types import (
     Activation,
     BlockType,
@@ -28,9 +23,9 @@ from keras_t2t.models.arguments import (
     check_blocks,
     check_design,
     check_outputs,
-    check_remat,
     check_stages,
     check_tokens,
+    check_training,
     image_input,
 )
 from keras_t2t.models.backbone import (
@@ -41,11 +36,10 @@ from keras_t2t.models.backbone import (
 )
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
-from keras_t2t.models.named_variant import named_variant
-from keras_t2t.models.signatures import NamedT2TViT
+from keras_t2t.models.named_variant import NamedT2TViT, named_variant
 from keras_t2t.models.tokens import image_to_tokens
 from keras_t2t.preprocessing import preprocessing_layer
-from keras_t2t.variants import VARIANTS, variant_name
+from keras_t2t.variants import variant_name
 
 
 @python_numbers
@@ -158,10 +152,7 @@ def T2TViT(
         check_counts(depth=depth)
     else:
         check_stages(embed_dim, num_heads, depth, growth)
-    check_rates(
-        dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
-    )
-    check_remat(remat, dropout, attention_dropout)
+    check_training(dropout, attention_dropout, drop_path, remat)
     check_flags(fused_soft_split=fused_soft_split, token_labelling=token_labelling)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
     architecture: dict[str, Any] = {
@@ -208,11 +199,7 @@ def T2TViT(
     return model
 
 
-def _named_variant(public_name: str) -> NamedT2TViT:
-    row = VARIANTS[public_name]
-    summary = f"T2T-ViT, {row}: {row.top1}% top-1 on ImageNet-1k as published."
-    return named_variant(T2TViT, public_name, row, summary)
-
+_named_variant: Callable[[str], NamedT2TViT] = partial(named_variant, T2TViT)
 
 T2TViT7 = _named_variant("T2TViT7")
 T2TViT10 = _named_variant("T2TViT10")

@@ -1,5 +1,8 @@
 """ViT as a functional Keras model (Dosovitskiy et al., ICLR 2021), the baseline."""
 
+from collections.abc import Callable
+from functools import partial
+
 import keras
 
 from keras_t2t import layers as t2t_layers
@@ -7,7 +10,6 @@ from keras_t2t._ground.arguments import (
     check_counts,
     check_flags,
     check_positive,
-    check_rates,
     python_numbers,
 )
 from keras_t2t._ground.types import (
@@ -23,17 +25,15 @@ from keras_t2t.models.arguments import (
     check_blocks,
     check_outputs,
     check_patches,
-    check_remat,
+    check_training,
     image_input,
 )
 from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
-from keras_t2t.models.named_variant import named_variant
-from keras_t2t.models.signatures import NamedViT
+from keras_t2t.models.named_variant import NamedViT, named_variant
 from keras_t2t.models.tokens import convolution, flatten_grid
 from keras_t2t.preprocessing import preprocessing_layer
-from keras_t2t.variants import VIT_VARIANTS
 
 
 @python_numbers
@@ -86,10 +86,7 @@ def ViT(
     """
     check_counts(depth=depth)
     check_blocks(embed_dim, num_heads, mlp_ratio)
-    check_rates(
-        dropout=dropout, attention_dropout=attention_dropout, drop_path=drop_path
-    )
-    check_remat(remat, dropout, attention_dropout)
+    check_training(dropout, attention_dropout, drop_path, remat)
     check_flags(qkv_bias=qkv_bias)
     check_positive(epsilon=epsilon)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
@@ -124,13 +121,7 @@ def ViT(
     return model
 
 
-def _named_variant(public_name: str) -> NamedViT:
-    row = VIT_VARIANTS[public_name]
-    summary = (
-        f"ViT, {row}: {row.top1}% top-1 on ImageNet-1k as the T2T-ViT paper reports."
-    )
-    return named_variant(ViT, public_name, row, summary)
-
+_named_variant: Callable[[str], NamedViT] = partial(named_variant, ViT)
 
 ViTS16 = _named_variant("ViTS16")
 ViTB16 = _named_variant("ViTB16")

@@ -12,7 +12,11 @@ from keras_t2t.visualization.attention_weights import (
     rollout,
     token_attention,
 )
-from keras_t2t.visualization.features import channel_states, feature_maps
+from keras_t2t.visualization.features import (
+    channel_states,
+    default_stages,
+    feature_maps,
+)
 from keras_t2t.visualization.figures import (
     attention_figure,
     comparison_figure,
@@ -24,7 +28,6 @@ from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
 from keras_t2t.visualization.runs import runs_figure
-from keras_t2t.visualization.stages import default_stages
 from keras_t2t.visualization.statistics import (
     StageStatistics,
     channel_redundancy,

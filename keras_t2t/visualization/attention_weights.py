@@ -6,35 +6,30 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
+from keras_t2t._ground.arguments import is_integer
 from keras_t2t._ground.types import Array, Image, Tensor
-from keras_t2t.layers import (
-    MultiHeadSelfAttention,
-    TokenPerformer,
-    TokenTransformer,
-)
-from keras_t2t.layers.attention_probabilities import probabilities_of
+from keras_t2t.layers import MultiHeadSelfAttention
+from keras_t2t.layers.token_layer import TokenLayer
 from keras_t2t.models.feature_grids import token_grid
-from keras_t2t.visualization.image_view import model_input, model_view
+from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
-
-TOKEN_LAYERS = (TokenPerformer, TokenTransformer)
 
 
 # === Which layers ===
-def has_attention(model):
-    """Whether the model has blocks with the attention layers of this package."""
-    layers = getattr(model, "layers", [])
-    return any(isinstance(layer, MultiHeadSelfAttention) for layer in layers)
-
-
 def backbone_attention(model):
-    """Names of the attention layers of the model's blocks, first to last.
+    """Names of the attention layers of the model's blocks, first to last; an empty list
+    if there are none."""
+    layers = getattr(model, "layers", [])
+    return [x.name for x in layers if isinstance(x, MultiHeadSelfAttention)]
+
+
+def needed_attention(model):
+    """As `backbone_attention`.
 
     Raises:
         ValueError: if the model has none.
     """
-    layers = getattr(model, "layers", [])
-    names = [x.name for x in layers if isinstance(x, MultiHeadSelfAttention)]
+    names = backbone_attention(model)
     if not names:
         raise ValueError(
             f"`model` {getattr(model, 'name', model)!r} has no attention: give a "
@@ -45,7 +40,7 @@ def backbone_attention(model):
 
 def token_layers(model):
     """Names of the token layers with attention, an empty list if there are none."""
-    return [x.name for x in model.layers if isinstance(x, TOKEN_LAYERS)]
+    return [x.name for x in model.layers if isinstance(x, TokenLayer)]
 
 
 def chosen_block(model, block):
@@ -54,9 +49,8 @@ def chosen_block(model, block):
     Raises:
         ValueError: if the model has no attention or no such block.
     """
-    names = backbone_attention(model)
-    number = isinstance(block, (int, np.integer)) and not isinstance(block, bool)
-    if not number or not -len(names) <= block < len(names):
+    names = needed_attention(model)
+    if not is_integer(block, at_least=-len(names)) or block >= len(names):
         raise ValueError(
             f"`block` must be an integer from {-len(names)} to {len(names) - 1} for "
             f"{model.name}, got {block!r}"
@@ -86,7 +80,7 @@ def attention_probabilities(
         Tensor `(batch, heads, queries, keys)` in float32 or better.
     """
     with without_gradients():
-        return probabilities_of(layer, x, queries)
+        return layer.probabilities(x, queries)
 
 
 # === For an image ===
@@ -116,7 +110,7 @@ def attention_maps(
         ValueError: if the model has no attention, a name is not one of its attention
             layers, or `image` is no image.
     """
-    known = backbone_attention(model)
+    known = needed_attention(model)
     if layers is None:
         layers = known
     layers = [layers] if isinstance(layers, str) else list(layers)
@@ -126,17 +120,17 @@ def attention_maps(
                 f"`layers`: {name!r} is no attention layer of {model.name}; these are "
                 f"{', '.join(token_layers(model) + known)}"
             )
-    values, _ = Probe(model, attention_inputs(model, layers))(
-        model_input(model, model_view(model, image), takes_pixels)
-    )
+    probe = Probe(model, attention=layers, takes_pixels=takes_pixels)
+    _, inputs, _ = probe(model_view(model, image))
+    return maps_of(model, inputs)
+
+
+def maps_of(model, inputs):
+    """What `attention_maps` gives, from the inputs of the layers."""
     return {
         name: to_array(attention_probabilities(model.get_layer(name), x))[0]
-        for name, x in values.items()
+        for name, x in inputs.items()
     }
-
-
-def attention_inputs(model, layers):
-    return {name: model.get_layer(name).input for name in layers}
 
 
 def class_attention(
@@ -232,11 +226,10 @@ def token_attention(
     Raises:
         ValueError: if the model has no such layer, or the grid no such token.
     """
-    row, column = chosen_token(model, layer, token)
-    values, _ = Probe(model, attention_inputs(model, [layer]))(
-        model_input(model, model_view(model, image), takes_pixels)
-    )
-    return token_row(model, layer, values[layer], (row, column))
+    token = chosen_token(model, layer, token)
+    probe = Probe(model, attention=[layer], takes_pixels=takes_pixels)
+    _, inputs, _ = probe(model_view(model, image))
+    return token_row(model, layer, inputs[layer], token)
 
 
 def token_row(model, layer, x, token):

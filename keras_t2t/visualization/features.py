@@ -1,4 +1,4 @@
-"""Feature maps of the stages of a model for one image (paper figure 2)."""
+"""Stages of a model, and their feature maps for one image (paper figure 2)."""
 
 from typing import NamedTuple
 
@@ -6,15 +6,51 @@ import keras
 import numpy as np
 
 from keras_t2t._ground.types import Array, Image, Stages
-from keras_t2t.visualization.image_view import model_input, model_view
-from keras_t2t.visualization.probe import Probe, to_array
-from keras_t2t.visualization.stages import check_stages, on_grid
+from keras_t2t.models.feature_grids import (
+    BLOCKS,
+    TOKENS,
+    check_features,
+    list_features,
+)
+from keras_t2t.visualization.image_view import model_view
+from keras_t2t.visualization.probe import Probe
 
 # Relative to the median magnitude of a stage's channels, see `channel_states`.
 DEAD = 0.01
 SATURATED = 10.0
 
 
+# === Which stages ===
+def default_stages(model: keras.Model) -> list[str]:
+    """The token layers, then an early, a middle and a late stage.
+
+    For ResNet50 these are the 1st, 25th and 49th convolution.
+
+    Returns:
+        List of names from `keras_t2t.list_features`.
+    """
+    names = list_features(model)
+    tokens = [name for name in names if TOKENS.fullmatch(name)]
+    blocks = [name for name in names if BLOCKS.fullmatch(name)] or names
+    chosen = [blocks[0], blocks[(len(blocks) - 1) // 2], blocks[-1]]
+    return list(dict.fromkeys(tokens + chosen))
+
+
+def check_stages(model, stages):
+    """`stages` as a list of names, the default for None.
+
+    Raises:
+        ValueError: if one is no layer of the model, or is not on a grid; the message
+            lists the stages.
+    """
+    if stages is None:
+        return default_stages(model)
+    stages = [stages] if isinstance(stages, str) else stages
+    check_features("stages", stages, model)
+    return stages
+
+
+# === Their features ===
 def feature_maps(
     model: keras.Model,
     image: Image,
@@ -42,13 +78,9 @@ def feature_maps(
             model's stages), or its layers do not decide whether the model takes pixels.
     """
     stages = check_stages(model, stages)
-    probe = Probe(model, stage_outputs(model, stages))
-    values, _ = probe(model_input(model, model_view(model, image), takes_pixels))
-    return {name: on_grid(model, name, to_array(x))[0] for name, x in values.items()}
-
-
-def stage_outputs(model, stages):
-    return {name: model.get_layer(name).output for name in stages}
+    probe = Probe(model, stages, takes_pixels=takes_pixels)
+    features, *_ = probe(model_view(model, image))
+    return features
 
 
 class ChannelStates(NamedTuple):

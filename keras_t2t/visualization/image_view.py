@@ -1,13 +1,17 @@
-"""From an image of any kind to the input of a model."""
+"""From images of any kind to the input of a model."""
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t._ground.types import Array, Image
+from keras_t2t.data.sources.layouts import find_source, holds_containers
 from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
 
@@ -38,10 +42,8 @@ def model_view(
     """
     size = _image_size(model)
     transform["exif_orientation"] = exif_orientation
-    Image = import_pillow("Image", "visualize")
-    if isinstance(image, (str, os.PathLike)):
-        return evaluation_transform(image, size, **transform)
-    if isinstance(image, Image.Image):
+    Image = import_library("PIL.Image", "visualize")
+    if isinstance(image, (str, os.PathLike, Image.Image)):
         return evaluation_transform(image, size, **transform)
     pixels = _pixels(image)
     if pixels.shape[:2] == size:
@@ -104,3 +106,51 @@ def _pixels(image):
         pixels = pixels[..., :3]  # as Pillow's conversion, which drops alpha
     pixels = np.round(pixels).astype("uint8")
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+
+
+# === Several ===
+def image_list(images):
+    """One image, a list of them or a folder, as a sequence.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
+        folder = Path(images)
+        if holds_containers(folder):
+            return SplitImages(folder)
+        images = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.is_file()
+            and not any(part[0] == "." for part in path.relative_to(folder).parts)
+        )
+        if not images:
+            raise ValueError(f"`images`: there is no file in {str(folder)!r}")
+    elif not isinstance(images, (list, tuple)):
+        images = [images]
+    if len(images) == 0:
+        raise ValueError("`images` must have at least one image, got none")
+    return list(images)
+
+
+class SplitImages(Sequence):
+    """The validation images of parquet files or tars, as Pillow images of mode RGB,
+    decoded one by one.
+
+    Args:
+        folder: Path of the files, as `data.open_dataset` reads them.
+
+    Raises:
+        ValueError: they, or later an image, cannot be read.
+    """
+
+    def __init__(self, folder):
+        self._split = find_source(folder, evaluation_only=True).validation
+
+    def __len__(self):
+        return len(self._split)
+
+    def __getitem__(self, index):
+        index = range(len(self))[index]
+        return decode_rgb(self._split.read(index), self._split.name(index))

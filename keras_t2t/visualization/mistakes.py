@@ -31,7 +31,7 @@ def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
     axes.set(xlabel="what the model says", ylabel="what it is")
     figure.colorbar(image, shrink=0.6, label="share of the images of a class")
     if number <= MOST_NAMES:
-        names = [brief(name) for name in class_names]
+        names = [shortened(name) for name in class_names]
         axes.set_xticks(range(number), names, rotation=90)
         axes.set_yticks(range(number), names)
     if number <= MOST_NUMBERS:
@@ -68,7 +68,7 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
     for axes, mistake in zip(cells.flat, mistakes, strict=False):
         axes.imshow(mistake["image"])
         label, said = (
-            brief(class_names[mistake[key]], 18) for key in ("label", "said")
+            shortened(class_names[mistake[key]], 18) for key in ("label", "said")
         )
         axes.set_title(
             f"{label}\n{mistake['probability']:.0%} {said}",
@@ -80,7 +80,7 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
     return figure
 
 
-def brief(name, most=24):
+def shortened(name, most=24):
     """A class name that fits beside others."""
     name = shown(name)
     return name if len(name) <= most else f"{name[: most - 2]}..."

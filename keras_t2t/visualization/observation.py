@@ -8,21 +8,18 @@ import numpy as np
 from keras_t2t._ground.types import Image, Stages
 from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.attention_weights import (
-    attention_inputs,
-    attention_probabilities,
     backbone_attention,
     chosen_block,
     chosen_token,
     class_rows,
-    has_attention,
+    maps_of,
     rollout,
     token_layers,
     token_row,
 )
-from keras_t2t.visualization.features import stage_outputs
-from keras_t2t.visualization.image_view import model_input, model_view
+from keras_t2t.visualization.features import check_stages
+from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.probe import Probe, to_array
-from keras_t2t.visualization.stages import check_stages, on_grid
 
 
 class Observation(NamedTuple):
@@ -71,39 +68,24 @@ def observe(
             the image.
     """
     stages = check_stages(model, stages)
-    attends = has_attention(model)
-    blocks, tokens = [], []
-    if attends:
-        blocks, tokens = backbone_attention(model), token_layers(model)
-        chosen = chosen_block(model, block)
+    blocks = backbone_attention(model)
+    chosen = chosen_block(model, block) if blocks else None
+    tokens = token_layers(model) if blocks else []
     places = {name: _place(model, name, token) for name in tokens}
     view = model_view(model, image)
-    wanted = stage_outputs(model, stages).items()
-    probe = Probe(
-        model,
-        {("stage", name): x for name, x in wanted}
-        | attention_inputs(model, [*tokens, *blocks]),
-    )
-    values, output = probe(model_input(model, view, takes_pixels))
-    features = {
-        name: on_grid(model, name, to_array(values["stage", name]))[0]
-        for name in stages
-    }
+    features, inputs, output = Probe(model, stages, tokens + blocks, takes_pixels)(view)
     attention = None
-    if attends:
-        maps = {
-            name: to_array(attention_probabilities(model.get_layer(name), values[name]))
-            for name in blocks
-        }
-        of_class = {name: class_rows(model, a[0]) for name, a in maps.items()}
+    if blocks:
+        maps = maps_of(model, {name: inputs[name] for name in blocks})
+        of_class = {name: class_rows(model, a) for name, a in maps.items()}
         drawn = dict.fromkeys((blocks[0], blocks[(len(blocks) - 1) // 2], blocks[-1]))
         attention = ObservedAttention(
             {name: of_class[name].mean(axis=0) for name in drawn},
             of_class[chosen],
             chosen,
-            rollout(a[0] for a in maps.values())[0, 1:].reshape(token_grid(model)),
+            rollout(maps.values())[0, 1:].reshape(token_grid(model)),
             {
-                name: (token_row(model, name, values[name], place), place)
+                name: (token_row(model, name, inputs[name], place), place)
                 for name, place in places.items()
             },
         )

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_t2t._ground.optional_imports import import_matplotlib, import_pillow
+from keras_t2t._ground.optional_imports import import_library, import_matplotlib
 from keras_t2t.visualization.features import channel_states
 
 TILE = 112  # pixels of a channel's longer side: a multiple of 7, 14, 28 and 56
@@ -30,13 +30,6 @@ def palette():
 
 
 # === Channels ===
-def channels_drawn(channels, count):
-    """Indices of `count` channels, evenly spread over all."""
-    return np.unique(
-        np.linspace(0, channels - 1, min(count, channels)).round(0)
-    ).astype(int)
-
-
 def channel_mosaic(features, count=16, columns=4):
     """Draws channels side by side, each scaled from its 1st to its 99th percentile.
 
@@ -52,7 +45,8 @@ def channel_mosaic(features, count=16, columns=4):
         uint8 array `(rows of pixels, columns of pixels)` of indices into `palette()`.
     """
     states = channel_states(features)
-    drawn = channels_drawn(features.shape[-1], count)
+    last = features.shape[-1] - 1
+    drawn = np.unique(np.linspace(0, last, min(count, last + 1)).round()).astype(int)
     columns = min(columns, len(drawn))
     tiles = []
     for channel in drawn:
@@ -90,7 +84,7 @@ def enlarged(tile):
     if max(tile.shape) <= TILE:
         times = TILE // max(tile.shape)
         return tile.repeat(times, axis=0).repeat(times, axis=1)
-    Image = import_pillow("Image", "visualize")
+    Image = import_library("PIL.Image", "visualize")
     factor = TILE / max(tile.shape)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.array(Image.fromarray(tile).resize(size, Image.BOX))
@@ -124,7 +118,7 @@ def attention_overlay(view, weights, token=None):
     Returns:
         uint8 array `(height, width, 3)`, enlarged to at least 224 px.
     """
-    Image = import_pillow("Image", "visualize")
+    Image = import_library("PIL.Image", "visualize")
     photograph = Image.fromarray(drawn_view(view)).convert("L").convert("RGB")
     largest = np.percentile(weights, 99) or weights.max() or 1
     scaled = np.sqrt(np.clip(weights / largest, 0, 1))
@@ -148,7 +142,7 @@ def attention_overlay(view, weights, token=None):
 
 def drawn_view(view):
     """The image as the model sees it, enlarged to at least 224 px."""
-    Image = import_pillow("Image", "visualize")
+    Image = import_library("PIL.Image", "visualize")
     height, width = view.shape[:2]
     times = max(1, math.ceil(MIN_SIDE / min(height, width)))
     image = Image.fromarray(view)

@@ -1,13 +1,17 @@
-"""The real forward pass of a model, with intermediate tensors."""
+"""The real forward pass of a model, with what is inside it."""
 
 import contextlib
 
 import keras
 from keras import ops
 
+from keras_t2t.models.feature_grids import layer_grid
+from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
+from keras_t2t.visualization.image_view import model_input
+
 
 class Probe:
-    """A model that also returns intermediate tensors.
+    """A model that also returns features and the inputs of attention layers.
 
     It is a functional model over the same, unchanged layers. It runs eagerly, as
     `model(x)` does, so that its output is equal to the last bit; a compiled `predict`
@@ -15,18 +19,59 @@ class Probe:
 
     Args:
         model: a functional `keras.Model`.
-        tensors: dict of name -> Keras tensor of the model.
+        stages: names of layers on a grid, whose outputs are wanted.
+        attention: names of attention layers, whose inputs are wanted.
+        takes_pixels: whether the model itself takes pixels 0..255 and standardises
+            them; None: its first layers decide.
     """
 
-    def __init__(self, model, tensors):
-        self.names = list(tensors)
-        self.model = keras.Model(model.input, [*tensors.values(), model.output])
+    def __init__(self, model, stages=(), attention=(), takes_pixels=None):
+        self.model, self.takes_pixels = model, takes_pixels
+        self.stages, self.attention = list(stages), list(attention)
+        tensors = [model.get_layer(name).output for name in self.stages]
+        tensors += [model.get_layer(name).input for name in self.attention]
+        self.probing = keras.Model(model.input, [*tensors, model.output])
 
-    def __call__(self, inputs):
-        """`(values, output)`: dict of name -> tensor, and the model's own output."""
+    def __call__(self, view):
+        """Runs the model on one image.
+
+        Args:
+            view: the result of `model_view`.
+
+        Returns:
+            Dict of stage -> float32 array `(height, width, channels)`, dict of
+            attention layer -> its input, and the model's own output; the last two are
+            tensors with a batch axis.
+        """
+        # The first layers are followed once, not for every image.
+        self.takes_pixels = takes_pixels_itself(self.model, self.takes_pixels)
+        inputs = model_input(self.model, view, self.takes_pixels)
         with without_gradients():
-            *values, output = self.model(ops.convert_to_tensor(inputs), training=False)
-        return dict(zip(self.names, values, strict=True)), output
+            tensors = self.probing(ops.convert_to_tensor(inputs), training=False)
+        *values, output = tensors
+        count = len(self.stages)
+        features = {
+            name: on_grid(self.model, name, to_array(x))[0]
+            for name, x in zip(self.stages, values[:count], strict=True)
+        }
+        inside = dict(zip(self.attention, values[count:], strict=True))
+        return features, inside, output
+
+
+def on_grid(model, name, values):
+    """The output of layer `name` on its grid, without the class token.
+
+    Args:
+        values: array `(batch, height, width, channels)`, `(batch, tokens, channels)`
+            or `(batch, 1 + tokens, channels)`.
+
+    Returns:
+        Array `(batch, height, width, channels)`.
+    """
+    rows, columns = layer_grid(model, model.get_layer(name))
+    if values.ndim == 3:
+        values = values[:, values.shape[1] - rows * columns :]
+    return values.reshape(len(values), rows, columns, values.shape[-1])
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from string import Template
 import numpy as np
 
 from keras_t2t._ground.files import replacing
-from keras_t2t._ground.optional_imports import import_matplotlib, import_pillow
+from keras_t2t._ground.optional_imports import import_library, import_matplotlib
 from keras_t2t._ground.types import Figure, FilePath
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.figures import (
@@ -73,7 +73,6 @@ def write_report(
         attention_section(observation),
         number_section(model_name, statistics),
         "" if comparison is None else comparison_section(comparison),
-        DEFINITIONS,
     ]
     page = Template(PAGE.read_text(encoding="utf-8")).substitute(
         model=escape(model_name),
@@ -203,25 +202,6 @@ def comparison_section(comparison):
     )
 
 
-DEFINITIONS = """<section><h2>What the words mean</h2><dl>
-<dt>Dead and saturated</dt><dd>A channel is dead if its largest magnitude on the grid is
-at most 1% of the median over the channels, and saturated if its mean magnitude is at
-least 10 times the median. They are the &ldquo;zero or too large values&rdquo; of figure
-2 of the T2T-ViT paper (Yuan et al., 2021), which gives no thresholds.</dd>
-<dt>Redundancy</dt><dd>The mean absolute correlation between two channels over the
-positions of the grid: 1 if all show the same picture.</dd>
-<dt>Attention distance</dt><dd>The distance in pixels from a patch to all patches,
-weighted by its attention to them, averaged over the patches (Dosovitskiy et al., 2021,
-figure 7).</dd>
-<dt>Attention rollout</dt><dd>The product over the blocks, last to first, of
-(A + I) / 2, with A the attention of a block averaged over its heads; the row of the
-class token (Abnar and Zuidema, 2020).</dd>
-<dt>Token layers</dt><dd>A Performer layer never computes its attention matrix; shown is
-the one that it implies, phi(q) phi(k)<sup>T</sup> divided by its row sums plus
-10<sup>-8</sup>.</dd>
-</dl></section>"""
-
-
 # === Pieces ===
 def two_lines(caption):
     first, _, rest = caption.partition("\n")
@@ -267,7 +247,7 @@ def plot(model_name, statistics, quantity):
 
 def channels_png(mosaic):
     """Indices into the palette as a PNG with transparent gaps."""
-    Image = import_pillow("Image", "visualize")
+    Image = import_library("PIL.Image", "visualize")
     image = Image.fromarray(mosaic).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())
     image.putpalette(palette().tobytes())
@@ -278,7 +258,7 @@ def channels_png(mosaic):
 
 def photograph(picture):
     file = io.BytesIO()
-    import_pillow("Image", "visualize").fromarray(np.asarray(picture)).save(
+    import_library("PIL.Image", "visualize").fromarray(np.asarray(picture)).save(
         file, "JPEG", quality=88, subsampling=0
     )
     return data_uri("image/jpeg", file.getvalue())

@@ -87,11 +87,9 @@ def runs_figure(folders: Sequence[FilePath], title: str | None = None) -> Figure
                 drawn = [row for row in history if name in row]
                 if not drawn:
                     continue
-                first = 1 - int(history[0]["epoch"] == 0)  # 0: as before 0.1
-                epochs = [row["epoch"] + 1 - first for row in drawn]
                 solid = line["linestyle"] == "-"
                 axes.plot(
-                    epochs,
+                    [row["epoch"] for row in drawn],
                     [row[name] for row in drawn],
                     color=colour,
                     # matplotlib leaves out what begins with _.

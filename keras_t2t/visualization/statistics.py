@@ -1,7 +1,6 @@
 """Statistics of the stages of a model over its depth."""
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,25 +10,17 @@ import numpy as np
 
 from keras_t2t._ground.files import replacing, table_cell
 from keras_t2t._ground.types import Array, FilePath, Stages, Tensor
-from keras_t2t.models.feature_grids import list_features, token_grid
-from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
+from keras_t2t.layers.token_layer import TokenLayer
+from keras_t2t.models.feature_grids import TOKENS, list_features, token_grid
+from keras_t2t.models.tokens import SOFT_SPLITS
 from keras_t2t.visualization.attention_weights import (
-    TOKEN_LAYERS,
-    attention_inputs,
     attention_probabilities,
     backbone_attention,
-    has_attention,
     token_layers,
 )
-from keras_t2t.visualization.features import channel_states, stage_outputs
-from keras_t2t.visualization.image_view import model_input, model_view
+from keras_t2t.visualization.features import channel_states, check_stages
+from keras_t2t.visualization.image_view import image_list, model_view
 from keras_t2t.visualization.probe import Probe, to_array
-from keras_t2t.visualization.split_images import SplitImages
-from keras_t2t.visualization.stages import (
-    check_stages,
-    on_grid,
-    pixels_per_token,
-)
 
 MAX_PROBABILITIES = 2**24  # in memory at once, of one layer
 
@@ -165,74 +156,55 @@ def depth_statistics(
     stages = check_stages(model, list_features(model) if stages is None else stages)
     images = image_list(images)
     attention = _attention_of_stages(model, stages)
-    probe = Probe(
-        model,
-        {("stage", name): x for name, x in stage_outputs(model, stages).items()}
-        | {
-            ("attention", name): x
-            for name, x in attention_inputs(model, attention.values()).items()
-        },
-    )
-    takes_pixels = takes_pixels_itself(model, takes_pixels)
+    probe = Probe(model, stages, attention.values(), takes_pixels)
     sums: dict[str, list] = {}
     for image in images:
-        values, _ = probe(model_input(model, model_view(model, image), takes_pixels))
+        features, inputs, _ = probe(model_view(model, image))
         for name in stages:
-            features = on_grid(model, name, to_array(values["stage", name]))[0]
-            states = channel_states(features)
+            states = channel_states(features[name])
             numbers = [
                 states.dead.mean(),
                 states.saturated.mean(),
-                channel_redundancy(features),
+                channel_redundancy(features[name]),
             ]
             distances = np.empty(0)
-            if name in attention:
-                x = values["attention", attention[name]]
-                distances = _distances(model, attention[name], x)
-            sums.setdefault(name, []).append((features.shape, numbers, distances))
+            if layer := attention.get(name):
+                distances = _distances(model, layer, inputs[layer])
+            sums.setdefault(name, []).append((features[name].shape, numbers, distances))
     return [_averaged(name, sums[name]) for name in stages]
-
-
-def image_list(images):
-    """One image, a list of them or a folder, as a sequence.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
-        folder = Path(images)
-        if SplitImages.holds(folder):
-            return SplitImages(folder)
-        images = sorted(
-            path
-            for path in folder.rglob("*")
-            if path.is_file()
-            and not any(part[0] == "." for part in path.relative_to(folder).parts)
-        )
-        if not images:
-            raise ValueError(f"`images`: there is no file in {str(folder)!r}")
-    elif not isinstance(images, (list, tuple)):
-        images = [images]
-    if len(images) == 0:
-        raise ValueError("`images` must have at least one image, got none")
-    return list(images)
 
 
 def _attention_of_stages(model, stages):
     """Dict of stage -> its attention layer, for the stages that have one."""
-    layers = token_layers(model)
-    if has_attention(model):
-        layers = layers + backbone_attention(model)
+    layers = token_layers(model) + backbone_attention(model)
     candidates = {name: name.removesuffix("_attention") for name in layers}
     return {stage: name for name, stage in candidates.items() if stage in stages}
 
 
 def _distances(model, name, x):
     layer = model.get_layer(name)
-    in_tokens = isinstance(layer, TOKEN_LAYERS)
+    in_tokens = isinstance(layer, TokenLayer)
     grid = tuple(layer.output.shape[1:3]) if in_tokens else token_grid(model)
     pixels = pixels_per_token(model, name)
     return mean_attention_distance(layer, x, grid, pixels, not in_tokens)
+
+
+def pixels_per_token(model, name):
+    """Pixels between the centres of neighbouring tokens in the attention layer `name`.
+
+    Returns:
+        `(vertical, horizontal)`.
+    """
+    if TOKENS.fullmatch(name):
+        splits = SOFT_SPLITS[: int(name.rpartition("_")[2])]
+    elif any(TOKENS.fullmatch(layer.name) for layer in model.layers):
+        splits = SOFT_SPLITS
+    else:
+        return tuple(model.get_layer("project").strides)
+    pixels = 1
+    for _, strides, _ in splits:
+        pixels *= strides
+    return (pixels, pixels)
 
 
 def _averaged(name, images):

@@ -8,6 +8,7 @@ import keras
 from keras_t2t._ground.arguments import check_counts
 from keras_t2t._ground.types import FilePath, Stages
 from keras_t2t.classifier import Classifier, top_classes
+from keras_t2t.visualization.features import default_stages
 from keras_t2t.visualization.figures import (
     attention_figure,
     comparison_figure,
@@ -15,15 +16,10 @@ from keras_t2t.visualization.figures import (
     feature_figure,
     save_figure,
 )
-from keras_t2t.visualization.image_view import model_view
+from keras_t2t.visualization.image_view import image_list, model_view
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
-from keras_t2t.visualization.stages import default_stages
-from keras_t2t.visualization.statistics import (
-    depth_statistics,
-    image_list,
-    write_statistics,
-)
+from keras_t2t.visualization.statistics import depth_statistics, write_statistics
 
 
 def study(
@@ -65,7 +61,7 @@ def study(
     drawn = min(len(files), max_images)
     files = [files[i * len(files) // drawn] for i in range(drawn)]
     first = networks[0]
-    titles = unique([network_title(network) for network in networks])
+    titles = unique([f"{each.variant}, {weights_of(each)}" for each in networks])
     figures, tables, side_by_side = {}, {}, {}
     for network, title in zip(networks, titles, strict=True):
         model = network.build()
@@ -115,10 +111,6 @@ def early_middle_late(model):
     """The first, a middle and the last of the model's default stages."""
     stages = default_stages(model)
     return list(dict.fromkeys([stages[0], *stages[-2:]]))
-
-
-def network_title(network):
-    return f"{network.variant}, {weights_of(network)}"
 
 
 def weights_of(network):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_t2t.layers import MultiHeadSelfAttention, attention
+from keras_t2t.layers import MultiHeadSelfAttention, attention, platform
 from keras_t2t.layers.attention import scaled_dot_product_attention
 
 
@@ -120,7 +120,7 @@ def test_no_training_through_a_kernel_without_gradient(monkeypatch):
         called.append(q.shape[1])
         return v
 
-    monkeypatch.setattr(attention, "jax_platform", lambda: "gpu")
+    monkeypatch.setattr(platform, "jax_platform", lambda: "gpu")
     monkeypatch.setattr(ops, "dot_product_attention", kernel)
     for tokens in (8, 9):
         for remat in (False, True):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.composite import dense
 
 
 def pair(**settings):

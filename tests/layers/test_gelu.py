@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_t2t.layers.gelu import gelu
+from keras_t2t.layers.platform import gelu
 
 
 def test_is_x_times_the_normal_distribution():

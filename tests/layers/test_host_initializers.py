@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_t2t.layers.dense import dense
+from keras_t2t.layers.composite import dense
 from keras_t2t.layers.host_initializers import HostNormal, HostOrthogonal
 
 pytestmark = pytest.mark.usefixtures("keras_initializers")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t.layers.inner_state import attributes_of, inner_state, restore_inner_state
+from keras_t2t.layers.composite import attributes_of, inner_state, restore_inner_state
 
 SHAPE = (32, 32, 3)
 WAYS = {

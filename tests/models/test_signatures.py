@@ -6,7 +6,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.models.arguments import POOLINGS
-from keras_t2t.models.signatures import NamedT2TViT, NamedViT, Pooling
+from keras_t2t.models.named_variant import NamedT2TViT, NamedViT, Pooling
 from keras_t2t.variants import VARIANTS, VIT_VARIANTS
 
 pytestmark = pytest.mark.once

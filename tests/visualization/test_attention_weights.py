@@ -1,5 +1,6 @@
 """Attention maps are those of the forward pass: they give its output again."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -8,7 +9,6 @@ from keras_t2t import visualization
 from keras_t2t.layers import MultiHeadSelfAttention, TokenPerformer
 from keras_t2t.visualization import image_view
 from keras_t2t.visualization.attention_weights import (
-    attention_inputs,
     attention_probabilities,
     backbone_attention,
     token_layers,
@@ -30,15 +30,15 @@ def test_the_probabilities_reproduce_layers_and_model(design, monkeypatch):
     """Every attention is replaced by its probabilities times the values: class token,
     positions, norms and gates stay the model's own."""
     model = small_models.model(design)
-    inputs = image_view.model_input(model, image_view.model_view(model, PHOTOGRAPH))
+    view = image_view.model_view(model, PHOTOGRAPH)
+    inputs = image_view.model_input(model, view)
     names = token_layers(model) + backbone_attention(model)
     assert len(names) == (2 if design == "vit" else 4)
-    outputs = {f"{name}, out": model.get_layer(name).output for name in names}
-    before, logits = Probe(model, attention_inputs(model, names) | outputs)(inputs)
-    for name in names:
+    _, before, logits = Probe(model, attention=names)(view)
+    after = keras.Model(model.input, [model.get_layer(x).output for x in names])(inputs)
+    for name, expected in zip(names, map(to_array, after), strict=True):
         replace_by_probabilities(model.get_layer(name), monkeypatch)
         again = to_array(model.get_layer(name)(before[name], training=False))
-        expected = to_array(before[f"{name}, out"])
         # float32 sums in another order.
         np.testing.assert_allclose(again, expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(
@@ -81,11 +81,12 @@ def replace_by_probabilities(layer, monkeypatch):
 @pytest.mark.nightly_elsewhere
 def test_rows_sum_to_one_and_looking_changes_nothing():
     model = small_models.model("performer")
-    inputs = image_view.model_input(model, image_view.model_view(model, PHOTOGRAPH))
+    view = image_view.model_view(model, PHOTOGRAPH)
+    inputs = image_view.model_input(model, view)
     before = small_models.prediction(model, inputs)
     names = token_layers(model) + backbone_attention(model)
     maps = visualization.attention_maps(model, PHOTOGRAPH, names)
-    _, output = Probe(model, attention_inputs(model, names))(inputs)
+    *_, output = Probe(model, attention=names)(view)
     np.testing.assert_array_equal(to_array(output), before)
     np.testing.assert_array_equal(small_models.prediction(model, inputs), before)
 

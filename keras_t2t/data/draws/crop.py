@@ -62,7 +62,7 @@ def padded_corner(height, width, image_size, padding, numbers):
 
 
 def corner(numbers, places):
-    """One of so many places along each axis, from uniform numbers in [0, 1)."""
+    """One of the possible places along each axis, from uniform numbers in [0, 1)."""
     return tuple(
         int(number * count) for number, count in zip(numbers, places, strict=True)
     )

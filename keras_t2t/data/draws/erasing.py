@@ -12,7 +12,7 @@ TRIES = 10
 
 
 def draw_boxes(random, images, height, width, probability):
-    """One rectangle an image, lower and narrower than it.
+    """One rectangle for each image, smaller than it in height and in width.
 
     Area and aspect ratio are drawn together up to 10 times, until it fits.
 
@@ -23,7 +23,7 @@ def draw_boxes(random, images, height, width, probability):
         probability: of erasing anything.
 
     Returns:
-        (images, 4) int32: top, left, height, width; of no pixels for nothing.
+        (images, 4) int32: top, left, height, width; 0 x 0 to erase nothing.
     """
     chosen = random.random(images) < probability
     area, aspect = random.random((2, images, TRIES))

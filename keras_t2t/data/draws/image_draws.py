@@ -1,4 +1,4 @@
-"""All that is drawn for the images at some positions, from one table of settings."""
+"""All random numbers of an image in one value: crop, flip, operations and erasing."""
 
 import functools
 from typing import NamedTuple
@@ -69,7 +69,8 @@ def _block(block, seed, image_size, augmentation):
 
 
 def _operations(random, augmentation):
-    """All operations on colours and shapes, in their order; see `draw_operations`."""
+    """The operations on colours and shapes, in the order in which they are applied;
+    see `draw_operations`."""
     colors, drawn = random(Purpose.COLORS), []
     if augmentation.three_augment:
         drawn.append(draw_three_augment(colors, BLOCK))

@@ -11,7 +11,7 @@ from keras_t2t.data.draws import Purpose, generator
 class Mixing(NamedTuple):
     """How the two images of each pair of a batch are mixed.
 
-    An image keeps `kept` of itself outside the box and nothing inside.
+    Outside the box an image keeps the share `kept` of itself, inside nothing.
     """
 
     kept: np.float32  # in 0..1

@@ -34,9 +34,9 @@ NUMBERS_OF = {
 ONE_OF = [NUMBERS_OF[name] for name in ("grey", "solarize", "blur")]
 JITTERED = [NUMBERS_OF[name] for name in ("brightness", "contrast", "color")]
 SOLARIZE_FROM_128 = 0.5  # a level
-# A level of 1 changes a factor by this, see `OPERATIONS` of the readers.
+# By how much a level of 1 changes a factor; see `OPERATIONS` in both readers.
 CHANGE = 0.9
-# Of pixels that a geometric operation takes from outside the image.
+# The colour of what a geometric operation takes from outside the image.
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_t2t.data.draws import Purpose, generator
 
-# Images that are repeated together.
+# The size of the groups that are repeated.
 ROUND = 16
 
 
@@ -34,7 +34,7 @@ def shuffled_indices(positions, count, seed, repeats=1):
 
 
 def repeated(offsets, repeats):
-    """Which images an epoch shows, if each 16 of them are shown `repeats` times.
+    """Which images an epoch shows, if groups of 16 are shown `repeats` times.
 
     Each time every second image has another neighbour, since neighbours are mixed.
     """

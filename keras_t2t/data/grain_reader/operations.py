@@ -4,11 +4,11 @@ Each takes (image, level, sign, filter): the level is magnitude / 10, in 0..1; t
 is 1 or -1; the filter is Pillow's. All take and give images of mode RGB.
 """
 
-from keras_t2t._ground.optional_imports import import_pillow
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 Image, ImageEnhance, ImageFilter, ImageOps = (
-    import_pillow(name, "data")
+    import_library(f"PIL.{name}", "data")
     for name in ("Image", "ImageEnhance", "ImageFilter", "ImageOps")
 )
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from keras_t2t._ground.images import Encoded
-from keras_t2t._ground.optional_imports import import_grain
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
@@ -21,7 +21,7 @@ from keras_t2t.data.sharding import (
 )
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
-grain = import_grain()
+grain = import_library("grain")
 
 FOREVER = 2**62
 THREADS = os.cpu_count()
@@ -112,7 +112,7 @@ def _reading(split, index):
 
 
 def _batches(examples, number):
-    """Batches of so many elements, which hold one or two examples each, in order."""
+    """Batches in order, of `number` elements that each hold one or two examples."""
     options = grain.ReadOptions(THREADS, prefetch_buffer_size=2 * max(number, THREADS))
     return examples.to_iter_dataset(options).batch(number, batch_fn=_joined)
 

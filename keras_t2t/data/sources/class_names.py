@@ -1,4 +1,5 @@
-"""Names of classes whose labels are numbers: in a file beside, ImageNet's, or none."""
+"""Names of classes whose labels are numbers: from a file beside them, ImageNet's, or
+the numbers themselves."""
 
 import re
 
@@ -52,7 +53,7 @@ def check_labels(split, names):
 
 
 def call_by_number(splits):
-    """Names the classes of splits whose labels have none.
+    """Names classes that are only numbered, in the files and beside them.
 
     A thousand labels, 0 to 999, are taken for ImageNet's, unless the names of images
     hold WordNet's numbers in another order.
@@ -61,7 +62,7 @@ def call_by_number(splits):
         splits: list of `Split`. Their labels become 0 to the number of classes.
 
     Returns:
-        `(names, note)`: tuple of str by label, and what is to be said of it.
+        `(names, note)`: tuple of str by label, and a sentence for the user.
     """
     numbers = np.unique(np.concatenate([split.labels for split in splits]))
     for split in splits:

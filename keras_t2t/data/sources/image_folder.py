@@ -74,8 +74,8 @@ def _open_flat(wanted, root, names):
 def _usable(places, split):
     """The names of splits that are used, and of those that are left alone.
 
-    Without classes it is left alone if it is for testing, or a second one of its kind.
-    Others are used, so that the error names them.
+    A split without classes is ignored if it is for testing, or if another split for
+    the same purpose has classes. Any other is used, so that the error names it.
     """
     empty = [name for name, place in places.items() if not look(place, True).folders]
     full = [name for name in places if name not in empty]
@@ -158,8 +158,8 @@ def checked_names(names):
 
 
 def told_apart(names, others):
-    """Two lists of names as texts, escaped where one of each looks like the other, as
-    with accents that two systems write differently, or a blank at the end."""
+    """Two lists of names as texts. If a name of one looks like a name of the other (two
+    encodings of an accent, a blank at the end), both lists are escaped."""
 
     def look_of(name):
         return unicodedata.normalize("NFKC", name).strip()

@@ -5,7 +5,7 @@ import tarfile
 
 import numpy as np
 
-from keras_t2t._ground.optional_imports import import_scipy
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.sources.source import Source
 from keras_t2t.data.sources.tar_index import TarSplit
 
@@ -38,7 +38,7 @@ def open_source(wanted, root):
     label = {name: i for i, name in enumerate(names)}
 
     def of_validation(_, index):
-        # The truth follows the images' numbers, which end their names.
+        # The labels are in the order of the numbers at the end of the images' names.
         order = np.argsort(np.argsort(index.names))
         if len(truth) != len(order):
             raise ValueError(
@@ -63,14 +63,14 @@ def open_source(wanted, root):
 
 
 def _read_kit(path):
-    """The kit's own numbers of classes, {number: WordNet's}, and the validation
-    images' numbers, a list."""
+    """{the kit's number of a class: WordNet's}, and a list of the validation images'
+    labels by the kit's numbers."""
     try:
         with tarfile.open(path) as kit:
             files = {name.rpartition("/")[2]: name for name in kit.getnames()}
             truth = kit.extractfile(files[TRUTH]).read()
             meta = kit.extractfile(files["meta.mat"]).read()
-        synsets = import_scipy("io").loadmat(io.BytesIO(meta), squeeze_me=True)
+        synsets = import_library("scipy.io").loadmat(io.BytesIO(meta), squeeze_me=True)
         numbers = {
             int(row["ILSVRC2012_ID"]): str(row["WNID"])
             for row in synsets["synsets"]
@@ -81,7 +81,7 @@ def _read_kit(path):
             raise ValueError("its validation labels are of unknown classes")
     except ImportError:
         raise
-    # Each library raises its own kinds for damaged files.
+    # For damaged files each library raises exceptions of its own.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(

@@ -20,7 +20,7 @@ def holds(folder):
 
 
 def open_source(wanted, root):
-    """The images under `train/<class>/` and in `val/`, whose classes a table tells.
+    """The images under `train/<class>/`, and those in `val/` with classes from a table.
 
     Classes are named by WordNet's numbers (`n01440764`) in their order, as the
     training folders.
@@ -56,7 +56,7 @@ def open_source(wanted, root):
 
 
 def _read_solution(path):
-    """{image: class}; a row tells the class before each box, all of one class."""
+    """{image: class}. A row holds the class before each box, always the same one."""
     truth = {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:

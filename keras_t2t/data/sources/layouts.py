@@ -62,7 +62,7 @@ def find_source(folder, **settings):
 
 
 def holds_containers(folder):
-    """Whether the images of a folder lie in files that hold many."""
+    """Whether a folder's images lie in tars or parquet files."""
     return any(layout.holds(folder) for layout in CONTAINERS)
 
 
@@ -78,7 +78,7 @@ def _layout(wanted):
             break
         root = inner
     else:
-        # A tar or parquet file of less clear a name counts where there is nothing else.
+        # Tars and parquet files with less clear names count if there is nothing else.
         for place in reversed(places):
             if found := _one(SHARDS, wanted, place, loosely=True):
                 return found, place
@@ -94,7 +94,7 @@ def _layout(wanted):
 
 
 def _held(folder):
-    """What lies in a folder that has no layout, and what to do with it, as a text."""
+    """What a folder without a layout holds and what to do about it, for the error."""
     folders = visible_folders(folder)
     files = sorted(
         path.name
@@ -114,7 +114,7 @@ def _held(folder):
 
 
 def _one(layouts, wanted, root, **how):
-    """The one layout of these that a folder has, or None."""
+    """Which one of these layouts a folder has, or None."""
     found = [layout for layout in layouts if layout.holds(root, **how)]
     if len(found) > 1:
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from keras_t2t._ground.images import shown
 from keras_t2t.data.image_formats import is_image_file
 
-# What systems and programs leave in a folder.
+# What operating systems and programs leave in a folder.
 LITTER = frozenset(
     (
         *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"),
@@ -17,7 +17,7 @@ LITTER = frozenset(
 )
 
 
-# Hidden folders in which images may lie that are no one's classes.
+# Hidden folders that may hold images, but are certainly no classes.
 HIDDEN = frozenset(
     (
         *(".git", ".svn", ".hg", ".dvc", ".cache", ".huggingface", ".venv", ".idea"),
@@ -32,7 +32,7 @@ KNOWN_BEGINNINGS = (".Trash-", ".writing-")
 class Look(NamedTuple):
     """What lies directly in a folder."""
 
-    folders: tuple  # names, sorted; not all of them where an image was found first
+    folders: tuple  # sorted names; not all of them if an image was found before
     images: bool  # whether an image lies in it
 
     @property
@@ -42,7 +42,7 @@ class Look(NamedTuple):
 
 
 def is_litter(name):
-    """Whether a name is hidden (leading dot) or what systems leave behind."""
+    """Whether a name is hidden (leading dot) or one of `LITTER`."""
     return name.startswith(".") or name.lower() in LITTER
 
 

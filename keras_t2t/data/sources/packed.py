@@ -46,6 +46,6 @@ class PackedSplit(Split):
         return None
 
     def _place(self, index):
-        """The number of the file that holds an image, and the image's row in it."""
+        """The number of an image's file, and the image's row in that file."""
         file = int(np.searchsorted(self._first, index, side="right")) - 1
         return file, int(index - self._first[file])

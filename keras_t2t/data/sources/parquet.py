@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from keras_t2t._ground.images import shown
-from keras_t2t._ground.optional_imports import import_pyarrow
+from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.sources.packed import PackedSplit, Stamp
 from keras_t2t.data.sources.shards import check_same_names, find_shards, open_shards
 from keras_t2t.data.sources.source import listed
@@ -72,8 +72,8 @@ class ParquetSplit(PackedSplit):
 
     def _read_group(self, file, group):
         """The encoded images of a row group, an Arrow array of binaries."""
-        # Opened anew each time: a reader is not made for several threads, and one for
-        # each of ImageNet's files in each thread is more than a process may have.
+        # Opened anew each time: an open file cannot be shared by threads, and one per
+        # thread for each of ImageNet's files would exceed the limit of a process.
         path = self._paths[file]
         with _open(path, self._metadata[file]) as opened:
             table = opened.read_row_group(
@@ -85,8 +85,8 @@ class ParquetSplit(PackedSplit):
 
 @contextlib.contextmanager
 def _open(path, metadata=None):
-    """What pyarrow raises, which is of many kinds, becomes one ValueError."""
-    parquet = import_pyarrow("parquet")
+    """Opens a file; whatever pyarrow raises becomes one ValueError."""
+    parquet = import_library("pyarrow.parquet")
     try:
         with parquet.ParquetFile(path, metadata=metadata) as file:
             yield file
@@ -120,7 +120,7 @@ def _describe(path):
 
 def _columns(schema, path):
     """The names of the columns of images and of labels."""
-    types = import_pyarrow("types")
+    types = import_library("pyarrow.types")
     columns = []
     for kind, accepted in (("images", IMAGE_COLUMNS), ("labels", LABEL_COLUMNS)):
         found = [name for name in accepted if name in schema.names]
@@ -146,7 +146,7 @@ def _columns(schema, path):
 
 
 def _class_names(schema, label, path):
-    """The names in the metadata `huggingface`, or None where it tells of none."""
+    """The class names in the metadata `huggingface`, or None if it has none."""
     written = (schema.metadata or {}).get(b"huggingface")
     if written is None:
         return None

@@ -51,8 +51,8 @@ def open_source(name, wanted):
 
 
 class RecordSplit(Split):
-    """Its labels lie in the records too, so that they are known only as images are,
-    unless they are read first.
+    """The records of a split, which hold images and labels. A label is known once its
+    record is read; `read_labels` reads them all.
 
     Args:
         builder: TFDS's.
@@ -109,7 +109,7 @@ def _open_builder(name, data_dir):
     version = "" if ":" in name else ":*.*.*"
     try:
         return tfds.builder(name + version, data_dir=data_dir)
-    except Exception as error:  # TFDS raises what its data sets raise
+    except Exception as error:  # a data set's own code may raise anything
         known = ["digits", *tfds.list_builders(with_community_datasets=False)]
         base_name = name.partition(":")[0].partition("/")[0]
         if base_name in known:
@@ -124,7 +124,7 @@ def _open_builder(name, data_dir):
 
 
 def _label_feature(name, features, evaluation_only):
-    """The name of the feature that tells an image's class."""
+    """The name of the feature with an image's class."""
     features = dict(features)
     label, labels = features.get(LABEL), features.get(LABELS)
     if isinstance(features.get("image"), tfds.features.Image):

@@ -36,7 +36,7 @@ def open_shards(wanted, root, suffix, kind, open_split):
 
     The names of the classes are those that the files themselves tell, else the lines of
     `classnames.txt` beside, else their numbers. A test split whose labels are all -1,
-    as competitions hold them back, is left alone.
+    as competitions hold them back, is ignored.
 
     Args:
         wanted, root: as of `open_source`; `root` may be the folder above `data/`.
@@ -71,7 +71,7 @@ def open_shards(wanted, root, suffix, kind, open_split):
 
 
 def check_same_names(names, others, path):
-    """Raises a ValueError if a file numbers other classes than those before it."""
+    """Raises a ValueError if a file has other class names than the files before it."""
     if names != others:
         raise ValueError(
             f"data_dir: {path} has other names of classes than the files before it, or "
@@ -116,7 +116,7 @@ def find_shards(folder, suffix, loosely=False):
 
 
 def _check_not_compressed(place, names):
-    """Raises a ValueError if another shard is compressed, and so would be left out."""
+    """Raises a ValueError if a further shard is compressed, and so would be missed."""
     for path in sorted(place.iterdir()):
         name = COMPRESSED.sub("", path.name)
         if name != path.name and f"{name}.tar" not in names and NAMED.fullmatch(name):
@@ -127,7 +127,7 @@ def _check_not_compressed(place, names):
 
 
 def _in_folders(place, suffix):
-    """As `find_shards`, of files in folders of splits: train/0000.parquet."""
+    """As `find_shards`, for files in a folder for each split: train/0000.parquet."""
     found = {}
     for name in visible_folders(place):
         files = _files(place / name, suffix) if role(name) else ()

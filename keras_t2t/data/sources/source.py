@@ -11,14 +11,14 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 
 class Wanted(NamedTuple):
-    """What is asked of the files of a data set, see `open_dataset`."""
+    """What the caller of `open_dataset` wants of the files."""
 
     folder: FilePath  # that was opened, to which names are relative
     place: str  # what was opened, for errors
     skip_corrupt: bool = False  # leave out what is no file, such as a broken link
-    evaluation_only: bool = False  # leave the training images alone, if there are any
+    evaluation_only: bool = False  # ignore training images
     validation_share: float | None = None
-    split: str = VALIDATION  # or `TEST`, which is then what validates
+    split: str = VALIDATION  # or `TEST`: what validates
 
 
 class Split(abc.ABC):
@@ -56,7 +56,7 @@ class Split(abc.ABC):
         """What to call an image in messages: printable, relative to the folder."""
 
     def changed(self):
-        """A sentence on a file that is not what it was when it was opened, or None."""
+        """A sentence on a file that has changed since it was opened, or None."""
         return None
 
 
@@ -92,11 +92,11 @@ class Source(NamedTuple):
     validation: Split
     names: tuple = (TRAIN, VALIDATION)  # of the splits, as the files have them
     validation_share: float | None = None  # where the files have no splits
-    notes: tuple = ()  # what is said once of how the files were understood
+    notes: tuple = ()  # sentences for the user: how the files were understood
 
     @property
     def splits(self):
-        """{"train" or "validation": split} of those that there are."""
+        """{"train" or "validation": split}, without training if that is None."""
         both = {TRAIN: self.train, VALIDATION: self.validation}
         return {key: split for key, split in both.items() if split is not None}
 

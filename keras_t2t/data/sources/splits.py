@@ -25,9 +25,8 @@ SEED = 0  # the same images validate in every run, resumed or evaluated
 
 
 def role(name):
-    """What a split of this name is for: train, validation, test; None if it is none.
-
-    What lies in it decides whether it is one.
+    """The purpose of a split with this name: train, validation or test; None if it is
+    no name of a split. Only its contents decide whether it is a split.
     """
     match = WORD.fullmatch(name)
     return ROLES[match["name"].lower()] if match else None
@@ -44,20 +43,20 @@ class Choice(NamedTuple):
     train: str | None  # None: for evaluation only
     validation: str | None  # None: a share of `shared`
     shared: str | None  # of which a share validates, and the rest may train
-    left: tuple = ()  # what is not read
+    left: tuple = ()  # the splits that are not read
 
     @property
     def read(self):
-        """The names of the splits that are read, that for training first."""
+        """The names of the splits that are read, training first."""
         used = self.train, self.validation or self.shared
         return [*dict.fromkeys(name for name in used if name is not None)]
 
 
 def choose_splits(names, wanted, kind):
-    """What trains and what validates: validation, else test, else a share of training.
+    """Chooses what trains, and what validates: validation, test or a share of training.
 
     Args:
-        names: of the splits that there are.
+        names: names of the splits in the files.
         wanted: `Wanted`.
         kind: what they are, for errors: "folders".
 
@@ -99,15 +98,16 @@ def choose_splits(names, wanted, kind):
 
 
 def assembled(wanted, class_names, choice, splits, slash="", notes=()):
-    """The `Source` of splits, of which a share of training validates where it is alone.
+    """The `Source` of chosen splits; without a validation split a share of training is
+    taken for it.
 
     Args:
         wanted: `Wanted`.
         class_names: tuple of str.
         choice: `Choice`.
         splits: {name: `Split`} of those that are read.
-        slash: what ends the names in messages.
-        notes: what else is to be said.
+        slash: put after the names in messages.
+        notes: further sentences for the user.
     """
     verb = "is evaluated" if wanted.evaluation_only else "validates"
     names = choice.train or "", choice.validation or choice.shared

@@ -58,8 +58,8 @@ class TarSplit(PackedSplit):
 
 
 def index_tars(paths):
-    """Two lists, of the tars' `TarIndex`, from the cache where they have not changed
-    since, and of their `Stamp`."""
+    """A list of each tar's `TarIndex`, from the cache if the tar has not changed since,
+    and a list of their `Stamp`."""
     start, news = time.monotonic(), 0
     indices, stamps = [], []
     for path in paths:
@@ -89,7 +89,7 @@ def index_tar(path):
 
 
 def _cached_path(path):
-    """Where the index of a tar is kept, None where there is no place for it."""
+    """Where the index of a tar is kept, or None if there is no such place."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
     try:
         return keras_folder() / "datasets" / "keras_t2t" / f"{name}.npz"
@@ -98,7 +98,7 @@ def _cached_path(path):
 
 
 def _read_cache(cached, stamp):
-    """The index that is kept, None where there is none of this tar, whatever fails."""
+    """The index in the cache; None if it is missing, damaged or of an older file."""
     try:
         with np.load(cached, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
@@ -109,13 +109,13 @@ def _read_cache(cached, stamp):
         names = bytes(arrays["names"]).decode("utf-8", "surrogateescape")
         columns = (arrays[name] for name in TarIndex._fields[1:])
         return TarIndex(names.split("\0")[:-1], *columns)
-    # NumPy, zipfile and zlib raise what they like for damaged files.
+    # For damaged files NumPy, zipfile and zlib raise exceptions of many classes.
     except Exception:
         return None
 
 
 def _digest(arrays):
-    """The digest of a whole index: a zip's own checksums leave its directory out."""
+    """The digest of a whole index; a zip's own checksums do not cover its directory."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import is_litter
 
-BLOCK = 512  # bytes of a tar's header, which all contents are filled up to
+BLOCK = 512  # bytes: the unit of headers and contents in a tar
 
 
 class Member(NamedTuple):
@@ -17,16 +17,16 @@ class Member(NamedTuple):
     name: str  # with the inner tar's name before it
     offset: int  # bytes from the start of the tar
     size: int  # bytes
-    leads_to: str | None = None  # of a link, the name of what it stands for
+    leads_to: str | None = None  # of a link, the name of its target
     sparse: bool = False
 
 
 def tar_members(file, path, start=0, end=None, prefix=""):
-    """The files of a tar that lies in `file` from `start` to `end`, in its order.
+    """The files of the tar at bytes `start` to `end` of `file`, in its order.
 
-    Files of the tars in it are among them, and what `tar -A` or `cat` joined to it.
-    Links are followed to what they lead to within the tar. Hidden files and what
-    systems leave are left out.
+    They include the files of tars inside it, and of tars that `tar -A` or `cat` joined
+    to it. Links are replaced by their targets in the tar. Hidden files and `LITTER` are
+    left out.
 
     Args:
         file: open for reading bytes.
@@ -46,7 +46,7 @@ def tar_members(file, path, start=0, end=None, prefix=""):
     place = shown(path) + (f": {shown(prefix.rstrip('/'))}" if prefix else "")
     try:
         found = _members(file, start, end)
-    # What tarfile raises for damaged headers is of many kinds.
+    # For damaged headers tarfile raises exceptions of many classes.
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # the system's
             raise
@@ -110,7 +110,7 @@ def _members(file, start, end):
 
 
 def _next_archive(window, start):
-    """Where another tar begins behind the end of one, or None."""
+    """Where the tar begins that is joined after this one, or None."""
     while chunk := window.read(64 * BLOCK):
         if any(chunk):
             first = len(chunk) - len(chunk.lstrip(b"\0"))
@@ -120,7 +120,7 @@ def _next_archive(window, start):
 
 
 def _target(link, by_name, place):
-    """The `Member` that a link leads to, over other links."""
+    """The `Member` at the end of a chain of links."""
     target, seen = link, set()
     while target is not None and target.leads_to and target.leads_to not in seen:
         seen.add(target.leads_to)
@@ -155,7 +155,7 @@ class Window:
     def read(self, size):
         left = max(0, self._length - self._position)
         self._file.seek(self._start + self._position)
-        # A damaged header may tell of any size.
+        # A damaged header may claim any size.
         content = self._file.read(size if 0 <= size <= left else left)
         self._position += len(content)
         return content

@@ -56,7 +56,7 @@ def samples(file, path, members):
 
 
 def _paired(key, images, labels, path):
-    """[(image or None, its labels)] of one sample, or of several in its place."""
+    """[(image or None, its labels)]: one sample, or one for each image."""
     if len(images) < 2:
         return [(images[0] if images else None, labels)] if images or labels else []
     stems = {}
@@ -79,7 +79,7 @@ def _paired(key, images, labels, path):
 
 
 def _agreed(file, path, labels, optional):
-    """The label that all files of a sample tell, or None."""
+    """The label on which all label files of a sample agree, or None."""
     found = []
     optional |= any(_suffix(member.name) == ".cls" for member in labels)
     for member in labels:
@@ -97,14 +97,14 @@ def _agreed(file, path, labels, optional):
 
 
 def _label(file, path, member, optional):
-    """The number in a file, or None for JSON without one where it may have none."""
+    """The label in a file; None for JSON without one, if it is `optional`."""
     is_json = _suffix(member.name) == ".json"
     content = b""
     if member.size <= MAX_LABEL_BYTES:
         file.seek(member.offset)
         content = file.read(member.size)
     try:
-        if content.strip().isdigit():  # with zeros before it too
+        if content.strip().isdigit():  # leading zeros too, unlike JSON
             value = int(content)
         else:
             value = json.loads(content)

@@ -7,15 +7,15 @@ import numpy as np
 
 from keras_t2t._ground.images import shown
 
-# Before a record its length and a checksum of that, after it a checksum of the record.
+# A record follows its length and the length's checksum; its own checksum is after it.
 BEFORE, AROUND = 12, 16
 
 
 class TFRecords:
     """The records of some files, one file after the other, each as bytes.
 
-    Where they lie is found by going from length to length through a file, when the
-    first of its records is asked for. The checksums (CRC-32C) are not compared.
+    When the first record of a file is read, all its offsets are found by going from
+    length to length. The checksums (CRC-32C) are not compared.
 
     Args:
         paths: list of str.
@@ -44,7 +44,7 @@ class TFRecords:
             return file.read(int(offsets[row + 1] - offsets[row]) - AROUND)
 
     def _find_offsets(self, number):
-        """(records + 1,) where the records of a file begin, and where the last ends."""
+        """(records + 1,) bytes: where each record begins, and where the last ends."""
         path, offsets = self._paths[number], [0]
         with open(path, "rb") as file:
             size = file.seek(0, 2)

@@ -32,11 +32,11 @@ def find_splits(folder):
         {name: Path of the folder that holds its classes}; empty if there is none.
 
     Raises:
-        ValueError: it is neither splits nor classes for sure.
+        ValueError: it cannot be decided whether they are splits or classes.
     """
     names = visible_folders(folder)
     places = {name: _inner(folder / name) for name in names if role(name)}
-    # The folder of a data set may be called so too: test/train/<class>.
+    # A whole data set may have such a name too: test/train/<class>.
     places = {name: at for name, at in places.items() if not _holds_splits(at)}
     if not places:
         return {}
@@ -44,7 +44,7 @@ def find_splits(folder):
     if any(
         role(name) != role(other) and _alike(looks[name], looks[other])
         for name, other in itertools.combinations(places, 2)
-    ):  # whatever lies beside
+    ):  # then they are splits, whatever else the folder holds
         return places
     others = [name for name in names if name not in places]
     of_folders = [name for name in places if looks[name].of_folders]
@@ -55,7 +55,7 @@ def find_splits(folder):
         return {}
     roles = {role(name) for name in places}
     alone = not beside or (len(beside) == 1 and TRAIN in roles and len(roles) > 1)
-    if not alone:  # Train/<class>, Test/* and Meta/* are so
+    if not alone:  # one folder more is accepted: Train/<class>, Test/* and Meta/*
         known = f"{_slashed(of_folders)} by name and content"
         raise ValueError(
             f"data_dir={str(folder)!r} holds {known} a split, and beside it images in "
@@ -66,7 +66,7 @@ def find_splits(folder):
 
 
 def _loose(folder, looks, others, places):
-    """Folders with the names of splits, none of which holds folders alone."""
+    """As `find_splits`, if no folder with a split's name holds folders only."""
     loose = [name for name in looks if looks[name].images]
     if not loose:
         return {}
@@ -144,7 +144,7 @@ def check_no_marks(folder, names):
 
 
 def only_folder(folder):
-    """The one folder in a folder that leads to its images, as unzipping leaves it
+    """The folder inside a folder that holds all its images, as after unzipping
     (`x/x/<class>`), or None."""
     names = visible_folders(folder)
     # Found at once where there are classes, which may hold many files.
@@ -156,13 +156,13 @@ def only_folder(folder):
 
 
 def _is_beside(folder):
-    """Whether it holds something, and no image."""
+    """Whether a folder is not empty, but holds no image."""
     with os.scandir(folder) as entries:
         return any(entries) and not holds_images(folder)
 
 
 def _inner(place):
-    """The folder of a split's classes, below folders that unzipping doubled."""
+    """The folder with a split's classes, also in `train/train/<class>`."""
     while True:
         held = look(place)
         if not held.of_folders or len(held.folders) != 1:
@@ -176,15 +176,15 @@ def _inner(place):
 
 
 def _holds_splits(place):
-    """Whether a folder holds splits in its turn, not only classes of such names."""
+    """Whether a folder holds splits itself, not only classes with such names."""
     named = [name for name in visible_folders(place) if role(name)]
     several = len({role(name) for name in named}) > 1
     return several and any(look(place / name).of_folders for name in named)
 
 
 def _named_by_split(names):
-    """The names, if each is that of a split and something that others share:
-    pets_train, pets_test."""
+    """The names, if each is a common word with the name of a split: pets_train,
+    pets_test. Otherwise an empty list."""
     roles = {}
     for name in names:
         words = re.split(r"[-_. ]+", name.lower())
@@ -197,20 +197,20 @@ def _named_by_split(names):
 
 
 def _alike(first, second):
-    """Whether two folders hold folders of the same names, for the most part."""
+    """Whether half of the folder names in one of two folders are in the other too."""
     a, b = ({name.lower() for name in one.folders} for one in (first, second))
     return bool(a and b) and 2 * len(a & b) >= min(len(a), len(b))
 
 
 def _most(held, names):
-    """Whether at least two, and half, of the names held are among others."""
+    """Whether at least two and at least half of the names `held` are in `names`."""
     common = len(held & set(names))
     return common >= 2 and 2 * common >= len(held)
 
 
 def _one_folder_each(folder, names):
-    """Whether each holds one folder and nothing else, <class>/images/*: of a split it
-    would be the only class."""
+    """Whether each holds a single folder, as in <class>/images/*: if they were splits,
+    they would have only one class."""
     looks = [look(folder / name) for name in names]
     return all(one.of_folders and len(one.folders) == 1 for one in looks)
 

@@ -151,7 +151,7 @@ def _cut_of(rows, columns):
 
 
 def _reduced(side, times):
-    """The same part of an image that is so many times smaller, out to whole pixels."""
+    """The same part of an image decoded smaller, extended to whole pixels."""
     first = side.first // times
     end = -(-(side.first + side.length) // times)
     shift = side.shift - (side.first - first * times) * side.scale
@@ -159,7 +159,7 @@ def _reduced(side, times):
 
 
 def _mirrored(side, whole, image_size):
-    """The same part, seen in a mirror."""
+    """The same part of the mirrored image."""
     return side._replace(
         first=whole - side.first - side.length,
         shift=image_size - side.shift - side.scale * side.length,

@@ -14,14 +14,16 @@ import numpy as np
 
 from keras_t2t._ground.optional_imports import (
     import_keras_cv,
-    import_pillow,
+    import_library,
     import_tensorflow,
 )
 from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 tf = import_tensorflow()
 layers = import_keras_cv().layers
-Image, ImageFilter = (import_pillow(name, "data") for name in ("Image", "ImageFilter"))
+Image, ImageFilter = (
+    import_library(f"PIL.{name}", "data") for name in ("Image", "ImageFilter")
+)
 
 # Their own draws are never made: the factors here have no effect.
 COMMON = {"value_range": (0, 255), "dtype": "float32"}

@@ -148,7 +148,7 @@ def is_read_error(error):
 
 
 def _called(example, number, types, shapes):
-    """The `Cut` that a Python function gives for a number, and what else it gives."""
+    """What a Python function returns for a number: a `Cut`, and further tensors."""
     columns = tf.numpy_function(
         example, [number], [*map(tf.as_dtype, (*CUT_TYPES, *types))], stateful=False
     )

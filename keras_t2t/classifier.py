@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_t2t._ground.arguments import check_flags, escaped, reason, shown
 from keras_t2t._ground.files import read_class_names, read_json
@@ -73,6 +74,16 @@ class Classifier(NamedTuple):
         unless those of the run were not."""
         turns = self.exif_orientation is not False
         return {**self.transform, "exif_orientation": turns}
+
+    @property
+    def labels(self):
+        """The names of its classes, or numbers if they have no names; None if it has no
+        classes, or ImageNet's names cannot be downloaded."""
+        if self.class_names is not None or self.classes is None:
+            return self.class_names
+        if self.classes == IMAGENET_CLASSES:
+            return imagenet_names()
+        return numbered(self.classes)
 
     @property
     def reduced(self):
@@ -249,7 +260,7 @@ def _by_name(weights, variant):
     if weights != RANDOM:
         return _of_published(weights, published_weights(weights, variant))
     # Random weights do not know ImageNet's classes.
-    names = [f"class {i}" for i in range(IMAGENET_CLASSES)]
+    names = numbered(IMAGENET_CLASSES)
     return Classifier(RANDOM, variant, DEFAULT_SIZE, IMAGENET_CLASSES, names)
 
 
@@ -390,11 +401,24 @@ def top_classes(probabilities, names, top=5):
         List of `(name, probability)`, most probable first.
     """
     if names is None and len(probabilities) == IMAGENET_CLASSES:
-        try:
-            decoded = decode_predictions(probabilities[None], top=top)[0]
-            return [(name, probability) for _, name, probability in decoded]
-        except Exception as error:  # Keras raises a bare one where there is no network
-            print(f"no ImageNet class names: {escaped(str(error))}", file=sys.stderr)
+        names = imagenet_names()
+    names = names or numbered(len(probabilities))
     best = probabilities.argsort()[::-1][:top]
-    names = names or [f"class {i}" for i in range(len(probabilities))]
     return [(names[i], probabilities[i]) for i in best]
+
+
+def imagenet_names():
+    """The names of ImageNet's 1,000 classes, from Keras. If they cannot be downloaded,
+    a line on standard error says so, and it is None."""
+    try:
+        numbers = np.arange(float(IMAGENET_CLASSES))
+        (best_first,) = decode_predictions(numbers[None], top=IMAGENET_CLASSES)
+    except Exception as error:  # Keras raises a bare one where there is no network
+        print(f"no ImageNet class names: {escaped(str(error))}", file=sys.stderr)
+        return None
+    return [name for _, name, _ in reversed(best_first)]
+
+
+def numbered(classes):
+    """Numbers in place of names."""
+    return [f"class {i}" for i in range(classes)]

@@ -74,15 +74,15 @@ def json_list(file):
 
     def write(image, classes, error):
         nonlocal between
-        held = {"image": os.fspath(image)}
+        answer = {"image": os.fspath(image)}
         if error:
-            held["error"] = error
+            answer["error"] = error
         else:
-            held["classes"] = [
+            answer["classes"] = [
                 {"class": name, "probability": round(float(p), 6)}
                 for name, p in classes
             ]
-        file.write(between + json.dumps(held))
+        file.write(between + json.dumps(answer))
         between = ",\n"
 
     yield write

@@ -61,8 +61,8 @@ def default_backend():
 def recorded_backend():
     """The backend in keras.json, None if it has none."""
     try:
-        held = read_json(keras_folder() / "keras.json")
+        content = read_json(keras_folder() / "keras.json")
     except (OSError, ValueError):  # Keras goes on without it too
         return None
-    name = held.get("backend") if isinstance(held, dict) else None
+    name = content.get("backend") if isinstance(content, dict) else None
     return name if name in BACKENDS else None

@@ -1,6 +1,5 @@
-"""The flags that name a model with its weights, and the names of its classes."""
+"""The flags that name a model with its weights."""
 
-import sys
 from pathlib import Path
 
 from keras_t2t.settings.flag_values import classifier_weights, image_size
@@ -38,26 +37,3 @@ def add_image_size(parser, default):
         metavar="PIXELS or HEIGHTxWIDTH",
         help=f"height and width of the images that the model sees {default}",
     )
-
-
-def class_names(source):
-    """The names of a `Classifier`'s classes, or numbers if they have no names; None if
-    it has no classes."""
-    if source.class_names is not None or source.classes is None:
-        return source.class_names
-    numbered = [f"class {i}" for i in range(source.classes)]
-    return imagenet_names() if source.classes == 1000 else numbered
-
-
-def imagenet_names():
-    """Names of ImageNet's 1000 classes, None if Keras cannot fetch them."""
-    import numpy as np
-
-    from keras_t2t.preprocessing import decode_predictions
-
-    try:
-        (best_first,) = decode_predictions(np.arange(1000.0)[None], top=1000)
-    except Exception as error:  # Keras raises a bare one where there is no network
-        print(f"no ImageNet class names: {error}", file=sys.stderr)
-        return None
-    return [name for _, name, _ in reversed(best_first)]

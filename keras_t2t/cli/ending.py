@@ -56,13 +56,13 @@ def run(main, *arguments, name=None, resumes=False):
         except KeyboardInterrupt as error:
             stopping.came = True
             code = SIGNALED + getattr(error, "signal", signal.SIGINT)
-            told = stopping.told(str(error) or "stopped by SIGINT")
+            line = stopping.with_next_command(str(error) or "stopped by SIGINT")
             # Another process may tell it, or this one's end by force.
             if not getattr(error, "main", True) or not stopping.tells():
                 sys.exit(code)
             if sys.stdout.isatty():
                 print(flush=True)  # a progress bar is there
-            fail(name, told, code)
+            fail(name, line, code)
 
 
 def in_words(error):

@@ -21,6 +21,8 @@ from keras_t2t._ground.optional_imports import is_installed
 from keras_t2t._ground.run_files import CONFIG, EVALUATION, SUMMARY
 from keras_t2t.cli.ending import tell
 from keras_t2t.cli.evaluation_report import write_report
+from keras_t2t.data.readers import READERS
+from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.settings.flag_values import classifier_weights, square
 
 USAGE = ""
@@ -77,7 +79,7 @@ def add_flags(parser, defaults):
     )
     add(
         "--reader",
-        choices=("grain", "tensorflow"),
+        choices=READERS,
         help="what decodes images (default: grain, or on a run's own data the run's)",
     )
     add("--skip-corrupt", action="store_true", help="skip unreadable images")
@@ -110,7 +112,7 @@ def add_flags(parser, defaults):
     )
     add(
         "--mixed-precision",
-        choices=("none", "bfloat16", "float16"),
+        choices=tuple(DTYPE_POLICIES),
         default="none",
         help="compute in half precision (default: none)",
     )
@@ -137,51 +139,18 @@ def main(arguments):
     """The exit code."""
     import keras
 
-    from keras_t2t import data
     from keras_t2t._ground.arguments import shown
     from keras_t2t.classifier import find_classifier
-    from keras_t2t.settings.config import DTYPE_POLICIES
-    from keras_t2t.training import TrainingConfig, accuracy
+    from keras_t2t.training import accuracy
     from keras_t2t.training.distribution import connected
     from keras_t2t.training.run import dtype_policy
 
     source = find_classifier(
         arguments.weights, arguments.model, ema=arguments.ema, raw=arguments.raw
     )
-    height, width = source.size
-    if arguments.image_size is None and height != width:
-        raise ValueError(
-            f"{arguments.weights} is for {height}x{width} px, but images are evaluated "
-            "as squares: give --image-size"
-        )
-    name, folder, share = which_data(arguments, source)
-    config = TrainingConfig(
-        dataset=name,
-        data_dir=folder,
-        image_size=arguments.image_size or height,
-        batch_size=arguments.batch_size,
-        crop=source.crop if arguments.crop is None else arguments.crop,
-        gradient_accumulation=1,
-        devices=arguments.devices,
-    )
+    config, dataset = planned(arguments, source)
     output = which_output(arguments)
-    if output:
-        check_report(output)
-    dataset = data.open_dataset(
-        name,
-        folder,
-        arguments.skip_corrupt,
-        evaluation_only=True,
-        validation_share=share,
-        reader=which_reader(arguments, source),
-        split=arguments.split,
-        exif_orientation=which_orientation(arguments, source),
-    )
-    accuracy.check_classes(
-        dataset, source.classes, source.class_names, arguments.weights
-    )
-    if arguments.expect:
-        check_comparable(arguments, source, dataset)
+    transform = {"crop": config.crop, "interpolation": source.interpolation}
     policy = DTYPE_POLICIES[arguments.mixed_precision]
     with dtype_policy(policy), connected(config) as devices, devices.scope():
         devices.check(config)
@@ -200,13 +169,7 @@ def main(arguments):
         start = time.perf_counter()
         verbose = int(devices.main and sys.stdout.isatty())
         counts = accuracy.measure(
-            model,
-            dataset,
-            config.batch_size,
-            devices,
-            verbose,
-            crop=config.crop,
-            interpolation=source.interpolation,
+            model, dataset, config.batch_size, devices, verbose, **transform
         )
         seconds = time.perf_counter() - start
         if not devices.main:
@@ -224,16 +187,8 @@ def main(arguments):
             "images_per_second": round(dataset.num_validation / seconds, 1),
         }
         if output:
-            missing = write_report(
-                output,
-                result,
-                counts,
-                model,
-                dataset,
-                config.batch_size,
-                crop=config.crop,
-                interpolation=source.interpolation,
-            )
+            study = model, dataset, config.batch_size
+            missing = write_report(output, result, counts, *study, **transform)
             print(f"{shown(output)}{f' (no pictures: {missing})' if missing else ''}")
     print(json.dumps(result), flush=True)
     if arguments.expect:
@@ -242,6 +197,51 @@ def main(arguments):
             tell(f"not as published: {off}")
             return 1
     return 0
+
+
+def planned(arguments, source):
+    """The `TrainingConfig` of what an evaluation shares with a run, and the data set.
+
+    Raises:
+        ValueError: a flag, the folder of the report or the data is not usable, or the
+            classes are not those of the weights.
+    """
+    from keras_t2t import data
+    from keras_t2t.training import accuracy
+
+    height, width = source.size
+    if arguments.image_size is None and height != width:
+        raise ValueError(
+            f"{arguments.weights} is for {height}x{width} px, but images are evaluated "
+            "as squares: give --image-size"
+        )
+    name, folder, share = which_data(arguments, source)
+    config = TrainingConfig(
+        dataset=name,
+        data_dir=folder,
+        image_size=arguments.image_size or height,
+        batch_size=arguments.batch_size,
+        crop=source.crop if arguments.crop is None else arguments.crop,
+        devices=arguments.devices,
+    )
+    if output := which_output(arguments):
+        check_report(output)
+    dataset = data.open_dataset(
+        name,
+        folder,
+        arguments.skip_corrupt,
+        evaluation_only=True,
+        validation_share=share,
+        reader=which_reader(arguments, source),
+        split=arguments.split,
+        exif_orientation=which_orientation(arguments, source),
+    )
+    accuracy.check_classes(
+        dataset, source.classes, source.class_names, arguments.weights
+    )
+    if arguments.expect:
+        check_comparable(arguments, source, dataset)
+    return config, dataset
 
 
 def which_output(arguments):

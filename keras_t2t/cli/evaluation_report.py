@@ -26,17 +26,17 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
         str, why there are no pictures; None if there are.
     """
     from keras_t2t._ground.files import replacing
-    from keras_t2t.training import accuracy
     from keras_t2t.visualization.figures import save_figure
     from keras_t2t.visualization.mistakes import confusion_figure, mistakes_figure
 
     names = list(dataset.class_names)
-    matrix, mistakes = study(model, dataset, batch_size, **transform)
+    matrix, mistakes = confusions(model, dataset, batch_size, **transform)
     Path(folder).parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder) as temporary:
         temporary.mkdir()
-        accuracy.write_per_class(temporary / PER_CLASS, names, counts)
-        write_matrix(temporary / CONFUSION, matrix, names)
+        write_per_class(temporary / PER_CLASS, names, counts)
+        rows = ([name, *row] for name, row in zip(names, matrix, strict=True))
+        write_table(temporary / CONFUSION, ["class", *names], rows)
         (temporary / SUMMARY).write_text(json.dumps(result, indent=2) + "\n")
         try:
             save_figure(confusion_figure(matrix, names), temporary / MATRIX)
@@ -48,9 +48,14 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
     return None
 
 
-def study(model, dataset, batch_size, **transform):
-    """`(counts, mistakes)`: the confusion matrix, an int array (classes, classes), and
-    the wrongly classified images on which the model is surest."""
+def confusions(model, dataset, batch_size=64, **transform):
+    """Runs a model on the validation images, as `accuracy.answers` does.
+
+    Returns:
+        `(counts, mistakes)`: the confusion matrix, an int array (classes, classes) of
+        the images of the row's class that the model assigns to the column's; and the
+        wrongly classified images on which the model is surest.
+    """
     import numpy as np
 
     from keras_t2t.training.accuracy import answers
@@ -73,15 +78,19 @@ def study(model, dataset, batch_size, **transform):
     ]
 
 
-def write_matrix(path, counts, names):
-    """Writes the matrix as CSV: a row per class, a column per answer."""
-    from keras_t2t._ground.files import replacing, table_cell
+def write_per_class(path, names, counts):
+    """Writes a CSV with a row per class: name, images, top-1 and top-5 as fractions,
+    which are empty where there is no image."""
+    rows = []
+    for name, (images, *right) in zip(names, counts.T, strict=False):
+        shares = [f"{number / images:.6f}" if images else "" for number in right]
+        rows.append([name, images, *shares])
+    write_table(path, ["class", "images", "top1", "top5"], rows)
 
-    cells = [table_cell(name) for name in names]
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
+
+def write_table(path, header, rows):
+    from keras_t2t._ground.files import table_cell
+
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["class", *cells])
-        writer.writerows([name, *row] for name, row in zip(cells, counts, strict=True))
+        writer.writerows(map(table_cell, row) for row in (header, *rows))

@@ -7,7 +7,7 @@ CIFAR's. docs/export.md shows how to use each format.
 
 from pathlib import Path
 
-from keras_t2t.cli.classifier_flags import add_classifier_flags, class_names
+from keras_t2t.cli.classifier_flags import add_classifier_flags
 
 USAGE = ""
 EXAMPLE = "keras-t2t export --weights runs/flowers --format onnx --output flowers.onnx"
@@ -84,7 +84,7 @@ def main(arguments):
         precision=arguments.precision,
         verify=not arguments.no_verify,
         overwrite=arguments.overwrite,
-        labels=class_names(source),
+        labels=source.labels,
         calibration=arguments.calibration,
         opset=arguments.opset,
         **source.photograph_transform,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from keras_t2t._ground.run_files import PAGE
 from keras_t2t.cli import training_flags
+from keras_t2t.cli.evaluation_report import confusions
 from keras_t2t.cli.stopping import quoted
 
 USAGE = "PHOTOS"
@@ -100,18 +101,20 @@ def trained(folder, settings):
 
 
 def confusion(source, model, dataset):
-    from keras_t2t._ground.arguments import shown
-    from keras_t2t.training.accuracy import confusion_matrix, costliest
+    """The line that says which class is most often mistaken for which."""
+    import numpy as np
 
-    counts = confusion_matrix(model, dataset, **source.transform)
-    worst = costliest(counts)
-    if worst is None:
+    from keras_t2t._ground.arguments import shown
+
+    counts, _ = confusions(model, dataset, **source.transform)
+    wrong = counts - np.diag(np.diag(counts))
+    if not wrong.any():
         return "no validation image is mistaken for another class"
-    row, column, images = worst
+    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
     names = dataset.class_names
     return (
-        f"most frequent confusion: {images} of {counts[row].sum()} images of "
-        f"{shown(names[row])} are mistaken for {shown(names[column])}"
+        f"most frequent confusion: {wrong[row, column]} of {counts[row].sum()} images "
+        f"of {shown(names[row])} are mistaken for {shown(names[column])}"
     )
 
 

@@ -13,10 +13,10 @@ import os
 from pathlib import Path
 
 from keras_t2t.cli.answers import writing
-from keras_t2t.cli.classifier_flags import add_classifier_flags, class_names
+from keras_t2t.cli.classifier_flags import add_classifier_flags
 from keras_t2t.cli.ending import BAD_INPUT
 from keras_t2t.cli.image_files import image_files
-from keras_t2t.cli.progress import Progress
+from keras_t2t.cli.progress import ProgressLine
 
 USAGE = "IMAGE [IMAGE ...]"
 EXAMPLE = "keras-t2t predict --weights runs/flowers photographs --csv answers.csv"
@@ -57,7 +57,7 @@ def main(arguments):
     """The exit code."""
     from keras_t2t._ground.arguments import integer, reason, shown
     from keras_t2t._ground.files import check_writable
-    from keras_t2t.classifier import find_classifier, top_classes
+    from keras_t2t.classifier import find_classifier, numbered, top_classes
     from keras_t2t.preprocessing import evaluation_transform
 
     top = integer("--top", arguments.top)
@@ -95,14 +95,12 @@ def main(arguments):
     named = 0
     with (
         writing(arguments.csv, arguments.json, top) as write,
-        Progress(lambda: sum(1 for _ in image_files(arguments.images))) as progress,
+        ProgressLine(lambda: sum(1 for _ in image_files(arguments.images))) as progress,
     ):
         for batch in batches(image_files(arguments.images), read, batch_size):
             if model is None and any(why is None for *_, why in batch):
                 model = classifier.build()
-                names = class_names(classifier) or [
-                    f"class {i}" for i in range(classifier.classes)
-                ]
+                names = classifier.labels or numbered(classifier.classes)
             scores = iter(probabilities(model, batch))
             for path, _, why in batch:
                 best = None if why else top_classes(next(scores), names, top)

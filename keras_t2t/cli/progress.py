@@ -6,7 +6,7 @@ import time
 EVERY = 0.2  # seconds
 
 
-class Progress:
+class ProgressLine:
     """Counts up to `total`; silent if standard error is no terminal.
 
     Args:

@@ -18,16 +18,9 @@ import time
 from pathlib import Path
 
 from keras_t2t._ground.files import drop_unfinished
+from keras_t2t._ground.signals import ECHO, SIGNALS
 
-# Ctrl-C; a scheduler's end, and its warning (Slurm's `--signal`); a closed terminal.
-# Not every system has all of them.
-SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
-    if hasattr(signal, name)
-)
 TIMEOUT = 120.0  # seconds from a signal to the end by force
-ECHO = 0.3  # seconds in which a Ctrl-C may come twice, as from `timeout -s INT`
 PATIENCE = 2.0  # seconds after which a person is told that it may take longer
 CLEANUP = 2.0  # seconds that an end by force may take
 
@@ -139,9 +132,9 @@ class Stopping:
         message = f"stopped {reason}"
 
         def clean():
-            told = self.told(message)
+            line = self.with_next_command(message)
             if self.tells():
-                self._say(told)
+                self._say(line)
             drop_unfinished()
             sys.stdout.flush()
 
@@ -157,7 +150,7 @@ class Stopping:
         """Whether the caller is the first to ask, and so must print the last line."""
         return self.last_word.acquire(blocking=False)
 
-    def told(self, message):
+    def with_next_command(self, message):
         """The message, with the command that continues the run."""
         if not self.resumes:
             return message

@@ -34,16 +34,17 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     if words.config and words.recipe != recipe:
         raise ValueError("--config and --recipe exclude each other; give one")
     starts = weights is not None
-    held = read_config(words.config) if words.config else {}
-    if words.config and weights is None and held.pop("weights", None):
+    repeated = read_config(words.config) if words.config else {}
+    if words.config and weights is None and repeated.pop("weights", None):
         raise ValueError(
             f"--config {shown(words.config)} is of a run that started from weights: "
             "finetune --config repeats it"
         )
     if words.config:  # what that run did without, this one does without too
-        weights, recipe, dataset = held.pop("weights", None), held.get("recipe"), None
-    images = held.pop("dataset", dataset), held.pop("data_dir", None)
-    filled = types.SimpleNamespace(**held) if held else with_recipe(words)
+        weights, recipe = repeated.pop("weights", None), repeated.get("recipe")
+        dataset = None
+    images = repeated.pop("dataset", dataset), repeated.pop("data_dir", None)
+    filled = types.SimpleNamespace(**repeated) if repeated else with_recipe(words)
     groups = add_flags(parser, TrainingConfig, starts, filled, GROUPS)
     groups["run"].add_argument(
         "--config",
@@ -57,7 +58,7 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
         "for ImageNet or the digits, add --dataset imagenet2012 or --dataset digits.\n"
         f"\n{parser.epilog}"
     )
-    parser.set_defaults(**{"weights": weights, "recipe": recipe, **held})
+    parser.set_defaults(**{"weights": weights, "recipe": recipe, **repeated})
     parser.set_defaults(images=images)
     return groups["devices"]
 
@@ -127,10 +128,11 @@ def train_from_flags(settings):
     from keras_t2t.training.distribution import one_device_per_core
     from keras_t2t.training.run import train
 
-    one_device_per_core(settings)
+    config = TrainingConfig(**settings)
+    one_device_per_core(config)
     # A progress bar redraws itself; a log file gets one line per epoch.
     verbose = 1 if sys.stdout.isatty() else 2
-    return train(TrainingConfig(**settings), verbose=verbose)
+    return train(config, verbose=verbose)
 
 
 def print_result(result):

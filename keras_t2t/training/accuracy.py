@@ -1,14 +1,11 @@
 """Top-1 and top-5 over a data set and per class, with every image counted once; and
-which class is mistaken for which."""
-
-import csv
+what a model says of each image."""
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_t2t._ground.arguments import shown
-from keras_t2t._ground.files import replacing, table_cell
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.data.sharding import num_batches
 
@@ -107,20 +104,6 @@ def measure(model, dataset, batch_size, devices, verbose=0, **transform):
     return counts
 
 
-def write_per_class(path, class_names, counts):
-    """Writes a CSV with a row per class: name, images, top-1 and top-5 as fractions,
-    which are empty where there is no image."""
-    with (
-        replacing(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["class", "images", "top1", "top5"])
-        for name, (images, *right) in zip(class_names, counts.T, strict=False):
-            shares = [f"{number / images:.6f}" if images else "" for number in right]
-            writer.writerow([table_cell(name), images, *shares])
-
-
 def check_classes(dataset, classes, class_names, weights):
     """
     Args:
@@ -188,36 +171,17 @@ def worse_than_the_largest_class(dataset, top1):
     )
 
 
-def confusion_matrix(model, dataset, batch_size=64, **transform):
-    """Counts what a model says of the validation images.
-
-    Args:
-        model: a `keras.Model` for pixels 0..255 of square images, which gives logits
-            or probabilities.
-        dataset: what `keras_t2t.data.open_dataset` returns, an image with one label.
-        batch_size: int.
-        **transform: `crop` and `interpolation` of `dataset.validation_batches`.
-
-    Returns:
-        int array (classes, classes): the number of images of the row's class that the
-        model assigns to the column's.
-
-    Raises:
-        ValueError: an image cannot be read.
-    """
-    counts = np.zeros((dataset.num_classes, dataset.num_classes), "int64")
-    for _, labels, scores in answers(model, dataset, batch_size, **transform):
-        np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
-    return counts
-
-
 def answers(model, dataset, batch_size=64, **transform):
     """What a model says of the validation images, batch by batch.
 
     Args:
-        model, dataset, batch_size, **transform: as for `confusion_matrix`. For an image
-            with several labels, the one that the model predicts counts, else the first;
-            images without labels are left out.
+        model: a `keras.Model` for pixels 0..255 of square images, which gives logits
+            or probabilities.
+        dataset: what `keras_t2t.data.open_dataset` returns. For an image with several
+            labels, the one that the model predicts counts, else the first; images
+            without labels are left out.
+        batch_size: int.
+        **transform: `crop` and `interpolation` of `dataset.validation_batches`.
 
     Yields:
         `(images, labels, scores)`: uint8 array (batch, size, size, 3), int array
@@ -239,13 +203,3 @@ def answers(model, dataset, batch_size=64, **transform):
             right = targets[np.arange(len(named)), named] > 0
             labels = np.where(right, named, (targets > 0).argmax(axis=1))
             yield images, labels, scores
-
-
-def costliest(counts):
-    """The two classes of the most frequent confusion, as `(row, column, images)`; None
-    if there is none."""
-    wrong = counts - np.diag(np.diag(counts))
-    if not wrong.any():
-        return None
-    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-    return int(row), int(column), int(wrong[row, column])

@@ -17,12 +17,7 @@ from keras_t2t.variants import VARIANTS
 
 
 def compiled_model(
-    config,
-    num_classes,
-    steps_per_epoch,
-    class_counts=None,
-    own=None,
-    say=lambda line: None,
+    config, num_classes, class_counts=None, own=None, say=lambda line: None
 ):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
     variables created.
@@ -30,7 +25,6 @@ def compiled_model(
     Args:
         config: a complete `TrainingConfig`.
         num_classes: int.
-        steps_per_epoch: int.
         class_counts: (num_classes,) training images of each class, needed for
             `class_weights`.
         own: `Own`, custom parts that replace the recipe's, or None.
@@ -51,7 +45,7 @@ def compiled_model(
     if config.teacher is not None:
         model = taught(model, config)
     if own.optimizer is None:
-        optimizer = recipe_optimizer(model, config, steps_per_epoch)
+        optimizer = recipe_optimizer(model, config)
     else:
         scales = config.mixed_precision == "float16"
         optimizer = finished(own.made_optimizer(), model, scales)
@@ -80,9 +74,8 @@ def recipe_model(config, num_classes):
     """The model that the settings name, for RGB pixels 0..255."""
     arguments = {}
     if config.linear_probe and config.model in VARIANTS:
-        arguments["token_dropout"] = (
-            0.0  # else the frozen backbone would differ from inference
-        )
+        # Else the frozen backbone would differ from inference.
+        arguments["token_dropout"] = 0.0
     mean, std = NORMALIZATIONS[config.normalization]
     return pixel_model(
         builder(config.model),
@@ -106,14 +99,14 @@ def recipe_loss(config, class_counts):
     return keras.losses.CategoricalCrossentropy(True, smoothing)
 
 
-def recipe_optimizer(model, config, steps_per_epoch):
+def recipe_optimizer(model, config):
     """The optimizer of the recipe, built."""
-    rates = learning_rates(config, steps_per_epoch)
+    rates = learning_rates(config)
     settings = {
         "clip_norm": config.clip_norm or None,
         "accumulation": config.gradient_accumulation,
         "ema_decay": config.ema_decay,
-        "total_steps": config.epochs * steps_per_epoch,
+        "total_steps": config.epochs * config.steps_per_epoch,
         "scale_loss": config.mixed_precision == "float16",
     }
     if config.optimizer == "lamb":
@@ -123,16 +116,16 @@ def recipe_optimizer(model, config, steps_per_epoch):
         if not config.linear_probe:
             shares["layer_decay"] = config.layer_decay
         return adamw(model, rates, config.weight_decay, **shares, **settings)
-    backbone = learning_rates(config, steps_per_epoch, config.backbone_rate)
+    backbone = learning_rates(config, config.backbone_rate)
     return fine_tuning_sgd(model, rates, backbone, config.weight_decay, **settings)
 
 
-def learning_rates(config, steps_per_epoch, share=1.0):
+def learning_rates(config, share=1.0):
     """The schedule of the learning rate, with this share of its peak."""
     return WarmupCosineCooldown(
         share * config.learning_rate,
         config.epochs,
-        steps_per_epoch,
+        config.steps_per_epoch,
         config.warmup_epochs,
         config.cooldown_epochs,
         config.rate_changes,

@@ -1,7 +1,5 @@
 """Validation after each epoch, of the raw weights and of their average."""
 
-import functools
-
 import keras
 
 from keras_t2t.data.sharding import num_batches
@@ -11,28 +9,35 @@ from keras_t2t.training.ema import averaged_weights, has_average
 MEAN = "sum_over_batch_size"
 
 
-def evaluate(model, batches, num_images, batch_size, devices, stop, moved):
-    """Loss and metrics over a validation set, every image counted once.
+def evaluate(run, model):
+    """Loss and metrics over the validation images, every image counted once.
 
     Args:
-        model: a compiled model whose metrics are `weighted_metrics`.
-        batches: what `model.evaluate` takes; padding, which fills the last batch, has
-            weight 0.
-        num_images: int, without the padding.
-        batch_size: int, over all devices.
-        devices: the run's `Devices`.
-        stop: its `StopSignals`, which may end it early.
-        moved: function (finished batches, all batches), called after each.
+        run: `run.Run`.
+        model: its compiled model, whose metrics are `weighted_metrics`: padding, which
+            fills the last batch, has weight 0.
 
     Returns:
         dict of floats, over all processes.
     """
+    num_images, batch_size = run.dataset.num_validation, run.config.batch_size
     steps = num_batches(num_images, batch_size)
-    watching = UntilStopped(stop, functools.partial(moved, of=steps), model)
-    logs = model.evaluate(
-        batches, steps=steps, callbacks=watching, verbose=0, return_dict=True
+    batches = run.dataset.validation_batches(
+        run.config.image_size,
+        batch_size,
+        run.devices.shard,
+        pad=True,
+        crop=run.config.crop,
+        interpolation=run.config.interpolation,
     )
-    logs.update(devices.reduce_metrics(model))
+    logs = model.evaluate(
+        batches,
+        steps=steps,
+        callbacks=UntilStopped(run, steps, model),
+        verbose=0,
+        return_dict=True,
+    )
+    logs.update(run.devices.reduce_metrics(model))
     # Keras divides a batch's loss by its size, whatever the weights.
     if getattr(model.loss, "reduction", MEAN) in (MEAN, "mean"):
         logs["loss"] *= steps * batch_size / num_images
@@ -40,28 +45,28 @@ def evaluate(model, batches, num_images, batch_size, devices, stop, moved):
 
 
 class UntilStopped(keras.callbacks.CallbackList):
-    """Ends an evaluation early if the run is to stop. Unlike Keras's own list, it does
-    not read the metrics of each batch, which would make the host wait."""
+    """Moves the run's bar, and ends an evaluation early if the run is to stop. Unlike
+    Keras's own list, it does not read the metrics of each batch, which would make the
+    host wait."""
 
-    def __init__(self, stop, moved, model):
+    def __init__(self, run, steps, model):
         super().__init__(model=model)
-        self.stop = stop
-        self.moved = moved
+        self.run, self.steps = run, steps
         self.batches = 0
 
     def on_test_batch_end(self, batch, logs=None):
         self.batches += 1
-        self.moved(self.batches)
-        if self.stop.asked(self.batches):
+        self.run.bar.validated(self.batches, self.steps)
+        if self.run.stop.asked(self.batches):
             self.model.stop_evaluating = True
 
 
-class Validation(keras.callbacks.Callback):
-    """Adds `val_*` of the raw weights to the logs of an epoch, and `val_*_ema`.
+class ValidateEpoch(keras.callbacks.Callback):
+    """Adds `val_*` of the raw weights to the logs of an epoch, and `val_*_ema`; and the
+    logs to the history of the run.
 
     Args:
-        evaluate: function of a model that gives a dict of floats.
-        devices, stop: the run's `Devices` and `StopSignals`.
+        run: `run.Run`.
         save_unvalidated: function of the logs, called if the run stops before the end
             of a validation. It saves the run without the validation's results; the
             resumed run repeats the validation.
@@ -72,16 +77,14 @@ class Validation(keras.callbacks.Callback):
 
     resumed = False
 
-    def __init__(self, evaluate, devices, stop, save_unvalidated):
+    def __init__(self, run, save_unvalidated):
         super().__init__()
-        self.evaluate = evaluate
-        self.devices = devices
-        self.stop = stop
+        self.run, self.stop = run, run.stop
         self.save_unvalidated = save_unvalidated
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.resumed:
-            logs.update(self.devices.reduce_metrics(self.model))
+            logs.update(self.run.devices.reduce_metrics(self.model))
         self.resumed = False
         before = dict(logs)
         generators = state.generators()
@@ -91,11 +94,15 @@ class Validation(keras.callbacks.Callback):
         state.restore_generators(generators)
         if self.stop.agreed:
             self.save_unvalidated(before)
+            return
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        history = self.run.progress.history
+        history.append({"epoch": epoch, **logs, "learning_rate": rate})
 
     def validate(self, logs):
-        raw = self.evaluate(self.model)
+        raw = evaluate(self.run, self.model)
         logs.update({f"val_{name}": value for name, value in raw.items()})
         if has_average(self.model.optimizer) and not self.stop.agreed:
             with averaged_weights(self.model):
-                average = self.evaluate(self.model)
+                average = evaluate(self.run, self.model)
             logs.update({f"val_{name}_ema": value for name, value in average.items()})

@@ -2,18 +2,11 @@
 
 import functools
 
-from keras_t2t.training.ema import has_average
-from keras_t2t.training.evaluation import Validation
-from keras_t2t.training.recording import KeepHistory, recorders
-from keras_t2t.training.saving import SaveBestWeights, SaveSnapshots
-from keras_t2t.training.showing import (
-    ImagesPerSecond,
-    StepLog,
-    WaitingForData,
-    time_it_takes,
-)
+from keras_t2t.training.evaluation import ValidateEpoch
+from keras_t2t.training.recording import recorders
+from keras_t2t.training.saving import SaveSnapshots
+from keras_t2t.training.showing import ImagesPerSecond, StepLog, WaitingForData
 from keras_t2t.training.steps import Steps
-from keras_t2t.training.streams import train_stream
 
 
 def fit(run, model):
@@ -24,30 +17,21 @@ def fit(run, model):
         model: its compiled model, in the state from which to continue.
     """
     progress, own = run.progress, run.plan.own
-    saver = SaveSnapshots(
-        run.plan, run.snapshots, progress, run.devices, run.stop, run.resumed
-    )
-    validation = Validation(run.evaluate, run.devices, run.stop, saver.save_unvalidated)
-    log = step_log(run, model)
+    reads_steps = own.reads_steps
+    saver, log = SaveSnapshots(run), StepLog(run)
+    validation = ValidateEpoch(run, saver.save_unvalidated)
     waiting = WaitingForData(run.say_within)
     # The snapshot comes before everything that may fail, or that needs an older run to
     # be removed; after a kill, `Run.enter_folder` redoes what comes after the snapshot.
-    callbacks = [
-        ImagesPerSecond(run.config.batch_size, announce=run.verbose != 0),
-        validation,
-        KeepHistory(progress),
-        *own.callbacks,
-        saver,
-        SaveBestWeights(run.folder, progress),
-    ]
+    callbacks = [ImagesPerSecond(run), validation, *own.callbacks, saver]
     if run.devices.main:
-        callbacks += recorders(run.plan, progress, log)
+        callbacks += recorders(run.plan, log)
     callbacks += [waiting, log, run.bar]
     calls = functools.partial(
         Steps,
         progress,
         callbacks,
-        needs_metrics=lambda step: own.reads_steps or saver.due(step) or log.due(step),
+        needs_metrics=lambda step: reads_steps or saver.due(step) or log.due(step),
         not_finite=saver.not_finite,
         model=model,
         verbose=run.verbose,
@@ -64,8 +48,13 @@ def fit(run, model):
     for first_epoch, end, steps in progress.stretches():
         if model.stop_training:
             break
-        batches = train_stream(
-            run.dataset, run.config, progress.step, run.devices.shard
+        batches = run.dataset.train_batches(
+            run.config.image_size,
+            run.config.batch_size,
+            run.config.seed,
+            augmentation=run.plan.augmentation,
+            first_step=progress.step,
+            shard=run.devices.shard,
         )
         model.fit(
             run.dataset.watched(batches, waiting.delivered),
@@ -76,20 +65,6 @@ def fit(run, model):
             shuffle=False,  # the stream is shuffled already
             verbose=0,
         )
-
-
-def step_log(run, model):
-    """The `StepLog` of a run."""
-    validated = (1 + has_average(model.optimizer)) * run.dataset.num_validation
-    return StepLog(
-        run.progress,
-        run.config.log_every,
-        say=run.say_within if run.verbose else None,
-        estimate=functools.partial(
-            time_it_takes, run.progress, run.config, validated, run.devices
-        ),
-        lines=run.verbose == 2,  # they would break a progress bar
-    )
 
 
 def validate_last(progress, calls, saver, validation):

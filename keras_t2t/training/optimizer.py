@@ -17,16 +17,9 @@ DECAYED = ("scale",)
 
 
 def adamw(
-    model,
-    learning_rate,
-    weight_decay,
-    backbone_rate=1.0,
-    layer_decay=1.0,
-    scale_loss=False,
-    **settings,
+    model, learning_rate, weight_decay, backbone_rate=1.0, layer_decay=1.0, **settings
 ):
-    """AdamW for `model`. One-dimensional weights (biases, norms) are not decayed,
-    except those in `DECAYED`; nor are those in `NOT_DECAYED`.
+    """AdamW for `model`.
 
     Args:
         model: a built model.
@@ -35,8 +28,7 @@ def adamw(
             times the weight.
         backbone_rate: float, ratio of the backbone's learning rate to the head's.
         layer_decay: float, ratio of a block's learning rate to the next block's.
-        scale_loss: whether to scale the loss, for float16's small gradients.
-        **settings: see `shared_settings`.
+        **settings: see `built`.
 
     Returns:
         A built `keras.optimizers.Optimizer`.
@@ -45,37 +37,18 @@ def adamw(
     if backbone_rate != 1 or layer_decay != 1:
         kind = AdamW
         shares["shares"] = rate_shares(model, backbone_rate, layer_decay)
-    optimizer = kind(
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        epsilon=1e-8,
-        **shares,
-        **shared_settings(**settings),
-    )
-    exclude_from_decay(optimizer, model)
-    return finished(optimizer, model, scale_loss)
+    arguments = {**shares, "weight_decay": weight_decay, "epsilon": 1e-8}
+    return built(kind, model, learning_rate, arguments, **settings)
 
 
-def lamb(model, learning_rate, weight_decay, scale_loss=False, **settings):
-    """`Lamb` for `model`; it decays the same weights as `adamw`, and takes its
-    arguments."""
-    optimizer = Lamb(
-        learning_rate,
-        weight_decay=weight_decay,
-        epsilon=1e-8,
-        **shared_settings(**settings),
-    )
-    exclude_from_decay(optimizer, model)
-    return finished(optimizer, model, scale_loss)
+def lamb(model, learning_rate, weight_decay, **settings):
+    """`Lamb` for `model`; arguments as for `adamw`."""
+    arguments = {"weight_decay": weight_decay, "epsilon": 1e-8}
+    return built(Lamb, model, learning_rate, arguments, **settings)
 
 
 def fine_tuning_sgd(
-    model,
-    learning_rate,
-    backbone_learning_rate,
-    weight_decay,
-    scale_loss=False,
-    **settings,
+    model, learning_rate, backbone_learning_rate, weight_decay, **settings
 ):
     """SGD for a pretrained `model`, with a lower learning rate for its backbone.
 
@@ -84,40 +57,66 @@ def fine_tuning_sgd(
         learning_rate, backbone_learning_rate: float or schedule, for the head and for
             all other weights.
         weight_decay: float, for all weights.
-        scale_loss, **settings: as for `adamw`.
+        **settings: see `built`.
 
     Returns:
         A built `keras.optimizers.Optimizer`.
     """
     head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
-    optimizer = FineTuningSGD(
-        learning_rate,
-        backbone_learning_rate,
-        [id(weight) in head for weight in model.trainable_weights],
-        weight_decay,
-        **shared_settings(**settings),
-    )
-    return finished(optimizer, model, scale_loss)
+    arguments = {
+        "backbone_learning_rate": backbone_learning_rate,
+        "in_head": [id(weight) in head for weight in model.trainable_weights],
+        "coupled_decay": weight_decay,
+    }
+    return built(FineTuningSGD, model, learning_rate, arguments, **settings)
 
 
-def shared_settings(clip_norm=None, accumulation=1, ema_decay=0.0, total_steps=1):
-    """The arguments that any optimizer of Keras takes.
+def built(
+    kind,
+    model,
+    learning_rate,
+    arguments,
+    clip_norm=None,
+    accumulation=1,
+    ema_decay=0.0,
+    total_steps=1,
+    scale_loss=False,
+):
+    """An optimizer with its variables created. One-dimensional weights (biases, norms)
+    are not decayed, except those in `DECAYED`; nor are those in `NOT_DECAYED`.
 
     Args:
+        kind: class of optimizer.
+        model: a built model.
+        learning_rate: float or schedule.
+        arguments: dict, what else the class takes.
         clip_norm: float, the maximum global norm of the gradients, or None.
         accumulation: int, steps whose gradients are averaged into one update.
         ema_decay: float in [0, 1), the decay of the weights' moving average in long
             runs (see `ema.decay_for`); 0: no average.
         total_steps: int, steps of the whole run.
+        scale_loss: whether to scale the loss, for float16's small gradients.
     """
     decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
-    return {
-        "global_clipnorm": clip_norm,
-        "gradient_accumulation_steps": accumulation if accumulation > 1 else None,
-        "use_ema": bool(ema_decay),
+    optimizer = kind(
+        learning_rate=learning_rate,
+        **arguments,
+        global_clipnorm=clip_norm,
+        gradient_accumulation_steps=accumulation if accumulation > 1 else None,
+        use_ema=bool(ema_decay),
         # Keras averages at each step, even between two updates.
-        "ema_momentum": decay ** (1 / accumulation),
-    }
+        ema_momentum=decay ** (1 / accumulation),
+    )
+    if "weight_decay" in arguments:
+        optimizer.exclude_from_weight_decay(
+            var_list=[
+                weight
+                for weight in model.trainable_weights
+                if weight.name in NOT_DECAYED
+                or (len(weight.shape) == 1 and weight.name not in DECAYED)
+            ]
+        )
+    return finished(optimizer, model, scale_loss)
 
 
 def finished(optimizer, model, scale_loss):
@@ -129,17 +128,6 @@ def finished(optimizer, model, scale_loss):
     optimizer.finalize_variable_values = lambda variables: None
     optimizer.build(model.trainable_variables)
     return optimizer
-
-
-def exclude_from_decay(optimizer, model):
-    optimizer.exclude_from_weight_decay(
-        var_list=[
-            weight
-            for weight in model.trainable_weights
-            if weight.name in NOT_DECAYED
-            or (len(weight.shape) == 1 and weight.name not in DECAYED)
-        ]
-    )
 
 
 def rate_shares(model, backbone_rate, layer_decay):

@@ -10,14 +10,15 @@ import keras
 from keras_t2t import data
 from keras_t2t._ground.arguments import shown
 from keras_t2t.classifier import Classifier
+from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.data.sharding import local_batch_size
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.own import Own, name_of, trains_alone
 from keras_t2t.training.own_data import OwnData
 from keras_t2t.training.record import check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.source import has_these_classes, like_its_source, pretrained
-from keras_t2t.training.streams import check_batch_size
 from keras_t2t.training.teaching import check_teacher
 
 
@@ -32,6 +33,7 @@ class Plan:
         source: `Classifier` that a new run starts from, or None.
         dataset: as `data.open_dataset` gives it.
         config: a complete `TrainingConfig`.
+        augmentation: what it makes of the training images.
         own: `Own`, the custom parts.
     """
 
@@ -41,6 +43,7 @@ class Plan:
     source: Classifier | None
     dataset: Dataset
     config: TrainingConfig
+    augmentation: Augmentation
     own: Own
 
     @property
@@ -105,6 +108,8 @@ def plan_run(config, folder, record, devices, own):
         fresh = bool(config.fresh_head) or not has_these_classes(source, dataset)
         config = dataclasses.replace(config, fresh_head=fresh)
     check_plan(config, dataset, devices)
+    changed = augmentation(config)
+    local_batch_size(config.batch_size, devices.shard, changed.mixes)
     if folder is None:
         name = config.model or own.model_name
         folder = RunFolder.new(default_folder(name, dataset), devices.main)
@@ -112,7 +117,8 @@ def plan_run(config, folder, record, devices, own):
     planned = run_record(config, dataset, record, own.record())
     if record is not None:
         check_same_run(planned, record, folder.path)
-    return Plan(folder, planned, record is not None, source, dataset, config, own)
+    resumes = record is not None
+    return Plan(folder, planned, resumes, source, dataset, config, changed, own)
 
 
 def as_opened(config, dataset):
@@ -126,6 +132,19 @@ def as_opened(config, dataset):
     if config.data_dir is not None:  # the record is read from elsewhere too
         found["data_dir"] = os.path.abspath(os.path.expanduser(config.data_dir))
     return dataclasses.replace(config, **found)
+
+
+def augmentation(config):
+    """The augmentation that a complete config names, with the config's changes."""
+    row = AUGMENTATIONS[config.augmentation]
+    operations = row.num_operations or AUGMENTATIONS["full"].num_operations
+    return dataclasses.replace(
+        row,
+        num_operations=operations if config.randaugment else 0,
+        mixup_alpha=config.mixup,
+        cutmix_alpha=config.cutmix,
+        erasing_probability=config.random_erasing,
+    )
 
 
 def check_plan(config, dataset, devices):
@@ -144,7 +163,6 @@ def check_plan(config, dataset, devices):
     if config.teacher is not None:
         check_teacher(config.teacher, dataset)
     devices.check(config)
-    check_batch_size(config, devices.shard)
 
 
 def opened_data(config, own):

@@ -19,29 +19,25 @@ PANELS = {
 }
 
 
-def recorders(plan, progress, log):
-    """Callbacks that write the results of each epoch.
+def recorders(plan, log):
+    """Callbacks that write the results of each epoch to TensorBoard and to W&B.
 
     Args:
         plan: `Plan`.
-        progress: `Progress`.
         log: the run's `StepLog`, which gets what writes the losses between.
 
     Raises:
         ImportError, RuntimeError: the plan has a project of Weights & Biases, and wandb
             is not installed, or cannot begin a run.
     """
-
-    def write(epoch, logs):
-        write_history(plan.folder.path, progress.history, plan.title)
-
-    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=write)]
+    callbacks = []
     if not _installed("matplotlib"):
         missing(CURVES, "matplotlib", "visualize")
     # Keras's TensorBoard callback writes through TensorFlow.
     if _installed("tensorboard", "tensorflow"):
-        callbacks.append(TensorBoard(plan.folder.path / TENSORBOARD))
-        log.writers.append(tensorboard_writer(plan.folder.path / TENSORBOARD))
+        board = TensorBoard(plan.folder.path / TENSORBOARD)
+        callbacks.append(board)
+        log.writers.append(board.write)
     else:
         package = "TensorFlow" if _installed("tensorboard") else "TensorBoard"
         missing(f"{TENSORBOARD}/", package, "train")
@@ -59,49 +55,31 @@ def missing(what, package, extra):
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's, with epochs that count from 1.
+    """Keras's, with epochs that count from 1, and losses between them.
 
     Args:
         folder: path.
     """
 
     def __init__(self, folder):
-        import_tensorflow()
+        summary = import_tensorflow().summary
         super().__init__(folder, write_graph=False)
+        self.steps = summary.create_file_writer(str(folder / "steps"))
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch + 1, logs)
 
-
-def tensorboard_writer(folder):
-    """A function (step, loss) that writes to TensorBoard's files."""
-    tf = import_tensorflow()
-    writer = tf.summary.create_file_writer(str(folder / "steps"))
-
-    def write(step, loss):
-        with writer.as_default():
-            tf.summary.scalar("step_loss", loss, step=step)
-        writer.flush()
-
-    return write
+    def write(self, step, loss):
+        """Writes the mean loss of the steps up to `step`."""
+        with self.steps.as_default():
+            self.summary.scalar("step_loss", loss, step=step)
+        self.steps.flush()
 
 
 def log_to_wandb(step, loss):
     import wandb
 
     wandb.log({"step": step, "step_loss": loss})
-
-
-class KeepHistory(keras.callbacks.Callback):
-    """Adds the results of each epoch to the progress."""
-
-    def __init__(self, progress):
-        super().__init__()
-        self.progress = progress
-
-    def on_epoch_end(self, epoch, logs=None):
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.progress.history.append({"epoch": epoch, **logs, "learning_rate": rate})
 
 
 def write_history(folder, history, title):

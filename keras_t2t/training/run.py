@@ -10,12 +10,12 @@ from keras_t2t._ground.arguments import escaped, shown
 from keras_t2t._ground.quiet import without_absl
 from keras_t2t._ground.run_files import ADAPTERS, FINAL, FINAL_EMA
 from keras_t2t.data.opening import naming_unreadable
+from keras_t2t.data.preview import write_contact_sheet
 from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.training.accuracy import worse_than_the_largest_class
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
-from keras_t2t.training.evaluation import evaluate
 from keras_t2t.training.fitting import fit
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import plan_run
@@ -25,9 +25,8 @@ from keras_t2t.training.recording import end_wandb, result_of, write_history
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.showing import Bar, first_lines
 from keras_t2t.training.source import pretrained, start_from
-from keras_t2t.training.state import check_same_snapshot, restore_last
+from keras_t2t.training.state import restore_last
 from keras_t2t.training.stopping import StopSignals
-from keras_t2t.training.streams import preview, validation_stream
 
 
 def train(
@@ -105,22 +104,21 @@ def train(
     ):
         stop.devices = devices
         stop.take_over()  # JAX's service for several hosts takes SIGTERM
-        folder = record = finished = None
+        folder = record = None
         if config.output_dir is not None:
             folder = entered.enter_context(RunFolder(config.output_dir, devices.main))
             record = folder.find_run(config.overwrite, config.resume)
-            finished = None if record is None else folder.result(record)
             stop.folder = folder
-        if folder and record and finished is not None:
-            check_asked(config, record, folder.path)
-            if not devices.main:
-                return None
-            # Its data is not opened, and what is asked for now may be other data.
-            data = shown((record.get("data") or {}).get("name", "unknown data"))
-            name = f"The run in {shown(folder.path)} on {data}"
-            print(f"{name} is finished already", flush=True)
-            folder.snapshots().remove()
-            return finished
+            if record is not None and (result := folder.result(record)) is not None:
+                check_asked(config, record, folder.path)
+                if not devices.main:
+                    return None
+                # Its data is not opened, and what is asked for now may be other data.
+                data = shown((record.get("data") or {}).get("name", "unknown data"))
+                name = f"The run in {shown(folder.path)} on {data}"
+                print(f"{name} is finished already", flush=True)
+                folder.snapshots.remove()
+                return result
         plan = plan_run(config, folder, record, devices, own)
         stop.folder = plan.folder
         if folder is None:
@@ -160,8 +158,7 @@ class Run:
         self.progress = Progress(
             plan.config.epochs, plan.config.steps_per_epoch, plan.config.patience
         )
-        self.snapshots = plan.folder.snapshots(plan.config.snapshots_kept)
-        self.resumed = None
+        self.resumed = None  # the `Snapshot` to restore before the next step
         self.bar = Bar()
 
     def run(self):
@@ -171,7 +168,6 @@ class Run:
         model = compiled_model(
             self.config,
             self.dataset.num_classes,
-            self.progress.steps_per_epoch,
             self.dataset.class_counts,
             self.plan.own,
             self.say,
@@ -185,13 +181,11 @@ class Run:
         try:
             with naming_unreadable(self.dataset):
                 if self.config.preview is not None and self.devices.main:
-                    self.say("Making the training stream for a preview")
-                    preview(self.dataset, self.config)
-                    self.say(f"Drew a training batch to {self.config.preview}")
+                    self.preview()
                 if not self.progress.finished:
                     fit(self, model)
         except BaseException:
-            if not self.progress.history and not self.snapshots.paths():
+            if not self.progress.history and not self.folder.snapshots.paths():
                 self.folder.abandon()
             raise
         finally:
@@ -206,13 +200,16 @@ class Run:
     def begin(self, model):
         """Loads what the model starts from: a snapshot, weights, or nothing."""
         if self.plan.continues:
-            self.resumed = restore_last(
-                model, self.snapshots, self.folder, self.plan.record
-            )
-        check_same_snapshot(self.resumed, self.folder, self.devices)
+            self.resumed = restore_last(model, self.folder, self.plan.record)
         if self.resumed is not None:
             self.progress.take_over(self.resumed.facts)
-        elif self.config.weights is not None:
+        if self.devices.differs(self.progress.step):
+            raise ValueError(
+                f"output_dir {str(self.folder.path)!r} must be on a disk that all "
+                f"hosts share: process {self.devices.process} found the snapshot of "
+                f"step {self.progress.step} there, another one did not"
+            )
+        if self.resumed is None and self.config.weights is not None:
             source = self.plan.source or pretrained(self.config)
             self.say(start_from(model, source, self.config))
 
@@ -227,23 +224,27 @@ class Run:
         self.folder.go_on(self.plan.record, self.dataset.class_names)
         self.say(f"Resuming after step {progress.step} ({self.resumed.path})")
         if progress.step_in_epoch == 0 and progress.unvalidated is None:
-            # These are written after the snapshot at the end of an epoch.
-            if progress.last_is_best:
-                self.folder.save_best(model)
-            if self.devices.main:
-                write_history(self.folder.path, progress.history, self.plan.title)
+            self.write_epoch(model)
 
-    def evaluate(self, model):
-        """Loss and metrics on the validation images, a dict of floats."""
-        return evaluate(
-            model,
-            validation_stream(self.dataset, self.config, self.devices.shard),
-            self.dataset.num_validation,
+    def preview(self):
+        """Draws the first training batch to the PNG `config.preview`."""
+        self.say("Making the training stream for a preview")
+        write_contact_sheet(
+            self.dataset,
+            self.config.preview,
+            self.config.image_size,
             self.config.batch_size,
-            self.devices,
-            self.stop,
-            self.bar.validated,
+            self.config.seed,
+            self.plan.augmentation,
         )
+        self.say(f"Drew a training batch to {self.config.preview}")
+
+    def write_epoch(self, model):
+        """Writes what follows the snapshot at the end of an epoch."""
+        if self.progress.last_is_best:
+            self.folder.save_best(model)
+        if self.devices.main:
+            write_history(self.folder.path, self.progress.history, self.plan.title)
 
     def finish(self, model):
         """Saves the final models and the result, removes the snapshots."""
@@ -265,7 +266,7 @@ class Run:
         # It marks the run as finished; until then the snapshots are needed.
         self.folder.write_result(result)
         if self.devices.main:
-            self.snapshots.remove()
+            self.folder.snapshots.remove()
         return result
 
     def say(self, line):

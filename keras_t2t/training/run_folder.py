@@ -52,6 +52,9 @@ class RunFolder:
             part in saving: reading weights that are spread over hosts needs all
             processes.
 
+    Attributes:
+        snapshots: `Snapshots`, the run's.
+
     Raises:
         ValueError: `path` is a file or cannot be written; on entering, another process
             holds it.
@@ -66,6 +69,7 @@ class RunFolder:
             raise ValueError(f"output_dir {str(path)!r} is a file, not a folder")
         check_writable(path, "output_dir")
         self.lock = FolderLock(self.path)
+        self.snapshots = Snapshots(self.path / SNAPSHOTS)
 
     @classmethod
     def new(cls, path, main=True):
@@ -133,10 +137,7 @@ class RunFolder:
         """Whether `resume` finds the run of this process here, or its result."""
         if self.replaces:
             return False
-        return bool(self.snapshots().paths()) or (self.path / RESULT).exists()
-
-    def snapshots(self, kept=2):
-        return Snapshots(self.path / SNAPSHOTS, kept)
+        return bool(self.snapshots.paths()) or (self.path / RESULT).exists()
 
     def result(self, record):
         """The result of the run with this record, None if it is not finished."""
@@ -206,9 +207,8 @@ class RunFolder:
                     with merged(plain):
                         plain.save(path)
         except (OSError, RuntimeError) as error:  # HDF5 raises both on a full disk
-            raise cannot_save(
-                self.path / name, error, self.snapshots().paths()
-            ) from error
+            path = self.path / name
+            raise cannot_save(path, error, self.snapshots.paths()) from error
 
     @property
     def adapts(self):
@@ -234,7 +234,7 @@ class RunFolder:
         record = self._read(CONFIG)
         if is_record(record):
             return record
-        snapshot = next(self.snapshots().readable(), None)
+        snapshot = next(self.snapshots.readable(), None)
         record = None if snapshot is None else snapshot.facts["config"]
         return record if is_record(record) else None
 
@@ -254,7 +254,7 @@ class RunFolder:
         """Removes what a run writes, but for `names` and the snapshots of the run
         `keep_run`; for that also what was made of the model of the run before."""
         if keep_run is not None:
-            self.snapshots().remove_others(keep_run)
+            self.snapshots.remove_others(keep_run)
             names = (*names, SNAPSHOTS)
             for name, mark in ((EVALUATION, SUMMARY), (PAGE, MANIFEST)):
                 if (self.path / name / mark).is_file():  # of the older run's model

@@ -1,5 +1,4 @@
-"""Callbacks that save snapshots during a run and when it is stopped, and the weights of
-its best epoch."""
+"""Saves a run while it goes on, and when it is stopped."""
 
 import keras
 
@@ -13,22 +12,21 @@ class SaveSnapshots(keras.callbacks.Callback):
     restores a snapshot before the first step.
 
     Custom callbacks come before it: they may change what is saved, and may end the run.
+
+    Args:
+        run: `run.Run`.
     """
 
-    def __init__(self, plan, snapshots, progress, devices, stop, resumed):
+    def __init__(self, run):
         super().__init__()
-        self.plan, self.own = plan, bool(plan.own.callbacks)
-        self.snapshots = snapshots
-        self.progress = progress
-        self.devices = devices
-        self.stop = stop
-        self.resumed = resumed
+        self.run, self.progress = run, run.progress
+        self.own = bool(run.plan.own.callbacks)
         self.generators = {}
 
     def due(self, step):
         """Whether to save at this step. At the end of an epoch, saving waits for the
         epoch's results."""
-        every, steps = self.plan.config.snapshot_every, self.progress.steps_per_epoch
+        every, steps = self.run.config.snapshot_every, self.progress.steps_per_epoch
         return step % every == 0 and step % steps != 0
 
     def on_train_begin(self, logs=None):
@@ -40,9 +38,9 @@ class SaveSnapshots(keras.callbacks.Callback):
         # Not sooner: `fit` clears the metrics and makes its iterator, for which torch
         # draws a random number that a run without this `fit` would not draw.
         self.begins = False
-        if self.resumed is not None:
+        if self.run.resumed is not None:
             self.restore()
-            self.resumed = None
+            self.run.resumed = None
             if self.progress.step_in_epoch == 0:
                 self.model.reset_metrics()  # those of the last validation
         state.restore_generators(self.generators)
@@ -52,15 +50,15 @@ class SaveSnapshots(keras.callbacks.Callback):
         between = self.progress.step_in_epoch == 0
         # Keep what callbacks set as the epoch began; the rest is restored already.
         only = ("metrics",) if self.own and between else None
-        state.restore(self.model, self.resumed.arrays, only)
-        self.devices.separate(self.model)
+        state.restore(self.model, self.run.resumed.arrays, only)
+        self.run.devices.separate(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
-        self.stop.unsaved = True
+        self.run.stop.unsaved = True
         if self.own and self.model.stop_training:
             self.progress.ends = True  # not now, but with the results of the epoch
             self.model.stop_training = False
-        if self.stop.asked(self.progress.step_in_epoch):
+        if self.run.stop.asked(self.progress.step_in_epoch):
             self.model.stop_training = True
             if self.progress.step_in_epoch:
                 self.save()
@@ -72,6 +70,9 @@ class SaveSnapshots(keras.callbacks.Callback):
         if self.own and (self.progress.ends or self.model.stop_training):
             self.progress.ended = self.model.stop_training = True
         self.save()
+        self.run.write_epoch(self.model)
+        if self.progress.stalled:
+            self.model.stop_training = True
 
     def save_unvalidated(self, logs):
         """Saves a run that is stopped between an epoch's last step and the end of its
@@ -84,18 +85,18 @@ class SaveSnapshots(keras.callbacks.Callback):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         # Every process takes part; one writes the file.
-        arrays = self.devices.shared_state(state.collect(self.model))
-        if self.devices.main:
-            facts = {"config": self.plan.record, **self.progress.kept()}
-            self.snapshots.save(self.progress.step, arrays, facts)
-        self.plan.folder.has_result()
+        arrays = self.run.devices.shared_state(state.collect(self.model))
+        if self.run.devices.main:
+            facts = {"config": self.run.plan.record, **self.progress.kept()}
+            kept = self.run.config.snapshots_kept
+            self.run.folder.snapshots.save(self.progress.step, arrays, facts, kept)
+        self.run.folder.has_result()
 
     def not_finite(self, step, loss):
         """The error for a loss that is NaN or infinite."""
         epoch = (step - 1) // self.progress.steps_per_epoch + 1
-        if self.plan.own.optimizer is None:
-            rates = learning_rates(self.plan.config, self.progress.steps_per_epoch)
-            rate = rates(step - 1)
+        if self.run.plan.own.optimizer is None:
+            rate = learning_rates(self.run.config)(step - 1)
         else:
             if keras.backend.backend() == "jax":
                 self.model.jax_state_sync()
@@ -103,26 +104,6 @@ class SaveSnapshots(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(rate))
         return FloatingPointError(
             f"the loss became {loss} at step {step} (epoch {epoch}), at learning rate "
-            f"{rate:.3g}; {last_good(self.snapshots.paths())}. A lower "
+            f"{rate:.3g}; {last_good(self.run.folder.snapshots.paths())}. A lower "
             "--learning-rate, --clip-norm or another --mixed-precision may help"
         )
-
-
-class SaveBestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the highest `val_top1`, and ends training
-    when the last epochs brought no improvement.
-
-    Keras's ModelCheckpoint writes in place, so that a killed run can leave half a
-    file where the best weights were.
-    """
-
-    def __init__(self, folder, progress):
-        super().__init__()
-        self.folder = folder
-        self.progress = progress
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.progress.last_is_best:
-            self.folder.save_best(self.model)
-        if self.progress.stalled:
-            self.model.stop_training = True

@@ -5,6 +5,8 @@ import time
 
 import keras
 
+from keras_t2t.training.ema import has_average
+
 # The first steps compile and fill buffers; the time of a step is measured after them.
 WARM, ENOUGH = 2, 20
 LONG = 120.0  # seconds from which the time is worth reporting
@@ -15,34 +17,27 @@ WAITS, LEAST_STEPS, LEAST_SECONDS = 0.15, 20, 20.0
 
 
 class StepLog(keras.callbacks.Callback):
-    """Reports the loss of the last steps at regular intervals and, after the first 20
-    steps, how long the run will take.
+    """Reports the loss of the last steps every `log_every` steps and, after the first
+    20 steps, how long the run will take.
 
     Args:
-        progress: the run's `Progress`.
-        every: int, the interval in steps; 0: never.
-        say: function that prints a line; None to print nothing.
-        estimate: function of the seconds per step that gives a line or None.
-        lines: whether to print the losses.
+        run: `run.Run`.
 
     Attributes:
         writers: list of functions (step, loss of the last steps), called as often.
     """
 
-    def __init__(self, progress, every, say, estimate, lines):
+    def __init__(self, run):
         super().__init__()
-        self.progress = progress
-        self.every = every
-        self.say = say
-        self.estimate = estimate
-        self.lines = lines
+        self.run, self.progress = run, run.progress
+        self.lines = run.verbose == 2  # they would break a progress bar
         self.writers = []
         self.done = 0  # steps, since this process began
         self.last = 0, 0.0  # step of the epoch, mean loss up to it
 
     def due(self, step):
         """Whether the results of this step are needed."""
-        if self.say is not None and self.done + 1 in (WARM, ENOUGH):
+        if self.run.verbose and self.done + 1 in (WARM, ENOUGH):
             return True
         return bool(self.lines or self.writers) and self._falls_on(step)
 
@@ -58,18 +53,18 @@ class StepLog(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
-        if self.say is not None:
-            if self.done == WARM:
-                self.start = time.perf_counter()
-            elif self.done == ENOUGH:
-                seconds = time.perf_counter() - self.start
-                if line := self.estimate(seconds / (ENOUGH - WARM)):
-                    self.say(line)
+        if self.run.verbose and self.done == WARM:
+            self.start = time.perf_counter()
+        elif self.run.verbose and self.done == ENOUGH:
+            seconds = (time.perf_counter() - self.start) / (ENOUGH - WARM)
+            if line := time_it_takes(self.run, self.model, seconds):
+                self.run.say_within(line)
         if logs and self._falls_on(self.progress.step):
             self.tell(logs)
 
     def _falls_on(self, step):
-        return self.every > 0 and step % self.every == 0
+        every = self.run.config.log_every
+        return every > 0 and step % every == 0
 
     def tell(self, logs):
         step, steps = self.progress.step, self.progress.steps_per_epoch
@@ -84,7 +79,7 @@ class StepLog(keras.callbacks.Callback):
         if not self.lines:
             return
         rate = logs.get("images_per_second")
-        self.say(
+        self.run.say_within(
             f"epoch {epoch + 1}/{self.progress.epochs}, step {in_epoch:,}/{steps:,}: "
             f"loss {loss:.4f}" + (f", {rate:,.0f} images/s" if rate else "")
         )
@@ -104,16 +99,16 @@ def first_lines(plan, model, devices):
         yield f"Resuming will not restore {'; nor '.join(plan.not_restored)}"
 
 
-def time_it_takes(progress, config, validated, devices, seconds_per_step):
+def time_it_takes(run, model, seconds_per_step):
     """The line that says how long a run will take; None for a short run.
 
     Args:
-        progress: its `Progress`.
-        config: its `TrainingConfig`.
-        validated: int, images of all validation passes after an epoch.
-        devices: its `Devices`.
+        run: `run.Run`.
+        model: its compiled model.
         seconds_per_step: float, of training.
     """
+    progress, config, devices = run.progress, run.config, run.devices
+    validated = (1 + has_average(model.optimizer)) * run.dataset.num_validation
     steps = progress.epochs * progress.steps_per_epoch - progress.step
     epochs = progress.epochs - progress.step // progress.steps_per_epoch
     steps += epochs * validated / config.batch_size * VALIDATION
@@ -181,27 +176,25 @@ class ImagesPerSecond(keras.callbacks.Callback):
     `fit` reads the metrics.
 
     Args:
-        batch_size: int, images per step.
-        announce: whether to say how long the first step took.
+        run: `run.Run`; it also says how long the first step took.
     """
 
-    def __init__(self, batch_size, announce=False):
+    def __init__(self, run):
         super().__init__()
-        self.batch_size = batch_size
-        self.announce = announce
+        self.run = run
         self.started = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start, self.images = time.perf_counter(), 0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.images += self.batch_size
+        self.images += self.run.config.batch_size
         if logs:
             logs["images_per_second"] = self.rate()
         if not self.started:
             self.started = True
             now = time.perf_counter()
-            if self.announce:
+            if self.run.verbose:
                 print(f"First step: {now - self.start:.0f} s", flush=True)
             self.first = self.rate()
             self.start, self.images = now, 0

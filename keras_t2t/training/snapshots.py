@@ -33,18 +33,16 @@ class Snapshots:
 
     Args:
         folder: path; created when the first snapshot is saved.
-        kept: int, how many of the latest snapshots to keep.
     """
 
-    def __init__(self, folder, kept=2):
+    def __init__(self, folder):
         self.folder = Path(folder)
-        self.kept = kept
 
     def paths(self):
         """The files, oldest first."""
         return sorted(self.folder.glob("step-*.npz"))
 
-    def save(self, step, arrays, facts):
+    def save(self, step, arrays, facts, kept=2):
         """Writes the snapshot of `step`, then removes the oldest ones beyond `kept`.
 
         Raises:
@@ -70,7 +68,7 @@ class Snapshots:
         except OSError as error:
             raise cannot_save(path, error, self.paths()) from error
         paths = self.paths()
-        for old in paths[: max(0, paths.index(path) + 1 - self.kept)]:
+        for old in paths[: max(0, paths.index(path) + 1 - kept)]:
             old.unlink()
 
     def readable(self, run=None):

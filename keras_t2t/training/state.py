@@ -91,8 +91,13 @@ def _variables(model):
     }
 
 
-def restore_last(model, snapshots, folder, record):
+def restore_last(model, folder, record):
     """Gives a model the state of the last good snapshot of its run.
+
+    Args:
+        model: compiled.
+        folder: `RunFolder`.
+        record: dict, the record of the run.
 
     Returns:
         The `Snapshot`, or None where the run was killed before its first.
@@ -100,7 +105,7 @@ def restore_last(model, snapshots, folder, record):
     Raises:
         ValueError: there are snapshots or results, and no snapshot can be used.
     """
-    for snapshot in snapshots.readable(record.get("run")):
+    for snapshot in folder.snapshots.readable(record.get("run")):
         try:
             if found := differences(record, snapshot.facts["config"]):
                 raise ValueError(f"it is of another run: {'; '.join(found)}")
@@ -112,10 +117,10 @@ def restore_last(model, snapshots, folder, record):
             )
             continue
         return snapshot
-    if paths := snapshots.paths():
+    if paths := folder.snapshots.paths():
         raise ValueError(
-            f"none of the {len(paths)} snapshots in {snapshots.folder} can be used; "
-            "start again with --overwrite"
+            f"none of the {len(paths)} snapshots in {folder.snapshots.folder} can be "
+            "used; start again with --overwrite"
         )
     if (folder.path / BEST).exists():
         raise ValueError(
@@ -123,14 +128,3 @@ def restore_last(model, snapshots, folder, record):
             "continue from; start again with --overwrite"
         )
     return None
-
-
-def check_same_snapshot(snapshot, folder, devices):
-    """Raises a ValueError where the processes of a run found different snapshots."""
-    step = 0 if snapshot is None else snapshot.facts["step"]
-    if devices.differs(step):
-        raise ValueError(
-            f"output_dir {str(folder.path)!r} must be on a disk that all hosts share: "
-            f"process {devices.process} found the snapshot of step {step} there, "
-            "another one did not"
-        )

@@ -5,17 +5,10 @@ import threading
 import time
 from typing import ClassVar
 
-# Ctrl-C; a scheduler's end, and its warning (Slurm's `--signal`); a closed terminal.
-# Not every system has all of them.
-SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
-    if hasattr(signal, name)
-)
+from keras_t2t._ground.signals import ECHO, SIGNALS
+
 # With several processes all must stop at the same step: they ask each other this often.
 ASK_EVERY = 10
-# A second Ctrl-C within so many seconds is the first one, passed on by a launcher.
-ECHO = 0.3
 
 
 class Stopped(KeyboardInterrupt):

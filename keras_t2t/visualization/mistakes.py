@@ -16,7 +16,8 @@ def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
     """The confusion matrix, each row as shares of its class.
 
     Args:
-        counts: int array (classes, classes), of `training.accuracy.confusion_matrix`.
+        counts: int array (classes, classes), the images of the row's class that the
+            model assigns to the column's.
         class_names: as many str.
 
     Returns:

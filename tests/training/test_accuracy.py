@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_t2t.checkpoints import published_weights
+from keras_t2t.cli.evaluation_report import write_per_class
 from keras_t2t.training import accuracy
 
 
@@ -52,7 +53,7 @@ def test_the_table_of_classes(tmp_path):
     """A folder's name is no formula there."""
     names = ["a", "b, c", "=HYPERLINK(1)", "+1", "-1", "@x", "a=b"]
     counts = np.array([[4, 0, 1, 1, 1, 1, 1, 9], [1] * 8, [3] * 8])
-    accuracy.write_per_class(tmp_path / "classes.csv", names, counts)
+    write_per_class(tmp_path / "classes.csv", names, counts)
     with open(tmp_path / "classes.csv", encoding="utf-8") as file:
         header, first, second, *others = csv.reader(file)
     assert header == ["class", "images", "top1", "top5"]

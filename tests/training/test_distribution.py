@@ -21,9 +21,6 @@ only_jax = pytest.mark.skipif(BACKEND != "jax", reason="for JAX")
 only_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="for TensorFlow")
 only_torch = pytest.mark.skipif(BACKEND != "torch", reason="for torch")
 
-NO_DEVICES = dict.fromkeys(("devices", "coordinator", "batch_size", "output_dir"))
-NO_DEVICES["resume"] = False
-
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
@@ -279,10 +276,11 @@ def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
     (tmp_path / "run" / "config.json").write_text('{"batch_size": 10}')
     code = (
         "import os; os.sched_getaffinity = lambda process: range(11)\n"
+        "from keras_t2t.training import TrainingConfig\n"
         "from keras_t2t.training.distribution import one_device_per_core\n"
-        f"one_device_per_core({ {**NO_DEVICES, **settings} })\n"
+        f"one_device_per_core(TrainingConfig(**{settings}))\n"
         "import jax; print(jax.device_count())\n"
-        f"one_device_per_core({NO_DEVICES})  # too late\n"
+        "one_device_per_core(TrainingConfig())  # too late\n"
     )
     done = python("-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

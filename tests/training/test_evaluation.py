@@ -1,5 +1,7 @@
 """Validation: every image once, the dominant label under soft targets."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -11,25 +13,31 @@ from keras_t2t.training.evaluation import evaluate
 from keras_t2t.training.stopping import StopSignals
 from tests.training import tiny
 
+CONFIG = TrainingConfig(image_size=32, batch_size=4, steps_per_epoch=5)
+CONFIG = CONFIG.with_defaults("digits", 4)
+
 
 @pytest.fixture
 def model(monkeypatch):
     monkeypatch.setattr("keras_t2t.training.compiled_model.builder", tiny.build(0.0))
-    config = TrainingConfig(image_size=32).with_defaults("digits", 4)
-    return compiled_model(config, num_classes=4, steps_per_epoch=5)
+    return compiled_model(CONFIG, num_classes=4)
 
 
 def test_padding_does_not_count(model):
     """10 images in batches of 4, the last with 2 of padding, against NumPy."""
-    batches = tiny.TinyBatches(Validation(32, 4), count=10)
-    stop = StopSignals()
+    stop, moved = StopSignals(), []
     stop.devices = Devices()
-    moved = []
-    logs = evaluate(
-        model, batches, 10, 4, stop.devices, stop, lambda done, of: moved.append(done)
+    run = types.SimpleNamespace(
+        dataset=tiny.TinyData(),
+        config=CONFIG,
+        devices=stop.devices,
+        stop=stop,
+        bar=types.SimpleNamespace(validated=lambda *done: moved.append(done)),
     )
-    assert moved == [1, 2, 3]
+    logs = evaluate(run, model)
+    assert moved == [(1, 3), (2, 3), (3, 3)]
 
+    batches = tiny.TinyBatches(Validation(32, 4), count=10)
     images, labels, weights = map(
         np.concatenate, zip(*(batches[i] for i in range(3)), strict=True)
     )

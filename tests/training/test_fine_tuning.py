@@ -40,10 +40,11 @@ def test_the_recipe_is_the_authors():
 def test_no_rate_rises():
     """At the authors' default of 0.01 their backbone's rises from 1e-4 to 2e-4."""
     for rate, backbone_end in ((0.05, 2e-4), (0.01, 1e-4)):
-        config = TrainingConfig(weights="imagenet", learning_rate=rate)
+        settings = {"learning_rate": rate, "steps_per_epoch": 10}
+        config = TrainingConfig(weights="imagenet", **settings)
         config = config.with_defaults("cifar10", 10)
         for share, end in ((1.0, 2e-4), (config.backbone_rate, backbone_end)):
-            schedule = learning_rates(config, 10, share)
+            schedule = learning_rates(config, share)
             rates = [float(schedule(10 * epoch)) for epoch in range(60)]
             # torch's CosineAnnealingLR, set once per epoch
             peak = share * rate
@@ -59,11 +60,12 @@ def test_the_optimizer_is_torch_s_at_two_rates():
     hidden = keras.layers.Dense(5, name="body")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(3, name="head")(hidden))
     model.compile(loss="mse")
-    config = TrainingConfig(weights="imagenet", epochs=3).with_defaults("cifar10", 3)
+    config = TrainingConfig(weights="imagenet", epochs=3, steps_per_epoch=2)
+    config = config.with_defaults("cifar10", 3)
     optimizer = fine_tuning_sgd(
         model,
-        learning_rates(config, 2),
-        learning_rates(config, 2, config.backbone_rate),
+        learning_rates(config),
+        learning_rates(config, config.backbone_rate),
         config.weight_decay,
     )
     trained = model.trainable_weights
@@ -134,9 +136,10 @@ def test_a_probed_backbone_is_in_inference(monkeypatch):
         return keras_t2t.T2TViT(16, 1, 2, 2, "performer", **arguments)
 
     monkeypatch.setattr("keras_t2t.training.compiled_model.builder", lambda name: build)
-    config = TrainingConfig(weights="imagenet", linear_probe=True, image_size=32)
+    settings = {"weights": "imagenet", "linear_probe": True, "image_size": 32}
+    config = TrainingConfig(**settings, steps_per_epoch=2)
     config = config.with_defaults("cifar10", 10)
-    model = compiled_model(config, num_classes=10, steps_per_epoch=2)
+    model = compiled_model(config, num_classes=10)
     # Nothing else here depends on the mode; a stochastic forward pass takes longer.
     layers = model._flatten_layers()
     rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]

@@ -51,14 +51,14 @@ def probabilities(model):
 @pytest.mark.once
 def test_the_best_adapters_stay(source, tiny_run, tmp_path, monkeypatch):
     """Where patience takes the weights of an earlier epoch."""
-    from keras_t2t.training.run import Run
+    from keras_t2t.training import evaluation
 
     scores = iter([0.9, 0.1, 0.1, 0.1])
 
-    def evaluate(self, model):
+    def evaluate(run, model):
         return {"loss": 1.0, "top1": next(scores, 0.1), "top5": 1.0}
 
-    monkeypatch.setattr(Run, "evaluate", evaluate)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
     settings = {**LORA, "epochs": 4, "patience": 1, "ema_decay": 0.0}
     tiny_run(weights=source, **settings)
     run = tmp_path / "run"

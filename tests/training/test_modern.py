@@ -28,11 +28,12 @@ def test_the_recipe_of_deit_iii():
 
 
 def test_the_settings_reach_loss_and_optimizer():
-    config = TrainingConfig(recipe="modern", label_smoothing=0.2, weight_decay=0.3)
+    settings = {"label_smoothing": 0.2, "weight_decay": 0.3, "steps_per_epoch": 10}
+    config = TrainingConfig(recipe="modern", **settings)
     config = config.with_defaults("imagenet2012", 1000)
     loss = recipe_loss(config, None)
     assert isinstance(loss, BinaryCrossentropy) and loss.label_smoothing == 0.2
-    optimizer = recipe_optimizer(small_model(), config, steps_per_epoch=10)
+    optimizer = recipe_optimizer(small_model(), config)
     assert isinstance(optimizer, Lamb) and optimizer.weight_decay == 0.3
     assert optimizer.global_clipnorm == 1.0 and not optimizer.use_ema
 

@@ -185,7 +185,7 @@ def test_the_baselines_take_a_step(name, monkeypatch):
     """Without the files of a run: these are large."""
     monkeypatch.setattr("keras_t2t.training.compiled_model.builder", by_name)
     config = TrainingConfig(model=name, **SHORT).with_defaults("digits", 7)
-    model = compiled_model(config, num_classes=7, steps_per_epoch=2)
+    model = compiled_model(config, num_classes=7)
     model.run_eagerly = keras.backend.backend() == "tensorflow"  # tracing takes longer
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), "uint8")
     labels = np.eye(7, dtype="float32")[:2]

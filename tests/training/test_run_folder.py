@@ -34,7 +34,7 @@ def leave_run(path, run="old", step=3, finished=False):
             folder.write_result(RESULT)
         else:
             facts = {"history": [], "config": record(run)}
-            folder.snapshots().save(step, ARRAYS, facts)
+            folder.snapshots.save(step, ARRAYS, facts)
 
 
 def contents(path):
@@ -79,9 +79,9 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
         folder.start(record("new"), ["c"])
         facts = {"history": [], "config": record("new")}
         # the old one's snapshot is of a later step
-        folder.snapshots().save(1, ARRAYS, facts)
+        folder.snapshots.save(1, ARRAYS, facts)
         folder.has_result()
-        folder.snapshots().save(2, ARRAYS, facts)
+        folder.snapshots.save(2, ARRAYS, facts)
         assert folder.find_run(resume=True) == record("new")
         assert folder.result(record("new")) is None
     names = [path.name for path in sorted((tmp_path / "snapshots").iterdir())]
@@ -98,7 +98,8 @@ def test_killed_while_the_old_run_goes(tmp_path, monkeypatch):
     with RunFolder(tmp_path) as folder:
         folder.find_run(overwrite=True)
         folder.start(record("new"), ["c"])
-        folder.snapshots().save(1, ARRAYS, {"history": [], "config": record("new")})
+        facts = {"history": [], "config": record("new")}
+        folder.snapshots.save(1, ARRAYS, facts)
         monkeypatch.setattr(folder, "_remove_all_but", interrupted)
         with pytest.raises(KeyboardInterrupt):
             folder.has_result()

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from keras_t2t import data
+from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.digits import Digits
 from keras_t2t.training import TrainingConfig, recording, run, showing
 from keras_t2t.training.accuracy import worse_than_the_largest_class
@@ -61,10 +62,18 @@ def test_a_log_gets_the_loss_of_its_steps(monkeypatch, tmp_path, capfd):
     assert [row["epoch"] for row in history(tmp_path / "run")] == [1, 2]
 
 
+def step_log(progress, log_every, verbose=0, **attributes):
+    """The `StepLog` of a run that prints nothing, unless told otherwise."""
+    config = TrainingConfig(log_every=log_every)
+    run = types.SimpleNamespace(progress=progress, config=config, verbose=verbose)
+    vars(run).update(attributes)
+    return StepLog(run)
+
+
 def test_the_loss_of_the_last_steps_follows_from_the_means():
     losses, told = np.random.default_rng(0).uniform(1, 9, 10), []
     progress = Progress(epochs=2, steps_per_epoch=5)
-    log = StepLog(progress, 2, say=None, estimate=None, lines=False)
+    log = step_log(progress, log_every=2)
     assert not log.due(2)  # where nobody is told, no step waits for its results
     log.writers.append(lambda step, loss: told.append((step, loss)))
     for i in range(10):
@@ -83,7 +92,7 @@ def test_the_loss_of_the_last_steps_follows_from_the_means():
 def test_the_first_loss_of_a_resumed_run_is_of_its_own_steps():
     told = []
     progress = Progress(epochs=1, steps_per_epoch=5, step=3)
-    log = StepLog(progress, 1, say=None, estimate=None, lines=False)
+    log = step_log(progress, log_every=1)
     log.writers.append(lambda step, loss: told.append((step, loss)))
     log.set_model(types.SimpleNamespace(get_metrics_result=lambda: {"loss": 2.0}))
     log.on_epoch_begin(0)
@@ -98,7 +107,9 @@ def test_the_time_is_told_after_twenty_steps(monkeypatch):
     clock, said = iter([100.0, 136.0]), []
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     progress = Progress(epochs=2, steps_per_epoch=50)
-    log = StepLog(progress, 0, said.append, "a step: {:.0f} s".format, lines=False)
+    told = "a step: {2:.0f} s".format
+    monkeypatch.setattr(showing, "time_it_takes", told)
+    log = step_log(progress, log_every=0, verbose=1, say_within=said.append)
     due = []
     for step in range(1, 31):
         due += [step] if log.due(step) else []
@@ -112,10 +123,15 @@ def test_how_long_a_run_takes():
     config = TrainingConfig(image_size=224, batch_size=32).with_defaults("x", 10)
     progress, devices = Progress(epochs=10, steps_per_epoch=100), Devices()
     progress.step = 20
+    dataset = types.SimpleNamespace(num_validation=960)
+    model = types.SimpleNamespace(optimizer=types.SimpleNamespace(use_ema=True))
 
     def told(seconds, **settings):
         changed = dataclasses.replace(config, **settings)
-        return time_it_takes(progress, changed, 2 * 960, devices, seconds)
+        run = types.SimpleNamespace(
+            progress=progress, config=changed, devices=devices, dataset=dataset
+        )
+        return time_it_takes(run, model, seconds)
 
     assert told(0.1) is None
     # 980 steps, and 30 batches twice after each of ten epochs, at a third
@@ -162,10 +178,12 @@ def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
     tf = pytest.importorskip("tensorflow")
     monkeypatch.setattr(recording, "_installed", lambda *names: "wandb" not in names)
     progress = Progress(epochs=1, steps_per_epoch=2)
-    log = StepLog(progress, 1, None, None, lines=False)
+    log = step_log(progress, log_every=1)
     folder, config = RunFolder(tmp_path / "run"), TrainingConfig()
-    plan = Plan(folder, {}, False, None, tiny.TinyData(), config, Own())
-    (*_, board) = recorders(plan, progress, log)
+    augmentation = AUGMENTATIONS["none"]
+    dataset = tiny.TinyData()
+    plan = Plan(folder, {}, False, None, dataset, config, augmentation, Own())
+    (*_, board) = recorders(plan, log)
     model = keras.Sequential()
     model.compile("sgd")
     board.set_model(model)

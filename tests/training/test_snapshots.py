@@ -17,9 +17,9 @@ FACTS = {"history": [{"loss": 0.5}], "config": {"run": "this"}}
 
 
 def saved(folder, steps=(1, 2, 3), kept=2):
-    snapshots = Snapshots(folder, kept)
+    snapshots = Snapshots(folder)
     for step in steps:
-        snapshots.save(step, ARRAYS, FACTS)
+        snapshots.save(step, ARRAYS, FACTS, kept)
     return snapshots
 
 

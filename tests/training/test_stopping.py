@@ -7,9 +7,8 @@ import time
 import pytest
 
 from keras_t2t import data
-from keras_t2t.training import Stopped, run, snapshots
+from keras_t2t.training import Stopped, evaluation, run, snapshots
 from keras_t2t.training.distribution.devices import Devices
-from keras_t2t.training.run import Run
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.stopping import SIGNALS, StopSignals, folder_to_resume
 from tests.training import tiny
@@ -60,15 +59,15 @@ def test_each_signal_is_told_from_the_others(tiny_run, tmp_path, number):
 
 @pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
-    ("step", "evaluation"),
+    ("step", "weights"),
     [(5, "raw"), (10, "average"), pytest.param(20, "raw", marks=pytest.mark.nightly)],
 )
-def test_in_validation(tiny_run, tmp_path, monkeypatch, step, evaluation):
+def test_in_validation(tiny_run, tmp_path, monkeypatch, step, weights):
     """It does not wait for its end, and the epoch gets its results after the resume."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
     original = tiny.TinyBatches.__getitem__
     evaluations = count_evaluations(monkeypatch)
-    evaluation_number = 2 if evaluation == "average" else 1
+    evaluation_number = 2 if weights == "average" else 1
 
     def stopping(self, index):
         if self.count is not None and len(evaluations) == evaluation_number:
@@ -98,13 +97,13 @@ def test_in_validation(tiny_run, tmp_path, monkeypatch, step, evaluation):
 
 
 def count_evaluations(monkeypatch):
-    original, evaluations = Run.evaluate, []
+    original, evaluations = evaluation.evaluate, []
 
-    def evaluate(self, model):
+    def evaluate(run, model):
         evaluations.append(model)
-        return original(self, model)
+        return original(run, model)
 
-    monkeypatch.setattr(Run, "evaluate", evaluate)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
     return evaluations
 
 

@@ -46,7 +46,7 @@ def connected(config):
         devices.disconnect()
 
 
-def one_device_per_core(settings):
+def one_device_per_core(config):
     """Makes JAX split a CPU into several devices, which then share each batch as GPUs
     do. XLA keeps the cores busier in this way than within one training step.
 
@@ -54,10 +54,9 @@ def one_device_per_core(settings):
     the number of devices by XLA_FLAGS.
 
     Args:
-        settings: dict with the attributes of a `TrainingConfig`; `devices` is the
-            number, if given.
+        config: `TrainingConfig`, whose `devices` is the number, if given.
     """
-    if keras.backend.backend() != "jax" or settings["coordinator"] is not None:
+    if keras.backend.backend() != "jax" or config.coordinator is not None:
         return
     if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
         return
@@ -66,9 +65,9 @@ def one_device_per_core(settings):
     cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):  # not on every system
         cores = len(os.sched_getaffinity(0))
-    number = settings["devices"] or 2 ** int(math.log2(min(cores, MAX_DEVICES)))
-    batch_size = settings["batch_size"] or recorded_batch_size(settings)
-    if settings["devices"] is None and batch_size is not None:
+    number = config.devices or 2 ** int(math.log2(min(cores, MAX_DEVICES)))
+    batch_size = config.batch_size or recorded_batch_size(config)
+    if config.devices is None and batch_size is not None:
         number = math.gcd(number, batch_size)
     try:
         jax.config.update("jax_num_cpu_devices", number)
@@ -76,10 +75,10 @@ def one_device_per_core(settings):
         return
 
 
-def recorded_batch_size(settings):
+def recorded_batch_size(config):
     """The batch size of the run that is to be continued, None if there is none."""
-    if settings["resume"] and settings["output_dir"] is not None:
-        path = Path(settings["output_dir"]) / CONFIG
+    if config.resume:
+        path = Path(config.output_dir) / CONFIG
         with contextlib.suppress(OSError, ValueError):  # which are reported later
             return read_record(path, needed=())["batch_size"]
     return None

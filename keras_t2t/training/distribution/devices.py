@@ -54,8 +54,8 @@ class Devices:
         return number
 
     def differs(self, number):
-        """Whether a number differs between processes; all must call it."""
-        return False
+        """Whether an integer differs between processes; all must call it."""
+        return self.largest(number) != -self.largest(-number)
 
     def reduce_metrics(self, model):
         """The metrics over all processes, if Keras gives only those of this one: a

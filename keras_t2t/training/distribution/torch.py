@@ -66,10 +66,6 @@ class TorchProcesses(Devices):
         maximum = torch.distributed.ReduceOp.MAX
         return int(self._total(torch.tensor(number), maximum))
 
-    def differs(self, number):
-        mean = self._total(torch.tensor(float(number))) / self.processes
-        return bool(self.largest(int(float(mean) != number)))
-
     def reduce_metrics(self, model):
         # All are means, kept as a sum and a count: both add up.
         for variable in model.metrics_variables:

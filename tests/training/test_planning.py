@@ -1,22 +1,14 @@
-"""Where a run's batches start, and how its augmentation is named."""
+"""What a run takes from its settings: augmentation, batches, the reader."""
 
-import numpy as np
 import pytest
 
-from keras_t2t.data import AUGMENTATIONS, open_dataset
+from keras_t2t.data import AUGMENTATIONS
+from keras_t2t.data.sharding import local_batch_size
 from keras_t2t.training import TrainingConfig
+from keras_t2t.training.planning import augmentation
 from keras_t2t.training.record import resumed_config
-from keras_t2t.training.streams import augmentation, check_batch_size, train_stream
 
-
-def test_a_stream_starts_in_the_middle():
-    config = TrainingConfig(batch_size=64, image_size=16).with_defaults("digits", 10)
-    digits = open_dataset("digits")
-    whole = train_stream(digits, config, first_step=0, shard=(0, 1))
-    later = train_stream(digits, config, first_step=21, shard=(0, 1))
-    for step in range(3):  # into the second pass over the images
-        for one, other in zip(whole[21 + step], later[step], strict=True):
-            np.testing.assert_array_equal(one, other)
+pytestmark = pytest.mark.once
 
 
 def test_the_augmentation_is_a_row_with_changes():
@@ -29,13 +21,13 @@ def test_the_augmentation_is_a_row_with_changes():
 
 
 def test_a_batch_that_is_mixed_divides_into_pairs():
-    config = TrainingConfig(batch_size=6, model="T2TViT7")
-    full = config.with_defaults("imagenet2012", 1000)
-    check_batch_size(full, shard=(0, 1))
+    config = TrainingConfig(model="T2TViT7")
+    full = augmentation(config.with_defaults("imagenet2012", 1000))
+    local_batch_size(6, (0, 1), full.mixes)
     with pytest.raises(ValueError, match=r"batch_size=6 must be divisible by 4: mixup"):
-        check_batch_size(full, shard=(0, 2))
-    plain = config.with_defaults("digits", 10)
-    check_batch_size(plain, shard=(0, 2))
+        local_batch_size(6, (0, 2), full.mixes)
+    plain = augmentation(config.with_defaults("digits", 10))
+    local_batch_size(6, (0, 2), plain.mixes)
 
 
 def test_a_run_goes_on_with_its_reader_unless_told():

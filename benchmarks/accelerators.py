@@ -12,7 +12,6 @@ on; T2TViT14 takes some minutes on two cores.
 """
 
 import argparse
-import csv
 import itertools
 import math
 import os
@@ -22,6 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.records import append_row, read_rows
+from benchmarks.tables import line, table
 
 os.environ["KERAS_BACKEND"] = "jax"
 # What libtpu otherwise asks the machine, which is no TPU's host.
@@ -57,6 +59,11 @@ COLUMNS = (
     *KEY,
     *("gib", "tflop", "gb", "arithmetic_ms", "memory_ms", "bound", "mb_per_image"),
     *("fits", "compile_s"),
+)
+HEAD = (
+    *("model", "path", "mode", "precision", "slice", "images a chip", "GiB", "TFLOP"),
+    *("GB", "ms at peak: arithmetic, memory", "MB an image", "fit about"),
+    "compiled in, s",
 )
 
 
@@ -165,31 +172,11 @@ def measured(key, image_size):
     }
 
 
-def read(path):
-    """The rows of an earlier run, by what they are of."""
-    if path is None or not path.is_file():
-        return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {tuple(row[name] for name in KEY): row for row in rows}
-
-
-def append(path, row):
-    new = not path.is_file()
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def line(row):
-    return (
-        f"| {row['model']} | {row['path']} | {row['mode']} | {row['precision']} "
-        f"| {row['topology']} | {row['images']} | {row['gib']} | {row['tflop']} "
-        f"| {row['gb']} | {row['arithmetic_ms']}, {row['memory_ms']}: {row['bound']} "
-        f"| {row['mb_per_image']} | {row['fits']} | {row['compile_s']} |"
-    )
+def cells(row):
+    ms = f"{row['arithmetic_ms']}, {row['memory_ms']}: {row['bound']}"
+    names = (*KEY, "gib", "tflop", "gb")
+    others = ("mb_per_image", "fits", "compile_s")
+    return [*(row[n] for n in names), ms, *(row[n] for n in others)]
 
 
 def parse_arguments():
@@ -217,12 +204,9 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    done = read(arguments.output)
-    print(
-        "| model | path | mode | precision | slice | images a chip | GiB | TFLOP | GB "
-        "| ms at peak: arithmetic, memory | MB an image | fit about | compiled in, s |"
-    )
-    print("| --- " * 13 + "|")
+    found = read_rows(arguments.output) if arguments.output else []
+    done = {tuple(row[name] for name in KEY): row for row in found}
+    print(table(HEAD, []), end="")
     for values in itertools.product(
         *(arguments.models, arguments.paths, arguments.modes, arguments.precisions),
         *(arguments.topologies, arguments.images),
@@ -232,8 +216,8 @@ def main():
         if row is None:
             row = measured(key, arguments.image_size)
             if arguments.output:
-                append(arguments.output, row)
-        print(line(row), flush=True)
+                append_row(arguments.output, row, COLUMNS)
+        print(line(cells(row)), end="", flush=True)
 
 
 if __name__ == "__main__":

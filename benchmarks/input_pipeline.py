@@ -25,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.data_layouts import WRITERS, read_folder
+from benchmarks.tables import line, table
 
 LAYOUTS = ("folders", "parquet", "tars")
 LAYOUT_TARGET = 0.95  # of what folders give
@@ -153,8 +154,8 @@ def main():
 def measure(folder, arguments):
     names = list(arguments.readers)
     names += ["timm"] if importlib.util.find_spec("timm") else []
-    print(f"| photographs | what is done | {' | '.join(names)} | {names[0]} / timm |")
-    print("| --- " * (len(names) + 3) + "|")
+    head = "photographs", "what is done", *names, f"{names[0]} / timm"
+    print(table(head, []), end="")
     reached = True
     for called in arguments.sets:
         *properties, share, target = SETS[called]
@@ -180,7 +181,7 @@ def measure(folder, arguments):
                 for own in rates.values()
             ]
             row = called, kind, *cells, "" if times is None else f"{times:.2f}"
-            print(f"| {' | '.join(row)} |", flush=True)
+            print(line(row), end="", flush=True)
             if kind == FULL and times is not None:
                 reached &= times >= target
         if arguments.data_dir:
@@ -194,7 +195,7 @@ def measure_layouts(folder, files, arguments):
         files = photographs(*SETS["ImageNet's"][:4])
     for layout in LAYOUTS:
         WRITERS[layout](folder / layout, files)
-    print(f"\n| reader | {' | '.join(LAYOUTS[1:])} |\n| --- | --- | --- |")
+    print("\n" + table(("reader", *LAYOUTS[1:]), []), end="")
     reached = True
     for name in arguments.readers:
         streams = {
@@ -205,7 +206,8 @@ def measure_layouts(folder, files, arguments):
         }
         rates = by_turns(streams, arguments.images, arguments.repeats)
         parts = [ratio(rates[layout], rates["folders"]) for layout in LAYOUTS[1:]]
-        print(f"| {name} | {' | '.join(f'{part:.2f}' for part in parts)} |", flush=True)
+        cells = name, *(f"{part:.2f}" for part in parts)
+        print(line(cells), end="", flush=True)
         reached &= min(parts) >= LAYOUT_TARGET
     return reached
 

@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import keras_t2t
+from benchmarks import tables
 from keras_t2t.models.by_name import builder
 from keras_t2t.variants import FAMILIES
 
@@ -43,9 +46,8 @@ def counts(name):
 
 def table():
     """The whole table as Markdown."""
-    rows = [(name, row) for family in FAMILIES.values() for name, row in family.items()]
-    lines = [HEADER, ["---"] * len(HEADER), *(cells(*row) for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    rows = [row for family in FAMILIES.values() for row in family.items()]
+    return tables.table(HEADER, [cells(*row) for row in rows])
 
 
 def cells(name, row):
@@ -79,11 +81,7 @@ def architecture(row):
 
 def with_table(text):
     """`text` of the page with the table of now between its markers."""
-    before, opened, rest = text.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not opened or not closed:
-        raise ValueError(f"the page must hold the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return tables.with_part(text, BEGIN, END, table())
 
 
 def main():

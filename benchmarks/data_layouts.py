@@ -73,8 +73,8 @@ def write_tars(folder, files, shards=2, labels="cls"):
             write_tar(folder / f"pets-{called}-{number:04}.tar", members)
 
 
-def write_tar(path, members):
-    with tarfile.open(path, "w") as archive:
+def write_tar(path, members, mode="w"):
+    with tarfile.open(path, mode) as archive:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
@@ -117,30 +117,21 @@ def write_imagenet_tars(folder, files):
     mat = io.BytesIO()
     savemat(mat, {"synsets": table})
     truth = "".join(f"{label + 1}\n" for _, label, _ in rows).encode()
-    kit = folder / "ILSVRC2012_devkit_t12.tar.gz"
-    with tarfile.open(kit, "w:gz") as archive:
-        for name, content in (
-            ("meta.mat", mat.getvalue()),
-            ("ILSVRC2012_validation_ground_truth.txt", truth),
-        ):
-            member = tarfile.TarInfo(f"ILSVRC2012_devkit_t12/data/{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
+    kit = {"meta.mat": mat.getvalue(), "ILSVRC2012_validation_ground_truth.txt": truth}
+    kit = {f"ILSVRC2012_devkit_t12/data/{k}": content for k, content in kit.items()}
+    write_tar(folder / "ILSVRC2012_devkit_t12.tar.gz", kit, "w:gz")
 
 
 def write_kaggle(folder, files):
     root = folder / "ILSVRC/Data/CLS-LOC"
     names = class_names(files)
     rows = ["ImageId,PredictionString"]
+    images = {f"train/{name}": image for name, _, image in samples(files, "train")}
     for i, (_, label, content) in enumerate(samples(files, "val")):
         name = f"ILSVRC2012_val_{i + 1:08}"
-        (root / "val").mkdir(parents=True, exist_ok=True)
-        (root / "val" / f"{name}.JPEG").write_bytes(content)
+        images[f"val/{name}.JPEG"] = content
         rows.append(f"{name},{names[label]} 1 2 3 4 {names[label]} 5 6 7 8 ")
-    for name, _, content in samples(files, "train"):
-        path = root / "train" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_folders(root, images)
     (folder / "LOC_val_solution.csv").write_text("\n".join(rows))
 
 

@@ -24,14 +24,9 @@ from keras_t2t.training.distribution import connected
 from keras_t2t.training.optimizer import adamw
 
 
-class OneCallPerWeight:
-    def prepare(self, model):
-        for variable in model.trainable_variables:
-            variable.value.register_post_accumulate_grad_hook(self.average)
-
-    def average(self, parameter):
-        torch.distributed.all_reduce(parameter.grad)
-        parameter.grad /= torch.distributed.get_world_size()
+def average(parameter):
+    torch.distributed.all_reduce(parameter.grad)
+    parameter.grad /= torch.distributed.get_world_size()
 
 
 def compiled(name, size):
@@ -56,7 +51,8 @@ def main():
             name: compiled(args.model, size)
             for name in ("none", "one call per weight", "buckets")
         }
-        OneCallPerWeight().prepare(models["one call per weight"])
+        for variable in models["one call per weight"].trainable_variables:
+            variable.value.register_post_accumulate_grad_hook(average)
         devices.prepare(models["buckets"])
         seconds = {name: [] for name in models}
         for _ in range(args.rounds + 2):

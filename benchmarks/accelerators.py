@@ -67,8 +67,8 @@ HEAD = (
 )
 
 
-def build(name, path, image_size):
-    """A model for RGB pixels 0..255 that gives logits."""
+def build(name, path):
+    """A model for 224 x 224 RGB pixels 0..255 that gives logits."""
     import keras
 
     import keras_t2t
@@ -77,7 +77,6 @@ def build(name, path, image_size):
     # What layers ask to choose their path by: here it is this machine's CPU.
     keras.distribution.list_devices = lambda device_type=None: ["tpu:0"]
     settings = {
-        "input_shape": (image_size, image_size, 3),
         "drop_path": 0.1,
         "include_preprocessing": True,
         "classifier_activation": None,
@@ -133,13 +132,13 @@ def compiled(model, mode, batch_size, topology):
     return traced.lower(lowering_platforms=("tpu",)).compile()
 
 
-def measured(key, image_size):
+def measured(key):
     """The row of one combination."""
     import keras
     import numpy as np
 
     keras.config.set_dtype_policy(POLICIES[key["precision"]])
-    model = build(key["model"], key["path"], image_size)
+    model = build(key["model"], key["path"])
     start = time.perf_counter()
     program = compiled(model, key["mode"], key["images"], key["topology"])
     seconds = time.perf_counter() - start
@@ -190,7 +189,6 @@ def parse_arguments():
     add("--precisions", nargs="+", choices=POLICIES, default=["bfloat16"])
     add("--topologies", nargs="+", default=["v5e:2x4"], metavar="CHIP:GRID")
     add("--images", nargs="+", type=int, default=[128], help="of a step on a chip")
-    add("--image-size", type=int, default=224, help="pixels")
     add("--output", type=Path, metavar="CSV")
     arguments = parser.parse_args()
     for topology in arguments.topologies:
@@ -214,7 +212,7 @@ def main():
         key = dict(zip(KEY, values, strict=True))
         row = done.get(tuple(map(str, values)))
         if row is None:
-            row = measured(key, arguments.image_size)
+            row = measured(key)
             if arguments.output:
                 append_row(arguments.output, row, COLUMNS)
         print(line(cells(row)), end="", flush=True)

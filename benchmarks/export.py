@@ -9,9 +9,9 @@ turns, so that a busy machine hits all alike. Prints a Markdown table.
 """
 
 import argparse
-import importlib.util
 import json
 import os
+import runpy
 import statistics
 import subprocess
 import sys
@@ -37,12 +37,13 @@ def measure(format, path, shape, seconds):
     """Times a file in this process; prints the figures as JSON."""
     import numpy as np
 
-    runtimes = imported(ROOT / "keras_t2t" / "export" / "runtimes.py")
+    # Without the package around it, and so without Keras.
+    runtimes = runpy.run_path(str(ROOT / "keras_t2t" / "export" / "runtimes.py"))
     generator = np.random.default_rng(0)
     size = (BATCH_SIZE, *json.loads(shape))
     images = generator.uniform(0, 255, size).astype("float32")
     start = time.perf_counter()
-    run = runtimes.load(format, path)
+    run = runtimes["load"](format, path)
     run(images[:1])
     figures = {"load": time.perf_counter() - start}
     for name, batch in (("latency", images[:1]), ("batch", images)):
@@ -56,14 +57,6 @@ def measure(format, path, shape, seconds):
         figures[name] = statistics.median(times)
     print(json.dumps(figures), flush=True)
     os._exit(0)
-
-
-def imported(path):
-    """A module by its file, without the package around it and so without Keras."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def exported(arguments, folder):

@@ -3,8 +3,8 @@
     python benchmarks/export_matrix.py --output docs/export.md
 
 One process per model and backend, all formats in it. A finished cell is a line of
---record, so a stopped run goes on where it was. The table that --output gets shows the
-largest difference from Keras of those backends that were run.
+`runs/export.jsonl`, so a stopped run goes on where it was. The table that --output gets
+shows the largest difference from Keras of those backends that were run.
 """
 
 import argparse
@@ -22,12 +22,13 @@ from benchmarks.tables import table, with_part
 
 BACKENDS = ("jax", "tensorflow", "torch")
 FORMATS = ("tf_saved_model", "onnx", "litert", "openvino", "torch")
+RECORD = Path("runs/export.jsonl")
 MODELS = [f"T2TViT{name}" for name in (7, 10, 12, 14, 19, 24, "t14", "t19", "t24")]
 BEGIN = "<!-- export table: written by benchmarks/export_matrix.py -->\n"
 END = "<!-- end of the export table -->\n"
 
 
-def export(name, formats, record):
+def export(name, formats):
     """Exports one model in this process, and writes a line for every format."""
     import keras
 
@@ -49,7 +50,7 @@ def export(name, formats, record):
             except Exception as error:
                 cell["error"] = f"{type(error).__name__}: {error}"
                 print(cell["error"][:500], file=sys.stderr)
-        append_line(record, cell)
+        append_line(RECORD, cell)
 
 
 def enlarge_weights(model):
@@ -67,9 +68,9 @@ def enlarge_weights(model):
             variable.assign(scale * generator.normal(size=variable.shape))
 
 
-def read(record):
+def read():
     """(model, format, backend) -> cell; the last line of each counts."""
-    return {(c["model"], c["format"], c["backend"]): c for c in read_lines(record)}
+    return {(c["model"], c["format"], c["backend"]): c for c in read_lines(RECORD)}
 
 
 def matrix(cells):
@@ -98,29 +99,26 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
     parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
-    parser.add_argument("--record", type=Path, default=Path("runs/export.jsonl"))
     parser.add_argument("--output", type=Path, help="Markdown page with the table")
-    parser.add_argument("--export", help=argparse.SUPPRESS)
+    parser.add_argument("--export", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    record = arguments.record
     if arguments.export:
-        return export(arguments.export, arguments.formats, record)
+        name, *formats = arguments.export
+        return export(name, formats)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    record.parent.mkdir(parents=True, exist_ok=True)
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
     for model, backend in itertools.product(arguments.models, arguments.backends):
-        done = read(record)
+        done = read()
         left = [
             format
-            for format in arguments.formats
+            for format in FORMATS
             if "max_difference" not in done.get((model, format, backend), {})
         ]
-        command = [sys.executable, __file__, "--export", model, "--record", record]
         if left:
-            environment = {**os.environ, "KERAS_BACKEND": backend}
-            subprocess.run([*command, "--formats", *left], env=environment)
-    cells = read(record)
+            command = [sys.executable, __file__, "--export", model, *left]
+            subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend})
+    cells = read()
     if arguments.output:
         page = with_part(arguments.output.read_text(), BEGIN, END, matrix(cells))
         arguments.output.write_text(page)

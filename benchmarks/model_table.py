@@ -1,12 +1,10 @@
 """Writes the table of models in docs/models.md, counted on the models themselves.
 
-    python benchmarks/model_table.py           # rewrites docs/models.md
-    python benchmarks/model_table.py --check   # fails if that is not up to date
+    python benchmarks/model_table.py
 
 Takes seconds to a minute and about 2 GB: it builds every model, and runs none.
 """
 
-import argparse
 import functools
 import math
 import sys
@@ -84,17 +82,5 @@ def with_table(text):
     return tables.with_part(text, BEGIN, END, table())
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    check = parser.parse_args().check
-    text = PAGE.read_text(encoding="utf-8")
-    new = with_table(text)
-    if check and new != text:
-        sys.exit(f"{PAGE} is not up to date: run python benchmarks/model_table.py")
-    if not check:
-        PAGE.write_text(new, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(with_table(PAGE.read_text("utf-8")), encoding="utf-8")

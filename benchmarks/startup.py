@@ -17,11 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+VARIANT = "T2TViT24"
 FORMATS = ("pth.tar", "safetensors", "weights.h5", "keras")
 LIMIT = 2.5  # times the file's size
 
 
-def built(variant):
+def built():
     """The model, and the seconds of importing Keras, this package, and of building."""
     start = time.perf_counter()
     import keras  # noqa: F401
@@ -30,7 +31,7 @@ def built(variant):
     from keras_t2t.models.by_name import builder
 
     added = time.perf_counter()
-    model = builder(variant)()
+    model = builder(VARIANT)()
     return model, (imported - start, added - imported, time.perf_counter() - added)
 
 
@@ -73,25 +74,24 @@ def load(model, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--variant", default="T2TViT24")
     for name in ("write", "load"):
         parser.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--time", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.write or arguments.load or arguments.time:
-        model, seconds = built(arguments.variant)
+        model, seconds = built()
         if arguments.time:
             print(*seconds)
         elif arguments.write:
             write(model, arguments.write)
         return not arguments.load or load(model, arguments.load)
-    this = [sys.executable, __file__, "--variant", arguments.variant]
+    this = [sys.executable, __file__]
     runs = [
         subprocess.run([*this, "--time"], stdout=subprocess.PIPE, check=True)
         for _ in range(5)
     ]
     columns = zip(*(map(float, run.stdout.split()) for run in runs), strict=True)
-    labels = "import keras", "import keras_t2t adds", f"building {arguments.variant}"
+    labels = "import keras", "import keras_t2t adds", f"building {VARIANT}"
     for label, seconds in zip(labels, columns, strict=True):
         print(f"{label}: {statistics.median(seconds):.2f} s", flush=True)
     with tempfile.TemporaryDirectory() as folder:

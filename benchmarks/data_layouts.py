@@ -31,6 +31,14 @@ def samples(files, split):
     ]
 
 
+def shards_of(files, number):
+    """Yields (split as it is called, number, samples) of each shard."""
+    for split, called in (("train", "train"), ("val", "validation")):
+        rows = samples(files, split)
+        for i, part in enumerate(np.array_split(np.arange(len(rows)), number)):
+            yield called, i, [rows[place] for place in part]
+
+
 def write_folders(folder, files):
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,32 +53,27 @@ def write_parquet(folder, files, shards=2, column="image", rows_each=100, named=
     folder.mkdir(parents=True, exist_ok=True)
     features = {"label": {"names": class_names(files), "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    for split, called in (("train", "train"), ("val", "validation")):
-        rows = samples(files, split)
-        for number, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
-            images = [{"bytes": rows[i][2], "path": rows[i][0]} for i in part]
-            table = pa.table({column: images, "label": [rows[i][1] for i in part]})
-            if named:
-                table = table.replace_schema_metadata(metadata)
-            path = folder / f"{called}-{number:05}-of-{shards:05}.parquet"
-            pq.write_table(table, path, row_group_size=rows_each)
+    for called, number, rows in shards_of(files, shards):
+        images = [{"bytes": content, "path": name} for name, _, content in rows]
+        table = pa.table({column: images, "label": [label for _, label, _ in rows]})
+        if named:
+            table = table.replace_schema_metadata(metadata)
+        path = folder / f"{called}-{number:05}-of-{shards:05}.parquet"
+        pq.write_table(table, path, row_group_size=rows_each)
 
 
 def write_tars(folder, files, shards=2, labels="cls"):
     """WebDataset's shards; `labels` is the suffix of the files that hold them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classnames.txt").write_text("\n".join(class_names(files)))
-    for split, called in (("train", "train"), ("val", "validation")):
-        rows = samples(files, split)
-        for number, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
-            members = {}
-            for i in part:
-                name, label, content = rows[i]
-                key = name.replace("/", "_").partition(".")[0]
-                members[f"{key}.jpg"] = content
-                text = str(label) if labels == "cls" else json.dumps({"label": label})
-                members[f"{key}.{labels}"] = text.encode()
-            write_tar(folder / f"pets-{called}-{number:04}.tar", members)
+    for called, number, rows in shards_of(files, shards):
+        members = {}
+        for name, label, content in rows:
+            key = name.replace("/", "_").partition(".")[0]
+            members[f"{key}.jpg"] = content
+            text = str(label) if labels == "cls" else json.dumps({"label": label})
+            members[f"{key}.{labels}"] = text.encode()
+        write_tar(folder / f"pets-{called}-{number:04}.tar", members)
 
 
 def write_tar(path, members, mode="w"):

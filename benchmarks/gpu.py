@@ -29,11 +29,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.data_layouts import write_tars
+from benchmarks.data_layouts import write_folders, write_tars
 from benchmarks.gpu_scripts import kept
 from benchmarks.gpu_tables import tables
 from benchmarks.gpu_tasks import TASKS
-from benchmarks.kill_storm import make_photographs
+from benchmarks.kill_storm import photographs
 from benchmarks.records import append_line, read_lines
 from benchmarks.runs import run
 
@@ -178,7 +178,7 @@ def measure(arguments):
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data_dir and arguments.data_dir.resolve()
         if arguments.rehearse and not data:
-            make_photographs(Path(folder, "made"))
+            write_folders(Path(folder, "made"), photographs())
             pack(Path(folder, "made"), data := Path(folder, "photographs"), 32, 2**20)
         settings = {"results": results, "data_dir": data, "folder": folder}
 

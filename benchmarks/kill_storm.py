@@ -17,6 +17,7 @@ anything differs by more than 1e-5.
 import argparse
 import collections
 import functools
+import io
 import json
 import math
 import os
@@ -29,7 +30,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.data_layouts import WRITERS, read_folder
+from benchmarks.data_layouts import WRITERS
 from benchmarks.runs import ROOT, history, run, weights
 from benchmarks.tables import table
 
@@ -58,19 +59,20 @@ PHASES = {
 SAVING = "after the last snapshot"
 
 
-def make_photographs(folder):
-    """JPEG files in folders train/<class> and val/<class>, of noise in four colours."""
+def photographs():
+    """{path: JPEG} of noise in four colours, as train/<class>/* and val/<class>/*."""
     from PIL import Image
 
-    random = np.random.default_rng(0)
+    random, files = np.random.default_rng(0), {}
     for split, count in (("train", 16), ("val", 5)):
         for label, name in enumerate(CLASSES):
-            (folder / split / name).mkdir(parents=True)
             for i in range(count):
                 pixels = random.integers(0, 128, (48, 40, 3))
                 pixels[..., label % 3] += 40 * label
                 image = Image.fromarray(pixels.astype("uint8"))
-                image.save(folder / split / name / f"{i}.jpg")
+                image.save(encoded := io.BytesIO(), "JPEG")
+                files[f"{split}/{name}/{i}.jpg"] = encoded.getvalue()
+    return dict(sorted(files.items()))  # as folders are read
 
 
 def storm(command, folder, kills, life, random):
@@ -147,14 +149,12 @@ def main():
 
 def compare(arguments, folder, random):
     """Whether every killed run was the uninterrupted one; prints what came."""
-    photographs = folder / "photographs"
-    make_photographs(folder / "made")
-    WRITERS[arguments.layout](photographs, read_folder(folder / "made"))
+    WRITERS[arguments.layout](folder / "photographs", photographs())
     backend = ("--backend", arguments.backend)
 
     def training(output):
         command = [EXAMPLES / "train_imagenet.py", *SETTINGS, *backend]
-        command += ["--data-dir", photographs]
+        command += ["--data-dir", folder / "photographs"]
         if arguments.reader:
             command += ["--reader", arguments.reader]
         return [*command, "--output", output, "--resume"]

@@ -8,20 +8,14 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.reference
 
-from benchmarks import padded_attention
-from benchmarks.memory import (
-    device_peak,
-    jax_saved,
-    on_gpu,
-    process_peak,
-    torch_saved,
-)
+from benchmarks import memory, padded_attention
 
 CLASSES = 1000
 HALF = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -133,7 +127,7 @@ class Keras:
         self.macs = keras_t2t.count_macs(self.model)
         self.backend, self.mode = backend, mode
         self.batch = batch(batch_size, image_size)
-        if on_gpu(backend):
+        if memory.on_gpu(backend):
             # Pixels that wait on the device: the model is measured, not the bus.
             self.batch = tuple(keras.ops.convert_to_tensor(x) for x in self.batch)
 
@@ -158,9 +152,10 @@ class Keras:
 
     def saved(self):
         if self.backend == "torch":
-            return torch_saved(lambda x: self.model(x, training=True), self.batch[0])
+            forward = partial(self.model, training=True)
+            return memory.torch_saved(forward, self.batch[0])
         if self.backend == "jax":
-            return jax_saved(self.model, self.batch[0])
+            return memory.jax_saved(self.model, self.batch[0])
         return None  # TensorFlow does not tell
 
 
@@ -236,7 +231,7 @@ class Torch:
 
     def saved(self):
         with self.autocast():
-            return torch_saved(self.model, self.images)
+            return memory.torch_saved(self.model, self.images)
 
 
 def reference_model(name, image_size):
@@ -260,7 +255,7 @@ class Matmul:
     """Square matrix products: what the machine can do, in the same units."""
 
     def __init__(self, mode, batch_size, image_size, precision, backend):
-        self.backend, size = backend, 8192 if on_gpu(backend) else 2048
+        self.backend, size = backend, 8192 if memory.on_gpu(backend) else 2048
         self.macs = size**3 // batch_size  # of one "image"
         if backend == "torch":
             import torch
@@ -300,13 +295,13 @@ def main():
     given = json.loads(sys.argv[1])
     training = given["mode"] == "training"
     subject = KINDS[given.pop("kind")](**given)
-    before = process_peak()
+    before = memory.process_peak()
     start = time.perf_counter()
     subject.run(1)
     first_step = time.perf_counter() - start
     subject.run(1)  # some compile once more for a second step
-    memory = device_peak(subject.backend) or process_peak() - before
-    answer(first_step=first_step, memory=memory, macs=subject.macs)
+    held = memory.device_peak(subject.backend) or memory.process_peak() - before
+    answer(first_step=first_step, memory=held, macs=subject.macs)
     for line in sys.stdin:
         if line.strip() == "saved":
             answer(saved=subject.saved() if training else None)

@@ -151,28 +151,33 @@ def main():
         return measure(folder, arguments)
 
 
+def sets(arguments):
+    """Yields (name, files, part of --images, target in times timm)."""
+    if arguments.data_dir:
+        yield arguments.data_dir, read_folder(arguments.data_dir), 1, 0
+        return
+    for name in arguments.sets:
+        *properties, share, target = SETS[name]
+        yield name, photographs(*properties), share, target
+
+
 def measure(folder, arguments):
     names = list(arguments.readers)
     names += ["timm"] if importlib.util.find_spec("timm") else []
     head = "photographs", "what is done", *names, f"{names[0]} / timm"
     print(table(head, []), end="")
     reached = True
-    for called in arguments.sets:
-        *properties, share, target = SETS[called]
-        if arguments.data_dir:
-            called, share, target = str(arguments.data_dir), 1, 0
-            files = read_folder(arguments.data_dir)
-        else:
-            files = photographs(*properties)
-        WRITERS["folders"](folder / called / "folders", files)
+    for number, (called, files, share, target) in enumerate(sets(arguments)):
+        place = folder / f"set-{number}"
+        WRITERS["folders"](place, files)
         for kind in KINDS:
             size = arguments.image_size, max(2, int(share * arguments.batch_size))
             streams = {
-                name: reader_batches(name, folder / called / "folders", kind, *size)
+                name: reader_batches(name, place, kind, *size)
                 for name in arguments.readers
             }
             if "timm" in names:
-                streams["timm"] = timm_batches(folder / called / "folders", kind, *size)
+                streams["timm"] = timm_batches(place, kind, *size)
             images = share * arguments.images
             rates = by_turns(streams, images, arguments.repeats)
             times = ratio(rates[names[0]], rates["timm"]) if "timm" in rates else None
@@ -184,15 +189,13 @@ def measure(folder, arguments):
             print(line(row), end="", flush=True)
             if kind == FULL and times is not None:
                 reached &= times >= target
-        if arguments.data_dir:
-            break
-    return measure_layouts(folder / "layouts", files, arguments) and reached
+    return measure_layouts(folder / "layouts", arguments) and reached
 
 
-def measure_layouts(folder, files, arguments):
+def measure_layouts(folder, arguments):
     """Each layout's part of what folders give, with the full recipe."""
-    if not arguments.data_dir:
-        files = photographs(*SETS["ImageNet's"][:4])
+    own = arguments.data_dir
+    files = read_folder(own) if own else photographs(*SETS["ImageNet's"][:4])
     for layout in LAYOUTS:
         WRITERS[layout](folder / layout, files)
     print("\n" + table(("reader", *LAYOUTS[1:]), []), end="")

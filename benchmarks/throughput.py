@@ -31,10 +31,9 @@ TIMM = ("deit_small_patch16_224", "vit_base_patch16_224")
 
 # === Implementations ===
 DESIGNS = {
-    **dict.fromkeys(BACKENDS, ("", "readable", "remat")),
     "jax": ("", "readable", "remat", "scripts", "padded"),
-    "torch": ("", "readable", "remat", "scripts", "compiled"),
     "tensorflow": ("", "readable", "remat", "graph"),
+    "torch": ("", "readable", "remat", "scripts", "compiled"),
     REFERENCE: ("", "compiled"),
     "timm": ("", "compiled"),
 }

@@ -5,8 +5,7 @@
 
 A surface is a function, and a case one value of one argument; both are tried as those
 of `fuzz.py`. Where a value is accepted the function must give its result; where it is
-not, the error must be one clear line that names the argument or the value. The number
-of a case, which `--list` shows, is its index in the surface's `given`.
+not, the error must be one clear line that names the argument or the value.
 """
 
 import contextlib

@@ -271,6 +271,7 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
         counts: {surface: how many cases}.
         report: function of a text, for each case that may not be, or None.
     """
+    surfaces = importlib.import_module(module).SURFACES
     found = {name: collections.Counter() for name in counts}
     while left := {n: c for n, c in counts.items() if found[n].total() < c}:
         parts = {name: (found[name].total(), count) for name, count in left.items()}
@@ -301,6 +302,8 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
                 raise RuntimeError(f"{name} did not start, or refuses what is sound")
             for case in range(first, last):
                 outcome, text, how = answer(seconds)
+                if surfaces[name].given:  # told also where the child says nothing
+                    _, how = surfaces[name].given[case]
                 found[name][outcome] += 1
                 if report and outcome not in ALLOWED:
                     report(f"{name} {case}: {outcome}: {how}: {text[:300]}")

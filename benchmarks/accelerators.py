@@ -12,7 +12,6 @@ on; T2TViT14 takes some minutes on two cores.
 """
 
 import argparse
-import csv
 import itertools
 import math
 import os
@@ -22,6 +21,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.records import append_row, read_rows
+from benchmarks.tables import line, table
 
 os.environ["KERAS_BACKEND"] = "jax"
 # What libtpu otherwise asks the machine, which is no TPU's host.
@@ -58,10 +60,15 @@ COLUMNS = (
     *("gib", "tflop", "gb", "arithmetic_ms", "memory_ms", "bound", "mb_per_image"),
     *("fits", "compile_s"),
 )
+HEAD = (
+    *("model", "path", "mode", "precision", "slice", "images a chip", "GiB", "TFLOP"),
+    *("GB", "ms at peak: arithmetic, memory", "MB an image", "fit about"),
+    "compiled in, s",
+)
 
 
-def build(name, path, image_size):
-    """A model for RGB pixels 0..255 that gives logits."""
+def build(name, path):
+    """A model for 224 x 224 RGB pixels 0..255 that gives logits."""
     import keras
 
     import keras_t2t
@@ -70,7 +77,6 @@ def build(name, path, image_size):
     # What layers ask to choose their path by: here it is this machine's CPU.
     keras.distribution.list_devices = lambda device_type=None: ["tpu:0"]
     settings = {
-        "input_shape": (image_size, image_size, 3),
         "drop_path": 0.1,
         "include_preprocessing": True,
         "classifier_activation": None,
@@ -126,13 +132,13 @@ def compiled(model, mode, batch_size, topology):
     return traced.lower(lowering_platforms=("tpu",)).compile()
 
 
-def measured(key, image_size):
+def measured(key):
     """The row of one combination."""
     import keras
     import numpy as np
 
     keras.config.set_dtype_policy(POLICIES[key["precision"]])
-    model = build(key["model"], key["path"], image_size)
+    model = build(key["model"], key["path"])
     start = time.perf_counter()
     program = compiled(model, key["mode"], key["images"], key["topology"])
     seconds = time.perf_counter() - start
@@ -165,31 +171,11 @@ def measured(key, image_size):
     }
 
 
-def read(path):
-    """The rows of an earlier run, by what they are of."""
-    if path is None or not path.is_file():
-        return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {tuple(row[name] for name in KEY): row for row in rows}
-
-
-def append(path, row):
-    new = not path.is_file()
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def line(row):
-    return (
-        f"| {row['model']} | {row['path']} | {row['mode']} | {row['precision']} "
-        f"| {row['topology']} | {row['images']} | {row['gib']} | {row['tflop']} "
-        f"| {row['gb']} | {row['arithmetic_ms']}, {row['memory_ms']}: {row['bound']} "
-        f"| {row['mb_per_image']} | {row['fits']} | {row['compile_s']} |"
-    )
+def cells(row):
+    ms = f"{row['arithmetic_ms']}, {row['memory_ms']}: {row['bound']}"
+    names = (*KEY, "gib", "tflop", "gb")
+    others = ("mb_per_image", "fits", "compile_s")
+    return [*(row[n] for n in names), ms, *(row[n] for n in others)]
 
 
 def parse_arguments():
@@ -203,7 +189,6 @@ def parse_arguments():
     add("--precisions", nargs="+", choices=POLICIES, default=["bfloat16"])
     add("--topologies", nargs="+", default=["v5e:2x4"], metavar="CHIP:GRID")
     add("--images", nargs="+", type=int, default=[128], help="of a step on a chip")
-    add("--image-size", type=int, default=224, help="pixels")
     add("--output", type=Path, metavar="CSV")
     arguments = parser.parse_args()
     for topology in arguments.topologies:
@@ -217,12 +202,9 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    done = read(arguments.output)
-    print(
-        "| model | path | mode | precision | slice | images a chip | GiB | TFLOP | GB "
-        "| ms at peak: arithmetic, memory | MB an image | fit about | compiled in, s |"
-    )
-    print("| --- " * 13 + "|")
+    found = read_rows(arguments.output) if arguments.output else []
+    done = {tuple(row[name] for name in KEY): row for row in found}
+    print(table(HEAD, []), end="")
     for values in itertools.product(
         *(arguments.models, arguments.paths, arguments.modes, arguments.precisions),
         *(arguments.topologies, arguments.images),
@@ -230,10 +212,10 @@ def main():
         key = dict(zip(KEY, values, strict=True))
         row = done.get(tuple(map(str, values)))
         if row is None:
-            row = measured(key, arguments.image_size)
+            row = measured(key)
             if arguments.output:
-                append(arguments.output, row)
-        print(line(row), flush=True)
+                append_row(arguments.output, row, COLUMNS)
+        print(line(cells(row)), end="", flush=True)
 
 
 if __name__ == "__main__":

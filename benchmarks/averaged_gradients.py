@@ -23,40 +23,34 @@ from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.optimizer import adamw
 
-
-class OneCallPerWeight:
-    def prepare(self, model):
-        for variable in model.trainable_variables:
-            variable.value.register_post_accumulate_grad_hook(self.average)
-
-    def average(self, parameter):
-        torch.distributed.all_reduce(parameter.grad)
-        parameter.grad /= torch.distributed.get_world_size()
+IMAGES = 2  # of each process
 
 
-def compiled(name, size):
+def average(parameter):
+    torch.distributed.all_reduce(parameter.grad)
+    parameter.grad /= torch.distributed.get_world_size()
+
+
+def compiled(size):
     keras.utils.set_random_seed(0)
-    model = getattr(keras_t2t, name)(input_shape=(size, size, 3))
+    model = keras_t2t.T2TViT14(input_shape=(size, size, 3))
     model.compile(adamw(model, 1e-3, 0.05), "sparse_categorical_crossentropy")
     return model
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--model", default="T2TViT14")
     parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--batch-size", type=int, default=2, help="of each process")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     size = args.image_size
-    images = np.zeros((args.batch_size, size, size, 3), "float32")
-    batch = images, np.zeros(args.batch_size)
+    batch = np.zeros((IMAGES, size, size, 3), "float32"), np.zeros(IMAGES)
     with connected(TrainingConfig()) as devices:
         models = {
-            name: compiled(args.model, size)
-            for name in ("none", "one call per weight", "buckets")
+            name: compiled(size) for name in ("none", "one call per weight", "buckets")
         }
-        OneCallPerWeight().prepare(models["one call per weight"])
+        for variable in models["one call per weight"].trainable_variables:
+            variable.value.register_post_accumulate_grad_hook(average)
         devices.prepare(models["buckets"])
         seconds = {name: [] for name in models}
         for _ in range(args.rounds + 2):
@@ -70,7 +64,7 @@ def main():
             return
     weights = models["buckets"].trainable_variables
     megabytes = sum(4 * int(np.prod(weight.shape)) for weight in weights) / 1e6
-    print(f"{args.model}: {len(weights)} weights, {megabytes:.0f} MB of gradients")
+    print(f"T2TViT14: {len(weights)} weights, {megabytes:.0f} MB of gradients")
     plain, *_ = (statistics.median(times[2:]) for times in seconds.values())
     for name, times in seconds.items():
         median = statistics.median(times[2:])

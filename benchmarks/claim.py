@@ -10,8 +10,8 @@ design's learning rate on training images that are held out, then three seeds on
 """
 
 import argparse
-import csv
 import io
+import itertools
 import math
 import os
 import statistics
@@ -23,6 +23,9 @@ from typing import NamedTuple
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.records import append_row, read_rows
+from benchmarks.tables import table
 
 RESULTS = Path(__file__).with_name("claim.csv")
 IMAGE_SIZE, CLASSES = 64, 10
@@ -94,24 +97,17 @@ COLUMNS = {  # how each is read
 
 def read_results(path):
     """The runs in a file, each a dict of `COLUMNS`."""
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [
-            {name: COLUMNS[name](text) for name, text in row.items()}
-            for row in csv.DictReader(file)
-        ]
+    return [
+        {name: COLUMNS[name](text) for name, text in row.items()}
+        for row in read_rows(path)
+    ]
 
 
 def append_result(path, row):
     def text(value):
         return " ".join(map(text, value)) if isinstance(value, list) else f"{value}"
 
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if file.tell() == 0:
-            writer.writeheader()
-        writer.writerow({name: text(value) for name, value in row.items()})
+    append_row(path, {name: text(value) for name, value in row.items()}, COLUMNS)
 
 
 def tried(results, design):
@@ -179,35 +175,25 @@ def standardised(images):
     return keras_t2t.preprocess_input(images)
 
 
-def Augmented(images, labels, seed):
-    """Shuffled batches, each image flipped and moved at random; black comes in."""
-    import keras
+def augmented(images, labels, seed):
+    """Endless shuffled batches, each image flipped and moved at random; black comes in.
 
-    size = images.shape[1]
-
-    class Batches(keras.utils.PyDataset):
-        epoch = 0
-
-        def __len__(self):
-            return len(images) // BATCH_SIZE
-
-        def __getitem__(self, index):
-            random = np.random.default_rng([seed, self.epoch])
-            order = random.permutation(len(images))
+    An epoch are `len(images) // BATCH_SIZE` of them.
+    """
+    size, border = images.shape[1], (SHIFT, SHIFT)
+    padded = np.pad(images, ((0, 0), border, border, (0, 0)))
+    for epoch in itertools.count():
+        order = np.random.default_rng([seed, epoch]).permutation(len(images))
+        for index in range(len(images) // BATCH_SIZE):
             chosen = order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
-            random = np.random.default_rng([seed, self.epoch, index])
+            random = np.random.default_rng([seed, epoch, index])
             batch = []
-            for image in np.pad(images[chosen], ((0, 0), *2 * (2 * (SHIFT,),), (0, 0))):
+            for image in padded[chosen]:
                 image = image[:, :: random.choice((-1, 1))]
                 down, right = SHIFT - random.integers(-SHIFT, SHIFT + 1, 2)
                 batch.append(image[down : down + size, right : right + size])
             targets = np.eye(CLASSES, dtype="float32")[labels[chosen]]
-            return standardised(np.stack(batch)), targets
-
-        def on_epoch_end(self):
-            self.epoch += 1
-
-    return Batches()
+            yield standardised(np.stack(batch)), targets
 
 
 # === Training ===
@@ -234,11 +220,12 @@ def train(run, data, epochs=EPOCHS):
 
     keras.utils.set_random_seed(run.seed)
     training, validation = split(data, run)
-    batches = Augmented(*training, run.seed)
-    model = compiled(DESIGNS[run.design].build(), run.rate, epochs * len(batches))
+    steps = len(training[0]) // BATCH_SIZE
+    model = compiled(DESIGNS[run.design].build(), run.rate, epochs * steps)
     begin, stop = time.process_time(), keras.callbacks.TerminateOnNaN()
-    fit = {"epochs": epochs, "shuffle": False, "verbose": 0, "callbacks": [stop]}
-    history = model.fit(batches, **fit).history
+    fit = {"epochs": epochs, "steps_per_epoch": steps, "verbose": 0}
+    batches = augmented(*training, run.seed)
+    history = model.fit(batches, callbacks=[stop], **fit).history
     finite = all(map(math.isfinite, history["loss"]))
     return {
         **run._asdict(),
@@ -281,13 +268,6 @@ def finals(results):
         if not row["search"] and not row["device"]:
             found.setdefault((row["design"], row["images"]), []).append(row)
     return found
-
-
-def table(head, rows):
-    """A Markdown table; where a row is shorter, its last cells are empty."""
-    rows = [[*row, *[""] * (len(head) - len(row))] for row in rows]
-    every = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(row)} |\n" for row in every)
 
 
 def tables(results):

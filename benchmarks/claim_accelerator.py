@@ -23,11 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import claim
 from benchmarks.claim import CLASSES, DESIGNS, compiled, standardised
+from benchmarks.tables import table
 
 SIZE = 128
 BATCH_SIZE = 512
 # What the search of claim.py found for all three, times the root of the batches' ratio.
 RATE = 7e-4
+IMAGES, EPOCHS, SEED = 50_000, 100, 0
 NAMES = ("t2t", "patch16", "convolution")
 
 
@@ -36,9 +38,6 @@ def main():
     add = parser.add_argument
     add("--data-dir", type=Path, metavar="DIR", help="train-*.parquet, test-*.parquet")
     add("--output-dir", type=Path, metavar="DIR")
-    add("--designs", nargs="+", choices=DESIGNS, default=NAMES)
-    add("--images", type=int, default=50_000, metavar="N", help="for training")
-    add("--epochs", type=int, default=100, metavar="N")
     arguments = parser.parse_args()
     os.environ.setdefault("KERAS_BACKEND", "jax")
     if (arguments.data_dir is None) != (arguments.output_dir is None):
@@ -48,15 +47,15 @@ def main():
         if (backend := os.environ["KERAS_BACKEND"]) != "jax":
             parser.error(f"training needs KERAS_BACKEND=jax, got {backend}")
         path = arguments.output_dir / path.name
-        data = claim.read_cifar10(arguments.data_dir, arguments.images, size=SIZE)
-        for name in arguments.designs:
+        data = claim.read_cifar10(arguments.data_dir, IMAGES, size=SIZE)
+        for name in NAMES:
             folder = arguments.output_dir / name
-            train(name, data, folder, arguments.epochs)
+            train(name, data, folder, EPOCHS)
             claim.append_result(path, result(name, data, folder))
     print(*tables(claim.read_results(path)), sep="\n")
 
 
-def train(name, data, folder, epochs, seed=0, policy="mixed_bfloat16", design=None):
+def train(name, data, folder, epochs, policy="mixed_bfloat16", design=None):
     """Trains one design; writes `history.json` and `model.weights.h5` into `folder`.
 
     Args:
@@ -69,7 +68,7 @@ def train(name, data, folder, epochs, seed=0, policy="mixed_bfloat16", design=No
     from keras_t2t._ground.files import replacing
     from keras_t2t.training.run import dtype_policy
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(SEED)
     with dtype_policy(policy):
         model = (design or DESIGNS[name]).build(SIZE)
     compiled(model, RATE, epochs * (len(data.images) // BATCH_SIZE))
@@ -82,7 +81,7 @@ def train(name, data, folder, epochs, seed=0, policy="mixed_bfloat16", design=No
     state = [[v.value for v in part] for part in variables]
     images, labels = jax.device_put(data.images), jax.device_put(data.labels)
     program = jax.jit(functools.partial(one_epoch, model), donate_argnums=0)
-    key, rows = jax.random.key(seed), []
+    key, rows = jax.random.key(SEED), []
     for epoch in range(epochs):
         begin = time.perf_counter()
         epoch_key = jax.random.fold_in(key, epoch)
@@ -98,7 +97,7 @@ def train(name, data, folder, epochs, seed=0, policy="mixed_bfloat16", design=No
     model.optimizer = None  # twice the model's size
     model.save_weights(folder / "model.weights.h5")
     history = {
-        **{"design": name, "images": len(data.images), "size": SIZE, "seed": seed},
+        **{"design": name, "images": len(data.images), "size": SIZE, "seed": SEED},
         **{"rate": RATE, "device": jax.devices()[0].device_kind, "search": False},
         **{column: [row[column] for row in rows] for column in rows[0]},
     }
@@ -146,7 +145,7 @@ def one_epoch(model, state, key, images, labels):
 def augmented(key, images):
     """Each image flipped and moved at random; black comes in.
 
-    Moves reach as far, by the side, as those of `claim.Augmented`.
+    Moves reach as far, by the side, as those of `claim.augmented`.
     """
     import jax
     from jax import numpy as jnp
@@ -190,7 +189,7 @@ def tables(results):
         ]
         for row in results
     ]
-    return [claim.table(head, rows), claim.feature_table([[row] for row in results])]
+    return [table(head, rows), claim.feature_table([[row] for row in results])]
 
 
 if __name__ == "__main__":

@@ -31,6 +31,14 @@ def samples(files, split):
     ]
 
 
+def shards_of(files, number):
+    """Yields (split as it is called, number, samples) of each shard."""
+    for split, called in (("train", "train"), ("val", "validation")):
+        rows = samples(files, split)
+        for i, part in enumerate(np.array_split(np.arange(len(rows)), number)):
+            yield called, i, [rows[place] for place in part]
+
+
 def write_folders(folder, files):
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,36 +53,31 @@ def write_parquet(folder, files, shards=2, column="image", rows_each=100, named=
     folder.mkdir(parents=True, exist_ok=True)
     features = {"label": {"names": class_names(files), "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    for split, called in (("train", "train"), ("val", "validation")):
-        rows = samples(files, split)
-        for number, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
-            images = [{"bytes": rows[i][2], "path": rows[i][0]} for i in part]
-            table = pa.table({column: images, "label": [rows[i][1] for i in part]})
-            if named:
-                table = table.replace_schema_metadata(metadata)
-            path = folder / f"{called}-{number:05}-of-{shards:05}.parquet"
-            pq.write_table(table, path, row_group_size=rows_each)
+    for called, number, rows in shards_of(files, shards):
+        images = [{"bytes": content, "path": name} for name, _, content in rows]
+        table = pa.table({column: images, "label": [label for _, label, _ in rows]})
+        if named:
+            table = table.replace_schema_metadata(metadata)
+        path = folder / f"{called}-{number:05}-of-{shards:05}.parquet"
+        pq.write_table(table, path, row_group_size=rows_each)
 
 
 def write_tars(folder, files, shards=2, labels="cls"):
     """WebDataset's shards; `labels` is the suffix of the files that hold them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classnames.txt").write_text("\n".join(class_names(files)))
-    for split, called in (("train", "train"), ("val", "validation")):
-        rows = samples(files, split)
-        for number, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
-            members = {}
-            for i in part:
-                name, label, content = rows[i]
-                key = name.replace("/", "_").partition(".")[0]
-                members[f"{key}.jpg"] = content
-                text = str(label) if labels == "cls" else json.dumps({"label": label})
-                members[f"{key}.{labels}"] = text.encode()
-            write_tar(folder / f"pets-{called}-{number:04}.tar", members)
+    for called, number, rows in shards_of(files, shards):
+        members = {}
+        for name, label, content in rows:
+            key = name.replace("/", "_").partition(".")[0]
+            members[f"{key}.jpg"] = content
+            text = str(label) if labels == "cls" else json.dumps({"label": label})
+            members[f"{key}.{labels}"] = text.encode()
+        write_tar(folder / f"pets-{called}-{number:04}.tar", members)
 
 
-def write_tar(path, members):
-    with tarfile.open(path, "w") as archive:
+def write_tar(path, members, mode="w"):
+    with tarfile.open(path, mode) as archive:
         for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
@@ -117,30 +120,21 @@ def write_imagenet_tars(folder, files):
     mat = io.BytesIO()
     savemat(mat, {"synsets": table})
     truth = "".join(f"{label + 1}\n" for _, label, _ in rows).encode()
-    kit = folder / "ILSVRC2012_devkit_t12.tar.gz"
-    with tarfile.open(kit, "w:gz") as archive:
-        for name, content in (
-            ("meta.mat", mat.getvalue()),
-            ("ILSVRC2012_validation_ground_truth.txt", truth),
-        ):
-            member = tarfile.TarInfo(f"ILSVRC2012_devkit_t12/data/{name}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
+    kit = {"meta.mat": mat.getvalue(), "ILSVRC2012_validation_ground_truth.txt": truth}
+    kit = {f"ILSVRC2012_devkit_t12/data/{k}": content for k, content in kit.items()}
+    write_tar(folder / "ILSVRC2012_devkit_t12.tar.gz", kit, "w:gz")
 
 
 def write_kaggle(folder, files):
     root = folder / "ILSVRC/Data/CLS-LOC"
     names = class_names(files)
     rows = ["ImageId,PredictionString"]
+    images = {f"train/{name}": image for name, _, image in samples(files, "train")}
     for i, (_, label, content) in enumerate(samples(files, "val")):
         name = f"ILSVRC2012_val_{i + 1:08}"
-        (root / "val").mkdir(parents=True, exist_ok=True)
-        (root / "val" / f"{name}.JPEG").write_bytes(content)
+        images[f"val/{name}.JPEG"] = content
         rows.append(f"{name},{names[label]} 1 2 3 4 {names[label]} 5 6 7 8 ")
-    for name, _, content in samples(files, "train"):
-        path = root / "train" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_folders(root, images)
     (folder / "LOC_val_solution.csv").write_text("\n".join(rows))
 
 

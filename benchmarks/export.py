@@ -9,9 +9,9 @@ turns, so that a busy machine hits all alike. Prints a Markdown table.
 """
 
 import argparse
-import importlib.util
 import json
 import os
+import runpy
 import statistics
 import subprocess
 import sys
@@ -19,20 +19,31 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.runs import ROOT
+from benchmarks.tables import table
+
 BATCH_SIZE = 16
+FORMATS = ("tf_saved_model", "onnx", "litert", "openvino", "torch", "keras")
+BACKENDS = ("jax", "tensorflow", "torch")  # of a `.keras` file
+HEAD = (
+    *("format", "precision", "size, MB", "load, s", "latency of 1, ms"),
+    *(f"images/s at {BATCH_SIZE}", "max difference", "top-1 agreement"),
+)
 
 
-def measure(format, path, seconds, threads):
+def measure(format, path, shape, seconds):
     """Times a file in this process; prints the figures as JSON."""
     import numpy as np
 
-    runtimes = imported(ROOT / "keras_t2t" / "export" / "runtimes.py")
-    size = [int(side) for side in os.environ["IMAGE_SIZE"].split(",")]
+    # Without the package around it, and so without Keras.
+    runtimes = runpy.run_path(str(ROOT / "keras_t2t" / "export" / "runtimes.py"))
     generator = np.random.default_rng(0)
-    images = generator.uniform(0, 255, (BATCH_SIZE, *size)).astype("float32")
+    size = (BATCH_SIZE, *json.loads(shape))
+    images = generator.uniform(0, 255, size).astype("float32")
     start = time.perf_counter()
-    run = runtimes.load(format, path, threads)
+    run = runtimes["load"](format, path)
     run(images[:1])
     figures = {"load": time.perf_counter() - start}
     for name, batch in (("latency", images[:1]), ("batch", images)):
@@ -48,29 +59,18 @@ def measure(format, path, seconds, threads):
     os._exit(0)
 
 
-def imported(path):
-    """A module by its file, without the package around it and so without Keras."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def export_all(arguments, folder):
-    """Yields a row per file: dict of format, precision, path, backend and report."""
+def exported(arguments, folder):
+    """Yields (report, shape of an image) of each file."""
     import keras
 
     from keras_t2t import export_model
     from keras_t2t.classifier import find_classifier
-    from keras_t2t.export.formats import FORMATS
+    from keras_t2t.export import formats
 
     keras.utils.set_random_seed(0)
-    classifier = find_classifier(
-        arguments.weights, arguments.model, 2 * (arguments.image_size,)
-    )
-    model = classifier.build()
-    os.environ["IMAGE_SIZE"] = ",".join(map(str, model.input.shape[1:]))
-    for name, row in FORMATS.items():
+    size = 2 * (arguments.image_size,)
+    model = find_classifier(arguments.weights, arguments.model, size).build()
+    for name, row in formats.FORMATS.items():
         for precision in row.precisions:
             if precision not in arguments.precisions or name not in arguments.formats:
                 continue
@@ -78,94 +78,68 @@ def export_all(arguments, folder):
                 print("no --calibration: no ONNX in int8", file=sys.stderr)
                 continue
             path = folder / f"{name}-{precision}{row.suffix}"
-            report = export_model(
-                model,
-                path,
-                name,
-                precision=precision,
-                calibration=arguments.calibration,
-            )
-            backends = [""]
-            if name == "keras":
-                backends = arguments.keras_backends
-            for backend in backends:
-                yield {"report": report, "backend": backend, "rounds": []}
+            given = {"precision": precision, "calibration": arguments.calibration}
+            yield export_model(model, path, name, **given), model.input.shape[1:]
 
 
-def time_once(row, arguments):
+def timed(report, shape, backend, seconds):
+    """What `measure` finds in a process of its own."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)}
-    if row["backend"]:
-        environment["KERAS_BACKEND"] = row["backend"]
-    command = [sys.executable, __file__, "--measure", row["report"].format]
-    command += [row["report"].path, "--seconds", str(arguments.seconds)]
-    if arguments.threads:
-        command += ["--threads", str(arguments.threads)]
+    if backend:
+        environment["KERAS_BACKEND"] = backend
+    command = [sys.executable, __file__, "--seconds", str(seconds)]
+    command += ["--measure", report.format, report.path, json.dumps(shape)]
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def table(rows):
-    yield (
-        "| format | precision | size, MB | load, s | latency of 1, ms "
-        f"| images/s at {BATCH_SIZE} | max difference | top-1 agreement |"
+def cells(report, backend, rounds):
+    load, latency, batch = (
+        statistics.median(figures[name] for figures in rounds)
+        for name in ("load", "latency", "batch")
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for row in rows:
-        report, rounds = row["report"], row["rounds"]
-        load, latency, batch = (
-            statistics.median(figures[name] for figures in rounds)
-            for name in ("load", "latency", "batch")
-        )
-        found = report.verification
-        name = " ".join([report.format, row["backend"]]).strip()
-        yield (
-            f"| {name} | {report.precision} | {report.bytes / 1e6:.1f} | {load:.1f} "
-            f"| {1000 * latency:.0f} | {BATCH_SIZE / batch:.1f} "
-            f"| {found.max_difference:.1e} "
-            f"| {found.top1_agreement:.0%} of {found.images} |"
-        )
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    found = report.verification
+    return (
+        f"{report.format} {backend}".strip(),
+        report.precision,
+        f"{report.bytes / 1e6:.1f}",
+        f"{load:.1f}",
+        f"{1000 * latency:.0f}",
+        f"{BATCH_SIZE / batch:.1f}",
+        f"{found.max_difference:.1e}",
+        f"{found.top1_agreement:.0%} of {found.images}",
     )
-    parser.add_argument("--model", default="T2TViT7")
-    parser.add_argument(
-        "--weights", default="random", help="a name, a checkpoint or a run folder"
-    )
-    parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--calibration", help="folder of photographs")
-    parser.add_argument(
-        "--formats",
-        nargs="+",
-        default=["tf_saved_model", "onnx", "litert", "openvino", "torch", "keras"],
-    )
-    parser.add_argument(
-        "--precisions", nargs="+", default=["float32", "float16", "int8"]
-    )
-    parser.add_argument(
-        "--keras-backends", nargs="+", default=["jax", "tensorflow", "torch"]
-    )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="per measurement")
-    parser.add_argument("--threads", type=int, help="of a runtime (default: its own)")
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
-    return parser.parse_args()
 
 
 def main():
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--model", default="T2TViT7")
+    add("--weights", default="random", help="a name, a checkpoint or a run folder")
+    add("--image-size", type=int, default=224)
+    add("--calibration", help="folder of photographs")
+    add("--formats", nargs="+", default=FORMATS)
+    add("--precisions", nargs="+", default=["float32", "float16", "int8"])
+    add("--rounds", type=int, default=3)
+    add("--seconds", type=float, default=3.0, help="per measurement")
+    add("--measure", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
     if arguments.measure:
-        measure(*arguments.measure, arguments.seconds, arguments.threads)
+        measure(*arguments.measure, arguments.seconds)
     with tempfile.TemporaryDirectory() as folder:
-        rows = list(export_all(arguments, Path(folder)))
+        files = [
+            (report, shape, backend, [])
+            for report, shape in exported(arguments, Path(folder))
+            for backend in (BACKENDS if report.format == "keras" else [""])
+        ]
         for _ in range(arguments.rounds):
-            for row in rows:
-                row["rounds"].append(time_once(row, arguments))
-        print(*table(rows), sep="\n")
+            for *file, rounds in files:
+                rounds.append(timed(*file, arguments.seconds))
+        print(table(HEAD, [cells(r, backend, found) for r, _, backend, found in files]))
 
 
 if __name__ == "__main__":

@@ -3,27 +3,32 @@
     python benchmarks/export_matrix.py --output docs/export.md
 
 One process per model and backend, all formats in it. A finished cell is a line of
---record, so a stopped run goes on where it was. The table that --output gets shows the
-largest difference from Keras of those backends that were run.
+`runs/export.jsonl`, so a stopped run goes on where it was. The table that --output gets
+shows the largest difference from Keras of those backends that were run.
 """
 
 import argparse
-import json
+import itertools
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.records import append_line, read_lines
+from benchmarks.tables import table, with_part
+
 BACKENDS = ("jax", "tensorflow", "torch")
 FORMATS = ("tf_saved_model", "onnx", "litert", "openvino", "torch")
+RECORD = Path("runs/export.jsonl")
 MODELS = [f"T2TViT{name}" for name in (7, 10, 12, 14, 19, 24, "t14", "t19", "t24")]
-BEGIN = "<!-- export table: written by benchmarks/export_matrix.py -->"
-END = "<!-- end of the export table -->"
+BEGIN = "<!-- export table: written by benchmarks/export_matrix.py -->\n"
+END = "<!-- end of the export table -->\n"
 
 
-def export(name, formats, record):
+def export(name, formats):
     """Exports one model in this process, and writes a line for every format."""
     import keras
 
@@ -45,8 +50,7 @@ def export(name, formats, record):
             except Exception as error:
                 cell["error"] = f"{type(error).__name__}: {error}"
                 print(cell["error"][:500], file=sys.stderr)
-        with record.open("a") as file:
-            file.write(json.dumps(cell) + "\n")
+        append_line(RECORD, cell)
 
 
 def enlarge_weights(model):
@@ -64,19 +68,16 @@ def enlarge_weights(model):
             variable.assign(scale * generator.normal(size=variable.shape))
 
 
-def read(record):
+def read():
     """(model, format, backend) -> cell; the last line of each counts."""
-    if not record.exists():
-        return {}
-    cells = map(json.loads, record.read_text().splitlines())
-    return {(c["model"], c["format"], c["backend"]): c for c in cells}
+    return {(c["model"], c["format"], c["backend"]): c for c in read_lines(RECORD)}
 
 
-def table(cells):
-    yield f"| model | {' | '.join(FORMATS)} |"
-    yield f"| --- | {' | '.join(['---'] * len(FORMATS))} |"
-    for model in dict.fromkeys(model for model, _, _ in cells):
-        yield f"| `{model}` | {' | '.join(text(cells, model, f) for f in FORMATS)} |"
+def matrix(cells):
+    """Markdown, a row for each model."""
+    models = dict.fromkeys(model for model, _, _ in cells)
+    rows = [[f"`{m}`", *(text(cells, m, f) for f in FORMATS)] for m in models]
+    return table(("model", *FORMATS), rows)
 
 
 def text(cells, model, format):
@@ -93,58 +94,37 @@ def text(cells, model, format):
     return "; ".join(parts) or "not run"
 
 
-def write_table(path, cells):
-    page = path.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    rows = "\n".join(table(cells))
-    after = after.strip("\n")
-    path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n\n{rows}\n\n{END}\n{after}")
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--formats", nargs="+", default=FORMATS, choices=FORMATS)
     parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
-    parser.add_argument("--record", type=Path, default=Path("runs/export.jsonl"))
     parser.add_argument("--output", type=Path, help="Markdown page with the table")
-    parser.add_argument("--export", help=argparse.SUPPRESS)
+    parser.add_argument("--export", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.export:
-        export(arguments.export, arguments.formats, arguments.record)
-        return 0
-    arguments.record.parent.mkdir(parents=True, exist_ok=True)
-    for model in arguments.models:
-        for backend in arguments.backends:
-            done = read(arguments.record)
-            left = [
-                f
-                for f in arguments.formats
-                if "max_difference" not in done.get((model, f, backend), {})
-            ]
-            if left:
-                subprocess.run(
-                    [
-                        *(sys.executable, __file__, "--export", model),
-                        *("--record", arguments.record, "--formats", *left),
-                    ],
-                    check=False,
-                    env={
-                        **os.environ,
-                        "KERAS_BACKEND": backend,
-                        "PYTHONPATH": str(ROOT),
-                        "TF_CPP_MIN_LOG_LEVEL": "2",
-                    },
-                )
-    cells = read(arguments.record)
+        name, *formats = arguments.export
+        return export(name, formats)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    for model, backend in itertools.product(arguments.models, arguments.backends):
+        done = read()
+        left = [
+            format
+            for format in FORMATS
+            if "max_difference" not in done.get((model, format, backend), {})
+        ]
+        if left:
+            command = [sys.executable, __file__, "--export", model, *left]
+            subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend})
+    cells = read()
     if arguments.output:
-        write_table(arguments.output, cells)
+        page = with_part(arguments.output.read_text(), BEGIN, END, matrix(cells))
+        arguments.output.write_text(page)
     else:
-        print(*table(cells), sep="\n")
-    return int(any("error" in cell for cell in cells.values()))
+        print(matrix(cells))
+    return any("error" in cell for cell in cells.values())
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ the size of the file that one keeps, and top-1 after the last epoch.
 
 import argparse
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.runs import ROOT, run
+from benchmarks.tables import line, table
 
 WAYS = {  # flags, and the file of a run that holds what was learnt
     "all weights": ([], "final.keras"),
@@ -25,31 +28,19 @@ WAYS = {  # flags, and the file of a run that holds what was learnt
 }
 
 
-def finetune(flags, folder):
-    """What one run printed, and the most bytes that its process held."""
-    script = Path(__file__).parents[1] / "examples" / "finetune.py"
-    command = [sys.executable, script, *flags, "--output", folder]
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command, stdout=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        output.seek(0)
-        printed = output.read()
-    if status:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{printed[-2000:]}")
-    return printed, usage.ru_maxrss * 1024
-
-
 def row(name, flags, file):
+    """The cells of one way."""
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder, "run")
-        printed, memory = finetune(flags, run)
-        size = (run / file).stat().st_size
-    (trained,) = re.findall(r"training .*: ([\d,]+) weights", printed)
-    result = json.loads(printed.splitlines()[-1])
+        out = Path(folder, "run")
+        ended = run(ROOT / "examples" / "finetune.py", *flags, "--output", out)
+        size = (out / file).stat().st_size
+    (trained,) = re.findall(r"training .*: ([\d,]+) weights", ended.printed)
+    result = json.loads(ended.printed.splitlines()[-1])
     return (
-        f"| {name} | {trained} | {memory / 1e9:.2f} | "
-        f"{result['images_per_second']:.0f} | `{file}`, {size / 1e6:.2f} | "
-        f"{result['val_top1']:.1%} |"
+        *(name, trained, f"{ended.memory / 1e9:.2f}"),
+        f"{result['images_per_second']:.0f}",
+        f"`{file}`, {size / 1e6:.2f}",
+        f"{result['val_top1']:.1%}",
     )
 
 
@@ -68,11 +59,11 @@ def main():
     flags = [arguments.photographs]
     for name in ("weights", "epochs", "backend", "reader", "image_size"):
         flags += [f"--{name.replace('_', '-')}", getattr(arguments, name)]
-    print("| trained | weights | memory (GB) | images/s | file (MB) | top-1 |")
-    print("| --- | ---: | ---: | ---: | --- | ---: |")
+    head = ("trained", "weights", "memory (GB)", "images/s", "file (MB)", "top-1")
+    print(table(head, [], "---:"), end="")
     for name in arguments.ways:
         own, file = WAYS[name]
-        print(row(name, [*flags, *own], file), flush=True)
+        print(line(row(name, [*flags, *own], file)), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import socket
-import tarfile
 import threading
 from pathlib import Path
 
@@ -403,11 +402,8 @@ def published(folder):
         return keras_t2t.T2TViT(**small, **shape, weights=weights)
 
     keras_t2t.save_official(build(None), folder / row.file)
-    return (
-        folder / row.file,
-        published_file.cache_folder(),
-        lambda: arrays(build("imagenet")),
-    )
+    cache = published_file.cache_folder()
+    return folder / row.file, cache, lambda: arrays(build("imagenet"))
 
 
 def fetching(folder):
@@ -442,9 +438,8 @@ def fetched(folder):
     _, cache, fetch = published(folder)
     os.environ["KERAS_T2T_WEIGHTS"] = str(folder)
     fetch()
-    return sorted(
-        path for path in cache.rglob("*") if path.is_file()
-    ), lambda path: fetch()
+    kept = sorted(path for path in cache.rglob("*") if path.is_file())
+    return kept, lambda path: fetch()
 
 
 @surface("page", "page", ALL, 1000)
@@ -455,11 +450,8 @@ def page(folder):
 
     kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{web.VERSION}.tgz"
     kept.parent.mkdir(parents=True)
-    with tarfile.open(kept, "w:gz") as archive:
-        for name in web.RUNTIME:
-            member = tarfile.TarInfo(f"package/{name}")
-            member.size = 100
-            archive.addfile(member, io.BytesIO(bytes(range(100))))
+    members = {f"package/{name}": bytes(range(100)) for name in web.RUNTIME}
+    data_layouts.write_tar(kept, members, "w:gz")
     sound = kept.read_bytes()
     web.SHA512 = hashlib.sha512(sound).hexdigest()
     web.download = lambda url, path, checksum: Path(path).write_bytes(sound)

@@ -14,27 +14,30 @@ it at toy size, on a CPU.
 
 import argparse
 import contextlib
+import importlib.metadata
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from os import killpg
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.data_layouts import write_tars
-from benchmarks.gpu_results import append, kept, machine, read
+from benchmarks.data_layouts import write_folders, write_tars
+from benchmarks.gpu_scripts import kept
 from benchmarks.gpu_tables import tables
 from benchmarks.gpu_tasks import TASKS
-from benchmarks.kill_storm import make_photographs
+from benchmarks.kill_storm import photographs
+from benchmarks.records import append_line, read_lines
+from benchmarks.runs import run
 
-ROOT = Path(__file__).resolve().parents[1]
+LIBRARIES = ("keras", "jax", "torch", "timm", "grain", "pillow")
 LEAST = 15  # seconds that are worth beginning a cell with
 
 
@@ -46,12 +49,12 @@ def work(plan, results, end, command, about, least=LEAST, patience=1):
         plan: {task: its cells}, both in the order of their worth.
         results: Path of the lines of JSON.
         end: of `time.monotonic`.
-        command: function from a cell's line to the command of its process.
+        command: function from a cell's line to what Python runs for it.
         about: dict that all lines begin with.
         least: float, seconds without which no cell is begun.
         patience: float, what the cells' time limits are multiplied by.
     """
-    done = [place(line) for line in read(results) if line.get("ended") == "well"]
+    done = [place(line) for line in read_lines(results) if line.get("ended") == "well"]
     shares = {task: TASKS[task].share for task in plan}
     for task, cells in plan.items():
         now = time.monotonic()
@@ -64,10 +67,11 @@ def work(plan, results, end, command, about, least=LEAST, patience=1):
             limit = patience * TASKS[task].limit
             limit = min(limit, task_end - time.monotonic())
             if limit < least:
-                append(results, {**line, "ended": f"{left} from here on not begun"})
+                ended = {"ended": f"{left} from here on not begun"}
+                append_line(results, {**line, **ended})
                 break
             ended = alone(command(line), limit, results.with_name("log.txt"))
-            append(results, {**line, **ended})
+            append_line(results, {**line, **ended})
             print(task, *line["cell"].values(), ended["ended"], flush=True)
 
 
@@ -77,31 +81,30 @@ def place(line):
 
 def alone(command, limit, log):
     """How a process ended; whatever it started ends with it."""
-    begin = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(limit)
-            ended = "well" if code == 0 else f"exit code {code}"
-        except subprocess.TimeoutExpired:
-            ended = f"stopped after {limit:.0f} s"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        output.seek(0)
-        text = output.read().decode(errors="replace")
+    end = time.monotonic() + limit
+    late = lambda: time.monotonic() > end  # noqa: E731
+    process = run(*command, kill=late, check=False, group=True)
+    ended = "well" if process.code == 0 else f"exit code {process.code}"
+    if process.killed:
+        ended = f"stopped after {limit:.0f} s"
     with open(log, "a", encoding="utf-8") as file:
-        file.write(f"=== {command[-1]}: {ended}\n{text}\n")
-    figures = {"ended": ended, "took": round(time.monotonic() - begin, 1)}
-    return figures if ended == "well" else {**figures, "printed": kept(text)}
+        file.write(f"=== {command[-1]}: {ended}\n{process.printed}\n")
+    figures = {"ended": ended, "took": round(process.seconds, 1)}
+    return figures if ended == "well" else {**figures, "printed": kept(process.printed)}
+
+
+def machine():
+    """The device and what is installed, as each line tells it."""
+    versions = {}
+    for library in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[library] = importlib.metadata.version(library)
+    device = ""
+    if shutil.which("nvidia-smi"):
+        query = ("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+        told = subprocess.run(query, capture_output=True, text=True, check=False)
+        device = told.stdout.partition("\n")[0].strip()
+    return {"device": device or "CPU", "versions": versions}
 
 
 # === Photographs ===
@@ -163,10 +166,10 @@ def main():
         except (ValueError, OSError) as error:
             parser.error(error)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so end the process
-    run(arguments)
+    measure(arguments)
 
 
-def run(arguments):
+def measure(arguments):
     # A rehearsal is about what works, on whatever machine.
     minutes, patience = (600, 5) if arguments.rehearse else (arguments.minutes, 1)
     end = time.monotonic() + 60 * minutes
@@ -175,18 +178,18 @@ def run(arguments):
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data_dir and arguments.data_dir.resolve()
         if arguments.rehearse and not data:
-            make_photographs(Path(folder, "made"))
+            write_folders(Path(folder, "made"), photographs())
             pack(Path(folder, "made"), data := Path(folder, "photographs"), 32, 2**20)
         settings = {"results": results, "data_dir": data, "folder": folder}
 
         def command(line):
             given = json.dumps({**settings, "line": line}, default=str)
-            return [sys.executable, "-m", "benchmarks.gpu_tasks", given]
+            return ["-m", "benchmarks.gpu_tasks", given]
 
         plan = {task: TASKS[task].cells(arguments.rehearse) for task in arguments.tasks}
         about = {"rehearsal": arguments.rehearse, **machine()}
         work(plan, results, end, command, about, patience=patience)
-    written = tables(read(results), arguments.rehearse)
+    written = tables(read_lines(results), arguments.rehearse)
     results.with_name("tables.md").write_text(written, encoding="utf-8")
     print(written)
 

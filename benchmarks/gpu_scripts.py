@@ -7,17 +7,19 @@ script does not tell: seconds of waiting for images in each epoch, and memory.
 import csv
 import json
 import os
+import re
 import runpy
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.gpu_results import kept
+from benchmarks.runs import ROOT, run
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
+KEPT = 6000  # characters of what a process printed
+# Where a file lies on the machine is nobody's business.
+FOLDERS = re.compile(r"(?<![\w.…/])/(?:[\w.+-]+/)+")
 # Model, pixels, images of a step, steps of an epoch, of a snapshot; two epochs.
 FULL, TOY = ("T2TViT14", 224, 256, 30, 10), ("T2TViT7", 32, 8, 9, 3)
 
@@ -36,8 +38,8 @@ def scripts(given, backend):
     # JAX finds again what the killed process compiled.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(given.work / "compiled")
     snapshot = folder / "snapshots" / f"step-{2 * every:09}.npz"
-    run(given, "killed", training, snapshot)
-    figures = run(given, "resumed", [*training, "--resume"])
+    run_part(given, "killed", training, kill=snapshot.exists, code=-9)
+    figures = run_part(given, "resumed", [*training, "--resume"])
     with open(folder / "history.csv", encoding="utf-8") as file:
         last = {name: float(x) for name, x in list(csv.DictReader(file))[-1].items()}
     rate = last["images_per_second"]
@@ -48,37 +50,36 @@ def scripts(given, backend):
         top1=last["val_top1"],
     )
     weights = [*flags, "--weights", folder]
-    run(given, "evaluated", ["evaluate.py", *weights, *reading, *half])
+    run_part(given, "evaluated", ["evaluate.py", *weights, *reading, *half])
     image = given.work / "image.jpg"
     Image.effect_mandelbrot((160, 144), (-2, -1, 1, 1), 50).convert("RGB").save(image)
-    run(given, "predicted", ["predict.py", *weights, image])
+    run_part(given, "predicted", ["predict.py", *weights, image])
 
 
-def run(given, part, command, kill_at=None):
-    """Runs a script, which leaves a line; kills it when the file `kill_at` is there.
+def run_part(given, part, command, kill=lambda: False, code=0):
+    """Runs a script, which leaves a line; returns its figures, None of a killed one.
 
     Raises:
-        RuntimeError: it failed, or ended before it could be killed.
+        RuntimeError: it did not end with `code`.
     """
-    begin = time.perf_counter()
-    log, figures = given.work / f"{part}.log", given.work / f"{part}.json"
-    launcher = [sys.executable, "-u", "-m", "benchmarks.gpu_scripts", figures]
-    with open(log, "w") as file:
-        process = subprocess.Popen(
-            [*launcher, *map(str, command)], stdout=file, stderr=subprocess.STDOUT
-        )
-        while kill_at and process.poll() is None:
-            if kill_at.exists():
-                process.kill()
-            time.sleep(0.01)
-        code = process.wait()
-    text = log.read_text(errors="replace")
-    print(text)
-    seconds = round(time.perf_counter() - begin, 1)
-    given.tell(part=part, exit_code=code, seconds=seconds, printed=kept(text))
-    if code != (-9 if kill_at else 0):
-        raise RuntimeError(f"{part}: exit code {code}")
-    return None if kill_at else json.loads(figures.read_text())
+    figures = given.work / f"{part}.json"
+    launcher = "-m", "benchmarks.gpu_scripts", figures
+    ended = run(*launcher, *command, kill=kill, check=False)
+    print(ended.printed)
+    seconds, printed = round(ended.seconds, 1), kept(ended.printed)
+    given.tell(part=part, exit_code=ended.code, seconds=seconds, printed=printed)
+    if ended.code != code:
+        raise RuntimeError(f"{part}: exit code {ended.code}")
+    return None if code else json.loads(figures.read_text())
+
+
+def kept(text):
+    """What a process printed: each line once, no folders, its beginning and end."""
+    lines = dict.fromkeys(line.rstrip() for line in text.splitlines())
+    text = FOLDERS.sub("…/", "\n".join(lines))
+    if len(text) > KEPT:
+        text = f"{text[: KEPT // 3]}\n[…]\n{text[-2 * KEPT // 3 :]}"
+    return text
 
 
 def main():

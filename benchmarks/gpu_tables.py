@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.gpu_results import read
+from benchmarks.records import read_lines
+from benchmarks.tables import table, with_part
 
 README = Path(__file__).with_name("README.md")
 MEASURED = Path(__file__).with_name("gpu.jsonl")
@@ -73,7 +74,7 @@ def tables(lines, rehearsal=False):
         own = [line | line["cell"] for line in lines if line["device"] == device]
         versions = (f"{name} {v}" for name, v in own[-1]["versions"].items())
         parts.append(f"**{device}** ({', '.join(versions)})\n\n")
-        parts += [markdown(table, own) for table in TABLES]
+        parts += [filled(form, own) for form in TABLES]
         ends = {name(line): line["ended"] for line in own if "ended" in line}
         bad = [f"{cell}: {end}" for cell, end in ends.items() if end != "well"]
         parts.append(f"Not measured to the end: {'; '.join(bad)}.\n\n" if bad else "")
@@ -84,23 +85,22 @@ def name(line):
     return " ".join([line["task"], *map(str, line["cell"].values())])
 
 
-def markdown(table, lines):
+def filled(form, lines):
+    """The text and the rows of a `Table`; empty where no line is of it."""
     rows = {}
     for line in lines:
-        if not {*table.key, table.figures[0]} <= line.keys():
+        if not {*form.key, form.figures[0]} <= line.keys():
             continue
-        place = tuple(str(line[part]) for part in table.key)
-        if table.fastest and place in rows and rate(rows[place]) > rate(line):
+        place = tuple(str(line[part]) for part in form.key)
+        if form.fastest and place in rows and rate(rows[place]) > rate(line):
             continue
         rows[place] = line
     if not rows:
         return ""
-    names = [*table.key, *table.figures]
-    body = [[name.replace("_", " ") for name in names], ["---"] * len(names)]
-    body += [[shown(line.get(name)) for name in names] for line in rows.values()]
-    return (
-        table.text + "\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in body) + "\n"
-    )
+    names = [*form.key, *form.figures]
+    head = [name.replace("_", " ") for name in names]
+    body = [[shown(line.get(name)) for name in names] for line in rows.values()]
+    return f"{form.text}\n\n{table(head, body)}\n"
 
 
 def shown(value):
@@ -115,11 +115,7 @@ def rate(line):
 
 def with_tables(text):
     """`text` of the README with the tables of now between its markers."""
-    before, _, rest = text.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not closed:
-        raise ValueError(f"README must hold the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n{tables(read(MEASURED))}\n{END}{after}"
+    return with_part(text, BEGIN, END, tables(read_lines(MEASURED)))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.gpu_results import append
 from benchmarks.gpu_scripts import scripts
+from benchmarks.records import append_line
 from benchmarks.throughput import Worker, subject
 
 # As published, dense bfloat16, FLOP/s; the first that the device's name holds.
@@ -34,7 +34,7 @@ class Given(NamedTuple):
     rehearsal: bool
 
     def tell(self, **figures):
-        append(self.results, {**self.line, **figures})
+        append_line(self.results, {**self.line, **figures})
 
 
 # === The scripts: gpu_scripts.py ===

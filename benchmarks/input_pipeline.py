@@ -25,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.data_layouts import WRITERS, read_folder
+from benchmarks.tables import line, table
 
 LAYOUTS = ("folders", "parquet", "tars")
 LAYOUT_TARGET = 0.95  # of what folders give
@@ -150,28 +151,33 @@ def main():
         return measure(folder, arguments)
 
 
+def sets(arguments):
+    """Yields (name, files, part of --images, target in times timm)."""
+    if arguments.data_dir:
+        yield arguments.data_dir, read_folder(arguments.data_dir), 1, 0
+        return
+    for name in arguments.sets:
+        *properties, share, target = SETS[name]
+        yield name, photographs(*properties), share, target
+
+
 def measure(folder, arguments):
     names = list(arguments.readers)
     names += ["timm"] if importlib.util.find_spec("timm") else []
-    print(f"| photographs | what is done | {' | '.join(names)} | {names[0]} / timm |")
-    print("| --- " * (len(names) + 3) + "|")
+    head = "photographs", "what is done", *names, f"{names[0]} / timm"
+    print(table(head, []), end="")
     reached = True
-    for called in arguments.sets:
-        *properties, share, target = SETS[called]
-        if arguments.data_dir:
-            called, share, target = str(arguments.data_dir), 1, 0
-            files = read_folder(arguments.data_dir)
-        else:
-            files = photographs(*properties)
-        WRITERS["folders"](folder / called / "folders", files)
+    for number, (called, files, share, target) in enumerate(sets(arguments)):
+        place = folder / f"set-{number}"
+        WRITERS["folders"](place, files)
         for kind in KINDS:
             size = arguments.image_size, max(2, int(share * arguments.batch_size))
             streams = {
-                name: reader_batches(name, folder / called / "folders", kind, *size)
+                name: reader_batches(name, place, kind, *size)
                 for name in arguments.readers
             }
             if "timm" in names:
-                streams["timm"] = timm_batches(folder / called / "folders", kind, *size)
+                streams["timm"] = timm_batches(place, kind, *size)
             images = share * arguments.images
             rates = by_turns(streams, images, arguments.repeats)
             times = ratio(rates[names[0]], rates["timm"]) if "timm" in rates else None
@@ -180,21 +186,19 @@ def measure(folder, arguments):
                 for own in rates.values()
             ]
             row = called, kind, *cells, "" if times is None else f"{times:.2f}"
-            print(f"| {' | '.join(row)} |", flush=True)
+            print(line(row), end="", flush=True)
             if kind == FULL and times is not None:
                 reached &= times >= target
-        if arguments.data_dir:
-            break
-    return measure_layouts(folder / "layouts", files, arguments) and reached
+    return measure_layouts(folder / "layouts", arguments) and reached
 
 
-def measure_layouts(folder, files, arguments):
+def measure_layouts(folder, arguments):
     """Each layout's part of what folders give, with the full recipe."""
-    if not arguments.data_dir:
-        files = photographs(*SETS["ImageNet's"][:4])
+    own = arguments.data_dir
+    files = read_folder(own) if own else photographs(*SETS["ImageNet's"][:4])
     for layout in LAYOUTS:
         WRITERS[layout](folder / layout, files)
-    print(f"\n| reader | {' | '.join(LAYOUTS[1:])} |\n| --- | --- | --- |")
+    print("\n" + table(("reader", *LAYOUTS[1:]), []), end="")
     reached = True
     for name in arguments.readers:
         streams = {
@@ -205,7 +209,8 @@ def measure_layouts(folder, files, arguments):
         }
         rates = by_turns(streams, arguments.images, arguments.repeats)
         parts = [ratio(rates[layout], rates["folders"]) for layout in LAYOUTS[1:]]
-        print(f"| {name} | {' | '.join(f'{part:.2f}' for part in parts)} |", flush=True)
+        cells = name, *(f"{part:.2f}" for part in parts)
+        print(line(cells), end="", flush=True)
         reached &= min(parts) >= LAYOUT_TARGET
     return reached
 

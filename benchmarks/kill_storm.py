@@ -16,11 +16,11 @@ anything differs by more than 1e-5.
 
 import argparse
 import collections
-import csv
+import functools
+import io
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,9 +30,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.data_layouts import WRITERS, read_folder
+from benchmarks.data_layouts import WRITERS
+from benchmarks.runs import ROOT, history, run, weights
+from benchmarks.tables import table
 
-ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
 CLASSES = ("bright", "dark", "green", "red")
 EPOCHS, STEPS = 3, 6
 SETTINGS = [
@@ -57,75 +59,41 @@ PHASES = {
 SAVING = "after the last snapshot"
 
 
-def make_photographs(folder):
-    """JPEG files in folders train/<class> and val/<class>, of noise in four colours."""
+def photographs():
+    """{path: JPEG} of noise in four colours, as train/<class>/* and val/<class>/*."""
     from PIL import Image
 
-    random = np.random.default_rng(0)
+    random, files = np.random.default_rng(0), {}
     for split, count in (("train", 16), ("val", 5)):
         for label, name in enumerate(CLASSES):
-            (folder / split / name).mkdir(parents=True)
             for i in range(count):
                 pixels = random.integers(0, 128, (48, 40, 3))
                 pixels[..., label % 3] += 40 * label
                 image = Image.fromarray(pixels.astype("uint8"))
-                image.save(folder / split / name / f"{i}.jpg")
+                image.save(encoded := io.BytesIO(), "JPEG")
+                files[f"{split}/{name}/{i}.jpg"] = encoded.getvalue()
+    return dict(sorted(files.items()))  # as folders are read
 
 
-def start(command, log):
-    """A process of a script in `examples/`; its output goes to the file `log`."""
-    script, *arguments = command
-    return subprocess.Popen(
-        [sys.executable, "-u", ROOT / "examples" / script, *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def run_to_the_end(command, log):
-    """Seconds that a process takes to its end.
-
-    Raises:
-        RuntimeError: it ends with an error, which is shown.
-    """
-    begin = time.monotonic()
-    with open(log, "w") as file:
-        process = start(command, file)
-        if process.wait() != 0:
-            raise RuntimeError(Path(log).read_text()[-2000:])
-    return time.monotonic() - begin
-
-
-def storm(command, folder, kills, life, random, log):
-    """Starts one run until it ends by itself; returns the phases it was killed in.
-
-    Raises:
-        RuntimeError: a process ended with an error of its own.
-    """
+def storm(command, folder, kills, life, random):
+    """Starts one run until it ends by itself; returns the phases it was killed in, and
+    what it printed at last."""
     phases = []
     while True:
         left = kills - len(phases)
         # Each run is killed at its end once, if need be with the last kill.
         at_end = left > 0 and SAVING not in phases
         wait = random.uniform(0, life) if left > at_end else math.inf
-        with open(log, "w") as file:
-            process = start(command, file)
-            deadline = time.monotonic() + wait
-            saving = False
-            while process.poll() is None and time.monotonic() < deadline:
-                if saving := at_end and (folder / LAST_SNAPSHOT).exists():
-                    break
-                time.sleep(0.005)
-            if left > 0:
-                process.kill()
-            process.wait()
-        text = Path(log).read_text()
-        if process.returncode == 0:
-            return phases
-        if process.returncode != -9:
-            raise RuntimeError(text[-2000:])
-        phases.append(SAVING if saving else phase(text))
+        last = folder / LAST_SNAPSHOT if at_end else None
+        deadline = time.monotonic() + wait
+        ended = run(*command, kill=functools.partial(due, deadline, last))
+        if ended.code == 0:
+            return phases, ended.printed
+        phases.append(SAVING if last and last.exists() else phase(ended.printed))
+
+
+def due(deadline, file):
+    return time.monotonic() >= deadline or (file is not None and file.exists())
 
 
 def phase(text):
@@ -136,9 +104,9 @@ def phase(text):
     return PHASES[""]
 
 
-def result(log):
+def result(printed):
     """The last line that a process printed, but for what a clock or a name says."""
-    values = json.loads(Path(log).read_text().splitlines()[-1])
+    values = json.loads(printed.splitlines()[-1])
     return {
         name: value
         for name, value in values.items()
@@ -148,35 +116,18 @@ def result(log):
 
 def largest_difference(folder, whole):
     """Between two run folders, over history and final weights."""
-    rows, expected = history(folder), history(whole)
-    if len(rows) != len(expected):
-        return float("inf")
-    differences = [
-        abs(row[name] - other[name])
-        for row, other in zip(rows, expected, strict=True)
-        for name in other.keys() - {"images_per_second"}
-    ]
-    for name in ("final.keras", "final_ema.keras"):
-        pairs = zip(weights(folder / name), weights(whole / name), strict=True)
-        differences += [np.abs(one - other).max() for one, other in pairs]
-    return float(max(differences))
-
-
-def history(folder):
-    with open(folder / "history.csv", encoding="utf-8") as file:
-        return [
-            {name: float(value) for name, value in row.items()}
-            for row in csv.DictReader(file)
+    differences = []
+    for numbers in (history, weights):
+        found, expected = numbers(folder), numbers(whole)
+        if found.keys() != expected.keys():
+            return math.inf
+        differences += [
+            np.abs(found[key] - expected[key]).max()
+            for key in found
+            # Others are states of random numbers.
+            if np.asarray(found[key]).dtype.kind == "f"
         ]
-
-
-def weights(path):
-    import keras
-
-    import keras_t2t  # noqa: F401  registers the layers
-
-    model = keras.saving.load_model(path)
-    return [np.asarray(w, "float64") for w in model.get_weights()]
+    return float(max(differences))
 
 
 def main():
@@ -198,43 +149,41 @@ def main():
 
 def compare(arguments, folder, random):
     """Whether every killed run was the uninterrupted one; prints what came."""
-    photographs, log = folder / "photographs", folder / "log"
-    make_photographs(folder / "made")
-    WRITERS[arguments.layout](photographs, read_folder(folder / "made"))
+    WRITERS[arguments.layout](folder / "photographs", photographs())
     backend = ("--backend", arguments.backend)
 
-    def training(run):
-        command = ["train_imagenet.py", *SETTINGS, *backend, "--data-dir", photographs]
+    def training(output):
+        command = [EXAMPLES / "train_imagenet.py", *SETTINGS, *backend]
+        command += ["--data-dir", folder / "photographs"]
         if arguments.reader:
             command += ["--reader", arguments.reader]
-        return [*command, "--output", run, "--resume"]
+        return [*command, "--output", output, "--resume"]
 
-    life = run_to_the_end(training(folder / "whole"), log)
-    expected = result(log)
+    whole = run(*training(folder / "whole"))
+    life, expected = whole.seconds, result(whole.printed)
     print(f"uninterrupted: {life:.0f} s, {expected}", flush=True)
     phases, runs, worst, same = collections.Counter(), 0, 0.0, True
     while phases.total() < arguments.kills:
         runs += 1
         killed = folder / f"killed-{runs}"
         left = arguments.kills - phases.total()
-        found = storm(training(killed), killed, left, life, random, log)
+        found, printed = storm(training(killed), killed, left, life, random)
         phases.update(found)
-        same &= result(log) == expected
         difference = largest_difference(killed, folder / "whole")
         worst = max(worst, difference)
-        run_to_the_end(training(killed), log)
-        same &= result(log) == expected
-        run_to_the_end(["evaluate.py", *backend, "--weights", killed], log)
+        again = run(*training(killed)).printed
+        same &= result(printed) == result(again) == expected
+        evaluated = run(EXAMPLES / "evaluate.py", *backend, "--weights", killed)
         # Counted there; here a mean in float32.
-        same &= abs(result(log)["top1"] - expected["val_top1"]) < 1e-6
+        top1 = result(evaluated.printed)["top1"]
+        same &= abs(top1 - expected["val_top1"]) < 1e-6
         print(
             f"run {runs}: {len(found)} kills, difference {difference:.1e}", flush=True
         )
-    print(f"\n| killed in ({arguments.backend}) | kills |\n| --- | --- |")
-    for name, count in phases.most_common():
-        print(f"| {name} | {count} |")
+    print()
+    print(table([f"killed in ({arguments.backend})", "kills"], phases.most_common()))
     print(
-        f"\n{phases.total()} kills in {runs} runs; results "
+        f"{phases.total()} kills in {runs} runs; results "
         f"{'the same' if same else 'DIFFER'}, also when asked for again and as "
         f"evaluated; largest difference in history and final weights {worst:.1e}"
     )

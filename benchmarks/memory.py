@@ -2,7 +2,19 @@
 
 import resource
 
-from benchmarks.backends import on_gpu
+
+def on_gpu(backend):
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def process_peak():

@@ -1,19 +1,20 @@
 """Writes the table of models in docs/models.md, counted on the models themselves.
 
-    python benchmarks/model_table.py           # rewrites docs/models.md
-    python benchmarks/model_table.py --check   # fails if that is not up to date
+    python benchmarks/model_table.py
 
 Takes seconds to a minute and about 2 GB: it builds every model, and runs none.
 """
 
-import argparse
 import functools
 import math
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import keras_t2t
+from benchmarks import tables
 from keras_t2t.models.by_name import builder
 from keras_t2t.variants import FAMILIES
 
@@ -43,9 +44,8 @@ def counts(name):
 
 def table():
     """The whole table as Markdown."""
-    rows = [(name, row) for family in FAMILIES.values() for name, row in family.items()]
-    lines = [HEADER, ["---"] * len(HEADER), *(cells(*row) for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    rows = [row for family in FAMILIES.values() for row in family.items()]
+    return tables.table(HEADER, [cells(*row) for row in rows])
 
 
 def cells(name, row):
@@ -79,24 +79,8 @@ def architecture(row):
 
 def with_table(text):
     """`text` of the page with the table of now between its markers."""
-    before, opened, rest = text.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not opened or not closed:
-        raise ValueError(f"the page must hold the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    check = parser.parse_args().check
-    text = PAGE.read_text(encoding="utf-8")
-    new = with_table(text)
-    if check and new != text:
-        sys.exit(f"{PAGE} is not up to date: run python benchmarks/model_table.py")
-    if not check:
-        PAGE.write_text(new, encoding="utf-8")
+    return tables.with_part(text, BEGIN, END, table())
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(with_table(PAGE.read_text("utf-8")), encoding="utf-8")

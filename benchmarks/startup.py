@@ -10,19 +10,22 @@ only); mapped pages of the file count. Ends with 1 where that is above 2.5.
 """
 
 import argparse
+import multiprocessing
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+VARIANT = "T2TViT24"
 FORMATS = ("pth.tar", "safetensors", "weights.h5", "keras")
 LIMIT = 2.5  # times the file's size
 
 
-def built(variant):
-    """The model, and the seconds of importing Keras, this package, and of building."""
+# === Each in a fresh process ===
+def seconds():
+    """Of importing Keras, of importing this package, and of building the model."""
     start = time.perf_counter()
     import keras  # noqa: F401
 
@@ -30,8 +33,8 @@ def built(variant):
     from keras_t2t.models.by_name import builder
 
     added = time.perf_counter()
-    model = builder(variant)()
-    return model, (imported - start, added - imported, time.perf_counter() - added)
+    builder(VARIANT)()
+    return imported - start, added - imported, time.perf_counter() - added
 
 
 def resident(field):
@@ -42,29 +45,31 @@ def resident(field):
     raise OSError(f"/proc/self/status has no {field}")
 
 
-def write(model, folder):
+def write(folder):
     import keras_t2t
 
+    model = getattr(keras_t2t, VARIANT)()
     keras_t2t.save_official(model, folder / "model.pth.tar")
     keras_t2t.save_official(model, folder / "model.safetensors")
     model.save_weights(folder / "model.weights.h5")
     model.save(folder / "model.keras")
 
 
-def load(model, path):
+def load(path):
     """Prints what it takes; returns whether it is within the limit."""
-    from keras_t2t import load_checkpoint
+    import keras_t2t
 
+    model = getattr(keras_t2t, VARIANT)()
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     start = time.perf_counter()
-    load_checkpoint(model, path)
-    seconds = time.perf_counter() - start
+    keras_t2t.load_checkpoint(model, path)
+    taken = time.perf_counter() - start
     size = path.stat().st_size
     extra = (resident("VmHWM") - before) / size
     verdict = "ok" if extra <= LIMIT else f"ABOVE {LIMIT}"
     print(
-        f"{path.name:17} {size / 2**20:6.0f} MiB  {seconds:6.2f} s  extra {extra:4.2f} "
+        f"{path.name:17} {size / 2**20:6.0f} MiB  {taken:6.2f} s  extra {extra:4.2f} "
         f"x the file  {verdict}",
         flush=True,
     )
@@ -72,32 +77,19 @@ def load(model, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--variant", default="T2TViT24")
-    for name in ("write", "load"):
-        parser.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--time", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.write or arguments.load or arguments.time:
-        model, seconds = built(arguments.variant)
-        if arguments.time:
-            print(*seconds)
-        elif arguments.write:
-            write(model, arguments.write)
-        return not arguments.load or load(model, arguments.load)
-    this = [sys.executable, __file__, "--variant", arguments.variant]
-    runs = [
-        subprocess.run([*this, "--time"], stdout=subprocess.PIPE, check=True)
-        for _ in range(5)
-    ]
-    columns = zip(*(map(float, run.stdout.split()) for run in runs), strict=True)
-    labels = "import keras", "import keras_t2t adds", f"building {arguments.variant}"
-    for label, seconds in zip(labels, columns, strict=True):
-        print(f"{label}: {statistics.median(seconds):.2f} s", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*this, "--write", folder], check=True)
-        files = [Path(folder) / f"model.{name}" for name in FORMATS]
-        return not any([subprocess.run([*this, "--load", f]).returncode for f in files])
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
+    context = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, context, max_tasks_per_child=1) as fresh,
+    ):
+        runs = [fresh.submit(seconds).result() for _ in range(5)]
+        labels = "import keras", "import keras_t2t adds", f"building {VARIANT}"
+        for label, column in zip(labels, zip(*runs, strict=True), strict=True):
+            print(f"{label}: {statistics.median(column):.2f} s", flush=True)
+        fresh.submit(write, Path(folder)).result()
+        paths = [Path(folder, f"model.{name}") for name in FORMATS]
+        return all([fresh.submit(load, path).result() for path in paths])
 
 
 if __name__ == "__main__":

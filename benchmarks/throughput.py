@@ -19,23 +19,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.tables import table
+
 WORKER = Path(__file__).with_name("throughput_worker.py")
-REFERENCE = "reference"
+REFERENCE, MATMUL = "reference", "matmul"
 BACKENDS = ("jax", "tensorflow", "torch")
 TIMM = ("deit_small_patch16_224", "vit_base_patch16_224")
-FIELDS = (
-    *("mode", "model", "implementation", "precision", "batch_size", "image_size"),
-    *("images_per_second", "slowest", "fastest", "ratio", "share_of_peak"),
-    *("first_step", "memory", "saved"),
-)
 
 
 # === Implementations ===
 DESIGNS = {
-    **dict.fromkeys(BACKENDS, ("", "readable", "remat")),
     "jax": ("", "readable", "remat", "scripts", "padded"),
-    "torch": ("", "readable", "remat", "scripts", "compiled"),
     "tensorflow": ("", "readable", "remat", "graph"),
+    "torch": ("", "readable", "remat", "scripts", "compiled"),
     REFERENCE: ("", "compiled"),
     "timm": ("", "compiled"),
 }
@@ -115,56 +113,52 @@ class Worker:
 
 
 # === One comparison ===
-def compare(names, mode, model, batch_size, image_size, precision, rounds, seconds):
+def compare(names, model, setting, rounds, seconds):
     """Rows of the table, one per implementation.
 
     Args:
         names: implementations; those that fail are reported and left out.
+        setting: dict of mode, precision, batch_size and image_size.
         rounds: int, how often each takes its turn.
         seconds: float, how long a turn is, about.
     """
-    common = {
-        "mode": mode,
-        "batch_size": batch_size,
-        "image_size": image_size,
-        "precision": precision,
-    }
     workers = {}
     for name in names:
         try:
-            workers[name] = Worker(**subject(name, model), **common)
+            workers[name] = Worker(**subject(name, model), **setting)
         except RuntimeError as error:
             print(f"left out: {name}: {error}", file=sys.stderr)
     framework = "torch" if importlib.util.find_spec("torch") else "jax"
-    peak = Worker(kind="matmul", backend=framework, **common)
-    everyone = {**workers, "matmul": peak}
+    workers[MATMUL] = Worker(kind="matmul", backend=framework, **setting)
+    batch_size, rates = setting["batch_size"], {name: [] for name in workers}
     steps = {
         name: max(1, round(seconds / worker.seconds(1)))
-        for name, worker in everyone.items()
-    }
-    rates = {name: [] for name in everyone}
-    for _ in range(rounds):
-        for name, worker in everyone.items():
-            rates[name].append(batch_size * steps[name] / worker.seconds(steps[name]))
-    rows = [
-        {
-            **common,
-            "model": model if not name.startswith("timm:") else name[5:],
-            "implementation": name,
-            "images_per_second": statistics.median(rates[name]),
-            "slowest": min(rates[name]),
-            "fastest": max(rates[name]),
-            "ratio": ratio(rates[name], rates.get(REFERENCE)),
-            "share_of_peak": statistics.median(rates[name])
-            * (worker.start["macs"] * (3 if mode == "training" else 1))
-            / (statistics.median(rates["matmul"]) * peak.start["macs"]),
-            "first_step": worker.start["first_step"],
-            "memory": worker.start["memory"],
-            "saved": worker.ask("saved")["saved"],
-        }
         for name, worker in workers.items()
-    ]
-    for worker in everyone.values():
+    }
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            rates[name].append(batch_size * steps[name] / worker.seconds(steps[name]))
+    passes = 3 if setting["mode"] == "training" else 1
+    peak = statistics.median(rates.pop(MATMUL)) * workers[MATMUL].start["macs"]
+    rows = []
+    for name, own in rates.items():
+        rate, start = statistics.median(own), workers[name].start
+        rows.append(
+            {
+                **setting,
+                "model": name[5:] if name.startswith("timm:") else model,
+                "implementation": name,
+                "images_per_second": rate,
+                "slowest": min(own),
+                "fastest": max(own),
+                "ratio": ratio(own, rates.get(REFERENCE)),
+                "share_of_peak": rate * start["macs"] * passes / peak,
+                "first_step": start["first_step"],
+                "memory": start["memory"],
+                "saved": workers[name].ask("saved")["saved"],
+            }
+        )
+    for worker in workers.values():
         worker.close()
     return rows
 
@@ -181,23 +175,15 @@ HEADER = (
     *("implementation", "images/s (slowest to fastest)", "ratio", "of matmul peak"),
     *("first step, s", "peak memory, MB", "saved, MB"),
 )
-SUBJECT = ("mode", "model", "precision", "batch_size", "image_size")
+TITLE = "**{model}, {mode}, {precision}, batch {batch_size}, {image_size} px**"
 
 
 def markdown(comparisons):
     """One Markdown table per comparison, which is a list of rows."""
-    parts = []
-    for rows in comparisons:
-        mode, model, precision, batch_size, image_size = (
-            rows[0][field] for field in SUBJECT
-        )
-        parts.append(
-            f"**{model}, {mode}, {precision}, batch {batch_size}, {image_size} px**\n\n"
-        )
-        lines = [HEADER, ["---"] * len(HEADER), *map(cells, rows)]
-        parts += [f"| {' | '.join(line)} |\n" for line in lines]
-        parts.append("\n")
-    return "".join(parts)
+    return "".join(
+        f"{TITLE.format(**rows[0])}\n\n{table(HEADER, map(cells, rows))}\n"
+        for rows in comparisons
+    )
 
 
 def cells(row):
@@ -242,23 +228,13 @@ def main():
         parser.error(str(error))
     comparisons = []
     for mode, model, precision, batch_size, image_size in itertools.product(
-        arguments.modes,
-        arguments.models,
-        arguments.precisions,
-        arguments.batch_sizes,
-        arguments.image_sizes,
+        *(arguments.modes, arguments.models, arguments.precisions),
+        *(arguments.batch_sizes, arguments.image_sizes),
     ):
-        rows = compare(
-            names,
-            mode,
-            model,
-            batch_size,
-            image_size,
-            precision,
-            arguments.rounds,
-            arguments.seconds,
-        )
-        comparisons.append(rows)
+        setting = {"mode": mode, "precision": precision, "batch_size": batch_size}
+        setting["image_size"] = image_size
+        turns = arguments.rounds, arguments.seconds
+        comparisons.append(compare(names, model, setting, *turns))
         if arguments.output:
             write(arguments.output, comparisons)
     print(markdown(comparisons))
@@ -268,7 +244,7 @@ def write(path, comparisons):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".md").write_text(markdown(comparisons), encoding="utf-8")
     with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS)
+        writer = csv.DictWriter(file, comparisons[0][0])
         writer.writeheader()
         writer.writerows(itertools.chain(*comparisons))
 

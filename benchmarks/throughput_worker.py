@@ -4,7 +4,6 @@ The first argument is the measurement as JSON. Then every line on standard input
 number of steps to run; the answer is one line of JSON on standard output.
 """
 
-import contextlib
 import json
 import os
 import sys
@@ -16,9 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.reference
 
-from benchmarks import padded_attention
-from benchmarks.backends import exact_float32, on_gpu
-from benchmarks.memory import device_peak, jax_saved, process_peak, torch_saved
+from benchmarks import memory, padded_attention
 
 CLASSES = 1000
 HALF = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
@@ -30,6 +27,19 @@ def batch(batch_size, image_size):
     shape = (batch_size, image_size, image_size, 3)
     images = random.normal(size=shape).astype("float32")
     return images, random.integers(0, CLASSES, batch_size)
+
+
+def exact_float32(backend, precision):
+    """No TF32 behind the name of float32."""
+    if backend == "torch":
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+    if backend == "jax" and precision == "float32":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
 
 
 # === keras_t2t ===
@@ -89,23 +99,17 @@ class Keras:
         if design == "scripts" and backend == "jax":
             a_device_per_core()
         keras.config.set_dtype_policy(HALF.get(precision, "float32"))
-        arguments = {
-            "fused_soft_split": design != "readable",
-            "remat": design == "remat",
-        }
-        if model.startswith(("ViT", "ResNet")):
-            arguments = {}
         if design == "padded":
             padded_attention.install()
+        given = {"input_shape": (image_size, image_size, 3)}
+        given["classifier_activation"] = None
+        if model.startswith("T2T"):
+            given["fused_soft_split"] = design != "readable"
+            given["remat"] = design == "remat"
         if model == "DeiT-S":
-            build, arguments = partial(keras_t2t.ViT, 384, 12, 6, 4), {}
+            self.model = keras_t2t.ViT(384, 12, 6, 4, **given)
         else:
-            build = getattr(keras_t2t, model)
-        self.model = build(
-            input_shape=(image_size, image_size, 3),
-            classifier_activation=None,
-            **arguments,
-        )
+            self.model = getattr(keras_t2t, model)(**given)
         optimizer = keras.optimizers.AdamW(5e-4, weight_decay=0.05)
         if design == "scripts":
             from keras_t2t.training.optimizer import adamw
@@ -123,7 +127,7 @@ class Keras:
         self.macs = keras_t2t.count_macs(self.model)
         self.backend, self.mode = backend, mode
         self.batch = batch(batch_size, image_size)
-        if on_gpu(backend):
+        if memory.on_gpu(backend):
             # Pixels that wait on the device: the model is measured, not the bus.
             self.batch = tuple(keras.ops.convert_to_tensor(x) for x in self.batch)
 
@@ -147,16 +151,12 @@ class Keras:
         return tf.data.Dataset.from_tensors(batch).repeat(steps).with_options(options)
 
     def saved(self):
-        if self.mode != "training":
-            return None
         if self.backend == "torch":
-            return torch_saved(lambda x: self.model(x, training=True), self.batch[0])
+            forward = partial(self.model, training=True)
+            return memory.torch_saved(forward, self.batch[0])
         if self.backend == "jax":
-            return jax_saved(self.model, self.batch[0])
+            return memory.jax_saved(self.model, self.batch[0])
         return None  # TensorFlow does not tell
-
-    def peak_memory(self):
-        return device_peak(self.backend) or process_peak()
 
 
 def a_device_per_core():
@@ -175,6 +175,8 @@ def a_device_per_core():
 # === torch models: the reference in tests/, timm ===
 class Torch:
     """A plain training loop, or inference, of a torch module."""
+
+    backend = "torch"
 
     def __init__(self, model, source, mode, batch_size, image_size, precision, design):
         import torch
@@ -206,9 +208,7 @@ class Torch:
         return counter.get_total_flops() // 2
 
     def autocast(self):
-        if self.half is None:
-            return contextlib.nullcontext()
-        return self.torch.autocast(self.device, self.half)
+        return self.torch.autocast(self.device, self.half, self.half is not None)
 
     def run(self, steps):
         for _ in range(steps):
@@ -230,13 +230,8 @@ class Torch:
         self.scaler.update()
 
     def saved(self):
-        if self.mode != "training":
-            return None
         with self.autocast():
-            return torch_saved(self.model, self.images)
-
-    def peak_memory(self):
-        return device_peak("torch") or process_peak()
+            return memory.torch_saved(self.model, self.images)
 
 
 def reference_model(name, image_size):
@@ -260,7 +255,7 @@ class Matmul:
     """Square matrix products: what the machine can do, in the same units."""
 
     def __init__(self, mode, batch_size, image_size, precision, backend):
-        size = 8192 if on_gpu(backend) else 2048
+        self.backend, size = backend, 8192 if memory.on_gpu(backend) else 2048
         self.macs = size**3 // batch_size  # of one "image"
         if backend == "torch":
             import torch
@@ -285,12 +280,6 @@ class Matmul:
             self.last = self.product()
         self.wait()
 
-    def saved(self):
-        return None
-
-    def peak_memory(self):
-        return process_peak()
-
 
 # === Answers ===
 KINDS = {"keras": Keras, "torch": Torch, "matmul": Matmul}
@@ -303,22 +292,19 @@ def main():
     def answer(**figures):
         print(json.dumps(figures), file=answers, flush=True)
 
-    subject = json.loads(sys.argv[1])
-    start = time.perf_counter()
-    subject = KINDS[subject.pop("kind")](**subject)
-    build = time.perf_counter() - start
-    before = process_peak()
+    given = json.loads(sys.argv[1])
+    training = given["mode"] == "training"
+    subject = KINDS[given.pop("kind")](**given)
+    before = memory.process_peak()
     start = time.perf_counter()
     subject.run(1)
     first_step = time.perf_counter() - start
     subject.run(1)  # some compile once more for a second step
-    memory = subject.peak_memory()
-    if memory == process_peak():
-        memory -= before
-    answer(build=build, first_step=first_step, memory=memory, macs=subject.macs)
+    held = memory.device_peak(subject.backend) or memory.process_peak() - before
+    answer(first_step=first_step, memory=held, macs=subject.macs)
     for line in sys.stdin:
         if line.strip() == "saved":
-            answer(saved=subject.saved())
+            answer(saved=subject.saved() if training else None)
             continue
         subject.run(1)  # gets back the memory that the system took in between
         start = time.perf_counter()

@@ -1,11 +1,11 @@
 """What a step costs on TPUs by the compiler: once in full, else from a table."""
 
-import csv
 import importlib.util
 from pathlib import Path
 
 import pytest
 
+from benchmarks.records import read_rows
 from tests.processes import python
 
 pytestmark = pytest.mark.once
@@ -19,11 +19,6 @@ def run(*flags):
     return python(SCRIPT, *flags)
 
 
-def rows(path):
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def test_a_row_that_is_there_is_not_compiled_again(tmp_path):
     path = tmp_path / "tpu.csv"
     key = "model,path,mode,precision,topology,images"
@@ -34,7 +29,7 @@ def test_a_row_that_is_there_is_not_compiled_again(tmp_path):
     done = run(*FLAGS, "--output", path)
     assert done.returncode == 0, done.stderr
     assert "| 64 | 1.52 | 0.458 | 20.17 | 2.3, 24.6: memory | 315.2 |" in done.stdout
-    assert len(rows(path)) == 1
+    assert len(read_rows(path)) == 1
 
 
 def test_a_chip_that_nobody_knows():
@@ -51,7 +46,7 @@ def test_a_training_step_for_a_slice_of_tpus(tmp_path):
     path = tmp_path / "tpu.csv"
     done = run(*FLAGS, "--output", path)
     assert done.returncode == 0, done.stderr
-    (row,) = rows(path)
+    (row,) = read_rows(path)
     assert 0 < float(row["gib"]) < 16
     # 20.2 GB as measured; it was 27.5 with the paths that are made for CPUs.
     assert 10 < float(row["gb"]) < 22

@@ -1,27 +1,34 @@
-"""A part of the damaged files; `benchmarks/fuzz.py` tries all that docs count."""
+"""A part of the damaged files and of the wrong arguments; `benchmarks/fuzz.py` and
+`bad_input.py` try all."""
 
 import ctypes
 import time
 
 import pytest
 
-from benchmarks import fuzz
+from benchmarks import bad_input, fuzz, fuzz_surfaces
 from benchmarks.fuzz import Surface
-from benchmarks.fuzz_surfaces import SURFACES as EVERY
 from keras_t2t.checkpoints.loading import existing_file
 
 pytestmark = pytest.mark.nightly
 
 
-@pytest.mark.parametrize("row", dict.fromkeys(each.row for each in EVERY.values()))
-def test_damage_is_right_or_told_in_one_line(row):
+ROWS = dict.fromkeys(
+    (module, surface.row)
+    for module in (fuzz_surfaces, bad_input)
+    for surface in module.SURFACES.values()
+)
+
+
+@pytest.mark.parametrize(("module", "row"), ROWS)
+def test_what_is_bad_is_right_or_told_in_one_line(module, row):
     counts = {
         name: max(10, surface.cases // 10)
-        for name, surface in EVERY.items()
+        for name, surface in module.SURFACES.items()
         if surface.row == row
     }
     told = []
-    fuzz.run("benchmarks.fuzz_surfaces", counts, seed=1, report=told.append)
+    fuzz.run(module.__name__, counts, seed=1, report=told.append)
     assert not told, "\n".join(told)
 
 

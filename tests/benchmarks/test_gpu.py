@@ -1,7 +1,6 @@
 """The prepared run for a GPU: its driver, tars and tables, and all of it, small."""
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -9,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import gpu, gpu_results, gpu_tables, gpu_tasks
+from benchmarks import gpu, gpu_scripts, gpu_tables, gpu_tasks
+from benchmarks.records import append_line, read_lines
 from keras_t2t import data
 from tests.hidden import hiding
 from tests.processes import python
@@ -44,12 +44,12 @@ def test_a_cell_that_crashes_or_hangs_costs_itself(tasks, tmp_path):
     def command(line):
         begun.append(line["cell"]["deed"])
         left = str(tmp_path / line["cell"]["deed"])
-        gpu_results.append(results, {**line, "figure": 1})  # as the process does
-        return [sys.executable, "-S", "-c", DEEDS[begun[-1]].format(left)]
+        append_line(results, {**line, "figure": 1})  # as the process does
+        return ["-S", "-c", DEEDS[begun[-1]].format(left)]
 
     plan = {name: [{"deed": deed} for deed in deeds] for name, deeds in PLAN.items()}
     gpu.work(plan, results, time.monotonic() + 60, command, ABOUT, least=0)
-    lines = gpu_results.read(results)
+    lines = read_lines(results)
     assert begun == ["crash", "hang", "work"]
     assert [line["cell"]["deed"] for line in lines] == np.repeat(begun, 2).tolist()
     assert [line.get("figure") for line in lines] == [1, None] * 3
@@ -89,16 +89,16 @@ def test_time_that_a_task_leaves_goes_to_the_next(tasks, tmp_path, monkeypatch):
     about = {**ABOUT, "device": 2}
     gpu.work(plan, results, time.monotonic() + 20, lambda line: [], about)
     assert limits[3:] == pytest.approx([20], abs=1)  # half of 20 s is not worth a cell
-    ends = [line["ended"] for line in gpu_results.read(results)[3:]]
+    ends = [line["ended"] for line in read_lines(results)[3:]]
     assert ends == ["2 from here on not begun", "well"]
 
 
 def test_what_is_kept_of_what_a_process_prints():
     text = 'File "/home/me/lib/x.py"\n' + "again\n" * 9 + "https://a.org/b\nand/or/b\n"
-    assert gpu_results.kept(text) == 'File "…/x.py"\nagain\nhttps://a.org/b\nand/or/b'
-    long = gpu_results.kept("\n".join(map(str, range(9999))))
+    assert gpu_scripts.kept(text) == 'File "…/x.py"\nagain\nhttps://a.org/b\nand/or/b'
+    long = gpu_scripts.kept("\n".join(map(str, range(9999))))
     assert long.startswith("0\n1\n") and long.endswith("\n9998")
-    assert len(long) < gpu_results.KEPT + 10
+    assert len(long) < gpu_scripts.KEPT + 10
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_rehearsal_without_tensorflow(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Not measured" not in done.stdout, done.stdout
     assert done.stdout.endswith((tmp_path / "out/tables.md").read_text() + "\n")
-    lines = gpu_results.read(tmp_path / "out" / "results.jsonl")
+    lines = read_lines(tmp_path / "out" / "results.jsonl")
     ended = [(line["task"], line["cell"]) for line in lines if "ended" in line]
     tasks = gpu.TASKS.items()
     assert ended == [(name, cell) for name, task in tasks for cell in task.cells(True)]

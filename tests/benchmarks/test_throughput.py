@@ -1,6 +1,5 @@
 """The throughput benchmark from its flags to its tables, on one small model."""
 
-import csv
 from pathlib import Path
 
 import keras
@@ -9,6 +8,7 @@ import pytest
 
 import keras_t2t
 from benchmarks import throughput
+from benchmarks.records import read_rows
 from benchmarks.throughput_worker import fuse_forward_pass
 from tests.processes import python
 
@@ -25,8 +25,7 @@ def test_one_comparison(tmp_path):
         *("--seconds", "0.01", "--output", tmp_path / "table"),
     )
     assert result.returncode == 0, result.stderr
-    with (tmp_path / "table.csv").open(encoding="utf-8") as file:
-        rows = {row["implementation"]: row for row in csv.DictReader(file)}
+    rows = {r["implementation"]: r for r in read_rows(tmp_path / "table.csv")}
     assert list(rows) == ["reference", BACKEND, "torch:remat"]
     assert float(rows["reference"]["ratio"]) == 1.0
     for row in rows.values():

@@ -69,7 +69,7 @@ def observe(
     """
     stages = check_stages(model, stages)
     blocks = backbone_attention(model)
-    chosen = chosen_block(model, block) if blocks else None
+    chosen = chosen_block(model, block) if blocks else ""
     tokens = token_layers(model) if blocks else []
     places = {name: _place(model, name, token) for name in tokens}
     view = model_view(model, image)

@@ -244,12 +244,9 @@ def test_tensorflow_refuses_several_hosts(tiny_run, monkeypatch):
 
 
 @only_tensorflow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("gradient_accumulation", 2),
-        pytest.param("clip_norm", 1.0, marks=pytest.mark.nightly),
-    ],
+    ("name", "value"), [("gradient_accumulation", 2), ("clip_norm", 1.0)]
 )
 def test_tensorflow_refuses_what_keras_does_wrong(start, tmp_path, name, value):
     process = start({"devices": 2, "output_dir": str(tmp_path / "run"), name: value})

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -197,6 +199,30 @@ def set_torch_group(monkeypatch, rank, port):
     group |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     for name, value in group.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("found", [(5, 5), (0, 5), (5, 0)])
+def test_processes_that_found_another_snapshot(found):
+    asked, together = [0, 0], threading.Barrier(2)
+
+    class OneOfTwo(Devices):
+        def __init__(self, process):
+            self.process = process
+
+        def largest(self, number):
+            asked[self.process] = number
+            together.wait(10)
+            answer = max(asked)
+            together.wait(10)
+            return answer
+
+    def differs(process):
+        return OneOfTwo(process).differs(found[process])
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(differs, (0, 1)))
+    assert answers == [found[0] != found[1]] * 2
 
 
 def test_a_batch_that_cannot_be_divided():

@@ -128,6 +128,8 @@ def compare(names, model, setting, rounds, seconds):
             workers[name] = Worker(**subject(name, model), **setting)
         except RuntimeError as error:
             print(f"left out: {name}: {error}", file=sys.stderr)
+    if not workers:
+        return []
     framework = "torch" if importlib.util.find_spec("torch") else "jax"
     workers[MATMUL] = Worker(kind="matmul", backend=framework, **setting)
     batch_size, rates = setting["batch_size"], {name: [] for name in workers}
@@ -234,9 +236,12 @@ def main():
         setting = {"mode": mode, "precision": precision, "batch_size": batch_size}
         setting["image_size"] = image_size
         turns = arguments.rounds, arguments.seconds
-        comparisons.append(compare(names, model, setting, *turns))
-        if arguments.output:
+        if rows := compare(names, model, setting, *turns):
+            comparisons.append(rows)
+        if rows and arguments.output:
             write(arguments.output, comparisons)
+    if not comparisons:
+        sys.exit("no implementation ran")
     print(markdown(comparisons))
 
 

@@ -55,6 +55,19 @@ def test_a_fused_forward_pass_has_the_losses_of_a_plain_one():
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
+def test_every_implementation_fails(monkeypatch, tmp_path, capsys):
+    def fails(**subject):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(throughput, "Worker", fails)
+    flags = ["--implementations", BACKEND, "--output", str(tmp_path / "table")]
+    monkeypatch.setattr("sys.argv", ["throughput.py", *flags])
+    with pytest.raises(SystemExit, match="no implementation ran"):
+        throughput.main()
+    assert f"left out: {BACKEND}: out of memory" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", ["keras", "jax:fast", "timm", "reference:remat"])
 def test_unknown_implementations(name):
     with pytest.raises(ValueError, match=f"implementation .* got '{name}'"):

@@ -115,6 +115,7 @@ for page in sys.argv[1:]:
 """
 
 
+@pytest.mark.processes
 def test_python_runs(tmp_path):
     folders = [tmp_path / name for name in PROGRAMS]
     for folder, program in zip(folders, PROGRAMS.values(), strict=True):
@@ -167,6 +168,7 @@ def commands():
     return found
 
 
+@pytest.mark.processes
 def test_commands_are_accepted_by_their_scripts():
     assert len(commands()) > 50
     finished = python("-c", PARSE, cwd=ROOT, input="\n".join(commands()))

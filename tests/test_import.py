@@ -7,6 +7,8 @@ import pytest
 from tests.hidden import hiding
 from tests.processes import python
 
+pytestmark = pytest.mark.processes
+
 BACKENDS = {"jax", "tensorflow", "torch"}
 LIBRARIES = BACKENDS | {
     *("PIL", "matplotlib", "safetensors", "sklearn", "tensorflow_datasets")

@@ -28,6 +28,7 @@ def test_lines_of_absl_go_and_others_stay(capfd):
 
 @pytest.mark.every_backend
 @pytest.mark.nightly_elsewhere
+@pytest.mark.processes
 def test_importing_the_package_is_silent():
     """Unless CUDA is there and does not work, which is worth a line."""
     loads = (

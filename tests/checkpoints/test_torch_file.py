@@ -331,6 +331,7 @@ def test_names_that_no_tensor_needs(named, tmp_path):
 
 
 # === Without torch ===
+@pytest.mark.processes
 def test_weights_load_where_torch_is_not_installed(tmp_path):
     """But those of before torch 1.6, which it reads itself."""
     backend = keras.backend.backend()

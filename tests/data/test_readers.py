@@ -114,6 +114,7 @@ def test_no_reader(tmp_path, name):
         data.open_dataset(data_dir=tmp_path, reader=name)
 
 
+@pytest.mark.processes
 def test_nothing_loads_tensorflow(write_photographs):
     script = """
 import sys, numpy as np

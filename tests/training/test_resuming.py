@@ -45,6 +45,7 @@ def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
     assert not (tmp_path / "run" / "snapshots").exists()
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("keras_initializers")
 def test_killed_and_terminated_as_a_process(tiny_run, start, tmp_path, capsys):
     """SIGKILL in the middle of an epoch, then SIGTERM in the middle of another."""

@@ -138,7 +138,7 @@ def adapters(folder):
 def snapshot(folder):
     from keras_t2t.training.snapshots import Snapshots
 
-    snapshots, facts = Snapshots(folder), {"history": [{"loss": 0.5}], "config": {}}
+    snapshots, metadata = Snapshots(folder), {"history": [{"loss": 0.5}], "config": {}}
 
     def state(step):
         rng = np.random.default_rng(step)
@@ -146,14 +146,14 @@ def snapshot(folder):
         return {name: rng.normal(size=shape) for name, shape in shapes.items()}
 
     for step in (1, 2):
-        snapshots.save(step, state(step), facts)
+        snapshots.save(step, state(step), metadata)
 
     def use(path):
         """Whether what is read is the one that was written last, or that before."""
         found = next(snapshots.readable(), None)
         if found is None:
             raise Wrong("the one before was not taken")
-        expected = state(found.facts["step"])
+        expected = state(found.metadata["step"])
         return found.arrays.keys() == expected.keys() and all(
             np.array_equal(found.arrays[name], expected[name]) for name in expected
         )

@@ -110,8 +110,8 @@ def main(arguments):
     files = " and ".join(shown(path) for path in paths.values() if path)
     if files:  # otherwise the answers were printed
         unread = progress.done - named
-        told = f", {unread:,} could not be read" if unread else ""
-        print(f"{files}: {named:,} images{told}")
+        rest = f", {unread:,} could not be read" if unread else ""
+        print(f"{files}: {named:,} images{rest}")
     return 0 if named else BAD_INPUT
 
 

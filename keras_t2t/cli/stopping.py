@@ -96,11 +96,11 @@ class Stopping:
     def _watch(self, far):
         """Ends the process if the main thread does not."""
         first = None  # (number, time) of the first signal
-        told = False
+        announced = False
         while True:
             if first is not None:
                 ends = first[1] + self.timeout
-                next_time = ends if told else min(ends, first[1] + PATIENCE)
+                next_time = ends if announced else min(ends, first[1] + PATIENCE)
                 far.settimeout(max(0.001, next_time - time.monotonic()))
             try:
                 received = far.recv(1)
@@ -108,12 +108,12 @@ class Stopping:
                 name = signal.Signals(first[0]).name
                 if time.monotonic() >= ends:
                     self._force(first[0], f"by force, {self.timeout:g} s after {name}")
-                if not told and sys.stderr.isatty():
+                if not announced and sys.stderr.isatty():
                     self._say(
                         f"{name}: ending, at the latest after {self.timeout:g} s; "
                         "Ctrl-C ends it at once"
                     )
-                told = True
+                announced = True
                 continue
             if not received:
                 return

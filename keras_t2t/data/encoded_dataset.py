@@ -93,12 +93,12 @@ class EncodedDataset(Dataset):
         count = sum(map(len, splits))
         print(f"looking for unreadable images among {count:,} files")
         found = Unreadable(self._source, self.reader, self._reader)
-        told = found.sentences
+        problems = found.sentences
         if found.corrupt:
             sentence = (
                 f"{len(found.corrupt):,} of {count:,} files cannot be decoded as "
                 f"images: {listed(found.corrupt)}; remove them, or leave them out with "
                 "--skip-corrupt (skip_corrupt=True)"
             )
-            told = [sentence, *told]
-        return ValueError(f"{self._place}: {'. '.join(told)}") if told else None
+            problems = [sentence, *problems]
+        return ValueError(f"{self._place}: {'. '.join(problems)}") if problems else None

@@ -4,6 +4,7 @@ import os
 
 HEAD = 32  # bytes that tell it
 
+HEIC_BRANDS = b"heic heix hevc hevx heim heis mif1 msf1".split()
 # The bytes by which a format is known, their place, and its name.
 BEGINNINGS = (
     (b"\xff\xd8\xff", 0, "JPEG"),
@@ -21,8 +22,7 @@ BEGINNINGS = (
     (b"\xff\x0a", 0, "JPEG XL"),
     (b"ftypavif", 4, "AVIF"),
     (b"ftypavis", 4, "AVIF"),
-    *((b"ftyp" + brand, 4, "HEIC") for brand in (b"heic", b"heix", b"hevc", b"hevx")),
-    *((b"ftyp" + brand, 4, "HEIC") for brand in (b"heim", b"heis", b"mif1", b"msf1")),
+    *((b"ftyp" + brand, 4, "HEIC") for brand in HEIC_BRANDS),
     *((b"P%d" % n + space, 0, "PNM") for n in range(1, 8) for space in (b"\n", b" ")),
     (b"\0\0\1\0", 0, "ICO"),
     (b"8BPS", 0, "PSD"),
@@ -31,12 +31,11 @@ BEGINNINGS = (
     (b"\x0a\x05\x01\x08", 0, "PCX"),
 )
 SUFFIXES = frozenset(
-    (
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".png", ".apng", ".gif", ".bmp"),
-        *(".dib", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".j2k"),
-        *(".jpx", ".jpf", ".j2c", ".jxl", ".ppm", ".pgm", ".pbm", ".pnm", ".ico"),
-        *(".psd", ".qoi", ".dds", ".pcx", ".tga"),
-    )
+    """
+    .jpg .jpeg .jpe .jfif .jif .png .apng .gif .bmp .dib .webp .tif .tiff .avif .heic
+    .heif .jp2 .j2k .jpx .jpf .j2c .jxl .ppm .pgm .pbm .pnm .ico .psd .qoi .dds .pcx
+    .tga
+    """.split()
 )
 
 

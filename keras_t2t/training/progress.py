@@ -35,11 +35,11 @@ class Progress:
         """What a snapshot keeps of it, in addition to the step."""
         return {name: getattr(self, name) for name in KEPT}
 
-    def take_over(self, facts):
+    def take_over(self, metadata):
         """Continues from what a snapshot kept."""
-        self.step = facts["step"]
+        self.step = metadata["step"]
         for name in KEPT:
-            setattr(self, name, facts.get(name))
+            setattr(self, name, metadata.get(name))
 
     @property
     def finished(self):

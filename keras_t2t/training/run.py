@@ -202,7 +202,7 @@ class Run:
         if self.plan.continues:
             self.resumed = restore_last(model, self.folder, self.plan.record)
         if self.resumed is not None:
-            self.progress.take_over(self.resumed.facts)
+            self.progress.take_over(self.resumed.metadata)
         if self.devices.differs(self.progress.step):
             raise ValueError(
                 f"output_dir {str(self.folder.path)!r} must be on a disk that all "

@@ -235,7 +235,7 @@ class RunFolder:
         if is_record(record):
             return record
         snapshot = next(self.snapshots.readable(), None)
-        record = None if snapshot is None else snapshot.facts["config"]
+        record = None if snapshot is None else snapshot.metadata["config"]
         return record if is_record(record) else None
 
     def _read_result(self):

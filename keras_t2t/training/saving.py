@@ -87,9 +87,9 @@ class SaveSnapshots(keras.callbacks.Callback):
         # Every process takes part; one writes the file.
         arrays = self.run.devices.shared_state(state.collect(self.model))
         if self.run.devices.main:
-            facts = {"config": self.run.plan.record, **self.progress.kept()}
+            metadata = {"config": self.run.plan.record, **self.progress.kept()}
             kept = self.run.config.snapshots_kept
-            self.run.folder.snapshots.save(self.progress.step, arrays, facts, kept)
+            self.run.folder.snapshots.save(self.progress.step, arrays, metadata, kept)
         self.run.folder.has_result()
 
     def not_finite(self, step, loss):

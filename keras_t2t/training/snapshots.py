@@ -14,7 +14,7 @@ from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import replacing
 
 FORMAT = 1
-FACTS = "facts.json"
+METADATA = "metadata.json"
 
 
 class Snapshot(NamedTuple):
@@ -22,14 +22,14 @@ class Snapshot(NamedTuple):
 
     path: Path
     arrays: dict  # name: NumPy array
-    facts: dict  # JSON values: step, config, and the result of `Progress.kept`
+    metadata: dict  # JSON values: step, config, and the result of `Progress.kept`
 
 
 class Snapshots:
     """The snapshots in one folder.
 
     A snapshot is an uncompressed `.npz` (a zip, whose checksums reveal damage), with
-    its facts as JSON in one more array. Nothing in it is ever unpickled.
+    its metadata as JSON in one more array. Nothing in it is ever unpickled.
 
     Args:
         folder: path; created when the first snapshot is saved.
@@ -42,7 +42,7 @@ class Snapshots:
         """The files, oldest first."""
         return sorted(self.folder.glob("step-*.npz"))
 
-    def save(self, step, arrays, facts, kept=2):
+    def save(self, step, arrays, metadata, kept=2):
         """Writes the snapshot of `step`, then removes the oldest ones beyond `kept`.
 
         Raises:
@@ -57,12 +57,12 @@ class Snapshots:
                 f"the state after step {step} is not saved: {error}; "
                 f"{last_good(self.paths())}"
             ) from None
-        facts = json.dumps({"format": FORMAT, "step": step, **facts}).encode()
+        metadata = json.dumps({"format": FORMAT, "step": step, **metadata}).encode()
         path = self.folder / f"step-{step:09d}.npz"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **arrays, **{FACTS: np.frombuffer(facts, "uint8")})
+                np.savez(file, **arrays, **{METADATA: np.frombuffer(metadata, "uint8")})
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -86,7 +86,7 @@ class Snapshots:
             except Exception as error:
                 problem = f"damaged ({error})"
             else:
-                if run in (None, snapshot.facts["config"].get("run")):
+                if run in (None, snapshot.metadata["config"].get("run")):
                     yield snapshot
                     continue
                 problem = "of another run"
@@ -121,18 +121,18 @@ def read(path):
     """
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    facts = json.loads(arrays.pop(FACTS).tobytes())
-    if facts["format"] != FORMAT:
-        raise ValueError(f"format {facts['format']}, this version reads {FORMAT}")
+    metadata = json.loads(arrays.pop(METADATA).tobytes())
+    if metadata["format"] != FORMAT:
+        raise ValueError(f"format {metadata['format']}, this version reads {FORMAT}")
     for name, kind in (("step", int), ("history", list), ("config", dict)):
-        if not isinstance(facts[name], kind):
-            raise ValueError(f"{name} is {facts[name]!r}")
-    if not all(isinstance(row, dict) for row in facts["history"]):
+        if not isinstance(metadata[name], kind):
+            raise ValueError(f"{name} is {metadata[name]!r}")
+    if not all(isinstance(row, dict) for row in metadata["history"]):
         raise ValueError("the history is no list of epochs")
-    if not isinstance(facts.get("unvalidated"), (dict, type(None))):
+    if not isinstance(metadata.get("unvalidated"), (dict, type(None))):
         raise ValueError("the results of its last steps are not valid")
     check_finite(arrays)
-    return Snapshot(Path(path), arrays, facts)
+    return Snapshot(Path(path), arrays, metadata)
 
 
 def check_finite(arrays):

@@ -107,7 +107,7 @@ def restore_last(model, folder, record):
     """
     for snapshot in folder.snapshots.readable(record.get("run")):
         try:
-            if found := differences(record, snapshot.facts["config"]):
+            if found := differences(record, snapshot.metadata["config"]):
                 raise ValueError(f"it is of another run: {'; '.join(found)}")
             restore(model, snapshot.arrays)
         except ValueError as error:

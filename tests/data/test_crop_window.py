@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_t2t.data.draws.crop import NUMBERS, crop_window
+from keras_t2t.data.draws.crop import RANDOM_NUMBERS, crop_window
 
 DRAWS = 4000
 
@@ -14,7 +14,10 @@ def draw(height, width, draws=DRAWS):
     """(draws, 4): top, left, height, width of windows."""
     random = np.random.default_rng(0)
     return np.array(
-        [crop_window(height, width, random.random(NUMBERS)) for _ in range(draws)]
+        [
+            crop_window(height, width, random.random(RANDOM_NUMBERS))
+            for _ in range(draws)
+        ]
     )
 
 

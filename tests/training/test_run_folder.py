@@ -33,8 +33,8 @@ def leave_run(path, run="old", step=3, finished=False):
             (path / "final.keras").write_text(run)
             folder.write_result(RESULT)
         else:
-            facts = {"history": [], "config": record(run)}
-            folder.snapshots.save(step, ARRAYS, facts)
+            metadata = {"history": [], "config": record(run)}
+            folder.snapshots.save(step, ARRAYS, metadata)
 
 
 def contents(path):
@@ -77,11 +77,11 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
     with RunFolder(tmp_path) as folder:
         folder.find_run(overwrite=True)
         folder.start(record("new"), ["c"])
-        facts = {"history": [], "config": record("new")}
+        metadata = {"history": [], "config": record("new")}
         # the old one's snapshot is of a later step
-        folder.snapshots.save(1, ARRAYS, facts)
+        folder.snapshots.save(1, ARRAYS, metadata)
         folder.has_result()
-        folder.snapshots.save(2, ARRAYS, facts)
+        folder.snapshots.save(2, ARRAYS, metadata)
         assert folder.find_run(resume=True) == record("new")
         assert folder.result(record("new")) is None
     names = [path.name for path in sorted((tmp_path / "snapshots").iterdir())]
@@ -98,8 +98,8 @@ def test_killed_while_the_old_run_goes(tmp_path, monkeypatch):
     with RunFolder(tmp_path) as folder:
         folder.find_run(overwrite=True)
         folder.start(record("new"), ["c"])
-        facts = {"history": [], "config": record("new")}
-        folder.snapshots.save(1, ARRAYS, facts)
+        metadata = {"history": [], "config": record("new")}
+        folder.snapshots.save(1, ARRAYS, metadata)
         monkeypatch.setattr(folder, "_remove_all_but", interrupted)
         with pytest.raises(KeyboardInterrupt):
             folder.has_result()
@@ -146,6 +146,7 @@ def test_one_process_holds_the_folder(tmp_path):
     assert not (tmp_path / "nested").exists()  # nothing was left in it
 
 
+@pytest.mark.processes
 def test_a_dead_process_holds_nothing(tmp_path):
     code = (
         "import os, signal, sys\n"

@@ -13,13 +13,13 @@ ARRAYS = {
     "model/1": np.array([7, 8], "uint32"),
     "optimizer/0": np.array(3),
 }
-FACTS = {"history": [{"loss": 0.5}], "config": {"run": "this"}}
+METADATA = {"history": [{"loss": 0.5}], "config": {"run": "this"}}
 
 
 def saved(folder, steps=(1, 2, 3), kept=2):
     snapshots = Snapshots(folder)
     for step in steps:
-        snapshots.save(step, ARRAYS, FACTS, kept)
+        snapshots.save(step, ARRAYS, METADATA, kept)
     return snapshots
 
 
@@ -29,7 +29,7 @@ def newest(snapshots):
 
 def test_what_was_saved_comes_back(tmp_path):
     snapshot = newest(saved(tmp_path))
-    assert snapshot.facts == {"format": 1, "step": 3, **FACTS}
+    assert snapshot.metadata == {"format": 1, "step": 3, **METADATA}
     assert snapshot.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert snapshot.arrays[name].dtype == array.dtype
@@ -70,21 +70,21 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, case):
     if case in DAMAGES:
         path.write_bytes(DAMAGES[case](path.read_bytes()))
     else:
-        text = json.dumps(ODD_FACTS.get(case, {**SOUND, **FACTS})).encode()
-        facts = np.frombuffer(b"\xff" if case == "no UTF-8" else text, "uint8")
+        text = json.dumps(ODD_FACTS.get(case, {**SOUND, **METADATA})).encode()
+        metadata = np.frombuffer(b"\xff" if case == "no UTF-8" else text, "uint8")
         if case == "pickled":
-            facts = np.array([SOUND], dtype=object)
+            metadata = np.array([SOUND], dtype=object)
         bad = {"model/0": np.array([1, np.nan])} if case == "NaN" else {}
-        np.savez(path, **{**ARRAYS, **bad, module.FACTS: facts})
+        np.savez(path, **{**ARRAYS, **bad, module.METADATA: metadata})
     with pytest.warns(UserWarning, match=r"step-000000003.npz is damaged"):
-        assert newest(snapshots).facts["step"] == 2
+        assert newest(snapshots).metadata["step"] == 2
 
 
 def test_one_of_another_run_is_passed_over(tmp_path):
     snapshots = saved(tmp_path)
-    snapshots.save(9, ARRAYS, {**FACTS, "config": {"run": "another"}})
+    snapshots.save(9, ARRAYS, {**METADATA, "config": {"run": "another"}})
     with pytest.warns(UserWarning, match=r"step-000000009.npz is of another run"):
-        assert newest(snapshots).facts["step"] == 3
+        assert newest(snapshots).metadata["step"] == 3
 
 
 def test_no_file_is_no_snapshot(tmp_path):
@@ -96,5 +96,5 @@ def test_what_is_not_finite_is_not_saved(tmp_path):
     bad = {**ARRAYS, "optimizer/1": np.array([0, np.inf], "float32")}
     told = r"after step 4 is not saved: optimizer/1 .*step-000000003.npz"
     with pytest.raises(FloatingPointError, match=told):
-        snapshots.save(4, bad, FACTS)
+        snapshots.save(4, bad, METADATA)
     assert len(snapshots.paths()) == 2

@@ -143,7 +143,7 @@ def test_while_a_snapshot_is_written_it_is_written(tiny_run, tmp_path, monkeypat
             tiny_run(epochs=1, snapshot_every=2)
     assert saved(tmp_path) == ["step-000000002", "step-000000003"]
     for path in (tmp_path / "run" / "snapshots").iterdir():
-        assert snapshots.read(path).facts["config"]["seed"] == 0
+        assert snapshots.read(path).metadata["config"]["seed"] == 0
 
 
 @pytest.mark.once

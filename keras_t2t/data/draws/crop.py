@@ -3,7 +3,7 @@
 import math
 
 TRIES = 10
-NUMBERS = 2 * TRIES + 2  # that a window takes
+RANDOM_NUMBERS = 2 * TRIES + 2  # that a window takes
 
 
 def crop_window(height, width, numbers, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)):

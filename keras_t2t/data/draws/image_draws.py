@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_t2t._ground.types import Array
 from keras_t2t.data.draws import Purpose, generator
-from keras_t2t.data.draws.crop import NUMBERS
+from keras_t2t.data.draws.crop import RANDOM_NUMBERS
 from keras_t2t.data.draws.erasing import draw_boxes
 from keras_t2t.data.draws.operations import (
     are_bicubic,
@@ -55,16 +55,13 @@ def _block(block, seed, image_size, augmentation):
     def random(purpose):
         return generator(purpose, seed, block)
 
-    crop = random(Purpose.CROP)
+    crop, erased = random(Purpose.CROP), augmentation.erasing_probability
     return ImageDraws(
-        crop.random((BLOCK, NUMBERS)),
+        crop.random((BLOCK, RANDOM_NUMBERS)),
         are_bicubic(crop.random(BLOCK), augmentation),
         random(Purpose.FLIP).random(BLOCK) < augmentation.flip_probability,
         *_operations(random, augmentation),
-        draw_boxes(
-            random(Purpose.ERASING),
-            *(BLOCK, image_size, image_size, augmentation.erasing_probability),
-        ),
+        draw_boxes(random(Purpose.ERASING), BLOCK, image_size, image_size, erased),
     )
 
 

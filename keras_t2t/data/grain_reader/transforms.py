@@ -79,9 +79,8 @@ def evaluation_image(
 
 def _random_crop(encoded, image_size, draws, augmentation, filter):
     width, height = encoded.size
-    top, left, rows, columns = crop_window(
-        *(height, width, draws.crop, augmentation.crop_scale, augmentation.crop_ratio)
-    )
+    ranges = augmentation.crop_scale, augmentation.crop_ratio
+    top, left, rows, columns = crop_window(height, width, draws.crop, *ranges)
     size = image_size, image_size
     image, whole = encoded.decode(reduction((columns, rows), size))
     box = left, top, left + columns, top + rows
@@ -99,10 +98,8 @@ def _padded_crop(encoded, image_size, draws, augmentation, filter):
     image, box = encoded.decode(reduction(encoded.size, size))
     padding = int(image_size * augmentation.crop_padding)
     top, left = padded_corner(height, width, image_size, padding, draws.crop)
-    inside = (
-        *(max(left, 0), max(top, 0)),
-        *(min(left + image_size, width), min(top + image_size, height)),
-    )
+    right, bottom = min(left + image_size, width), min(top + image_size, height)
+    inside = max(left, 0), max(top, 0), right, bottom
     square = Image.new("RGB", (image_size, image_size))
     part = resize_and_cut(image, size, inside, filter, box)
     square.paste(part, (inside[0] - left, inside[1] - top))

@@ -123,9 +123,9 @@ def _class_names(train, validation):
         (validation, in_validation),
     ):
         if not found:
-            held = "images, but " if look(folder).images else ""
+            images = "images, but " if look(folder).images else ""
             raise ValueError(
-                f"data_dir: {shown(folder)} holds {held}no class folder; expected "
+                f"data_dir: {shown(folder)} holds {images}no class folder; expected "
                 f"{shown(folder)}/<class>/*"
             )
     if in_train != in_validation:

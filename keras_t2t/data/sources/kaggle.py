@@ -61,13 +61,13 @@ def _read_solution(path):
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file):
-                name, told = row["ImageId"], row["PredictionString"].split()
-                if name in truth or any(other != told[0] for other in told[::5]):
+                name, boxes = row["ImageId"], row["PredictionString"].split()
+                if name in truth or any(other != boxes[0] for other in boxes[::5]):
                     raise ValueError(
                         f"data_dir: {shown(path)} gives the class of {name!r:.80} "
                         "more than once: leave one row of one class for each image"
                     )
-                truth[name] = told[0]
+                truth[name] = boxes[0]
     except (KeyError, IndexError, AttributeError, UnicodeDecodeError, csv.Error):
         raise ValueError(
             f"data_dir: {shown(path)} must be a table of ImageId and PredictionString, "

@@ -89,11 +89,11 @@ def _layout(wanted):
     accepted = [*(layout.LAYOUT for layout in LAYOUTS), image_folder.FLAT_LAYOUT]
     raise ValueError(
         f"{wanted.place} has none of the layouts {', '.join(accepted)} with two "
-        f"classes or more: {_held(root)}"
+        f"classes or more: {_contents(root)}"
     )
 
 
-def _held(folder):
+def _contents(folder):
     """What a folder without a layout holds and what to do about it, for the error."""
     folders = visible_folders(folder)
     files = sorted(
@@ -101,16 +101,16 @@ def _held(folder):
         for path in folder.iterdir()
         if not is_litter(path.name) and path.is_file()
     )
-    held = f"it holds the folders {folders}" if folders else "it holds no folder"
+    contents = f"it holds the folders {folders}" if folders else "it holds no folder"
     if files:
-        held += f", and the files {listed(map(shown, files), 4)}"
+        contents += f", and the files {listed(map(shown, files), 4)}"
     if packed := [name for name in files if PACKED.search(name)]:
-        held += f"; unpack {listed(map(shown, packed), 4)} first"
+        contents += f"; unpack {listed(map(shown, packed), 4)} first"
         if any(COMPRESSED.search(name) for name in packed):
-            held += " (shards of compressed tars cannot be read: make them .tar)"
+            contents += " (shards of compressed tars cannot be read: make them .tar)"
     elif look(folder).images:
-        held += "; put images into a folder for each class"
-    return held
+        contents += "; put images into a folder for each class"
+    return contents
 
 
 def _one(layouts, wanted, root, **how):

@@ -8,23 +8,17 @@ from keras_t2t._ground.images import shown
 from keras_t2t.data.image_formats import is_image_file
 
 # What operating systems and programs leave in a folder.
-LITTER = frozenset(
-    (
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"),
-        *("__pycache__", "@eadir", "#recycle", "$recycle.bin", "lost+found"),
-        "system volume information",
-    )
+LITTER = {"icon\r", "system volume information"}.union(
+    "thumbs.db ehthumbs.db desktop.ini __macosx __pycache__ @eadir #recycle".split(),
+    "$recycle.bin lost+found".split(),
 )
-
-
 # Hidden folders that may hold images, but are certainly no classes.
 HIDDEN = frozenset(
-    (
-        *(".git", ".svn", ".hg", ".dvc", ".cache", ".huggingface", ".venv", ".idea"),
-        *(".vscode", ".ipynb_checkpoints", ".thumbs", ".thumbnails", ".appledouble"),
-        *(".spotlight-v100", ".fseventsd", ".temporaryitems", ".trashes", ".trash"),
-        *(".documentrevisions-v100", ".picasaoriginals", ".comments", ".stversions"),
-    )
+    """
+    .git .svn .hg .dvc .cache .huggingface .venv .idea .vscode .ipynb_checkpoints
+    .thumbs .thumbnails .appledouble .spotlight-v100 .fseventsd .temporaryitems
+    .trashes .trash .documentrevisions-v100 .picasaoriginals .comments .stversions
+    """.split()
 )
 KNOWN_BEGINNINGS = (".Trash-", ".writing-")
 

@@ -11,10 +11,10 @@ from keras_t2t.data.sources.source import TRAIN, listed
 from keras_t2t.data.sources.splits import accepted, role
 
 PICTURES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
-MARKS = (
-    *("annotations", "annotation", "labels", "masks", "mask", "trimaps", "bboxes"),
-    *("segmentations", "segmentation", "ground_truth", "groundtruth"),
-)
+ANNOTATIONS = """
+    annotations annotation labels masks mask trimaps bboxes segmentations segmentation
+    ground_truth groundtruth
+""".split()
 # A folder between a split and its classes: train/images/<class>.
 BETWEEN = ("images", "image", "imgs", "img", "data", "dataset", "pictures", "photos")
 
@@ -112,7 +112,7 @@ def check_classes_only(folder, names):
             f"({listed(sorted(map(shown, inside[of_splits[0]])), 4)}), so it "
             "is no class: give it as data_dir"
         )
-    copies = [name for name, held in inside.items() if _most(held, names)]
+    copies = [name for name, folders in inside.items() if _most(folders, names)]
     if copies:
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(copies)} holds folders of the same "
@@ -120,14 +120,14 @@ def check_classes_only(folder, names):
             "that it looks like a split or a copy, not a class: move it out, or have "
             "train/<class>/* and val/<class>/*"
         )
-    counts = Counter(name for held in inside.values() for name in held)
+    counts = Counter(name for folders in inside.values() for name in folders)
     shared = {name for name, count in counts.items() if count > 1}
-    alike = [name for name, held in inside.items() if _most(held, shared)]
+    alike = [name for name, folders in inside.items() if _most(folders, shared)]
     if len(alike) > 1:
-        held = sorted(shared & inside[alike[0]])
+        examples = sorted(shared & inside[alike[0]])
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(alike)} hold no images but folders "
-            f"of the same names ({listed(map(shown, held), 4)}), so that they look "
+            f"of the same names ({listed(map(shown, examples), 4)}), so that they look "
             f"like splits, not classes: call them one of {accepted()}, or give one of "
             "them as data_dir"
         )
@@ -136,7 +136,7 @@ def check_classes_only(folder, names):
 def check_no_marks(folder, names):
     """Raises a ValueError if folders are images and their annotations, not classes."""
     kinds = {name.lower() for name in names}
-    if kinds & set(PICTURES) and kinds & set(MARKS):
+    if kinds & set(PICTURES) and kinds & set(ANNOTATIONS):
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(names)} look like images and "
             "their annotations, not classes: put images into a folder for each class"
@@ -164,10 +164,10 @@ def _is_beside(folder):
 def _inner(place):
     """The folder with a split's classes, also in `train/train/<class>`."""
     while True:
-        held = look(place)
-        if not held.of_folders or len(held.folders) != 1:
+        contents = look(place)
+        if not contents.of_folders or len(contents.folders) != 1:
             return place
-        [name] = held.folders
+        [name] = contents.folders
         same = role(name) is not None and role(name) == role(place.name)
         between = name.lower() in BETWEEN and look(place / name).of_folders
         if not (name.lower() == place.name.lower() or same or between):
@@ -202,10 +202,10 @@ def _alike(first, second):
     return bool(a and b) and 2 * len(a & b) >= min(len(a), len(b))
 
 
-def _most(held, names):
-    """Whether at least two and at least half of the names `held` are in `names`."""
-    common = len(held & set(names))
-    return common >= 2 and 2 * common >= len(held)
+def _most(folders, names):
+    """Whether at least two and at least half of the folders have one of the names."""
+    common = len(folders & set(names))
+    return common >= 2 and 2 * common >= len(folders)
 
 
 def _one_folder_each(folder, names):

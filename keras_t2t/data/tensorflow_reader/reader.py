@@ -36,9 +36,7 @@ tf = import_tensorflow()
 FOREVER = tf.int64.max
 THREADS = os.cpu_count()
 DECODING_ERRORS = OSError, ValueError, tf.errors.OpError
-CUT_TYPES = Cut(
-    *("string", "uint8", "int32", "int32", "float32", "float32", "int32", "int32")
-)
+CUT_TYPES = Cut(*"string uint8 int32 int32 float32 float32 int32 int32".split())
 CUT_SHAPES = Cut((), (None, None, 3), (4,), (), (2,), (2,), (3,), (2,))
 
 

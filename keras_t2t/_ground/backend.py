@@ -2,11 +2,12 @@
 
 from keras_t2t._ground.backend_names import BACKENDS
 from keras_t2t._ground.optional_imports import is_installed
-from keras_t2t._ground.quiet import without_absl
+from keras_t2t._ground.quiet import quieten_tensorflow
+
+quieten_tensorflow()
 
 try:
-    with without_absl():
-        import keras  # noqa: F401
+    import keras  # noqa: F401
 except ImportError as error:
     missing = (error.name or "").partition(".")[0]
     if missing not in BACKENDS:

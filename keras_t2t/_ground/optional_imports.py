@@ -4,8 +4,6 @@ import importlib
 import importlib.util
 import warnings
 
-from keras_t2t._ground.quiet import without_absl
-
 # Of each library: what it is needed for, its name where it is installed from, and the
 # extra of this package that brings it.
 LIBRARIES = {
@@ -72,8 +70,7 @@ def import_tensorflow():
     """
     import keras  # only now: a command's --help works without
 
-    with without_absl():
-        tf = import_library("tensorflow")
+    tf = import_library("tensorflow")
     if keras.backend.backend() != "tensorflow":
         try:
             tf.config.set_visible_devices([], "GPU")

@@ -2,8 +2,10 @@
 before its own settings take effect."""
 
 import contextlib
+import importlib.util
 import os
 import re
+import sys
 import tempfile
 
 NOISE = re.compile(
@@ -35,3 +37,33 @@ def without_absl():
             for line in kept:
                 if not NOISE.match(line):
                     os.write(2, line)
+
+
+class QuietTensorFlow:
+    """Finder of `sys.meta_path`: TensorFlow is loaded within `without_absl`, whoever
+    imports it. Keras does so in places, such as the configuration of a layer."""
+
+    searching = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow" or self.searching:
+            return None
+        self.searching = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self.searching = False
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_quietly(module):
+                with without_absl():
+                    load(module)
+
+            spec.loader.exec_module = load_quietly  # type: ignore[method-assign]
+        return spec
+
+
+def quieten_tensorflow():
+    if not any(isinstance(finder, QuietTensorFlow) for finder in sys.meta_path):
+        sys.meta_path.insert(0, QuietTensorFlow())

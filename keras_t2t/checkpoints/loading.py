@@ -176,10 +176,9 @@ def standardization_of(model):
     for layer in model._flatten_layers():
         named = layer.name == "preprocessing"
         if named and isinstance(layer, keras.layers.Normalization):
-            settings = layer.get_config()
-            if settings["mean"] is None:  # it learns them from data
+            if layer.input_mean is None:  # it learns them from data
                 return None
-            mean = np.ravel(settings["mean"]) / 255
-            std = np.sqrt(np.ravel(settings["variance"])) / 255
+            mean = np.ravel(layer.input_mean) / 255
+            std = np.sqrt(np.ravel(layer.input_variance)) / 255
             return tuple(mean.tolist()), tuple(std.tolist())
     return None

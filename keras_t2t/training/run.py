@@ -7,7 +7,6 @@ from typing import Any, Literal
 import keras
 
 from keras_t2t._ground.arguments import escaped, shown
-from keras_t2t._ground.quiet import without_absl
 from keras_t2t._ground.run_files import ADAPTERS, FINAL, FINAL_EMA
 from keras_t2t.data.opening import naming_unreadable
 from keras_t2t.data.preview import write_contact_sheet
@@ -163,8 +162,7 @@ class Run:
 
     def run(self):
         """Trains, and gives the result."""
-        with without_absl():  # Keras loads TensorFlow for it, where that is installed
-            keras.utils.set_random_seed(self.config.seed)
+        keras.utils.set_random_seed(self.config.seed)
         model = compiled_model(
             self.config,
             self.dataset.num_classes,

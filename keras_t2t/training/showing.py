@@ -92,8 +92,9 @@ def first_lines(plan, model, devices):
     epochs, steps = plan.config.epochs, plan.config.steps_per_epoch
     yield (
         f"{plan.model_name}, {parameters:,} parameters, on {keras.backend.backend()}: "
-        f"{epochs} epochs of {steps} steps of {plan.config.batch_size} images on "
-        f"{devices} device{'s' * (devices > 1)}, {epochs * steps:,} steps in all"
+        f"{epochs} epoch{'s' * (epochs > 1)} of {steps} steps of "
+        f"{plan.config.batch_size} images on {devices} device{'s' * (devices > 1)}, "
+        f"{epochs * steps:,} steps in all"
     )
     if plan.not_restored:
         yield f"Resuming will not restore {'; nor '.join(plan.not_restored)}"

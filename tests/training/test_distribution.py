@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_t2t
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from tests.processes import python
@@ -95,6 +96,25 @@ def test_processes(one, photographs, start, tmp_path):
     assert finish(*processes)["epochs"] == 2
     assert len(seen(tmp_path / "run")) == count
     check_same(tmp_path / "run", one)
+
+
+@pytest.mark.nightly
+def test_adapters_on_two_devices(one, photographs, start, tmp_path):
+    config = {"data_dir": str(photographs), "weights": str(one), "lora": 2}
+    recipe.train(output_dir=str(tmp_path / "one"), **config)
+    config["output_dir"] = str(tmp_path / "two")
+    if BACKEND == "torch":
+        [process] = start_together(start, config, script="recipe.py")
+    else:
+        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
+        process = start({**config, "devices": 2}, script="recipe.py", XLA_FLAGS=flags)
+    finish(process)
+    check_same(tmp_path / "two", tmp_path / "one")
+    first, second = (
+        keras_t2t.load(tmp_path / name).get_weights() for name in ("one", "two")
+    )
+    for array, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(array, other, rtol=0, atol=1e-4)
 
 
 @pytest.mark.nightly

@@ -1,6 +1,7 @@
 """What a run shows while it trains: how long it will take, a line every so many steps,
 a bar that also moves in validation, images per second, time spent waiting for data."""
 
+import shutil
 import time
 
 import keras
@@ -138,34 +139,52 @@ def duration(seconds):
 
 
 class Bar(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar, which also moves while the epoch is validated."""
+    """Keras's progress bar, which also moves while the epoch is validated, and takes
+    one line of the terminal while it moves: Keras cannot go back over two."""
 
     NAMES = ("validated", "average validated")
+    REST = " 10:00:00 999ms/step"  # the longest that stands between the bar and values
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.passes = 0
+        self.passes, self.logs = 0, {}
         super().on_epoch_begin(epoch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.logs = logs or self.logs  # most steps have none
+        super().on_train_batch_end(batch, self._fitting(self.logs))
 
     def validated(self, batches, of):
         """Called after each batch of validation; `of` is the number of all batches."""
         if self.verbose != 1:
             return
-        self._maybe_init_progbar()
         self.passes += batches == 1
-        self._forget()
-        name = self.NAMES[self.passes > 1]
-        self.progbar.update(self.target, [(name, batches / of)], finalize=False)
+        values = {self.NAMES[self.passes > 1]: batches / of, **self.logs}
+        fitting = list(self._fitting(values).items())
+        self.progbar.update(self.target, fitting, finalize=False)
 
     def on_epoch_end(self, epoch, logs=None):
         self._forget()
         super().on_epoch_end(epoch, logs)
 
+    def _fitting(self, values):
+        """Of the values, one after the other, those for which the line has room."""
+        self._forget()
+        start = len(f"{self.target}/{self.target} ") + self.progbar.width
+        columns = shutil.get_terminal_size().columns
+        room, fitting = columns - start - len(self.REST), {}
+        for name, value in values.items():
+            number = f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
+            room -= len(f" - {name}: {number}")
+            if room < 0:
+                break
+            fitting[name] = value
+        return fitting
+
     def _forget(self):
-        """Removes the progress of validation from the line of the epoch."""
-        for name in self.NAMES:
-            if self.progbar is not None and name in self.progbar._values:
-                del self.progbar._values[name]
-                self.progbar._values_order.remove(name)
+        """Removes what the line has shown, which Keras would show again."""
+        self._maybe_init_progbar()
+        self.progbar._values.clear()
+        self.progbar._values_order.clear()
 
 
 class ImagesPerSecond(keras.callbacks.Callback):

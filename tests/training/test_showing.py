@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import sys
 import types
 from pathlib import Path
@@ -160,6 +161,26 @@ def test_the_bar_moves_in_validation(capfd):
     assert shown == ["0.2500", "0.5000", "0.7500", "1.0000"] * 2
     assert sum("average validated" in line for line in moving) == 4
     assert "validated" not in last and "val_loss: 2.0000" in last
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(80, 2), (100, 3), (140, 4)])
+def test_the_bar_stays_on_one_line(monkeypatch, capfd, columns, shown):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    bar = Bar()
+    bar.set_params({"verbose": 1, "epochs": 2, "steps": 1000})
+    bar.on_epoch_begin(0)
+    bar.progbar.interval = 0
+    logs = {"loss": 6.9, "top1": 0.0012, "top5": 0.01, "images_per_second": 1234.5}
+    bar.on_train_batch_end(7, logs)
+    bar.on_train_batch_end(8, {})
+    bar.validated(1, 2)
+    _, *moving = capfd.readouterr().out.split("\r")
+    moving = [re.sub(r"\x1b\[\d+m|\x08", "", line).rstrip() for line in moving]
+    assert len(moving) == 3 and all(len(line) < columns for line in moving)
+    assert [line.count(" - ") for line in moving[:2]] == [shown] * 2
+    assert " - validated: 0.5000" in moving[2]
+    bar.on_epoch_end(0, logs)
+    assert capfd.readouterr().out.count(" - ") == 4
 
 
 def test_a_result_that_says_nothing_is_told():

@@ -18,8 +18,10 @@ WAITS, LEAST_STEPS, LEAST_SECONDS = 0.15, 20, 20.0
 
 
 class StepLog(keras.callbacks.Callback):
-    """Reports the loss of the last steps every `log_every` steps and, after the first
-    20 steps, how long the run will take.
+    """Reports how long the first step took, the loss of the last steps every
+    `log_every` steps and, after the first 20 steps, how long the run will take.
+
+    It comes after what saves a run: whoever reads of a step can rely on it.
 
     Args:
         run: `run.Run`.
@@ -44,6 +46,8 @@ class StepLog(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.last = 0, 0.0
+        if self.done == 0:
+            self.began = time.perf_counter()
 
     def on_train_batch_begin(self, batch, logs=None):
         done = self.progress.step_in_epoch
@@ -54,7 +58,10 @@ class StepLog(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.done += 1
-        if self.run.verbose and self.done == WARM:
+        if self.run.verbose and self.done == 1:
+            seconds = time.perf_counter() - self.began
+            print(f"First step: {seconds:.0f} s", flush=True)
+        elif self.run.verbose and self.done == WARM:
             self.start = time.perf_counter()
         elif self.run.verbose and self.done == ENOUGH:
             seconds = (time.perf_counter() - self.start) / (ENOUGH - WARM)
@@ -196,7 +203,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
     `fit` reads the metrics.
 
     Args:
-        run: `run.Run`; it also says how long the first step took.
+        run: `run.Run`.
     """
 
     def __init__(self, run):
@@ -213,11 +220,8 @@ class ImagesPerSecond(keras.callbacks.Callback):
             logs["images_per_second"] = self.rate()
         if not self.started:
             self.started = True
-            now = time.perf_counter()
-            if self.run.verbose:
-                print(f"First step: {now - self.start:.0f} s", flush=True)
             self.first = self.rate()
-            self.start, self.images = now, 0
+            self.start, self.images = time.perf_counter(), 0
 
     def on_epoch_end(self, epoch, logs=None):
         if "images_per_second" not in logs:  # as in an epoch that was only validated

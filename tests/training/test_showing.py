@@ -104,13 +104,14 @@ def test_the_first_loss_of_a_resumed_run_is_of_its_own_steps():
     assert told == [(4, 4.0), (5, 5.0)]
 
 
-def test_the_time_is_told_after_twenty_steps(monkeypatch):
-    clock, said = iter([100.0, 136.0]), []
+def test_the_time_is_told_after_twenty_steps(monkeypatch, capsys):
+    clock, said = iter([50.0, 57.0, 100.0, 136.0]), []
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     progress = Progress(epochs=2, steps_per_epoch=50)
     told = "a step: {2:.0f} s".format
     monkeypatch.setattr(showing, "time_it_takes", told)
     log = step_log(progress, log_every=0, verbose=1, say_within=said.append)
+    log.on_epoch_begin(0)
     due = []
     for step in range(1, 31):
         due += [step] if log.due(step) else []
@@ -118,6 +119,7 @@ def test_the_time_is_told_after_twenty_steps(monkeypatch):
         log.on_train_batch_end(step, {})
     assert due == [2, 20]
     assert said == ["a step: 2 s"]
+    assert capsys.readouterr().out == "First step: 7 s\n"
 
 
 def test_how_long_a_run_takes():

@@ -7,7 +7,14 @@ import time
 import pytest
 
 from keras_t2t import data
-from keras_t2t.training import Stopped, evaluation, run, snapshots
+from keras_t2t.training import (
+    Stopped,
+    TrainingConfig,
+    evaluation,
+    run,
+    showing,
+    snapshots,
+)
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.stopping import SIGNALS, StopSignals, folder_to_resume
@@ -55,6 +62,22 @@ def test_each_signal_is_told_from_the_others(tiny_run, tmp_path, number):
     name = signal.Signals(number).name
     assert str(stopped) == f"stopped by {name}, saved after step 3"
     assert saved(tmp_path) == ["step-000000003"]
+
+
+@pytest.mark.once
+def test_from_the_line_about_the_first_step_on(monkeypatch, tmp_path):
+    """What reads that line may send a signal at once."""
+
+    def raise_then(line, **settings):
+        if line.startswith("First step: "):
+            signal.raise_signal(signal.SIGINT)
+
+    tiny.install(monkeypatch.setattr)
+    monkeypatch.setattr(showing, "print", raise_then, raising=False)
+    folder = str(tmp_path / "run")
+    config = TrainingConfig(**{**tiny.SETTINGS, **SAVE, "output_dir": folder})
+    with pytest.raises(Stopped, match="saved after step 2"):
+        run.train(config, verbose=2)
 
 
 @pytest.mark.nightly_elsewhere

@@ -19,7 +19,9 @@ COLUMNS = {
 
 
 def add_flags(parser, defaults):
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folder; six at most"
+    )
     parser.add_argument("--title", help="title of the figure")
     parser.add_argument(
         "--output",

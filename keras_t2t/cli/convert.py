@@ -1,4 +1,4 @@
-"""Converts a checkpoint of the authors or of mmpretrain for Keras, or back.
+"""Converts a checkpoint of the authors, mmpretrain or timm (ViT) for Keras, or back.
 
 The variant, the number of classes and the image size are read from the file. The ending
 of --output determines its format: .weights.h5 or .keras for Keras; .pth, .pth.tar or

@@ -2,7 +2,7 @@
 
 Published weights are downloaded when first used. Class names are stored beside the
 file: those in --classes, or in `classes.json` beside the weights, or ImageNet's or
-CIFAR's. docs/export.md shows how to use each format.
+CIFAR's, or numbers. docs/export.md shows how to use each format.
 """
 
 from pathlib import Path

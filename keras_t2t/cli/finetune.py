@@ -1,9 +1,10 @@
 """From a folder of photographs to a model, and to a page that runs it in the browser.
 
 The folder holds <class>/*, of which a fifth is used for validation, or any other layout
-that `train` reads. Training follows the recipe for small sets, and ends when validation
-no longer improves. With --web, the best weights are exported as ONNX in float32 and
-int8, both compared with Keras in ONNX Runtime, and as a static page in RUN/web.
+that `train` reads. `finetune` follows the recipe for small sets, which ends training
+when validation no longer improves, and `transfer_learning.py` the authors' recipe
+(--recipe). With --web, the final model is exported as ONNX in float32 and int8, both
+compared with Keras in ONNX Runtime, and as a static page in RUN/web.
 """
 
 import functools

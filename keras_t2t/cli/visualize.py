@@ -3,6 +3,7 @@
 The folder --output gets a page for browsers (`report.html`), a table
 (`statistics.csv`) and figures as PNG and SVG: `features`, `attention`, `depth` and,
 with --compare, `comparison`: the networks side by side, as in the paper's figure 2.
+Each further network then has a table of its own.
 """
 
 import functools

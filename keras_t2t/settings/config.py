@@ -86,10 +86,10 @@ class TrainingConfig:
         **SIDES,
     )
     weights: str | None = of_model(
-        "weights to start from: a name of published weights, a checkpoint file or a "
-        "run folder, whose head is kept if the classes are the same; they also set the "
-        "default model and image size; none or random: from scratch "
-        "(default: %(default)s)",
+        "weights to start from: a name of published weights, a checkpoint file, "
+        "hf://OWNER/NAME, or a run folder, whose head is kept if the classes are the "
+        "same; they also set the default model and image size; none or random: from "
+        "scratch (default: %(default)s)",
         parse=start_weights,
         with_weights=True,
     )
@@ -103,8 +103,8 @@ class TrainingConfig:
     )
     dataset: str | None = of_data(
         "digits (scikit-learn's), or the name of a data set that TensorFlow Datasets "
-        "has prepared; without this and --data-dir, imagenet2012 if it is prepared, "
-        "else digits",
+        "has prepared; without this and --data-dir, train uses imagenet2012 if it is "
+        "prepared, else digits",
         "NAME",
         pattern=DATASET,
         free=True,
@@ -117,8 +117,8 @@ class TrainingConfig:
         free=True,
     )
     validation_share: float | None = of_data(
-        "share of each class's images used for validation, if the data has no "
-        "validation split (default: 0.2)",
+        "share of each class's images used for validation, if the data has neither a "
+        "validation nor a test split (default: 0.2)",
         "SHARE",
         greater_than=0,
         less_than=1,

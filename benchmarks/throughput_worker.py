@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+import types
 from functools import partial
 from pathlib import Path
 
@@ -164,9 +165,8 @@ def a_device_per_core():
 
     from keras_t2t.training.distribution import one_device_per_core
 
-    one_device_per_core(
-        {"coordinator": None, "devices": None, "batch_size": None, "resume": False}
-    )
+    asked = {"coordinator": None, "devices": None, "batch_size": None, "resume": False}
+    one_device_per_core(types.SimpleNamespace(**asked))
     keras.distribution.set_distribution(
         keras.distribution.DataParallel(auto_shard_dataset=False)
     )

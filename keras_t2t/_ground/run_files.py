@@ -8,3 +8,6 @@ SNAPSHOTS = "snapshots"
 # Folders that other commands make in a run folder, and the file that marks each.
 EVALUATION, SUMMARY = "evaluation", "evaluation.json"
 PAGE, MANIFEST = "web", "manifest.json"
+# Files that `finetune --web` makes, and the one beside each that marks it.
+ONNX, ONNX_CLASSES = "model.onnx", "model.classes.json"
+INT8, INT8_CLASSES = "model_int8.onnx", "model_int8.classes.json"

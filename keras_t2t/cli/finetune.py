@@ -13,7 +13,7 @@ import signal
 import socket
 from pathlib import Path
 
-from keras_t2t._ground.run_files import PAGE
+from keras_t2t._ground.run_files import INT8, ONNX, PAGE
 from keras_t2t.cli import training_flags
 from keras_t2t.cli.evaluation_report import confusions
 from keras_t2t.cli.stopping import quoted
@@ -130,10 +130,10 @@ def export(source, model, dataset, folder):
         **source.photograph_transform,
     }
     images = calibration_images(dataset, source.size[0])
-    export_model(model, folder / "model.onnx", "onnx", **shared)
+    export_model(model, folder / ONNX, "onnx", **shared)
     export_model(
         model,
-        folder / "model_int8.onnx",
+        folder / INT8,
         "onnx",
         precision="int8",
         calibration=images,
@@ -142,7 +142,7 @@ def export(source, model, dataset, folder):
     page = folder / PAGE
     export_model(model, page, "web", **shared)
     return [
-        f"model: {shown(folder / 'model.onnx')} (and model_int8.onnx)",
+        f"model: {shown(folder / ONNX)} (and {INT8})",
         f"page: {shown(page)} (python -m http.server -d {quoted(str(page))})",
     ]
 

@@ -20,7 +20,11 @@ from keras_t2t._ground.run_files import (
     FINAL,
     FINAL_EMA,
     HISTORY,
+    INT8,
+    INT8_CLASSES,
     MANIFEST,
+    ONNX,
+    ONNX_CLASSES,
     PAGE,
     RESULT,
     SNAPSHOTS,
@@ -259,6 +263,10 @@ class RunFolder:
             for name, mark in ((EVALUATION, SUMMARY), (PAGE, MANIFEST)):
                 if (self.path / name / mark).is_file():  # of the older run's model
                     shutil.rmtree(self.path / name, ignore_errors=True)
+            for name, mark in ((ONNX, ONNX_CLASSES), (INT8, INT8_CLASSES)):
+                if (self.path / mark).is_file():
+                    (self.path / name).unlink(missing_ok=True)
+                    (self.path / mark).unlink()
         for name in CONTENTS:
             path = self.path / name
             if name in names:

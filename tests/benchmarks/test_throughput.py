@@ -20,13 +20,13 @@ BACKEND = keras.backend.backend()
 def test_one_comparison(tmp_path):
     result = python(
         *(SCRIPT, "--models", "T2TViT7", "--modes", "training"),
-        *("--implementations", "reference", BACKEND, "torch:remat"),
+        *("--implementations", "reference", BACKEND, "torch:remat", "jax:scripts"),
         *("--batch-sizes", "2", "--image-sizes", "32", "--rounds", "2"),
         *("--seconds", "0.01", "--output", tmp_path / "table"),
     )
     assert result.returncode == 0, result.stderr
     rows = {r["implementation"]: r for r in read_rows(tmp_path / "table.csv")}
-    assert list(rows) == ["reference", BACKEND, "torch:remat"]
+    assert list(rows) == ["reference", BACKEND, "torch:remat", "jax:scripts"]
     assert float(rows["reference"]["ratio"]) == 1.0
     for row in rows.values():
         assert 0 < float(row["slowest"]) <= float(row["fastest"])

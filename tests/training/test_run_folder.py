@@ -68,6 +68,8 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
     for name, mark in (("evaluation", "evaluation.json"), ("web", "mine.html")):
         (tmp_path / name).mkdir()
         (tmp_path / name / mark).write_text("{}")
+    for name in ("model.onnx", "model.classes.json", "model_int8.onnx"):
+        (tmp_path / name).write_text("{}")
     before = contents(tmp_path)
     with RunFolder(tmp_path) as folder:
         assert folder.find_run(overwrite=True) is None
@@ -87,7 +89,8 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
     names = [path.name for path in sorted((tmp_path / "snapshots").iterdir())]
     assert names == ["step-000000001.npz", "step-000000002.npz"]
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("notes.txt", "web", "config.json", "classes.json", "snapshots")
+        *("notes.txt", "web", "config.json", "classes.json", "snapshots"),
+        "model_int8.onnx",
     }
     assert json.loads((tmp_path / "classes.json").read_text()) == ["c"]
 

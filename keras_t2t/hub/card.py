@@ -19,7 +19,7 @@ CARD = """---
 
 # {title}
 
-{model}, trained with [keras_t2t](https://pypi.org/project/keras-t2t/) {version} on the
+{model}, trained with keras_t2t {version} on the
 {backend} backend of Keras {keras}. It classifies RGB photographs of {size} x {size} px
 into {number} classes.
 

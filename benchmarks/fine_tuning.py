@@ -53,12 +53,14 @@ def main():
     parser.add_argument("--epochs", default="3")
     parser.add_argument("--backend", default="torch")
     parser.add_argument("--reader", default="grain")
-    parser.add_argument("--image-size", default="224")
+    parser.add_argument("--image-size", help="default: that of the weights")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
     flags = [arguments.photographs]
-    for name in ("weights", "epochs", "backend", "reader", "image_size"):
-        flags += [f"--{name.replace('_', '-')}", getattr(arguments, name)]
+    for name in ("weights", "epochs", "backend", "reader"):
+        flags += [f"--{name}", getattr(arguments, name)]
+    if arguments.image_size is not None:
+        flags += ["--image-size", arguments.image_size]
     head = ("trained", "weights", "memory (GB)", "images/s", "file (MB)", "top-1")
     print(table(head, [], "---:"), end="")
     for name in arguments.ways:

@@ -17,6 +17,7 @@ import contextlib
 import importlib.metadata
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -166,6 +167,7 @@ def main():
         except (ValueError, OSError) as error:
             parser.error(error)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so end the process
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's errors, for the log
     measure(arguments)
 
 

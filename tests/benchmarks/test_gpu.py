@@ -93,6 +93,24 @@ def test_time_that_a_task_leaves_goes_to_the_next(tasks, tmp_path, monkeypatch):
     assert ends == ["2 from here on not begun", "well"]
 
 
+def test_the_log_has_the_errors_of_xla(tmp_path, monkeypatch):
+    """Such as which cuDNN is too old, which no exception says."""
+    logged = []
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+
+    def measure(arguments):
+        code = "import os; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+        gpu.alone(["-S", "-c", code], 9, arguments.output / "log.txt")
+        logged.append((arguments.output / "log.txt").read_text())
+
+    monkeypatch.setattr(gpu, "measure", measure)
+    monkeypatch.setattr(gpu.signal, "signal", lambda *_: None)
+    monkeypatch.setattr("sys.argv", ["gpu.py", "--output", str(tmp_path)])
+    gpu.main()
+    assert logged[0].splitlines()[1] == "2"
+
+
 def test_what_is_kept_of_what_a_process_prints():
     text = 'File "/home/me/lib/x.py"\n' + "again\n" * 9 + "https://a.org/b\nand/or/b\n"
     assert gpu_scripts.kept(text) == 'File "…/x.py"\nagain\nhttps://a.org/b\nand/or/b'

@@ -28,3 +28,11 @@ def test_a_killed_process_and_what_it_started(tmp_path):
     assert (ended.code, ended.killed) == (-9, True)
     time.sleep(1)
     assert not left.exists()
+
+
+def test_how_much_libraries_log_is_for_the_environment_to_say(monkeypatch):
+    command = "-S", "-c", "import os; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    assert run(*command).printed == "3\n"
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
+    assert run(*command).printed == "1\n"

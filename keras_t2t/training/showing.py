@@ -5,6 +5,7 @@ import shutil
 import time
 
 import keras
+import numpy as np
 
 from keras_t2t.training.ema import has_average
 
@@ -157,8 +158,10 @@ class Bar(keras.callbacks.ProgbarLogger):
         super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
-        self.logs = logs or self.logs  # most steps have none
-        super().on_train_batch_end(batch, self._fitting(self.logs))
+        if self.verbose == 1:
+            self.logs = logs or self.logs  # most steps have none
+            logs = self._fitting(self.logs)
+        super().on_train_batch_end(batch, logs)
 
     def validated(self, batches, of):
         """Called after each batch of validation; `of` is the number of all batches."""
@@ -180,7 +183,8 @@ class Bar(keras.callbacks.ProgbarLogger):
         columns = shutil.get_terminal_size().columns
         room, fitting = columns - start - len(self.REST), {}
         for name, value in values.items():
-            number = f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
+            mean = np.mean(value)  # as Keras shows what a custom callback adds
+            number = f"{mean:.4f}" if abs(mean) > 1e-3 else f"{mean:.4e}"
             room -= len(f" - {name}: {number}")
             if room < 0:
                 break

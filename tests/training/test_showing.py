@@ -185,6 +185,20 @@ def test_the_bar_stays_on_one_line(monkeypatch, capfd, columns, shown):
     assert capfd.readouterr().out.count(" - ") == 4
 
 
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_the_bar_takes_what_custom_callbacks_add_to_the_logs(verbose, capfd):
+    """What Keras's own takes: if it moves numbers of all kinds, else anything."""
+    added = {"rate": keras.Variable(0.5), "norms": np.array([1.0, 2.0])}
+    if verbose != 1:
+        added["phase"] = "warmup"
+    bar = Bar()
+    bar.set_params({"verbose": verbose, "epochs": 1, "steps": 5})
+    bar.on_epoch_begin(0)
+    bar.on_train_batch_end(0, added)
+    moved = "rate: 0.5000 - norms: 1.5000" in capfd.readouterr().out
+    assert moved == (verbose == 1)
+
+
 def test_a_result_that_says_nothing_is_told():
     digits = Digits()
     share = digits.class_counts.max() / digits.num_train

@@ -21,7 +21,7 @@ def test_one_comparison(tmp_path):
     result = python(
         *(SCRIPT, "--models", "T2TViT7", "--modes", "training"),
         *("--implementations", "reference", BACKEND, "torch:remat", "jax:scripts"),
-        *("--batch-sizes", "2", "--image-sizes", "32", "--rounds", "2"),
+        *("--batch-sizes", "8", "--image-sizes", "32", "--rounds", "2"),
         *("--seconds", "0.01", "--output", tmp_path / "table"),
     )
     assert result.returncode == 0, result.stderr
@@ -34,7 +34,7 @@ def test_one_comparison(tmp_path):
         assert float(row["memory"]) > 0
     for name in ("reference", "torch:remat"):
         assert float(rows[name]["saved"]) > 0
-    assert "**T2TViT7, training, float32, batch 2, 32 px**" in result.stdout
+    assert "**T2TViT7, training, float32, batch 8, 32 px**" in result.stdout
     assert result.stdout == (tmp_path / "table.md").read_text(encoding="utf-8") + "\n"
 
 

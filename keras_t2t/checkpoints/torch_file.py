@@ -100,7 +100,9 @@ def _tensor(storage, offset, shape, strides, *others):
     Raises:
         ValueError: if they are of other types, or it lies outside its storage.
     """
-    shape, strides = tuple(shape), tuple(strides)
+    # A tensor in their place may have one number that counts as 2**40.
+    if not isinstance(shape, tuple) or not isinstance(strides, tuple):
+        raise ValueError("a tensor has no tuples for its shape and strides")
     axes = tuple(zip(shape, strides, strict=True))
     if (
         not isinstance(storage, Storage)
@@ -113,7 +115,7 @@ def _tensor(storage, offset, shape, strides, *others):
         raise ValueError("a tensor has no valid storage, shape, strides or offset")
     content, numel, dtype = storage
     if not math.prod(shape):
-        return Tensor(shape, dtype)
+        return Tensor(shape, dtype, b"")  # read-only, as the others
     last = offset + sum((size - 1) * stride for size, stride in axes)
     if last >= numel:
         raise ValueError(f"a tensor of shape {shape} lies outside its {numel} numbers")
@@ -268,7 +270,8 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, saved_id):
         kind, named, key, _, numel = saved_id
-        if kind != "storage" or not isinstance(key, str) or type(numel) is not int:
+        types = tuple(map(type, (kind, key, numel)))
+        if types != (str, str, int) or kind != "storage":
             raise ValueError("its pickle has a reference that is no storage")
         return self._storage(key, numel, named.dtype)
 

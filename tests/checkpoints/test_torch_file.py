@@ -273,6 +273,11 @@ def test_state_changes_no_tensor(tmp_path):
 # A tuple of two of a tuple of two ..., whose hash takes for ever.
 BOMB = b"(K\x01K\x01t" + b"q\x01h\x01\x86" * 60
 STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000NK\x19tQ"
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n("
+# One number that counts as 2**40, so whoever walks through them takes for ever.
+ENDLESS = REBUILD + STORAGE + b"K\x00\x8a\x06\x00\x00\x00\x00\x00\x01\x85K\x00\x85tR"
+NO_NUMBERS = REBUILD + STORAGE + b"K\x00(" + b"K\x02" * 31 + b"K\x00t("
+NO_NUMBERS += b"K\x01" * 32 + b"ttR"
 DEFAULTS = b"N}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b"  # state for a function
 PICKLES = [
     b"\x80\x02}" + BOMB + b"K\x01s.",
@@ -294,6 +299,10 @@ PICKLES = [
     b"ctorch\nFloatStorage\n)R.",
     STORAGE + b"}X\x05\x00\x00\x00numelK\x01sb.",
     STORAGE + b"N}X\x05\x00\x00\x00numelK\x01s\x86b.",
+    REBUILD + STORAGE + b"K\x00" + ENDLESS + ENDLESS + b"tR.",
+    b"(" + ENDLESS + b"ctorch\nFloatStorage\nX\x01\x00\x00\x000NK\x19tQ.",
+    ENDLESS + b"K\x00" + BOMB + b"s.",
+    NO_NUMBERS + b"K\x00" + BOMB + b"s.",
     b"ctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x02K\x03K\x04tR.",
     b"ctorch._utils\n_rebuild_parameter\n(K\x01tR.",
     b"ccollections\nOrderedDict\n((K\x01K\x02ttR.",

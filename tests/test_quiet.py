@@ -1,10 +1,13 @@
 """What TensorFlow says as it is loaded stays out of sight, and nothing else does."""
 
+import importlib.machinery
 import os
+import sys
+import zipfile
 
 import pytest
 
-from keras_t2t._ground.quiet import without_absl
+from keras_t2t._ground.quiet import QuietTensorFlow, without_absl
 from tests.processes import python
 
 pytestmark = pytest.mark.once
@@ -24,6 +27,49 @@ def test_lines_of_absl_go_and_others_stay(capfd):
     os.write(2, b"after\n")
     lines = capfd.readouterr().err.splitlines()
     assert lines == ["E0000 00:00:1 this is an error", "a warning", "after"]
+
+
+class Proxy:
+    """A loader whose attributes are those of another, as that of wrapt's hooks."""
+
+    def __init__(self, loader):
+        self.__dict__["loader"] = loader
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
+    def __setattr__(self, name, value):
+        setattr(self.loader, name, value)
+
+    def exec_module(self, module):
+        self.loader.exec_module(module)
+
+
+class Proxies:
+    def find_spec(self, name, path=None, target=None):
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is not None:
+            spec.loader = Proxy(spec.loader)
+        return spec
+
+
+@pytest.mark.parametrize("finder", [importlib.machinery.PathFinder, Proxies()])
+def test_only_tensorflow_is_quiet_whatever_loads_it(
+    finder, tmp_path, monkeypatch, capfd
+):
+    """A zip file has one loader for all of its modules."""
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("tensorflow", "no_tensorflow"):
+            code = f"import os; os.write(2, b'I0000 00:00: of {name}\\n')"
+            archive.writestr(f"{name}.py", code)
+    monkeypatch.setattr(sys, "meta_path", [QuietTensorFlow(), finder])
+    monkeypatch.syspath_prepend(tmp_path / "x.zip")
+    for name in ("tensorflow", "no_tensorflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+        del sys.modules[name]
+        module = importlib.import_module(name)
+        assert type(module.__spec__.loader).__name__ in ("zipimporter", "Proxy")
+    assert capfd.readouterr().err == "I0000 00:00: of no_tensorflow\n"
 
 
 @pytest.mark.every_backend

@@ -53,15 +53,25 @@ class QuietTensorFlow:
             spec = importlib.util.find_spec(name)
         finally:
             self.searching = False
-        if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
-
-            def load_quietly(module):
-                with without_absl():
-                    load(module)
-
-            spec.loader.exec_module = load_quietly  # type: ignore[method-assign]
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = QuietLoader(spec.loader)  # type: ignore[assignment]
         return spec
+
+
+class QuietLoader:
+    """Calls another loader within `without_absl`. The other is not changed, for it may
+    serve other modules too or be a proxy; the module keeps it."""
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self.loader
+        with without_absl():
+            self.loader.exec_module(module)
 
 
 def quieten_tensorflow():

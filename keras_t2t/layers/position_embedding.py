@@ -29,9 +29,10 @@ class PositionEmbedding(keras.Layer):
     """Base of the layers that add a table over all positions."""
 
     def add_table(self, input_shape, initializer, trainable=True):
+        _, positions, dim = input_shape
         self.table = self.add_weight(
             name="table",
-            shape=(1, *input_shape[1:]),
+            shape=(1, positions, dim),
             initializer=initializer,
             trainable=trainable,
         )

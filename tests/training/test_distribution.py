@@ -99,6 +99,7 @@ def test_processes(one, photographs, start, tmp_path):
 
 
 @pytest.mark.nightly
+@pytest.mark.usefixtures("keras_initializers")  # the other process has no others
 def test_adapters_on_two_devices(one, photographs, start, tmp_path):
     config = {"data_dir": str(photographs), "weights": str(one), "lora": 2}
     recipe.train(output_dir=str(tmp_path / "one"), **config)

@@ -207,7 +207,8 @@ def main():
         epilog="An implementation is a backend (jax, tensorflow, torch), with "
         ":readable for the path that writes patches or :remat for rematerialisation; "
         "jax:padded, with a token more for cuDNN's attention; torch:compiled; "
-        "jax:scripts and torch:scripts, as the training scripts run it on a CPU; "
+        "jax:scripts and torch:scripts, with the training scripts' AdamW, on all "
+        "devices; "
         "tensorflow:graph, without XLA; "
         "reference or timm:NAME, with :compiled for torch.compile.",
     )

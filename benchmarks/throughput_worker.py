@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import time
-import types
 from functools import partial
 from pathlib import Path
 
@@ -98,7 +97,7 @@ class Keras:
 
         exact_float32(backend, precision)
         if design == "scripts" and backend == "jax":
-            a_device_per_core()
+            share_batches()
         keras.config.set_dtype_policy(HALF.get(precision, "float32"))
         if design == "padded":
             padded_attention.install()
@@ -160,16 +159,14 @@ class Keras:
         return None  # TensorFlow does not tell
 
 
-def a_device_per_core():
+def share_batches():
+    """As in training, all devices share each batch."""
     import keras
 
-    from keras_t2t.training.distribution import one_device_per_core
-
-    asked = {"coordinator": None, "devices": None, "batch_size": None, "resume": False}
-    one_device_per_core(types.SimpleNamespace(**asked))
-    keras.distribution.set_distribution(
-        keras.distribution.DataParallel(auto_shard_dataset=False)
-    )
+    if len(keras.distribution.list_devices()) > 1:
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(auto_shard_dataset=False)
+        )
 
 
 # === torch models: the reference in tests/, timm ===

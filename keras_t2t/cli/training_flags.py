@@ -124,15 +124,12 @@ def train_from_flags(settings):
     if settings["dataset"] or settings["data_dir"] or settings["resume"]:
         images = settings["dataset"], settings["data_dir"]
     settings["dataset"], settings["data_dir"] = images
-    # Help needs neither, nor Keras.
-    from keras_t2t.training.distribution import one_device_per_core
+    # Help needs neither this nor Keras.
     from keras_t2t.training.run import train
 
-    config = TrainingConfig(**settings)
-    one_device_per_core(config)
     # A progress bar redraws itself; a log file gets one line per epoch.
     verbose = 1 if sys.stdout.isatty() else 2
-    return train(config, verbose=verbose)
+    return train(TrainingConfig(**settings), verbose=verbose)
 
 
 def print_result(result):

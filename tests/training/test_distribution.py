@@ -1,7 +1,6 @@
 """One run on several devices or in several processes is the run on one."""
 
 import json
-import os
 import re
 import signal
 import threading
@@ -15,7 +14,6 @@ import pytest
 import keras_t2t
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
-from tests.processes import python
 from tests.training import recipe
 from tests.training.conftest import free_port, history, torchrun
 
@@ -80,10 +78,9 @@ def check_same_history(folder, reference):
 @pytest.mark.nightly
 @pytest.mark.parametrize("count", [2, 4])
 def test_devices_of_one_host(one, photographs, start, tmp_path, count):
-    devices = "--xla_force_host_platform_device_count=4"
-    flags = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {devices}"}
     config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
-    finish(start({**config, "devices": count}, script="recipe.py", **flags))
+    config["devices"] = count
+    finish(start(config, script="recipe.py", JAX_NUM_CPU_DEVICES="4"))
     check_same(tmp_path / "run", one)
 
 
@@ -107,8 +104,8 @@ def test_adapters_on_two_devices(one, photographs, start, tmp_path):
     if BACKEND == "torch":
         [process] = start_together(start, config, script="recipe.py")
     else:
-        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
-        process = start({**config, "devices": 2}, script="recipe.py", XLA_FLAGS=flags)
+        config["devices"] = 2
+        process = start(config, script="recipe.py", JAX_NUM_CPU_DEVICES="2")
     finish(process)
     check_same(tmp_path / "two", tmp_path / "one")
     first, second = (
@@ -300,32 +297,3 @@ def test_tensorflow_refuses_what_keras_does_wrong(start, tmp_path, name, value):
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert re.search(f"{name}={value}.* 2 devices", errors.strip().splitlines()[-1])
-
-
-@only_jax
-@pytest.mark.parametrize(
-    ("settings", "devices"),
-    [
-        ({}, "8"),
-        pytest.param({"batch_size": 12}, "4", marks=pytest.mark.nightly),
-        pytest.param(
-            {"resume": True, "output_dir": "run"}, "2", marks=pytest.mark.nightly
-        ),
-        pytest.param({"devices": 3}, "3", marks=pytest.mark.nightly),
-        pytest.param({"coordinator": "auto"}, "1", marks=pytest.mark.nightly),
-    ],
-)
-def test_a_cpu_becomes_several_devices(settings, devices, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.json").write_text('{"batch_size": 10}')
-    code = (
-        "import os; os.sched_getaffinity = lambda process: range(11)\n"
-        "from keras_t2t.training import TrainingConfig\n"
-        "from keras_t2t.training.distribution import one_device_per_core\n"
-        f"one_device_per_core(TrainingConfig(**{settings}))\n"
-        "import jax; print(jax.device_count())\n"
-        "one_device_per_core(TrainingConfig())  # too late\n"
-    )
-    done = python("-c", code, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == devices

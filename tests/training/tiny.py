@@ -99,7 +99,7 @@ def install(patch, drop=0.0, on_step=None, **design):
 
 
 def split_cpu():
-    """Gives TensorFlow four devices, as XLA_FLAGS does JAX."""
+    """Gives TensorFlow four devices, as JAX_NUM_CPU_DEVICES does JAX."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

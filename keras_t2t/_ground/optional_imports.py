@@ -18,7 +18,7 @@ LIBRARIES = {
     "scipy": ("Reading ImageNet's development kit", "SciPy", "data"),
     "pyarrow": ("Reading parquet files", "pyarrow", "data"),
     "grain": ("Reading images", "Grain", "data"),
-    "PIL": ("Reading or drawing images", "Pillow", "train"),
+    "PIL": ("Reading or drawing images", "Pillow", "data"),
     "safetensors": ("This checkpoint", "safetensors", "convert"),
     "torch": ("This checkpoint", "torch", "torch"),
     "huggingface_hub": ("Weights on the Hugging Face hub", "huggingface-hub", "hub"),

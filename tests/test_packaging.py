@@ -18,6 +18,8 @@ import keras_t2t
 from keras_t2t.cli.dispatch import COMMANDS
 
 ROOT = Path(__file__).parents[1]
+SETTINGS = configparser.ConfigParser()
+SETTINGS.read(ROOT / "setup.cfg")
 USE = """
 import sys
 import keras_t2t
@@ -44,16 +46,14 @@ def run(*command, **kwargs):
 
 
 def test_nothing_is_required_that_keras_does_not_require():
-    settings = configparser.ConfigParser()
-    settings.read(ROOT / "setup.cfg")
-    required = settings["options"]["install_requires"].split("\n")
+    required = SETTINGS["options"]["install_requires"].split("\n")
     names = [re.match(r"\w*", requirement)[0] for requirement in required]
     assert [name for name in names if name] == ["keras", "numpy", "h5py", "ml_dtypes"]
     theirs = importlib.metadata.requires("keras")
     assert {"numpy", "h5py", "ml-dtypes"} <= {
         re.match(r"[\w-]*", requirement)[0] for requirement in theirs
     }
-    assert set(settings["options.extras_require"]) == {
+    assert set(SETTINGS["options.extras_require"]) == {
         *("jax", "tpu", "tensorflow", "torch", "train", "data", "convert", "export"),
         *("export-jax", "visualize", "hub", "keras-hub", "docs", "all", "test"),
     }
@@ -117,7 +117,7 @@ def test_the_wheel_in_an_empty_environment(distributions, tmp_path):
     python = environment(tmp_path / "empty", f"{distributions[0]}[jax,data]")
     place = {"cwd": tmp_path, "env": {"HOME": str(tmp_path)}}
     backend = {"KERAS_BACKEND": "jax", "HOME": str(tmp_path)}
-    used = run(*(python, "-c", USE), cwd=tmp_path, env=backend)
+    used = run(python, "-c", USE, cwd=tmp_path, env=backend)
     version, file = used.stdout.split()
     assert version == keras_t2t.__version__
     assert file.startswith(str(tmp_path / "empty"))
@@ -137,11 +137,9 @@ def test_the_wheel_in_an_empty_environment(distributions, tmp_path):
 def lowest(*extras):
     """The lowest versions that setup.cfg accepts, as pip's constraints; of a library
     that several name, the last one's."""
-    settings = configparser.ConfigParser()
-    settings.read(ROOT / "setup.cfg")
-    requirements = settings["options"]["install_requires"].splitlines()
+    requirements = SETTINGS["options"]["install_requires"].splitlines()
     for extra in extras:
-        requirements += settings["options.extras_require"][extra].splitlines()
+        requirements += SETTINGS["options.extras_require"][extra].splitlines()
     pairs = (re.split(">=| *#", line)[:2] for line in requirements if ">=" in line)
     return [f"{name}=={version}" for name, version in dict(pairs).items()]
 

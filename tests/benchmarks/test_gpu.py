@@ -25,9 +25,6 @@ DEEDS = {
 }
 
 
-PLAN = {"first": ["crash", "hang"], "second": ["work"]}
-
-
 @pytest.fixture
 def tasks(monkeypatch):
     """Two tasks of half the time each, whose cells take a second at most."""
@@ -47,7 +44,8 @@ def test_a_cell_that_crashes_or_hangs_costs_itself(tasks, tmp_path):
         append_line(results, {**line, "figure": 1})  # as the process does
         return ["-S", "-c", DEEDS[begun[-1]].format(left)]
 
-    plan = {name: [{"deed": deed} for deed in deeds] for name, deeds in PLAN.items()}
+    crash, hang, work = ({"deed": deed} for deed in DEEDS)
+    plan = {"first": [crash, hang], "second": [work]}
     gpu.work(plan, results, time.monotonic() + 60, command, ABOUT, least=0)
     lines = read_lines(results)
     assert begun == ["crash", "hang", "work"]
@@ -67,7 +65,7 @@ def test_a_cell_that_crashes_or_hangs_costs_itself(tasks, tmp_path):
     gpu.work(plan, results, time.monotonic() + 60, command, ABOUT, least=0)
     assert begun[3:] == ["crash", "hang"]
     other = {**ABOUT, "device": "another"}
-    plan = {"second": plan["second"]}
+    plan = {"second": [work]}
     gpu.work(plan, results, time.monotonic() + 60, command, other, least=0)
     assert begun[5:] == ["work"]
 
@@ -157,9 +155,6 @@ def test_photographs_are_packed(photographs, tmp_path):
     assert names == {"made", "tars", "few"}
 
 
-REHEARSAL = {"rehearsal": True}
-
-
 def test_tables():
     def line(device="One", rehearsal=False, **values):
         cell = {"model": "ViT", "implementation": "jax", "mode": "training"}
@@ -173,7 +168,10 @@ def test_tables():
 
     lines = [speed(128, 5.2), speed(256, 9.4), speed(512, 7), line(ended="well")]
     lines += [line(way="odd", output="refused"), line(way="odd", output="no gradient")]
-    lines += [line(ended="exit code 1", device="Two"), {**speed(1, 99), **REHEARSAL}]
+    lines += [
+        line(ended="exit code 1", device="Two"),
+        {**speed(1, 99), "rehearsal": True},
+    ]
     text = gpu_tables.tables(lines)
     assert "| ViT | jax | training | 1.25 | 9.4 | 256 |  | 2 | 124 |\n" in text
     assert text.count("| ViT |") == 1

@@ -7,7 +7,7 @@ import torch
 
 from keras_t2t.checkpoints import CheckpointFile
 from tests.checkpoints import helpers
-from tests.examples.script import run, success
+from tests.examples.script import run
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,9 @@ def original(oracle, tmp_path_factory):
 
 
 @pytest.mark.parametrize("suffix", ["weights.h5", "safetensors"])
-def test_the_result_holds_the_same_weights(
-    suffix, original, oracle, tmp_path, monkeypatch, capsys
-):
+def test_the_result_holds_the_same_weights(suffix, original, oracle, tmp_path, success):
     output = tmp_path / f"converted.{suffix}"
-    arguments = [original, "--output", output]
-    out = success("convert_checkpoint.py", arguments, monkeypatch, capsys)
+    out = success("convert_checkpoint.py", original, "--output", output)
     assert "T2TViT7, 64x64 px, 10 classes" in out
     helpers.assert_holds(helpers.build("T2TViT7", weights=output), oracle)
 

@@ -16,7 +16,6 @@ from keras_t2t import classifier
 from keras_t2t.checkpoints.registry import Published
 from keras_t2t.cli.evaluate import which_data
 from keras_t2t.preprocessing import evaluation_transform
-from tests.examples.script import finish
 from tests.examples.small_run import SIZE, build, random_model, write_run
 
 NAMES = list("abcdefg")
@@ -41,14 +40,14 @@ def work(tmp_path_factory):
 
 
 @pytest.fixture
-def evaluate(work, monkeypatch, capsys):
-    """Runs the script in this process, in the folder of the images."""
+def evaluate(work, monkeypatch, finish):
+    """Runs the script in the folder of the images."""
     monkeypatch.chdir(work)
     monkeypatch.setenv("TFDS_DATA_DIR", str(work / "tfds"))
     monkeypatch.setattr(classifier, "builder", lambda name: build)
 
     def evaluate(*arguments):
-        code, out, err = finish("evaluate.py", arguments, monkeypatch, capsys)
+        code, out, err = finish("evaluate.py", *arguments)
         return code, json.loads(out.splitlines()[-1]), err
 
     return evaluate

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.checkpoints import helpers
-from tests.examples.script import run, success
+from tests.examples.script import run
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -37,10 +37,9 @@ def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path)
     assert model.output["logits"].shape == (None, 10)
 
 
-def test_classes_without_names_are_numbered(folder, tmp_path, monkeypatch, capsys):
+def test_classes_without_names_are_numbered(folder, tmp_path, success):
     shutil.copy(folder / "x.pth", tmp_path)
-    arguments = ["--weights", tmp_path / "x.pth", "--format", "keras", "--no-verify"]
-    arguments += ["--output", tmp_path / "x.keras"]
-    success("export_model.py", arguments, monkeypatch, capsys)
+    weights = ("--weights", tmp_path / "x.pth", "--format", "keras", "--no-verify")
+    success("export_model.py", *weights, "--output", tmp_path / "x.keras")
     names = json.loads((tmp_path / "x.classes.json").read_text())
     assert names == [f"class {i}" for i in range(10)]

@@ -17,8 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from keras_t2t.cli import finetune
-from tests.examples.script import ROOT, failure, success
-from tests.examples.small_run import build
+from tests.examples.script import ROOT
 
 FEW = [
     *("--weights", "none", "--model", "T2TViT7", "--image-size", "32"),
@@ -41,12 +40,8 @@ def photographs(tmp_path, monkeypatch):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("small", [True, False])
-def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, capsys):
-    if small:
-        for room in ("training.compiled_model", "classifier"):
-            monkeypatch.setattr(f"keras_t2t.{room}.builder", lambda name: build)
-    out = success("finetune.py", [photographs, "--web", *FEW], monkeypatch, capsys)
+def test_from_photographs_to_a_page(photographs, tmp_path, success):
+    out = success("finetune.py", photographs, "--web", *FEW)
     *_, top1, confusion, model, page, last = out.splitlines()
     result = json.loads((tmp_path / "run" / "result.json").read_text())["result"]
     assert json.loads(last) == result
@@ -55,23 +50,22 @@ def test_from_photographs_to_a_page(small, photographs, tmp_path, monkeypatch, c
     assert model.startswith("model: run/model.onnx")
     assert page.startswith("page: run/web")
     for path in ("run/model.onnx", "run/model_int8.onnx", "run/web/model.onnx"):
-        assert (tmp_path / path).stat().st_size > (2e4 if small else 1e6)
+        assert (tmp_path / path).stat().st_size > 1e6
     manifest = json.loads((tmp_path / "run" / "web" / "manifest.json").read_text())
     assert manifest["classes"] == ["china", "flower"] and manifest["size"] == [32, 32]
     record = json.loads((tmp_path / "run" / "config.json").read_text())
     assert record["recipe"] == "small_set" and record["class_weights"] == "balanced"
     # What is finished is told again.
-    again = success("finetune.py", [photographs, "--resume", *FEW], monkeypatch, capsys)
+    again = success("finetune.py", photographs, "--resume", *FEW)
     assert again.splitlines()[-3:] == [top1, confusion, last]
 
 
 def test_a_finished_run_of_other_photographs(tmp_path, monkeypatch):
     """Whose names would stand in the page of this one."""
-    run = {"validation_share": 0.2, "reader": "grain"}
     found = types.SimpleNamespace(
         classes=2,
         class_names=["china", "flower"],
-        run=run,
+        run={"validation_share": 0.2, "reader": "grain"},
         exif_orientation=True,
         build=lambda **arguments: None,
     )
@@ -93,12 +87,11 @@ def test_the_page_s_command_is_one_for_a_shell(monkeypatch):
     assert shlex.split(command)[-2:] == ["-d", "my runs/it's/web"]
 
 
-def test_a_port_in_use(photographs, monkeypatch, capsys):
-    arguments = [photographs, "--serve"]
+def test_a_port_in_use(photographs, finish):
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # another program has it already
             stack.enter_context(socket.create_server(("127.0.0.1", 8000)))
-        code, err = failure("finetune.py", arguments, monkeypatch, capsys)
+        code, _, err = finish("finetune.py", photographs, "--serve")
     assert "--serve: port 8000 is in use" in err
     assert code == 2
 
@@ -117,15 +110,14 @@ def test_a_port_in_use(photographs, monkeypatch, capsys):
 def test_stopped_and_gone_on_with(photographs, tmp_path, line, name, told):
     """In a process of its own; the command that it tells does the rest."""
     number = getattr(signal, name)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-u", ROOT / "examples" / "finetune.py", photographs]
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-u", ROOT / "examples" / "finetune.py", photographs),
-            *(*FEW, "--web", "--epochs", "3"),
-        ],
+        [*command, *FEW, "--web", "--epochs", "3"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment,
         # Where the tests run in the background of a script, it is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -147,12 +139,9 @@ def test_stopped_and_gone_on_with(photographs, tmp_path, line, name, told):
         assert not (tmp_path / "run").exists()
     else:
         assert not list((tmp_path / "run").glob(".writing-*"))
+    again = last.partition("; go on with: ")[2]
     done = subprocess.run(
-        last.partition("; go on with: ")[2],
-        shell=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        again, shell=True, capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
     assert ("Resuming after step" in done.stdout) == ("saved" in told)

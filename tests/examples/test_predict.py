@@ -1,6 +1,7 @@
 """`examples/predict.py` as its users call it."""
 
 import csv
+import functools
 import json
 
 import numpy as np
@@ -14,7 +15,7 @@ from keras_t2t.classifier import find_classifier
 from keras_t2t.cli.predict import batches
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
-from tests.examples.script import finish, run, success
+from tests.examples.script import run
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -31,10 +32,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.nightly_elsewhere
-def test_the_most_probable_classes_are_named(folder, monkeypatch, capsys):
+def test_the_most_probable_classes_are_named(folder, success):
     images = [folder / "0.jpg", folder / "1.jpg"]
-    arguments = ["--weights", folder / "x.pth", *images]
-    lines = success("predict.py", arguments, monkeypatch, capsys).splitlines()
+    lines = success("predict.py", "--weights", folder / "x.pth", *images).splitlines()
     assert len(lines) == 12
     model = helpers.build(
         "T2TViT7", weights=folder / "x.pth", classifier_activation="softmax"
@@ -62,11 +62,11 @@ def photographs(folder, tmp_path):
     return tmp_path / "photographs"
 
 
-def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, capsys):
+def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, success):
     monkeypatch.chdir(tmp_path)
-    arguments = ["--weights", folder / "x.pth", "--csv", "x.csv", "--json", "x.json"]
-    arguments += ["--top", "2", "--batch-size", "2", "photographs"]
-    out = success("predict.py", arguments, monkeypatch, capsys)
+    predict = functools.partial(success, "predict.py", "--weights", folder / "x.pth")
+    tables = ("--csv", "x.csv", "--json", "x.json")
+    out = predict(*tables, "--top", "2", "--batch-size", "2", "photographs")
     assert out == "x.csv and x.json: 3 images, 1 could not be read\n"
     with open("x.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -84,16 +84,15 @@ def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, capsys):
         assert float(row["probability_1"]) == first["probability"]
         assert first["probability"] >= second["probability"]
         # Alone it is named alike.
-        arguments = ["--weights", folder / "x.pth", "--top", "1", row["image"]]
-        alone = success("predict.py", arguments, monkeypatch, capsys).split("%  ")
+        alone = predict("--top", "1", row["image"]).split("%  ")
         assert alone[1].strip() == first["class"]
 
 
-def test_where_nothing_can_be_read(folder, photographs, tmp_path, monkeypatch, capsys):
+def test_where_nothing_can_be_read(folder, photographs, tmp_path, monkeypatch, finish):
     monkeypatch.chdir(tmp_path)
-    arguments = ["--weights", folder / "x.pth", "--csv", "x.csv"]
-    arguments += ["photographs/a/2.jpg", "gone.jpg", "photographs/.hidden/4*.png"]
-    code, _, _ = finish("predict.py", arguments, monkeypatch, capsys)
+    images = ("photographs/a/2.jpg", "gone.jpg", "photographs/.hidden/4*.png")
+    flags = ("--weights", folder / "x.pth", "--csv", "x.csv")
+    code, _, _ = finish("predict.py", *flags, *images)
     assert code == 2
     rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
     assert len(rows) == 3 and all(row["error"] for row in rows)

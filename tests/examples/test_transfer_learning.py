@@ -1,5 +1,6 @@
 """`examples/transfer_learning.py` as its users call it."""
 
+import functools
 import json
 
 import numpy as np
@@ -7,17 +8,16 @@ import pytest
 import torch
 
 from tests.checkpoints import helpers
-from tests.examples.script import success
 from tests.examples.small_run import SIZE, build, random_model, write_run
 
 SHORT = ["--batch-size=4", "--steps-per-epoch=2", "--epochs=1"]
 
 
 @pytest.fixture
-def script(monkeypatch, tmp_path, capsys):
-    """What the script prints, run in this process, in an empty folder."""
+def script(monkeypatch, tmp_path, success):
+    """What the script prints, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    return lambda *words: success("transfer_learning.py", words, monkeypatch, capsys)
+    return functools.partial(success, "transfer_learning.py")
 
 
 @pytest.mark.nightly_elsewhere

@@ -9,7 +9,6 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
-from tests.examples.script import finish, success
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +28,13 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.nightly
-def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
-    arguments = [
+def test_everything_is_written(folder, tmp_path, success):
+    told = success(
+        *("visualize_features.py", folder / "images" / "grey.png"),
         *("--weights", folder / "final.keras", "--compare", "T2TViT7"),
         *("--folder", folder / "images", "--channels", "4", "--token", "0.2", "0.9"),
         *("--output", tmp_path / "out", "--backend", keras.backend.backend()),
-        folder / "images" / "grey.png",
-    ]
-    told = success("visualize_features.py", arguments, monkeypatch, capsys)
+    )
     written = {path.name for path in (tmp_path / "out").iterdir()}
     drawn = ("features", "attention", "depth", "comparison")
     assert written == {
@@ -56,31 +54,31 @@ def test_everything_is_written(folder, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.nightly
-def test_without_a_network_weights_are_random(folder, tmp_path, monkeypatch, capsys):
-    arguments = [
+def test_without_a_network_weights_are_random(folder, tmp_path, monkeypatch, finish):
+    words = [
+        *("visualize_features.py", folder / "images" / "grey.png"),
         *("--model", "T2TViT7", "--image-size", "32x48", "--channels", "2"),
         *("--dpi", "40", "--output", tmp_path / "out"),
-        folder / "images" / "grey.png",
     ]
     monkeypatch.setenv("KERAS_T2T_WEIGHTS", "http://127.0.0.1:9/")  # nobody answers
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    code, _, err = finish("visualize_features.py", arguments, monkeypatch, capsys)
+    code, _, err = finish(*words)
     assert code == 0
     assert "So the weights are random; --weights takes a checkpoint" in err
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "random weights" in report and "Networks side by side" not in report
-    arguments += ["--weights", "imagenet"]
-    code, _, err = finish("visualize_features.py", arguments, monkeypatch, capsys)
+    code, _, err = finish(*words, "--weights", "imagenet")
     assert code == 2 and "could not be downloaded" in err
 
 
-def test_runs_are_compared(tmp_path, monkeypatch, capsys):
+def test_runs_are_compared(tmp_path, success):
     (tmp_path / "run").mkdir()
-    arguments = [tmp_path / "run", "--output", tmp_path / "runs.png"]
     (tmp_path / "run" / "history.csv").write_text(
         "epoch,loss,val_loss,val_top1,images_per_second\n0,2,1,0.5,100\n"
     )
-    table = success("plot_runs.py", arguments, monkeypatch, capsys).splitlines()
+    table = success(
+        "plot_runs.py", tmp_path / "run", "--output", tmp_path / "runs.png"
+    ).splitlines()
     assert table[0].split("  ")[0] == "run" and "best top-1" in table[0]
     assert table[1].split() == ["run", "1", "50.00%", "1.0000", "100"]
     with Image.open(tmp_path / "runs.png") as image:

@@ -1,6 +1,5 @@
 """What `export_model` refuses, what it leaves behind, and what it finds wrong."""
 
-import importlib.util
 import json
 import pathlib
 import sys
@@ -102,8 +101,7 @@ def test_numpy_s_numbers_reach_a_child_process(model, tmp_path, monkeypatch):
     assert '"crop": 0.5' in written[0]
 
 
-def test_outputs_that_differ_are_found(model, tmp_path, monkeypatch):
-    """The file of another model passes for this one only if nobody looks."""
+def test_outputs_that_differ_are_found(model):
     images = tiny.images()
     expected = serving_model(model).predict_on_batch(images)
     expected = {k: keras.ops.convert_to_numpy(v) for k, v in expected.items()}
@@ -119,11 +117,6 @@ def test_outputs_that_differ_are_found(model, tmp_path, monkeypatch):
         verification.compare(expected, missing, exact=True)
     with pytest.raises(RuntimeError, match="not finite"):
         verification.compare(expected, {k: v * np.nan for k, v in expected.items()}, 0)
-
-    monkeypatch.setattr(exporting, "verify_file", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        export(model, tmp_path / "model.keras")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):
@@ -160,21 +153,8 @@ def test_a_report_says_who_standardises(model, tmp_path, capsys):
         assert told in capsys.readouterr().out
 
 
-def test_other_top_classes_are_found():
-    scores = np.arange(10.0)[None]
-    swapped = scores[:, [0, 1, 2, 3, 4, 5, 6, 7, 9, 8]]
-    assert verification.same_top(scores, scores)
-    assert not verification.same_top(scores, swapped)
-    assert verification.same_top(scores * 1e-5, swapped * 1e-5)  # as good as equal
-
-
 def test_a_missing_converter_names_the_extra(model, tmp_path, monkeypatch):
-    find_spec = importlib.util.find_spec
-
-    def without(name):
-        return None if name == "openvino" else find_spec(name)
-
-    monkeypatch.setattr("importlib.util.find_spec", without)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name != "openvino")
     with pytest.raises(ImportError, match=r"needs openvino.*keras-t2t\[export\]"):
         export(model, tmp_path / "model.xml", "openvino")
 

@@ -8,6 +8,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.export.formats import FORMATS, writer_of
+from keras_t2t.export.photographs import photographs
 from tests.export import tiny
 
 BACKEND = keras.backend.backend()
@@ -110,3 +111,21 @@ def test_every_kind_of_tokens_and_blocks(format, kind, tmp_path):
         report = keras_t2t.export_model(model, path, format, **settings)
         assert report.verification.max_difference <= TOLERANCE
         assert report.verification.images == 4
+
+
+# Logits are about 1; 8 bits over two blocks and the token layers.
+LARGEST = {"float16": 0.02, "int8": 0.3, "int4": 1.0}
+SMALLER = [(name, each) for name in FORMATS for each in FORMATS[name].precisions[1:]]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("format", "precision"), SMALLER)
+def test_a_smaller_file_says_nearly_the_same_of_photographs(
+    format, precision, tmp_path
+):
+    model = tiny.build(classifier_activation=None)
+    path = tmp_path / f"small{FORMATS[format].suffix}"
+    settings = {"precision": precision, "calibration": photographs(tiny.SIZE)}
+    found = keras_t2t.export_model(model, path, format, **settings).verification
+    assert 1e-6 < found.max_difference < LARGEST[precision]
+    assert found.images == 4 and found.top1_agreement >= 0.75

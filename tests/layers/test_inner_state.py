@@ -8,16 +8,18 @@ import keras_t2t
 from keras_t2t.layers.composite import attributes_of, inner_state, restore_inner_state
 
 SHAPE = (32, 32, 3)
-WAYS = {
-    "saved": lambda model, folder: saved(model, folder),
-    "cloned": lambda model, folder: keras.models.clone_model(model),
-    "config": lambda model, folder: keras.Model.from_config(model.get_config()),
-}
 
 
 def saved(model, folder):
     model.save(folder / "model.keras")
     return keras.models.load_model(folder / "model.keras")
+
+
+WAYS = {
+    "saved": saved,
+    "cloned": lambda model, folder: keras.models.clone_model(model),
+    "config": lambda model, folder: keras.Model.from_config(model.get_config()),
+}
 
 
 def backbone(token_type="performer", block_type="standard"):
@@ -75,18 +77,18 @@ def test_changed_settings_of_parts(way, tmp_path):
     qkv.enable_lora(2)
     tokens.norm_1.epsilon = 1e-3
     tokens.mlp.contract.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
-    for again in (WAYS[way](model, tmp_path), WAYS[way](model, tmp_path)):
-        mlp, tokens = again.get_layer("block_0_mlp"), again.get_layer("tokens_1")
+    for _ in range(2):
+        model = WAYS[way](model, tmp_path)
+        mlp, tokens = model.get_layer("block_0_mlp"), model.get_layer("tokens_1")
         assert mlp.dropout.rate == 0.25
         assert mlp.expand.activation is keras.activations.relu
         assert float(mlp.contract.kernel.regularizer.l2) == 0.5
-        qkv = again.get_layer("block_0_attention").qkv
+        qkv = model.get_layer("block_0_attention").qkv
         assert float(qkv.bias_regularizer.l2) == 0.5
         assert float(qkv._kernel.regularizer.l2) == 0.25
         assert tokens.norm_1.epsilon == 1e-3
         assert tokens.mlp.contract.dtype_policy.name == "mixed_bfloat16"
         assert tokens.mlp.expand.dtype_policy.name == "float32"
-        model = again
 
 
 @pytest.mark.nightly_elsewhere

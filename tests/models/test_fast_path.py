@@ -12,12 +12,14 @@ from keras import ops
 import keras_t2t
 from keras_t2t.checkpoints.official import official_entries
 from tests.checkpoints.helpers import load_state_dict
+from tests.models.test_every_model import TINY
 from tests.reference import t2t_vit as reference
+from tests.shared_case import outputs
 
 SIZE = (96, 128)
 # TensorFlow's gradient of the head now and then is 3e-4 off, whichever the path.
 NOISE = 5e-4 if keras.backend.backend() == "tensorflow" else 0.0
-ARCHITECTURE = {"embed_dim": 64, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
+ARCHITECTURE = {**TINY, "embed_dim": 64}
 
 
 def photographs():
@@ -42,15 +44,16 @@ def build(token_type, **kwargs):
     return keras_t2t.T2TViT(**ARCHITECTURE, **kwargs)
 
 
-def both_paths(token_type, state_dict):
-    models = [build(token_type, fused_soft_split=fused) for fused in (True, False)]
-    for model in models:
-        load_state_dict(model, {k: v.numpy() for k, v in state_dict.items()})
-    return models
+def loaded(token_type="performer", **kwargs):
+    """A model with the oracle's weights."""
+    model = build(token_type, **kwargs)
+    tensors = oracle(token_type).state_dict()
+    load_state_dict(model, {k: v.numpy() for k, v in tensors.items()})
+    return model
 
 
-def logits_of(model, x):
-    return ops.convert_to_numpy(model(ops.convert_to_tensor(x)))
+def both_paths(token_type="performer"):
+    return [loaded(token_type, fused_soft_split=fused) for fused in (True, False)]
 
 
 def gradients_of(model, x, factors):
@@ -79,15 +82,14 @@ def test_logits_and_gradients_against_float64(token_type):
     """Neither path is more than twice as far from the truth as the other."""
     x = photographs()
     factors = np.random.default_rng(1).normal(size=(len(x), 10)).astype("float32")
-    truth = oracle(token_type)
-    fused, readable = both_paths(token_type, truth.state_dict())
-    truth.double()
+    truth = oracle(token_type).double()
+    fused, readable = both_paths(token_type)
     logits = truth(torch.from_numpy(x).permute(0, 3, 1, 2).double())
     (logits * torch.from_numpy(factors)).sum().backward()
     logits = logits.detach().numpy()
     assert np.ptp(logits) > 1
 
-    errors = [distance(logits_of(model, x), logits) for model in (fused, readable)]
+    errors = [distance(outputs(model, x), logits) for model in (fused, readable)]
     assert max(errors) < 1e-4
     assert max(errors) < 2 * min(errors) + 1e-5  # of a float32 sum in another order
 
@@ -109,12 +111,10 @@ def test_logits_and_gradients_against_float64(token_type):
 @pytest.mark.nightly_elsewhere
 def test_half_precision_has_that_precisions_own_error():
     x = photographs()
-    state_dict = oracle("performer").state_dict()
-    exact = logits_of(both_paths("performer", state_dict)[1], x)
+    exact = outputs(loaded(fused_soft_split=False), x)
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")
-        paths = both_paths("performer", state_dict)
-        fused, readable = (np.abs(logits_of(path, x) - exact) for path in paths)
+        fused, readable = (np.abs(outputs(path, x) - exact) for path in both_paths())
     finally:
         keras.config.set_dtype_policy("float32")
     assert readable.mean() > 1e-3  # bfloat16 shows at all
@@ -123,7 +123,7 @@ def test_half_precision_has_that_precisions_own_error():
 
 @pytest.mark.nightly_elsewhere
 def test_weights_and_files_are_the_same(tmp_path):
-    fused, readable = both_paths("performer", oracle("performer").state_dict())
+    fused, readable = both_paths()
     for weight, other in zip(fused.weights, readable.weights, strict=True):
         assert weight.path == other.path
         np.testing.assert_array_equal(weight.numpy(), other.numpy())
@@ -131,24 +131,24 @@ def test_weights_and_files_are_the_same(tmp_path):
     fresh = build("performer", fused_soft_split=False)
     fresh.load_weights(tmp_path / "fused.weights.h5")
     x = photographs()
-    np.testing.assert_array_equal(logits_of(fresh, x), logits_of(readable, x))
+    np.testing.assert_array_equal(outputs(fresh, x), outputs(readable, x))
     readable.save(tmp_path / "readable.keras")
     fresh = build("performer", weights=str(tmp_path / "readable.keras"))
-    np.testing.assert_array_equal(logits_of(fresh, x), logits_of(fused, x))
+    np.testing.assert_array_equal(outputs(fresh, x), outputs(fused, x))
 
 
 @pytest.mark.nightly_elsewhere
 def test_where_convolutions_round_pixels_none_is_used(monkeypatch):
     """As with TF32 on a GPU: then both paths copy the pixels."""
     x = photographs()
-    paths = both_paths("performer", oracle("performer").state_dict())
-    expected = [logits_of(path, x) for path in paths]
+    paths = both_paths()
+    expected = [outputs(path, x) for path in paths]
     for module in ("soft_split", "patch_projection"):
         monkeypatch.setattr(
             f"keras_t2t.layers.{module}.convolution_is_exact", lambda x: False
         )
         monkeypatch.delattr(f"keras_t2t.layers.{module}.exact_convolution")
-    copied = [logits_of(path, x) for path in paths]
+    copied = [outputs(path, x) for path in paths]
     np.testing.assert_allclose(copied[0], expected[0], atol=1e-4)
     np.testing.assert_array_equal(copied[1], expected[1])
 
@@ -157,7 +157,7 @@ def test_where_convolutions_round_pixels_none_is_used(monkeypatch):
 def test_jax_is_told_not_to_round_pixels():
     import jax
 
-    for path in both_paths("performer", oracle("performer").state_dict()):
+    for path in both_paths():
         text = str(jax.make_jaxpr(lambda x, path=path: path(x))(photographs()))
         convolutions = text.count("conv_general_dilated[")
         assert convolutions >= 2
@@ -169,15 +169,13 @@ def test_jax_is_told_not_to_round_pixels():
 @pytest.mark.parametrize("fused", [True, pytest.param(False, marks=pytest.mark.once)])
 def test_int8_quantization(fused):
     """Keras's own quantization replaces the kernels that the fast path convolves."""
-    model = build("performer", fused_soft_split=fused)
-    tensors = oracle("performer").state_dict()
-    load_state_dict(model, {k: v.numpy() for k, v in tensors.items()})
+    model = loaded(fused_soft_split=fused)
     x = photographs()
-    exact = logits_of(model, x)
+    exact = outputs(model, x)
     model.quantize("int8")
     assert "int8" in str(model.get_layer("tokens_1").kqv.kernel.dtype)
     # int8 has two digits, behind a dozen products
-    assert distance(logits_of(model, x), exact) < 0.15 * np.abs(exact).max()
+    assert distance(outputs(model, x), exact) < 0.15 * np.abs(exact).max()
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch alone tells")

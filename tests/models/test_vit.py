@@ -47,15 +47,6 @@ def test_positions_are_learned_and_start_small():
     assert abs(table.numpy().std() - 0.02) < 4e-3
 
 
-def test_the_papers_settings():
-    small = keras_t2t.ViTS16(input_shape=(32, 32, 3))
-    assert small.get_layer("norm").epsilon == 1e-5
-    assert not small.get_layer("block_0_attention").qkv.use_bias
-    model = tiny()
-    assert model.get_layer("block_0_norm_1").epsilon == 1e-6
-    assert model.get_layer("block_0_attention").qkv.use_bias
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,7 +2,6 @@
 
 import functools
 
-import keras
 import numpy as np
 from sklearn.datasets import load_sample_image
 
@@ -45,7 +44,3 @@ def randomized(model):
             scale = 0.3 / np.sqrt(np.prod(variable.shape[:-1]))
             variable.assign(random.normal(0.0, scale, variable.shape))
     return model
-
-
-def prediction(model, inputs):
-    return keras.ops.convert_to_numpy(model(inputs, training=False))

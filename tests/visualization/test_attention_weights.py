@@ -14,6 +14,7 @@ from keras_t2t.visualization.attention_weights import (
     token_layers,
 )
 from keras_t2t.visualization.probe import Probe, to_array
+from tests.shared_case import outputs
 from tests.visualization import small_models
 from tests.visualization.small_models import DESIGNS, PHOTOGRAPH
 
@@ -42,7 +43,7 @@ def test_the_probabilities_reproduce_layers_and_model(design, monkeypatch):
         # float32 sums in another order.
         np.testing.assert_allclose(again, expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(
-        small_models.prediction(model, inputs), to_array(logits), rtol=1e-5, atol=1e-5
+        outputs(model, inputs), to_array(logits), rtol=1e-5, atol=1e-5
     )
 
 
@@ -83,12 +84,12 @@ def test_rows_sum_to_one_and_looking_changes_nothing():
     model = small_models.model("performer")
     view = image_view.model_view(model, PHOTOGRAPH)
     inputs = image_view.model_input(model, view)
-    before = small_models.prediction(model, inputs)
+    before = outputs(model, inputs)
     names = token_layers(model) + backbone_attention(model)
     maps = visualization.attention_maps(model, PHOTOGRAPH, names)
     *_, output = Probe(model, attention=names)(view)
     np.testing.assert_array_equal(to_array(output), before)
-    np.testing.assert_array_equal(small_models.prediction(model, inputs), before)
+    np.testing.assert_array_equal(outputs(model, inputs), before)
 
     assert {name: map.shape for name, map in maps.items()} == {
         "tokens_1": (1, 12 * 16, 12 * 16),
@@ -108,10 +109,12 @@ def test_rows_sum_to_one_and_looking_changes_nothing():
     of_class = visualization.class_attention(model, PHOTOGRAPH, block=0)
     expected = maps["block_0_attention"][:, 0, 1:].reshape(2, 3, 4)
     np.testing.assert_array_equal(of_class, expected)
+    blocks = [maps[f"block_{i}_attention"] for i in range(2)]
+    first, last = ((block.mean(axis=0) + np.eye(13)) / 2 for block in blocks)
+    np.testing.assert_allclose(visualization.rollout(blocks), last @ first, rtol=1e-5)
     rollout = visualization.attention_rollout(model, PHOTOGRAPH)
-    first, last = (maps[f"block_{i}_attention"].mean(axis=0) for i in range(2))
-    expected = (last + np.eye(13)) @ (first + np.eye(13)) / 4
-    np.testing.assert_allclose(rollout, expected[0, 1:].reshape(3, 4), rtol=1e-5)
+    expected = (last @ first)[0, 1:].reshape(3, 4)
+    np.testing.assert_allclose(rollout, expected, rtol=1e-5)
 
 
 @pytest.mark.nightly_elsewhere
@@ -136,16 +139,6 @@ def test_the_performers_normalisation():
     np.testing.assert_allclose(actual, expected, rtol=1e-3)
     sums = actual.sum(axis=-1)
     assert sums.min() < 0.1 and sums.max() > 0.9
-
-
-def test_rollout_by_hand():
-    uniform = np.full((3, 2, 2), 0.5)
-    swapped = np.array([[[0.0, 1.0], [1.0, 0.0]]])
-    result = visualization.rollout([uniform, swapped])
-    np.testing.assert_allclose(result, [[0.5, 0.5], [0.5, 0.5]])
-    first_matters = np.array([[[0.0, 1.0], [0.0, 1.0]]])
-    result = visualization.rollout([first_matters, swapped])
-    np.testing.assert_allclose(result, [[0.25, 0.75], [0.25, 0.75]])
 
 
 def test_bad_input():

@@ -67,12 +67,11 @@ def test_bad_folders(runs, tmp_path):
         runs_figure([*runs, tmp_path / "nothing"])
     with pytest.raises(ValueError, match="must be 1 to 6 run folders, got 0"):
         runs_figure([])
-    (runs[0] / "history.csv").write_text("epoch,loss\n1,high\n")
-    with pytest.raises(ValueError, match=r"history\.csv is damaged: .*'high'"):
-        runs_figure(runs)
-    (runs[0] / "history.csv").write_text(f"epoch,loss\n1,{'2' * 200_000}\n")
-    with pytest.raises(ValueError, match=r"history\.csv is damaged: field larger"):
-        runs_figure(runs)
-    (runs[0] / "history.csv").write_text("epoch,loss\n")
-    with pytest.raises(ValueError, match=r"history\.csv has no epoch"):
-        runs_figure(runs)
+    for rows, told in (
+        ("1,high\n", "is damaged: .*'high'"),
+        (f"1,{'2' * 200_000}\n", "is damaged: field larger"),
+        ("", "has no epoch"),
+    ):
+        (runs[0] / "history.csv").write_text(f"epoch,loss\n{rows}")
+        with pytest.raises(ValueError, match=rf"history\.csv {told}"):
+            runs_figure(runs)

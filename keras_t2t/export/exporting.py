@@ -104,8 +104,8 @@ def export_model(
             `"int4"`, for Keras (weights).
         verify: whether to run the file in its own runtime on photographs and compare
             its outputs with those of `model` in Keras. In float32 they must agree to
-            1e-4 and in their top-5; in other precisions the differences are reported,
-            over `calibration` if given.
+            1e-4; in other precisions the differences are reported, over `calibration`
+            if given.
         overwrite: whether to replace an existing `path`, once the new one is complete.
         labels: None, or a list of class names, stored beside as `classes.json`.
         calibration: None, or a folder of images (128 of them are used), or a uint8

@@ -6,9 +6,7 @@ import json
 import pytest
 
 from keras_t2t.classifier import find_classifier, read_run
-from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.recorded import checked_record
-from keras_t2t.training.distribution import recorded_batch_size
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.visualization.runs import read_history
 
@@ -106,8 +104,6 @@ def test_a_run_that_is_resumed_is_checked_too(tmp_path):
     told = r"config\.json `batch_size`: .*got 'many'"
     with RunFolder(tmp_path) as folder, pytest.raises(ValueError, match=told):
         folder.find_run(resume=True)
-    settings = TrainingConfig(resume=True, output_dir=tmp_path)
-    assert recorded_batch_size(settings) is None  # the run tells it
     with RunFolder(tmp_path) as folder:
         assert folder.find_run(overwrite=True) is None
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from keras_t2t.preprocessing import pixel_model
@@ -29,12 +30,14 @@ def tiny_run(monkeypatch, tmp_path):
     """Runs the small model in this process; returns its result."""
     from keras_t2t.training import TrainingConfig, run
 
-    def train(drop=0.0, on_step=None, token_labelling=False, **settings):
+    def train(
+        drop=0.0, on_step=None, token_labelling=False, verbose=0, parts=None, **settings
+    ):
         with monkeypatch.context() as patch:
             tiny.install(patch.setattr, drop, on_step, token_labelling=token_labelling)
             folder = {"output_dir": str(tmp_path / "run")}
             config = TrainingConfig(**{**tiny.SETTINGS, **folder, **settings})
-            return run.train(config, verbose=0)
+            return run.train(config, verbose=verbose, **(parts or {}))
 
     return train
 
@@ -94,6 +97,12 @@ def weights(folder, name="final.keras"):
     """{path: array} of a model that a run saved."""
     model = keras.saving.load_model(Path(folder) / name)
     return {weight.path: weight.numpy() for weight in model.weights}
+
+
+def assert_close(arrays, expected, **tolerance):
+    """Each array and its partner; without a tolerance to the last bit."""
+    for one, other in zip(arrays, expected, strict=True):
+        np.testing.assert_allclose(one, other, **{"rtol": 0, **tolerance})
 
 
 def history(folder):

@@ -15,23 +15,23 @@ from keras_t2t.data.encoded_dataset import EncodedDataset
 from keras_t2t.training import TrainingConfig, compiled_model, recording, run, steps
 from tests.training.tiny import split_cpu
 
-CLASSES, IN_TRAIN, IN_VALIDATION = 4, 6, 3  # the last do not fill batches
 STEPS = np.arange(1, 4)  # of an epoch
 SETTINGS = {"image_size": 32, "batch_size": 8, "epochs": 2, "learning_rate": 5e-3}
 
 
-def write_photographs(folder):
-    """JPEGs of several sizes, in classes that differ in colour."""
+def write_photographs(folder, classes=4, train=6, val=3):
+    """JPEGs of several sizes, in classes that differ in colour; so many in each split
+    of each class. Batches of 8 are not filled in validation."""
     random = np.random.default_rng(0)
-    for label in range(CLASSES):
-        for split, count in (("train", IN_TRAIN), ("val", IN_VALIDATION)):
+    for label in range(classes):
+        for split, count in (("train", train), ("val", val)):
+            path = Path(folder, split, f"class {label}")
+            path.mkdir(parents=True)
             for number in range(count):
                 height, width = random.integers(36, 60, 2)
                 pixels = random.integers(0, 120, (height, width, 3))
                 pixels[..., label % 3] += 40 * label
-                path = Path(folder, split, f"class {label}", f"{number}.jpg")
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels.astype("uint8")).save(path)
+                Image.fromarray(pixels.astype("uint8")).save(path / f"{number}.jpg")
 
 
 def small_model(name):

@@ -3,9 +3,7 @@
 import json
 import re
 import signal
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -15,7 +13,8 @@ import keras_t2t
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from tests.training import recipe
-from tests.training.conftest import free_port, history, torchrun
+from tests.training.conftest import assert_close, free_port, torchrun
+from tests.training.test_resuming import compare
 
 BACKEND = keras.backend.backend()
 only_jax = pytest.mark.skipif(BACKEND != "jax", reason="for JAX")
@@ -25,16 +24,17 @@ only_torch = pytest.mark.skipif(BACKEND != "torch", reason="for torch")
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
+    """The settings of a run on them."""
     folder = tmp_path_factory.mktemp("photographs")
     recipe.write_photographs(folder)
-    return folder
+    return {"data_dir": str(folder)}
 
 
 @pytest.fixture(scope="module")
 def one(photographs, tmp_path_factory):
     """The folder of the run on one device, in this process."""
     folder = tmp_path_factory.mktemp("one") / "run"
-    recipe.train(data_dir=str(photographs), output_dir=str(folder))
+    recipe.train(**photographs, output_dir=str(folder))
     return folder
 
 
@@ -57,29 +57,18 @@ def check_same(folder, reference):
     losses = np.mean([part["losses"] for part in parts], axis=0)
     np.testing.assert_allclose(losses, whole[0]["losses"], rtol=0, atol=1e-4)
     assert np.ptp(losses) > 0.01
-    check_same_history(folder, reference)
+    compare(folder, reference, tolerance=1e-4)
 
 
 def seen(folder):
     return [np.load(path) for path in sorted(folder.glob("process-*.npz"))]
 
 
-def check_same_history(folder, reference):
-    rows, expected = history(folder), history(reference)
-    assert len(rows) == len(expected)
-    for row, one in zip(rows, expected, strict=True):
-        assert row.keys() == one.keys()
-        for name in row.keys() - {"epoch", "images_per_second", "learning_rate"}:
-            tolerance = 1e-4 if "loss" in name else 1e-6
-            assert row[name] == pytest.approx(one[name], abs=tolerance), name
-
-
 @pytest.mark.skipif(BACKEND == "torch", reason="one process per device with torch")
 @pytest.mark.nightly
 @pytest.mark.parametrize("count", [2, 4])
 def test_devices_of_one_host(one, photographs, start, tmp_path, count):
-    config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
-    config["devices"] = count
+    config = {**photographs, "output_dir": str(tmp_path / "run"), "devices": count}
     finish(start(config, script="recipe.py", JAX_NUM_CPU_DEVICES="4"))
     check_same(tmp_path / "run", one)
 
@@ -88,7 +77,7 @@ def test_devices_of_one_host(one, photographs, start, tmp_path, count):
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow refuses it")
 def test_processes(one, photographs, start, tmp_path):
     count = 4 if BACKEND == "torch" else 2
-    config = {"data_dir": str(photographs), "output_dir": str(tmp_path / "run")}
+    config = {**photographs, "output_dir": str(tmp_path / "run")}
     processes = start_together(start, config, count, script="recipe.py")
     assert finish(*processes)["epochs"] == 2
     assert len(seen(tmp_path / "run")) == count
@@ -98,7 +87,7 @@ def test_processes(one, photographs, start, tmp_path):
 @pytest.mark.nightly
 @pytest.mark.usefixtures("keras_initializers")  # the other process has no others
 def test_adapters_on_two_devices(one, photographs, start, tmp_path):
-    config = {"data_dir": str(photographs), "weights": str(one), "lora": 2}
+    config = {**photographs, "weights": str(one), "lora": 2}
     recipe.train(output_dir=str(tmp_path / "one"), **config)
     config["output_dir"] = str(tmp_path / "two")
     if BACKEND == "torch":
@@ -108,11 +97,8 @@ def test_adapters_on_two_devices(one, photographs, start, tmp_path):
         process = start(config, script="recipe.py", JAX_NUM_CPU_DEVICES="2")
     finish(process)
     check_same(tmp_path / "two", tmp_path / "one")
-    first, second = (
-        keras_t2t.load(tmp_path / name).get_weights() for name in ("one", "two")
-    )
-    for array, other in zip(first, second, strict=True):
-        np.testing.assert_allclose(array, other, rtol=0, atol=1e-4)
+    models = (keras_t2t.load(tmp_path / name) for name in ("one", "two"))
+    assert_close(*(model.get_weights() for model in models), atol=1e-4)
 
 
 @pytest.mark.nightly
@@ -132,7 +118,7 @@ def test_two_processes_of_which_one_is_terminated(start, tmp_path):
     assert snapshots[-1].name == "step-000000012.npz"  # the end of an epoch
     assert finish(*start_together(start, config))["epochs"] == 5
     finish(*start_together(start, {**config, "output_dir": str(tmp_path / "run")}))
-    check_same_history(tmp_path / "two", tmp_path / "run")
+    compare(tmp_path / "two", tmp_path / "run", tolerance=1e-4)
 
 
 @only_torch
@@ -220,27 +206,12 @@ def set_torch_group(monkeypatch, rank, port):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("found", [(5, 5), (0, 5), (5, 0)])
-def test_processes_that_found_another_snapshot(found):
-    asked, together = [0, 0], threading.Barrier(2)
-
-    class OneOfTwo(Devices):
-        def __init__(self, process):
-            self.process = process
-
-        def largest(self, number):
-            asked[self.process] = number
-            together.wait(10)
-            answer = max(asked)
-            together.wait(10)
-            return answer
-
-    def differs(process):
-        return OneOfTwo(process).differs(found[process])
-
-    with ThreadPoolExecutor(2) as threads:
-        answers = list(threads.map(differs, (0, 1)))
-    assert answers == [found[0] != found[1]] * 2
+@pytest.mark.parametrize(("mine", "other"), [(5, 5), (0, 5), (5, 0)])
+def test_processes_that_found_another_snapshot(mine, other):
+    """All are asked for the largest number, and for the largest of the negatives."""
+    devices, others = Devices(), iter([other, -other])
+    devices.largest = lambda number: max(number, next(others))
+    assert devices.differs(mine) == (mine != other)
 
 
 def test_a_batch_that_cannot_be_divided():
@@ -262,15 +233,18 @@ def test_torch_is_started_by_torchrun(tiny_run, monkeypatch):
 
 
 @only_jax
-def test_jax_names_what_is_missing(tiny_run):
-    with pytest.raises(ValueError, match="num_processes and process_id need coord"):
-        tiny_run(num_processes=2)
-    with pytest.raises(ValueError, match="needs num_processes and process_id too"):
-        tiny_run(coordinator="127.0.0.1:1")
-    with pytest.raises(ValueError, match=r"devices=1: choosing fewer"):
-        tiny_run(coordinator="127.0.0.1:1", num_processes=2, process_id=0, devices=1)
-    with pytest.raises(ValueError, match=r"devices=2: this host has 1"):
-        tiny_run(devices=2)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_processes": 2}, "num_processes and process_id need coordinator"),
+        ({"coordinator": "127.0.0.1:1"}, "needs num_processes and process_id too"),
+        ({"coordinator": "127.0.0.1:1", "devices": 1}, "devices=1: choosing fewer"),
+        ({"devices": 2}, "devices=2: this host has 1"),
+    ],
+)
+def test_jax_names_what_is_missing(tiny_run, settings, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_run(**settings)
 
 
 @only_tensorflow

@@ -14,9 +14,10 @@ from keras_t2t.training import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from keras_t2t.training.optimizer import fine_tuning_sgd
 from keras_t2t.training.source import has_these_classes, like_its_source
-from tests.training.conftest import record, weights
+from tests.training.conftest import assert_close, record, weights
 from tests.training.test_optimizer import apply
 from tests.training.test_resuming import Killed, compare, kill_at
+from tests.training.test_schedule import cosine, rates
 
 pytestmark = pytest.mark.once
 
@@ -24,34 +25,19 @@ pytestmark = pytest.mark.once
 TUNE = {"learning_rate": 0.05, "backbone_rate": 0.5, "epochs": 2}
 
 
-def test_the_recipe_is_the_authors():
-    config = TrainingConfig(weights="imagenet").with_defaults("cifar10", 10)
-    assert (config.model, config.image_size) == ("T2TViT14", 224)
-    assert (config.epochs, config.batch_size) == (60, 64)
-    assert (config.learning_rate, config.final_learning_rate) == (0.05, 2e-4)
-    assert (config.backbone_rate, config.weight_decay) == (0.01, 5e-4)
-    assert (config.augmentation, config.normalization) == ("padded", "cifar")
-    assert (config.crop, config.interpolation) == (1.0, "bilinear")
-    assert (config.label_smoothing, config.ema_decay, config.drop_path) == (0, 0, 0.1)
-    flowers = TrainingConfig(weights="imagenet").with_defaults("flowers", 5)
-    assert flowers.normalization == "imagenet"
-
-
-def test_no_rate_rises():
+@pytest.mark.parametrize(("rate", "backbone_end"), [(0.05, 2e-4), (0.01, 1e-4)])
+def test_no_rate_rises(rate, backbone_end):
     """At the authors' default of 0.01 their backbone's rises from 1e-4 to 2e-4."""
-    for rate, backbone_end in ((0.05, 2e-4), (0.01, 1e-4)):
-        settings = {"learning_rate": rate, "steps_per_epoch": 10}
-        config = TrainingConfig(weights="imagenet", **settings)
-        config = config.with_defaults("cifar10", 10)
-        for share, end in ((1.0, 2e-4), (config.backbone_rate, backbone_end)):
-            schedule = learning_rates(config, share)
-            rates = [float(schedule(10 * epoch)) for epoch in range(60)]
-            # torch's CosineAnnealingLR, set once per epoch
-            peak = share * rate
-            angles = np.pi * np.arange(60) / 60
-            cosine = end + (peak - end) * (1 + np.cos(angles)) / 2
-            np.testing.assert_allclose(rates, cosine, rtol=1e-5)
-            assert (np.diff(rates) <= 1e-9).all()
+    settings = {"learning_rate": rate, "steps_per_epoch": 10}
+    config = TrainingConfig(weights="imagenet", **settings)
+    config = config.with_defaults("cifar10", 10)
+    epochs = np.arange(60)
+    for share, end in ((1.0, 2e-4), (config.backbone_rate, backbone_end)):
+        found = rates(learning_rates(config, share), 10 * epochs)
+        # torch's CosineAnnealingLR, set once per epoch
+        expected = cosine(epochs / 60, share * rate, end)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        assert (np.diff(found) <= 1e-9).all()
 
 
 @pytest.mark.every_backend
@@ -85,21 +71,24 @@ def test_the_optimizer_is_torch_s_at_two_rates():
         oracle.step()
         if step % 2:
             schedule.step()
-        for mine, theirs in zip(ours, weights, strict=True):
-            # six float32 updates of size 0.1 each
-            np.testing.assert_allclose(mine, theirs.detach(), rtol=0, atol=1e-6)
+        # six float32 updates of size 0.1 each
+        assert_close(ours, [w.detach() for w in weights], atol=1e-6)
 
 
 @pytest.mark.nightly_elsewhere
-def test_all_weights_are_trained(source, tiny_run, tmp_path):
-    """The final norm and the class token too."""
-    tiny_run(weights=source, **TUNE)
+@pytest.mark.parametrize("probe", [False, True])
+def test_what_is_trained(source, tiny_run, tmp_path, probe):
+    """All, the final norm and the class token too; in a linear probe the head alone."""
+    tiny_run(weights=source, linear_probe=probe, **{**TUNE, "epochs": 1})
     recorded = record(tmp_path / "run")
     assert (recorded["weights"], recorded["crop"]) == (source, 1.0)
     before, after = weights(source), weights(tmp_path / "run")
     for path, array in before.items():
         fixed = "position_embedding" in path or "preprocessing" in path
+        fixed = fixed or (probe and not path.startswith("head"))
         assert np.array_equal(array, after[path]) == fixed, path
+    model = keras.saving.load_model(tmp_path / "run" / "final.keras")
+    assert len(model.trainable_weights) > 2  # it can be trained further
 
 
 def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
@@ -117,16 +106,6 @@ def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"epochs: the run has 1, now 3\. .*weights='"):
         tiny_run(weights=source, learning_rate=1e-12, epochs=3, resume=True)
     assert not has_these_classes(find_classifier(source), Digits())
-
-
-@pytest.mark.nightly_elsewhere
-def test_a_linear_probe_trains_the_head_only(source, tiny_run, tmp_path):
-    tiny_run(weights=source, linear_probe=True, epochs=1, learning_rate=0.05)
-    before, after = weights(source), weights(tmp_path / "run")
-    for path, array in before.items():
-        assert np.array_equal(array, after[path]) != path.startswith("head"), path
-    model = keras.saving.load_model(tmp_path / "run" / "final.keras")
-    assert len(model.trainable_weights) > 2  # it can be trained further
 
 
 def test_a_probed_backbone_is_in_inference(monkeypatch):
@@ -165,22 +144,10 @@ def test_wrong_weights_are_told_what_comes_close(tmp_path, monkeypatch):
             find_classifier(wrong)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"weights": "gone.pth"}, "weights='gone.pth' is no file or run folder"),
-        ({"weights": "cifar10", "model": "T2TViT7"}, "no weights='cifar10' for"),
-        ({"weights": "."}, "is no run folder: it has no config.json"),
-        ({"weights": "random"}, "weights='random': a run without weights"),
-        ({"linear_probe": True}, "linear_probe and backbone_rate need `weights`"),
-        ({"weights": "imagenet", "linear_probe": True, "drop_path": 0.1}, "drop_path"),
-    ],
-)
-def test_bad_settings_leave_nothing(settings, message, tiny_run, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises((ValueError, FileNotFoundError), match=message):
-        tiny_run(**settings)
-    assert not list(tmp_path.iterdir())
+def test_random_weights_are_none_to_start_from(tiny_run, tmp_path):
+    with pytest.raises(ValueError, match="weights='random': a run without weights"):
+        tiny_run(weights="random")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_as_a_source(source, tmp_path):
@@ -197,14 +164,9 @@ def test_a_run_folder_as_a_source(source, tmp_path):
         find_classifier(source)
     best = find_classifier(f"{source}/best.weights.h5")
     assert (best.variant, best.classes) == ("T2TViT7", 4)
-
-
-@pytest.mark.parametrize(
-    ("weights", "chosen"), [("imagenet", "ema"), ("imagenet", "raw"), (".", "raw")]
-)
-def test_weights_that_a_source_does_not_have(weights, chosen):
-    with pytest.raises(ValueError, match=f"--{chosen} chooses the "):
-        find_classifier(weights, **{chosen: True})
+    for chosen in ("ema", "raw"):
+        with pytest.raises(ValueError, match=f"--{chosen} chooses the "):
+            find_classifier("imagenet", **{chosen: True})
 
 
 def test_pixels_are_standardised_as_the_run_did_whose_weights_it_starts_from():

@@ -1,5 +1,5 @@
-"""AdamW is the published one, at a rate per weight; which weights decay, the average
-of the weights, clipping and accumulation."""
+"""AdamW and LAMB are the published ones; the rate of each weight, which weights decay,
+the average of the weights, clipping and accumulation."""
 
 from functools import partial
 
@@ -9,8 +9,12 @@ import pytest
 from keras import ops
 
 import keras_t2t
+from keras_t2t.training import TrainingConfig
+from keras_t2t.training.compiled_model import recipe_loss, recipe_optimizer
 from keras_t2t.training.ema import averaged_weights, averages, decay_for
-from keras_t2t.training.optimizer import AdamW, adamw
+from keras_t2t.training.losses import BinaryCrossentropy
+from keras_t2t.training.optimizer import AdamW, Lamb, adamw, lamb, rate_shares
+from tests.training.conftest import assert_close
 
 
 @pytest.mark.nightly_elsewhere
@@ -38,7 +42,6 @@ def test_only_kernels_decay(build):
         decayed = weight.name in ("kernel", "scale")
         expected = old * (1 - 0.5 * 0.2) if decayed else old
         np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-6)
-    assert isinstance(optimizer, keras.optimizers.AdamW)
 
 
 def small_model():
@@ -82,25 +85,13 @@ def test_the_average_equals_a_numpy_loop():
     expected = None
     for gradients in random_gradients(6):
         weights = apply(model, optimizer, gradients)
-        if expected is None:
-            expected = weights  # it begins at the weights after the first step
-        else:
-            expected = [
-                decay * average + (1 - decay) * weight
-                for average, weight in zip(expected, weights, strict=True)
-            ]
-    for average, value in zip(averages(optimizer), expected, strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(average), value, rtol=1e-5)
-    with averaged_weights(model_with(model, optimizer)):
-        for weight, value in zip(model.trainable_weights, expected, strict=True):
-            np.testing.assert_allclose(weight.numpy(), value, rtol=1e-5)
-    for weight, value in zip(model.trainable_weights, weights, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), value)
-
-
-def model_with(model, optimizer):
+        pairs = zip(expected or weights, weights, strict=True)  # from the first step on
+        expected = [decay * average + (1 - decay) * weight for average, weight in pairs]
+    assert_close(map(ops.convert_to_numpy, averages(optimizer)), expected, rtol=1e-5)
     model.compile(optimizer, "mse")
-    return model
+    with averaged_weights(model):
+        assert_close(model.get_weights(), expected, rtol=1e-5)
+    assert_close(model.get_weights(), weights)
 
 
 def test_the_decay_follows_a_short_run():
@@ -115,8 +106,7 @@ def test_accumulation_equals_a_larger_batch():
     runs = []
     for accumulation in (1, 4):
         model = small_model()
-        for weight in model.trainable_weights:
-            weight.assign(ops.ones(weight.shape))
+        model.set_weights([np.ones_like(w) for w in model.get_weights()])
         averaged = {"ema_decay": 0.99996, "total_steps": 62 * accumulation}
         settings = {"clip_norm": 0.5, "accumulation": accumulation, **averaged}
         optimizer = adamw(model, 0.1, 0.05, **settings)
@@ -127,25 +117,21 @@ def test_accumulation_equals_a_larger_batch():
                 weights = apply(model, optimizer, [g + shift for g in gradients])
         averaged = [ops.convert_to_numpy(a) for a in averages(optimizer)]
         runs.append((weights, averaged))
-    for one, four in zip(runs[0][0], runs[1][0], strict=True):
-        np.testing.assert_allclose(four, one, rtol=1e-5)
+    (one, average), (four, its_average) = runs
+    assert_close(four, one, rtol=1e-5)
     # The average moves between two updates too, so that it is up to one update ahead.
-    for one, four in zip(runs[0][1], runs[1][1], strict=True):
-        np.testing.assert_allclose(four, one, atol=0.1)
+    assert_close(its_average, average, atol=0.1)
 
 
 def test_an_overflow_in_float16_changes_nothing_but_the_scale():
     model = small_model()
     optimizer = adamw(model, 0.1, 0.0, ema_decay=0.9, scale_loss=True)
-    before = [weight.numpy() for weight in model.trainable_weights]
-    scale = float(ops.convert_to_numpy(optimizer.scale_loss(ops.ones(()))))
+    before = model.get_weights()
+    scale = optimizer.dynamic_scale.numpy()
     (gradients,) = random_gradients(1)
     gradients[0][0, 0] = np.inf
-    after = apply(model, optimizer, gradients)
-    for old, new in zip(before, after, strict=True):
-        np.testing.assert_array_equal(new, old)
-    halved = float(ops.convert_to_numpy(optimizer.scale_loss(ops.ones(()))))
-    assert halved == scale / 2
+    assert_close(apply(model, optimizer, gradients), before)
+    assert optimizer.dynamic_scale.numpy() == scale / 2
 
 
 def by_numpy(weight, gradients, rates, weight_decay, epsilon=1e-8):
@@ -173,25 +159,75 @@ def test_steps_are_those_of_the_paper(size):
         weights = apply(model, optimizer, step)
     kernels, biases = zip(*gradients, strict=True)
     expected = by_numpy(kernel, kernels, rates, 0.3), by_numpy(bias, biases, rates, 0.0)
-    for weight, value in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(weight, value, rtol=1e-5, atol=1e-6)
+    assert_close(weights, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_step_is_adamw_s_at_each_weight_s_own_rate():
-    gradients = random_gradients(3)
-    models = [small_model() for _ in range(3)]
-    for model in models[1:]:
-        model.set_weights(models[0].get_weights())
-    ours = AdamW([1.0, 0.25], learning_rate=0.1, weight_decay=0.3, epsilon=1e-8)
-    ours.build(models[0].trainable_variables)
-    expected = []
-    for model, rate in zip(models[1:], (0.1, 0.025), strict=True):
-        plain = keras.optimizers.AdamW(rate, weight_decay=0.3, epsilon=1e-8)
-        plain.build(model.trainable_variables)
-        expected.append((model, plain))
-    for step in gradients:
-        kernel, bias = apply(models[0], ours, step)
-        (whole, _), (_, quarter) = (apply(m, plain, step) for m, plain in expected)
-        # Keras has 1 - 0.999^t from float32, good to 6e-5 of it at first.
-        np.testing.assert_allclose(kernel, whole, rtol=1e-6, atol=2e-6)
-        np.testing.assert_allclose(bias, quarter, rtol=1e-6, atol=2e-6)
+def test_each_weight_decays_and_moves_at_its_own_rate():
+    model = small_model()
+    kernel, bias = model.get_weights()
+    optimizer = AdamW([1.0, 0.25], learning_rate=0.1, weight_decay=0.3, epsilon=1e-8)
+    optimizer.build(model.trainable_variables)
+    for step in random_gradients(3):
+        weights = apply(model, optimizer, step)
+    kernels, biases = zip(*random_gradients(3), strict=True)
+    whole = by_numpy(kernel, kernels, [0.1] * 3, 0.3)
+    quarter = by_numpy(bias, biases, [0.025] * 3, 0.3)
+    # Keras has 1 - 0.999^t from float32, good to 6e-5 of it at first.
+    assert_close(weights, (whole, quarter), rtol=1e-5, atol=5e-6)
+
+
+@pytest.mark.parametrize("heads", [["head"], ["head", "aux_head"]])
+def test_rates_fall_from_the_heads_to_the_tokens(heads):
+    settings = {"input_shape": (32, 32, 3), "token_labelling": len(heads) == 2}
+    model = keras_t2t.T2TViT(32, 3, 2, 2, classes=4, **settings)
+    shares = rate_shares(model, backbone_rate=0.5, layer_decay=0.1)
+    share_of = dict(zip(map(id, model.trainable_weights), shares, strict=True))
+    found = {}
+    for layer in model.layers:
+        part = layer.name[:7] if layer.name.startswith("block") else layer.name
+        for weight in layer.trainable_weights:
+            found.setdefault(part, set()).add(round(share_of[id(weight)], 9))
+    for head in heads:
+        assert found.pop(head) == {1.0}
+    rest = {"norm": 0.5, "block_2": 0.05, "block_1": 0.005, "block_0": 0.0005}
+    for part, share in rest.items():
+        assert found.pop(part) == {share}
+    assert set().union(*found.values()) == {0.00005} and len(found) >= 3
+
+
+def test_lamb_equals_a_numpy_loop():
+    """You et al., algorithm 2, in float64: the kernel decays and has a trust ratio."""
+    model = small_model()
+    optimizer = lamb(model, 0.02, 0.3)
+    weights = [w.astype("float64") for w in model.get_weights()]
+    m, v = ([np.zeros_like(w) for w in weights] for _ in range(2))
+    for t, gradients in enumerate(random_gradients(4), start=1):
+        for i, g in enumerate(gradients):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g.astype("float64") ** 2
+            u = m[i] / (1 - 0.9**t) / (np.sqrt(v[i] / (1 - 0.999**t)) + 1e-8)
+            if weights[i].ndim == 2:
+                u = u + 0.3 * weights[i]
+                u = u * np.linalg.norm(weights[i]) / np.linalg.norm(u)
+            weights[i] = weights[i] - 0.02 * u
+        found = apply(model, optimizer, gradients)
+        assert_close(found, weights, rtol=1e-5, atol=1e-6)
+
+
+def test_in_lamb_weights_of_zeros_take_adam_s_step():
+    model = small_model()
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    ones = [np.ones((4, 3), "float32"), np.ones(3, "float32")]
+    for weight in apply(model, lamb(model, 0.02, 0.3), ones):
+        np.testing.assert_allclose(weight, -0.02, rtol=1e-4)
+
+
+def test_the_settings_reach_loss_and_optimizer():
+    settings = {"label_smoothing": 0.2, "weight_decay": 0.3, "steps_per_epoch": 10}
+    config = TrainingConfig(recipe="modern", **settings)
+    config = config.with_defaults("imagenet2012", 1000)
+    loss = recipe_loss(config, None)
+    assert isinstance(loss, BinaryCrossentropy) and loss.label_smoothing == 0.2
+    optimizer = recipe_optimizer(small_model(), config)
+    assert isinstance(optimizer, Lamb) and optimizer.weight_decay == 0.3
+    assert optimizer.global_clipnorm == 1.0 and not optimizer.use_ema

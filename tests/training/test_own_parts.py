@@ -1,20 +1,20 @@
 """Parts of one's own in a run: model, optimizer, loss, callbacks, data set."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
 
 from keras_t2t.classifier import find_classifier
-from keras_t2t.training import Stopped, TrainingConfig, run
+from keras_t2t.training import Stopped
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
 from tests.training import tiny
-from tests.training.conftest import history, record, weights
+from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
 from tests.training.test_stopping import raise_at
 
-# What only the recipe's optimizer needs.
-SETTINGS = {k: v for k, v in tiny.SETTINGS.items() if k != "learning_rate"}
 OF_DATA = {"dataset": None, "epochs": 2, "steps_per_epoch": 3}
 
 
@@ -28,14 +28,11 @@ class Halve(keras.callbacks.Callback):
     """Changes the rate as an epoch begins, which Keras's schedulers do, and at its end;
     looks at each step."""
 
-    seen = 0
-
     def on_epoch_begin(self, epoch, logs=None):
         self.model.optimizer.learning_rate = 1e-3 / 2**epoch
 
     def on_train_batch_end(self, batch, logs=None):
         assert logs["loss"] > 0
-        self.seen += 1
 
     def on_epoch_end(self, epoch, logs=None):
         assert 0 <= logs["val_top1"] <= 1
@@ -43,15 +40,12 @@ class Halve(keras.callbacks.Callback):
 
 
 @pytest.fixture
-def train(monkeypatch, tmp_path):
+def train(tiny_run):
     """Trains the small model, with parts; returns the result."""
 
     def train(settings=None, on_step=None, **parts):
-        folder = {"output_dir": str(tmp_path / "run")}
-        config = TrainingConfig(**{**SETTINGS, **folder, **(settings or {})})
-        with monkeypatch.context() as patch:
-            tiny.install(patch.setattr, drop=0.2, on_step=on_step)
-            return run.train(config, verbose=0, **parts)
+        settings = {"learning_rate": None, **(settings or {})}
+        return tiny_run(drop=0.2, on_step=on_step, parts=parts, **settings)
 
     return train
 
@@ -72,6 +66,13 @@ def small_model():
     return keras.Model(image, keras.layers.Dense(4)(x), name="small")
 
 
+class Ends(keras.callbacks.Callback):
+    """Ends the run with the epoch, at its second step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = batch == 1
+
+
 def same(one, other):
     """To the last bit."""
     for row, expected in zip(history(one), history(other), strict=True):
@@ -79,11 +80,7 @@ def same(one, other):
         assert row == expected
     for name in ("final.keras", "final_ema.keras"):
         # Each run's model numbers its layers anew.
-        pairs = zip(
-            weights(one, name).values(), weights(other, name).values(), strict=True
-        )
-        for array, expected in pairs:
-            np.testing.assert_array_equal(array, expected)
+        assert_close(*(weights(run, name).values() for run in (one, other)))
 
 
 @pytest.mark.nightly_elsewhere
@@ -170,10 +167,7 @@ def batch(step, size):
 
 
 def endless():
-    step = 0
-    while True:
-        yield batch(step, 8)
-        step += 1
+    return (batch(step, 8) for step in itertools.count())
 
 
 def validation():
@@ -202,11 +196,10 @@ def test_functions_that_give_batches(train, tmp_path, capsys):
 
 @pytest.mark.once
 def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = batch == 2
-
-    assert train(callbacks=[Stop()])["epochs"] == 1
+    """Also if a signal comes between the two."""
+    with pytest.raises(Stopped):
+        train(SAVE, raise_at(2), callbacks=[Ends()])
+    assert train({"resume": True}, callbacks=[Ends()])["epochs"] == 1
     assert (tmp_path / "run" / "final.keras").exists()
     assert not (tmp_path / "run" / "snapshots").exists()
 
@@ -280,22 +273,10 @@ def test_several_devices_need_functions():
     devices = Devices()
     devices.count, devices.spread = 2, "a strategy"
     Own(model=small_model, optimizer=keras.optimizers.Lion).check_devices(devices)
-    for part in ({"model": small_model()}, {"optimizer": keras.optimizers.Lion()}):
-        (name,) = part
+    made = {"model": small_model(), "optimizer": keras.optimizers.Lion()}
+    for name, part in made.items():
         with pytest.raises(ValueError, match=f"{name}: on 2 devices give a function"):
-            Own(**part).check_devices(devices)
-
-
-@pytest.mark.once
-def test_a_signal_does_not_make_a_run_forget_that_a_callback_ends_it(train):
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if batch == 1:
-                self.model.stop_training = True
-
-    with pytest.raises(Stopped):
-        train(SAVE, raise_at(2), callbacks=[Stop()])
-    assert train({"resume": True}, callbacks=[Stop()])["epochs"] == 1
+            Own(**{name: part}).check_devices(devices)
 
 
 @pytest.mark.once

@@ -1,8 +1,9 @@
-"""What of two records differs, and how it is shown."""
+"""What of two records differs, and how it is shown; what is taken from a record."""
 
 import pytest
 
-from keras_t2t.training.record import differences
+from keras_t2t.training import TrainingConfig
+from keras_t2t.training.record import differences, resumed_config
 
 pytestmark = pytest.mark.once
 
@@ -54,3 +55,12 @@ def test_what_another_version_of_keras_records_of_a_part_does_not_count():
     assert differences(with_optimizer(rate=1), with_optimizer(rate=1, old=2)) == []
     [text] = differences(with_optimizer(rate=2, new=3), with_optimizer(rate=1))
     assert text == "own: optimizer: config: rate: the run has 1, now 2"
+
+
+def test_a_run_goes_on_with_its_reader_unless_told():
+    record = {"reader": "grain", "model": "T2TViT7"}
+    asked = TrainingConfig(dataset="digits")
+    assert resumed_config(asked, record).reader == "grain"
+    told = TrainingConfig(dataset="digits", reader="tensorflow")
+    assert resumed_config(told, record).reader == "tensorflow"
+    assert resumed_config(asked, {"model": "T2TViT7"}).reader is None

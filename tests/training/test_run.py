@@ -12,17 +12,16 @@ import keras_t2t
 from keras_t2t.models.by_name import builder as by_name
 from keras_t2t.training import TrainingConfig, train
 from keras_t2t.training.compiled_model import compiled_model
+from tests.training import recipe
 from tests.training.conftest import history, record
 
 SHORT = {"image_size": 32, "batch_size": 40, "steps_per_epoch": 2, "epochs": 2}
 READER = [pytest.param("tensorflow", marks=pytest.mark.nightly), "grain"]
-FEW = {**SHORT, "batch_size": 8, "epochs": 1}  # for ten images
 
 
-def digits(folder, **settings):
-    return TrainingConfig(
-        dataset="digits", output_dir=str(folder), **{**SHORT, **settings}
-    )
+def train_on_digits(folder, **settings):
+    settings = {**SHORT, "dataset": "digits", "output_dir": folder, **settings}
+    return train(TrainingConfig(**settings), verbose=0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,22 +42,27 @@ def small_model():
 @pytest.fixture
 def photos(tmp_path):
     """Two classes of tiny JPEGs, 5 for training and 2 for validation each."""
-    random = np.random.default_rng(0)
-    for split, count in (("train", 5), ("val", 2)):
-        for label in ("dark", "light"):
-            folder = tmp_path / "photos" / split / label
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = random.integers(0, 120, (40, 50, 3)) + 130 * (label == "light")
-                Image.fromarray(pixels.astype("uint8")).save(folder / f"{i}.jpg")
+    recipe.write_photographs(tmp_path / "photos", classes=2, train=5, val=2)
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def train_on_photos(tmp_path, photos):
+    """Trains one epoch, into the folder `run`; returns the result."""
+
+    def train_on_photos(**settings):
+        few = {**SHORT, "batch_size": 8, "epochs": 1}  # for ten images
+        places = {"data_dir": photos, "output_dir": tmp_path / "run"}
+        return train(TrainingConfig(**{**few, **places, **settings}), verbose=0)
+
+    return train_on_photos
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """One finished run: its folder and its result."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return folder, train(digits(folder), verbose=0)
+    return folder, train_on_digits(folder)
 
 
 def test_a_run_leaves_its_folder(finished):
@@ -96,7 +100,7 @@ def test_a_run_leaves_its_folder(finished):
 @pytest.mark.nightly_elsewhere
 @pytest.mark.usefixtures("keras_initializers")
 def test_one_seed_gives_one_loss_curve(finished, tmp_path):
-    train(digits(tmp_path / "again"), verbose=0)
+    train_on_digits(tmp_path / "again")
     runs = finished[0], tmp_path / "again"
     one, other = ([row["loss"] for row in history(run)] for run in runs)
     assert one == other and one[0] != one[1]
@@ -110,9 +114,8 @@ def test_one_seed_gives_one_loss_curve(finished, tmp_path):
     ],
 )
 def test_mixed_precision_trains(tmp_path, precision):
-    config = digits(tmp_path / "run", mixed_precision=precision, epochs=1)
     before = keras.config.dtype_policy()
-    train(config, verbose=0)
+    train_on_digits(tmp_path / "run", mixed_precision=precision, epochs=1)
     assert keras.config.dtype_policy() == before
     (row,) = history(tmp_path / "run")
     assert np.isfinite(row["val_loss"])
@@ -121,12 +124,9 @@ def test_mixed_precision_trains(tmp_path, precision):
 @pytest.mark.nightly_elsewhere
 @pytest.mark.filterwarnings("error:Your input ran out of data")
 @pytest.mark.parametrize("reader", READER)
-def test_an_image_folder_trains(tmp_path, photos, reader):
+def test_an_image_folder_trains(tmp_path, train_on_photos, reader):
     """With the whole recipe, and a preview of what it makes of the images."""
-    settings = {**FEW, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
-    preview = str(tmp_path / "preview.png")
-    config = TrainingConfig(reader=reader, preview=preview, **settings)
-    result = train(config, verbose=0)
+    result = train_on_photos(reader=reader, preview=tmp_path / "preview.png")
     recorded = record(tmp_path / "run")
     assert (recorded["augmentation"], recorded["reader"]) == ("full", reader)
     assert Image.open(tmp_path / "preview.png").size == (3 * 164, 3 * 190)
@@ -135,10 +135,11 @@ def test_an_image_folder_trains(tmp_path, photos, reader):
 
 
 @pytest.mark.once
-def test_the_share_of_a_flat_folder_and_which_way_up_are_the_run_s(tmp_path, photos):
-    settings = {**FEW, "data_dir": str(photos / "train"), "augmentation": "light"}
-    settings |= {"output_dir": str(tmp_path / "run"), "reader": "grain"}
-    train(TrainingConfig(**settings), verbose=0)
+def test_the_share_of_a_flat_folder_and_which_way_up_are_the_run_s(
+    tmp_path, photos, train_on_photos
+):
+    settings = {"data_dir": photos / "train", "augmentation": "light"}
+    train_on_photos(**settings)
     recorded = record(tmp_path / "run")
     assert (recorded["validation_share"], recorded["exif_orientation"]) == (0.2, True)
     assert recorded["data"]["training images"] == 8
@@ -147,20 +148,22 @@ def test_the_share_of_a_flat_folder_and_which_way_up_are_the_run_s(tmp_path, pho
         ({"exif_orientation": False}, "exif_orientation: the run has True, now False"),
     ):
         with pytest.raises(ValueError, match=message):
-            train(TrainingConfig(**settings, **other, resume=True), verbose=0)
-    train(TrainingConfig(**settings, resume=True), verbose=0)
+            train_on_photos(**settings, **other, resume=True)
+    train_on_photos(**settings, resume=True)
 
 
 @pytest.mark.parametrize("reader", READER)
 @pytest.mark.once
-def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
-    (photos / "train" / "dark" / "0.jpg").write_bytes(b"\xff\xd8\xff no image")
-    settings = {**FEW, "data_dir": str(photos), "output_dir": str(tmp_path / "run")}
-    settings |= {"augmentation": "light", "reader": reader}
-    with pytest.raises(ValueError, match=r"dark/0.jpg.* --skip-corrupt"):
-        train(TrainingConfig(**settings), verbose=0)
+def test_a_corrupt_image_is_named_and_nothing_is_left(
+    tmp_path, photos, train_on_photos, reader
+):
+    path = photos / "train" / "class 0" / "0.jpg"
+    path.write_bytes(b"\xff\xd8\xff no image")
+    settings = {"augmentation": "light", "reader": reader}
+    with pytest.raises(ValueError, match=r"class 0/0\.jpg.* --skip-corrupt"):
+        train_on_photos(**settings)
     assert not (tmp_path / "run").exists()
-    train(TrainingConfig(**settings, skip_corrupt=True), verbose=0)
+    train_on_photos(**settings, skip_corrupt=True)
     assert (tmp_path / "run" / "final.keras").exists()
 
 
@@ -175,7 +178,7 @@ def test_a_corrupt_image_is_named_and_nothing_is_left(tmp_path, photos, reader):
 def test_where_nothing_can_be_written_nothing_is(output, settings, message, tmp_path):
     (tmp_path / "a file").touch()
     with pytest.raises(ValueError, match=message):
-        train(digits(tmp_path / output, **settings), verbose=0)
+        train_on_digits(tmp_path / output, **settings)
     assert [path.name for path in tmp_path.iterdir()] == ["a file"]
 
 
@@ -195,12 +198,10 @@ def test_the_baselines_take_a_step(name, monkeypatch):
 
 
 @pytest.mark.nightly
-def test_the_recipe_of_deit_iii(photos, tmp_path):
-    folder = tmp_path / "run"
-    settings = {**FEW, "data_dir": str(photos), "output_dir": str(folder)}
-    train(TrainingConfig(recipe="modern", **settings), verbose=0)
-    (epoch,) = history(folder)
+def test_the_recipe_of_deit_iii(train_on_photos, tmp_path):
+    train_on_photos(recipe="modern")
+    (epoch,) = history(tmp_path / "run")
     assert np.isfinite(epoch["loss"]) and epoch["val_loss"] > 0
-    recorded = record(folder)
+    recorded = record(tmp_path / "run")
     assert (recorded["optimizer"], recorded["augmentation"]) == ("lamb", "three")
     assert recorded["loss"] == "binary_crossentropy"

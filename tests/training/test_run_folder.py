@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import types
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,27 +15,36 @@ from tests.processes import python
 
 pytestmark = pytest.mark.once
 
-VERSIONS = {"keras_t2t": "0.1", "keras": "3.15"}
 ARRAYS = {"model/0": np.zeros(3, "float32")}
 RESULT = {"val_top1": 0.5}
 
 
-def record(run, **settings):
-    return {"versions": VERSIONS, "run": run, "epochs": 3, **settings}
+def record(run):
+    versions = {"keras_t2t": "0.1", "keras": "3.15"}
+    return {"versions": versions, "run": run, "epochs": 3}
 
 
-def leave_run(path, run="old", step=3, finished=False):
-    """What a run leaves: with `finished` all of it, else a snapshot."""
+def save(folder, step, run):
+    folder.snapshots.save(step, ARRAYS, {"history": [], "config": record(run)})
+
+
+def replace_run(folder):
+    """Begins the run "new" in a folder that has an older one."""
+    assert folder.find_run(overwrite=True) is None
+    folder.start(record("new"), ["c"])
+
+
+def leave_run(path, finished=False):
+    """What the run "old" leaves: with `finished` all of it, else a snapshot."""
     with RunFolder(path) as folder:
-        folder.start(record(run), ["a", "b"])
+        folder.start(record("old"), ["a", "b"])
         for name in ("history.csv", "best.weights.h5"):
-            (path / name).write_text(run)
+            (path / name).write_text("old")
         if finished:
-            (path / "final.keras").write_text(run)
+            (path / "final.keras").write_text("old")
             folder.write_result(RESULT)
         else:
-            metadata = {"history": [], "config": record(run)}
-            folder.snapshots.save(step, ARRAYS, metadata)
+            save(folder, 3, "old")
 
 
 def contents(path):
@@ -72,18 +82,14 @@ def test_the_old_run_goes_with_the_new_one_s_first_result(tmp_path, finished):
         (tmp_path / name).write_text("{}")
     before = contents(tmp_path)
     with RunFolder(tmp_path) as folder:
-        assert folder.find_run(overwrite=True) is None
-        folder.start(record("new"), ["c"])
+        replace_run(folder)
         folder.abandon()
     assert contents(tmp_path) == before
     with RunFolder(tmp_path) as folder:
-        folder.find_run(overwrite=True)
-        folder.start(record("new"), ["c"])
-        metadata = {"history": [], "config": record("new")}
-        # the old one's snapshot is of a later step
-        folder.snapshots.save(1, ARRAYS, metadata)
+        replace_run(folder)
+        save(folder, 1, "new")  # the old one's snapshot is of a later step
         folder.has_result()
-        folder.snapshots.save(2, ARRAYS, metadata)
+        save(folder, 2, "new")
         assert folder.find_run(resume=True) == record("new")
         assert folder.result(record("new")) is None
     names = [path.name for path in sorted((tmp_path / "snapshots").iterdir())]
@@ -99,10 +105,9 @@ def test_killed_while_the_old_run_goes(tmp_path, monkeypatch):
     """Between the two, either run is found whole, and never a mixture."""
     leave_run(tmp_path, finished=True)
     with RunFolder(tmp_path) as folder:
-        folder.find_run(overwrite=True)
-        folder.start(record("new"), ["c"])
-        metadata = {"history": [], "config": record("new")}
-        folder.snapshots.save(1, ARRAYS, metadata)
+        replace_run(folder)
+        save(folder, 1, "new")
+        interrupted = Mock(side_effect=KeyboardInterrupt)
         monkeypatch.setattr(folder, "_remove_all_but", interrupted)
         with pytest.raises(KeyboardInterrupt):
             folder.has_result()
@@ -111,10 +116,6 @@ def test_killed_while_the_old_run_goes(tmp_path, monkeypatch):
         assert folder.result(record("new")) is None
     assert not (tmp_path / "final.keras").exists()
     assert not (tmp_path / "result.json").exists()
-
-
-def interrupted(*names, **arguments):
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("damage", [None, "null", "{", '{"model": "x"}'])
@@ -149,15 +150,17 @@ def test_one_process_holds_the_folder(tmp_path):
     assert not (tmp_path / "nested").exists()  # nothing was left in it
 
 
+HOLDS_AND_DIES = """
+import os, signal, sys
+from keras_t2t.training.lock import FolderLock
+FolderLock(sys.argv[1]).acquire()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 @pytest.mark.processes
 def test_a_dead_process_holds_nothing(tmp_path):
-    code = (
-        "import os, signal, sys\n"
-        "from keras_t2t.training.lock import FolderLock\n"
-        "FolderLock(sys.argv[1]).acquire()\n"
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    killed = python("-c", code, tmp_path)
+    killed = python("-c", HOLDS_AND_DIES, tmp_path)
     assert killed.returncode == -9, killed.stderr
     assert (tmp_path / ".lock").exists()
     with RunFolder(tmp_path):

@@ -5,7 +5,6 @@ import dataclasses
 import re
 import sys
 import types
-from pathlib import Path
 from unittest import mock
 
 import keras
@@ -14,20 +13,12 @@ import pytest
 from PIL import Image
 
 from keras_t2t import data
-from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.digits import Digits
-from keras_t2t.training import TrainingConfig, recording, run, showing
+from keras_t2t.training import TrainingConfig, recording, showing
 from keras_t2t.training.accuracy import worse_than_the_largest_class
 from keras_t2t.training.distribution.devices import Devices
-from keras_t2t.training.own import Own
-from keras_t2t.training.planning import Plan
 from keras_t2t.training.progress import Progress
-from keras_t2t.training.recording import (
-    log_to_wandb,
-    recorders,
-    wandb_logger,
-)
-from keras_t2t.training.run_folder import RunFolder
+from keras_t2t.training.recording import log_to_wandb, recorders, wandb_logger
 from keras_t2t.training.showing import (
     Bar,
     StepLog,
@@ -36,25 +27,20 @@ from keras_t2t.training.showing import (
     time_it_takes,
 )
 from tests.data import streams
-from tests.training import tiny
+from tests.training import recipe, tiny
 from tests.training.conftest import history
 from tests.training.test_resuming import Killed, kill_at
 
 pytestmark = pytest.mark.once
 
 
-def test_a_log_gets_the_loss_of_its_steps(monkeypatch, tmp_path, capfd):
+def test_a_log_gets_the_loss_of_its_steps(tiny_run, tmp_path, capfd):
     """Every three steps, over the ends of epochs too; epochs count from 1."""
-    settings = {**tiny.SETTINGS, "epochs": 2, "steps_per_epoch": 7, "log_every": 3}
-    settings["output_dir"] = str(tmp_path / "run")
-    with monkeypatch.context() as patch:
-        tiny.install(patch.setattr)
-        run.train(TrainingConfig(**settings), verbose=2)
+    tiny_run(epochs=2, steps_per_epoch=7, log_every=3, verbose=2)
     output = capfd.readouterr().out
     assert "on 1 device, 14 steps in all" in output
     lines = [line for line in output.splitlines() if line.startswith("epoch ")]
-    places = [line.partition(":")[0] for line in lines]
-    assert places == [
+    assert [line.partition(":")[0] for line in lines] == [
         *("epoch 1/2, step 3/7", "epoch 1/2, step 6/7"),
         *("epoch 2/2, step 2/7", "epoch 2/2, step 5/7"),
     ]
@@ -66,17 +52,16 @@ def test_a_log_gets_the_loss_of_its_steps(monkeypatch, tmp_path, capfd):
 def step_log(progress, log_every, verbose=0, **attributes):
     """The `StepLog` of a run that prints nothing, unless told otherwise."""
     config = TrainingConfig(log_every=log_every)
-    run = types.SimpleNamespace(progress=progress, config=config, verbose=verbose)
-    vars(run).update(attributes)
-    return StepLog(run)
+    attributes |= {"progress": progress, "config": config, "verbose": verbose}
+    return StepLog(types.SimpleNamespace(**attributes))
 
 
 def test_the_loss_of_the_last_steps_follows_from_the_means():
-    losses, told = np.random.default_rng(0).uniform(1, 9, 10), []
+    losses, told = np.random.default_rng(0).uniform(1, 9, 10), {}
     progress = Progress(epochs=2, steps_per_epoch=5)
     log = step_log(progress, log_every=2)
     assert not log.due(2)  # where nobody is told, no step waits for its results
-    log.writers.append(lambda step, loss: told.append((step, loss)))
+    log.writers.append(told.__setitem__)
     for i in range(10):
         if i % 5 == 0:
             log.on_epoch_begin(i // 5)
@@ -84,32 +69,31 @@ def test_the_loss_of_the_last_steps_follows_from_the_means():
         progress.step += 1
         mean = losses[i // 5 * 5 : i + 1].mean()
         log.on_train_batch_end(i % 5, {"loss": mean} if log.due(i + 1) else {})
-    assert [step for step, _ in told] == [2, 4, 6, 8, 10]
     # The last before an epoch's end goes into no line, as does its mean.
-    expected = [losses[:2], losses[2:4], losses[5:6], losses[6:8], losses[8:10]]
-    assert [loss for _, loss in told] == pytest.approx([x.mean() for x in expected])
+    expected = {2: losses[:2], 4: losses[2:4], 6: losses[5:6]}
+    expected |= {8: losses[6:8], 10: losses[8:10]}
+    assert told == pytest.approx({step: x.mean() for step, x in expected.items()})
 
 
 def test_the_first_loss_of_a_resumed_run_is_of_its_own_steps():
-    told = []
+    told = {}
     progress = Progress(epochs=1, steps_per_epoch=5, step=3)
     log = step_log(progress, log_every=1)
-    log.writers.append(lambda step, loss: told.append((step, loss)))
+    log.writers.append(told.__setitem__)
     log.set_model(types.SimpleNamespace(get_metrics_result=lambda: {"loss": 2.0}))
     log.on_epoch_begin(0)
     for step, mean in ((4, 2.5), (5, 3.0)):
         log.on_train_batch_begin(step - 1)
         progress.step = step
         log.on_train_batch_end(step - 1, {"loss": mean})
-    assert told == [(4, 4.0), (5, 5.0)]
+    assert told == {4: 4.0, 5: 5.0}
 
 
 def test_the_time_is_told_after_twenty_steps(monkeypatch, capsys):
     clock, said = iter([50.0, 57.0, 100.0, 136.0]), []
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     progress = Progress(epochs=2, steps_per_epoch=50)
-    told = "a step: {2:.0f} s".format
-    monkeypatch.setattr(showing, "time_it_takes", told)
+    monkeypatch.setattr(showing, "time_it_takes", "a step: {2:.0f} s".format)
     log = step_log(progress, log_every=0, verbose=1, say_within=said.append)
     log.on_epoch_begin(0)
     due = []
@@ -124,16 +108,15 @@ def test_the_time_is_told_after_twenty_steps(monkeypatch, capsys):
 
 def test_how_long_a_run_takes():
     config = TrainingConfig(image_size=224, batch_size=32).with_defaults("x", 10)
-    progress, devices = Progress(epochs=10, steps_per_epoch=100), Devices()
-    progress.step = 20
-    dataset = types.SimpleNamespace(num_validation=960)
+    run = types.SimpleNamespace(
+        progress=Progress(epochs=10, steps_per_epoch=100, step=20),
+        dataset=types.SimpleNamespace(num_validation=960),
+        devices=Devices(),
+    )
     model = types.SimpleNamespace(optimizer=types.SimpleNamespace(use_ema=True))
 
     def told(seconds, **settings):
-        changed = dataclasses.replace(config, **settings)
-        run = types.SimpleNamespace(
-            progress=progress, config=changed, devices=devices, dataset=dataset
-        )
+        run.config = dataclasses.replace(config, **settings)
         return time_it_takes(run, model, seconds)
 
     assert told(0.1) is None
@@ -142,17 +125,23 @@ def test_how_long_a_run_takes():
     # at 128 px a third
     assert told(9).endswith("about 3 h on this CPU; with --image-size 128 about 58 min")
     assert told(9, patience=3).startswith("This will take at most about 3 h")
-    devices.count, devices.accelerated = 8, True
+    run.devices.count, run.devices.accelerated = 8, True
     assert told(900) == "This will take about 12 days on 8 devices"
     assert [duration(x) for x in (40, 100, 5000)] == ["40 s", "1.7 min", "83 min"]
 
 
-def test_the_bar_moves_in_validation(capfd):
+def begun_bar(steps, verbose=1):
     bar = Bar()
-    bar.set_params({"verbose": 1, "epochs": 2, "steps": 5})
+    bar.set_params({"verbose": verbose, "epochs": 2, "steps": steps})
     bar.on_epoch_begin(0)
+    if verbose == 1:
+        bar.progbar.interval = 0
+    return bar
+
+
+def test_the_bar_moves_in_validation(capfd):
+    bar = begun_bar(steps=5)
     bar.on_train_batch_end(4, {"loss": 1.0})
-    bar.progbar.interval = 0
     for _ in range(2):
         for batch in range(1, 5):
             bar.validated(batch, 4)
@@ -168,10 +157,7 @@ def test_the_bar_moves_in_validation(capfd):
 @pytest.mark.parametrize(("columns", "shown"), [(80, 2), (100, 3), (140, 4)])
 def test_the_bar_stays_on_one_line(monkeypatch, capfd, columns, shown):
     monkeypatch.setenv("COLUMNS", str(columns))
-    bar = Bar()
-    bar.set_params({"verbose": 1, "epochs": 2, "steps": 1000})
-    bar.on_epoch_begin(0)
-    bar.progbar.interval = 0
+    bar = begun_bar(steps=1000)
     logs = {"loss": 6.9, "top1": 0.0012, "top5": 0.01, "images_per_second": 1234.5}
     bar.on_train_batch_end(7, logs)
     bar.on_train_batch_end(8, {})
@@ -191,10 +177,7 @@ def test_the_bar_takes_what_custom_callbacks_add_to_the_logs(verbose, capfd):
     added = {"rate": keras.Variable(0.5), "norms": np.array([1.0, 2.0])}
     if verbose != 1:
         added["phase"] = "warmup"
-    bar = Bar()
-    bar.set_params({"verbose": verbose, "epochs": 1, "steps": 5})
-    bar.on_epoch_begin(0)
-    bar.on_train_batch_end(0, added)
+    begun_bar(steps=5, verbose=verbose).on_train_batch_end(0, added)
     moved = "rate: 0.5000 - norms: 1.5000" in capfd.readouterr().out
     assert moved == (verbose == 1)
 
@@ -216,10 +199,8 @@ def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
     monkeypatch.setattr(recording, "_installed", lambda *names: "wandb" not in names)
     progress = Progress(epochs=1, steps_per_epoch=2)
     log = step_log(progress, log_every=1)
-    folder, config = RunFolder(tmp_path / "run"), TrainingConfig()
-    augmentation = AUGMENTATIONS["none"]
-    dataset = tiny.TinyData()
-    plan = Plan(folder, {}, False, None, dataset, config, augmentation, Own())
+    folder = types.SimpleNamespace(path=tmp_path)
+    plan = types.SimpleNamespace(folder=folder, config=TrainingConfig())
     (*_, board) = recorders(plan, log)
     model = keras.Sequential()
     model.compile("sgd")
@@ -228,7 +209,7 @@ def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
     board.on_train_end()
     log.writers[0](7, 1.5)
     found = {}
-    for path in (tmp_path / "run").rglob("events*"):
+    for path in tmp_path.rglob("events*"):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
                 found[value.tag] = event.step, float(tf.make_ndarray(value.tensor))
@@ -258,10 +239,7 @@ def test_waiting_is_told_once_where_it_counts(monkeypatch, wait, compute, steps,
 
 @pytest.mark.parametrize("reader", ["tensorflow", "grain"])
 def test_it_hears_of_each_batch(tmp_path, reader):
-    for split in ("train", "val"):
-        for name in ("red", "blue"):
-            (tmp_path / split / name).mkdir(parents=True)
-            Image.new("RGB", (20, 20), name).save(tmp_path / split / name / "1.png")
+    recipe.write_photographs(tmp_path)
     dataset = data.open_dataset(data_dir=tmp_path, reader=reader)
     handed_over = []
     plain = dataset.train_batches(16, 2, 0)
@@ -285,65 +263,52 @@ def test_the_learning_curve_is_drawn(tmp_path):
 
 def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
     """Against a stand-in with wandb's names; wandb itself needs an account."""
+    folder, record = tmp_path / "run-1", {"epochs": 3, "run": "0a1b"}
     monkeypatch.setattr(recording, "_installed", lambda name: False)
     with pytest.raises(ImportError, match=r"needs wandb.*pip install wandb"):
-        wandb_logger("project", tmp_path / "run-1", {})
-    begun, logged = {}, []
-    wandb = types.ModuleType("wandb")
-    wandb.log = logged.append
-    wandb.init = lambda **arguments: begun.update(arguments)
-    integration = types.ModuleType("wandb.integration.keras")
+        wandb_logger("t2t", folder, record)
+    monkeypatch.setattr(recording, "_installed", lambda name: True)
+    epochs = []
 
     class WandbMetricsLogger(keras.callbacks.Callback):
         def __init__(self, log_freq):
             super().__init__()
-            begun["log_freq"] = log_freq
+            assert log_freq == "epoch"
 
         def on_epoch_end(self, epoch, logs=None):
-            logged.append(epoch)
+            epochs.append(epoch)
 
-    integration.WandbMetricsLogger = WandbMetricsLogger
+    wandb = mock.MagicMock()
+    wandb.integration.keras.WandbMetricsLogger = WandbMetricsLogger
     monkeypatch.setitem(sys.modules, "wandb", wandb)
-    monkeypatch.setitem(sys.modules, "wandb.integration", types.ModuleType("x"))
-    monkeypatch.setitem(sys.modules, "wandb.integration.keras", integration)
-    monkeypatch.setattr(recording, "_installed", lambda name: True)
-    record = {"epochs": 3, "run": "0a1b"}
-    logger = wandb_logger("t2t", tmp_path / "run-1", record)
-    assert isinstance(logger, WandbMetricsLogger)
-    assert begun == {
-        "project": "t2t",
-        "dir": str(tmp_path / "run-1"),
-        "name": "run-1",
-        "config": record,
+    monkeypatch.setitem(sys.modules, "wandb.integration", wandb.integration)
+    monkeypatch.setitem(sys.modules, "wandb.integration.keras", wandb.integration.keras)
+    wandb_logger("t2t", folder, record).on_epoch_end(0, {})
+    assert epochs == [1]  # they count from 1
+    wandb.init.assert_called_once_with(
+        **{"project": "t2t", "dir": str(folder), "name": "run-1", "config": record},
         **{"id": "0a1b", "resume": "allow"},  # --resume goes on in the same run
-        "log_freq": "epoch",
-    }
-    logger.on_epoch_end(0, {})
+    )
     log_to_wandb(7, 1.5)
-    assert logged == [1, {"step": 7, "step_loss": 1.5}]  # epochs count from 1
+    wandb.log.assert_called_once_with({"step": 7, "step_loss": 1.5})
 
-    def no_login(**arguments):
-        raise Exception("api_key not configured (no-tty):\ncall wandb.login()")
-
-    wandb.init = no_login
+    wandb.init.side_effect = Exception("no api_key:\ncall wandb.login()")
     with pytest.raises(RuntimeError, match=r"wandb='t2t': .*: call wandb\.login"):
-        wandb_logger("t2t", tmp_path / "run-1", record)
+        wandb_logger("t2t", folder, record)
 
 
 @pytest.mark.parametrize("failed", [False, True])
 def test_wandb_s_run_ends_with_the_run(tiny_run, monkeypatch, failed):
     """Else the next of this process would log there too."""
-    codes = []
-    wandb = types.ModuleType("wandb")
-    wandb.run = types.SimpleNamespace(id=mock.ANY)
-    wandb.finish = lambda exit_code: codes.append(exit_code)
+    wandb = mock.MagicMock()
+    wandb.run.id = mock.ANY
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     with contextlib.suppress(Killed):
         tiny_run(epochs=1, on_step=kill_at(2) if failed else None)
-    assert codes == [int(failed)]
+    wandb.finish.assert_called_once_with(exit_code=int(failed))
     wandb.run.id = "of a sweep that began it itself"
     tiny_run(epochs=1, overwrite=True)
-    assert len(codes) == 1
+    wandb.finish.assert_called_once()
 
 
 def test_the_average_that_is_reported_is_the_one_that_is_saved():
@@ -353,10 +318,5 @@ def test_the_average_that_is_reported_is_the_one_that_is_saved():
         {"val_top1": 0.9, "val_top1_ema": 0.5, **shared},
         {"val_top1": 0.8, "val_top1_ema": 0.7, **shared},
     ]
-    plan = types.SimpleNamespace(
-        model_name="tiny",
-        dataset=types.SimpleNamespace(name="digits"),
-        folder=types.SimpleNamespace(path=Path("run")),
-    )
-    result = recording.result_of(plan, history, history[0])
+    result = recording.result_of(mock.MagicMock(), history, history[0])
     assert (result["val_top1"], result["val_top1_ema"]) == (0.9, 0.7)

@@ -10,15 +10,6 @@ from keras_t2t.training.progress import Progress
 from keras_t2t.training.steps import Steps
 
 
-class Seen(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.batches = []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.batches.append((batch, logs))
-
-
 @pytest.fixture
 def counted(monkeypatch):
     """The values that were read from the device; the clock stands still."""
@@ -34,7 +25,10 @@ def counted(monkeypatch):
 
 
 def run(losses, progress, needs_metrics=lambda step: False):
-    seen = Seen()
+    batches = []
+    seen = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: batches.append((batch, logs))
+    )
     steps = Steps(
         progress,
         [seen],
@@ -47,7 +41,7 @@ def run(losses, progress, needs_metrics=lambda step: False):
     steps.on_epoch_begin(0)
     for batch, loss in enumerate(losses):
         steps.on_train_batch_end(batch, {"loss": loss})
-    return seen.batches
+    return batches
 
 
 def test_metrics_are_read_at_the_ends_and_when_needed(counted):

@@ -1,20 +1,13 @@
 """Signals stop a run where nothing is lost, and what called it is told."""
 
+import contextlib
 import signal
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from keras_t2t import data
-from keras_t2t.training import (
-    Stopped,
-    TrainingConfig,
-    evaluation,
-    run,
-    showing,
-    snapshots,
-)
+from keras_t2t.training import Stopped, evaluation, run, showing, snapshots
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.stopping import SIGNALS, StopSignals, folder_to_resume
@@ -65,85 +58,68 @@ def test_each_signal_is_told_from_the_others(tiny_run, tmp_path, number):
 
 
 @pytest.mark.once
-def test_from_the_line_about_the_first_step_on(monkeypatch, tmp_path):
+def test_from_the_line_about_the_first_step_on(tiny_run, monkeypatch):
     """What reads that line may send a signal at once."""
 
     def raise_then(line, **settings):
         if line.startswith("First step: "):
             signal.raise_signal(signal.SIGINT)
 
-    tiny.install(monkeypatch.setattr)
     monkeypatch.setattr(showing, "print", raise_then, raising=False)
-    folder = str(tmp_path / "run")
-    config = TrainingConfig(**{**tiny.SETTINGS, **SAVE, "output_dir": folder})
     with pytest.raises(Stopped, match="saved after step 2"):
-        run.train(config, verbose=2)
+        tiny_run(verbose=2, **SAVE)
 
 
 @pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
-    ("step", "weights"),
-    [(5, "raw"), (10, "average"), pytest.param(20, "raw", marks=pytest.mark.nightly)],
+    ("step", "number"),  # which evaluation of an epoch: 2 is that of the average
+    [(5, 1), (10, 2), pytest.param(20, 1, marks=pytest.mark.nightly)],
 )
-def test_in_validation(tiny_run, tmp_path, monkeypatch, step, weights):
+def test_in_validation(tiny_run, tmp_path, monkeypatch, step, number):
     """It does not wait for its end, and the epoch gets its results after the resume."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
-    original = tiny.TinyBatches.__getitem__
-    evaluations = count_evaluations(monkeypatch)
-    evaluation_number = 2 if weights == "average" else 1
+    get_batch, evaluate = tiny.TinyBatches.__getitem__, evaluation.evaluate
+    steps, evaluations = [], []
+
+    def evaluating(run, model):
+        if steps[-1] == step:
+            evaluations.append(model)
+        return evaluate(run, model)
 
     def stopping(self, index):
-        if self.count is not None and len(evaluations) == evaluation_number:
+        if self.count is not None and len(evaluations) == number:
             signal.raise_signal(signal.SIGTERM)
-        return original(self, index)
-
-    def on_step(finished):
-        if finished == step:
-            evaluations.clear()
-            patch.setattr(tiny.TinyBatches, "__getitem__", stopping)
+        return get_batch(self, index)
 
     with (
         monkeypatch.context() as patch,
         pytest.raises(Stopped, match=f"saved after step {step}$"),
     ):
-        tiny_run(drop=0.2, on_step=on_step, **SAVE)
-    assert len(evaluations) == evaluation_number
+        patch.setattr(evaluation, "evaluate", evaluating)
+        patch.setattr(tiny.TinyBatches, "__getitem__", stopping)
+        tiny_run(drop=0.2, on_step=steps.append, **SAVE)
+    assert len(evaluations) == number
     assert saved(tmp_path)[-1] == f"step-{step:09}"
     finished = step // 5 - 1
     if finished:
         assert len(history(tmp_path / "run")) == finished
     else:
         assert not (tmp_path / "run" / "history.csv").exists()
-    result = tiny_run(drop=0.2, resume=True, **SAVE)
-    assert result["epochs"] == 4
+    assert tiny_run(drop=0.2, resume=True, **SAVE)["epochs"] == 4
     compare(tmp_path / "run", tmp_path / "whole")
 
 
-def count_evaluations(monkeypatch):
-    original, evaluations = evaluation.evaluate, []
-
-    def evaluate(run, model):
-        evaluations.append(model)
-        return original(run, model)
-
-    monkeypatch.setattr(evaluation, "evaluate", evaluate)
-    return evaluations
-
-
 @pytest.mark.once
-def test_before_the_first_step_nothing_stays(tiny_run, tmp_path, monkeypatch):
-    """While the data is opened, while the model is built, while a step is compiled."""
-    places = [(data, "open_dataset"), (run, "fit")]
-    for place, name in places:
-        with monkeypatch.context() as patch:
-            if place is data:  # which `tiny_run` replaces too
-                patch.setattr(tiny, "TinyData", interrupted)
-            else:
-                patch.setattr(place, name, interrupted)
-            with pytest.raises(Stopped, match="SIGINT, before the first step") as error:
-                tiny_run()
-        assert error.value.output_dir is None
-        assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize(("place", "name"), [(tiny, "TinyData"), (run, "fit")])
+def test_before_the_first_step_nothing_stays(
+    tiny_run, tmp_path, monkeypatch, place, name
+):
+    """While the data is opened, and while a step is compiled."""
+    monkeypatch.setattr(place, name, interrupted)
+    with pytest.raises(Stopped, match="SIGINT, before the first step") as error:
+        tiny_run()
+    assert error.value.output_dir is None
+    assert not (tmp_path / "run").exists()
 
 
 def interrupted(*arguments, **keywords):
@@ -160,10 +136,9 @@ def test_while_a_snapshot_is_written_it_is_written(tiny_run, tmp_path, monkeypat
         signal.raise_signal(signal.SIGTERM)
         original(file, **arrays)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(snapshots.np, "savez", savez)
-        with pytest.raises(Stopped, match="saved after step 3"):
-            tiny_run(epochs=1, snapshot_every=2)
+    monkeypatch.setattr(snapshots.np, "savez", savez)
+    with pytest.raises(Stopped, match="saved after step 3"):
+        tiny_run(epochs=1, snapshot_every=2)
     assert saved(tmp_path) == ["step-000000002", "step-000000003"]
     for path in (tmp_path / "run" / "snapshots").iterdir():
         assert snapshots.read(path).metadata["config"]["seed"] == 0
@@ -178,10 +153,9 @@ def test_while_the_final_models_are_saved_the_run_ends(tiny_run, tmp_path, monke
             signal.raise_signal(signal.SIGTERM)
         original(self, model, name)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "save_model", save_model)
-        with pytest.raises(Stopped, match="SIGTERM, and the run is finished") as error:
-            tiny_run(epochs=1)
+    monkeypatch.setattr(RunFolder, "save_model", save_model)
+    with pytest.raises(Stopped, match="SIGTERM, and the run is finished") as error:
+        tiny_run(epochs=1)
     assert error.value.output_dir == folder_to_resume() == str(tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"final.keras", "final_ema.keras", "result.json"} <= names
@@ -205,10 +179,9 @@ def test_a_second_ctrl_c_does_not_wait(tiny_run, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(snapshots.np, "savez", savez)
-        with pytest.raises(Stopped, match="SIGINT, for the second time: at once"):
-            tiny_run(epochs=1, on_step=on_step, snapshot_every=2)
+    monkeypatch.setattr(snapshots.np, "savez", savez)
+    with pytest.raises(Stopped, match="SIGINT, for the second time: at once"):
+        tiny_run(epochs=1, on_step=on_step, snapshot_every=2)
     (snapshot,) = (tmp_path / "run" / "snapshots").iterdir()
     assert snapshot.name == "step-000000002.npz"
 
@@ -229,40 +202,41 @@ def test_an_older_run_that_is_still_there_is_not_gone_on_with(tiny_run):
 
 
 @pytest.mark.once
-def test_whose_signals_they_are(monkeypatch):
-    """What is ignored, or another's, stays so; another thread changes nothing."""
+def test_whose_signals_they_are():
+    """What is ignored, or another's, stays so."""
 
     def own(number, frame):
         pass
 
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, own)
-    try:
+    with handler(signal.SIGHUP, signal.SIG_IGN), handler(signal.SIGUSR1, own):
         with StopSignals() as stop:
             stop.take_over()
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGUSR1) is own
             assert signal.getsignal(signal.SIGTERM) == stop._notice
-            # As JAX's service does.
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as JAX's service does
             stop.take_over()
             assert signal.getsignal(signal.SIGTERM) == stop._notice
         own.gives_way = True
         with StopSignals() as stop:
             assert signal.getsignal(signal.SIGUSR1) == stop._notice
-    finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
-    seen = []
 
+
+@contextlib.contextmanager
+def handler(number, new):
+    before = signal.signal(number, new)
+    yield
+    signal.signal(number, before)
+
+
+@pytest.mark.once
+def test_another_thread_changes_nothing():
     def elsewhere():
         with StopSignals():
-            seen.append(signal.getsignal(signal.SIGTERM))
+            return signal.getsignal(signal.SIGTERM)
 
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert seen == [signal.SIG_DFL]
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(elsewhere).result() == signal.SIG_DFL
 
 
 @pytest.mark.once

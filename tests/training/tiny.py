@@ -78,11 +78,8 @@ def build(drop, **design):
 def install(patch, drop=0.0, on_step=None, **design):
     """Puts the small model and data in the place of the real ones.
 
-    Args:
-        patch: function (object, attribute, value), such as `monkeypatch.setattr`.
-        drop: every drop rate.
-        on_step: function of the finished steps, called after each.
-        **design: of the small model.
+    `patch` is a function (object, attribute, value); `on_step` one of the number of
+    finished steps, called after each; every drop rate is `drop`.
     """
     patch(compiled_model, "builder", build(drop, **design))
     patch(classifier, "builder", build(0.0))

@@ -8,62 +8,52 @@ import json
 import re
 import threading
 
-RESOLVE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([\w.-]+)/(.+)")
-API = re.compile(r"/api/models/([\w.-]+/[\w.-]+)/(\w+)/([\w.-]+)")
+NAME, REVISION = r"(?P<name>[\w.-]+/[\w.-]+)", r"(?P<revision>[\w.-]+)"
+RESOLVE = re.compile(rf"/{NAME}/resolve/{REVISION}/(?P<file>.+)")
+API = re.compile(rf"/api/models/{NAME}/(?P<what>\w+)/{REVISION}")
 
 
-def entry(path, body):
-    """What the hub tells of a file."""
-    digest = hashlib.sha1(body).hexdigest()
-    return {"type": "file", "path": path, "size": len(body), "oid": digest}
+def digest(body):
+    return hashlib.sha1(body).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.answer_for_reading()
-
-    def do_HEAD(self):
-        self.answer_for_reading()
-
-    def answer_for_reading(self):
-        hub = self.server.hub
-        path = self.path.partition("?")[0]
-        if match := API.fullmatch(path):
-            name, _, revision = match.groups()
-            if not self.found(name, revision):
-                return
-            files = hub.repositories[name]
-            if match[2] == "tree":
-                self.send_json([entry(path, body) for path, body in files.items()])
-                return
-            siblings = [{"rfilename": file} for file in files]
-            self.send_json({"id": name, "sha": hub.commit(name), "siblings": siblings})
-        elif match := RESOLVE.fullmatch(path):
-            name, revision, file = match.groups()
-            if not self.found(name, revision):
-                return
-            if file not in hub.repositories[name]:
-                self.refuse(404, "EntryNotFound")
-                return
-            body = hub.repositories[name][file]
-            headers = {"ETag": f'"{hashlib.sha1(body).hexdigest()}"'}
-            headers["X-Repo-Commit"] = hub.commit(name)
+        hub, path = self.server.hub, self.path.partition("?")[0]
+        match = API.fullmatch(path) or RESOLVE.fullmatch(path)
+        if not match:
+            self.send_json({}, 404)
+        elif (name := match["name"]) not in hub.repositories:
+            self.refuse(401 if name in hub.private else 404, "RepoNotFound")
+        elif match["revision"] not in ("main", hub.commit(name)):
+            self.refuse(404, "RevisionNotFound")
+        elif match.re is API:
+            self.tell(name, match["what"])
+        elif match["file"] not in hub.repositories[name]:
+            self.refuse(404, "EntryNotFound")
+        else:
+            body = hub.repositories[name][match["file"]]
+            headers = {"ETag": f'"{digest(body)}"', "X-Repo-Commit": hub.commit(name)}
             headers["Content-Type"] = "application/octet-stream"
             self.send(200, body, headers)
-        else:
-            self.send_json({}, 404)
 
-    def found(self, name, revision):
-        hub = self.server.hub
-        if name not in hub.repositories:
-            self.refuse(401 if name in hub.private else 404, "RepoNotFound")
-        elif revision not in ("main", hub.commit(name)):
-            self.refuse(404, "RevisionNotFound")
+    do_HEAD = do_GET
+
+    def tell(self, name, what):
+        """What is in a repository."""
+        files = self.server.hub.repositories[name]
+        if what == "tree":
+            entries = [
+                {"type": "file", "path": path, "size": len(body), "oid": digest(body)}
+                for path, body in files.items()
+            ]
+            self.send_json(entries)
         else:
-            return True
-        return False
+            siblings = [{"rfilename": file} for file in files]
+            commit = self.server.hub.commit(name)
+            self.send_json({"id": name, "sha": commit, "siblings": siblings})
 
     def do_POST(self):
         hub = self.server.hub
@@ -78,13 +68,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.path == "/api/validate-yaml":
             self.send_json({"errors": [], "warnings": []})
         elif match := API.match(self.path):
-            name, what, _ = match.groups()
-            if what == "preupload":
-                files = json.loads(body)["files"]
+            if match["what"] == "preupload":
                 regular = {"uploadMode": "regular", "shouldIgnore": False}
+                files = json.loads(body)["files"]
                 answers = [{"path": file["path"], **regular} for file in files]
                 self.send_json({"files": answers})
             else:
+                name = match["name"]
                 hub.store(name, body)
                 commit = hub.commit(name)
                 url = f"{hub.address}/{name}/commit/{commit}"
@@ -122,15 +112,13 @@ class Hub:
         self.repositories, self.private, self.token = {}, set(), None
 
     def commit(self, name):
-        held = repr(sorted(self.repositories[name].items())).encode()
-        return hashlib.sha1(held).hexdigest()
+        return digest(repr(sorted(self.repositories[name].items())).encode())
 
     def store(self, name, lines):
         for line in map(json.loads, lines.splitlines()):
             if line["key"] == "file":
-                value = line["value"]
-                content = base64.b64decode(value["content"])
-                self.repositories[name][value["path"]] = content
+                content = base64.b64decode(line["value"]["content"])
+                self.repositories[name][line["value"]["path"]] = content
 
     def __enter__(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -58,6 +58,12 @@ def write(kind, path, text):
         path.with_suffix(".txt").write_text(text)
 
 
+def write_other(folder):
+    """The next write, which finishes what was left in the folder."""
+    with replacing(folder / "other") as temporary:
+        temporary.write_text("other")
+
+
 def content(folder):
     """Text by name of all files; nothing hidden may be among them."""
     return {
@@ -99,6 +105,7 @@ def test_an_error_in_the_body_leaves_what_was_there(kind, old, tmp_path):
 @pytest.mark.parametrize("moved", [True, False], ids=["after", "before"])
 def test_an_error_between_two_renames(kind, old, error, moved, tmp_path, monkeypatch):
     """Before or after any of them: all is as it was, or all is new."""
+    new, replace = written(kind, "new"), os.replace
     for step in range(20):
         folder = tmp_path / str(step)
         folder.mkdir()
@@ -106,19 +113,16 @@ def test_an_error_between_two_renames(kind, old, error, moved, tmp_path, monkeyp
             write(kind, folder / "x.xml", old)
         before, calls = content(folder), itertools.count()
 
-        def failing(call, step=step, calls=calls):
-            def wrapped(*arguments):
-                at = next(calls) == step
-                if at and not moved:
-                    raise error
-                call(*arguments)
-                if at:
-                    raise error
-
-            return wrapped
+        def failing(*arguments, step=step, calls=calls):
+            at = next(calls) == step
+            if at and not moved:
+                raise error
+            replace(*arguments)
+            if at:
+                raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(os, "replace", failing(os.replace))
+            patch.setattr(os, "replace", failing)
             try:
                 with replacing(folder / "x.xml") as temporary:
                     write(kind, temporary, "new")
@@ -126,7 +130,6 @@ def test_an_error_between_two_renames(kind, old, error, moved, tmp_path, monkeyp
                 pass
             else:
                 break
-        new = written(kind, "new")
         assert content(folder) in ((before, new) if moved else (before,))
     assert step >= 1 and content(folder) == new
 
@@ -146,15 +149,13 @@ def test_a_kill_between_two_renames(kind, old, tmp_path):
         if process.wait() == 0:
             break
         assert process.returncode == -signal.SIGKILL
-        possible = [written(kind, "new"), written(kind, old)]
+        new, before = written(kind, "new"), written(kind, old) if old else {}
         if path.exists():
-            names = possible[0]
-            assert {n: (folder / n).read_text() for n in names} in possible
-        with replacing(folder / "other") as temporary:
-            temporary.write_text("other")
+            assert {n: (folder / n).read_text() for n in new} in (new, before)
+        write_other(folder)
         after = content(folder)
         assert after.pop("other") == "other"
-        assert after in (possible if old else [possible[0], {}])
+        assert after in (new, before)
     assert step >= 1 and content(folder) == written(kind, "new")
 
 
@@ -172,14 +173,12 @@ def test_a_dead_writers_folder_is_removed_and_a_living_ones_is_not(tmp_path):
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with python(WAIT, "file", path, **streams) as process:
         assert process.stdout.readline() == "writing\n"
-        with replacing(tmp_path / "other") as temporary:
-            temporary.write_text("other")
+        write_other(tmp_path)
         (folder,) = tmp_path.glob(".writing-*")
         assert "half" in content(folder).values()
         process.kill()
     assert folder.exists()
-    with replacing(tmp_path / "other") as temporary:
-        temporary.write_text("other")
+    write_other(tmp_path)
     assert content(tmp_path) == {"x.xml": "old", "other": "other"}
 
 
@@ -198,18 +197,13 @@ def test_folders_of_others_stay(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_on_the_disk_before_it_has_the_name(kind, tmp_path, monkeypatch):
     """And then the name is: a power cut leaves no empty file with it."""
-    done = []
-    fsync, replace = os.fsync, os.replace
-
-    def flushed(descriptor):
-        done.append(os.fstat(descriptor).st_ino)
-        fsync(descriptor)
+    done, replace = [], os.replace
 
     def moved(source, target):
         done.append(os.fspath(target))
         replace(source, target)
 
-    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(os.fstat(file).st_ino))
     monkeypatch.setattr(os, "replace", moved)
     with replacing(tmp_path / "x.xml") as temporary:
         write(kind, temporary, "new")

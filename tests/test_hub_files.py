@@ -1,10 +1,10 @@
 """A run goes to the Hugging Face hub and comes back, over a hub on this machine."""
 
-import dataclasses
 import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 import keras_t2t
+from benchmarks.fuzz_surfaces import write_run
 from keras_t2t.hub.push import published_record
 from keras_t2t.training import TrainingConfig, train
 from tests import processes
@@ -100,23 +101,6 @@ def test_there_and_back(run_folder, hub, python, tmp_path):
 
 
 @pytest.mark.nightly
-def test_adapters_there_and_back(written_run, hub, python, tmp_path):
-    model = keras_t2t.T2TViT7(classes=10, input_shape=(32, 32, 3))
-    keras_t2t.save_official(model, tmp_path / "base.pth")
-    keras_t2t.add_adapters(model, 2)
-    head = model.get_layer("head").kernel
-    head.assign(np.ones(head.shape))
-    run = written_run()
-    keras_t2t.save_adapters(model, run / "adapters.lora.h5")
-    pushed = python("-c", PUSH, run, "ada/photos", "any")
-    assert pushed.returncode == 0, pushed.stderr
-    address = "hf://ada/photos/adapters.lora.h5"
-    loaded = python("-c", LOAD, tmp_path / "base.pth", address)
-    assert loaded.returncode == 0, loaded.stderr
-    assert float(loaded.stdout) == np.prod(head.shape)
-
-
-@pytest.mark.nightly
 def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
     from keras_t2t.hub.card import model_card
 
@@ -146,13 +130,21 @@ def test_the_card_s_code_and_command_do_what_they_say(run_folder, tmp_path):
 
 
 @pytest.mark.nightly
-def test_a_file_of_another_repository(hub, python, tmp_path):
+def test_files_of_another_repository(hub, python, tmp_path):
+    """Weights, and adapters for them."""
     model = keras_t2t.T2TViT7(classes=10, input_shape=(32, 32, 3))
     keras_t2t.save_official(model, tmp_path / "model.safetensors")
-    body = (tmp_path / "model.safetensors").read_bytes()
-    hub.repositories["bob/own"] = {"model.safetensors": body}
-    loaded = python("-c", LOAD, "hf://bob/own/model.safetensors")
+    keras_t2t.add_adapters(model, 2)
+    head = model.get_layer("head").kernel
+    head.assign(np.ones(head.shape))
+    keras_t2t.save_adapters(model, tmp_path / "x.lora.h5")
+    files = ("model.safetensors", "x.lora.h5")
+    hub.repositories["bob/own"] = {
+        name: (tmp_path / name).read_bytes() for name in files
+    }
+    loaded = python("-c", LOAD, *(f"hf://bob/own/{name}" for name in files))
     assert loaded.returncode == 0, loaded.stderr
+    assert float(loaded.stdout) == np.prod(head.shape)
     missing = python("-c", LOAD, "hf://bob/own")
     assert "has no final.keras" in last_line(missing)
 
@@ -202,21 +194,12 @@ def test_no_path_of_this_machine_is_published(tmp_path):
     assert (record["teacher"], record["output_dir"]) == ("teacher", None)
 
 
-def test_what_cannot_be_published(tmp_path, run_folder):
+def test_what_cannot_be_published(tmp_path):
     with pytest.raises(ValueError, match=r"lacks config\.json, classes\.json, "):
         keras_t2t.push_to_hub(tmp_path, "ada/digits")
     for name in ("digits", "a/b/c", "a b/c"):
         with pytest.raises(ValueError, match="`name` must be OWNER/NAME, got"):
-            keras_t2t.push_to_hub(run_folder, name)
-
-
-ODD_NAMES = [
-    "<script>alert(1)</script>",
-    "[free](http://x.example)",
-    "a\n\n# Title\n```\nb",
-    "www.x.example",
-    *("**b**", "`c`", "d|e", "    f", "\x1b[2J"),
-]
+            keras_t2t.push_to_hub(tmp_path, name)
 
 
 @pytest.fixture
@@ -226,29 +209,15 @@ def written_run(tmp_path):
     def write(**changes):
         folder = tmp_path / "written run"
         folder.mkdir(exist_ok=True)
-        data = {"name": "photos *of* <b>mine</b>", "classes": ODD_NAMES}
-        data |= {"training images": 64, "validation images": 8}
-        settings = {"image_size": 32, "seed": 0, "epochs": 2, "batch_size": 8}
-        odd = "/home/ada/photos; rm -rf $HOME/x `y`"
-        config = TrainingConfig(model="T2TViT7", data_dir=odd, **settings)
-        record = {
-            **dataclasses.asdict(config.with_defaults("photos", len(ODD_NAMES), 64)),
-            "backend": "torch",
-            "versions": {"keras_t2t": "0.1.0", "keras": "3.12.0"},
-            **{"data": data, "run": "0123", **changes},
-        }
-        result = {"epochs": 2, "val_top1": 0.5, "secret": "x", "output_dir": "/home"}
-        for name, value in (
-            ("config.json", record),
-            ("classes.json", ODD_NAMES),
-            ("result.json", {"run": "0123", "result": result, "secret": "y"}),
-        ):
-            (folder / name).write_text(json.dumps(value))
-        (folder / "history.csv").write_text("epoch,loss\n0,1.5\n")
-        (folder / "final.keras").write_bytes(b"weights")
+        write_run(folder)
+        change(folder / "config.json", changes)
         return folder
 
     return write
+
+
+def change(path, changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 @pytest.fixture
@@ -257,20 +226,15 @@ def push(monkeypatch):
     library = pytest.importorskip("huggingface_hub")
     published = {}
 
-    class Api:
-        endpoint = "https://hub.example"
+    def upload_folder(*, folder_path, **arguments):
+        for path in Path(folder_path).iterdir():
+            published[path.name] = path.read_bytes()
 
-        def __init__(self, **arguments):
-            pass
+    def api(**arguments):
+        methods = {"create_repo": lambda *a, **b: None, "upload_folder": upload_folder}
+        return SimpleNamespace(endpoint="https://hub.example", **methods)
 
-        def create_repo(self, name, **arguments):
-            pass
-
-        def upload_folder(self, *, folder_path, **arguments):
-            for path in Path(folder_path).iterdir():
-                published[path.name] = path.read_bytes()
-
-    monkeypatch.setattr(library, "HfApi", Api)
+    monkeypatch.setattr(library, "HfApi", api)
 
     def push(run, **arguments):
         keras_t2t.push_to_hub(run, "ada/photos", **arguments)
@@ -279,9 +243,19 @@ def push(monkeypatch):
     return push
 
 
+ODD_NAMES = [
+    *("<script>alert(1)</script>", "[free](http://x.example)", "a\n\n# Title\n```\nb"),
+    *("www.x.example", "**b**", "`c`", "d|e", "    f", "\x1b[2J"),
+]
+
+
 def test_names_are_text_in_the_card_and_words_in_the_command(written_run, push):
-    files = push(written_run())
-    card = files["README.md"].decode().split("---", 2)[2]
+    odd = "/home/ada/photos; rm -rf $HOME/x `y`"
+    data = {"name": "photos *of* <b>mine</b>", "classes": ODD_NAMES}
+    data |= {"training images": 64, "validation images": 8}
+    run = written_run(data_dir=odd, data=data)
+    (run / "classes.json").write_text(json.dumps(ODD_NAMES))
+    card = push(run)["README.md"].decode().split("---", 2)[2]
     shown = re.sub(r"\\[!-/:-@\[-`{-~]", "", card)  # without what is escaped
     live = ("<script", "<b>", "](http://", "**b", "www.", "# Title", "`c`", "\x1b")
     assert not [text for text in live if text in shown]
@@ -294,11 +268,15 @@ def test_names_are_text_in_the_card_and_words_in_the_command(written_run, push):
 
 def test_unknown_keys_are_not_published(written_run, push):
     versions = {"keras_t2t": "0.1.0", "keras": "3.12.0", "host": "9"}
-    files = push(written_run(password="x", versions=versions))
+    run = written_run(password="x", versions=versions, output_dir="/home/ada")
+    result = {"epochs": 2, "secret": "x", "output_dir": "/home/ada"}
+    change(run / "result.json", {"secret": "y", "result": result})
+    files = push(run)
     record = json.loads(files["config.json"])
     assert not {"password", "output_dir"} & {k for k, v in record.items() if v}
     assert set(record["versions"]) == {"keras_t2t", "keras"}
-    assert "secret" not in files["result.json"].decode()
+    published = files["result.json"].decode()
+    assert "secret" not in published and "ada" not in published
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ its place, which ends the process when it comes after TensorFlow.
 
 import ast
 import importlib.machinery
+import itertools
 import os
 import sys
 
@@ -17,7 +18,7 @@ from sklearn.datasets import load_sample_image
 import keras_t2t
 from keras_t2t.export.formats import FORMATS
 from tests import processes
-from tests.examples.script import ROOT
+from tests.processes import ROOT
 
 BACKEND = keras.backend.backend()
 PACKAGE = ROOT / "keras_t2t"
@@ -47,12 +48,10 @@ def python(tmp_path_factory):
         search.append(str(stand_in.parent))
 
     def run(*arguments, cwd=None):
-        path = os.pathsep.join(search)
-        environment = {"PYTHONPATH": path, "KERAS_BACKEND": BACKEND}
+        environment = {"PYTHONPATH": os.pathsep.join(search), "KERAS_BACKEND": BACKEND}
         environment["TFDS_DATA_DIR"] = os.devnull
         done = processes.python(*arguments, cwd=cwd, **environment)
         assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
 
     return run
 
@@ -129,43 +128,42 @@ def imported_by(path):
 
 # === Everything that may need both, each in a process of its own ===
 SHORT = "--image-size 32 --batch-size 4 --steps-per-epoch 2 --epochs 1"
-SCRIPTS = {
-    "transfer_learning": f"--weights run --data-dir photos --output tuned {SHORT}",
-    "evaluate": "--weights run --data-dir photos",
-    "predict": "--weights x.pth --classes classes.json flower.jpg",
-    "convert_checkpoint": "x.pth --output x.safetensors",
-    "visualize_features": "--weights run/final.keras --output seen flower.jpg",
-    "plot_runs": "run",
-    **{
-        f"export_model {name}": f"--weights x.pth --format {name} "
-        f"--output x_{name}{row.suffix}"
+SCRIPTS = [
+    f"transfer_learning.py --weights run --data-dir photos --output tuned {SHORT}",
+    "evaluate.py --weights run --data-dir photos",
+    "predict.py --weights x.pth --classes classes.json flower.jpg",
+    "convert_checkpoint.py x.pth --output x.safetensors",
+    "visualize_features.py --weights run/final.keras --output seen flower.jpg",
+    "plot_runs.py run",
+    *(
+        f"export_model.py --weights x.pth --format {name} --output x_{name}{row.suffix}"
         for name, row in FORMATS.items()
-    },
-}
+    ),
+]
 # After tf.data has been read, as in a notebook.
 PUBLIC = """
 import keras_t2t
+from keras_t2t import visualization
 from keras_t2t.data import open_dataset
+from keras_t2t.training import TrainingConfig, train
+
 photos = open_dataset(data_dir="photos")
 next(iter(photos.train_batches(32, 2, seed=0)))
 model = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=2)
+short = {"image_size": 32, "batch_size": 4, "epochs": 1, "steps_per_epoch": 1}
 """
-FUNCTIONS = {
-    "load_checkpoint": "keras_t2t.load_checkpoint(model, 'x.pth')",
-    "save_official": "keras_t2t.save_official(model, 'saved.pth')",
-    "train": "from keras_t2t.training import TrainingConfig, train\n"
-    "train(TrainingConfig(data_dir='photos', image_size=32, batch_size=4, epochs=1,"
-    "steps_per_epoch=1, output_dir='again'))",
-    "count_macs": "keras_t2t.count_macs(model); keras_t2t.summarize(model)",
-    "depth_statistics": "from keras_t2t import visualization\n"
+CALLS = [
+    "keras_t2t.load_checkpoint(model, 'x.pth')",
+    "keras_t2t.save_official(model, 'saved.pth')",
+    "train(TrainingConfig(data_dir='photos', output_dir='again', **short))",
+    "keras_t2t.count_macs(model); keras_t2t.summarize(model)",
     "view = visualization.model_view(model, 'flower.jpg')\n"
     "visualization.depth_statistics(model, [view])",
-    **{
-        f"export_model {name}": f"keras_t2t.export_model("
-        f"model, 'y_{name}{row.suffix}', {name!r})"
+    *(
+        f"keras_t2t.export_model(model, 'y_{name}{row.suffix}', {name!r})"
         for name, row in FORMATS.items()
-    },
-}
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -173,30 +171,28 @@ def folder(python, tmp_path_factory):
     """Photographs of two classes, a run on them by `train_imagenet.py`, weights."""
     folder = tmp_path_factory.mktemp("everything")
     Image.fromarray(load_sample_image("flower.jpg")).save(folder / "flower.jpg")
-    for split in ("train", "val"):
-        for name in ("china", "flower"):
-            (folder / "photos" / split / name).mkdir(parents=True)
-            photograph = Image.fromarray(load_sample_image(f"{name}.jpg"))
-            for i in range(4):
-                cut = photograph.crop((i, i, 64 + i, 64 + i))
-                cut.save(folder / "photos" / split / name / f"{i}.png")
+    for place in itertools.product(("train", "val"), ("china", "flower")):
+        photos = folder.joinpath("photos", *place)
+        photos.mkdir(parents=True)
+        photograph = Image.fromarray(load_sample_image(f"{place[1]}.jpg"))
+        for i in range(4):
+            photograph.crop((i, i, 64 + i, 64 + i)).save(photos / f"{i}.png")
     (folder / "classes.json").write_text('["china", "flower"]')
     model = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=2)
     keras_t2t.save_official(model, folder / "x.pth")
-    script = ROOT / "examples" / "train_imagenet.py"
     arguments = f"--data-dir photos --output run {SHORT}".split()
-    python(script, *arguments, cwd=folder)
+    python(ROOT / "examples" / "train_imagenet.py", *arguments, cwd=folder)
     return folder
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_ends_well(script, python, folder):
-    path = ROOT / "examples" / f"{script.partition(' ')[0]}.py"
-    python(path, *SCRIPTS[script].split(), cwd=folder)
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_a_script_ends_well(command, python, folder):
+    script, *arguments = command.split()
+    python(ROOT / "examples" / script, *arguments, cwd=folder)
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_torch_works_after_a_public_function(function, python, folder):
-    python("-c", f"{PUBLIC}\n{FUNCTIONS[function]}\n{OPTIMIZER}", cwd=folder)
+@pytest.mark.parametrize("call", CALLS)
+def test_torch_works_after_a_public_function(call, python, folder):
+    python("-c", f"{PUBLIC}\n{call}\n{OPTIMIZER}", cwd=folder)

@@ -1,4 +1,4 @@
-"""What the checkpoint tests share: oracles with random weights, and a photograph."""
+"""What the checkpoint tests share: models, oracles with random weights, files."""
 
 import zipfile
 
@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
+from benchmarks.fuzz import is_clear
 from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.fitting import Checkpoint, load_tensors
 from keras_t2t.checkpoints.official import official_entries
@@ -30,20 +31,20 @@ def photograph(size):
     return keras_t2t.preprocess_input(pixels)
 
 
-def build_oracle(variant, size, classes):
-    settings = {"image_size": size, "num_classes": classes}
+def build_oracle(variant, size, classes, **settings):
+    settings = {"image_size": size, "num_classes": classes, **settings}
     if variant is None:
         return reference.T2TViT(**SMALL, **settings)
     return reference.build(variant, **settings)
 
 
-def random_oracle(variant=None, size=(64, 64), classes=10, seed=0):
+def random_oracle(variant=None, size=(64, 64), classes=10, seed=0, **settings):
     """The torch oracle of a variant, None for `SMALL`, with large random weights.
 
     Its position table is random too: a sinusoid would hide that a table was rebuilt
     instead of loaded.
     """
-    oracle = build_oracle(variant, size, classes)
+    oracle = build_oracle(variant, size, classes, **settings)
     reference.randomize_(oracle, seed).eval()
     generator = torch.Generator().manual_seed(seed)
     oracle.pos_embed.data.normal_(generator=generator)
@@ -58,16 +59,19 @@ def resized_oracle(oracle, size, variant=None):
 def resized_into(resized, oracle):
     """`resized`, built for another size, with the weights of `oracle`."""
     old, new = ([side // 16 for side in o.image_size] for o in (oracle, resized))
-    table = oracle.pos_embed.data
+    table = resized_by_torch(oracle.pos_embed.data, old, new)
+    resized.load_state_dict({**oracle.state_dict(), "pos_embed": table})
+    return resized.eval()
+
+
+def resized_by_torch(table, old, new):
+    """A position table, `(1, 1 + rows * columns, width)`, on another grid."""
     grid = table[:, 1:].reshape(1, *old, -1).permute(0, 3, 1, 2)
     grid = torch.nn.functional.interpolate(
         grid, size=new, mode="bicubic", align_corners=False
     )
     grid = grid.permute(0, 2, 3, 1).flatten(1, 2)
-    state_dict = oracle.state_dict()
-    state_dict["pos_embed"] = torch.cat([table[:, :1], grid], dim=1)
-    resized.load_state_dict(state_dict)
-    return resized.eval()
+    return torch.cat([table[:, :1], grid], dim=1)
 
 
 def build(variant=None, size=(64, 64), classes=10, **kwargs):
@@ -89,13 +93,23 @@ def save(model, path):
     return path
 
 
-def rewrite(path, records):
-    """Replaces records of a zip."""
+def rewrite(path, records, method=zipfile.ZIP_STORED):
+    """Replaces records of a zip, or drops those that are None; returns the path."""
     with zipfile.ZipFile(path) as archive:
         records = {name: archive.read(name) for name in archive.namelist()} | records
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", method) as archive:
         for name, data in records.items():
-            archive.writestr(name, data)
+            if data is not None:
+                archive.writestr(name, data)
+    return path
+
+
+def response(body, status="200 OK", *headers, length=True):
+    """A server's answer. `length` is announced: True for the body's, None for none."""
+    head = [f"HTTP/1.1 {status}", *headers]
+    if length is not None:
+        head.append(f"Content-Length: {len(body) if length is True else length}")
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 def load_state_dict(model, state_dict):
@@ -126,11 +140,12 @@ def assert_same_logits(model, oracle):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
 
 
-def assert_refused(model, path, match):
-    """The file does not load, and changes nothing."""
+def assert_refused(model, path, match=None):
+    """The file does not load, one line of ours says why, and nothing is changed."""
     before = arrays(model)
-    with pytest.raises(ValueError, match=match) as error:
+    with pytest.raises((ValueError, OSError), match=match) as error:
         keras_t2t.load_checkpoint(model, path)
+    assert is_clear(error.value), error.value
     for name, array in arrays(model).items():
         np.testing.assert_array_equal(array, before[name])
     return str(error.value)

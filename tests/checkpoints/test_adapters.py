@@ -64,10 +64,10 @@ def test_merged_it_is_an_ordinary_model(tmp_path):
         model.save(tmp_path / "x.keras")
     for weight, array in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, array)
-    plain = keras_t2t.load(tmp_path / "x.keras")
+    plain, ordinary = keras_t2t.load(tmp_path / "x.keras"), random_model()
     assert not adapters.has_adapters(plain)
-    assert len(plain.weights) == len(random_model().weights)
-    assert len(plain.trainable_weights) == len(random_model().trainable_weights)
+    assert len(plain.weights) == len(ordinary.weights)
+    assert len(plain.trainable_weights) == len(ordinary.trainable_weights)
     # float32: a product is added to the kernel and not to the output
     np.testing.assert_allclose(outputs(plain), expected, rtol=1e-5, atol=1e-5)
 
@@ -77,7 +77,7 @@ def another(width, depth, **settings):
     return keras_t2t.T2TViT(width, depth, 2, 2, "convolution", **settings)
 
 
-def test_adapters_of_another_model_are_refused(file, tmp_path, monkeypatch):
+def test_adapters_of_another_model_are_refused(file, tmp_path):
     load, other = keras_t2t.load_adapters, random_model(seed=1)
     before = outputs(other)
     refused(load, other, file, "was trained on other weights than the model's in blo")
@@ -106,14 +106,9 @@ def test_a_damaged_file_is_refused(file):
     whole = file.read_bytes()
     middle = len(whole) // 2
     changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    for content, message in (
-        (whole[:-1], "it has no SHA-256 at its end"),
-        (whole[:middle], "it has no SHA-256 at its end"),
-        (b"", "it has no SHA-256 at its end"),
-        (changed, "SHA-256 at its end is wrong"),
-    ):
+    for content in (whole[:-1], whole[:middle], b"", changed):
         file.write_bytes(content)
-        refused(keras_t2t.load_adapters, random_model(), file, message)
+        refused(keras_t2t.load_adapters, random_model(), file, "is damaged.* SHA-256")
 
 
 def test_numbers_that_are_not_finite_are_refused(file, tmp_path):

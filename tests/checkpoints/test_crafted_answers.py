@@ -13,6 +13,7 @@ from benchmarks import fuzz_surfaces
 from benchmarks.fuzz import is_clear
 from keras_t2t.checkpoints import download, published_file, registry
 from keras_t2t.variants import VARIANTS
+from tests.checkpoints.helpers import response
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def restored(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fetching(restored, tmp_path):
-    """(bytes of the release, function of an answer that fetches it)."""
+    """(bytes of the release, function of an answer that fetches it); the function fails
+    if anything is kept of what is refused."""
     file, fetch_from = fuzz_surfaces.fetching(tmp_path)
     return file.read_bytes(), fetch_from
 
@@ -37,11 +39,6 @@ def assert_refused(function, *arguments):
     with pytest.raises((ValueError, OSError)) as caught:
         function(*arguments)
     assert is_clear(caught.value), caught.value
-
-
-def response(body, status="200 OK", *more):
-    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *more]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 def chunked(*parts):

@@ -1,6 +1,7 @@
 """Files from elsewhere: nothing in them runs, and damage is told plainly."""
 
 import argparse
+import collections
 import os
 import subprocess
 
@@ -19,15 +20,23 @@ class Runs:
         return self.call
 
 
-@pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("function", [os.system, exec])
-def test_a_malicious_pickle_does_not_execute(function, legacy, tmp_path):
-    witness, path = tmp_path / "witness", tmp_path / "evil.pth"
-    payload = f"touch {witness}"
-    if function is exec:
-        payload = f"open({str(witness)!r}, 'w').close()"
-    content = {"a": torch.zeros(1), "x": Runs(function, payload)}
+LEGACY = pytest.mark.parametrize("legacy", [False, True])
+
+
+def save(content, folder, legacy=False):
+    path = folder / "x.pth"
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    return path
+
+
+@LEGACY
+@pytest.mark.parametrize(
+    ("function", "code"), [(os.system, "touch {}"), (exec, "open({!r}, 'w')")]
+)
+def test_a_malicious_pickle_does_not_execute(function, code, legacy, tmp_path):
+    witness = tmp_path / "witness"
+    content = {"a": torch.zeros(1), "x": Runs(function, code.format(str(witness)))}
+    path = save(content, tmp_path, legacy)
     with pytest.raises(ValueError, match="is refused: loading it would call") as error:
         foreign_file.read(path)
     assert "\n" not in str(error.value)
@@ -36,23 +45,25 @@ def test_a_malicious_pickle_does_not_execute(function, legacy, tmp_path):
     assert witness.exists()
 
 
-@pytest.mark.parametrize("legacy", [False, True])
+@LEGACY
 def test_a_namespace_is_allowed_and_no_other_class(legacy, tmp_path):
-    path = tmp_path / "x.pth"
     content = {"state_dict": {"a": torch.ones(2)}, "args": argparse.Namespace(lr=0.1)}
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    path = save(content, tmp_path, legacy)
     np.testing.assert_array_equal(foreign_file.read(path).tensors["a"], [1, 1])
-    content["args"] = subprocess.CompletedProcess([], 0)
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    save({**content, "args": subprocess.CompletedProcess([], 0)}, tmp_path, legacy)
     with pytest.raises(ValueError, match=r"would call .*CompletedProcess"):
         foreign_file.read(path)
 
 
+def test_plain_objects_beside_the_weights_are_ignored(tmp_path):
+    plain = [b"bytes", bytearray(b"x"), {1, 2}, 1j, torch.float16, torch.Size([3])]
+    plain += [torch.device("cpu"), collections.Counter("aab")]
+    path = save({"state_dict": {"a": torch.ones(2)}, "args": plain}, tmp_path)
+    torch.load(path, weights_only=True)
+    np.testing.assert_array_equal(foreign_file.read(path).tensors["a"], [1, 1])
+
+
 def test_a_torch_file_without_a_state_dict(tmp_path):
-    path = tmp_path / "x.pth"
-    torch.save({"epoch": 3, "args": "none"}, path)
+    path = save({"epoch": 3, "args": "none"}, tmp_path)
     with pytest.raises(ValueError, match=r"no state dict.*\['args', 'epoch'\]"):
-        foreign_file.read(path)
-    torch.save([1, 2], path)
-    with pytest.raises(ValueError, match="no state dict"):
         foreign_file.read(path)

@@ -7,17 +7,10 @@ from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 
 
-@pytest.fixture(scope="module")
-def saved_oracle(tmp_path_factory):
-    """Function: variant, size -> (oracle, path of its checkpoint)."""
-
-    def save(variant, size):
-        oracle = helpers.random_oracle(variant, size)
-        path = tmp_path_factory.mktemp(variant) / "checkpoint.pth.tar"
-        torch.save({"state_dict": oracle.state_dict()}, path)
-        return oracle, path
-
-    return save
+def save(oracle, folder):
+    path = folder / "checkpoint.pth.tar"
+    torch.save({"state_dict": oracle.state_dict()}, path)
+    return path
 
 
 # Equal sizes and all nine variants: tests/models/test_parity.py, and below.
@@ -26,16 +19,17 @@ def saved_oracle(tmp_path_factory):
     "variant",
     ["T2TViT7", pytest.param("T2TViTt14", marks=pytest.mark.nightly_elsewhere)],
 )
-def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, saved_oracle):
-    oracle, path = saved_oracle(variant, (64, 64))
-    model = helpers.build(variant, (48, 80), weights=path)
+def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, tmp_path):
+    oracle = helpers.random_oracle(variant)
+    model = helpers.build(variant, (48, 80), weights=save(oracle, tmp_path))
     helpers.assert_same_logits(model, helpers.resized_oracle(oracle, (48, 80), variant))
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_from_224_to_384_and_to_a_wide_image(variant, saved_oracle):
-    oracle, path = saved_oracle(variant, (224, 224))
+def test_from_224_to_384_and_to_a_wide_image(variant, tmp_path):
+    oracle = helpers.random_oracle(variant, (224, 224))
+    path = save(oracle, tmp_path)
     for size in ((224, 224), (384, 384), (96, 160)):
         model = helpers.build(variant, size, weights=path)
         resized = helpers.resized_oracle(oracle, size, variant)

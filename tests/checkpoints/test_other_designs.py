@@ -64,14 +64,14 @@ def test_own_files_at_another_size(tmp_path, design):
     a, b = (outputs(each, x) for each in models)
     np.testing.assert_array_equal(a, b)
     assert np.ptp(a) > 1e-3
-    table = models[0].get_layer("position_embedding").table.numpy()
-    assert table.shape[1] == 1 + 6 * 3
-    old = model.get_layer("position_embedding").table.numpy()
-    np.testing.assert_array_equal(table[:, 0], old[:, 0])
 
 
 @pytest.mark.parametrize(
-    "variant", ["T2TViT14SE", "T2TViT16Ghost", "T2TViTDense", "T2TViTc14", "ViTS16"]
+    "variant",
+    [
+        *("T2TViT14SE", "T2TViT16Ghost", "T2TViTDense", "T2TViTc14", "ViTS16"),
+        pytest.param("T2TViT24TokenLabelling", marks=pytest.mark.nightly),  # 65 M
+    ],
 )
 def test_a_variant_is_recognised_by_its_shapes(variant):
     with torch.device("meta"):

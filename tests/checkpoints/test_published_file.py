@@ -1,10 +1,8 @@
 """`weights="imagenet"` against a local server, with its faults."""
 
-import http.server
 import shutil
-import socketserver
 import sys
-import threading
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,45 +10,17 @@ import pytest
 import torch
 
 import keras_t2t
+from benchmarks.fuzz_surfaces import serving
 from keras_t2t._ground.normalizations import CIFAR_MEAN, CIFAR_STD
-from keras_t2t.checkpoints import download as download_module
-from keras_t2t.checkpoints import published_file, registry
+from keras_t2t.checkpoints import download, published_file, registry
 from keras_t2t.checkpoints.download import digest_of
 from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
+from tests.checkpoints.helpers import response
 
 # Smaller than the released one, under the name that it has in the registry.
 ROW = registry.PUBLISHED[0]._replace(variant="Small", size=64, classes=10)
 SMALL = VARIANTS["T2TViT7"]._replace(**helpers.SMALL)
-
-
-not_on_torch = pytest.mark.skipif(
-    keras.backend.backend() == "torch", reason="Keras itself runs on torch here"
-)
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves `server.body`, with `server.fault` if one is set."""
-
-    def do_GET(self):
-        fault, body = self.server.fault, self.server.body
-        self.server.requests.append(self.path)
-        if isinstance(fault, int):
-            self.send_error(fault)
-            return
-        announced = len(body)
-        if fault == "announces too little":
-            announced -= 1000
-        self.send_response(200)
-        if isinstance(fault, tuple):
-            announced = fault[1]
-        if fault != "announces nothing":
-            self.send_header("Content-Length", str(announced))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +37,15 @@ def original(oracle, tmp_path_factory):
 
 @pytest.fixture
 def server(original):
-    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
-        server.body, server.fault, server.requests = original.read_bytes(), None, []
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    """What it answers, whatever is asked, and how often it was."""
+    server = SimpleNamespace(answer=response(original.read_bytes()), requests=0)
+
+    def answer(connection):
+        server.requests += 1
+        connection.sendall(server.answer)
+
+    with serving(answer) as server.port:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
@@ -85,7 +59,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def mirror(server, cache, monkeypatch):
-    url = f"http://127.0.0.1:{server.server_address[1]}/release/"
+    url = f"http://127.0.0.1:{server.port}/release/"
     monkeypatch.setenv(published_file.MIRROR, url)
     return url
 
@@ -104,15 +78,14 @@ CONVERTED = ["71.7_T2T_ViT_7.weights.h5"]
 
 def test_it_is_fetched_and_converted_once(mirror, server, cache, oracle, capsys):
     helpers.assert_holds(build(), oracle)
-    assert server.requests == [f"/release/{ROW.file}"]
     assert files(cache) == CONVERTED
-    assert "Downloading http" in capsys.readouterr().out
+    assert f"Downloading {mirror}{ROW.file}\n" in capsys.readouterr().out
     helpers.assert_holds(build(), oracle)
-    assert len(server.requests) == 1
+    assert server.requests == 1
 
 
 @pytest.mark.every_backend
-@not_on_torch
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras runs on torch")
 @pytest.mark.parametrize("missing", ["torch", "safetensors"])
 def test_neither_torch_nor_safetensors_is_needed(missing, mirror, oracle, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
@@ -123,8 +96,7 @@ def test_neither_torch_nor_safetensors_is_needed(missing, mirror, oracle, monkey
 
 
 def test_a_half_precision_policy_does_not_reach_the_cache(cache, tmp_path, monkeypatch):
-    keras_t2t.save_official(saved := transformer(), tmp_path / "x.pth")
-    (tmp_path / "x.pth").rename(tmp_path / ROW.file)
+    keras_t2t.save_official(saved := transformer(), tmp_path / ROW.file)
     monkeypatch.setenv(published_file.MIRROR, str(tmp_path))
     row = SMALL._replace(token_type="transformer")
     monkeypatch.setitem(VARIANTS, "Small", row)
@@ -142,34 +114,31 @@ def transformer(**kwargs):
 
 
 def test_preprocessing_follows_the_weights(mirror, monkeypatch):
-    mean, std = CIFAR_MEAN, CIFAR_STD
-    row = ROW._replace(mean=mean, std=std)
+    row = ROW._replace(mean=CIFAR_MEAN, std=CIFAR_STD)
     monkeypatch.setattr(registry, "PUBLISHED", (row,))
     model = build(include_preprocessing=True)
     pixels = np.full((1, 64, 64, 3), 100, "uint8")
     scaled = keras.Model(model.input, model.get_layer("preprocessing").output)
-    expected = keras_t2t.preprocess_input(pixels, mean, std)
+    expected = keras_t2t.preprocess_input(pixels, CIFAR_MEAN, CIFAR_STD)
     found = scaled.predict(pixels, verbose=0)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_a_folder_without_the_file(cache, tmp_path, monkeypatch):
-    monkeypatch.setenv(published_file.MIRROR, str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"71\.7_T2T_ViT_7\.pth\.tar does not"):
-        build()
-    assert files(cache) == []
-
-
 @pytest.mark.parametrize(
-    ("fault", "error", "message"),
+    ("answer", "error", "message"),
     [
-        (404, FileNotFoundError, "does not exist"),
-        ("announces too little", ValueError, r"does not load: .* damaged"),
-        (("announces", "9" * 30), ConnectionError, "more than"),
+        (lambda body: response(b"", "404 Not Found"), FileNotFoundError, "not exist"),
+        (lambda body: response(body[:-1000]), ValueError, "does not load: .* damaged"),
+        (lambda body: response(body, length=10**30), ConnectionError, "more than"),
+        (lambda body: response(body, length=10**9), ConnectionError, "was cut off"),
     ],
 )
-def test_faults_of_the_server(fault, error, message, mirror, server, cache):
-    server.fault = fault
+def test_faults_of_the_server(answer, error, message, mirror, server, cache, original):
+    server.answer = answer(original.read_bytes())
+    assert_none_comes(cache, error, message)
+
+
+def assert_none_comes(cache, error, message):
     with pytest.raises(error, match=message) as caught:
         build()
     assert "\n" not in str(caught.value)
@@ -177,34 +146,36 @@ def test_faults_of_the_server(fault, error, message, mirror, server, cache):
 
 
 @pytest.mark.parametrize("length", [None, "-5", "many", "1e3"])
-def test_a_length_need_not_be_announced(length, mirror, server, cache, oracle):
-    server.fault = ("announces", length) if length else "announces nothing"
+def test_a_length_need_not_be_announced(length, mirror, server, original, oracle):
+    server.answer = response(original.read_bytes(), length=length)
     helpers.assert_holds(build(), oracle)
 
 
-@pytest.mark.parametrize("fault", [None, "announces nothing"])
+@pytest.mark.parametrize("length", [True, None])
 @pytest.mark.parametrize(("name", "limit"), [("BYTES", 100_000), ("SECONDS", -1)])
 def test_files_beyond_the_limits(
-    name, limit, fault, mirror, server, cache, monkeypatch
+    name, limit, length, mirror, server, cache, original, monkeypatch
 ):
-    monkeypatch.setattr(download_module, name, limit)
-    server.fault = fault
-    with pytest.raises(ConnectionError, match=str(limit)):
-        build()
-    assert files(cache) == []
+    monkeypatch.setattr(download, name, limit)
+    server.answer = response(original.read_bytes(), length=length)
+    assert_none_comes(cache, ConnectionError, str(limit))
 
 
 ADDRESSES = ["htp://x/", "file:///etc/", "http://", "http://x:y/", "http://a b/"]
 ADDRESSES += ["http://ö/", "http://x\n/", "http://[/"]
 
 
-@pytest.mark.parametrize("url", ADDRESSES)
-def test_invalid_addresses(url, cache, monkeypatch):
-    monkeypatch.setenv(published_file.MIRROR, url)
-    with pytest.raises(ValueError, match="is no address to download from") as error:
-        build()
-    assert "\n" not in str(error.value)
-    assert files(cache) == []
+@pytest.mark.parametrize(
+    ("mirror", "error", "message"),
+    [
+        *((address, ValueError, "is no address to download") for address in ADDRESSES),
+        (".", FileNotFoundError, r"71\.7_T2T_ViT_7\.pth\.tar does not"),
+        ("http://127.0.0.1:1/", ConnectionError, "is there a network"),
+    ],
+)
+def test_mirrors_without_the_file(mirror, error, message, cache, monkeypatch):
+    monkeypatch.setenv(published_file.MIRROR, mirror)
+    assert_none_comes(cache, error, message)
 
 
 def test_an_unknown_checksum_is_logged(mirror, cache, original, monkeypatch, caplog):
@@ -219,21 +190,11 @@ def test_an_unknown_checksum_is_logged(mirror, cache, original, monkeypatch, cap
     assert digest_of(original) in told
 
 
-def test_no_network(cache, monkeypatch):
-    monkeypatch.setenv(published_file.MIRROR, "http://127.0.0.1:1/")
-    with pytest.raises(ConnectionError, match="is there a network"):
-        build()
-    assert files(cache) == []
-
-
 def test_a_wrong_hash_of_the_original(mirror, cache, original, monkeypatch):
     monkeypatch.setattr(registry, "PUBLISHED", (ROW._replace(checksum="0" * 64),))
-    with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
-        build()
-    monkeypatch.setenv(published_file.MIRROR, str(original.parent))
-    with pytest.raises(ValueError, match=r"has the SHA-256 .*, expected 000"):
-        build()
-    assert files(cache) == []
+    for place in (mirror, str(original.parent)):
+        monkeypatch.setenv(published_file.MIRROR, place)
+        assert_none_comes(cache, ValueError, "has the SHA-256 .*, expected 000")
     for known in (digest_of(original), digest_of(original, "sha384")):
         monkeypatch.setattr(registry, "PUBLISHED", (ROW._replace(checksum=known),))
         build()

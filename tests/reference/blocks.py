@@ -238,3 +238,12 @@ class Transition(nn.Module):
 
     def forward(self, x):
         return F.gelu(self.linear(x))
+
+
+def uniform_blocks(block, width, depth, heads, mlp_ratio, rates, drop_path, *others):
+    """`depth` equal blocks of one class; `rates` and `others` as in `Block`."""
+    steps = max(depth - 1, 1)
+    return nn.ModuleList(
+        block(width, heads, mlp_ratio, *rates, drop_path * i / steps, *others)
+        for i in range(depth)
+    )

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import nn
 
+from .backbone import Backbone
 from .blocks import (
     Attention,
     Block,
@@ -17,20 +18,12 @@ from .blocks import (
     GhostBlock,
     Mlp,
     SqueezeExcitationBlock,
-    StochasticDepth,
     Transition,
+    uniform_blocks,
 )
 from .randomize import randomize_
 
-__all__ = [
-    "VARIANTS",
-    "Block",
-    "StochasticDepth",
-    "T2TViT",
-    "build",
-    "randomize_",
-    "sinusoid_table",
-]
+__all__ = ["VARIANTS", "T2TViT", "build", "randomize_", "sinusoid_table"]
 
 TOKEN_WIDTH = 64
 NUM_FEATURES = 32  # random features of the Performer kernel
@@ -213,17 +206,9 @@ BLOCKS = {
 }
 
 
-def uniform_blocks(block_type, width, depth, heads, mlp_ratio, rates, drop_path):
-    """`depth` equal blocks and the width after them; `rates` as in `Block`."""
-    blocks = nn.ModuleList()
-    for i in range(depth):
-        rate = drop_path * i / max(depth - 1, 1)
-        blocks.append(BLOCKS[block_type](width, heads, mlp_ratio, *rates, rate))
-    return blocks, width
-
-
 def dense_blocks(width, stages, growth, heads, mlp_ratio, rates, drop_path):
-    """Stages of dense blocks, transitions between, and the width after them."""
+    """Stages of dense blocks, transitions between, and the width after them; `rates` as
+    in `Block`."""
     blocks = nn.ModuleList()
     for stage, depth in enumerate(stages):
         if stage > 0:
@@ -236,7 +221,7 @@ def dense_blocks(width, stages, growth, heads, mlp_ratio, rates, drop_path):
     return blocks, width
 
 
-class T2TViT(nn.Module):
+class T2TViT(Backbone):
     """T2T-ViT: images (batch, channels, height, width) -> logits (batch, classes).
 
     `image_size` is (height, width). `token_dropout=None` is the authors' value: 0.1
@@ -283,29 +268,16 @@ class T2TViT(nn.Module):
         if block_type == "dense":
             self.blocks, width = dense_blocks(embed_dim, depth, growth, *settings)
         else:
-            self.blocks, width = uniform_blocks(block_type, embed_dim, depth, *settings)
+            width = embed_dim
+            self.blocks = uniform_blocks(BLOCKS[block_type], width, depth, *settings)
         self.norm = nn.LayerNorm(width, eps=1e-5)
         self.head = nn.Linear(width, num_classes)
         if token_labelling:
             self.aux_head = nn.Linear(width, num_classes)
-        nn.init.normal_(self.cls_token, std=0.02)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                # the authors cut at 100 standard deviations
-                nn.init.normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        self.initialize()
 
-    def forward_features(self, x):
-        """Images -> all tokens after the final norm, (batch, 1 + N, width)."""
-        if tuple(x.shape[2:]) != self.image_size:  # 96x160 and 160x96 have one N
-            raise ValueError(f"image {tuple(x.shape[2:])}, expected {self.image_size}")
-        x = self.tokens_to_token(x)
-        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
-        x = self.pos_drop(x + self.pos_embed)
-        for block in self.blocks:
-            x = block(x)
-        return self.norm(x)
+    def patch_tokens(self, x):
+        return self.tokens_to_token(x)
 
     def forward(self, x):
         x = self.forward_features(x)

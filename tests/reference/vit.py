@@ -9,7 +9,8 @@ import math
 import torch
 from torch import nn
 
-from .blocks import Block
+from .backbone import Backbone
+from .blocks import Block, uniform_blocks
 from .randomize import randomize_
 
 __all__ = ["VARIANTS", "ViT", "build", "randomize_"]
@@ -48,7 +49,7 @@ class PatchEmbedding(nn.Module):
         return self.proj(x).flatten(2).transpose(1, 2)
 
 
-class ViT(nn.Module):
+class ViT(Backbone):
     """ViT: images (batch, channels, height, width) -> logits (batch, classes).
 
     `image_size` is (height, width). The position table is learned.
@@ -77,39 +78,16 @@ class ViT(nn.Module):
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + patches, embed_dim))
         self.pos_drop = nn.Dropout(drop_rate)
-        self.blocks = nn.ModuleList(
-            Block(
-                embed_dim,
-                num_heads,
-                mlp_ratio,
-                drop_rate,
-                attn_drop_rate,
-                drop_path_rate * i / max(depth - 1, 1),
-                qkv_bias,
-                epsilon,
-            )
-            for i in range(depth)
-        )
+        settings = num_heads, mlp_ratio, (drop_rate, attn_drop_rate), drop_path_rate
+        settings = *settings, qkv_bias, epsilon
+        self.blocks = uniform_blocks(Block, embed_dim, depth, *settings)
         self.norm = nn.LayerNorm(embed_dim, eps=epsilon)
         self.head = nn.Linear(embed_dim, num_classes)
-        nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.pos_embed, std=0.02)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        self.initialize()
 
-    def forward_features(self, x):
-        """Images -> all tokens after the final norm, (batch, 1 + N, embed_dim)."""
-        if tuple(x.shape[2:]) != self.image_size:  # 96x160 and 160x96 have one N
-            raise ValueError(f"image {tuple(x.shape[2:])}, expected {self.image_size}")
-        x = self.patch_embed(x)
-        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
-        x = self.pos_drop(x + self.pos_embed)
-        for block in self.blocks:
-            x = block(x)
-        return self.norm(x)
+    def patch_tokens(self, x):
+        return self.patch_embed(x)
 
     def forward(self, x):
         return self.head(self.forward_features(x)[:, 0])

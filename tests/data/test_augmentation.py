@@ -54,11 +54,6 @@ def test_one_part_is_enough_to_be_on(part):
     assert not dataclasses.replace(AUGMENTATIONS["none"], **part).is_off
 
 
-def test_how_many_operations_an_image_has():
-    assert AUGMENTATIONS["full"].operations_per_image == 2
-    assert AUGMENTATIONS["three"].operations_per_image == 4
-
-
 def test_mixing_is_off_without_probability_or_alphas():
     assert AUGMENTATIONS["full"].mixes
     assert not Augmentation(mixing_probability=0).mixes

@@ -349,8 +349,8 @@ BAD_IMAGENET = {
     "no kit": (without(KIT), f"lacks {KIT} of image-net.org"),
     "a cut kit": (changes(KIT, half), f"{KIT} cannot be read as ImageNet's dev"),
     "no validation": (without(IMAGENET_VAL), f"lacks {IMAGENET_VAL} of image-net.org"),
-    "a class too many": (writes(IMAGENET_TRAIN, {"n1/x": b"x"}), "the class 'n1'"),
-    "an image less": (writes(IMAGENET_VAL, {"x": b"x"}), "1 images, and .* labels 4"),
+    "a class too many": (writes(IMAGENET_TRAIN, {"n1/x.png": b"x"}), "class 'n1'"),
+    "an image less": (writes(IMAGENET_VAL, {"x.png": b"x"}), "1 images, .* labels 4"),
 }
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
+from benchmarks.data_layouts import write_folders
 from keras_t2t.data.readers import READERS
-from tests.photographs import encode as encode_image
+from tests.photographs import encode
 
 
 @pytest.fixture(scope="session")
@@ -23,36 +24,28 @@ def reader(request, monkeypatch):
     return request.param
 
 
-@pytest.fixture(scope="session")
-def encode():
-    """encode(pixels or Pillow image, format, **options) -> bytes."""
-    return encode_image
-
-
 @pytest.fixture
 def write_folder(tmp_path):
     """write_folder({"train/cat/1.jpg": bytes, ...}) -> the folder that holds them."""
 
     def write_folder(files, name="photos"):
-        for path, content in files.items():
-            path = tmp_path / name / path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        write_folders(tmp_path / name, files)
         return tmp_path / name
 
     return write_folder
 
 
 @pytest.fixture
-def write_photographs(write_folder, photographs, encode):
-    """write_photographs(format) -> a folder of four in each split of two classes."""
+def write_photographs(write_folder, photographs):
+    """write_photographs(format) -> a folder of two classes, of each five photographs to
+    train on and four to validate."""
 
     def write(format):
         files = {
             f"{split}/{name}/{i}": encode(photo[i * 30 :, i * 20 :], format)
-            for split in ("train", "val")
+            for split, count in (("train", 5), ("val", 4))
             for name, photo in zip(("china", "flower"), photographs, strict=True)
-            for i in range(4)
+            for i in range(count)
         }
         return write_folder(files)
 
@@ -60,18 +53,18 @@ def write_photographs(write_folder, photographs, encode):
 
 
 @pytest.fixture
-def small_files(encode):
+def small_files():
     """Files of a valid folder: two classes, three training and two validation images.
 
     Every image is of one colour, which a crop or flip keeps: it tells the image.
     """
 
-    def png(red, green, blue):
-        return encode(np.full((20, 30, 3), (red, green, blue), "uint8"), "PNG")
+    def png(*colour):
+        return encode(np.full((20, 30, 3), colour, "uint8"), "PNG")
 
     return {
-        **{f"train/cat/{i}.png": png(10 * i, 0, 50) for i in range(3)},
-        **{f"train/dog/{i}.png": png(10 * i, 99, 50) for i in range(3)},
-        **{f"val/cat/{i}.png": png(10 * i, 0, 150) for i in range(2)},
-        **{f"val/dog/{i}.png": png(10 * i, 99, 150) for i in range(2)},
+        f"{split}/{name}/{i}.png": png(10 * i, green, blue)
+        for split, count, blue in (("train", 3, 50), ("val", 2, 150))
+        for name, green in (("cat", 0), ("dog", 99))
+        for i in range(count)
     }

@@ -1,10 +1,10 @@
 """What every data set's streams promise, tested on each kind."""
 
+import functools
 import itertools
 
 import numpy as np
-
-from keras_t2t.data.draws.image_draws import ImageDraws, draws_at
+import pytest
 
 
 def batches(stream, number=None):
@@ -12,10 +12,9 @@ def batches(stream, number=None):
     return [tuple(map(np.asarray, b)) for b in itertools.islice(iter(stream), number)]
 
 
-def image_draws(positions, *settings):
-    """`ImageDraws` of arrays (images, ...) at some positions."""
-    drawn = [draws_at(position, *settings) for position in positions]
-    return ImageDraws(*map(np.stack, zip(*drawn, strict=True)))
+def read(stream, number=None):
+    """The images and targets of its first batches."""
+    return [np.concatenate(c) for c in zip(*batches(stream, number), strict=True)]
 
 
 def assert_same(ours, expected):
@@ -35,18 +34,20 @@ def joined(shards):
 
 
 def check_training(dataset, augmentation=None, steps=7, first_steps=(1, 6)):
-    """It starts at any step, and its shards are parts of the whole batch."""
-    arguments = 16, 4, 3, augmentation
-    whole = batches(dataset.train_batches(*arguments), steps)
+    """Its seed decides it, it starts at any step, and its shards are parts of the whole
+    batch."""
+
+    def stream(number, seed=3, **settings):
+        stream = dataset.train_batches(16, 4, seed, augmentation, **settings)
+        return batches(stream, number)
+
+    whole = stream(steps)
     assert len(whole) == steps
     for first in first_steps:
-        resumed = dataset.train_batches(*arguments, first_step=first)
-        assert_same(batches(resumed, steps - first), whole[first:])
-    halves = [
-        batches(dataset.train_batches(*arguments, first_step=2, shard=(i, 2)), 3)
-        for i in range(2)
-    ]
+        assert_same(stream(steps - first, first_step=first), whole[first:])
+    halves = [stream(3, first_step=2, shard=(i, 2)) for i in range(2)]
     assert_same(joined(halves), whole[2:5])
+    assert not np.array_equal(stream(1, seed=4)[0][0], whole[0][0])
 
 
 def check_validation(dataset):
@@ -67,9 +68,7 @@ def check_validation(dataset):
                 if weights.any()
             ]
             assert_same(plain, unpadded)
-        images, labels, weights = (
-            np.concatenate(c) for c in zip(*joined(padded), strict=True)
-        )
+        images, labels, weights = read(joined(padded))
         assert weights.dtype == np.float32 and set(weights) <= {0, 1}
         assert weights.sum() == dataset.num_validation
         assert_same([(images[weights == 1], labels[weights == 1])], [whole])
@@ -77,17 +76,15 @@ def check_validation(dataset):
 
 
 def check_bad_arguments(dataset):
-    import pytest
-
-    with pytest.raises(ValueError, match="batch_size=5 must be divisible by the numb"):
-        dataset.train_batches(16, 5, 0, shard=(0, 2))
-    with pytest.raises(ValueError, match="batch_size=5 must be divisible by the numb"):
-        dataset.validation_batches(16, 5, shard=(0, 2))
-    for step in (-1, 1.5, None):
-        with pytest.raises(ValueError, match=rf"`first_step` must be .* got {step}"):
-            dataset.train_batches(16, 4, 0, first_step=step)
-    if dataset.name != "digits":
-        with pytest.raises(ValueError, match=r"`crop` must be in \(0, 1\], got 0"):
-            dataset.validation_batches(16, 4, crop=0)
-        with pytest.raises(ValueError, match=r"`interpolation` must be .*'area'"):
-            dataset.validation_batches(16, 4, interpolation="area")
+    train = functools.partial(dataset.train_batches, 16, seed=0)
+    validation = functools.partial(dataset.validation_batches, 16)
+    for stream in (train, validation):
+        with pytest.raises(ValueError, match=r"batch_size=5 .* number of shards, 2"):
+            stream(batch_size=5, shard=(0, 2))
+    for stream, name, value in (
+        *((train, "first_step", step) for step in (-1, 1.5, None)),
+        (validation, "crop", 0),
+        (validation, "interpolation", "area"),
+    ):
+        with pytest.raises(ValueError, match=f"`{name}` must be .* got {value!r}"):
+            stream(batch_size=4, **{name: value})

@@ -1,4 +1,6 @@
-"""What `open_dataset` opens when, and how it finds prepared data."""
+"""What `open_dataset` opens when, how it finds prepared data, and what it refuses."""
+
+import math
 
 import pytest
 
@@ -12,22 +14,22 @@ def tfds_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("folder", ["5.1.0", "some_config/5.1.0"])
-def test_prepared_is_a_finished_version(tfds_folder, folder):
+@pytest.mark.parametrize(
+    ("folder", "prepared"),
+    [
+        ("5.1.0", True),
+        ("some_config/5.1.0", True),
+        ("incomplete.ABC123_5.1.0", False),
+    ],
+)
+def test_prepared_is_a_finished_version(tfds_folder, folder, prepared):
     assert not data.is_prepared("imagenet2012")
     version = tfds_folder / "imagenet2012" / folder
     version.mkdir(parents=True)
     assert not data.is_prepared("imagenet2012")
     (version / "dataset_info.json").touch()
-    assert data.is_prepared("imagenet2012")
+    assert data.is_prepared("imagenet2012") is prepared
     assert not data.is_prepared("imagenet")
-
-
-def test_unfinished_version_is_not_prepared(tfds_folder):
-    version = tfds_folder / "imagenet2012/incomplete.ABC123_5.1.0"
-    version.mkdir(parents=True)
-    (version / "dataset_info.json").touch()
-    assert not data.is_prepared("imagenet2012")
 
 
 def test_default_folder_is_tfds_own(tmp_path, monkeypatch):
@@ -40,11 +42,8 @@ def test_default_folder_is_tfds_own(tmp_path, monkeypatch):
     assert data.is_prepared("imagenet2012")
 
 
-def test_default_is_digits_where_imagenet_is_not_prepared(tfds_folder):
+def test_default_is_imagenet_where_it_is_prepared_else_digits(tfds_folder, monkeypatch):
     assert data.open_dataset().name == "digits"
-
-
-def test_default_is_imagenet_where_it_is_prepared(tfds_folder, monkeypatch):
     monkeypatch.setattr("keras_t2t.data.opening.is_prepared", lambda name: True)
     # The folder is empty, so opening it fails: at imagenet2012.
     with pytest.raises(ValueError, match="'imagenet2012' is not prepared"):
@@ -52,18 +51,38 @@ def test_default_is_imagenet_where_it_is_prepared(tfds_folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    "asked",
     [
-        ({"data_dir": "validation"}, "scikit-learn: .* got data_dir='validation'"),
-        ({"skip_corrupt": True}, "skip_corrupt=True works on an image folder"),
-        ({"validation_share": 0.2}, "fixed splits, .* got validation_share=0.2"),
-        ({"exif_orientation": True}, "no EXIF data; got exif_orientation=True"),
-        ({"evaluation_only": True, "split": "test"}, "none for test, .* split='test'"),
+        {"data_dir": "validation"},
+        {"skip_corrupt": True},
+        {"validation_share": 0.2},
+        {"exif_orientation": True},
+        {"evaluation_only": True, "split": "test"},
     ],
+    ids=repr,
 )
-def test_what_the_digits_do_not_have(asked, message):
-    with pytest.raises(ValueError, match=message):
+def test_what_the_digits_do_not_have(asked):
+    *_, (name, value) = asked.items()
+    with pytest.raises(ValueError, match=f"{name}={value!r}") as caught:
         data.open_dataset("digits", **asked)
+    assert "digits" in str(caught.value)
+
+
+OUT_OF_RANGE = {
+    "validation_share": [0, -0.1, 1.5, "x", True, math.nan, 1],
+    "reader": ["pillow", "", 3],
+    "exif_orientation": ["yes"],
+    "split": ["train"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, values in OUT_OF_RANGE.items() for value in values],
+)
+def test_an_argument_out_of_range(tmp_path, name, value):
+    with pytest.raises(ValueError, match=f"`?{name}`? must .* got {value!r}"):
+        data.open_dataset(data_dir=tmp_path, **{name: value})
 
 
 @pytest.mark.parametrize(

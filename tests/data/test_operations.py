@@ -9,18 +9,19 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
-from keras_t2t.data.draws.image_draws import ImageDraws
+from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.operations import FILL, NUMBERS_OF, draw_operations
 from keras_t2t.data.draws.operations import OPERATIONS as RAND_AUGMENT
 from keras_t2t.data.grain_reader import operations as pillow
 from keras_t2t.data.tensorflow_reader import operations as tensorflow
-from tests.data.streams import image_draws
+from tests.data.draws import image_draws
 
 tf = tensorflow.tf
 NAMES = {number: name for name, number in NUMBERS_OF.items()}
 
 
-def affine(image, matrix, filter):
+def affine(image, filter, x=(1, 0, 0), y=(0, 1, 0)):
+    matrix = *x, *y
     return image.transform(image.size, Image.AFFINE, matrix, filter, fillcolor=FILL)
 
 
@@ -51,14 +52,10 @@ EXPECTED = {
     "contrast": enhanced(ImageEnhance.Contrast),
     "brightness": enhanced(ImageEnhance.Brightness),
     "sharpness": enhanced(ImageEnhance.Sharpness),
-    "shear_x": lambda i, m, s, f: affine(i, (1, s * 0.03 * m, 0, 0, 1, 0), f),
-    "shear_y": lambda i, m, s, f: affine(i, (1, 0, 0, s * 0.03 * m, 1, 0), f),
-    "translate_x": lambda i, m, s, f: affine(
-        i, (1, 0, s * 0.045 * m * i.width, 0, 1, 0), f
-    ),
-    "translate_y": lambda i, m, s, f: affine(
-        i, (1, 0, 0, 0, 1, s * 0.045 * m * i.height), f
-    ),
+    "shear_x": lambda i, m, s, f: affine(i, f, x=(1, s * 0.03 * m, 0)),
+    "shear_y": lambda i, m, s, f: affine(i, f, y=(s * 0.03 * m, 1, 0)),
+    "translate_x": lambda i, m, s, f: affine(i, f, x=(1, 0, s * 0.045 * m * i.width)),
+    "translate_y": lambda i, m, s, f: affine(i, f, y=(0, 1, s * 0.045 * m * i.height)),
     "none": lambda i, m, s, f: i,
     "grey": lambda i, m, s, f: ImageOps.grayscale(i).convert("RGB"),
     "blur": lambda i, m, s, f: i.filter(ImageFilter.GaussianBlur(0.1 + 0.19 * m)),
@@ -93,16 +90,13 @@ def test_operation_of_tensorflow_is_near_pillows(images, name):
     equalize is another where a photograph is blown out."""
     for image in images[:2] if name == "equalize" else images:
         for level, sign in ((0.0, 1.0), (0.37, -1.0), (0.92, 1.0), (1.0, -1.0)):
-            result = tensorflow.apply(
-                tf.constant(image, "float32"),
-                NUMBERS_OF[name],
-                *(tf.constant(value, "float32") for value in (level, sign)),
-            )
-            expected = EXPECTED[name](
-                Image.fromarray(image), 10 * level, sign, Image.BILINEAR
-            )
-            expected = np.asarray(expected, "float32")
+            numbers = (tf.constant(value, "float32") for value in (level, sign))
+            pixels = tf.constant(image, "float32")
+            result = tensorflow.apply(pixels, NUMBERS_OF[name], *numbers)
             result = np.clip(result.numpy(), 0, 255)
+            whole = Image.fromarray(image)
+            expected = EXPECTED[name](whole, 10 * level, sign, Image.BILINEAR)
+            expected = np.asarray(expected, "float32")
             change = np.abs(expected - image).mean()
             difference = np.abs(result - expected).mean()
             assert difference <= max(0.2 * change, 2), (level, sign, change)
@@ -118,14 +112,6 @@ def test_operation_of_the_other_reader_is_pillows(images, name):
             # One level: the same number, multiplied in another order.
             difference = np.asarray(result).astype(int) - np.asarray(expected)
             assert np.abs(difference).max() <= 1
-
-
-def test_operations_follow_each_other(images):
-    image = tf.constant(images[0], "float32")
-    numbers = [NUMBERS_OF[name] for name in ("invert", "none", "posterize")]
-    arguments = tf.constant([0.5, 0.5, 0.5]), tf.constant([1.0, 1.0, 1.0])
-    result = tensorflow.operated(image, tf.constant(numbers), *arguments)
-    np.testing.assert_array_equal(result, (255 - images[0]) & 0b11000000)
 
 
 def draws(augmentation, number=3000):
@@ -154,16 +140,9 @@ def test_draws_have_timms_distribution():
 
 
 def test_settings_reach_the_draws():
-    operations, levels, _, bicubic = draws(
-        Augmentation(
-            num_operations=3,
-            operation_probability=1,
-            magnitude=4,
-            magnitude_std=0,
-            interpolation="bilinear",
-        ),
-        number=20,
-    )
+    settings = {"num_operations": 3, "operation_probability": 1, "magnitude": 4}
+    settings |= {"magnitude_std": 0, "interpolation": "bilinear"}
+    operations, levels, _, bicubic = draws(Augmentation(**settings), number=20)
     assert operations.shape == (20, 3) and operations.max() < 15
     np.testing.assert_allclose(levels, 0.4)
     assert not bicubic.any()
@@ -177,7 +156,7 @@ def three_augment(number, **settings):
 def test_one_of_three_then_all_of_the_jitter_in_any_order():
     drawn = three_augment(3000)
     names = np.vectorize(NAMES.get)(drawn.operations)
-    assert names.shape == (3000, 4)
+    assert names.shape == (3000, AUGMENTATIONS["three"].operations_per_image)
     for name in ("grey", "solarize", "blur"):  # 4 deviations of a third
         assert abs((names[:, 0] == name).mean() - 1 / 3) < 4 * 0.0086
     assert (np.sort(names[:, 1:]) == ["brightness", "color", "contrast"]).all()
@@ -201,20 +180,20 @@ def test_randaugment_draws_the_same_beside_it():
 
 
 def test_both_readers_follow_the_draws_of_3_augment(images):
-    drawn, seen = three_augment(24), set()
-    for row in range(24):
-        one = ImageDraws(*(column[row] for column in drawn))
+    """One operation after the other."""
+    image, seen = Image.fromarray(images[0]), set()
+    for position in range(24):
+        one = draws_at(position, 3, 32, AUGMENTATIONS["three"])
         columns = one.operations, one.levels, one.signs
-        expected = Image.fromarray(images[0])
+        expected = image
         for number, level, sign in zip(*columns, strict=True):
             expected = EXPECTED[NAMES[number]](expected, 10 * float(level), sign, None)
             seen.add(NAMES[number])
         expected = np.asarray(expected).astype(int)
-        ours = np.asarray(pillow.operated(Image.fromarray(images[0]), one))
+        ours = np.asarray(pillow.operated(image, one))
         assert np.abs(ours - expected).max() <= 1  # a factor's last bit
-        other = tensorflow.operated(
-            tf.constant(images[0], "float32"), *map(tf.constant, columns)
-        )
+        pixels = tf.constant(images[0], "float32")
+        other = tensorflow.operated(pixels, *map(tf.constant, columns))
         # Nothing is rounded in between.
         assert np.abs(other - expected).mean() <= 2
     assert len(seen) == 6

@@ -9,7 +9,11 @@ from keras_t2t.data.augmentation import Augmentation
 from keras_t2t.data.draws.erasing import draw_boxes
 from keras_t2t.data.examples import erase
 from keras_t2t.preprocessing import preprocess_input
-from tests.data.streams import image_draws
+from tests.data.draws import (
+    assert_is_rectangle,
+    assert_same_distribution,
+    image_draws,
+)
 
 
 def test_one_rectangle_is_noise_of_the_normalised_image(photographs):
@@ -19,10 +23,7 @@ def test_one_rectangle_is_noise_of_the_normalised_image(photographs):
     for number, box in enumerate(boxes):
         erase(erased := image.copy(), box, 0, number)
         changed = (erased != image).any(axis=-1)
-        rows, columns = changed.any(axis=1), changed.any(axis=0)
-        for side in (rows, columns):
-            assert (np.diff(np.flatnonzero(side)) == 1).all()
-        np.testing.assert_array_equal(changed, rows[:, None] & columns[None, :])
+        assert_is_rectangle(changed)
         filling.append(preprocess_input(erased)[changed])
     filling = np.concatenate(filling)
     assert len(filling) > 20_000
@@ -34,10 +35,9 @@ def test_one_rectangle_is_noise_of_the_normalised_image(photographs):
 
 def test_boxes_have_the_authors_distribution():
     boxes = draw_boxes(np.random.default_rng(1), 3000, 200, 224, 1.0)
-    top, left, height, width = boxes.T
-    assert (top >= 0).all() and (left >= 0).all()
-    assert (height < 200).all() and (width < 224).all()
-    assert (top + height <= 200).all() and (left + width <= 224).all()
+    corners, sizes = boxes[:, :2], boxes[:, 2:]
+    assert (corners >= 0).all() and (sizes < (200, 224)).all()
+    assert (corners + sizes <= (200, 224)).all()
 
     random, expected = np.random.default_rng(0), []
     while len(expected) < 20_000:
@@ -47,13 +47,8 @@ def test_boxes_have_the_authors_distribution():
         if box[0] < 200 and box[1] < 224:
             place = random.integers(0, 201 - box[0]), random.integers(0, 225 - box[1])
             expected.append((*place, *box))
-    quantiles = np.linspace(0.05, 0.95, 10)
     # A quantile of 3,000 draws has a standard error of some 1% of the side.
-    np.testing.assert_allclose(
-        np.quantile([top, left, height, width], quantiles, axis=1) / 224,
-        np.quantile(expected, quantiles, axis=0) / 224,
-        atol=0.04,
-    )
+    assert_same_distribution(boxes / 224, np.array(expected) / 224, atol=0.04)
 
 
 def test_the_probability_counts_images():

@@ -249,6 +249,7 @@ def known(path, name):
     Raises:
         Unreadable: if there is none.
     """
+    name = name.replace("__builtin__.", "builtins.")  # Python 2's, in protocol 2
     if name not in GLOBALS:
         raise Unreadable(
             f"{shown(path)} is refused: loading it would call "
@@ -266,7 +267,7 @@ class _Unpickler(pickle.Unpickler):
         self._path, self._storage = path, storage
 
     def find_class(self, module, name):
-        return known(self._path, f"{module.replace('__builtin__', 'builtins')}.{name}")
+        return known(self._path, f"{module}.{name}")
 
     def persistent_load(self, saved_id):
         kind, named, key, _, numel = saved_id

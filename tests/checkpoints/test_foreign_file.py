@@ -55,10 +55,11 @@ def test_a_namespace_is_allowed_and_no_other_class(legacy, tmp_path):
         foreign_file.read(path)
 
 
-def test_plain_objects_beside_the_weights_are_ignored(tmp_path):
+@LEGACY
+def test_plain_objects_beside_the_weights_are_ignored(legacy, tmp_path):
     plain = [b"bytes", bytearray(b"x"), {1, 2}, 1j, torch.float16, torch.Size([3])]
     plain += [torch.device("cpu"), collections.Counter("aab")]
-    path = save({"state_dict": {"a": torch.ones(2)}, "args": plain}, tmp_path)
+    path = save({"state_dict": {"a": torch.ones(2)}, "args": plain}, tmp_path, legacy)
     torch.load(path, weights_only=True)
     np.testing.assert_array_equal(foreign_file.read(path).tensors["a"], [1, 1])
 

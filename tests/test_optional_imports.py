@@ -56,7 +56,7 @@ def test_a_folder_is_no_library(tmp_path, monkeypatch):
         ("keras_cv", optional_imports.import_keras_cv, "train"),
         ("sklearn", partial(import_library, "sklearn.datasets"), "data"),
         ("grain", partial(import_library, "grain"), "data"),
-        ("PIL", partial(import_library, "PIL.Image"), "train"),
+        ("PIL", partial(import_library, "PIL.Image"), "data"),
         ("PIL", partial(import_library, "PIL.Image", "x"), "x"),
         ("safetensors", optional_imports.import_safetensors, "convert"),
         ("torch", optional_imports.import_torch, "torch"),

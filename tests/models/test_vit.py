@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_t2t
+from keras_t2t.variants import VIT_VARIANTS
 
 pytestmark = pytest.mark.once
 
@@ -38,6 +39,19 @@ def test_patches(patch_size, grid):
     patch = x[0, :patch_size, :patch_size].reshape(-1)
     expected = patch @ project.kernel.numpy().reshape(-1, 32)
     np.testing.assert_allclose(tokens[0, 0, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "epsilon", "bias"),
+    [("ViTS16", 1e-5, False), ("ViTB16", 1e-6, True), ("ViTL16", 1e-6, True)],
+)
+def test_the_papers_settings(name, epsilon, bias):
+    """In parity of whole models, an epsilon shows at night only."""
+    settings = {**VIT_VARIANTS[name].architecture, "embed_dim": 48, "depth": 1}
+    model = keras_t2t.ViT(**settings, input_shape=(32, 32, 3))
+    norms = [x for x in model.layers if isinstance(x, keras.layers.LayerNormalization)]
+    assert [norm.epsilon for norm in norms] == [epsilon] * 3
+    assert model.get_layer("block_0_attention").qkv.use_bias == bias
 
 
 def test_positions_are_learned_and_start_small():

@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".weights.h5", ".keras")
 OTHERWISE = "was not written by Keras"
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-NUM_HEADS = "/num_heads"  # stored by the attention layers beside their weights
+# Stored by the layers of attention and by FlattenGrid.
+NUM_HEADS, GRID = "/num_heads", "flatten_grid/grid"
 # HDF5 ignores bytes after its end, so a checksum can be appended.
 SEAL = b"\nkeras_t2t SHA-256 "
 SEAL_SIZE = len(SEAL) + 64 + 1
@@ -66,7 +67,7 @@ def read(path):
 
     Returns:
         `Checkpoint` whose names are those of `variable_keys`. Only a `.keras` file
-        tells a grid and a standardization.
+        tells a standardization.
 
     Raises:
         ValueError: if the file is damaged, links to something outside, has more data
@@ -81,6 +82,7 @@ def read(path):
         if not arrays:
             raise ValueError("it has no weights of layers with names")
         heads = {int(arrays.pop(k)) for k in list(arrays) if k.endswith(NUM_HEADS)}
+        grid = arrays.pop(GRID, None)
         architecture = architecture_of({key: a.shape for key, a in arrays.items()})
         if architecture is None:  # somebody's own model: its layers may have any names
             return Checkpoint(arrays, {}, None, by_keras=True)
@@ -96,7 +98,7 @@ def read(path):
             arrays,
             {},
             architecture,
-            _grid(layers),
+            None if grid is None else _checked_grid(grid.tolist()),
             heads.pop() if heads else None,
             by_keras=True,
             standardization=_standardization(layers),
@@ -291,13 +293,8 @@ def _layers(config):
     return {layer.get("name", ""): layer for layer in layers}
 
 
-def _grid(layers):
-    """The grid that the layer `flatten_grid` was called on."""
-    if (layer := layers.get("flatten_grid")) is None:
-        return None
-    (tensor,) = layer["inbound_nodes"][0]["args"]
-    grid = tensor["config"]["shape"][1:3]
-    if not is_pair(grid):
+def _checked_grid(grid):
+    if not is_pair(grid) or min(grid) < 1:
         raise ValueError(f"its grid is {brief(grid)}")
     return tuple(grid)
 

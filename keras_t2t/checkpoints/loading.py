@@ -10,7 +10,7 @@ from keras_t2t._ground.arguments import check_flags, check_grid, check_path, sho
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.fitting import load_tensors
-from keras_t2t.checkpoints.official import official_entries, token_grid
+from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.checkpoints.position_table import table_grid
 
 SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
@@ -51,8 +51,8 @@ def load_checkpoint(
         ema: bool, whether to take the averaged weights (`state_dict_ema`) of a torch
             file that has both.
         grid: `(rows, columns)` of the checkpoint's patch tokens. None: as the file
-            says, else square, as in all released checkpoints; a `.weights.h5` with as
-            many positions as the model has the model's grid.
+            says, as files of this package do, else square, as in all released
+            checkpoints.
 
     Raises:
         FileNotFoundError: if `path` does not exist.
@@ -147,15 +147,12 @@ def existing_file(path):
 
 def _from_keras(checkpoint, model, entries):
     """The `Checkpoint` of a file that Keras wrote, by the names of `entries`."""
-    grid = checkpoint.grid
     keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
     left, tensors, own_names = dict(checkpoint.tensors), {}, {}
     for entry in entries:
         key = keys[id(entry.variable)]
         if (array := left.pop(key, None)) is None:
             continue
-        if entry.name == "pos_embed" and grid is None and array.shape == entry.shape:
-            grid = token_grid(model)
         shape = tuple(entry.variable.shape)
         same_axes = array.ndim == len(shape) and entry.layout.any_size
         if array.shape == shape or same_axes:
@@ -167,7 +164,7 @@ def _from_keras(checkpoint, model, entries):
                 if (array := left.pop(f"{head}/{place}", None)) is not None:
                     tensors[f"{head}.{name}"] = array
     tensors |= left  # which keep their own names
-    return checkpoint._replace(tensors=tensors, own_names=own_names, grid=grid)
+    return checkpoint._replace(tensors=tensors, own_names=own_names)
 
 
 def standardization_of(model):

@@ -3,6 +3,7 @@
 from keras_t2t.layers.attention import MultiHeadSelfAttention
 from keras_t2t.layers.channel_scale import ChannelScale
 from keras_t2t.layers.class_token import ClassToken
+from keras_t2t.layers.flatten_grid import FlattenGrid
 from keras_t2t.layers.ghost_attention import GhostSelfAttention
 from keras_t2t.layers.ghost_mlp import GhostMLP
 from keras_t2t.layers.mlp import MLP
@@ -20,6 +21,7 @@ __all__ = [
     "MLP",
     "ChannelScale",
     "ClassToken",
+    "FlattenGrid",
     "GhostMLP",
     "GhostSelfAttention",
     "LearnedPositionEmbedding",

@@ -43,7 +43,8 @@ def image_to_tokens(
         Keras tensor `(batch, tokens, embed_dim)`.
     """
     if token_type == "convolution":
-        return flatten_grid(three_convolutions(x, embed_dim))
+        x = three_convolutions(x, embed_dim)
+        return t2t_layers.FlattenGrid(name="flatten_grid")(x)
     if token_dropout is None:
         token_dropout = TOKEN_DROPOUT[token_type]
     readers = [
@@ -63,7 +64,7 @@ def image_to_tokens(
         else:
             x = t2t_layers.SoftSplit(*soft_split, name=f"soft_split_{i}")(x)
             x = reader()(x)
-    return flatten_grid(x)
+    return t2t_layers.FlattenGrid(name="flatten_grid")(x)
 
 
 def three_convolutions(x, embed_dim):
@@ -87,8 +88,3 @@ def convolution(x, filters, kernel_size, strides, padding, name):
     return keras.layers.Conv2D(
         filters, kernel_size, strides, data_format="channels_last", name=name
     )(x)
-
-
-def flatten_grid(x):
-    """`(batch, grid_height, grid_width, dim)` -> `(batch, tokens, dim)`."""
-    return keras.layers.Reshape((-1, x.shape[-1]), name="flatten_grid")(x)

@@ -32,7 +32,7 @@ from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
 from keras_t2t.models.named_variant import NamedViT, named_variant
-from keras_t2t.models.tokens import convolution, flatten_grid
+from keras_t2t.models.tokens import convolution
 from keras_t2t.preprocessing import preprocessing_layer
 
 
@@ -98,7 +98,8 @@ def ViT(
         x = preprocessing_layer(mean, std, name="preprocessing")(x)
 
     x = convolution(x, embed_dim, patch_size, patch_size, padding=0, name="project")
-    x = t2t_layers.ClassToken(name="class_token")(flatten_grid(x))
+    x = t2t_layers.FlattenGrid(name="flatten_grid")(x)
+    x = t2t_layers.ClassToken(name="class_token")(x)
     x = t2t_layers.LearnedPositionEmbedding(name="position_embedding")(x)
     if dropout > 0:
         x = keras.layers.Dropout(dropout, name="embedding_dropout")(x)

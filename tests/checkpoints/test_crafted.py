@@ -189,10 +189,14 @@ def doubling(file):
     file["layers/chain"] = file["chain"]
 
 
+def variables(file, layer):
+    """The group of a layer's weights."""
+    groups = [file[f"layers/{each}/vars"] for each in file["layers"]]
+    return next(group for group in groups if group.attrs.get("name") == layer)
+
+
 def head(file):
-    """The group of the head's weights."""
-    groups = [file[f"layers/{layer}/vars"] for layer in file["layers"]]
-    return next(group for group in groups if group.attrs.get("name") == "head")
+    return variables(file, "head")
 
 
 def dataset(*arguments, **settings):
@@ -213,6 +217,15 @@ def layers_are(value):
     def change(file):
         del file["layers"]
         file["layers"] = value
+
+    return change
+
+
+def grid(value):
+    def change(file):
+        group = variables(file, "flatten_grid")
+        del group["grid"]
+        group["grid"] = value
 
     return change
 
@@ -241,6 +254,7 @@ KERNELS = {
     "one axis less": stored(np.ones(12, "f4")),
     "nothing": lambda file, place: None,
 }
+GRIDS = ((-2, -2), (0, 4), (2.0, 2.0), (4,), 4, (2**40, 2**40))
 NAMES = (3, np.ones(3), "", "x" * 10_000, "norm")
 GROUPS = {
     "2**100 ways": doubling,
@@ -250,6 +264,7 @@ GROUPS = {
     "a soft link": lambda f: f.__setitem__("layers/x", h5py.SoftLink("/layers")),
     "numbers at layers": layers_are(np.ones(3)),
     "no layers": lambda file: file.__delitem__("layers"),
+    **{f"a grid of {value}": grid(value) for value in GRIDS},
     "no name": lambda file: head(file).attrs.__delitem__("name"),
     **{f"the name {name!r:.20}": named(name) for name in NAMES},
 }
@@ -304,12 +319,6 @@ def heads_are(value):
     return change
 
 
-def negative_grid(config):
-    """Of as many tokens."""
-    (tensor,) = layers_of(config)["flatten_grid"]["inbound_nodes"][0]["args"]
-    tensor["config"]["shape"][1:3] = [-2, -2]
-
-
 CONFIGS = {  # what is written, or a change of what was
     "a list": b"[]",
     "text": b'"x"',
@@ -318,7 +327,6 @@ CONFIGS = {  # what is written, or a change of what was
     "layers of text": b'{"config": {"layers": "xy"}}',
     "another number of heads": heads_are(1),
     "heads of text": heads_are("x"),
-    "a negative grid": negative_grid,
 }
 
 

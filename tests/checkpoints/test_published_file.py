@@ -84,6 +84,12 @@ def test_it_is_fetched_and_converted_once(mirror, server, cache, oracle, capsys)
     assert server.requests == 1
 
 
+def test_a_name_and_a_path_give_the_same_model(mirror, original):
+    """2 x 8 tokens are as many as the 4 x 4 of the weights."""
+    by_path = helpers.build(weights=original, size=(32, 128))
+    helpers.assert_equal_weights(build(size=(32, 128)), by_path)
+
+
 @pytest.mark.every_backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras runs on torch")
 @pytest.mark.parametrize("missing", ["torch", "safetensors"])

@@ -26,6 +26,7 @@ ROWS = [  # layer, shape of its input, of its output
     (ours.ChannelScale, SHORT, SHORT),
     (partial(ours.GhostSelfAttention, 4, **DROPOUTS), WIDE, WIDE),
     (partial(ours.GhostMLP, 3, **HIDDEN), SHORT, SHORT),
+    (ours.FlattenGrid, GRID, (15, 16)),
     (ours.ClassToken, SHORT, LONG),
     (ours.SinusoidPositionEmbedding, LONG, LONG),
     (ours.LearnedPositionEmbedding, LONG, LONG),

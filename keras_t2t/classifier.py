@@ -23,10 +23,10 @@ from keras_t2t.checkpoints import (
     keras_file,
     published_weights,
 )
-from keras_t2t.checkpoints.foreign_file import TORCH_SUFFIXES
+from keras_t2t.checkpoints.foreign_file import check_torch
 from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.published_file import load_published
-from keras_t2t.checkpoints.registry import NAMES, PUBLISHED, Published
+from keras_t2t.checkpoints.registry import NAMES, Published, row_of_file
 from keras_t2t.models.by_name import builder
 from keras_t2t.preprocessing import (
     IMAGENET_CLASSES,
@@ -221,11 +221,8 @@ def find_classifier(
             f"--ema chooses the averaged weights of a run folder, but {str(weights)!r} "
             "is none; those of a torch checkpoint are used unless --raw is given"
         )
-    if raw and not path.name.endswith(TORCH_SUFFIXES):
-        raise ValueError(
-            "--raw chooses the raw weights of a torch checkpoint "
-            f"({', '.join(TORCH_SUFFIXES)}), got {str(weights)!r}"
-        )
+    if raw:
+        check_torch("--raw", weights)
     if not by_name and not path.exists():
         raise FileNotFoundError(not_found(weights))
     if by_name:
@@ -267,7 +264,7 @@ def _by_name(weights, variant):
 def _of_file(file, variant, reads_names):
     path = file.path
     # A published file under its original name.
-    row = next((row for row in PUBLISHED if row.file == path.name), None)
+    row = row_of_file(path)
     if row is not None and variant in (None, row.variant):
         return _of_published(path, row)._replace(file=file)
     names = path.with_name(CLASSES)

@@ -31,6 +31,13 @@ if len(sys.argv) > 2:
     keras_t2t.load_adapters(model, sys.argv[2])
 print(float(abs(model.get_layer("head").kernel.numpy()).sum()))
 """
+FIND = """
+import sys
+from keras_t2t.classifier import find_classifier
+
+found = find_classifier(sys.argv[1])
+print(found.run is not None, found.class_names[0], found.class_names[-1])
+"""
 PUSH = """
 import sys
 import keras_t2t
@@ -98,6 +105,17 @@ def test_there_and_back(run_folder, hub, python, tmp_path):
     predicted = python(EXAMPLES / "predict.py", *weights, tmp_path / "teal.png")
     assert predicted.returncode == 0, predicted.stderr
     assert predicted.stdout.count("%") == 5
+
+
+def test_one_file_of_a_run_brings_its_record(run_folder, hub, python):
+    files = ("final.keras", "config.json", "classes.json")
+    hub.repositories["ada/digits"] = {
+        name: (run_folder / name).read_bytes() for name in files
+    }
+    found = python("-c", FIND, "hf://ada/digits/final.keras")
+    assert found.stdout.split() == ["True", "0", "9"], found.stderr
+    missing = python("-c", FIND, "hf://ada/digits/final_ema.keras")
+    assert "there is no such file" in last_line(missing)
 
 
 @pytest.mark.nightly

@@ -13,7 +13,8 @@ ADDRESS = re.compile(
     r"hf://(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>[^@]+))?"
 )
 # The files of `push_to_hub` that are needed to build the model.
-RUN_FILES = (CONFIG, CLASSES, RESULT, FINAL, FINAL_EMA)
+FINALS = (FINAL, FINAL_EMA)
+RUN_FILES = (CONFIG, CLASSES, RESULT, *FINALS)
 
 
 def is_address(weights):
@@ -46,6 +47,14 @@ def fetched(weights):
     hub = import_huggingface_hub()
     name, revision, file = match["name"], match["revision"], match["file"]
     with errors_in_one_line(hub, f"{weights!r}"):
+        if file in FINALS:
+            beside = [file, CONFIG, CLASSES]
+            folder = hub.snapshot_download(
+                name, revision=revision, allow_patterns=beside
+            )
+            if not (path := Path(folder) / file).is_file():
+                raise FileNotFoundError(f"{weights!r}: there is no such file")
+            return path
         if file:
             return Path(hub.hf_hub_download(name, file, revision=revision))
         folder = hub.snapshot_download(

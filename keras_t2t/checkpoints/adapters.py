@@ -63,7 +63,8 @@ def save_adapters(model: keras.Model, path: FilePath) -> None:
         path: file that ends in `.lora.h5`.
 
     Raises:
-        ValueError: if `model` lacks adapters, or `path` has another ending.
+        ValueError: if `model` lacks adapters or has other weights that are trainable,
+            or `path` has another ending.
         OSError: if the file cannot be written.
     """
     path = adapters_path(path)
@@ -72,6 +73,13 @@ def save_adapters(model: keras.Model, path: FilePath) -> None:
         raise ValueError(
             f"`model` {model.name!r} has no adapters: keras_t2t.add_adapters(model, 8)"
         )
+    held = set(map(id, adapters_and_heads(model, adaptable(model)).values()))
+    for weight in model.trainable_weights:
+        if id(weight) not in held:
+            raise ValueError(
+                f"`model` {model.name!r} also trains {weight.path}, which a file of "
+                "adapters does not hold: freeze it before training, or save the model"
+            )
     with replacing(path) as temporary:
         write_adapters(model, temporary)
 

@@ -44,6 +44,16 @@ MMPRETRAIN = (
 )
 
 
+def check_torch(flag, path):
+    """Raises a `ValueError` if `path` is no torch file, which alone may hold both raw
+    and averaged weights."""
+    if not Path(path).name.endswith(TORCH_SUFFIXES):
+        raise ValueError(
+            f"{flag} chooses the raw weights of a torch checkpoint "
+            f"({', '.join(TORCH_SUFFIXES)}), got {str(path)!r}"
+        )
+
+
 def read(path, ema=True):
     """Reads a checkpoint in the authors' or mmpretrain's format.
 

@@ -15,7 +15,12 @@ from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import check_digest, digest_of, download
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
-from keras_t2t.checkpoints.registry import NAMES, RELEASE, published_weights
+from keras_t2t.checkpoints.registry import (
+    NAMES,
+    RELEASE,
+    published_weights,
+    row_of_file,
+)
 from keras_t2t.checkpoints.unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
@@ -54,12 +59,10 @@ class Pretrained:
     def standardization(self):
         """How its images were standardised: `(mean, std)` of pixels in 0..1, three
         numbers each; ImageNet's for weights that do not say."""
-        known = None
         if self.published is not None:
-            known = self.published.mean, self.published.std
-        elif str(self.weights).endswith(".keras"):
-            known = keras_file.read_standardization(self.weights)
-        return known or NORMALIZATIONS["imagenet"]
+            return self.published.mean, self.published.std
+        told = None if self.weights is None else standardization_told(self.weights)
+        return told or NORMALIZATIONS["imagenet"]
 
     def load(self, model, build=None):
         """Fills `model` with the weights.
@@ -77,6 +80,15 @@ class Pretrained:
             load_published(model, self.published, build)
         elif self.weights is not None:
             load_checkpoint(model, self.weights)
+
+
+def standardization_told(path):
+    """What a file of weights tells of the images that it was trained on, by its layer
+    of preprocessing or its published name: `(mean, std)`, or None."""
+    if str(path).endswith(".keras"):
+        return keras_file.read_standardization(path)
+    row = row_of_file(path)
+    return None if row is None else (row.mean, row.std)
 
 
 def load_published(model, published, build):

@@ -1,5 +1,6 @@
 """The weights that the authors published, one row each."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from keras_t2t._ground.arguments import check_path
@@ -105,6 +106,11 @@ PUBLISHED = (
     _cifar("T2TViT19", "cifar100_t2t-vit-19_89.0.pth", 89.0, 100),
 )
 NAMES = tuple(dict.fromkeys(row.name for row in PUBLISHED))
+
+
+def row_of_file(path):
+    """The row whose file has the name of `path`, None if there is none."""
+    return next((row for row in PUBLISHED if row.file == Path(path).name), None)
 
 
 def published_weights(weights, variant):

@@ -5,6 +5,7 @@ of --output determines its format: .weights.h5 or .keras for Keras; .pth, .pth.t
 .safetensors for the authors' code.
 """
 
+from functools import partial
 from pathlib import Path
 
 from keras_t2t.cli.classifier_flags import add_image_size
@@ -32,12 +33,20 @@ def main(arguments):
     from keras_t2t._ground.arguments import shown
     from keras_t2t._ground.files import replacing
     from keras_t2t.checkpoints import CheckpointFile, keras_file, save_official
+    from keras_t2t.checkpoints.foreign_file import check_torch
+    from keras_t2t.checkpoints.published_file import standardization_told
     from keras_t2t.models.by_name import builder
+    from keras_t2t.preprocessing import pixel_model
 
+    if arguments.raw:
+        check_torch("--raw", arguments.input)
     file = CheckpointFile(arguments.input, ema=not arguments.raw)
     found = file.description()
     size = arguments.image_size or found.input_shape[:2]
-    model = builder(found.variant)(
+    build, told = builder(found.variant), standardization_told(arguments.input)
+    if told is not None:
+        build = partial(pixel_model, build, mean=told[0], std=told[1])
+    model = build(
         input_shape=(*size, 3),
         include_top=found.classes is not None,
         classes=found.classes or 1,
@@ -51,7 +60,14 @@ def main(arguments):
                 keras_file.save_weights(model, temporary)
     else:
         save_official(model, arguments.output)
+    if told is None:
+        pixels = "what keras_t2t.preprocess_input gives"
+    elif arguments.output.name.endswith(".keras"):
+        pixels = "RGB 0..255"
+    else:
+        mean, std = ([round(x, 4) for x in values] for values in told)
+        pixels = f"pixels 0..1 of mean {mean} and standard deviation {std}"
     print(
         f"{shown(arguments.output)}: {found.variant}, {size[0]}x{size[1]} px, "
-        f"{found.classes or 'no'} classes"
+        f"{found.classes or 'no'} classes, for {pixels}"
     )

@@ -137,10 +137,10 @@ def outputs_of(model, image):
     """The dict of named outputs for the Keras tensor `image`."""
     own = own_output(model)
     if own == "features":
-        return {"features": keras.layers.Identity(name="features")(model(image))}
+        return {"features": as_float32("features")(model(image))}
     head, node, _ = model.outputs[0]._keras_history
     if own == "logits":
-        logits = keras.layers.Identity(name="logits")(model(image))
+        logits = as_float32("logits")(model(image))
         activation = keras.activations.softmax
     else:
         (features,) = head._inbound_nodes[node].input_tensors
@@ -151,6 +151,11 @@ def outputs_of(model, image):
         activation, dtype=head.dtype_policy, name="probabilities"
     )(logits)
     return {"logits": logits, "probabilities": probabilities}
+
+
+def as_float32(name):
+    """An Identity that the global dtype policy does not change."""
+    return keras.layers.Identity(dtype="float32", name=name)
 
 
 def own_output(model):

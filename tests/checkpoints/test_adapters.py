@@ -102,6 +102,14 @@ def test_adapters_of_another_model_are_refused(file, tmp_path):
         load(other, tmp_path / "gone.lora.h5")
 
 
+def test_other_weights_that_are_trained_are_not_lost(file):
+    """Keras's own LoRA freezes kernels alone."""
+    model = random_model()
+    for part in adapters.adaptable(model).values():
+        part.enable_lora(RANK)
+    refused(keras_t2t.save_adapters, model, file, "also trains .*, which a file of ad")
+
+
 def test_a_damaged_file_is_refused(file):
     whole = file.read_bytes()
     middle = len(whole) // 2

@@ -119,10 +119,12 @@ def transformer(**kwargs):
     return helpers.build(token_type="transformer", **kwargs)
 
 
-def test_preprocessing_follows_the_weights(mirror, monkeypatch):
+@pytest.mark.parametrize("by", ["name", "path"])
+def test_preprocessing_follows_the_weights(by, mirror, original, monkeypatch):
     row = ROW._replace(mean=CIFAR_MEAN, std=CIFAR_STD)
     monkeypatch.setattr(registry, "PUBLISHED", (row,))
-    model = build(include_preprocessing=True)
+    weights = "imagenet" if by == "name" else original
+    model = helpers.build(weights=weights, include_preprocessing=True)
     pixels = np.full((1, 64, 64, 3), 100, "uint8")
     scaled = keras.Model(model.input, model.get_layer("preprocessing").output)
     expected = keras_t2t.preprocess_input(pixels, CIFAR_MEAN, CIFAR_STD)

@@ -33,6 +33,7 @@ ROWS = [
     ("finetune.py photos --image-size 192x256", "must be a square"),
     ("evaluate.py", "'imagenet2012' is not prepared"),
     ("evaluate.py --weights run --raw", "--raw chooses the raw weights of a torch"),
+    ("convert_checkpoint.py x.keras --raw --output y.pth", "--raw chooses the raw"),
     ("evaluate.py --weights photos", "is no run folder"),
     ("evaluate.py --weights run --data-dir few", "has 1 classes, and 'run' has 7"),
     ("evaluate.py --weights run --dataset digits", "10 classes, and 'run' has 7"),

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints import CheckpointFile
+from keras_t2t.classifier import find_classifier
 from tests.checkpoints import helpers
 from tests.examples.script import run
 
@@ -29,6 +31,20 @@ def test_the_result_holds_the_same_weights(suffix, original, oracle, tmp_path, s
     out = success("convert_checkpoint.py", original, "--output", output)
     assert "T2TViT7, 64x64 px, 10 classes" in out
     helpers.assert_holds(helpers.build("T2TViT7", weights=output), oracle)
+
+
+def test_what_is_known_of_the_pixels_is_kept(oracle, tmp_path, success):
+    """A published name tells it, a `.keras` tells it again, a `.pth` cannot."""
+    path = tmp_path / "cifar10_t2t-vit_14_98.3.pth"
+    torch.save(oracle.state_dict(), path)
+    for name in ("first.keras", "second.keras"):
+        words = (path, "--output", tmp_path / name, "--image-size", "96")
+        assert "for RGB 0..255" in success("convert_checkpoint.py", *words)
+        path = tmp_path / name
+        found = find_classifier(path).normalization
+        np.testing.assert_allclose(found, NORMALIZATIONS["cifar"], rtol=1e-5)
+    out = success("convert_checkpoint.py", path, "--output", tmp_path / "third.pth")
+    assert "of mean [0.4914, 0.4822, 0.4465] and standard" in out
 
 
 @pytest.mark.nightly

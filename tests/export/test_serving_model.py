@@ -62,14 +62,20 @@ def test_features_without_a_head_and_without_preprocessing():
     np.testing.assert_allclose(found["features"], expected, atol=1e-5)
 
 
-def test_half_precision_is_served_in_float32():
+@pytest.mark.parametrize(
+    "settings", [{}, {"classifier_activation": None}, {"include_top": False}], ids=str
+)
+def test_half_precision_is_served_in_float32(settings):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        half = tiny.build()
+        half = tiny.build(**settings)
+        served = serving_model(half)
     finally:
         keras.config.set_dtype_policy("float32")
-    served = serving_model(half)
-    assert {layer.compute_dtype for layer in served._flatten_layers()} == {"float32"}
+    for layer in served._flatten_layers():
+        if not isinstance(layer, (keras.Model, keras.layers.InputLayer)):
+            assert layer.compute_dtype == "float32", layer.name
+    assert {tensor.dtype for tensor in served.outputs} == {"float32"}
     assert half.get_layer("block_0_mlp").compute_dtype == "bfloat16"  # not changed
 
 

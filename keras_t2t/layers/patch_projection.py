@@ -94,9 +94,15 @@ class PatchReader(CompositeLayer):
             shift = shift + ops.cast(projection.bias, island)
         kernel = gamma[:, None] * kernel
         kernel = kernel - ops.mean(kernel, axis=0, keepdims=True)
-        x = convolve(images, ops.cast(kernel, images.dtype), self.soft_split)
-        variance = patch_variance(ops.cast(images, island), self.soft_split)
-        x = ops.cast(x, island) * ops.rsqrt(variance + norm.epsilon) + shift
+        kernel = ops.cast(kernel, images.dtype)
+        x = ops.cast(convolve(images, kernel, self.soft_split), island)
+        mean, variance = patch_moments(ops.cast(images, island), self.soft_split)
+        if island != keras.backend.standardize_dtype(images.dtype):
+            # A rounded kernel does not ignore the mean, which flat patches show. XLA
+            # may leave out the rounding before a sum, but not before a product.
+            ones = ops.ones((1, kernel.shape[0]), kernel.dtype)
+            x = x - mean * ops.cast(ops.matmul(ones, kernel), island)
+        x = x * ops.rsqrt(variance + norm.epsilon) + shift
         return ops.cast(x, images.dtype)
 
 
@@ -162,8 +168,8 @@ def convolve(images, kernel, soft_split):
         )
 
 
-def patch_variance(images, soft_split):
-    """Variance of the values of every patch of padded images, including the padding.
+def patch_moments(images, soft_split):
+    """Mean and variance of every patch of padded images, including the padding.
 
     Computed axis by axis (channels, rows, columns): the variance of a union is the
     mean of the parts' variances plus the variance of their means. All terms are
@@ -171,7 +177,7 @@ def patch_variance(images, soft_split):
     photographs.
 
     Returns:
-        Tensor `(batch, grid_height, grid_width, 1)`.
+        Two tensors `(batch, grid_height, grid_width, 1)`.
     """
     mean, variance = moments(images)
     for axis in (1, 2):
@@ -179,7 +185,7 @@ def patch_variance(images, soft_split):
         variances = ops.concatenate(soft_split.windows(variance, axis), axis=-1)
         mean, between = moments(means)
         variance = between + ops.mean(variances, axis=-1, keepdims=True)
-    return variance
+    return mean, variance
 
 
 def moments(x):

@@ -109,16 +109,26 @@ def test_logits_and_gradients_against_float64(token_type):
 
 
 @pytest.mark.nightly_elsewhere
-def test_half_precision_has_that_precisions_own_error():
+@pytest.mark.parametrize("background", [None, 2.6])
+def test_half_precision_has_that_precisions_own_error(background):
+    """Before white backgrounds too: a rounded kernel would show their mean."""
     x = photographs()
-    exact = outputs(loaded(fused_soft_split=False), x)
+    if background is not None:
+        x[:, :, 24:] = background
+    exact = tokens(loaded(fused_soft_split=False), x)
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")
-        fused, readable = (np.abs(outputs(path, x) - exact) for path in both_paths())
+        fused, readable = (np.abs(tokens(path, x) - exact) for path in both_paths())
     finally:
         keras.config.set_dtype_policy("float32")
     assert readable.mean() > 1e-3  # bfloat16 shows at all
-    assert fused.mean() < 2 * readable.mean()
+    # Its sums are rounded once more; without a remedy it is a hundred times as far.
+    assert fused.mean() < 3 * readable.mean()
+
+
+def tokens(model, x):
+    """What the first token layer gives."""
+    return outputs(keras.Model(model.input, model.get_layer("tokens_1").output), x)
 
 
 @pytest.mark.nightly_elsewhere

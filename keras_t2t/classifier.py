@@ -27,6 +27,7 @@ from keras_t2t.checkpoints.foreign_file import check_torch
 from keras_t2t.checkpoints.loading import existing_file
 from keras_t2t.checkpoints.published_file import load_published
 from keras_t2t.checkpoints.registry import NAMES, Published, row_of_file
+from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.models.by_name import builder
 from keras_t2t.preprocessing import (
     IMAGENET_CLASSES,
@@ -286,7 +287,7 @@ def _of_file(file, variant, reads_names):
     elif variant in RESNET_VARIANTS:
         found = Classifier(path, variant, DEFAULT_SIZE, _resnet_classes(file))
     else:
-        described = file.description()
+        described, timm = file.description(), timm_preparation(path)
         found = Classifier(
             path,
             variant or described.variant,
@@ -295,6 +296,8 @@ def _of_file(file, variant, reads_names):
             normalization=Pretrained(path).standardization,
             file=file,
         )
+        if timm is not None:
+            found = found._replace(crop=timm.crop, interpolation=timm.interpolation)
     # Names beside the file may belong to another model.
     if names is not None and found.classes not in (None, len(names)):
         raise ValueError(

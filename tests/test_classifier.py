@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 import keras_t2t
+from keras_t2t._ground.normalizations import NORMALIZATIONS
+from keras_t2t.checkpoints.loading import standardization_of
+from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.classifier import find_classifier
+from keras_t2t.training.source import normalization_of
 from tests.checkpoints.helpers import rewrite
 
 pytestmark = pytest.mark.once
@@ -31,6 +35,57 @@ def test_published_weights_bring_size_names_and_transform():
     assert classifier.class_names[0] == "airplane"
     assert classifier.transform == {"crop": 1.0, "interpolation": "bilinear"}
     assert find_classifier("imagenet").class_names is None
+
+
+TIMM = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.95}
+
+
+@pytest.fixture(scope="module")
+def timm_file(tmp_path_factory):
+    """A ViT with the config.json of its repository."""
+    path = tmp_path_factory.mktemp("timm") / "model.safetensors"
+    keras_t2t.save_official(vit(), path)
+    config = {"architecture": "vit_small_patch16_224", "pretrained_cfg": TIMM}
+    path.with_name("config.json").write_text(json.dumps(config))
+    return path
+
+
+def vit(**settings):
+    return keras_t2t.ViTS16(classes=2, input_shape=(32, 32, 3), **settings)
+
+
+def test_timm_s_config_says_how_images_are_prepared(timm_file):
+    found = find_classifier(timm_file)
+    assert found.normalization == NORMALIZATIONS["inception"]
+    assert found.transform == {"crop": 0.95, "interpolation": "bicubic"}
+    assert normalization_of(found) == "inception"  # for fine-tuning
+    model = vit(weights=timm_file, include_preprocessing=True)
+    for each in (model, found.build()):
+        mean, std = standardization_of(each)
+        np.testing.assert_allclose((mean, std), 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("mean", [0.5], "`mean` must be three numbers"),
+        ("std", [0, 1, 1], "`std` must be three numbers greater than 0"),
+        ("crop_pct", 2, r"`crop_pct` must be in \(0, 1\], got 2"),
+        ("interpolation", "lanczos", "`interpolation` must be one of"),
+    ],
+)
+def test_a_config_of_timm_out_of_range(key, value, match, tmp_path):
+    config = {"pretrained_cfg": {**TIMM, key: value}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=f"config.json: {match}"):
+        timm_preparation(tmp_path / "x.pth")
+
+
+def test_weights_for_pixels_that_have_no_name(timm_file):
+    found = find_classifier(timm_file)
+    found = found._replace(normalization=((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))
+    with pytest.raises(ValueError, match="give normalization, one of imagenet, cifar"):
+        normalization_of(found)
 
 
 @pytest.mark.nightly  # 94 MB

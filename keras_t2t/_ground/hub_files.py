@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from keras_t2t._ground.optional_imports import import_huggingface_hub
 from keras_t2t._ground.run_files import CLASSES, CONFIG, FINAL, FINAL_EMA, RESULT
@@ -13,8 +13,7 @@ ADDRESS = re.compile(
     r"hf://(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>[^@]+))?"
 )
 # The files of `push_to_hub` that are needed to build the model.
-FINALS = (FINAL, FINAL_EMA)
-RUN_FILES = (CONFIG, CLASSES, RESULT, *FINALS)
+RUN_FILES = (CONFIG, CLASSES, RESULT, FINAL, FINAL_EMA)
 
 
 def is_address(weights):
@@ -47,15 +46,9 @@ def fetched(weights):
     hub = import_huggingface_hub()
     name, revision, file = match["name"], match["revision"], match["file"]
     with errors_in_one_line(hub, f"{weights!r}"):
-        if file in FINALS:
-            beside = [file, CONFIG, CLASSES]
-            folder = hub.snapshot_download(
-                name, revision=revision, allow_patterns=beside
-            )
-            if not (path := Path(folder) / file).is_file():
-                raise FileNotFoundError(f"{weights!r}: there is no such file")
-            return path
-        if file:
+        if file:  # and what describes it, where the repository has that
+            beside = [str(PurePosixPath(file).with_name(x)) for x in (CONFIG, CLASSES)]
+            hub.snapshot_download(name, revision=revision, allow_patterns=beside)
             return Path(hub.hf_hub_download(name, file, revision=revision))
         folder = hub.snapshot_download(
             name, revision=revision, allow_patterns=list(RUN_FILES)

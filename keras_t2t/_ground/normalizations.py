@@ -6,4 +6,5 @@ CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 NORMALIZATIONS = {
     "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
     "cifar": (CIFAR_MEAN, CIFAR_STD),
+    "inception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # of many ViTs, so called by timm
 }

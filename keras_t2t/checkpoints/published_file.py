@@ -21,6 +21,7 @@ from keras_t2t.checkpoints.registry import (
     published_weights,
     row_of_file,
 )
+from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.checkpoints.unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
@@ -84,11 +85,12 @@ class Pretrained:
 
 def standardization_told(path):
     """What a file of weights tells of the images that it was trained on, by its layer
-    of preprocessing or its published name: `(mean, std)`, or None."""
+    of preprocessing, its published name or timm's config.json: `(mean, std)`, or None.
+    """
     if str(path).endswith(".keras"):
         return keras_file.read_standardization(path)
-    row = row_of_file(path)
-    return None if row is None else (row.mean, row.std)
+    told = row_of_file(path) or timm_preparation(path)
+    return None if told is None else (told.mean, told.std)
 
 
 def load_published(model, published, build):

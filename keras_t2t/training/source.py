@@ -3,6 +3,10 @@
 import dataclasses
 import math
 
+import numpy as np
+
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.classifier import RANDOM, find_classifier
 from keras_t2t.models.head import head_layers
 from keras_t2t.variants import RESNET_VARIANTS
@@ -26,8 +30,8 @@ def pretrained(config):
 
 
 def like_its_source(config, source):
-    """`config` with the model and the image size of the weights it starts from; of a
-    run's, with how they saw pixels too."""
+    """`config` with the model and the image size of the weights it starts from, and
+    with how they saw pixels, unless that was as ImageNet's are."""
     height, width = source.size
     if config.image_size is None and height != width:
         raise ValueError(
@@ -35,12 +39,26 @@ def like_its_source(config, source):
             "uses square images: give image_size"
         )
     size = config.image_size or height
-    normalization = config.normalization or (source.run or {}).get("normalization")
     return dataclasses.replace(
         config,
         model=source.variant,
         image_size=size,
-        normalization=normalization,
+        normalization=config.normalization or normalization_of(source),
+    )
+
+
+def normalization_of(source):
+    """The name of the mean and standard deviation by which a `Classifier` sees pixels;
+    None for a file's that are ImageNet's, or that it does not tell."""
+    if source.run is not None:
+        return source.run["normalization"]
+    for name, values in NORMALIZATIONS.items():
+        if np.allclose(values, source.normalization, rtol=1e-3):
+            return None if name == "imagenet" else name
+    raise ValueError(
+        f"{shown(source.weights)} is for pixels of mean and standard deviation "
+        f"{source.normalization}: give normalization, one of "
+        f"{', '.join(NORMALIZATIONS)}"
     )
 
 

@@ -53,7 +53,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
                     encoded, image_size, draws, augmentation, exif_orientation
                 )
             images.append(image)
-            targets.append(target_of(label, num_classes))
+            targets.append(target_of(label, num_classes, split, index))
         images, targets = np.stack(images), np.stack(targets)
         return mixed_and_erased(
             images, targets, positions, batch_size, seed, augmentation
@@ -78,7 +78,7 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
             image = evaluation_image(
                 encoded, image_size, crop, interpolation, exif_orientation, reduced
             )
-        columns = image[None], target_of(label, num_classes)[None]
+        columns = image[None], target_of(label, num_classes, split, index)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
 
     rows = num_batches(len(split), batch_size) * local if pad else count

@@ -57,7 +57,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         encoded, label = split.example(index)
         cut = training_cut(encoded, image_size, draws, augmentation, exif_orientation)
         drawn = draws.operations, draws.levels, draws.signs
-        return *cut, target_of(label, num_classes), draws.bicubic, *drawn
+        return *cut, target_of(label, num_classes, split, index), draws.bicubic, *drawn
 
     def load(number):
         cut, target, bicubic, *drawn = _called(
@@ -112,7 +112,7 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         index = positions_of(number, batch_size, local, shard)
         encoded, label = split.example(index)
         cut = evaluation_cut(encoded, image_size, crop, exif_orientation, reduced)
-        return *cut, target_of(label, num_classes), np.float32(1)
+        return *cut, target_of(label, num_classes, split, index), np.float32(1)
 
     def load(number):
         shapes = [(num_classes,), ()]

@@ -171,8 +171,10 @@ def rgb(image):
         ValueError: if its pixels have 32 bits.
     """
     image.load()
-    if image.mode.startswith("I;16"):  # which Pillow would cut off at 255
-        image = image.point(lambda value: value / 256).convert("L")
+    # Pillow gives a PGM of 16 bits, and no other PNM, the mode I, and 0..65535.
+    is_pgm = image.format == "PPM" and image.mode == "I"
+    if image.mode.startswith("I;16") or is_pgm:  # which Pillow would cut off at 255
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
     elif image.mode in ("I", "F"):
         raise ValueError(
             f"pixels of 32 bits (mode {image.mode}), whose range is unknown: save "

@@ -129,7 +129,7 @@ def export(source, model, dataset, folder):
         "overwrite": True,
         **source.photograph_transform,
     }
-    images = calibration_images(dataset, source.size[0])
+    images = calibration_images(dataset, source.size[0], **source.transform)
     export_model(model, folder / ONNX, "onnx", **shared)
     export_model(
         model,
@@ -147,15 +147,15 @@ def export(source, model, dataset, folder):
     ]
 
 
-def calibration_images(dataset, size):
-    """uint8 array (images, size, size, 3) of training images, cropped as in
-    evaluation."""
+def calibration_images(dataset, size, **transform):
+    """uint8 array (images, size, size, 3) of training images, cropped as in evaluation;
+    `transform` holds its `crop` and `interpolation`."""
     import numpy as np
 
     from keras_t2t.data import AUGMENTATIONS
 
     count = min(CALIBRATION, dataset.num_train)
-    batches = dataset.train_batches(size, count, 0, AUGMENTATIONS["none"])
+    batches = dataset.train_batches(size, count, 0, AUGMENTATIONS["none"], **transform)
     return np.asarray(next(iter(batches))[0])
 
 

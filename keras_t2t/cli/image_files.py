@@ -11,21 +11,23 @@ def image_files(words):
 
     Args:
         words: list of str. In a folder and its subfolders, files with an image's
-            ending count, except hidden ones; links to folders are not followed. A file
-            that is named itself counts, whatever its ending.
+            ending count, except hidden ones and what operating systems leave, such as
+            thumbnails; links to folders are not followed. What is named itself counts,
+            whatever its ending.
 
     Yields:
         `(path, None)`, sorted within each folder; `(word, reason)` if there is none.
     """
     from keras_t2t.data.image_formats import is_image_name
+    from keras_t2t.data.sources.listing import is_litter
 
     def in_folder(folder):
         failed = []
         found = False
         for parent, folders, names in os.walk(folder, onerror=failed.append):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in folders if not is_litter(name))
             for name in sorted(names):
-                if is_image_name(name) and not name.startswith("."):
+                if is_image_name(name) and not is_litter(name):
                     found = True
                     yield os.path.join(parent, name), None
         for error in failed:

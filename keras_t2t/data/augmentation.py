@@ -26,9 +26,9 @@ class Augmentation:
             covers the square, padded with black by this share of the square's side on
             each side, and cropped to a square at random (the authors' fine-tuning on
             CIFAR: 1/8).
-        interpolation: of the crop and of RandAugment's geometric operations:
-            `"bilinear"`, `"bicubic"` or `"random"` (one of the two, drawn per image and
-            operation).
+        interpolation: of the random or padded crop and of RandAugment's geometric
+            operations: `"bilinear"`, `"bicubic"` or `"random"` (one of the two, drawn
+            per image and operation).
         flip_probability: probability of mirroring left and right.
         three_augment: whether each image is made grey, solarised or blurred, one of the
             three (Touvron et al., DeiT III, 2022).
@@ -92,6 +92,11 @@ class Augmentation:
         object.__setattr__(self, "crop_ratio", _range(self, "crop_ratio", math.inf))
 
     @property
+    def crops_centre(self):
+        """Whether images are cropped as in evaluation."""
+        return not (self.crop_scale or self.crop_padding)
+
+    @property
     def operations_per_image(self):
         """How many are drawn: of RandAugment, of 3-Augment, and of the jitter."""
         jitter = 3 if self.color_jitter else 0
@@ -107,10 +112,8 @@ class Augmentation:
     @property
     def is_off(self):
         """Whether training images are those of evaluation."""
-        return not (
-            self.crop_scale
-            or self.crop_padding
-            or self.flip_probability
+        return self.crops_centre and not (
+            self.flip_probability
             or self.operations_per_image
             or self.mixes
             or self.erasing_probability

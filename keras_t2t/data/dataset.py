@@ -20,6 +20,8 @@ class Training(NamedTuple):
     augmentation: Augmentation | None = None
     first_step: int = 0
     shard: tuple = (0, 1)
+    crop: float = 0.9
+    interpolation: str = "bicubic"
 
 
 class Validation(NamedTuple):
@@ -79,6 +81,8 @@ class Dataset(abc.ABC):
         augmentation=None,
         first_step=0,
         shard=(0, 1),
+        crop=0.9,
+        interpolation="bicubic",
     ):
         """An infinite stream, shuffled anew each epoch.
 
@@ -93,6 +97,8 @@ class Dataset(abc.ABC):
                 batches.
             shard: (i, n), to get rows i x batch_size / n to (i + 1) x batch_size / n
                 of each batch.
+            crop, interpolation: as of `validation_batches`, where the augmentation
+                crops as evaluation does.
 
         Returns:
             An iterable of (images, targets).
@@ -101,9 +107,9 @@ class Dataset(abc.ABC):
             ValueError: naming the argument that is not accepted.
         """
         first_step = integer("first_step", first_step, at_least=0)
-        return self._train_batches(
-            Training(image_size, batch_size, seed, augmentation, first_step, shard)
-        )
+        _check_transform(crop, interpolation)
+        asked = image_size, batch_size, seed, augmentation, first_step, shard
+        return self._train_batches(Training(*asked, crop, interpolation))
 
     def validation_batches(
         self,
@@ -132,8 +138,7 @@ class Dataset(abc.ABC):
         Raises:
             ValueError: naming the argument that is not accepted.
         """
-        check_share("crop", crop)
-        check_choice("interpolation", interpolation, METHODS)
+        _check_transform(crop, interpolation)
         return self._validation_batches(
             Validation(image_size, batch_size, shard, pad, crop, interpolation)
         )
@@ -158,3 +163,8 @@ class Dataset(abc.ABC):
             A ValueError that names the images or files that caused it, or None.
         """
         return None
+
+
+def _check_transform(crop, interpolation):
+    check_share("crop", crop)
+    check_choice("interpolation", interpolation, METHODS)

@@ -1,9 +1,12 @@
 """A data set of encoded images from any source, decoded and batched by a reader."""
 
+import re
+
 import numpy as np
 
 from keras_t2t._ground.arguments import is_unicode, shown
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.data.examples import LabelError
 from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sources.source import check_classes, listed
 from keras_t2t.data.unreadable import GRAIN, Unreadable
@@ -84,6 +87,10 @@ class EncodedDataset(Dataset):
         return self._reader.watched(batches, function)
 
     def diagnose(self, error):
+        # TensorFlow wraps it in an error of its own.
+        told = f"{type(error).__name__}: {error}"
+        if found := re.search(rf"{LabelError.__name__}: (.+)", told):
+            return ValueError(f"{self._place}: {found[1]}")
         if not self._reader.is_read_error(error):
             return None
         splits = self._source.splits.values()

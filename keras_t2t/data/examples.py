@@ -8,8 +8,24 @@ from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.mixing import batch_mixing, kept_share
 
 
-def target_of(labels, num_classes):
-    """(num_classes,) float32: 1 for each label."""
+class LabelError(ValueError):
+    """An image's label is the number of no class."""
+
+
+def target_of(labels, num_classes, split, index):
+    """(num_classes,) float32: 1 for each label.
+
+    Args:
+        labels: int64, or array (labels,), of the image `index` of the `Split`.
+
+    Raises:
+        LabelError: a label is not in 0..num_classes - 1; names the image.
+    """
+    if np.any((labels < 0) | (labels >= num_classes)):
+        raise LabelError(
+            f"{split.name(index)} has the label {labels}; accepted are 0 to "
+            f"{num_classes - 1}"
+        )
     target = np.zeros(num_classes, "float32")
     target[labels] = 1
     return target

@@ -14,7 +14,9 @@ MARGIN = 4
 MAX_IMAGES = 64
 
 
-def write_contact_sheet(dataset, path, image_size, batch_size, seed, augmentation=None):
+def write_contact_sheet(
+    dataset, path, image_size, batch_size, seed, augmentation=None, **transform
+):
     """Draw the first batch of training, each image above its classes.
 
     Below an image stands its class; where two images are mixed, both classes and their
@@ -26,6 +28,7 @@ def write_contact_sheet(dataset, path, image_size, batch_size, seed, augmentatio
         image_size: height and width of the images, in pixels.
         batch_size: images of the batch, of which at most 64 are drawn.
         seed, augmentation: as of `dataset.train_batches`.
+        **transform: its `crop` and `interpolation`.
 
     Raises:
         ValueError: `path` does not end in `.png`, or an argument is not accepted by
@@ -36,7 +39,8 @@ def write_contact_sheet(dataset, path, image_size, batch_size, seed, augmentatio
     if path.suffix.lower() != ".png":
         raise ValueError(f"path must end in .png, got {str(path)!r}")
     Image, ImageDraw = import_library("PIL.Image"), import_library("PIL.ImageDraw")
-    batches = dataset.train_batches(image_size, batch_size, seed, augmentation)
+    asked = image_size, batch_size, seed, augmentation
+    batches = dataset.train_batches(*asked, **transform)
     images, targets = (np.asarray(part)[:MAX_IMAGES] for part in next(iter(batches)))
     images = np.clip(np.round(images), 0, 255).astype("uint8")
     enlarged = max(1, TILE // image_size) * image_size

@@ -292,7 +292,8 @@ class TrainingConfig:
         at_most=1,
     )
     interpolation: str | None = of_evaluation(
-        "how images are resized for evaluation", choices=("bicubic", "bilinear")
+        "how images are resized for evaluation, and by augmentation none",
+        choices=("bicubic", "bilinear"),
     )
     seed: int | None = of_run(
         "seed of initial weights, data order, augmentation and dropout",

@@ -55,6 +55,8 @@ def fit(run, model):
             augmentation=run.plan.augmentation,
             first_step=progress.step,
             shard=run.devices.shard,
+            crop=run.config.crop,
+            interpolation=run.config.interpolation,
         )
         model.fit(
             run.dataset.watched(batches, waiting.delivered),

@@ -234,6 +234,8 @@ class Run:
             self.config.batch_size,
             self.config.seed,
             self.plan.augmentation,
+            crop=self.config.crop,
+            interpolation=self.config.interpolation,
         )
         self.say(f"Drew a training batch to {self.config.preview}")
 

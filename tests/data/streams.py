@@ -83,8 +83,8 @@ def check_bad_arguments(dataset):
             stream(batch_size=5, shard=(0, 2))
     for stream, name, value in (
         *((train, "first_step", step) for step in (-1, 1.5, None)),
-        (validation, "crop", 0),
-        (validation, "interpolation", "area"),
+        *((stream, "crop", 0) for stream in (train, validation)),
+        *((stream, "interpolation", "area") for stream in (train, validation)),
     ):
         with pytest.raises(ValueError, match=f"`{name}` must be .* got {value!r}"):
             stream(batch_size=4, **{name: value})

@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks.fuzz import is_clear
 from benchmarks.fuzz_surfaces import batched, transformed, write_images
+from keras_t2t._ground.images import decode_rgb
 
 READERS = [
     "evaluation_transform",
@@ -104,6 +105,24 @@ def test_what_is_no_picture(reader, case, sound, tmp_path, monkeypatch):
         read(tmp_path / "images", reader, data(sound) if callable(data) else data)
     assert is_clear(caught.value), caught.value
     assert not (tmp_path / "code-was-run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "type", "mode"),
+    [
+        ("TIFF", "<u2", "I;16"),
+        ("TIFF", ">u2", "I;16B"),
+        ("PNG", "<u2", "I;16"),
+        ("PPM", "<u2", "I"),
+    ],
+)
+def test_16_bits_are_reduced_to_the_high_byte(name, type, mode):
+    grey = np.random.default_rng(0).integers(0, 2**16, (48, 64)).astype(type)
+    grey[0, :4] = 0, 255, 256, 65_535
+    Image.fromarray(grey).save(file := io.BytesIO(), name)
+    assert Image.open(file).mode == mode
+    pixels = np.asarray(decode_rgb(file.getvalue()))
+    np.testing.assert_array_equal(pixels, np.stack([grey >> 8] * 3, axis=-1))
 
 
 @pytest.mark.parametrize("rest", [b"text" * 100, b"PK\x05\x06" + bytes(18)])

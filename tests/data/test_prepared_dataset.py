@@ -9,11 +9,15 @@ import pytest
 
 from keras_t2t import data
 from keras_t2t._ground.optional_imports import import_tensorflow_datasets
+from keras_t2t.data.opening import naming_unreadable
+from keras_t2t.data.readers import READERS
 from tests.data import streams
 from tests.hidden import hiding
 from tests.processes import python
 
 tfds = import_tensorflow_datasets()
+
+IN_TWO = tfds.download.DownloadConfig(num_shards=2)
 
 # Unregistered: what TFDS then knows of them is only what lies on disk.
 with tfds.core.registered.skip_registration():
@@ -53,6 +57,23 @@ with tfds.core.registered.skip_registration():
         SPLITS = (("train", 20),)
         FIRST_BRIGHT = 15
 
+    class HeldBack(Colours):
+        """As imagenet2012 without its validation split: no label in the test split."""
+
+        def _split_generators(self, download_manager):
+            splits = super()._split_generators(download_manager)
+            return {**splits, "test": self._generate(5, -1)}
+
+        def _generate(self, size, label=None):
+            for i, example in super()._generate(size):
+                yield i, example if label is None else {**example, "label": label}
+
+    class PartlyHeldBack(Colours):
+        """The last test image has no label."""
+
+        def _labels(self, i):
+            return {"label": -1 if i == 4 else int(i >= self.FIRST_BRIGHT)}
+
     class Reassessed(Colours):
         """As imagenet2012_real: any number of labels per image, no training split."""
 
@@ -76,9 +97,8 @@ def prepared(tmp_path_factory):
     @functools.cache
     def folder_of(file_format, builder):
         folder = tmp_path_factory.mktemp(file_format)
-        in_two = tfds.download.DownloadConfig(num_shards=2)
         builder = builder(data_dir=folder, file_format=file_format)
-        builder.download_and_prepare(download_config=in_two)
+        builder.download_and_prepare(download_config=IN_TWO)
         return folder
 
     def prepared(file_format, builder, **settings):
@@ -197,12 +217,38 @@ def test_a_share_of_training_validates_where_it_is_alone(prepared, file_format, 
     np.testing.assert_array_equal(numbers_of(again.validation_batches(16, 4))[0], held)
 
 
-def test_a_cut_file_is_named(tmp_path):
-    Colours(data_dir=tmp_path).download_and_prepare()
-    [file] = tmp_path.rglob("*train.tfrecord*")
+def test_a_test_split_whose_labels_are_held_back(prepared):
+    dataset = prepared("tfrecord", HeldBack)
+    assert dataset.notes == ("20% of train validates, test is left alone",)
+    assert (dataset.num_train, dataset.num_validation) == (16, 4)
+    message = r"^dataset='held_back': the labels of the split test are held back \("
+    with pytest.raises(ValueError, match=message):
+        prepared("tfrecord", HeldBack, evaluation_only=True, split="test")
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("training", [False, True])
+def test_an_image_whose_label_is_held_back_is_named(prepared, reader, training, capsys):
+    dataset = prepared("tfrecord", PartlyHeldBack, reader=reader)
+    stream = dataset.validation_batches(16, 5)
+    if training:
+        stream = dataset.train_batches(16, 20, 0)
+    message = r"^dataset='partly_held_back': t\w+, record \d+ has the label -1; "
+    with (
+        pytest.raises(ValueError, match=message + "accepted are 0 to 1$"),
+        naming_unreadable(dataset),
+    ):
+        streams.batches(stream, 1)
+    assert "looking for" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_cut_file_is_named(tmp_path, number):
+    Colours(data_dir=tmp_path).download_and_prepare(download_config=IN_TWO)
+    [file] = tmp_path.rglob(f"*train.tfrecord-0000{number}*")
     file.write_bytes(file.read_bytes()[:-3])
-    dataset = data.open_dataset("colours", tmp_path)
     with pytest.raises(Exception, match=rf"{file.name} is cut short or damaged"):
+        dataset = data.open_dataset("colours", tmp_path)
         streams.batches(dataset.train_batches(16, 5, 0), 4)
 
 

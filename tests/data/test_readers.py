@@ -46,6 +46,33 @@ def test_both_readers_train_on_the_same(write_photographs, augmentation, most, f
     assert difference.mean(axis=1).max() <= most
 
 
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("reader", readers.READERS)
+def test_training_images_of_no_augmentation_are_those_of_evaluation(
+    write_photographs, reader, format
+):
+    folder = write_photographs(format) / "train"
+    dataset = data.open_dataset(data_dir=folder, validation_share=0.5, reader=reader)
+    whole = data.open_dataset(
+        data_dir=folder, validation_share=1, reader=reader, evaluation_only=True
+    )
+    seen = []
+    for transform in ({}, {"crop": 1.0, "interpolation": "bilinear"}):
+        batches = dataset.train_batches(48, dataset.num_train, 0, NONE, **transform)
+        images, _ = streams.read(batches, 1)
+        evaluated, _ = streams.read(whole.validation_batches(48, 4, **transform))
+        evaluated = {image.tobytes() for image in evaluated}
+        assert len(evaluated) == whole.num_validation > dataset.num_train
+        assert {image.tobytes() for image in images} < evaluated
+        seen.append(images)
+    assert not np.array_equal(*seen)
+    other = dataclasses.replace(NONE, interpolation="random")
+    [(again, _)] = streams.batches(
+        dataset.train_batches(48, dataset.num_train, 0, other, **transform), 1
+    )
+    np.testing.assert_array_equal(again, images)
+
+
 def test_tensorflows_stream(write_photographs):
     folder = write_photographs("JPEG")
     dataset = data.open_dataset(data_dir=folder, reader="tensorflow")

@@ -79,8 +79,8 @@ def test_a_finished_run_of_other_photographs(tmp_path, monkeypatch):
 
 def test_the_page_s_command_is_one_for_a_shell(monkeypatch):
     monkeypatch.setattr("keras_t2t.export.export_model", lambda *model, **how: None)
-    monkeypatch.setattr(finetune, "calibration_images", lambda dataset, size: None)
-    source = types.SimpleNamespace(size=(32, 32), photograph_transform={})
+    monkeypatch.setattr(finetune, "calibration_images", lambda *data, **how: None)
+    source = types.SimpleNamespace(size=(32, 32), transform={}, photograph_transform={})
     dataset = types.SimpleNamespace(class_names=("a", "b"))
     _, line = finetune.export(source, None, dataset, Path("my runs/it's"))
     command = line.removeprefix("page: my runs/it's/web (").removesuffix(")")

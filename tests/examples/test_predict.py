@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_images
 
 import keras_t2t
 from keras_t2t.classifier import find_classifier
+from keras_t2t.cli.image_files import image_files
 from keras_t2t.cli.predict import batches
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
@@ -96,6 +97,18 @@ def test_where_nothing_can_be_read(folder, photographs, tmp_path, monkeypatch, f
     assert code == 2
     rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
     assert len(rows) == 3 and all(row["error"] for row in rows)
+
+
+def test_what_systems_leave_in_a_folder_is_no_photograph(tmp_path):
+    kept = {"a/1.jpg", "b.png"}
+    left = {"a/@eaDir/1.jpg", "#recycle/2.jpg", "$RECYCLE.BIN/3.jpg", ".x/4.jpg"}
+    for name in kept | left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = {(str(tmp_path / name), None) for name in kept}
+    assert set(image_files([str(tmp_path)])) == found
+    named = str(tmp_path / "#recycle")
+    assert list(image_files([named])) == [(f"{named}/2.jpg", None)]
 
 
 def test_batches_are_in_order_and_no_more_than_some_are_held():

@@ -34,7 +34,7 @@ class ReadError(Exception):
 
 def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
-    image_size, batch_size, seed, augmentation, first_step, shard = asked
+    image_size, batch_size, seed, augmentation, first_step, shard, *transform = asked
     augmentation = augmentation or AUGMENTATIONS["light"]
     local = local_batch_size(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
@@ -48,12 +48,11 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         images, targets = [], []
         for position, index in zip(positions, indices, strict=True):
             draws = draws_at(position, seed, image_size, augmentation)
+            how = draws, augmentation, exif_orientation, *transform
             with _reading(split, index) as (encoded, label):
-                image = training_image(
-                    encoded, image_size, draws, augmentation, exif_orientation
-                )
+                image = training_image(encoded, image_size, *how)
             images.append(image)
-            targets.append(target_of(label, num_classes))
+            targets.append(target_of(label, num_classes, split, index))
         images, targets = np.stack(images), np.stack(targets)
         return mixed_and_erased(
             images, targets, positions, batch_size, seed, augmentation
@@ -78,7 +77,7 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
             image = evaluation_image(
                 encoded, image_size, crop, interpolation, exif_orientation, reduced
             )
-        columns = image[None], target_of(label, num_classes)[None]
+        columns = image[None], target_of(label, num_classes, split, index)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
 
     rows = num_batches(len(split), batch_size) * local if pad else count

@@ -17,7 +17,15 @@ from keras_t2t.preprocessing import (
 METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
 
 
-def training_image(encoded, image_size, draws, augmentation, exif_orientation=False):
+def training_image(
+    encoded,
+    image_size,
+    draws,
+    augmentation,
+    exif_orientation=False,
+    crop=0.9,
+    method="bicubic",
+):
     """Random crop, horizontal flip and the operations that were drawn.
 
     Args:
@@ -27,6 +35,7 @@ def training_image(encoded, image_size, draws, augmentation, exif_orientation=Fa
         augmentation: the `Augmentation` that they were drawn from; what it does to
             batches is not done here.
         exif_orientation: whether the image is turned as its EXIF data says.
+        crop, method: as of `evaluation_image`, where the augmentation crops like it.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -42,7 +51,7 @@ def training_image(encoded, image_size, draws, augmentation, exif_orientation=Fa
         image = _padded_crop(encoded, image_size, draws, augmentation, filter)
     else:
         size = image_size, image_size
-        image = decode_and_crop(encoded, size, 0.9, Image.BICUBIC, reduced=True)
+        image = decode_and_crop(encoded, size, crop, METHODS[method], reduced=True)
     if draws.flipped:
         image = image.transpose(Image.FLIP_LEFT_RIGHT)
     return np.asarray(operated(image, draws))

@@ -7,8 +7,9 @@ import textwrap
 import numpy as np
 
 from keras_t2t._ground.optional_imports import import_tensorflow_datasets
+from keras_t2t.data.sources.class_names import check_labels
 from keras_t2t.data.sources.source import Split
-from keras_t2t.data.sources.splits import assembled, choose_splits
+from keras_t2t.data.sources.splits import assembled, open_splits
 from keras_t2t.data.sources.tfrecords import TFRecords
 
 tfds = import_tensorflow_datasets()
@@ -35,7 +36,8 @@ def open_source(name, wanted):
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
             not prepared (the command that prepares it is named), is not image
-            classification, lacks a split, or is not of a format that is read.
+            classification, lacks a split or its labels, or is not of a format that is
+            read.
         ImportError: TensorFlow Datasets is not installed.
     """
     builder = _open_builder(name, wanted.folder)
@@ -43,10 +45,23 @@ def open_source(name, wanted):
     label = _label_feature(name, features, wanted.evaluation_only)
     _check_prepared(name, builder, wanted.folder)
     names = tuple(getattr(features[label], "feature", features[label]).names)
-    choice = choose_splits(sorted(builder.info.splits), wanted, "records")
-    splits = {one: RecordSplit(builder, one, label) for one in choice.read}
+    choice, splits = open_splits(
+        sorted(builder.info.splits),
+        wanted,
+        "records",
+        functools.partial(RecordSplit, builder, label),
+        _labels_held_back,
+    )
+    for split_name, split in splits.items():
+        if _labels_held_back(split):
+            raise ValueError(
+                f"{wanted.place}: the labels of the split {split_name} are held back "
+                f"({split.name(0)} has the label {split.example(0)[1]}): choose "
+                "another split"
+            )
     if choice.shared is not None:
         splits[choice.shared].read_labels()
+        check_labels(splits[choice.shared], names)
     return assembled(wanted, names, choice, splits)
 
 
@@ -56,8 +71,8 @@ class RecordSplit(Split):
 
     Args:
         builder: TFDS's.
-        split: name.
         label: name of the feature that tells an image's class or classes.
+        split: name.
 
     Raises:
         ValueError: the data set is prepared in a format that is not read.
@@ -65,7 +80,7 @@ class RecordSplit(Split):
 
     labels = None
 
-    def __init__(self, builder, split, label):
+    def __init__(self, builder, label, split):
         info = builder.info
         self._name, self._label = split, label
         self._decode = lambda record: record
@@ -102,6 +117,11 @@ class RecordSplit(Split):
 
     def _record(self, index):
         return self._decode(self._records[int(index)])
+
+
+def _labels_held_back(split):
+    """Whether the first record has the label -1, as TFDS writes where there is none."""
+    return len(split) > 0 and np.any(split.example(0)[1] < 0)
 
 
 def _open_builder(name, data_dir):

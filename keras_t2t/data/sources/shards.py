@@ -11,8 +11,8 @@ from keras_t2t.data.sources.class_names import (
     names_beside,
 )
 from keras_t2t.data.sources.listing import is_litter, visible_folders
-from keras_t2t.data.sources.source import TEST, TRAIN
-from keras_t2t.data.sources.splits import PATTERN, assembled, choose_splits, role
+from keras_t2t.data.sources.source import TRAIN
+from keras_t2t.data.sources.splits import PATTERN, assembled, open_splits, role
 
 FOLDERS = (".", "data")  # beside a hub's README, or in its folder data/
 # train-0000, train0, train-shard-0000
@@ -44,19 +44,14 @@ def open_shards(wanted, root, suffix, kind, open_split):
         kind: what they are, for errors: "tars".
         open_split: function of the paths of a split that gives a `Split` with labels.
     """
-
-    def opened(choice):
-        return {name: open_split(found[name]) for name in choice.read}
-
     found = find_shards(root, suffix) or find_shards(root, suffix, loosely=True)
-    choice = choose_splits(found, wanted, kind)
-    splits = opened(choice)
-    test = choice.validation
-    held_back = test and role(test) == TEST and (splits[test].labels == -1).all()
-    if held_back and wanted.split != TEST:
-        choice = choose_splits([name for name in found if name != test], wanted, kind)
-        choice = choice._replace(left=(*choice.left, test))
-        splits = opened(choice)
+    choice, splits = open_splits(
+        found,
+        wanted,
+        kind,
+        lambda name: open_split(found[name]),
+        lambda split: (split.labels == -1).all(),
+    )
     names, notes = None, ()
     for name, split in splits.items():
         names = names or split.class_names

@@ -97,6 +97,33 @@ def choose_splits(names, wanted, kind):
     return Choice(train, validation, shared, left)
 
 
+def open_splits(names, wanted, kind, open_split, labels_held_back):
+    """Opens the splits that are read. A test split whose labels competitions hold back
+    is left alone, unless it is asked for by name or there is no other.
+
+    Args:
+        names, wanted, kind: as of `choose_splits`.
+        open_split: function of a name that gives a `Split`.
+        labels_held_back: function of a `Split`: whether they are.
+
+    Returns:
+        `(choice, splits)`: `Choice`, and {name: `Split`} of those that are read.
+    """
+
+    def opened(choice):
+        return {name: open_split(name) for name in choice.read}
+
+    choice = choose_splits(names, wanted, kind)
+    splits, test = opened(choice), choice.validation
+    others = [name for name in names if name != test]
+    asked = wanted.split == TEST or role(test or "") != TEST
+    if asked or not others or not labels_held_back(splits[test]):
+        return choice, splits
+    choice = choose_splits(others, wanted, kind)
+    choice = choice._replace(left=(*choice.left, test))
+    return choice, opened(choice)
+
+
 def assembled(wanted, class_names, choice, splits, slash="", notes=()):
     """The `Source` of chosen splits; without a validation split a share of training is
     taken for it.

@@ -61,7 +61,14 @@ class Side(NamedTuple):
     shift: float
 
 
-def training_cut(encoded, image_size, draws, augmentation, exif_orientation=False):
+def training_cut(
+    encoded,
+    image_size,
+    draws,
+    augmentation,
+    exif_orientation=False,
+    crop=EVALUATION_CROP,
+):
     """What a training image shows, by what was drawn.
 
     Args:
@@ -87,7 +94,7 @@ def training_cut(encoded, image_size, draws, augmentation, exif_orientation=Fals
             padding = int(image_size * augmentation.crop_padding)
             offsets = padded_corner(*resized, image_size, padding, draws.crop)
             return _placed((height, width), resized, offsets, image_size)
-        return _centred((height, width), image_size, EVALUATION_CROP)
+        return _centred((height, width), image_size, crop)
 
     cut = _cut(encoded, choose, image_size, exif_orientation, reduced=True)
     return cut._replace(

@@ -42,7 +42,7 @@ CUT_SHAPES = Cut((), (None, None, 3), (4,), (), (2,), (2,), (3,), (2,))
 
 def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
-    image_size, batch_size, seed, augmentation, first_step, shard = asked
+    image_size, batch_size, seed, augmentation, first_step, shard, *_ = asked
     augmentation = augmentation or AUGMENTATIONS["light"]
     local = local_batch_size(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
@@ -53,11 +53,13 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         [index] = shuffled_indices(
             position[None], len(split), seed, augmentation.repeats
         )
-        draws = draws_at(position, seed, image_size, augmentation)
+        draws = _draws(position, augmentation, asked)
         encoded, label = split.example(index)
-        cut = training_cut(encoded, image_size, draws, augmentation, exif_orientation)
+        how = draws, augmentation, exif_orientation, asked.crop
+        cut = training_cut(encoded, image_size, *how)
+        target = target_of(label, num_classes, split, index)
         drawn = draws.operations, draws.levels, draws.signs
-        return *cut, target_of(label, num_classes), draws.bicubic, *drawn
+        return *cut, target, draws.bicubic, *drawn
 
     def load(number):
         cut, target, bicubic, *drawn = _called(
@@ -112,7 +114,7 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         index = positions_of(number, batch_size, local, shard)
         encoded, label = split.example(index)
         cut = evaluation_cut(encoded, image_size, crop, exif_orientation, reduced)
-        return *cut, target_of(label, num_classes), np.float32(1)
+        return *cut, target_of(label, num_classes, split, index), np.float32(1)
 
     def load(number):
         shapes = [(num_classes,), ()]
@@ -143,6 +145,14 @@ def decode_roughly(encoded):
 
 def is_read_error(error):
     return isinstance(error, tf.errors.OpError)
+
+
+def _draws(position, augmentation, asked):
+    """`ImageDraws`, with evaluation's filter where the crop is evaluation's."""
+    draws = draws_at(position, asked.seed, asked.image_size, augmentation)
+    if augmentation.crops_centre:
+        draws = draws._replace(bicubic=np.bool_(asked.interpolation == "bicubic"))
+    return draws
 
 
 def _called(example, number, types, shapes):

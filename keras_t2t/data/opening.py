@@ -49,8 +49,8 @@ def open_dataset(
             are then not required, listed or counted, and an image may have several
             labels or none, as in `"imagenet2012_real"`.
         validation_share: if there are no splits (`<class>/*`), or only a training
-            split, the share of each class's images used for validation, always the same
-            images; a fifth by default. 1 is for evaluation only.
+            split, the share of each class's images used for validation, chosen by the
+            images' names; a fifth by default. 1 is for evaluation only.
         reader: what decodes and augments images: `"grain"`, the default, with Pillow,
             or `"tensorflow"`, tf.data with KerasCV, for hosts with many cores. Both use
             the same random draws, and differ in arithmetic. The digits need neither.

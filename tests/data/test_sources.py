@@ -144,6 +144,29 @@ def test_shards_without_a_number(folder, small_files, kind, names, counts, note)
     assert source.notes == (note,)
 
 
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_a_further_shard_moves_few_images(folder, tmp_path, kind):
+    """The names of parquet files tell how many there are."""
+    folder.mkdir()
+
+    def sides(numbers, name):
+        paths = [f"train/{pet}/{i}.png" for pet in ("cat", "dog") for i in numbers]
+        WRITERS[kind](
+            tmp_path / name, {path: path.encode() for path in paths}, shards=1
+        )
+        path = min((tmp_path / name).glob(f"*.{kind}"))
+        path.rename(folder / f"{name}.{kind}")
+        splits = find_source(folder).splits.items()
+        return {split.read(i): key for key, split in splits for i in range(len(split))}
+
+    before = sides(range(50), "train-0000-of-0001")
+    (first,) = folder.iterdir()
+    first.rename(folder / f"train-0000-of-0002-9c1f2e3d.{kind}")
+    after = sides(range(50, 55), "train-0001-of-0002")
+    assert len(after) == 110 and after != before
+    assert sum(after[image] != before[image] for image in before) <= 10
+
+
 def test_an_index_is_kept_until_its_tar_changes(folder, small_files, cache, capsys):
     layouts.write_tars(folder, small_files)
     data.open_dataset(data_dir=folder)

@@ -55,6 +55,11 @@ class Split(abc.ABC):
     def name(self, index):
         """What to call an image in messages: printable, relative to the folder."""
 
+    def keys(self):
+        """(images,) list of str that tell which image is which, even after others were
+        added or removed: here their numbers."""
+        return [str(index) for index in range(len(self))]
+
     def changed(self):
         """A sentence on a file that has changed since it was opened, or None."""
         return None
@@ -79,6 +84,10 @@ class Part(Split):
 
     def name(self, index):
         return self._whole.name(self._indices[index])
+
+    def keys(self):
+        keys = self._whole.keys()
+        return [keys[index] for index in self._indices]
 
     def changed(self):
         return self._whole.changed()

@@ -19,6 +19,10 @@ from keras_t2t.data.readers import READERS
 from keras_t2t.data.sources.source import TEST, VALIDATION, Wanted
 
 
+class HasSplits(ValueError):
+    """A share was asked for validation, but the data set has splits of its own."""
+
+
 def open_dataset(
     dataset: str | None = None,
     data_dir: FilePath | None = None,
@@ -127,7 +131,7 @@ def open_dataset(
         source = prepared.open_source(dataset, wanted)
         exif_orientation = bool(exif_orientation)
     if validation_share is not None and source.validation_share is None:
-        raise ValueError(
+        raise HasSplits(
             f"validation_share splits a training split that is alone, and {place} has "
             f"splits of its own; got {validation_share}"
         )

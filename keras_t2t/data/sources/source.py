@@ -101,6 +101,7 @@ class Source(NamedTuple):
     validation: Split
     names: tuple = (TRAIN, VALIDATION)  # of the splits, as the files have them
     validation_share: float | None = None  # where the files have no splits
+    num_shared: int | None = None  # images of which the share validates
     notes: tuple = ()  # sentences for the user: how the files were understood
 
     @property

@@ -114,18 +114,20 @@ def assembled(wanted, class_names, choice, splits, slash="", notes=()):
     verb = "is evaluated" if wanted.evaluation_only else "validates"
     names = choice.train or "", choice.validation or choice.shared
     if choice.shared is None:
-        share, text = None, f"{choice.validation}{slash} {verb}"
+        share = count = None
+        text = f"{choice.validation}{slash} {verb}"
         parts = splits.get(choice.train), splits[choice.validation]
     else:
         share = wanted.validation_share or SHARE
         text = f"{100 * share:g}% of {choice.shared}{slash} {verb}"
         whole = splits[choice.shared]
+        count = len(whole)
         chosen = stratified(whole.labels, whole.keys(), share)
         train = None if wanted.evaluation_only else Part(whole, np.flatnonzero(~chosen))
         parts = train, Part(whole, np.flatnonzero(chosen))
     if left := [f"{name}{slash}" for name in choice.left]:
         text += f", {' and '.join(left)} {'is' if len(left) == 1 else 'are'} left alone"
-    return Source(class_names, *parts, names, share, (text, *notes))
+    return Source(class_names, *parts, names, share, count, (text, *notes))
 
 
 def stratified(labels, keys, share):

@@ -11,6 +11,7 @@ The folder RUN/evaluation, or --output, gets per_class.csv, the confusion matrix
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -69,7 +70,7 @@ def add_flags(parser, defaults):
         type=float,
         metavar="SHARE",
         help="share of the images to evaluate, if the data has no splits, or only a "
-        "training split (default: 0.2, or on a run's own data the run's; 1: all)",
+        "training split (default: the run's, else 0.2; 1: all)",
     )
     add(
         "--split",
@@ -159,13 +160,9 @@ def main(arguments):
             classifier_activation=None,
         )
         if devices.main:
-            print(
-                f"{source.variant} on {keras.backend.backend()}: "
-                f"{dataset.num_validation:,} images of {shown(dataset.name)} at "
-                f"{config.image_size} px, crop {config.crop:g}"
-                f"{''.join(f'; {note}' for note in dataset.notes)}",
-                flush=True,
-            )
+            print(description(source, config, dataset), flush=True)
+            if note := changed_data(arguments, source, dataset):
+                print(note, flush=True)
         start = time.perf_counter()
         verbose = int(devices.main and sys.stdout.isatty())
         counts = accuracy.measure(
@@ -199,6 +196,20 @@ def main(arguments):
     return 0
 
 
+def description(source, config, dataset):
+    """The first line: which weights, images and size."""
+    import keras
+
+    from keras_t2t._ground.arguments import shown
+
+    return (
+        f"{source.variant} on {keras.backend.backend()}: "
+        f"{dataset.num_validation:,} images of {shown(dataset.name)} at "
+        f"{config.image_size} px, crop {config.crop:g}"
+        f"{''.join(f'; {note}' for note in dataset.notes)}"
+    )
+
+
 def planned(arguments, source):
     """The `TrainingConfig` of what an evaluation shares with a run, and the data set.
 
@@ -206,7 +217,6 @@ def planned(arguments, source):
         ValueError: a flag, the folder of the report or the data is not usable, or the
             classes are not those of the weights.
     """
-    from keras_t2t import data
     from keras_t2t.training import accuracy
 
     height, width = source.size
@@ -215,7 +225,7 @@ def planned(arguments, source):
             f"{arguments.weights} is for {height}x{width} px, but images are evaluated "
             "as squares: give --image-size"
         )
-    name, folder, share = which_data(arguments, source)
+    name, folder = which_data(arguments, source)
     config = TrainingConfig(
         dataset=name,
         data_dir=folder,
@@ -226,16 +236,7 @@ def planned(arguments, source):
     )
     if output := which_output(arguments):
         check_report(output)
-    dataset = data.open_dataset(
-        name,
-        folder,
-        arguments.skip_corrupt,
-        evaluation_only=True,
-        validation_share=share,
-        reader=which_reader(arguments, source),
-        split=arguments.split,
-        exif_orientation=which_orientation(arguments, source),
-    )
+    dataset = open_data(arguments, source, name, folder)
     accuracy.check_classes(
         dataset, source.classes, source.class_names, arguments.weights
     )
@@ -265,21 +266,61 @@ def check_report(folder):
 
 
 def which_data(arguments, source):
-    """The name, the folder and the validation share of the data set."""
-    share, run = arguments.validation_share, source.run
+    """The name and the folder of the data set."""
     if arguments.dataset or arguments.data_dir:
-        return arguments.dataset, arguments.data_dir, share
+        return arguments.dataset, arguments.data_dir
     if source.published:
-        return source.published.dataset, None, share
+        return source.published.dataset, None
+    run = source.run
     own = (run or {}).get("own") or {}  # custom data is nowhere to be found again
     if run and (run["dataset"] or run["data_dir"] or "dataset" not in own):
-        if share is None:
-            share = run["validation_share"]
         name = run["dataset"]
         if name is None and run["data_dir"] is None and run.get("data"):
             name = run["data"]["name"]
-        return name, run["data_dir"], share
+        return name, run["data_dir"]
     raise ValueError("say what to evaluate on: --dataset NAME or --data-dir DIR")
+
+
+def open_data(arguments, source, name, folder):
+    """The data set. Where it has no splits of its own, the run's share is evaluated
+    unless another is asked for: the other images may have trained."""
+    from keras_t2t.data.opening import HasSplits, open_dataset
+
+    def opened(share):
+        return open_dataset(
+            name,
+            folder,
+            arguments.skip_corrupt,
+            evaluation_only=True,
+            validation_share=share,
+            reader=which_reader(arguments, source),
+            split=arguments.split,
+            exif_orientation=which_orientation(arguments, source),
+        )
+
+    if arguments.validation_share is None and source.run and name != "digits":
+        with contextlib.suppress(HasSplits):
+            return opened(source.run["validation_share"])
+    return opened(arguments.validation_share)
+
+
+def changed_data(arguments, source, dataset):
+    """A line if a run's own data has another number of images now, else None."""
+    run, share = source.run or {}, dataset.validation_share
+    recorded = run.get("data") or {}
+    was, now = recorded.get("validation images"), dataset.num_validation
+    named = arguments.dataset or arguments.data_dir or arguments.validation_share
+    custom = "dataset" in (run.get("own") or {})
+    if named or custom or was is None or arguments.split == "test":
+        return None
+    if share is not None and not run["skip_corrupt"]:  # which skips only what it reads
+        was, now = was + recorded.get("training images", 0), dataset.num_shared
+    if (was, run["validation_share"]) == (now, share):
+        return None
+    return (
+        f"note: the run's data has changed: {now:,} images, where the run had {was:,}; "
+        "some that are scored may have trained"
+    )
 
 
 def which_reader(arguments, source):

@@ -52,6 +52,7 @@ class Dataset(abc.ABC):
         num_train, num_validation: int, images.
         validation_share: the share of the images used for validation, if the files
             have no validation or test split; else None.
+        num_shared: int, the images of which this share is taken; else None.
         class_counts: (classes,) training images by label, None if not known.
         notes: tuple of str, printed with the description of the data: which split is
             used for validation, which splits are ignored.
@@ -64,6 +65,7 @@ class Dataset(abc.ABC):
     num_train: int
     num_validation: int
     validation_share: float | None = None
+    num_shared: int | None = None
     class_counts: np.ndarray | None = None
     notes: tuple = ()
     reader: str | None = None

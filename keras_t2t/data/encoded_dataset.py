@@ -38,6 +38,7 @@ class EncodedDataset(Dataset):
             raise ValueError(f"{place}: the class name {shown(odd[0])} is no Unicode")
         self.class_names = source.class_names
         self.validation_share = source.validation_share
+        self.num_shared = source.num_shared
         self.notes = source.notes
         if exif_orientation is None:
             exif_orientation = self.num_classes < IMAGENET_CLASSES

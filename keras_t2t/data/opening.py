@@ -19,6 +19,10 @@ from keras_t2t.data.readers import READERS
 from keras_t2t.data.sources.source import TEST, VALIDATION, Wanted
 
 
+class HasSplits(ValueError):
+    """A share was asked for validation, but the data set has splits of its own."""
+
+
 def open_dataset(
     dataset: str | None = None,
     data_dir: FilePath | None = None,
@@ -49,8 +53,8 @@ def open_dataset(
             are then not required, listed or counted, and an image may have several
             labels or none, as in `"imagenet2012_real"`.
         validation_share: if there are no splits (`<class>/*`), or only a training
-            split, the share of each class's images used for validation, always the same
-            images; a fifth by default. 1 is for evaluation only.
+            split, the share of each class's images used for validation, chosen by the
+            images' names; a fifth by default. 1 is for evaluation only.
         reader: what decodes and augments images: `"grain"`, the default, with Pillow,
             or `"tensorflow"`, tf.data with KerasCV, for hosts with many cores. Both use
             the same random draws, and differ in arithmetic. The digits need neither.
@@ -127,7 +131,7 @@ def open_dataset(
         source = prepared.open_source(dataset, wanted)
         exif_orientation = bool(exif_orientation)
     if validation_share is not None and source.validation_share is None:
-        raise ValueError(
+        raise HasSplits(
             f"validation_share splits a training split that is alone, and {place} has "
             f"splits of its own; got {validation_share}"
         )

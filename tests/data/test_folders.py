@@ -109,6 +109,35 @@ def test_a_share_of_each_class_validates_where_nothing_is_split(tree):
     assert opened(root, validation_share=0.4)[1:3] == (15, 10)
 
 
+def sides(root):
+    """{name: whether it validates} of the images of a folder without splits."""
+    source = find_source(root)
+    return dict.fromkeys(names_of(source.train), False) | dict.fromkeys(
+        names_of(source.validation), True
+    )
+
+
+def test_a_file_that_comes_or_goes_moves_one_image_of_its_class_at_most(tree):
+    """All of its class were drawn anew, so images that had trained validated."""
+    root = tree("cat/{1..40}.png, dog/{1..40}.png")
+    before = sides(root)
+    # Of every system and Python the same.
+    held = [i for i in range(1, 41) if before[f"cat/{i}.png"]]
+    assert held == [1, 3, 7, 16, 19, 27, 34, 39]
+    for path in expanded("cat/new{1..9}.png") + expanded("dog/{11..20}.png"):
+        (root / path).unlink() if path in before else tree(path)
+        after = sides(root)
+        common = before.keys() & after
+        moved = [name for name in common if before[name] != after[name]]
+        assert len(moved) <= 1 and all(name[:3] == path[:3] for name in moved)
+        for pet in PETS:
+            images = [validates for name, validates in after.items() if pet in name]
+            assert sum(images) == round(0.2 * len(images))
+        before = after
+    tree("ant/{1..5}.png")
+    assert sides(root).items() >= before.items()
+
+
 def test_a_training_split_alone(tree):
     root = tree("Training/*")
     assert opened(root) == (PETS, 8, 2, "20% of Training/ validates")

@@ -144,6 +144,41 @@ def test_shards_without_a_number(folder, small_files, kind, names, counts, note)
     assert source.notes == (note,)
 
 
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_a_further_shard_moves_few_images(folder, tmp_path, kind):
+    """The names of parquet files tell how many there are."""
+    folder.mkdir()
+
+    def sides(numbers, name):
+        paths = [f"train/{pet}/{i}.png" for pet in ("cat", "dog") for i in numbers]
+        WRITERS[kind](
+            tmp_path / name, {path: path.encode() for path in paths}, shards=1
+        )
+        path = min((tmp_path / name).glob(f"*.{kind}"))
+        path.rename(folder / f"{name}.{kind}")
+        splits = find_source(folder).splits.items()
+        return {split.read(i): key for key, split in splits for i in range(len(split))}
+
+    before = sides(range(50), "train-0000-of-0001")
+    (first,) = folder.iterdir()
+    first.rename(folder / f"train-0000-of-0002-9c1f2e3d.{kind}")
+    after = sides(range(50, 55), "train-0001-of-0002")
+    assert len(after) == 110 and after != before
+    assert sum(after[image] != before[image] for image in before) <= 10
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_shards_with_and_without_a_number(folder, small_files, kind):
+    """One file of validation beside numbered ones of training was ignored."""
+    WRITERS[kind](folder, small_files)
+    *_, validation, rest = sorted(folder.glob(f"*.{kind}"))
+    validation.rename(folder / f"val.{kind}")
+    rest.rename(folder / f"more.{kind}")
+    source = find_source(folder)
+    assert (len(source.train), len(source.validation)) == (6, 2)
+    assert source.notes == (f"val validates, more.{kind} is left alone",)
+
+
 def test_an_index_is_kept_until_its_tar_changes(folder, small_files, cache, capsys):
     layouts.write_tars(folder, small_files)
     data.open_dataset(data_dir=folder)
@@ -245,6 +280,16 @@ def copies(name, other):
     return lambda folder: shutil.copy(folder / name, folder / other)
 
 
+def into_folder(name):
+    """A copy of a tar."""
+
+    def spoil(folder):
+        (folder / "val").mkdir()
+        shutil.copy(folder / TAR, folder / "val" / name)
+
+    return spoil
+
+
 NAMES = "classnames.txt"
 TAR = "pets-train-0000.tar"
 BAD_TARS = {
@@ -266,6 +311,15 @@ BAD_TARS = {
     "one twice": (copies(TAR, "a-train-0.tar"), "a-train-0.tar and pets-train-0"),
     "compressed by name": (writes("b-val-2.tar.gz", b"x"), "b-val-2.tar.gz is"),
     "a second number": (copies(TAR, "dev-1.tar"), "lacks 1 of the 2 files like dev-1"),
+    "no number": (
+        copies(TAR, "train.tar"),
+        "of one split .* have none: .* train.tar",
+    ),
+    "an unclear name": (copies(TAR, "train-extra.tar"), "/train-extra.tar lies beside"),
+    "and in a folder": (
+        into_folder("val-0.tar"),
+        "beside folders .*/val/val-0.tar",
+    ),
 }
 
 
@@ -339,6 +393,7 @@ BAD_PARQUET = {
     "names as numbers": (metadata(described([1, 2])), r"of classes, got \[1, 2\]"),
     "another order": (other_order("val*"), "validation-0.* other names"),
     "in one file": (other_order("train-00001*"), "train-00001.* other names"),
+    "an unclear name": (copies(PARQUET, "val_x.parquet"), "/val_x.parquet lies beside"),
     "another count": (copies(PARQUET, "train-2-of-3.parquet"), r"files of \[2, 3\] in"),
     "a hash": (copies(PARQUET, "train-0-of-2-ab12cd34.parquet"), "have the same place"),
     "two layouts": (add_folders, r"has 2 layouts, train/<class>/\* and train-0"),

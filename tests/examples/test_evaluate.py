@@ -111,9 +111,31 @@ def test_a_run_on_custom_data_is_evaluated_on_what_is_named():
     with pytest.raises(ValueError, match="say what to evaluate on: --dataset"):
         which_data(nothing, run)
     named = types.SimpleNamespace(validation_share=None, dataset=None, data_dir="x")
-    assert which_data(named, run) == (None, "x", None)
+    assert which_data(named, run) == (None, "x")
     del run.run["own"]
-    assert which_data(nothing, run) == ("squares", None, None)
+    assert which_data(nothing, run) == ("squares", None)
+
+
+def test_the_share_of_a_run_is_evaluated_where_nothing_is_split(evaluate, work, finish):
+    """On a folder that was named it was a fifth, of images that had trained too."""
+    flat = work / "photos" / "val"
+    settings = {"data_dir": str(flat), "validation_share": 0.7}
+    data = {"name": "val", "training images": 7, "validation images": 14}
+    for name, trained in (("shared", 7), ("fewer", 6)):
+        counts = {**data, "training images": trained}
+        write_run(work / name, NAMES, **settings, data=counts)
+        shutil.copy(work / "run" / "final.keras", work / name)
+    for arguments, images in (
+        (("--data-dir", "photos/val"), 14),
+        (("--data-dir", "photos/val", "--validation-share", "0.2"), 7),
+        (("--data-dir", "photos"), 21),  # which has splits
+    ):
+        code, result, err = evaluate("--weights", "shared", *arguments)
+        assert (code, result["images"]) == (0, images), err
+    _, out, _ = finish("evaluate.py", "--weights", "shared")
+    assert "note:" not in out and '"images": 14' in out
+    _, out, _ = finish("evaluate.py", "--weights", "fewer")
+    assert "note: the run's data has changed: 21 images, where the run had 20;" in out
 
 
 def test_the_test_split(evaluate, work):

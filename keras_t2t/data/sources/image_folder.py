@@ -93,12 +93,14 @@ class FileSplit(Split):
 
     Args:
         folder: Path, to which names are relative.
+        root: Path of the folder of the split, to which keys are relative.
         paths: list of bytes: a name need not be UTF-8.
         labels: (images,) int64.
     """
 
-    def __init__(self, folder, paths, labels):
-        self._folder, self._paths, self.labels = os.fsencode(folder), paths, labels
+    def __init__(self, folder, root, paths, labels):
+        self._folder, self._root = os.fsencode(folder), root
+        self._paths, self.labels = paths, labels
 
     def read(self, index):
         with open(self._paths[index], "rb") as file:
@@ -107,12 +109,18 @@ class FileSplit(Split):
     def name(self, index):
         return shown(os.path.relpath(self._paths[index], self._folder))
 
+    def keys(self):
+        start = len(os.fsencode(self._root / "_")) - 1
+        paths = (os.fsdecode(path[start:]) for path in self._paths)
+        return [path.replace(os.sep, "/") for path in paths]
+
 
 def class_split(wanted, folder, class_names):
     """The `FileSplit` of the images in the folders of classes in a folder."""
     files = [class_files(folder / name, wanted.skip_corrupt) for name in class_names]
     labels = np.repeat(np.arange(len(files), dtype="int64"), [*map(len, files)])
-    return FileSplit(wanted.folder, [path for paths in files for path in paths], labels)
+    paths = [path for paths in files for path in paths]
+    return FileSplit(wanted.folder, folder, paths, labels)
 
 
 def _class_names(train, validation):

@@ -51,7 +51,7 @@ def open_source(wanted, root):
         )
     label = {name: i for i, name in enumerate(names)}
     labels = np.array([label[truth[stem]] for stem in stems], "int64")
-    validation = FileSplit(wanted.folder, paths, labels)
+    validation = FileSplit(wanted.folder, images / "val", paths, labels)
     return Source(tuple(names), train, validation, ("train", "val"))
 
 

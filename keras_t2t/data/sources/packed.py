@@ -1,12 +1,15 @@
 """Images in files that hold many of them, and whether these files have changed."""
 
 import os
+import re
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.source import Split
+
+OF_ALL = re.compile(r"([-_]of[-_]\d+.*)?\.\w+$", re.IGNORECASE)
 
 
 class Stamp(NamedTuple):
@@ -34,6 +37,18 @@ class PackedSplit(Split):
         self._paths, self._stamps = paths, stamps
         self._first = np.cumsum([0, *map(len, labels)])
         self.labels = np.concatenate(labels).astype("int64")
+
+    def keys(self):
+        keys = []
+        for file, path in enumerate(self._paths):
+            # Without the number of all files, and the hash after it, which change.
+            name = OF_ALL.sub("", path.name)
+            keys += [f"{name}/{key}" for key in self._keys_in(file)]
+        return keys
+
+    def _keys_in(self, file):
+        """What the keys of the images of a file end in: here their rows."""
+        return range(self._first[file + 1] - self._first[file])
 
     def changed(self):
         for path, stamp in zip(self._paths, self._stamps, strict=True):

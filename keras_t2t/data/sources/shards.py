@@ -20,12 +20,11 @@ NUMBER = (
     r"(?:(?:shard|part|chunk)s?[-_. ]?)?(?P<number>\d+)(?:[-_]of[-_](?P<count>\d+))?"
 )
 HASH = r"(?:[-_.](?=[0-9a-f]*[a-f])[0-9a-f]{8,})?"
-NUMBERED = re.compile(
-    rf"(?:.*[-_. ])?(?P<split>{PATTERN})[-_. ]?{NUMBER}{HASH}", re.IGNORECASE
-)
 NAMED = re.compile(
     rf"(?:.*[-_. ])?(?P<split>{PATTERN})(?:[-_. ]?{NUMBER})?{HASH}", re.IGNORECASE
 )
+# train-extra, whose place in the order is not known
+UNCLEAR = re.compile(rf"(?:.*[-_. ])?(?:{PATTERN})[-_. ].*", re.IGNORECASE)
 COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$", re.IGNORECASE)
 IN_SPLIT = re.compile(rf"(?:.*[-_. ])?{NUMBER}{HASH}", re.IGNORECASE)
 FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
@@ -52,6 +51,10 @@ def open_shards(wanted, root, suffix, kind, open_split):
         lambda name: open_split(found[name]),
         lambda split: (split.labels == -1).all(),
     )
+    known = {path for paths in found.values() for path in paths}
+    beside = _files(found[choice.read[0]][0].parent, suffix)
+    others = tuple(shown(path.name) for path in beside if path not in known)
+    choice = choice._replace(left=(*choice.left, *others))
     names, notes = None, ()
     for name, split in splits.items():
         names = names or split.class_names
@@ -80,34 +83,58 @@ def find_shards(folder, suffix, loosely=False):
     Args:
         folder: Path.
         suffix: of the files, without the dot.
-        loosely: take files without a number (`train.tar`) and, where no name tells a
-            split, all as training.
+        loosely: take files without a number (`train.tar`) where none has one and, where
+            no name tells a split, all as training.
 
     Returns:
         {name of a split, in lower case: list of Path, in order}.
 
     Raises:
-        ValueError: one of the files that the others' names tell of is missing, or
-            there are two for one place.
+        ValueError: one of the files that the others' names tell of is missing, there
+            are two for one place, or a name is not clear.
     """
     for place in (folder / name for name in FOLDERS):
         if not place.is_dir():
             continue
         files = _files(place, suffix)
-        found = {}
-        for path in files:
-            name = path.name[: -len(suffix) - 1]
-            if match := (NAMED if loosely else NUMBERED).fullmatch(name):
-                found.setdefault(match["split"].lower(), []).append((path, match))
-        found = {split: _ordered(place, several) for split, several in found.items()}
+        in_folders = _in_folders(place, suffix)
+        found = _by_split(place, files, suffix, loosely or in_folders)
+        if found and in_folders:
+            one, other = (min(min(paths.values())) for paths in (found, in_folders))
+            raise ValueError(
+                f"data_dir: {shown(one)} lies beside folders of splits that hold files "
+                f"like {shown(other)}: put all into folders, or none"
+            )
         if found and suffix == "tar":
             _check_not_compressed(place, {path.name for path in files})
-        found = found or _in_folders(place, suffix)
+        found = found or in_folders
         if loosely and not found and files:
             found = {TRAIN: _ordered(place, _matched(files, suffix))}
         if found:
             return found
     return {}
+
+
+def _by_split(place, files, suffix, loosely):
+    """{name of a split: list of Path, in order} of files named by split; none if no
+    name has a number, unless `loosely`."""
+    found, unclear = {}, []
+    for path in files:
+        name = path.name[: -len(suffix) - 1]
+        if match := NAMED.fullmatch(name):
+            found.setdefault(match["split"].lower(), []).append((path, match))
+        elif UNCLEAR.fullmatch(name):
+            unclear.append(path)
+    numbers = [match["number"] for several in found.values() for _, match in several]
+    if not (loosely or any(numbers)):
+        return {}
+    if found and unclear:
+        raise ValueError(
+            f"data_dir: {shown(unclear[0])} lies beside files of splits, and is not "
+            f"called like train-0000.{suffix} or train.{suffix}: rename it, or move "
+            "it out"
+        )
+    return {split: _ordered(place, several) for split, several in found.items()}
 
 
 def _check_not_compressed(place, names):

@@ -55,6 +55,11 @@ class Split(abc.ABC):
     def name(self, index):
         """What to call an image in messages: printable, relative to the folder."""
 
+    def keys(self):
+        """(images,) list of str that tell which image is which, even after others were
+        added or removed: here their numbers."""
+        return [str(index) for index in range(len(self))]
+
     def changed(self):
         """A sentence on a file that has changed since it was opened, or None."""
         return None
@@ -80,6 +85,10 @@ class Part(Split):
     def name(self, index):
         return self._whole.name(self._indices[index])
 
+    def keys(self):
+        keys = self._whole.keys()
+        return [keys[index] for index in self._indices]
+
     def changed(self):
         return self._whole.changed()
 
@@ -92,6 +101,7 @@ class Source(NamedTuple):
     validation: Split
     names: tuple = (TRAIN, VALIDATION)  # of the splits, as the files have them
     validation_share: float | None = None  # where the files have no splits
+    num_shared: int | None = None  # images of which the share validates
     notes: tuple = ()  # sentences for the user: how the files were understood
 
     @property

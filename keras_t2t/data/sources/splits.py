@@ -1,6 +1,8 @@
 """The names that people give to splits, and which of them trains and validates."""
 
+import hashlib
 import re
+import unicodedata
 from typing import NamedTuple
 
 import numpy as np
@@ -139,33 +141,47 @@ def assembled(wanted, class_names, choice, splits, slash="", notes=()):
     verb = "is evaluated" if wanted.evaluation_only else "validates"
     names = choice.train or "", choice.validation or choice.shared
     if choice.shared is None:
-        share, text = None, f"{choice.validation}{slash} {verb}"
+        share = count = None
+        text = f"{choice.validation}{slash} {verb}"
         parts = splits.get(choice.train), splits[choice.validation]
     else:
         share = wanted.validation_share or SHARE
         text = f"{100 * share:g}% of {choice.shared}{slash} {verb}"
         whole = splits[choice.shared]
-        chosen = stratified(whole.labels, share)
+        count = len(whole)
+        chosen = stratified(whole.labels, whole.keys(), share)
         train = None if wanted.evaluation_only else Part(whole, np.flatnonzero(~chosen))
         parts = train, Part(whole, np.flatnonzero(chosen))
     if left := [f"{name}{slash}" for name in choice.left]:
         text += f", {' and '.join(left)} {'is' if len(left) == 1 else 'are'} left alone"
-    return Source(class_names, *parts, names, share, (text, *notes))
+    return Source(class_names, *parts, names, share, count, (text, *notes))
 
 
-def stratified(labels, share):
+def stratified(labels, keys, share):
     """Which images validate: of each class a random `share`, rounded, at least one.
+
+    Every key has its place in a random order. So one image that is added or removed
+    moves at most one other image, of its class.
 
     Args:
         labels: (images,) integers.
+        keys: (images,) list of str, as of `Split.keys`.
         share: in (0, 1].
 
     Returns:
         (images,) bool.
     """
     chosen = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        images = np.flatnonzero(labels == label)
-        order = np.random.default_rng([SEED, label]).permutation(images)
-        chosen[order[: max(1, round(share * len(images)))]] = True
+    draws = np.fromiter(map(_draw, keys), "uint64", len(keys))
+    order = np.lexsort((draws, labels))
+    firsts = np.flatnonzero(np.diff(labels[order])) + 1
+    for images in np.split(order, firsts):
+        chosen[images[: max(1, round(share * len(images)))]] = True
     return chosen
+
+
+def _draw(key):
+    """A number of 64 bits, the same on every system."""
+    key = unicodedata.normalize("NFC", key)  # macOS writes an accent of its own
+    content = f"{SEED}/{key}".encode(errors="surrogatepass")
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big")

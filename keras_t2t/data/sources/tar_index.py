@@ -56,6 +56,9 @@ class TarSplit(PackedSplit):
         tar, row = self._place(index)
         return f"{shown(self._paths[tar].name)}: {shown(self._indices[tar].names[row])}"
 
+    def _keys_in(self, file):
+        return self._indices[file].names
+
 
 def index_tars(paths):
     """A list of each tar's `TarIndex`, from the cache if the tar has not changed since,

@@ -219,6 +219,7 @@ def unsavable():
     return keras.Model(model.inputs, Unsavable(object())(model.output), name="odd")
 
 
+BEST = keras.callbacks.EarlyStopping(restore_best_weights=True)
 FOCAL = keras.losses.CategoricalFocalCrossentropy()
 
 
@@ -239,6 +240,7 @@ def probabilities():
     [
         ("optimizer", "lion", {}, "optimizer must be .*'lion'"),
         ("callbacks", [print], {}, "callbacks must be Keras callbacks"),
+        ("callbacks", [BEST], {}, "restore_best_weights=True .* give patience=N"),
         ("model", lambda: 3, {}, "model must be a Keras model .*, got 3"),
         ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
         ("model", unsavable, {}, "model: odd cannot be saved: "),

@@ -163,7 +163,7 @@ class TrainingConfig:
     )
     warmup_epochs: float | None = of_schedule(
         "epochs in which the learning rate rises linearly; in shorter runs the default "
-        "shrinks in proportion",
+        "shrinks in proportion, to whole epochs where the rate changes by epoch",
         "N",
         at_least=0,
     )
@@ -388,6 +388,10 @@ class TrainingConfig:
         batch_size = self.batch_size or recipe.batch_size
         epochs = self.epochs or recipe.epochs
         share = min(1, epochs / recipe.epochs)
+        warmup_epochs = recipe.warmup_epochs * share
+        if (self.rate_changes or recipe.rate_changes) == "epoch":
+            # With a part of an epoch, the first would have the warmup's first rate.
+            warmup_epochs = round(warmup_epochs)
         augmentation = AUGMENTATIONS[self.augmentation or recipe.augmentation]
         filled = {
             **SHARED,
@@ -400,7 +404,7 @@ class TrainingConfig:
             "batch_size": batch_size,
             "learning_rate": recipe.learning_rate
             * (batch_size * accumulation / recipe.batch_size),
-            "warmup_epochs": recipe.warmup_epochs * share,
+            "warmup_epochs": warmup_epochs,
             "cooldown_epochs": recipe.cooldown_epochs * share,
         }
         if num_images is not None:

@@ -44,6 +44,20 @@ def evaluate(run, model):
     return logs
 
 
+def last_rate(optimizer):
+    """The learning rate of an optimizer's last step, a float. In float16, steps whose
+    gradients overflow do not count."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = optimizer._learning_rate
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        # `optimizer.learning_rate` is the next step's.
+        finished = int(keras.ops.convert_to_numpy(optimizer._iterations))
+        rate = rate(max(0, finished - 1))
+    else:
+        rate = optimizer.learning_rate
+    return float(keras.ops.convert_to_numpy(rate))
+
+
 class UntilStopped(keras.callbacks.CallbackList):
     """Moves the run's bar, and ends an evaluation early if the run is to stop. Unlike
     Keras's own list, it does not read the metrics of each batch, which would make the
@@ -95,7 +109,7 @@ class ValidateEpoch(keras.callbacks.Callback):
         if self.stop.agreed:
             self.save_unvalidated(before)
             return
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = last_rate(self.model.optimizer)
         history = self.run.progress.history
         history.append({"epoch": epoch, **logs, "learning_rate": rate})
 

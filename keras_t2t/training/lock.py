@@ -66,6 +66,8 @@ class FolderLock:
         """Removes the lock, and what `acquire` made if nothing else is in it."""
         if self.file is None:
             return
+        if fcntl is None:
+            self.file.close()  # Windows removes no open file
         (self.folder / NAME).unlink(missing_ok=True)
         self.file.close()
         self.file = None

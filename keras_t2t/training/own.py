@@ -53,6 +53,12 @@ class Own:
         for callback in self.callbacks:
             if not isinstance(callback, keras.callbacks.Callback):
                 refused("callbacks", "Keras callbacks (keras.callbacks)", callback)
+            if getattr(callback, "restore_best_weights", False):
+                raise ValueError(
+                    f"callbacks: {name_of(callback)} with restore_best_weights=True "
+                    "would change the weights after the last snapshot: leave that out, "
+                    "and give patience=N in the config, which keeps the best weights"
+                )
         for name, (kind, accepted) in KINDS.items():
             part = getattr(self, name)
             if not (part is None or isinstance(part, kind) or callable(part)):

@@ -27,15 +27,16 @@ class OwnData(Dataset):
         validation: `Dataset` for validation if `given` is a function, else None.
         config: `TrainingConfig` as the user gave it.
         classes: int, the model's outputs, None if not known.
+        pixels: whether the model takes pixels 0..255; a custom one need not.
 
     Attributes:
         image_size, batch_size: int, of the training batches.
 
     Raises:
-        ValueError: `given` is none of these, or its first batch is not a batch.
+        ValueError: `given` is none of these, or its first batch is not one of pixels.
     """
 
-    def __init__(self, given, validation, config, classes=None):
+    def __init__(self, given, validation, config, classes=None, pixels=True):
         self._validation = validation
         self._train, self._own_validation = sources(given, validation)
         first = given[0] if isinstance(given, (tuple, list)) else given
@@ -46,6 +47,8 @@ class OwnData(Dataset):
         self._classes = classes if names is None else len(names)
         self._problem = None
         batch = next(iter(self._train_from(0)))
+        if pixels:
+            self._check_pixels(batch[0])
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
             names = map(str, range(batch[1].shape[1]))
@@ -146,6 +149,15 @@ class OwnData(Dataset):
                 f"{kind} weights must be {shape[:1]}, got {weights[0].shape}"
             )
         return (images, *(x.astype("float32") for x in (targets, *weights)))
+
+    def _check_pixels(self, images):
+        """Raises a ValueError if images look as if divided by 255, or standardised."""
+        low, high = images.min(), images.max()
+        if images.dtype.kind == "f" and high <= 1 and images.any():
+            raise self._wrong(
+                f"training images must be pixels 0..255, got {images.dtype} in "
+                f"{low:.3g}..{high:.3g} in the first batch"
+            )
 
     def _wrong(self, problem):
         self._problem = ValueError(f"dataset: {problem}")

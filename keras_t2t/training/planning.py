@@ -189,7 +189,7 @@ def opened_data(config, own):
         return opened
     built = isinstance(own.model, keras.Model)
     classes = own.model.output_shape[-1] if built else None
-    return OwnData(given, opened, config, classes)
+    return OwnData(given, opened, config, classes, pixels=own.model is None)
 
 
 def description(dataset, config):

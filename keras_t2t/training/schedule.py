@@ -56,9 +56,12 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         """The rate (float32 scalar) of the step after `step` finished ones."""
-        epoch = ops.cast(step, "float32") / self.steps_per_epoch
         if self.changes == "epoch":
-            epoch = ops.floor(epoch)
+            # Of integers: XLA multiplies a float by 1 / steps_per_epoch, and the first
+            # step of an epoch would count as one of the epoch before.
+            epoch = ops.cast(ops.floor_divide(step, self.steps_per_epoch), "float32")
+        else:
+            epoch = ops.cast(step, "float32") / self.steps_per_epoch
         # A small batch can have a peak below the authors' first and last rate.
         start, final = min(WARMUP_START, self.peak), min(self.final, self.peak)
         warmup = start + epoch / max(self.warmup_epochs, 1e-6) * (self.peak - start)

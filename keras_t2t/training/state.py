@@ -58,24 +58,33 @@ def restore(model, arrays, only=None):
 
 def generators():
     """The states of torch's own generators, on torch; else nothing."""
-    if keras.backend.backend() != "torch":
-        return {}
-    import torch
-
-    states = {"torch/cpu": torch.get_rng_state().numpy()}
-    if torch.cuda.is_available():
-        states["torch/cuda"] = torch.cuda.get_rng_state().cpu().numpy()
-    return states
+    return {
+        f"torch/{device}": module.get_rng_state().cpu().numpy()
+        for device, module in _with_generators().items()
+    }
 
 
 def restore_generators(arrays):
     """Gives torch's generators the states that `generators` took."""
-    if "torch/cpu" in arrays:
-        import torch
+    for device, module in _with_generators().items():
+        if f"torch/{device}" in arrays:
+            import torch
 
-        torch.set_rng_state(torch.from_numpy(arrays["torch/cpu"]))
-        if torch.cuda.is_available() and "torch/cuda" in arrays:
-            torch.cuda.set_rng_state(torch.from_numpy(arrays["torch/cuda"]))
+            module.set_rng_state(torch.from_numpy(arrays[f"torch/{device}"]))
+
+
+def _with_generators():
+    """What has torch's generator of each device, {device: module}; empty elsewhere."""
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    modules = {"cpu": torch.random}
+    if torch.cuda.is_available():
+        modules["cuda"] = torch.cuda
+    if torch.backends.mps.is_available():  # a Mac's GPU
+        modules["mps"] = torch.mps
+    return modules
 
 
 def _variables(model):

@@ -194,6 +194,17 @@ def test_warmup_and_cooldown_keep_their_share_of_a_short_run():
     check(filled(epochs=620), warmup_epochs=10, cooldown_epochs=10)
 
 
+def test_where_the_rate_changes_by_epoch_the_default_warmup_is_whole_epochs():
+    """With a part of an epoch the first one has the warmup's first rate, of 1e-6."""
+    check(filled(epochs=1), warmup_epochs=0)
+    check(filled(epochs=15, recipe="modern"), warmup_epochs=0)
+    check(filled(epochs=50), warmup_epochs=2)
+    check(filled("flowers", 5, epochs=10, rate_changes="epoch"), warmup_epochs=0)
+    check(filled(epochs=31, rate_changes="step"), warmup_epochs=1)
+    check(filled(epochs=62, recipe="budget90"), warmup_epochs=8 * 62 / 90)
+    check(filled(epochs=2, warmup_epochs=0.5), warmup_epochs=0.5)
+
+
 def test_the_docstring_says_what_each_setting_is():
     for field in dataclasses.fields(TrainingConfig):
         assert f"\n        {field.name}: " in TrainingConfig.__doc__

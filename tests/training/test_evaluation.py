@@ -2,6 +2,7 @@
 
 import types
 
+import keras
 import numpy as np
 import pytest
 from scipy.special import log_softmax
@@ -10,7 +11,7 @@ from keras_t2t.data.dataset import Validation
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
-from keras_t2t.training.evaluation import evaluate
+from keras_t2t.training.evaluation import evaluate, last_rate
 from tests.training import tiny
 
 CONFIG = TrainingConfig(image_size=32, batch_size=4, steps_per_epoch=5)
@@ -48,6 +49,23 @@ def test_padding_does_not_count(model):
     right = logits.argmax(1) == labels.argmax(1)
     assert logs["top1"] == pytest.approx(right.mean(), abs=1e-6)
     assert logs["top5"] == 1.0  # of four classes
+
+
+@pytest.mark.once
+def test_the_rate_is_of_the_last_step_that_counts():
+    """In float16 a step whose gradients overflow does not."""
+    rates = keras.optimizers.schedules.PolynomialDecay(1.0, 4, end_learning_rate=0.0)
+    optimizer = keras.optimizers.SGD(rates, gradient_accumulation_steps=2)
+    optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    weight = keras.Variable([0.0])
+    optimizer.build([weight])
+    assert last_rate(optimizer) == 1.0  # none has counted
+    for gradient in (1.0, 1.0, np.inf):
+        optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])
+    assert last_rate(optimizer) == 0.75
+    given = keras.optimizers.SGD(0.25)
+    given.build([weight])
+    assert last_rate(given) == 0.25
 
 
 def test_under_mixup_the_dominant_label_counts(model):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from keras_t2t.classifier import find_classifier
-from keras_t2t.training import Stopped
+from keras_t2t.training import Stopped, TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
+from keras_t2t.training.planning import opened_data
 from tests.training import tiny
 from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
@@ -219,6 +220,7 @@ def unsavable():
     return keras.Model(model.inputs, Unsavable(object())(model.output), name="odd")
 
 
+BEST = keras.callbacks.EarlyStopping(restore_best_weights=True)
 FOCAL = keras.losses.CategoricalFocalCrossentropy()
 
 
@@ -239,6 +241,7 @@ def probabilities():
     [
         ("optimizer", "lion", {}, "optimizer must be .*'lion'"),
         ("callbacks", [print], {}, "callbacks must be Keras callbacks"),
+        ("callbacks", [BEST], {}, "restore_best_weights=True .* give patience=N"),
         ("model", lambda: 3, {}, "model must be a Keras model .*, got 3"),
         ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
         ("model", unsavable, {}, "model: odd cannot be saved: "),
@@ -265,6 +268,25 @@ def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, settings
         train(settings, **own)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_floats_of_0_to_1_are_not_pixels():
+    """Only a model of one's own may take them."""
+    config = TrainingConfig(epochs=1, steps_per_epoch=3)
+
+    def open_scaled(factor, **parts):
+        images, labels = batch(0, 8)
+        batches = [(images * factor, np.eye(4)[labels])]
+        return opened_data(config, Own(dataset=(batches, batches), **parts))
+
+    told = (
+        r"^dataset: .* pixels 0\.\.255, got float64 in 0\.\.0\.471 in the first batch$"
+    )
+    with pytest.raises(ValueError, match=told):
+        open_scaled(1 / 255)
+    for factor, parts in ((1, {}), (0, {}), (1 / 255, {"model": small_model})):
+        assert open_scaled(factor, **parts).num_train == 24
 
 
 @pytest.mark.once

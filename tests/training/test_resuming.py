@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t2t.training import run_folder, snapshots
+from keras_t2t.training import run_folder, snapshots, state
 from tests.training import tiny
 from tests.training.conftest import assert_close, history, record, weights
 
@@ -71,6 +71,21 @@ def test_killed_and_terminated_as_a_process(tiny_run, start, tmp_path, capsys):
     tiny_run(drop=0.2, resume=True, **SAVE)
     assert "Resuming after step 13" in capsys.readouterr().out
     compare(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's generators")
+def test_the_generator_of_a_mac_s_gpu_is_kept(monkeypatch):
+    import torch
+
+    given = []
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: torch.arange(3))
+    monkeypatch.setattr(torch.mps, "set_rng_state", given.append)
+    kept = state.generators()
+    drawn = torch.rand(3)
+    state.restore_generators(kept)
+    assert torch.equal(torch.rand(3), drawn)
+    assert [one.tolist() for one in given] == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 import keras_t2t
 from keras_t2t.models.by_name import builder as by_name
 from keras_t2t.training import TrainingConfig, train
-from keras_t2t.training.compiled_model import compiled_model
+from keras_t2t.training.compiled_model import compiled_model, learning_rates
 from tests.training import recipe
 from tests.training.conftest import history, record
 
@@ -95,6 +95,15 @@ def test_a_run_leaves_its_folder(finished):
     model.load_weights(folder / "best.weights.h5")
     pixels = np.full((1, 32, 32, 3), 255, "uint8")
     assert np.isfinite(model.predict(pixels, verbose=0)).all()
+
+
+def test_the_history_has_the_rate_of_each_epoch_s_last_step(finished):
+    """Not that of the step which would follow."""
+    found = [row["learning_rate"] for row in history(finished[0])]
+    rates = learning_rates(TrainingConfig(**SHORT).with_defaults("digits", 10))
+    expected = [float(keras.ops.convert_to_numpy(rates(step))) for step in (1, 3)]
+    assert found == pytest.approx(expected)
+    assert found[0] > found[1] > 1.1e-5  # the end of the cosine is 1e-5
 
 
 @pytest.mark.nightly_elsewhere

@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import types
+from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from keras_t2t.training import lock
 from keras_t2t.training.planning import default_folder
 from keras_t2t.training.run_folder import RunFolder
 from tests.processes import python
@@ -166,6 +168,22 @@ def test_a_dead_process_holds_nothing(tmp_path):
     with RunFolder(tmp_path):
         pass
     assert not (tmp_path / ".lock").exists()
+
+
+def test_where_an_open_file_cannot_be_removed(tmp_path, monkeypatch):
+    """As on Windows, which has no `flock` either."""
+    folder, unlink = RunFolder(tmp_path / "run"), Path.unlink
+
+    def refusing(path, missing_ok=False):
+        if path.name == ".lock" and not folder.lock.file.closed:
+            raise PermissionError("another process uses the file")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(Path, "unlink", refusing)
+    with folder:
+        assert (tmp_path / "run" / ".lock").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_default_folders_have_names_of_their_own(tmp_path):

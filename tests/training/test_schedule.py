@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from keras_t2t.training.schedule import WarmupCosineCooldown
@@ -29,6 +30,19 @@ def test_the_authors_rate_per_epoch():
         found = rates(schedule, epochs * 2502 + step)
         # float32: the cosine's end is near 1e-5
         np.testing.assert_allclose(found, expected, rtol=2e-4)
+
+
+@pytest.mark.parametrize("steps_per_epoch", [41, 47])
+def test_compiled_too_all_steps_of_an_epoch_have_one_rate(steps_per_epoch):
+    """XLA multiplies by 1 / 41, and 41 times that is a little less than one."""
+    schedule = WarmupCosineCooldown(1.0, 100, steps_per_epoch)
+    step = keras.Input((), dtype="int32")
+    model = keras.Model(step, keras.layers.Lambda(schedule)(step))
+    steps = np.arange(100 * steps_per_epoch, dtype="int32")
+    found = model.predict(steps, batch_size=len(steps), verbose=0)
+    expected = np.repeat(cosine(np.arange(100) / 100, 1.0), steps_per_epoch)
+    # float32; two epochs differ by 2e-4 or more
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_per_step_it_rises_within_an_epoch():

@@ -9,7 +9,7 @@ import types
 from pathlib import Path
 
 from keras_t2t._ground.arguments import shown
-from keras_t2t._ground.run_files import CONFIG
+from keras_t2t._ground.run_files import CONFIG, SNAPSHOTS
 from keras_t2t.cli.ending import add_stop_timeout
 from keras_t2t.settings.config import GROUPS, TrainingConfig
 from keras_t2t.settings.flag_values import start_weights
@@ -121,7 +121,7 @@ def train_from_flags(settings):
     """
     del settings["config"]
     images = settings.pop("images")
-    if settings["dataset"] or settings["data_dir"] or settings["resume"]:
+    if settings["dataset"] or settings["data_dir"] or goes_on(settings):
         images = settings["dataset"], settings["data_dir"]
     settings["dataset"], settings["data_dir"] = images
     # Help needs neither this nor Keras.
@@ -130,6 +130,14 @@ def train_from_flags(settings):
     # A progress bar redraws itself; a log file gets one line per epoch.
     verbose = 1 if sys.stdout.isatty() else 2
     return train(TrainingConfig(**settings), verbose=verbose)
+
+
+def goes_on(settings):
+    """Whether `--resume` finds a run in the output folder, which has its own data."""
+    if not settings["resume"] or settings["output_dir"] is None:
+        return False
+    folder = Path(settings["output_dir"])
+    return (folder / CONFIG).exists() or any((folder / SNAPSHOTS).glob("step-*.npz"))
 
 
 def print_result(result):

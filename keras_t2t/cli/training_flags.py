@@ -35,6 +35,9 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
         raise ValueError("--config and --recipe exclude each other; give one")
     starts = weights is not None
     repeated = read_config(words.config) if words.config else {}
+    if words.augmentation:  # what is recorded of the run's own would override this one
+        for name in ("mixup", "cutmix", "randaugment", "random_erasing"):
+            repeated.pop(name, None)
     if words.config and weights is None and repeated.pop("weights", None):
         raise ValueError(
             f"--config {shown(words.config)} is of a run that started from weights: "
@@ -88,7 +91,7 @@ def early_words(weights, recipe):
     early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     early.add_argument("--recipe", default=recipe)
     early.add_argument("--weights", default=weights, type=start_weights)
-    for name in ("config", "dataset", "model"):
+    for name in ("config", "dataset", "model", "augmentation"):
         early.add_argument(f"--{name}")
     try:
         return early.parse_known_args()[0]

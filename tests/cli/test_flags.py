@@ -124,6 +124,21 @@ def test_a_repeated_run_starts_from_what_it_did(weights, tmp_path, monkeypatch):
     assert given.weights == "imagenet"
 
 
+@pytest.mark.parametrize("flag", ["--augmentation", "--aug"])
+def test_another_augmentation_than_the_run_s_is_whole(flag, tmp_path, monkeypatch):
+    """What the record has of the run's own gives way, unless it is asked for too."""
+    recorded = {"augmentation": "light", "mixup": 0.0, "cutmix": 0.0}
+    recorded |= {"randaugment": False, "random_erasing": 0.0}
+    write_run(tmp_path / "run", ["a"], epochs=7, **recorded)
+    words = ["--config", str(tmp_path / "run"), flag, "full", "--cutmix", "0.5"]
+    given = vars(parser("train", monkeypatch, *words).parse_args(words))
+    expected = {"augmentation": "full", "mixup": None, "cutmix": 0.5}
+    expected |= {"randaugment": None, "random_erasing": None}
+    assert {name: given[name] for name in recorded} == expected
+    given = vars(parser("train", monkeypatch, *words[:2]).parse_args(words[:2]))
+    assert {name: given[name] for name in recorded} == recorded
+
+
 @pytest.mark.parametrize("run", [None, "config.json", "snapshots/step-000000003.npz"])
 @pytest.mark.parametrize(
     ("name", "defaults", "words", "images"),

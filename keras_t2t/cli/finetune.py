@@ -73,8 +73,13 @@ def take_photographs(settings):
         raise ValueError("PHOTOS takes the place of --data-dir and --dataset: give one")
     if photographs:
         settings["data_dir"] = photographs
-    elif not (named or settings["resume"] or any(settings["images"])):
-        raise ValueError("give PHOTOS, a folder of photographs, or --dataset NAME")
+    elif not (named or any(settings["images"]) or training_flags.goes_on(settings)):
+        folder, told = settings["output_dir"], ""
+        if settings["resume"] and folder:
+            told = f" (--resume found no run in {folder!r})"
+        raise ValueError(
+            f"give PHOTOS, a folder of photographs, or --dataset NAME{told}"
+        )
 
 
 def trained(folder, settings):

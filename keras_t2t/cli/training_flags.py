@@ -9,7 +9,7 @@ import types
 from pathlib import Path
 
 from keras_t2t._ground.arguments import shown
-from keras_t2t._ground.run_files import CONFIG
+from keras_t2t._ground.run_files import CONFIG, SNAPSHOTS
 from keras_t2t.cli.ending import add_stop_timeout
 from keras_t2t.settings.config import GROUPS, TrainingConfig
 from keras_t2t.settings.flag_values import start_weights
@@ -35,6 +35,9 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
         raise ValueError("--config and --recipe exclude each other; give one")
     starts = weights is not None
     repeated = read_config(words.config) if words.config else {}
+    if words.augmentation:  # what is recorded of the run's own would override this one
+        for name in ("mixup", "cutmix", "randaugment", "random_erasing"):
+            repeated.pop(name, None)
     if words.config and weights is None and repeated.pop("weights", None):
         raise ValueError(
             f"--config {shown(words.config)} is of a run that started from weights: "
@@ -88,7 +91,7 @@ def early_words(weights, recipe):
     early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     early.add_argument("--recipe", default=recipe)
     early.add_argument("--weights", default=weights, type=start_weights)
-    for name in ("config", "dataset", "model"):
+    for name in ("config", "dataset", "model", "augmentation"):
         early.add_argument(f"--{name}")
     try:
         return early.parse_known_args()[0]
@@ -121,7 +124,7 @@ def train_from_flags(settings):
     """
     del settings["config"]
     images = settings.pop("images")
-    if settings["dataset"] or settings["data_dir"] or settings["resume"]:
+    if settings["dataset"] or settings["data_dir"] or goes_on(settings):
         images = settings["dataset"], settings["data_dir"]
     settings["dataset"], settings["data_dir"] = images
     # Help needs neither this nor Keras.
@@ -130,6 +133,14 @@ def train_from_flags(settings):
     # A progress bar redraws itself; a log file gets one line per epoch.
     verbose = 1 if sys.stdout.isatty() else 2
     return train(TrainingConfig(**settings), verbose=verbose)
+
+
+def goes_on(settings):
+    """Whether `--resume` finds a run in the output folder, which has its own data."""
+    if not settings["resume"] or settings["output_dir"] is None:
+        return False
+    folder = Path(settings["output_dir"])
+    return (folder / CONFIG).exists() or any((folder / SNAPSHOTS).glob("step-*.npz"))
 
 
 def print_result(result):

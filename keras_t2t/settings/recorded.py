@@ -51,9 +51,17 @@ def repeated_settings(path):
         dict, for a `TrainingConfig`.
 
     Raises:
-        OSError, ValueError: as `read_record`.
+        OSError, ValueError: as `read_record`; or the run had custom parts, which no
+            settings repeat.
     """
-    record = read_record(path, needed=("model", "image_size", "epochs"))
+    record = read_record(path, needed=())
+    if own := record.get("own"):
+        raise refused(
+            path,
+            f"`own`: the run had its own {', '.join(map(shown, own))}, which only a "
+            "call of keras_t2t.train with these can repeat",
+        )
+    checked_record(record, path, needed=("model", "image_size", "epochs"))
     settings = {
         name: record[name]
         for name, (_, spec) in SETTINGS.items()

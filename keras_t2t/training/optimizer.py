@@ -238,7 +238,7 @@ class FineTuningSGD(keras.optimizers.SGD):
         if self.in_head[index]:
             rate = learning_rate
         elif callable(rate):
-            rate = rate(self.iterations)
+            rate = rate(self._iterations)  # steps, as Keras's; `iterations` are updates
         gradient = ops.cast(gradient, variable.dtype)
         velocity = self.momentums[index]
         rate = ops.cast(rate, variable.dtype)

@@ -137,11 +137,13 @@ class OwnData(Dataset):
                     f"{targets.min()}..{targets.max()}"
                 )
             targets = np.eye(classes, dtype="float32")[targets]
-        if targets.shape != (shape[0], classes or targets.shape[-1]):
+        columns = targets.shape[1] if targets.ndim == 2 else 0
+        if targets.shape != (shape[0], classes or max(2, columns)):
             wanted = f"({shape[0]}, {classes or 'classes'})"
+            way = "; squeeze integers to (batch,)" if columns == 1 else ""
             raise self._wrong(
                 f"{kind} targets must be {wanted} or ({shape[0]},) integers, got "
-                f"{targets.shape}"
+                f"{targets.shape}{way}"
             )
         self._classes = targets.shape[1]
         if weights and weights[0].shape != shape[:1]:

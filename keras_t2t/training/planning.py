@@ -149,7 +149,13 @@ def augmentation(config):
 
 def check_plan(config, dataset, devices):
     """Raises a ValueError if a setting of the complete config is not possible with this
-    data set or on these devices."""
+    data set or on these devices, or the data has nothing to tell apart."""
+    if dataset.num_classes < 2:
+        names = ", ".join(map(repr, dataset.class_names))
+        raise ValueError(
+            f"the data must have at least 2 classes, got {dataset.num_classes} in "
+            f"{dataset.name!r}: {names}"
+        )
     if config.patience and devices.processes > 1:
         raise ValueError(
             f"patience={config.patience} works in one process only, got "

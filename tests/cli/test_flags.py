@@ -124,6 +124,59 @@ def test_a_repeated_run_starts_from_what_it_did(weights, tmp_path, monkeypatch):
     assert given.weights == "imagenet"
 
 
+@pytest.mark.parametrize("flag", ["--augmentation", "--aug"])
+def test_another_augmentation_than_the_run_s_is_whole(flag, tmp_path, monkeypatch):
+    """What the record has of the run's own gives way, unless it is asked for too."""
+    recorded = {"augmentation": "light", "mixup": 0.0, "cutmix": 0.0}
+    recorded |= {"randaugment": False, "random_erasing": 0.0}
+    write_run(tmp_path / "run", ["a"], epochs=7, **recorded)
+    words = ["--config", str(tmp_path / "run"), flag, "full", "--cutmix", "0.5"]
+    given = vars(parser("train", monkeypatch, *words).parse_args(words))
+    expected = {"augmentation": "full", "mixup": None, "cutmix": 0.5}
+    expected |= {"randaugment": None, "random_erasing": None}
+    assert {name: given[name] for name in recorded} == expected
+    given = vars(parser("train", monkeypatch, *words[:2]).parse_args(words[:2]))
+    assert {name: given[name] for name in recorded} == recorded
+
+
+@pytest.mark.parametrize("run", [None, "config.json", "snapshots/step-000000003.npz"])
+@pytest.mark.parametrize(
+    ("name", "defaults", "words", "images"),
+    [
+        ("finetune", {"recipe": None, "dataset": "cifar10"}, [], ("cifar10", None)),
+        ("train", {}, ["--config", "earlier"], (None, "/photos")),
+        ("finetune", {}, [], None),  # PHOTOS are missing
+    ],
+)
+def test_resume_starts_on_the_same_data(
+    name, defaults, words, images, run, tmp_path, monkeypatch
+):
+    """As without it; a run that is there goes on with its own."""
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "earlier", ["a"], epochs=7, data_dir="/photos")
+    if run is not None:
+        (tmp_path / "new" / run).parent.mkdir(parents=True)
+        (tmp_path / "new" / run).touch()
+    words = [*words, "--output", "new", "--resume"]
+    monkeypatch.setattr("sys.argv", ["script", *words])
+    command = importlib.import_module(f"keras_t2t.cli.{name}")
+    given = parser_of(command, "script", defaults).parse_args(words)
+    del given.stop_timeout, given.backend  # as `perform`
+    configs = []
+    monkeypatch.setattr(
+        "keras_t2t.training.run.train", lambda config, verbose: configs.append(config)
+    )
+    if images is None and run is None:
+        told = r"give PHOTOS, .* \(--resume found no run in 'new'\)"
+        with pytest.raises(ValueError, match=told):
+            command.main(given)
+        return
+    command.main(given)
+    (config,) = configs
+    expected = images if run is None else (None, None)
+    assert (config.dataset, config.data_dir) == expected
+
+
 def test_a_configuration_is_taken_over_by_a_flag_cut_short(tmp_path, monkeypatch):
     """Or it is an error, never nothing."""
     write_run(tmp_path / "run", ["a"], epochs=7, batch_size=4)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_t2t.classifier import find_classifier, read_run
-from keras_t2t.settings.recorded import checked_record
+from keras_t2t.settings.recorded import checked_record, repeated_settings
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.visualization.runs import read_history
 
@@ -106,6 +106,26 @@ def test_a_damaged_result_is_none(tmp_path, damage):
     (tmp_path / "result.json").write_text(damage)
     with RunFolder(tmp_path) as folder:
         assert folder.result(folder.find_run(resume=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "settings", "named"),
+    [
+        ({"loss": {"function": "focal"}}, {"loss": None}, "loss"),
+        ({"model": {"class": "Net"}}, {"model": None}, "model"),
+        (
+            {"optimizer": {"class": "Lion"}, "callbacks": [{"class": "Log"}]},
+            {"optimizer": None, "learning_rate": None},
+            "optimizer, callbacks",
+        ),
+    ],
+)
+def test_a_run_with_parts_of_its_own_is_not_repeated(tmp_path, own, settings, named):
+    """The recipe's in their place would be another run."""
+    written(tmp_path, {**RECORD, **settings, "own": own})
+    told = rf"config\.json `own`: the run had its own {named}, which only a call of"
+    with pytest.raises(ValueError, match=told):
+        repeated_settings(tmp_path / "config.json")
 
 
 def test_a_figure_of_a_stranger_s_run(tmp_path):

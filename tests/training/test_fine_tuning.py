@@ -41,18 +41,21 @@ def test_no_rate_rises(rate, backbone_end):
 
 
 @pytest.mark.every_backend
-def test_the_optimizer_is_torch_s_at_two_rates():
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_the_optimizer_is_torch_s_at_two_rates(accumulation):
+    """Both rates fall with the steps, also where an update takes several."""
     inputs = keras.Input((4,))
     hidden = keras.layers.Dense(5, name="body")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(3, name="head")(hidden))
     model.compile(loss="mse")
-    config = TrainingConfig(weights="imagenet", epochs=3, steps_per_epoch=2)
-    config = config.with_defaults("cifar10", 3)
+    steps = {"epochs": 3, "steps_per_epoch": 2 * accumulation}
+    config = TrainingConfig(weights="imagenet", **steps).with_defaults("cifar10", 3)
     optimizer = fine_tuning_sgd(
         model,
         learning_rates(config),
         learning_rates(config, config.backbone_rate),
         config.weight_decay,
+        accumulation=accumulation,
     )
     trained = model.trainable_weights
     weights = [torch.tensor(w.numpy(), requires_grad=True) for w in trained]
@@ -65,7 +68,8 @@ def test_the_optimizer_is_torch_s_at_two_rates():
     random = np.random.default_rng(0)
     for step in range(6):
         gradients = [random.normal(size=w.shape).astype("float32") for w in weights]
-        ours = apply(model, optimizer, gradients)
+        for _ in range(accumulation):
+            ours = apply(model, optimizer, gradients)
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = torch.from_numpy(gradient)
         oracle.step()

@@ -224,6 +224,15 @@ BEST = keras.callbacks.EarlyStopping(restore_best_weights=True)
 FOCAL = keras.losses.CategoricalFocalCrossentropy()
 
 
+def columns():
+    """Labels as some loaders give them."""
+    return ((images, labels[:, None]) for images, labels in endless())
+
+
+def numbers():
+    return ((images, 3) for images, _ in endless())
+
+
 class Cut(Squares):
     def train_batches(self, first_step):
         yield batch(0, 8)
@@ -256,6 +265,8 @@ def probabilities():
         ("dataset", (endless(), validation), {}, "generator can be read once only"),
         ("dataset", ([3], validation), {}, r"must be \(images, targets\), got 3"),
         ("dataset", (endless, validation), {}, "integer targets need class_names"),
+        ("dataset", (columns, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
+        ("dataset", (numbers, validation), {}, r"\(8,\) integers, got \(\)$"),
         ("dataset", Cut(), {}, "a training batch has 7 images, the first"),
         ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
     ],

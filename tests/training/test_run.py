@@ -161,6 +161,14 @@ def test_the_share_of_a_flat_folder_and_which_way_up_are_the_run_s(
     train_on_photos(**settings, resume=True)
 
 
+@pytest.mark.once
+def test_one_class_is_nothing_to_learn(tmp_path, train_on_photos):
+    recipe.write_photographs(tmp_path / "cats", classes=1)
+    with pytest.raises(ValueError, match="2 classes, got 1 in 'cats': 'class 0'"):
+        train_on_photos(data_dir=tmp_path / "cats")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("reader", READER)
 @pytest.mark.once
 def test_a_corrupt_image_is_named_and_nothing_is_left(

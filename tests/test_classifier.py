@@ -42,16 +42,16 @@ TIMM = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.95}
 
 @pytest.fixture(scope="module")
 def timm_file(tmp_path_factory):
-    """A ViT with the config.json of its repository."""
+    """Weights with the config.json of their repository."""
     path = tmp_path_factory.mktemp("timm") / "model.safetensors"
-    keras_t2t.save_official(vit(), path)
+    keras_t2t.save_official(small(), path)
     config = {"architecture": "vit_small_patch16_224", "pretrained_cfg": TIMM}
     path.with_name("config.json").write_text(json.dumps(config))
     return path
 
 
-def vit(**settings):
-    return keras_t2t.ViTS16(classes=2, input_shape=(32, 32, 3), **settings)
+def small(**settings):
+    return keras_t2t.T2TViT7(classes=2, input_shape=(32, 32, 3), **settings)
 
 
 def test_timm_s_config_says_how_images_are_prepared(timm_file):
@@ -59,7 +59,7 @@ def test_timm_s_config_says_how_images_are_prepared(timm_file):
     assert found.normalization == NORMALIZATIONS["inception"]
     assert found.transform == {"crop": 0.95, "interpolation": "bicubic"}
     assert normalization_of(found) == "inception"  # for fine-tuning
-    model = vit(weights=timm_file, include_preprocessing=True)
+    model = small(weights=timm_file, include_preprocessing=True)
     for each in (model, found.build()):
         mean, std = standardization_of(each)
         np.testing.assert_allclose((mean, std), 0.5, rtol=1e-5)

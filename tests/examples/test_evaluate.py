@@ -13,6 +13,7 @@ from PIL import Image
 
 import keras_t2t
 from keras_t2t import classifier
+from keras_t2t.checkpoints import registry
 from keras_t2t.checkpoints.registry import Published
 from keras_t2t.cli.evaluate import which_data
 from keras_t2t.preprocessing import evaluation_transform
@@ -173,14 +174,14 @@ def test_the_published_accuracy(evaluate, work, monkeypatch):
         *("T2TViT7", "7.pth.tar", 0.0, (top1 + 0.09, top5 - 0.09)),
         **{"size": SIZE, "classes": 7, "images": 21},
     )
-    monkeypatch.setattr(classifier, "PUBLISHED", (row,))
+    monkeypatch.setattr(registry, "PUBLISHED", (row,))
     arguments = ("--weights", "7.pth.tar", "--data-dir", "photos")
     code, result, err = evaluate(*arguments, "--expect")
     assert (code, err) == (0, "")
     assert result["top1"] == pytest.approx(top1 / 100)
 
     row = row._replace(remeasured=(top1 + 0.11, None))
-    monkeypatch.setattr(classifier, "PUBLISHED", (row,))
+    monkeypatch.setattr(registry, "PUBLISHED", (row,))
     code, result, err = evaluate(*arguments, "--expect")
     assert code == 1
     (line,) = err.splitlines()

@@ -107,6 +107,7 @@ def test_there_and_back(run_folder, hub, python, tmp_path):
     assert predicted.stdout.count("%") == 5
 
 
+@pytest.mark.nightly
 def test_one_file_of_a_run_brings_its_record(run_folder, hub, python):
     files = ("final.keras", "config.json", "classes.json")
     hub.repositories["ada/digits"] = {

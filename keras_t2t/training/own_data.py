@@ -13,6 +13,9 @@ ACCEPTED = (
 )
 
 
+SCALED = 10  # images that were scaled have smaller numbers, pixels larger ones
+
+
 class OwnData(Dataset):
     """Custom batches, as `train` describes them. Training batches must all have the
     same size, and may have a third array, the weights of the images (batch,);
@@ -155,7 +158,7 @@ class OwnData(Dataset):
     def _check_pixels(self, images):
         """Raises a ValueError if images look as if divided by 255, or standardised."""
         low, high = images.min(), images.max()
-        if images.dtype.kind == "f" and high <= 1 and images.any():
+        if images.dtype.kind == "f" and images.any() and max(-low, high) < SCALED:
             raise self._wrong(
                 f"training images must be pixels 0..255, got {images.dtype} in "
                 f"{low:.3g}..{high:.3g} in the first batch"

@@ -286,9 +286,9 @@ def test_floats_of_0_to_1_are_not_pixels():
     """Only a model of one's own may take them."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3)
 
-    def open_scaled(factor, **parts):
+    def open_scaled(factor, shift=0.0, **parts):
         images, labels = batch(0, 8)
-        batches = [(images * factor, np.eye(4)[labels])]
+        batches = [(images * factor + shift, np.eye(4)[labels])]
         return opened_data(config, Own(dataset=(batches, batches), **parts))
 
     told = (
@@ -296,6 +296,8 @@ def test_floats_of_0_to_1_are_not_pixels():
     )
     with pytest.raises(ValueError, match=told):
         open_scaled(1 / 255)
+    with pytest.raises(ValueError, match=r"got float64 in -2\.1.*\.\.0\."):
+        open_scaled(1 / 57, shift=-2.1)  # standardised
     for factor, parts in ((1, {}), (0, {}), (1 / 255, {"model": small_model})):
         assert open_scaled(factor, **parts).num_train == 24
 

@@ -99,6 +99,7 @@ DIGITS = Recipe(
     rate_changes="step",
     drop_path=0.0,
     augmentation="none",
+    crop=1.0,
 )
 
 # Any other photographs; accuracy and time depend on the data.
@@ -273,7 +274,8 @@ def find_recipe(config, dataset_name, num_classes):
     """
     changes = {}
     if dataset_name == "digits":
-        changes["augmentation"] = "none"  # a mirrored digit is another sign
+        # A mirrored digit is another sign, and digits are read whole.
+        changes |= {"augmentation": "none", "crop": 1.0}
     if config.linear_probe:
         changes["drop_path"] = 0.0
     if config.lora:

@@ -267,8 +267,8 @@ class WaitingForData(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.start
         if self.said or self.steps < LEAST_STEPS or seconds < LEAST_SECONDS:
             return
-        self.said = True
         if self.waited > WAITS * seconds:
+            self.said = True
             self.say(
                 f"input: {self.waited / seconds:.0%} of the time goes by waiting for "
                 "images. More processor cores, smaller image files or "

@@ -89,8 +89,8 @@ def test_defaults_follow_the_data_set():
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_no_recipe_augments_digits(recipe):
-    assert filled("digits", 10, recipe=recipe).augmentation == "none"
+def test_no_recipe_augments_or_crops_digits(recipe):
+    check(filled("digits", 10, recipe=recipe), augmentation="none", crop=1.0)
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,16 @@ from keras_t2t._ground.hub_files import fetched
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t._ground.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
 from keras_t2t._ground.types import FilePath
-from keras_t2t.checkpoints import (
-    CheckpointFile,
-    Pretrained,
-    keras_file,
-    published_weights,
-)
+from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.foreign_file import check_torch
-from keras_t2t.checkpoints.loading import existing_file
-from keras_t2t.checkpoints.published_file import load_published
-from keras_t2t.checkpoints.registry import NAMES, Published, row_of_file
+from keras_t2t.checkpoints.loading import CheckpointFile, existing_file
+from keras_t2t.checkpoints.published_file import Pretrained, load_published
+from keras_t2t.checkpoints.registry import (
+    NAMES,
+    Published,
+    published_weights,
+    row_of_file,
+)
 from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.models.by_name import builder
 from keras_t2t.preprocessing import (

@@ -344,11 +344,8 @@ def attention(layer, call):
 LAYER_RULES = {
     layers.Dense: dense,
     layers.EinsumDense: einsum_dense,
-    layers.Conv1D: convolution,
-    layers.Conv2D: convolution,
-    layers.Conv3D: convolution,
-    layers.DepthwiseConv1D: convolution,
-    layers.DepthwiseConv2D: convolution,
+    **dict.fromkeys((layers.Conv1D, layers.Conv2D, layers.Conv3D), convolution),
+    **dict.fromkeys((layers.DepthwiseConv1D, layers.DepthwiseConv2D), convolution),
     layers.SeparableConv1D: separable_convolution,
     layers.SeparableConv2D: separable_convolution,
     layers.Conv1DTranspose: transposed_convolution,
@@ -361,31 +358,15 @@ LAYER_RULES = {
 
 # Keras layers that only move, pool, normalise or rescale values, by the modules that
 # define them, since their base classes have no public names.
-FREE_MODULES = (
-    "activations",
-    "core.embedding",
-    "core.identity",
-    "core.input_layer",
-    "core.masking",
-    "merging.add",
-    "merging.average",
-    "merging.concatenate",
-    "merging.maximum",
-    "merging.minimum",
-    "merging.multiply",
-    "merging.subtract",
-    "normalization.batch_normalization",
-    "normalization.group_normalization",
-    "normalization.layer_normalization",
-    "normalization.rms_normalization",
-    "normalization.unit_normalization",
-    "pooling",
-    "preprocessing.image_preprocessing",
-    "preprocessing.normalization",
-    "preprocessing.rescaling",
-    "regularization",
-    "reshaping",
-)
+FREE_MODULES = """
+    activations core.embedding core.identity core.input_layer core.masking
+    merging.add merging.average merging.concatenate merging.maximum merging.minimum
+    merging.multiply merging.subtract normalization.batch_normalization
+    normalization.group_normalization normalization.layer_normalization
+    normalization.rms_normalization normalization.unit_normalization pooling
+    preprocessing.image_preprocessing preprocessing.normalization
+    preprocessing.rescaling regularization reshaping
+""".split()
 
 
 def is_free(kind):
@@ -398,39 +379,12 @@ def is_free(kind):
 # === Operations of keras.ops in a functional model ===
 FREE_OPERATIONS = ("core", "image", "nn", "numpy")
 # Operations that multiply, but have no rule here.
-UNKNOWN_OPERATIONS = (
-    "Corrcoef",
-    "Correlate",
-    "Cross",
-    "Dot",
-    "Inner",
-    "Kron",
-    "Outer",
-    "Tensordot",
-    "Trapezoid",
-    "Vander",
-    "Vdot",
-    "Slogdet",
-    "Conv",
-    "ConvTranspose",
-    "DepthwiseConv",
-    "SeparableConv",
-    "CTCDecode",
-    "CTCLoss",
-    "DotProductAttention",
-    "AssociativeScan",
-    "Cond",
-    "ForiLoop",
-    "Map",
-    "Scan",
-    "Switch",
-    "VectorizedMap",
-    "WhileLoop",
-    "ElasticTransform",
-    "GaussianBlur",
-    "SobelEdges",
-    "SSIM",
-)
+UNKNOWN_OPERATIONS = """
+    Corrcoef Correlate Cross Dot Inner Kron Outer Tensordot Trapezoid Vander Vdot
+    Slogdet Conv ConvTranspose DepthwiseConv SeparableConv CTCDecode CTCLoss
+    DotProductAttention AssociativeScan Cond ForiLoop Map Scan Switch VectorizedMap
+    WhileLoop ElasticTransform GaussianBlur SobelEdges SSIM
+""".split()
 
 
 def operation_macs(operation, args, outputs):

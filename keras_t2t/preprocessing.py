@@ -13,8 +13,8 @@ from keras_t2t._ground.arguments import (
     check_colours,
     check_counts,
     check_flags,
+    check_pair,
     check_share,
-    check_size,
     python_number,
     short,
     shown,
@@ -141,7 +141,7 @@ def evaluation_transform(
     check_share("crop", crop)
     check_flags(exif_orientation=exif_orientation, reduced=reduced)
     size = python_number(size)
-    check_size("size", size)
+    check_pair("size", size)
     if not isinstance(image, (Image.Image, str, os.PathLike)):
         raise ValueError(
             "`image` must be a PIL.Image.Image or the path of a file, got "

@@ -171,21 +171,10 @@ def check_colours(argument, value, above=None):
         )
 
 
-def check_size(argument, value):
-    """Raises a ValueError unless the value is (height, width), at least 1 px each."""
+def check_pair(argument, value, meaning="(height, width), at least 1 px each"):
+    """Raises a ValueError unless the value is two positive integers."""
     if not is_pair(value):
-        raise ValueError(
-            f"`{argument}` must be (height, width), at least 1 px each, got "
-            f"{brief(value)}"
-        )
-
-
-def check_grid(argument, value):
-    """Raises a ValueError unless the value is (rows, columns), at least 1 each."""
-    if not is_pair(value):
-        raise ValueError(
-            f"`{argument}` must be (rows, columns), at least 1 each, got {brief(value)}"
-        )
+        raise ValueError(f"`{argument}` must be {meaning}, got {brief(value)}")
 
 
 def is_pair(value):

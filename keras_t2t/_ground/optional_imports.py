@@ -1,7 +1,9 @@
 """Optional libraries, imported when they are needed."""
 
+import functools
 import importlib
 import importlib.util
+import sys
 import warnings
 
 # Of each library: what it is needed for, its name where it is installed from, and the
@@ -85,60 +87,20 @@ def import_tensorflow():
 
 
 def import_tensorflow_datasets():
-    """Import TensorFlow Datasets, after TensorFlow where that is installed.
-
-    Raises:
-        ImportError: TensorFlow Datasets is not installed.
-    """
+    """Import TensorFlow Datasets, after TensorFlow where that is installed."""
     if is_installed("tensorflow"):
         import_tensorflow()
     return import_library("tensorflow_datasets")
 
 
-def import_keras_cv():
-    """Import KerasCV, after TensorFlow itself.
-
-    Raises:
-        ImportError: TensorFlow or KerasCV is not installed.
-    """
-    import_tensorflow()
-    return import_library("keras_cv")
+def _with_module(module):
+    """A library, with a module of it that it does not import itself."""
+    import_library(module)
+    return sys.modules[module.partition(".")[0]]
 
 
-def import_torch():
-    """Import torch, whatever the backend.
-
-    Raises:
-        ImportError: torch is not installed.
-    """
-    return import_library("torch")
-
-
-def import_safetensors():
-    """Import safetensors, with its NumPy module.
-
-    Raises:
-        ImportError: safetensors is not installed.
-    """
-    import_library("safetensors.numpy")
-    return importlib.import_module("safetensors")
-
-
-def import_huggingface_hub():
-    """Import huggingface-hub, with its errors.
-
-    Raises:
-        ImportError: huggingface-hub is not installed.
-    """
-    import_library("huggingface_hub.errors")
-    return importlib.import_module("huggingface_hub")
-
-
-def import_matplotlib():
-    """Import matplotlib and `matplotlib.figure`, which needs no display.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    import_library("matplotlib.figure")
-    return importlib.import_module("matplotlib")
+import_keras_cv = functools.partial(import_library, "keras_cv")
+import_torch = functools.partial(import_library, "torch")
+import_safetensors = functools.partial(_with_module, "safetensors.numpy")
+import_huggingface_hub = functools.partial(_with_module, "huggingface_hub.errors")
+import_matplotlib = functools.partial(_with_module, "matplotlib.figure")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import check_flags, check_grid, check_path, shown
+from keras_t2t._ground.arguments import check_flags, check_pair, check_path, shown
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.fitting import load_tensors
@@ -63,7 +63,7 @@ def load_checkpoint(
     """
     check_flags(ema=ema)
     if grid is not None:
-        check_grid("grid", grid)
+        check_pair("grid", grid, "(rows, columns), at least 1 each")
     CheckpointFile(path, ema).load(model, grid)
 
 

@@ -10,8 +10,8 @@ The folder RUN/evaluation, or --output, gets per_class.csv, the confusion matrix
 (evaluation.json). For these the images are read a second time.
 """
 
-import argparse
 import contextlib
+import dataclasses
 import json
 import sys
 import time
@@ -22,13 +22,38 @@ from keras_t2t._ground.optional_imports import is_installed
 from keras_t2t._ground.run_files import CONFIG, EVALUATION, SUMMARY
 from keras_t2t.cli.ending import tell
 from keras_t2t.cli.evaluation_report import write_report
-from keras_t2t.data.readers import READERS
 from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
-from keras_t2t.settings.flag_values import classifier_weights, square
+from keras_t2t.settings.flag_values import classifier_weights
+from keras_t2t.settings.setting import add_flag, settings_of
 
 USAGE = ""
 EXAMPLE = "keras-t2t evaluate --weights runs/flowers --split test"
 RESUMES = False
+
+
+# What the settings of training mean here, and their defaults.
+SHARED = {
+    "model": "variant, such as T2TViT14 (default: that of the weights; T2TViT14 if "
+    "--weights is a name)",
+    "dataset": "data set in TensorFlow Datasets, such as imagenet2012, imagenet_v2 or "
+    "imagenet2012_real (default: what the weights were trained on)",
+    "data_dir": "folder of images, as for train; with --dataset, where TensorFlow "
+    "Datasets keeps its data",
+    "validation_share": "share of the images to evaluate, if the data has no splits "
+    "or only a training split (default: the run's, else 0.2; 1: all)",
+    "reader": "what decodes images (default: grain, or on a run's own data the run's)",
+    "skip_corrupt": "skip unreadable images",
+    "image_size": "height and width of the images that the model sees (default: that "
+    "of the weights)",
+    "crop": "side of the central crop, relative to the image's shorter side (default: "
+    "that of the weights)",
+    "exif_orientation": "turn photographs as their EXIF data says (default: as the run "
+    "did; without a run, on for folders with fewer than 1,000 classes)",
+    "batch_size": "images per step, over all devices (default: 64)",
+    "mixed_precision": "compute in half precision (default: none)",
+    "devices": "how many devices of this host to use (default: all)",
+}
+DEFAULTS = {"skip_corrupt": False, "batch_size": 64, "mixed_precision": "none"}
 
 
 def add_flags(parser, defaults):
@@ -41,87 +66,21 @@ def add_flags(parser, defaults):
         help="a name of published weights, a checkpoint file, a run folder or "
         "hf://OWNER/NAME (default: imagenet)",
     )
-    add(
-        "--model",
-        metavar="NAME",
-        help="variant, such as T2TViT14 (default: that of the weights; T2TViT14 if "
-        "--weights is a name)",
-    )
     add("--ema", action="store_true", help="use the averaged weights of a run")
     add(
         "--raw",
         action="store_true",
         help="use the raw weights of a torch checkpoint, not their averages",
     )
-    add(
-        "--dataset",
-        metavar="NAME",
-        help="data set in TensorFlow Datasets, such as imagenet2012, imagenet_v2 or "
-        "imagenet2012_real (default: what the weights were trained on)",
-    )
-    add(
-        "--data-dir",
-        metavar="DIR",
-        help="folder of images, as for train; with --dataset, where "
-        "TensorFlow Datasets keeps its data",
-    )
-    add(
-        "--validation-share",
-        type=float,
-        metavar="SHARE",
-        help="share of the images to evaluate, if the data has no splits, or only a "
-        "training split (default: the run's, else 0.2; 1: all)",
-    )
+    for name, _, spec in settings_of(TrainingConfig):
+        if name in SHARED:
+            spec = dataclasses.replace(spec, help=SHARED[name])
+            add_flag(parser, name, DEFAULTS.get(name), spec)
     add(
         "--split",
         choices=("validation", "test"),
         default="validation",
         help="the images used for validation in training (default), or the test split",
-    )
-    add(
-        "--reader",
-        choices=READERS,
-        help="what decodes images (default: grain, or on a run's own data the run's)",
-    )
-    add("--skip-corrupt", action="store_true", help="skip unreadable images")
-    add(
-        "--image-size",
-        type=square,
-        metavar="PIXELS or HEIGHTxWIDTH",
-        help="height and width of the images that the model sees (default: that of "
-        "the weights)",
-    )
-    add(
-        "--crop",
-        type=float,
-        metavar="SHARE",
-        help="side of the central crop, relative to the image's shorter side (default: "
-        "that of the weights)",
-    )
-    add(
-        "--exif-orientation",
-        action=argparse.BooleanOptionalAction,
-        help="turn photographs as their EXIF data says (default: as the run did; "
-        "without a run, on for folders with fewer than 1,000 classes)",
-    )
-    add(
-        "--batch-size",
-        type=int,
-        default=64,
-        metavar="N",
-        help="images per step, over all devices (default: 64)",
-    )
-    add(
-        "--mixed-precision",
-        choices=tuple(DTYPE_POLICIES),
-        default="none",
-        help="compute in half precision (default: none)",
-    )
-    add(
-        "--devices",
-        type=int,
-        metavar="N",
-        help="how many devices of this host to use (default: all)",
     )
     add(
         "--output",

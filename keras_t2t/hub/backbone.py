@@ -1,19 +1,18 @@
 """T2T-ViT as a backbone of KerasHub; needs `pip install "keras-t2t[keras-hub]"`."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_t2t._ground.optional_imports import import_library
-from keras_t2t._ground.types import BlockType, TokenType, Weights
+from keras_t2t._ground.types import Weights
 from keras_t2t.layers.composite import (
     attributes_of,
     inner_state,
     restore_inner_state,
 )
-from keras_t2t.models import T2TViT
 from keras_t2t.models.feature_grids import feature_extractor
+from keras_t2t.models.t2t_vit import T2TViT
 from keras_t2t.variants import VARIANTS
 
 keras_hub: Any = import_library("keras_hub")
@@ -52,42 +51,17 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
 
     def __init__(
         self,
-        embed_dim: int,
-        depth: int | Sequence[int],
-        num_heads: int,
-        mlp_ratio: float,
-        token_type: TokenType = "performer",
-        block_type: BlockType = "standard",
-        growth: int | None = None,
-        token_labelling: bool = False,
+        *,
         image_shape: tuple[int, int, int] = (224, 224, 3),
-        dropout: float = 0.0,
-        attention_dropout: float = 0.0,
-        drop_path: float = 0.0,
-        token_dropout: float | None = None,
-        remat: bool = False,
         weights: Weights = None,
         dtype: Any = None,
         parts: dict[str, Any] | None = None,
-        **kwargs: Any,
+        name: str | None = None,
+        trainable: bool = True,
+        **settings: Any,
     ) -> None:
         image_shape = check_shape(image_shape)
-        check_tokens(token_type)
-        settings: dict[str, Any] = {
-            "embed_dim": embed_dim,
-            "depth": depth,
-            "num_heads": num_heads,
-            "mlp_ratio": mlp_ratio,
-            "token_type": token_type,
-            "block_type": block_type,
-            "growth": growth,
-            "token_labelling": token_labelling,
-            "dropout": dropout,
-            "attention_dropout": attention_dropout,
-            "drop_path": drop_path,
-            "token_dropout": token_dropout,
-            "remat": remat,
-        }
+        check_tokens(settings.get("token_type"))
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(dtype or policy)
         try:
@@ -105,7 +79,11 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         finally:
             keras.config.set_dtype_policy(policy)
         super().__init__(
-            inputs=model.inputs[0], outputs=model.output, dtype=dtype, **kwargs
+            inputs=model.inputs[0],
+            outputs=model.output,
+            dtype=dtype,
+            name=name,
+            trainable=trainable,
         )
         self._as_built = attributes_of(self)
         restore_inner_state(self, parts or {})

@@ -18,7 +18,7 @@ from keras_t2t._ground.types import (
     TokenType,
     Weights,
 )
-from keras_t2t.checkpoints import Pretrained
+from keras_t2t.checkpoints.published_file import Pretrained
 from keras_t2t.models.arguments import (
     check_blocks,
     check_design,

@@ -158,19 +158,24 @@ def add_flags(parser, config, with_weights, filled_in, titles):
         if spec.with_weights and not with_weights:
             continue
         value = getattr(filled_in, name, None) if default is None else default
-        text = spec.help
-        if value is not None and value is not False and "(default:" not in text:
-            value = f"{value:g}" if spec.kind is float else value
-            text += f" (default: {value})"
-        options = {"help": text, "default": default}
-        if spec.choices is not None:
-            options["choices"] = spec.choices
-        elif spec.kind is not bool:
-            options.update(type=spec.parse or spec.kind, metavar=spec.metavar)
-        elif default is False or spec.with_weights:
-            options["action"] = "store_true"
-        else:
-            options["action"] = argparse.BooleanOptionalAction
-        flag = spec.flag or f"--{name.replace('_', '-')}"
-        groups[spec.group].add_argument(flag, dest=name, **options)
+        add_flag(groups[spec.group], name, default, spec, value)
     return groups
+
+
+def add_flag(group, name, default, spec, value=None):
+    """Adds a setting's flag to a group or parser; `--help` shows the value."""
+    text = spec.help
+    if value is not None and value is not False and "(default:" not in text:
+        value = f"{value:g}" if spec.kind is float else value
+        text += f" (default: {value})"
+    options = {"help": text, "default": default}
+    if spec.choices is not None:
+        options["choices"] = spec.choices
+    elif spec.kind is not bool:
+        options.update(type=spec.parse or spec.kind, metavar=spec.metavar)
+    elif default is False or spec.with_weights:
+        options["action"] = "store_true"
+    else:
+        options["action"] = argparse.BooleanOptionalAction
+    flag = spec.flag or f"--{name.replace('_', '-')}"
+    group.add_argument(flag, dest=name, **options)

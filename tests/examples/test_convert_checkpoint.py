@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from keras_t2t._ground.normalizations import NORMALIZATIONS
-from keras_t2t.checkpoints import CheckpointFile
+from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.classifier import find_classifier
 from tests.checkpoints import helpers
 from tests.examples.script import run

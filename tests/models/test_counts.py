@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import keras_t2t
-from keras_t2t.models import list_models
+from keras_t2t import list_models
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("unset_weights")]
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_t2t.checkpoints import published_weights
+from keras_t2t.checkpoints.registry import published_weights
 from keras_t2t.cli.evaluation_report import write_per_class
 from keras_t2t.training import accuracy
 

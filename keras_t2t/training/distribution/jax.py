@@ -12,24 +12,17 @@ from keras_t2t.training.distribution.devices import Devices, first
 
 
 class JaxDevices(Devices):
-    """All devices, or the first `config.devices` of one host.
-
-    Several hosts: `coordinator`, `num_processes` and `process_id`, or the environment
-    variables of `keras.distribution.initialize`.
-    """
+    """All devices, or the first `config.devices` of one host."""
 
     def __init__(self, config):
-        coordinator = config.coordinator or os.environ.get(
-            "KERAS_DISTRIBUTION_JOB_ADDRESSES"
-        )
-        self.connected = bool(coordinator)
+        self.connected = bool(config.coordinator)
         if self.connected and config.devices is not None:
             raise ValueError(
                 f"devices={config.devices}: choosing fewer works on one host only, not "
                 "with coordinator"
             )
         if self.connected:
-            connect(coordinator.split(",")[0], config)
+            connect(config.coordinator, config)
         elif config.num_processes or config.process_id:
             raise ValueError(
                 "num_processes and process_id need coordinator, the host:port of "
@@ -87,13 +80,8 @@ def connect(address, config):
 
 
 def place(address, config):
-    """The arguments that say which of how many processes this is, from the settings or
-    the environment."""
+    """The arguments that say which of how many processes this is."""
     processes, process = config.num_processes, config.process_id
-    if processes is None:
-        processes = os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES")
-    if process is None:
-        process = os.environ.get("KERAS_DISTRIBUTION_PROCESS_ID")
     if processes is None or process is None:
         raise ValueError(
             f"coordinator={address!r} needs num_processes and process_id too"
@@ -103,6 +91,6 @@ def place(address, config):
         raise ValueError(f"coordinator must be host:port, got {address!r}")
     return {
         "coordinator_address": address,
-        "num_processes": int(processes),
-        "process_id": int(process),
+        "num_processes": processes,
+        "process_id": process,
     }

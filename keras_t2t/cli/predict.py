@@ -10,13 +10,13 @@ import collections
 import concurrent.futures
 import functools
 import os
+import sys
 from pathlib import Path
 
-from keras_t2t.cli.answers import writing
+from keras_t2t.cli.answers import print_answer, write_csv, write_json
 from keras_t2t.cli.classifier_flags import add_classifier_flags
 from keras_t2t.cli.ending import BAD_INPUT
 from keras_t2t.cli.image_files import image_files
-from keras_t2t.cli.progress import ProgressLine
 
 USAGE = "IMAGE [IMAGE ...]"
 EXAMPLE = "keras-t2t predict --weights runs/flowers photographs --csv answers.csv"
@@ -92,24 +92,28 @@ def main(arguments):
         reduced=classifier.reduced,
     )
     model = names = None
-    named = 0
-    with (
-        writing(arguments.csv, arguments.json, top) as write,
-        ProgressLine(lambda: sum(1 for _ in image_files(arguments.images))) as progress,
-    ):
-        for batch in batches(image_files(arguments.images), read, batch_size):
-            if model is None and any(why is None for *_, why in batch):
-                model = classifier.build()
-                names = classifier.labels or numbered(classifier.classes)
-            scores = iter(probabilities(model, batch))
-            for path, _, why in batch:
-                best = None if why else top_classes(next(scores), names, top)
-                write(path, best, why)
-                progress.step()
-                named += why is None
+    answers, named = [], 0
     files = " and ".join(shown(path) for path in paths.values() if path)
-    if files:  # otherwise the answers were printed
-        unread = progress.done - named
+    for batch in batches(image_files(arguments.images), read, batch_size):
+        if model is None and any(why is None for *_, why in batch):
+            model = classifier.build()
+            names = classifier.labels or numbered(classifier.classes)
+        scores = iter(probabilities(model, batch))
+        for path, _, why in batch:
+            answer = path, None if why else top_classes(next(scores), names, top), why
+            named += why is None
+            if files:
+                answers.append(answer)
+            else:
+                print_answer(*answer)
+        if files and sys.stderr.isatty():
+            print(f"{len(answers):,} images", end="\r", file=sys.stderr, flush=True)
+    if arguments.csv:
+        write_csv(arguments.csv, answers, top)
+    if arguments.json:
+        write_json(arguments.json, answers)
+    if files:
+        unread = len(answers) - named
         rest = f", {unread:,} could not be read" if unread else ""
         print(f"{files}: {named:,} images{rest}")
     return 0 if named else BAD_INPUT

@@ -69,11 +69,12 @@ def take_photographs(settings):
     """Makes PHOTOS, the folder on the command line, the data of the run."""
     photographs = settings.pop("photographs")
     named = settings["data_dir"] or settings["dataset"]
+    default_data = settings["images"]["data_dir"] or settings["images"]["dataset"]
     if photographs and named:
         raise ValueError("PHOTOS takes the place of --data-dir and --dataset: give one")
     if photographs:
         settings["data_dir"] = photographs
-    elif not (named or any(settings["images"]) or training_flags.goes_on(settings)):
+    elif not (named or default_data or training_flags.goes_on(settings)):
         folder, told = settings["output_dir"], ""
         if settings["resume"] and folder:
             told = f" (--resume found no run in {folder!r})"

@@ -11,10 +11,18 @@ from pathlib import Path
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.run_files import CONFIG, SNAPSHOTS
 from keras_t2t.cli.ending import add_stop_timeout
-from keras_t2t.settings.config import GROUPS, TrainingConfig
+from keras_t2t.settings.config import GROUPS, TrainingConfig, shrunk
 from keras_t2t.settings.flag_values import start_weights
 from keras_t2t.settings.recorded import repeated_settings
 from keras_t2t.settings.setting import add_flags
+
+# A setting, and those that a run's record has because of its own value of that one.
+DERIVED = {
+    "augmentation": ("mixup", "cutmix", "randaugment", "random_erasing"),
+    "weights": ("normalization",),
+}
+# The data of a run, and what is recorded because of it.
+OF_DATA = ("dataset", "data_dir", "validation_share", "exif_orientation")
 
 
 def add_training_flags(parser, weights=None, recipe=None, dataset=None):
@@ -30,30 +38,30 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     Returns:
         The group of the flags of devices.
     """
-    words = early_words(weights, recipe)
-    if words.config and words.recipe != recipe:
+    words = early_words()
+    config = words.pop("config", None)
+    if config and "recipe" in words:
         raise ValueError("--config and --recipe exclude each other; give one")
     starts = weights is not None
-    repeated = read_config(words.config) if words.config else {}
-    if words.augmentation:  # what is recorded of the run's own would override this one
-        for name in ("mixup", "cutmix", "randaugment", "random_erasing"):
-            repeated.pop(name, None)
-    if words.config and weights is None and repeated.pop("weights", None):
+    repeated = adapted(read_config(config), words) if config else {}
+    if config and weights is None and repeated.pop("weights", None):
         raise ValueError(
-            f"--config {shown(words.config)} is of a run that started from weights: "
+            f"--config {shown(config)} is of a run that started from weights: "
             "finetune --config repeats it"
         )
-    if words.config:  # what that run did without, this one does without too
+    if config:  # what that run did without, this one does without too
         weights, recipe = repeated.pop("weights", None), repeated.get("recipe")
         dataset = None
-    images = repeated.pop("dataset", dataset), repeated.pop("data_dir", None)
-    filled = types.SimpleNamespace(**repeated) if repeated else with_recipe(words)
+    images = {name: repeated.pop(name, None) for name in OF_DATA}
+    images["dataset"] = images["dataset"] or dataset
+    asked = {"weights": weights, "recipe": recipe, **words}
+    filled = types.SimpleNamespace(**repeated) if repeated else with_recipe(asked)
     groups = add_flags(parser, TrainingConfig, starts, filled, GROUPS)
     groups["run"].add_argument(
         "--config",
         metavar="RUN",
         help="folder of a run, or its config.json: use its settings in place of a "
-        "recipe's, except for those given here",
+        "recipe's, except for those given here and what follows from them",
     )
     add_stop_timeout(groups["run"])
     parser.epilog = (
@@ -83,32 +91,51 @@ def read_config(path):
         ) from None
 
 
-def early_words(weights, recipe):
-    """The flags that decide the defaults of others. Errors are left to the real
-    parser."""
+def adapted(repeated, words):
+    """The settings of another run, where the command line has some of its own: without
+    what was derived from the others, or scaled, as a recipe's are."""
+    for name, derived in DERIVED.items():
+        if name in words and words[name] != repeated.get(name):
+            repeated = {k: v for k, v in repeated.items() if k not in derived}
+    rate_changes = words.get("rate_changes", repeated.get("rate_changes"))
+    if 0 < words.get("epochs", 0) < repeated["epochs"]:
+        repeated |= shrunk(repeated, words["epochs"], rate_changes)
+    for name in ("batch_size", "gradient_accumulation"):
+        if words.get(name, 0) > 0 and {name, "learning_rate"} <= repeated.keys():
+            repeated["learning_rate"] *= words[name] / repeated[name]
+    return repeated
+
+
+def early_words():
+    """The flags given that decide the defaults of others, by name. Errors are left to
+    the real parser."""
     # No two begin alike: what it takes for one of them is so, or an error, in the real
     # parser, which takes a flag cut short too.
-    early = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    early.add_argument("--recipe", default=recipe)
-    early.add_argument("--weights", default=weights, type=start_weights)
-    for name in ("config", "dataset", "model", "augmentation"):
+    early = argparse.ArgumentParser(
+        add_help=False, exit_on_error=False, argument_default=argparse.SUPPRESS
+    )
+    early.add_argument("--weights", type=start_weights)
+    for name in "config recipe dataset model augmentation rate-changes".split():
         early.add_argument(f"--{name}")
+    for name in ("epochs", "batch-size", "gradient-accumulation"):
+        early.add_argument(f"--{name}", type=float)
     try:
-        return early.parse_known_args()[0]
+        return vars(early.parse_known_args()[0])
     except argparse.ArgumentError:
-        return early.parse_args([])
+        return {}
 
 
-def with_recipe(words):
-    """A configuration with the values of the recipe that the command line names; None
-    if there is no such recipe."""
-    classes = 1000 if words.dataset == "imagenet2012" else 2
+def with_recipe(asked):
+    """A configuration with the values of the recipe that is asked for; None if there
+    is no such recipe."""
+    dataset = asked.get("dataset", "")
+    classes = 1000 if dataset == "imagenet2012" else 2
     with contextlib.suppress(ValueError):
         config = TrainingConfig(
-            recipe=words.recipe, weights=words.weights, model=words.model
+            recipe=asked["recipe"], weights=asked["weights"], model=asked.get("model")
         )
-        filled = config.with_defaults(words.dataset or "", classes)
-        if words.weights is None:
+        filled = config.with_defaults(dataset, classes)
+        if asked["weights"] is None:
             return filled
         return dataclasses.replace(filled, model=None, image_size=None)  # the weights'
 
@@ -124,9 +151,9 @@ def train_from_flags(settings):
     """
     del settings["config"]
     images = settings.pop("images")
-    if settings["dataset"] or settings["data_dir"] or goes_on(settings):
-        images = settings["dataset"], settings["data_dir"]
-    settings["dataset"], settings["data_dir"] = images
+    if not (settings["dataset"] or settings["data_dir"] or goes_on(settings)):
+        given = {name: settings[name] for name in OF_DATA if settings[name] is not None}
+        settings |= {**images, **given}
     # Help needs neither this nor Keras.
     from keras_t2t.training.run import train
 

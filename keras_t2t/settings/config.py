@@ -387,11 +387,7 @@ class TrainingConfig:
         accumulation = self.gradient_accumulation or 1
         batch_size = self.batch_size or recipe.batch_size
         epochs = self.epochs or recipe.epochs
-        share = min(1, epochs / recipe.epochs)
-        warmup_epochs = recipe.warmup_epochs * share
-        if (self.rate_changes or recipe.rate_changes) == "epoch":
-            # With a part of an epoch, the first would have the warmup's first rate.
-            warmup_epochs = round(warmup_epochs)
+        rate_changes = self.rate_changes or recipe.rate_changes
         augmentation = AUGMENTATIONS[self.augmentation or recipe.augmentation]
         filled = {
             **SHARED,
@@ -404,8 +400,7 @@ class TrainingConfig:
             "batch_size": batch_size,
             "learning_rate": recipe.learning_rate
             * (batch_size * accumulation / recipe.batch_size),
-            "warmup_epochs": warmup_epochs,
-            "cooldown_epochs": recipe.cooldown_epochs * share,
+            **shrunk(recipe._asdict(), epochs, rate_changes),
         }
         if num_images is not None:
             filled["steps_per_epoch"] = max(1, num_images // batch_size)
@@ -421,6 +416,18 @@ class TrainingConfig:
                 got = ", ".join(f"{name}={getattr(config, name)!r}" for name in names)
                 raise ValueError(f"{rule}; got {got}")
         return config
+
+
+def shrunk(origin, epochs, rate_changes):
+    """The warmup and cooldown of `origin`, the settings of a recipe or of another run,
+    in a run of so many epochs, as a dict."""
+    share = min(1, epochs / origin["epochs"])
+    names = ("warmup_epochs", "cooldown_epochs")
+    changed = {name: origin[name] * share for name in names if name in origin}
+    if rate_changes == "epoch" and "warmup_epochs" in changed:
+        # With a part of an epoch, the first would have the warmup's first rate.
+        changed["warmup_epochs"] = round(changed["warmup_epochs"])
+    return changed
 
 
 GROUPS = tuple(dict.fromkeys(spec.group for _, _, spec in settings_of(TrainingConfig)))

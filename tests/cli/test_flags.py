@@ -105,9 +105,13 @@ def test_a_run_s_configuration_is_taken_over(tmp_path, monkeypatch):
     assert (given.epochs, given.learning_rate, given.seed) == (9, 0.25, 3)
     assert (given.model, given.image_size) == ("T2TViT7", 32)
     assert (given.output_dir, given.devices, given.steps_per_epoch) == (None,) * 3
-    assert given.images == (None, "/photos")
+    assert data_of(given.images) == (None, "/photos")
     names = {field.name for field in dataclasses.fields(TrainingConfig)}
     TrainingConfig(**{k: v for k, v in vars(given).items() if k in names})
+
+
+def data_of(images):
+    return images["dataset"], images["data_dir"]
 
 
 @pytest.mark.parametrize("weights", [None, "cifar10"])
@@ -119,7 +123,7 @@ def test_a_repeated_run_starts_from_what_it_did(weights, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["transfer_learning.py", *words])
     defaults = {"recipe": None, "dataset": "cifar10"}
     given = parser_of(finetune, "script", defaults).parse_args(words)
-    assert given.weights == weights and given.images == (None, "/photos")
+    assert given.weights == weights and data_of(given.images) == (None, "/photos")
     given = parser_of(finetune, "x", {}).parse_args([*words, "--weights", "imagenet"])
     assert given.weights == "imagenet"
 
@@ -137,6 +141,80 @@ def test_another_augmentation_than_the_run_s_is_whole(flag, tmp_path, monkeypatc
     assert {name: given[name] for name in recorded} == expected
     given = vars(parser("train", monkeypatch, *words[:2]).parse_args(words[:2]))
     assert {name: given[name] for name in recorded} == recorded
+
+
+@pytest.mark.parametrize(
+    ("words", "rate", "warmup", "cooldown"),
+    [
+        ("", 0.5, 5, 10),
+        ("--batch-size 8", 0.0625, 5, 10),
+        ("--gradient-accumulation 1", 0.25, 5, 10),
+        ("--batch-size 32 --gradient-accumulation 8", 1.0, 5, 10),
+        ("--batch-size 8 --learning-rate 0.3", 0.3, 5, 10),
+        ("--epochs 10", 0.5, 0.5, 1),
+        ("--ep 30 --rate-changes epoch", 0.5, 2, 3),
+        ("--epochs 10 --warmup-epochs 4", 0.5, 4, 1),
+        ("--epochs 200", 0.5, 5, 10),
+        ("--epochs 0 --batch-size 0 --gradient-accumulation -1", 0.5, 5, 10),  # errors
+    ],
+)
+def test_a_run_s_rates_fit_another_length_and_batch(
+    words, rate, warmup, cooldown, tmp_path, monkeypatch
+):
+    recorded = {"epochs": 100, "warmup_epochs": 5, "cooldown_epochs": 10}
+    recorded |= {"batch_size": 64, "gradient_accumulation": 2, "learning_rate": 0.5}
+    write_run(tmp_path / "run", ["a"], rate_changes="step", **recorded)
+    words = ["--config", str(tmp_path / "run"), *words.split()]
+    made = parser("train", monkeypatch, *words)
+    given = made.parse_args(words)
+    assert given.learning_rate == pytest.approx(rate)
+    assert given.warmup_epochs == pytest.approx(warmup)
+    assert given.cooldown_epochs == pytest.approx(cooldown)
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "derived"),
+    [
+        ("", (None, "/photos"), (0.1, True)),
+        ("--no-exif-orientation", (None, "/photos"), (0.1, False)),
+        ("--data-dir other", (None, "other"), (None, None)),
+        ("--dataset digits --validation-share 0.3", ("digits", None), (0.3, None)),
+        ("other", (None, "other"), (None, None)),  # finetune's PHOTOS
+    ],
+)
+def test_other_data_than_the_run_s_is_read_in_its_own_way(
+    words, data, derived, tmp_path, monkeypatch
+):
+    recorded = {"validation_share": 0.1, "exif_orientation": True}
+    write_run(tmp_path / "run", ["a"], epochs=7, data_dir="/photos", **recorded)
+    words = ["--config", str(tmp_path / "run"), *words.split()]
+    given = parser("finetune", monkeypatch, *words).parse_args(words)
+    settings = vars(given)
+    finetune.take_photographs(settings)
+    for name in ("web", "serve", "stop_timeout", "backend"):
+        del settings[name]
+    configs = []
+    monkeypatch.setattr(
+        "keras_t2t.training.run.train", lambda config, verbose: configs.append(config)
+    )
+    finetune.training_flags.train_from_flags(settings)
+    (config,) = configs
+    assert (config.dataset, config.data_dir) == data
+    assert (config.validation_share, config.exif_orientation) == derived
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("", "cifar"), ("--weights imagenet", None), ("--weights cifar10", "cifar")],
+)
+def test_other_weights_than_the_run_s_say_how_pixels_are_standardised(
+    words, expected, tmp_path, monkeypatch
+):
+    settings = {"weights": "cifar10", "normalization": "cifar"}
+    write_run(tmp_path / "run", ["a"], epochs=7, **settings)
+    words = ["--config", str(tmp_path / "run"), *words.split()]
+    given = parser("finetune", monkeypatch, *words).parse_args(words)
+    assert given.normalization == expected
 
 
 @pytest.mark.parametrize("run", [None, "config.json", "snapshots/step-000000003.npz"])

@@ -4,6 +4,7 @@ import glob
 import os
 
 from keras_t2t._ground.arguments import reason, shown
+from keras_t2t._ground.listing import is_litter
 
 
 def image_files(words):
@@ -19,7 +20,6 @@ def image_files(words):
         `(path, None)`, sorted within each folder; `(word, reason)` if there is none.
     """
     from keras_t2t.data.image_formats import is_image_name
-    from keras_t2t.data.sources.listing import is_litter
 
     def in_folder(folder):
         failed = []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_t2t._ground.listing import list_images
 from keras_t2t.preprocessing import evaluation_transform
 
 CALIBRATION_IMAGES = 128
@@ -78,11 +79,8 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
         return calibration
     files = []
     if isinstance(calibration, (str, os.PathLike)) and Path(calibration).is_dir():
-        files = sorted(
-            file
-            for file in Path(calibration).rglob("*")
-            if file.suffix.lower() in SUFFIXES
-        )
+        files = list_images(calibration)[0]
+        files = [file for file in files if file.lower().endswith(SUFFIXES)]
     if not files or channels != 3:
         raise ValueError(
             "`calibration` must be a folder with images, for a model of 3 channels, or "

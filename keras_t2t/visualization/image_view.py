@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_t2t._ground.images import decode_rgb
+from keras_t2t._ground.listing import list_images
 from keras_t2t._ground.optional_imports import import_library
 from keras_t2t._ground.types import Array, Image
 from keras_t2t.data.sources.layouts import find_source, holds_containers
@@ -119,12 +120,7 @@ def image_list(images):
         folder = Path(images)
         if holds_containers(folder):
             return SplitImages(folder)
-        images = sorted(
-            path
-            for path in folder.rglob("*")
-            if path.is_file()
-            and not any(part[0] == "." for part in path.relative_to(folder).parts)
-        )
+        images, _ = list_images(folder)
         if not images:
             raise ValueError(f"`images`: there is no file in {str(folder)!r}")
     elif not isinstance(images, (list, tuple)):

@@ -142,8 +142,8 @@ def depth_statistics(
     Args:
         model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
         images: one image or a list of images, see `model_view`; or a folder, for all
-            files in it and its subfolders that are not hidden; or a folder of parquet
-            files or tars, for its validation images.
+            files in it and its subfolders, but hidden ones and what systems leave; or a
+            folder of parquet files or tars, for its validation images.
         stages: names of layers from `list_features`; None for all of them.
         takes_pixels: see `feature_maps`.
 

@@ -7,9 +7,11 @@ import sys
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_t2t
 from keras_t2t.export import exporting, formats, runtimes, verification
+from keras_t2t.export.photographs import calibration_images
 from keras_t2t.export.serving_model import serving_model
 from tests.export import tiny
 
@@ -54,6 +56,15 @@ def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
         export(model, tmp_path / path, **settings)
     assert message in str(error.value) and "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_calibration_leaves_out_litter(tmp_path):
+    for name in ("a/x.png", "@eaDir/x.png", ".trash/x.png", "a/notes.txt", "a/.x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no image")
+    Image.new("RGB", (20, 20)).save(tmp_path / "a/x.png")
+    images = calibration_images(str(tmp_path), (16, 16, 3), 0.9, "bicubic")
+    assert images.shape == (1, 16, 16, 3)
 
 
 def test_an_existing_path_stays_unless_overwrite_is_set(model, tmp_path):

@@ -78,7 +78,9 @@ def test_means_over_a_folder(tmp_path):
     (tmp_path / "class").mkdir()
     for i, half in enumerate(halves):
         Image.fromarray(half).save(tmp_path / "class" / f"{i}.png")
-    (tmp_path / ".hidden").write_text("no image")
+    for name in (".hidden", "class/Thumbs.db", "@eaDir/0.png", ".trash/0.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no image")
     stages = ["tokens_1", "block_0"]
     mean = visualization.depth_statistics(model, tmp_path, stages)
     files = {"train/x/0": b"not read", "val/x/0": b"", "val/x/1": b""}

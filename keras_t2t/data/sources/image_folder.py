@@ -6,12 +6,8 @@ import unicodedata
 import numpy as np
 
 from keras_t2t._ground.arguments import is_unicode, shown
-from keras_t2t.data.sources.listing import (
-    holds_images,
-    list_images,
-    look,
-    visible_folders,
-)
+from keras_t2t._ground.listing import list_images
+from keras_t2t.data.sources.listing import holds_images, look, visible_folders
 from keras_t2t.data.sources.source import TEST, Split, listed
 from keras_t2t.data.sources.splits import Choice, assembled, choose_splits, role
 from keras_t2t.data.sources.tree import (

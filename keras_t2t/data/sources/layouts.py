@@ -12,6 +12,7 @@ A layout is a module with
 import re
 
 from keras_t2t._ground.images import shown
+from keras_t2t._ground.listing import is_litter
 from keras_t2t.data.sources import (
     image_folder,
     imagenet_tars,
@@ -19,7 +20,7 @@ from keras_t2t.data.sources import (
     parquet,
     tar_shards,
 )
-from keras_t2t.data.sources.listing import is_litter, look, visible_folders
+from keras_t2t.data.sources.listing import look, visible_folders
 from keras_t2t.data.sources.shards import COMPRESSED
 from keras_t2t.data.sources.source import VALIDATION, Wanted, listed
 from keras_t2t.data.sources.splits import role

@@ -1,17 +1,12 @@
-"""The folders and the image files in a folder."""
+"""The folders in a folder, and whether images lie in it."""
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
-from keras_t2t._ground.images import shown
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.listing import LITTER, is_folder, is_litter
 from keras_t2t.data.image_formats import is_image_file
 
-# What operating systems and programs leave in a folder.
-LITTER = {"icon\r", "system volume information"}.union(
-    "thumbs.db ehthumbs.db desktop.ini __macosx __pycache__ @eadir #recycle".split(),
-    "$recycle.bin lost+found".split(),
-)
 # Hidden folders that may hold images, but are certainly no classes.
 HIDDEN = frozenset(
     """
@@ -33,11 +28,6 @@ class Look(NamedTuple):
     def of_folders(self):
         """Whether it holds folders, and no image beside them."""
         return bool(self.folders) and not self.images
-
-
-def is_litter(name):
-    """Whether a name is hidden (leading dot) or one of `LITTER`."""
-    return name.startswith(".") or name.lower() in LITTER
 
 
 def is_visible_folder(entry):
@@ -104,50 +94,3 @@ def visible_folders(folder):
     """The sorted names of the folders in a folder, see `is_visible_folder`."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if is_visible_folder(entry))
-
-
-def list_images(folder):
-    """Finds the files below a folder, whatever their extension.
-
-    Hidden ones (leading dot) and what systems leave are left out; links are followed.
-
-    Args:
-        folder: path of the folder of a class.
-
-    Returns:
-        `(files, others)`, sorted lists of str: regular files, and what has a file's
-        place and cannot be read as one: broken links, pipes, sockets, devices.
-
-    Raises:
-        ValueError: a link leads back to a folder that it lies in, whose images would
-            be found again under it.
-        OSError: a folder cannot be read.
-    """
-    files, others = [], []
-    pending = [(os.fspath(folder), (os.path.realpath(folder),))]
-    while pending:
-        place, inside = pending.pop()
-        with os.scandir(place) as entries:
-            for entry in entries:
-                if is_litter(entry.name):
-                    continue
-                if is_folder(entry):
-                    real = os.path.realpath(entry.path)
-                    if entry.is_symlink() and any(
-                        Path(at).is_relative_to(real) for at in inside
-                    ):
-                        raise ValueError(
-                            f"data_dir: {shown(entry.path)} is a link to a folder that "
-                            "it lies in; remove it"
-                        )
-                    pending.append((entry.path, (*inside, real)))
-                else:
-                    (files if os.path.isfile(entry) else others).append(entry.path)
-    return sorted(files), sorted(others)
-
-
-def is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False

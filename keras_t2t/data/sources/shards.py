@@ -5,12 +5,13 @@ train/0000.parquet, imagenet1k-train-0000.tar."""
 import re
 
 from keras_t2t._ground.images import shown
+from keras_t2t._ground.listing import is_litter
 from keras_t2t.data.sources.class_names import (
     call_by_number,
     check_labels,
     names_beside,
 )
-from keras_t2t.data.sources.listing import is_litter, visible_folders
+from keras_t2t.data.sources.listing import visible_folders
 from keras_t2t.data.sources.source import TRAIN
 from keras_t2t.data.sources.splits import PATTERN, assembled, open_splits, role
 

@@ -6,7 +6,7 @@ import tarfile
 from typing import NamedTuple
 
 from keras_t2t._ground.images import shown
-from keras_t2t.data.sources.listing import is_litter
+from keras_t2t._ground.listing import is_litter
 
 BLOCK = 512  # bytes: the unit of headers and contents in a tar
 

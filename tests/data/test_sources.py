@@ -280,6 +280,19 @@ def copies(name, other):
     return lambda folder: shutil.copy(folder / name, folder / other)
 
 
+def into_data(pattern, left=()):
+    """Moves files to the folder data/ that hubs have, and leaves others."""
+
+    def spoil(folder):
+        (folder / "data").mkdir()
+        for path in folder.glob(pattern):
+            path.rename(folder / "data" / path.name)
+        for name in left:
+            (folder / name).touch()
+
+    return spoil
+
+
 def into_folder(name):
     """A copy of a tar."""
 
@@ -396,6 +409,8 @@ BAD_PARQUET = {
     "an unclear name": (copies(PARQUET, "val_x.parquet"), "/val_x.parquet lies beside"),
     "another count": (copies(PARQUET, "train-2-of-3.parquet"), r"files of \[2, 3\] in"),
     "a hash": (copies(PARQUET, "train-0-of-2-ab12cd34.parquet"), "have the same place"),
+    "in two places": (into_data("train-*"), "/data, such as train-0"),
+    "also in data/": (into_data("*", ["val.parquet"]), "/data has .* val.parquet"),
     "two layouts": (add_folders, r"has 2 layouts, train/<class>/\* and train-0"),
 }
 KIT = "ILSVRC2012_devkit_t12.tar.gz"

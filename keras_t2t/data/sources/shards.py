@@ -92,11 +92,11 @@ def find_shards(folder, suffix, loosely=False):
 
     Raises:
         ValueError: one of the files that the others' names tell of is missing, there
-            are two for one place, or a name is not clear.
+            are two for one place, a name is not clear, or two of `FOLDERS` have such
+            files.
     """
-    for place in (folder / name for name in FOLDERS):
-        if not place.is_dir():
-            continue
+    places = [folder / name for name in FOLDERS if (folder / name).is_dir()]
+    for place in places:
         files = _files(place, suffix)
         in_folders = _in_folders(place, suffix)
         found = _by_split(place, files, suffix, loosely or in_folders)
@@ -112,6 +112,7 @@ def find_shards(folder, suffix, loosely=False):
         if loosely and not found and files:
             found = {TRAIN: _ordered(place, _matched(files, suffix))}
         if found:
+            _check_one_place(place, set(places) - {place}, suffix)
             return found
     return {}
 
@@ -136,6 +137,20 @@ def _by_split(place, files, suffix, loosely):
             "it out"
         )
     return {split: _ordered(place, several) for split, several in found.items()}
+
+
+def _check_one_place(place, others, suffix):
+    """Raises a ValueError if another folder has files of splits too, which would be
+    missed."""
+    for other in others:
+        files = _files(other, suffix)
+        found = _by_split(other, files, suffix, True) or _in_folders(other, suffix)
+        if found:
+            raise ValueError(
+                f"data_dir: {shown(place)} has {suffix} files of splits, and so has "
+                f"{shown(other)}, such as {shown(min(min(found.values())).name)}: keep "
+                "those that belong together in one of them"
+            )
 
 
 def _check_not_compressed(place, names):

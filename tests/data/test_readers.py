@@ -46,11 +46,16 @@ def test_both_readers_train_on_the_same(write_photographs, augmentation, most, f
     assert difference.mean(axis=1).max() <= most
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+@pytest.mark.parametrize(
+    ("format", "many"),
+    [("JPEG", 1000), ("JPEG", 2), ("PNG", 1000)],  # with many classes, none is reduced
+)
 @pytest.mark.parametrize("reader", readers.READERS)
 def test_training_images_of_no_augmentation_are_those_of_evaluation(
-    write_photographs, reader, format
+    write_photographs, reader, format, many, monkeypatch
 ):
+    name = f"keras_t2t.data.{reader}_reader.reader.IMAGENET_CLASSES"
+    monkeypatch.setattr(name, many)
     folder = write_photographs(format) / "train"
     dataset = data.open_dataset(data_dir=folder, validation_share=0.5, reader=reader)
     whole = data.open_dataset(

@@ -38,6 +38,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     augmentation = augmentation or AUGMENTATIONS["light"]
     local = local_batch_size(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
+    reduced = num_classes < IMAGENET_CLASSES
 
     def load(number):
         """One image, or the two that are mixed with each other."""
@@ -48,7 +49,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         images, targets = [], []
         for position, index in zip(positions, indices, strict=True):
             draws = draws_at(position, seed, image_size, augmentation)
-            how = draws, augmentation, exif_orientation, *transform
+            how = draws, augmentation, exif_orientation, *transform, reduced
             with _reading(split, index) as (encoded, label):
                 image = training_image(encoded, image_size, *how)
             images.append(image)

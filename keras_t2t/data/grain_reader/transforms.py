@@ -25,6 +25,7 @@ def training_image(
     exif_orientation=False,
     crop=0.9,
     method="bicubic",
+    reduced=True,
 ):
     """Random crop, horizontal flip and the operations that were drawn.
 
@@ -35,7 +36,8 @@ def training_image(
         augmentation: the `Augmentation` that they were drawn from; what it does to
             batches is not done here.
         exif_orientation: whether the image is turned as its EXIF data says.
-        crop, method: as of `evaluation_image`, where the augmentation crops like it.
+        crop, method, reduced: as of `evaluation_image`, where the augmentation crops
+            like it.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -51,7 +53,7 @@ def training_image(
         image = _padded_crop(encoded, image_size, draws, augmentation, filter)
     else:
         size = image_size, image_size
-        image = decode_and_crop(encoded, size, crop, METHODS[method], reduced=True)
+        image = decode_and_crop(encoded, size, crop, METHODS[method], reduced)
     if draws.flipped:
         image = image.transpose(Image.FLIP_LEFT_RIGHT)
     return np.asarray(operated(image, draws))

@@ -68,6 +68,7 @@ def training_cut(
     augmentation,
     exif_orientation=False,
     crop=EVALUATION_CROP,
+    reduced=True,
 ):
     """What a training image shows, by what was drawn.
 
@@ -96,7 +97,8 @@ def training_cut(
             return _placed((height, width), resized, offsets, image_size)
         return _centred((height, width), image_size, crop)
 
-    cut = _cut(encoded, choose, image_size, exif_orientation, reduced=True)
+    reduced = reduced or not augmentation.crops_centre
+    cut = _cut(encoded, choose, image_size, exif_orientation, reduced)
     return cut._replace(
         steps=cut.steps * np.array([1, -1 if draws.flipped else 1], "int32")
     )

@@ -47,6 +47,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     local = local_batch_size(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
     operations = augmentation.operations_per_image
+    reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
         position = positions_of(number, batch_size, local, shard)
@@ -55,7 +56,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         )
         draws = _draws(position, augmentation, asked)
         encoded, label = split.example(index)
-        how = draws, augmentation, exif_orientation, asked.crop
+        how = draws, augmentation, exif_orientation, asked.crop, reduced
         cut = training_cut(encoded, image_size, *how)
         target = target_of(label, num_classes, split, index)
         drawn = draws.operations, draws.levels, draws.signs

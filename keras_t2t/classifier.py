@@ -287,7 +287,7 @@ def _of_file(file, variant, reads_names):
     elif variant in RESNET_VARIANTS:
         found = Classifier(path, variant, DEFAULT_SIZE, _resnet_classes(file))
     else:
-        described, timm = file.description(), timm_preparation(path)
+        described, timm = file.description(), timm_preparation(path, cut=True)
         found = Classifier(
             path,
             variant or described.variant,

@@ -10,6 +10,7 @@ import pytest
 import keras_t2t
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints.loading import standardization_of
+from keras_t2t.checkpoints.published_file import Pretrained
 from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.classifier import find_classifier
 from keras_t2t.training.source import normalization_of
@@ -70,8 +71,6 @@ def test_timm_s_config_says_how_images_are_prepared(timm_file):
     [
         ("mean", [0.5], "`mean` must be three numbers"),
         ("std", [0, 1, 1], "`std` must be three numbers greater than 0"),
-        ("crop_pct", 2, r"`crop_pct` must be in \(0, 1\], got 2"),
-        ("interpolation", "lanczos", "`interpolation` must be one of"),
     ],
 )
 def test_a_config_of_timm_out_of_range(key, value, match, tmp_path):
@@ -79,6 +78,27 @@ def test_a_config_of_timm_out_of_range(key, value, match, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=f"config.json: {match}"):
         timm_preparation(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("crop_pct", 2, r"`crop_pct` must be in \(0, 1\], got 2"),
+        ("interpolation", "random", "`interpolation` must be one of"),
+        ("crop_pct", None, None),
+    ],
+)
+def test_how_timm_cuts_is_read_only_where_it_is_used(key, value, match, tmp_path):
+    path = tmp_path / "x.safetensors"
+    keras_t2t.save_official(small(), path)
+    config = {"pretrained_cfg": {**TIMM, key: value}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert Pretrained(path).standardization == NORMALIZATIONS["inception"]
+    if match is None:
+        assert find_classifier(path).crop == 0.9
+        return
+    with pytest.raises(ValueError, match=f"config.json: {match}"):
+        find_classifier(path)
 
 
 def test_weights_for_pixels_that_have_no_name(timm_file):

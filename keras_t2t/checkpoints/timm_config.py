@@ -22,8 +22,12 @@ class Preparation(NamedTuple):
     interpolation: str
 
 
-def timm_preparation(path):
+def timm_preparation(path, cut=False):
     """What a config.json of timm says that is beside a file of weights.
+
+    Args:
+        path: of the weights.
+        cut: whether its crop and interpolation will be used, and so must be ours.
 
     Returns:
         `Preparation`, or None where there is no such file.
@@ -37,12 +41,14 @@ def timm_preparation(path):
     if not isinstance(config, dict) or not {"mean", "std"} <= config.keys():
         return None
     mean, std = config["mean"], config["std"]
-    crop, filter = config.get("crop_pct", 0.9), config.get("interpolation", "bicubic")
+    crop, filter = config.get("crop_pct"), config.get("interpolation", "bicubic")
+    crop = 0.9 if crop is None else crop
     try:
         check_colours("mean", mean)
         check_colours("std", std, above=0)
-        check_share("crop_pct", crop)
-        check_choice("interpolation", filter, FILTERS)
+        if cut:
+            check_share("crop_pct", crop)
+            check_choice("interpolation", filter, FILTERS)
     except ValueError as error:
         raise ValueError(f"{shown(beside)}: {error}") from None
     return Preparation(tuple(map(float, mean)), tuple(map(float, std)), crop, filter)

@@ -101,6 +101,21 @@ def test_how_timm_cuts_is_read_only_where_it_is_used(key, value, match, tmp_path
         find_classifier(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "record", "told"),
+    [
+        ("best.weights.h5", {"normalization": "inception"}, "inception"),
+        ("best.weights.h5", {"normalization": ["inception"]}, "imagenet"),
+        ("best.weights.h5", [], "imagenet"),
+        ("other.weights.h5", {"normalization": "inception"}, "imagenet"),
+    ],
+)
+def test_a_run_s_record_says_how_pixels_are_standardised(name, record, told, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    (tmp_path / name).touch()
+    assert Pretrained(tmp_path / name).standardization == NORMALIZATIONS[told]
+
+
 def test_weights_for_pixels_that_have_no_name(timm_file):
     found = find_classifier(timm_file)
     found = found._replace(normalization=((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))

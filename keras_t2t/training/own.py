@@ -131,7 +131,9 @@ class Own:
 
     def settings_in_use(self, config):
         """`config` without the settings that the custom parts replace."""
-        names = " ".join(SUPERSEDED[part] for part in self.given).split()
+        # A data set of this package says itself what it has of these settings.
+        parts = [part for part in self.given if part != "dataset" or self.augments]
+        names = " ".join(SUPERSEDED[part] for part in parts).split()
         unused = {name: None for name in names if name != "skip_corrupt"}
         if self.augments:
             unused |= {"augmentation": "none", "randaugment": False}

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from keras_t2t.classifier import find_classifier
+from keras_t2t.data import open_dataset
 from keras_t2t.training import Stopped, TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import opened_data
-from tests.training import tiny
+from tests.training import recipe, tiny
 from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
 from tests.training.test_stopping import raise_at
@@ -193,6 +194,26 @@ def test_functions_that_give_batches(train, tmp_path, capsys):
     train({**OF_DATA, "dataset": "digits", "overwrite": True}, dataset=alone)
     assert "10 validation images" in capsys.readouterr().out
     train({**OF_DATA, "overwrite": True}, dataset=tiny.TinyData())
+
+
+@pytest.mark.once
+def test_what_a_data_set_of_this_package_says_is_recorded(train, tmp_path):
+    """`evaluate` and `predict` read it; a resumed run has the same."""
+    recipe.write_photographs(tmp_path / "photos")
+
+    def opened(share):
+        flat = tmp_path / "photos" / "train"
+        return {"dataset": open_dataset(data_dir=flat, validation_share=share)}
+
+    settings = {"dataset": None, "batch_size": 4, "epochs": 1, "augmentation": "none"}
+    with pytest.raises(Killed):
+        train({**settings, **SAVE}, kill_at(2), **opened(0.25))
+    with pytest.raises(ValueError, match=r"_share: the run has 0\.25, now 0\.5"):
+        train({**settings, "resume": True}, **opened(0.5))
+    train({**settings, "resume": True}, **opened(0.25))
+    recorded = record(tmp_path / "run")
+    assert (recorded["validation_share"], recorded["exif_orientation"]) == (0.25, True)
+    assert find_classifier(tmp_path / "run").exif_orientation
 
 
 @pytest.mark.once

@@ -59,6 +59,13 @@ class Own:
                     "would change the weights after the last snapshot: leave that out, "
                     "and give patience=N in the config, which keeps the best weights"
                 )
+            if getattr(callback, "swap_on_epoch", False):
+                raise ValueError(
+                    f"callbacks: {name_of(callback)} with swap_on_epoch=True would "
+                    "swap the weights after they are measured: leave it out; the run "
+                    "keeps the average (ema_decay, or your optimizer's use_ema) in "
+                    "final_ema.keras"
+                )
         for name, (kind, accepted) in KINDS.items():
             part = getattr(self, name)
             if not (part is None or isinstance(part, kind) or callable(part)):

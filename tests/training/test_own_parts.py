@@ -242,6 +242,7 @@ def unsavable():
 
 
 BEST = keras.callbacks.EarlyStopping(restore_best_weights=True)
+SWAPS = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
 FOCAL = keras.losses.CategoricalFocalCrossentropy()
 
 
@@ -272,6 +273,7 @@ def probabilities():
         ("optimizer", "lion", {}, "optimizer must be .*'lion'"),
         ("callbacks", [print], {}, "callbacks must be Keras callbacks"),
         ("callbacks", [BEST], {}, "restore_best_weights=True .* give patience=N"),
+        ("callbacks", [SWAPS], {}, "swap_on_epoch=True .* in final_ema.keras"),
         ("model", lambda: 3, {}, "model must be a Keras model .*, got 3"),
         ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
         ("model", unsavable, {}, "model: odd cannot be saved: "),

@@ -17,7 +17,12 @@ from keras_t2t.variants import VARIANTS
 
 
 def compiled_model(
-    config, num_classes, class_counts=None, own=None, say=lambda line: None
+    config,
+    num_classes,
+    class_counts=None,
+    own=None,
+    say=lambda line: None,
+    not_pixels=None,
 ):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
     variables created.
@@ -29,13 +34,14 @@ def compiled_model(
             `class_weights`.
         own: `Own`, custom parts that replace the recipe's, or None.
         say: function that prints a line.
+        not_pixels: why the images cannot be pixels, see `OwnData`; None if they can.
 
     Raises:
         ValueError: a custom part does not fit.
     """
     own = own or Own()
     if own.model is not None:
-        model = own.built_model(config.image_size, num_classes, say)
+        model = own.built_model(config.image_size, num_classes, say, not_pixels)
     else:
         model = recipe_model(config, num_classes)
     if config.linear_probe:

@@ -157,9 +157,9 @@ class Own:
             refused(name, accepted, part)
         return part
 
-    def built_model(self, image_size, classes, say):
+    def built_model(self, image_size, classes, say, not_pixels=None):
         """The model, after a check that it fits these images and classes; `say` gets a
-        line if its input looks wrong."""
+        line if its input looks wrong. `not_pixels` is what `OwnData` says of them."""
         model = self._made("model")
         inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
         if not inputs or len(inputs) != 1 or len(outputs) != 1:
@@ -187,7 +187,10 @@ class Own:
             raise ValueError(
                 f"model: {shown(model.name)} cannot be saved: {reason(error)}"
             ) from error
-        if seen_input(model)[0] is False:
+        takes_pixels, _ = seen_input(model)
+        if takes_pixels and not_pixels:
+            raise ValueError(f"{not_pixels}; {shown(model.name)} standardises them")
+        if takes_pixels is False and not not_pixels:
             say(
                 f"Nothing in {shown(model.name)} standardises its input, which is "
                 "pixels 0..255 (of this package: include_preprocessing=True)"

@@ -30,16 +30,17 @@ class OwnData(Dataset):
         validation: `Dataset` for validation if `given` is a function, else None.
         config: `TrainingConfig` as the user gave it.
         classes: int, the model's outputs, None if not known.
-        pixels: whether the model takes pixels 0..255; a custom one need not.
 
     Attributes:
         image_size, batch_size: int, of the training batches.
+        not_pixels: why the images of the first batch cannot be pixels 0..255, which a
+            custom model need not take; None if they can.
 
     Raises:
-        ValueError: `given` is none of these, or its first batch is not one of pixels.
+        ValueError: `given` is none of these.
     """
 
-    def __init__(self, given, validation, config, classes=None, pixels=True):
+    def __init__(self, given, validation, config, classes=None):
         self._validation = validation
         self._train, self._own_validation = sources(given, validation)
         first = given[0] if isinstance(given, (tuple, list)) else given
@@ -50,8 +51,7 @@ class OwnData(Dataset):
         self._classes = classes if names is None else len(names)
         self._problem = None
         batch = next(iter(self._train_from(0)))
-        if pixels:
-            self._check_pixels(batch[0])
+        self.not_pixels = not_pixels(batch[0])
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
             names = map(str, range(batch[1].shape[1]))
@@ -155,15 +155,6 @@ class OwnData(Dataset):
             )
         return (images, *(x.astype("float32") for x in (targets, *weights)))
 
-    def _check_pixels(self, images):
-        """Raises a ValueError if images look as if divided by 255, or standardised."""
-        low, high = images.min(), images.max()
-        if images.dtype.kind == "f" and images.any() and max(-low, high) < SCALED:
-            raise self._wrong(
-                f"training images must be pixels 0..255, got {images.dtype} in "
-                f"{low:.3g}..{high:.3g} in the first batch"
-            )
-
     def _wrong(self, problem):
         self._problem = ValueError(f"dataset: {problem}")
         return self._problem
@@ -188,6 +179,17 @@ class OwnData(Dataset):
         if not count:
             raise ValueError("dataset: there are no validation images")
         return count
+
+
+def not_pixels(images):
+    """A line if images look as if divided by 255, or standardised; else None."""
+    low, high = images.min(), images.max()
+    if images.dtype.kind != "f" or not images.any() or max(-low, high) >= SCALED:
+        return None
+    return (
+        f"dataset: training images must be pixels 0..255, got {images.dtype} in "
+        f"{low:.3g}..{high:.3g} in the first batch"
+    )
 
 
 def rows_of(asked):

@@ -195,7 +195,10 @@ def opened_data(config, own):
         return opened
     built = isinstance(own.model, keras.Model)
     classes = own.model.output_shape[-1] if built else None
-    return OwnData(given, opened, config, classes, pixels=own.model is None)
+    dataset = OwnData(given, opened, config, classes)
+    if dataset.not_pixels and own.model is None:
+        raise ValueError(dataset.not_pixels)
+    return dataset
 
 
 def description(dataset, config):

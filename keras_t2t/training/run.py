@@ -170,6 +170,7 @@ class Run:
             self.dataset.class_counts,
             self.plan.own,
             self.say,
+            getattr(self.dataset, "not_pixels", None),
         )
         self.devices.check_optimizer(model.optimizer)
         self.begin(model)

@@ -255,6 +255,10 @@ def numbers():
     return ((images, 3) for images, _ in endless())
 
 
+def scaled():
+    return ((images / 255, np.eye(4)[labels]) for images, labels in endless())
+
+
 class Cut(Squares):
     def train_batches(self, first_step):
         yield batch(0, 8)
@@ -290,6 +294,7 @@ def probabilities():
         ("dataset", (endless, validation), {}, "integer targets need class_names"),
         ("dataset", (columns, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
         ("dataset", (numbers, validation), {}, r"\(8,\) integers, got \(\)$"),
+        ("dataset", (scaled, validation), {}, r"0\.\.0\.471 .*; small standardises"),
         ("dataset", Cut(), {}, "a training batch has 7 images, the first"),
         ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
     ],
@@ -306,7 +311,7 @@ def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, settings
 
 @pytest.mark.once
 def test_floats_of_0_to_1_are_not_pixels():
-    """Only a model of one's own may take them."""
+    """Only a model of one's own that leaves its input as it is may take them."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3)
 
     def open_scaled(factor, shift=0.0, **parts):
@@ -323,6 +328,12 @@ def test_floats_of_0_to_1_are_not_pixels():
         open_scaled(1 / 30, shift=-2.1)  # standardised
     for factor, parts in ((1, {}), (0, {}), (1 / 255, {"model": small_model})):
         assert open_scaled(factor, **parts).num_train == 24
+
+    image, said = keras.Input((32, 32, 3)), []
+    plain = keras.Model(image, keras.layers.Dense(4)(keras.layers.Flatten()(image)))
+    for problem, lines in (("scaled", 0), (None, 1)):
+        Own(model=plain).built_model(32, 4, said.append, problem)
+        assert len(said) == lines
 
 
 @pytest.mark.once

@@ -87,6 +87,12 @@ class Own:
         return self.dataset is not None and not isinstance(self.dataset, Dataset)
 
     @property
+    def fewest_classes(self):
+        """One output can tell two classes apart, with a loss for it."""
+        alone = self.model is not None and self.loss is not None
+        return 1 if alone and self.augments else 2
+
+    @property
     def model_name(self):
         if isinstance(self.model, keras.Model):
             return self.model.name

@@ -30,6 +30,7 @@ class OwnData(Dataset):
         validation: `Dataset` for validation if `given` is a function, else None.
         config: `TrainingConfig` as the user gave it.
         classes: int, the model's outputs, None if not known.
+        fewest: 1 if targets may have one column, with values 0..1, else 2.
 
     Attributes:
         image_size, batch_size: int, of the training batches.
@@ -40,7 +41,7 @@ class OwnData(Dataset):
         ValueError: `given` is none of these.
     """
 
-    def __init__(self, given, validation, config, classes=None):
+    def __init__(self, given, validation, config, classes=None, fewest=2):
         self._validation = validation
         self._train, self._own_validation = sources(given, validation)
         first = given[0] if isinstance(given, (tuple, list)) else given
@@ -49,6 +50,7 @@ class OwnData(Dataset):
         if names is None:
             names = getattr(validation, "class_names", None)
         self._classes = classes if names is None else len(names)
+        self._fewest = fewest
         self._problem = None
         batch = next(iter(self._train_from(0)))
         self.not_pixels = not_pixels(batch[0])
@@ -134,16 +136,22 @@ class OwnData(Dataset):
                 raise self._wrong(
                     "integer targets need class_names, or a model that is built"
                 )
-            if targets.min() < 0 or targets.max() >= classes:
+            last = max(classes, 2) - 1
+            if targets.min() < 0 or targets.max() > last:
                 raise self._wrong(
-                    f"{kind} targets must be in 0..{classes - 1}, got "
+                    f"{kind} targets must be in 0..{last}, got "
                     f"{targets.min()}..{targets.max()}"
                 )
-            targets = np.eye(classes, dtype="float32")[targets]
+            one = classes == 1
+            targets = targets[:, None] if one else np.eye(classes)[targets]
         columns = targets.shape[1] if targets.ndim == 2 else 0
-        if targets.shape != (shape[0], classes or max(2, columns)):
+        needed = classes or max(self._fewest, columns)
+        if needed == columns == 1 and (targets.min() < 0 or targets.max() > 1):
+            needed = 2  # these are numbers of classes
+        if targets.shape != (shape[0], needed):
             wanted = f"({shape[0]}, {classes or 'classes'})"
             way = "; squeeze integers to (batch,)" if columns == 1 else ""
+            way = "; for one output, give 0 or 1" if classes == columns == 1 else way
             raise self._wrong(
                 f"{kind} targets must be {wanted} or ({shape[0]},) integers, got "
                 f"{targets.shape}{way}"

@@ -337,6 +337,31 @@ def test_floats_of_0_to_1_are_not_pixels():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize("labels", [np.ones(8, int), np.ones((8, 1)), np.zeros(8, int)])
+def test_one_output_tells_two_classes_apart(train, probabilities, labels):
+    """All answers are 0."""
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
+    activation = "sigmoid" if probabilities else None
+    head = {
+        "kernel_initializer": "zeros",
+        "bias_initializer": keras.initializers.Constant(-9),
+    }
+    model = keras.Model(image, keras.layers.Dense(1, activation, **head)(x))
+    batches = [(np.full((8, 32, 32, 3), 99, "uint8"), labels)]
+    parts = {
+        "model": model,
+        "loss": keras.losses.BinaryCrossentropy(from_logits=not probabilities),
+        "dataset": (batches, batches),
+        "optimizer": keras.optimizers.SGD(1e-6),
+    }
+    result = train({**OF_DATA, "overwrite": True}, **parts)
+    assert result["val_top1"] == 1 - labels.max()
+    assert result["val_top5"] == 1
+
+
+@pytest.mark.once
 def test_several_devices_need_functions():
     """Which make the variables where all devices have them."""
     devices = Devices()

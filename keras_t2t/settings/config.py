@@ -98,7 +98,8 @@ class TrainingConfig:
         with_weights=True,
     )
     normalization: str | None = of_model(
-        "data set whose mean and standard deviation standardise the pixels",
+        "mean and standard deviation that standardise the pixels: ImageNet's, CIFAR's, "
+        "or 0.5 for both (inception)",
         choices=tuple(NORMALIZATIONS),
     )
     dataset: str | None = of_data(

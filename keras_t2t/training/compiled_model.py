@@ -10,14 +10,19 @@ from keras_t2t.models.head import head_layers
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.losses import BalancedCrossentropy, BinaryCrossentropy
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, finished, lamb
-from keras_t2t.training.own import Own
+from keras_t2t.training.own import Own, gives_probabilities
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
 
 
 def compiled_model(
-    config, num_classes, class_counts=None, own=None, say=lambda line: None
+    config,
+    num_classes,
+    class_counts=None,
+    own=None,
+    say=lambda line: None,
+    not_pixels=None,
 ):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
     variables created.
@@ -29,13 +34,14 @@ def compiled_model(
             `class_weights`.
         own: `Own`, custom parts that replace the recipe's, or None.
         say: function that prints a line.
+        not_pixels: why the images cannot be pixels, see `OwnData`; None if they can.
 
     Raises:
         ValueError: a custom part does not fit.
     """
     own = own or Own()
     if own.model is not None:
-        model = own.built_model(config.image_size, num_classes, say)
+        model = own.built_model(config.image_size, num_classes, say, not_pixels)
     else:
         model = recipe_model(config, num_classes)
     if config.linear_probe:
@@ -58,7 +64,7 @@ def compiled_model(
         loss=loss,
         # Under mixup these count the dominant label. Padding has weight 0.
         weighted_metrics=[
-            keras.metrics.CategoricalAccuracy(name="top1"),
+            top1(model, num_classes),
             keras.metrics.TopKCategoricalAccuracy(k=min(5, num_classes), name="top5"),
         ],
         auto_scale_loss=False,  # done above, which keeps the average
@@ -68,6 +74,19 @@ def compiled_model(
     model.compute_metrics(zeros, zeros, keras.ops.convert_to_tensor(zeros), None)
     model.reset_metrics()
     return model
+
+
+def top1(model, num_classes):
+    """The metric; one output tells two classes apart."""
+    if num_classes > 1:
+        return keras.metrics.CategoricalAccuracy(name="top1")
+    threshold = 0.5 if gives_probabilities(model) else 0.0
+
+    def right(targets, outputs):
+        same = keras.ops.equal(targets > 0.5, outputs > threshold)
+        return keras.ops.cast(same[:, 0], "float32")
+
+    return keras.metrics.MeanMetricWrapper(right, name="top1")
 
 
 def recipe_model(config, num_classes):

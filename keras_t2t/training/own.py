@@ -59,6 +59,13 @@ class Own:
                     "would change the weights after the last snapshot: leave that out, "
                     "and give patience=N in the config, which keeps the best weights"
                 )
+            if getattr(callback, "swap_on_epoch", False):
+                raise ValueError(
+                    f"callbacks: {name_of(callback)} with swap_on_epoch=True would "
+                    "swap the weights after they are measured: leave it out; the run "
+                    "keeps the average (ema_decay, or your optimizer's use_ema) in "
+                    "final_ema.keras"
+                )
         for name, (kind, accepted) in KINDS.items():
             part = getattr(self, name)
             if not (part is None or isinstance(part, kind) or callable(part)):
@@ -78,6 +85,12 @@ class Own:
     def augments(self):
         """Whether the data set gives batches that are augmented already."""
         return self.dataset is not None and not isinstance(self.dataset, Dataset)
+
+    @property
+    def fewest_classes(self):
+        """One output can tell two classes apart, with a loss for it."""
+        alone = self.model is not None and self.loss is not None
+        return 1 if alone and self.augments else 2
 
     @property
     def model_name(self):
@@ -131,7 +144,9 @@ class Own:
 
     def settings_in_use(self, config):
         """`config` without the settings that the custom parts replace."""
-        names = " ".join(SUPERSEDED[part] for part in self.given).split()
+        # A data set of this package says itself what it has of these settings.
+        parts = [part for part in self.given if part != "dataset" or self.augments]
+        names = " ".join(SUPERSEDED[part] for part in parts).split()
         unused = {name: None for name in names if name != "skip_corrupt"}
         if self.augments:
             unused |= {"augmentation": "none", "randaugment": False}
@@ -148,9 +163,9 @@ class Own:
             refused(name, accepted, part)
         return part
 
-    def built_model(self, image_size, classes, say):
+    def built_model(self, image_size, classes, say, not_pixels=None):
         """The model, after a check that it fits these images and classes; `say` gets a
-        line if its input looks wrong."""
+        line if its input looks wrong. `not_pixels` is what `OwnData` says of them."""
         model = self._made("model")
         inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
         if not inputs or len(inputs) != 1 or len(outputs) != 1:
@@ -178,7 +193,10 @@ class Own:
             raise ValueError(
                 f"model: {shown(model.name)} cannot be saved: {reason(error)}"
             ) from error
-        if seen_input(model)[0] is False:
+        takes_pixels, _ = seen_input(model)
+        if takes_pixels and not_pixels:
+            raise ValueError(f"{not_pixels}; {shown(model.name)} standardises them")
+        if takes_pixels is False and not not_pixels:
             say(
                 f"Nothing in {shown(model.name)} standardises its input, which is "
                 "pixels 0..255 (of this package: include_preprocessing=True)"

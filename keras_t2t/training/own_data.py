@@ -30,16 +30,18 @@ class OwnData(Dataset):
         validation: `Dataset` for validation if `given` is a function, else None.
         config: `TrainingConfig` as the user gave it.
         classes: int, the model's outputs, None if not known.
-        pixels: whether the model takes pixels 0..255; a custom one need not.
+        fewest: 1 if targets may have one column, with values 0..1, else 2.
 
     Attributes:
         image_size, batch_size: int, of the training batches.
+        not_pixels: why the images of the first batch cannot be pixels 0..255, which a
+            custom model need not take; None if they can.
 
     Raises:
-        ValueError: `given` is none of these, or its first batch is not one of pixels.
+        ValueError: `given` is none of these.
     """
 
-    def __init__(self, given, validation, config, classes=None, pixels=True):
+    def __init__(self, given, validation, config, classes=None, fewest=2):
         self._validation = validation
         self._train, self._own_validation = sources(given, validation)
         first = given[0] if isinstance(given, (tuple, list)) else given
@@ -48,10 +50,10 @@ class OwnData(Dataset):
         if names is None:
             names = getattr(validation, "class_names", None)
         self._classes = classes if names is None else len(names)
+        self._fewest = fewest
         self._problem = None
         batch = next(iter(self._train_from(0)))
-        if pixels:
-            self._check_pixels(batch[0])
+        self.not_pixels = not_pixels(batch[0])
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
             names = map(str, range(batch[1].shape[1]))
@@ -134,16 +136,22 @@ class OwnData(Dataset):
                 raise self._wrong(
                     "integer targets need class_names, or a model that is built"
                 )
-            if targets.min() < 0 or targets.max() >= classes:
+            last = max(classes, 2) - 1
+            if targets.min() < 0 or targets.max() > last:
                 raise self._wrong(
-                    f"{kind} targets must be in 0..{classes - 1}, got "
+                    f"{kind} targets must be in 0..{last}, got "
                     f"{targets.min()}..{targets.max()}"
                 )
-            targets = np.eye(classes, dtype="float32")[targets]
+            one = classes == 1
+            targets = targets[:, None] if one else np.eye(classes)[targets]
         columns = targets.shape[1] if targets.ndim == 2 else 0
-        if targets.shape != (shape[0], classes or max(2, columns)):
+        needed = classes or max(self._fewest, columns)
+        if needed == columns == 1 and (targets.min() < 0 or targets.max() > 1):
+            needed = 2  # these are numbers of classes
+        if targets.shape != (shape[0], needed):
             wanted = f"({shape[0]}, {classes or 'classes'})"
             way = "; squeeze integers to (batch,)" if columns == 1 else ""
+            way = "; for one output, give 0 or 1" if classes == columns == 1 else way
             raise self._wrong(
                 f"{kind} targets must be {wanted} or ({shape[0]},) integers, got "
                 f"{targets.shape}{way}"
@@ -154,15 +162,6 @@ class OwnData(Dataset):
                 f"{kind} weights must be {shape[:1]}, got {weights[0].shape}"
             )
         return (images, *(x.astype("float32") for x in (targets, *weights)))
-
-    def _check_pixels(self, images):
-        """Raises a ValueError if images look as if divided by 255, or standardised."""
-        low, high = images.min(), images.max()
-        if images.dtype.kind == "f" and images.any() and max(-low, high) < SCALED:
-            raise self._wrong(
-                f"training images must be pixels 0..255, got {images.dtype} in "
-                f"{low:.3g}..{high:.3g} in the first batch"
-            )
 
     def _wrong(self, problem):
         self._problem = ValueError(f"dataset: {problem}")
@@ -188,6 +187,17 @@ class OwnData(Dataset):
         if not count:
             raise ValueError("dataset: there are no validation images")
         return count
+
+
+def not_pixels(images):
+    """A line if images look as if divided by 255, or standardised; else None."""
+    low, high = images.min(), images.max()
+    if images.dtype.kind != "f" or not images.any() or max(-low, high) >= SCALED:
+        return None
+    return (
+        f"dataset: training images must be pixels 0..255, got {images.dtype} in "
+        f"{low:.3g}..{high:.3g} in the first batch"
+    )
 
 
 def rows_of(asked):

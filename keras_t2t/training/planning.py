@@ -107,7 +107,7 @@ def plan_run(config, folder, record, devices, own):
     if source is not None:
         fresh = bool(config.fresh_head) or not has_these_classes(source, dataset)
         config = dataclasses.replace(config, fresh_head=fresh)
-    check_plan(config, dataset, devices)
+    check_plan(config, dataset, devices, own.fewest_classes)
     changed = augmentation(config)
     local_batch_size(config.batch_size, devices.shard, changed.mixes)
     if folder is None:
@@ -147,14 +147,16 @@ def augmentation(config):
     )
 
 
-def check_plan(config, dataset, devices):
+def check_plan(config, dataset, devices, fewest_classes=2):
     """Raises a ValueError if a setting of the complete config is not possible with this
     data set or on these devices, or the data has nothing to tell apart."""
-    if dataset.num_classes < 2:
+    if dataset.num_classes < fewest_classes:
         names = ", ".join(map(repr, dataset.class_names))
+        custom = isinstance(dataset, OwnData)
+        way = "; a model of one output needs a loss of your own" if custom else ""
         raise ValueError(
             f"the data must have at least 2 classes, got {dataset.num_classes} in "
-            f"{dataset.name!r}: {names}"
+            f"{dataset.name!r}: {names}{way}"
         )
     if config.patience and devices.processes > 1:
         raise ValueError(
@@ -195,7 +197,10 @@ def opened_data(config, own):
         return opened
     built = isinstance(own.model, keras.Model)
     classes = own.model.output_shape[-1] if built else None
-    return OwnData(given, opened, config, classes, pixels=own.model is None)
+    dataset = OwnData(given, opened, config, classes, own.fewest_classes)
+    if dataset.not_pixels and own.model is None:
+        raise ValueError(dataset.not_pixels)
+    return dataset
 
 
 def description(dataset, config):

@@ -78,9 +78,10 @@ def train(
 
     Returns:
         dict with `backend`, `model`, `dataset`, `epochs`, `val_top1` and
-        `val_top5` (fractions, of the weights after the last epoch), `val_top1_ema` (of
-        their average), `images_per_second` (of training, median over epochs) and
-        `output_dir`. In a process that shares the run with a main one: None.
+        `val_top5` (fractions, of the weights after the last epoch or, with `patience`,
+        of the best weights), `val_top1_ema` (of the average after the last epoch),
+        `images_per_second` (of training, median over epochs) and `output_dir`. In a
+        process that shares the run with a main one: None.
 
     With `resume`, a finished run is not trained further, and its result is returned.
 
@@ -169,6 +170,7 @@ class Run:
             self.dataset.class_counts,
             self.plan.own,
             self.say,
+            getattr(self.dataset, "not_pixels", None),
         )
         self.devices.check_optimizer(model.optimizer)
         self.begin(model)

@@ -31,7 +31,7 @@ def collect(model):
 
 def restore(model, arrays, only=None):
     """Gives the model the state that `collect` took; with `only`, that of these groups
-    of variables.
+    of variables, and of all seed generators.
 
     Raises:
         ValueError: the number or the shapes of the variables differ.
@@ -50,7 +50,9 @@ def restore(model, arrays, only=None):
             f"{expected.get(name, 'nothing')}"
         )
     for name, variable in variables.items():
-        if only is not None and name.partition("/")[0] not in only:
+        # `Devices.separate` adds to the seeds after each restore.
+        seed = variable.name == "seed_generator_state"
+        if only is not None and not seed and name.partition("/")[0] not in only:
             continue
         variable.assign(arrays[name])
     restore_generators(arrays)

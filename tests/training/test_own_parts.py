@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from keras_t2t.classifier import find_classifier
+from keras_t2t.data import open_dataset
 from keras_t2t.training import Stopped, TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import opened_data
-from tests.training import tiny
+from tests.training import recipe, tiny
 from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
 from tests.training.test_stopping import raise_at
@@ -196,6 +197,26 @@ def test_functions_that_give_batches(train, tmp_path, capsys):
 
 
 @pytest.mark.once
+def test_what_a_data_set_of_this_package_says_is_recorded(train, tmp_path):
+    """`evaluate` and `predict` read it; a resumed run has the same."""
+    recipe.write_photographs(tmp_path / "photos")
+
+    def opened(share):
+        flat = tmp_path / "photos" / "train"
+        return {"dataset": open_dataset(data_dir=flat, validation_share=share)}
+
+    settings = {"dataset": None, "batch_size": 4, "epochs": 1, "augmentation": "none"}
+    with pytest.raises(Killed):
+        train({**settings, **SAVE}, kill_at(2), **opened(0.25))
+    with pytest.raises(ValueError, match=r"_share: the run has 0\.25, now 0\.5"):
+        train({**settings, "resume": True}, **opened(0.5))
+    train({**settings, "resume": True}, **opened(0.25))
+    recorded = record(tmp_path / "run")
+    assert (recorded["validation_share"], recorded["exif_orientation"]) == (0.25, True)
+    assert find_classifier(tmp_path / "run").exif_orientation
+
+
+@pytest.mark.once
 def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     """Also if a signal comes between the two."""
     with pytest.raises(Stopped):
@@ -221,6 +242,7 @@ def unsavable():
 
 
 BEST = keras.callbacks.EarlyStopping(restore_best_weights=True)
+SWAPS = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
 FOCAL = keras.losses.CategoricalFocalCrossentropy()
 
 
@@ -231,6 +253,10 @@ def columns():
 
 def numbers():
     return ((images, 3) for images, _ in endless())
+
+
+def scaled():
+    return ((images / 255, np.eye(4)[labels]) for images, labels in endless())
 
 
 class Cut(Squares):
@@ -251,6 +277,7 @@ def probabilities():
         ("optimizer", "lion", {}, "optimizer must be .*'lion'"),
         ("callbacks", [print], {}, "callbacks must be Keras callbacks"),
         ("callbacks", [BEST], {}, "restore_best_weights=True .* give patience=N"),
+        ("callbacks", [SWAPS], {}, "swap_on_epoch=True .* in final_ema.keras"),
         ("model", lambda: 3, {}, "model must be a Keras model .*, got 3"),
         ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
         ("model", unsavable, {}, "model: odd cannot be saved: "),
@@ -267,6 +294,7 @@ def probabilities():
         ("dataset", (endless, validation), {}, "integer targets need class_names"),
         ("dataset", (columns, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
         ("dataset", (numbers, validation), {}, r"\(8,\) integers, got \(\)$"),
+        ("dataset", (scaled, validation), {}, r"0\.\.0\.471 .*; small standardises"),
         ("dataset", Cut(), {}, "a training batch has 7 images, the first"),
         ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
     ],
@@ -283,7 +311,7 @@ def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, settings
 
 @pytest.mark.once
 def test_floats_of_0_to_1_are_not_pixels():
-    """Only a model of one's own may take them."""
+    """Only a model of one's own that leaves its input as it is may take them."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3)
 
     def open_scaled(factor, shift=0.0, **parts):
@@ -300,6 +328,37 @@ def test_floats_of_0_to_1_are_not_pixels():
         open_scaled(1 / 30, shift=-2.1)  # standardised
     for factor, parts in ((1, {}), (0, {}), (1 / 255, {"model": small_model})):
         assert open_scaled(factor, **parts).num_train == 24
+
+    image, said = keras.Input((32, 32, 3)), []
+    plain = keras.Model(image, keras.layers.Dense(4)(keras.layers.Flatten()(image)))
+    for problem, lines in (("scaled", 0), (None, 1)):
+        Own(model=plain).built_model(32, 4, said.append, problem)
+        assert len(said) == lines
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize("labels", [np.ones(8, int), np.ones((8, 1)), np.zeros(8, int)])
+def test_one_output_tells_two_classes_apart(train, probabilities, labels):
+    """All answers are 0."""
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
+    activation = "sigmoid" if probabilities else None
+    head = {
+        "kernel_initializer": "zeros",
+        "bias_initializer": keras.initializers.Constant(-9),
+    }
+    model = keras.Model(image, keras.layers.Dense(1, activation, **head)(x))
+    batches = [(np.full((8, 32, 32, 3), 99, "uint8"), labels)]
+    parts = {
+        "model": model,
+        "loss": keras.losses.BinaryCrossentropy(from_logits=not probabilities),
+        "dataset": (batches, batches),
+        "optimizer": keras.optimizers.SGD(1e-6),
+    }
+    result = train({**OF_DATA, "overwrite": True}, **parts)
+    assert result["val_top1"] == 1 - labels.max()
+    assert result["val_top5"] == 1
 
 
 @pytest.mark.once

@@ -73,6 +73,23 @@ def test_killed_and_terminated_as_a_process(tiny_run, start, tmp_path, capsys):
     compare(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.once
+def test_a_part_is_restored_with_the_seeds():
+    """To which each process of torch adds its own number after a restore."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5)])
+    model.add(keras.layers.Dense(2))
+    model.compile("sgd", "mse")
+    arrays = state.collect(model)
+    [seed] = [x for x in model.variables if x.name == "seed_generator_state"]
+    before, changed = seed.numpy(), model.layers[-1].kernel
+    seed.assign_add([7, 0])
+    changed.assign(changed + 1)
+    kept = changed.numpy()
+    state.restore(model, arrays, ("metrics",))
+    np.testing.assert_array_equal(seed.numpy(), before)
+    np.testing.assert_array_equal(changed.numpy(), kept)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch's generators")
 def test_the_generator_of_a_mac_s_gpu_is_kept(monkeypatch):
     import torch

@@ -410,7 +410,7 @@ BAD_PARQUET = {
     "another count": (copies(PARQUET, "train-2-of-3.parquet"), r"files of \[2, 3\] in"),
     "a hash": (copies(PARQUET, "train-0-of-2-ab12cd34.parquet"), "have the same place"),
     "in two places": (into_data("train-*"), "/data, such as train-0"),
-    "also in data/": (into_data("*", ["val.parquet"]), "/data has .* val.parquet"),
+    "also in data/": (into_data("*-*", ["val.parquet"]), "/data has .* val.parquet"),
     "two layouts": (add_folders, r"has 2 layouts, train/<class>/\* and train-0"),
 }
 KIT = "ILSVRC2012_devkit_t12.tar.gz"

@@ -62,6 +62,8 @@ def preprocess_input(
     std = 255 * np.asarray(std, "float32")
     if isinstance(images, np.ndarray):
         return (images.astype("float32") - mean) / std
+    # On torch it may be on another device than new tensors.
+    images = ops.convert_to_tensor(images)
     mean, std = ops.convert_to_tensor(mean), ops.convert_to_tensor(std)
     return (ops.cast(images, "float32") - mean) / std
 

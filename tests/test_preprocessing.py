@@ -1,5 +1,6 @@
 """Pixels in, class names out."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -17,6 +18,13 @@ def test_preprocess_input_standardises_each_channel():
         y = ops.convert_to_numpy(keras_t2t.preprocess_input(images))
         assert y.dtype == "float32"
         np.testing.assert_allclose(y.ravel(), expected, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch has devices")
+def test_preprocess_input_on_another_device():
+    images = ops.zeros((1, 4, 4, 3))
+    with keras.device("meta"):
+        assert str(keras_t2t.preprocess_input(images).device) == "meta"
 
 
 def test_preprocess_input_leaves_its_argument_alone():

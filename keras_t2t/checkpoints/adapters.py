@@ -20,7 +20,7 @@ from keras_t2t._ground.hub_files import fetched
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.fitting import all_or_nothing, is_finite, numpy_dtype
-from keras_t2t.checkpoints.official import official_entries
+from keras_t2t.checkpoints.official import whole_entries
 from keras_t2t.layers.composite import parts_of
 
 SUFFIX = ".lora.h5"  # as KerasHub's, whose files do not name layers
@@ -42,10 +42,11 @@ def add_adapters(model: keras.Model, rank: int) -> None:
         rank: int, of the adapters: each has `rank * (inputs + outputs)` weights.
 
     Raises:
-        ValueError: if `model` is of another kind, is quantized or already has adapters.
+        ValueError: if `model` is of another kind, has layers of your own with weights,
+            is quantized or already has adapters.
     """
     rank = integer("rank", rank)
-    official_entries(model)  # raises for other models
+    whole_entries(model, "add_adapters")  # raises for other models
     parts = adaptable(model)
     if any(part.lora_enabled for part in parts.values()):
         raise ValueError(f"`model` {model.name!r} has adapters already")
@@ -63,12 +64,12 @@ def save_adapters(model: keras.Model, path: FilePath) -> None:
         path: file that ends in `.lora.h5`.
 
     Raises:
-        ValueError: if `model` lacks adapters or has other weights that are trainable,
-            or `path` has another ending.
+        ValueError: if `model` lacks adapters, has other weights that are trainable or
+            layers of your own with weights, or `path` has another ending.
         OSError: if the file cannot be written.
     """
     path = adapters_path(path)
-    official_entries(model)
+    whole_entries(model, "save_adapters")
     if not has_adapters(model):
         raise ValueError(
             f"`model` {model.name!r} has no adapters: keras_t2t.add_adapters(model, 8)"
@@ -103,12 +104,13 @@ def load_adapters(model: keras.Model, path: FilePath) -> None:
         ImportError, ConnectionError: as for `weights="hf://..."` of the models.
         ValueError: if it is damaged or of another kind, or for another model, other
             weights, another number of classes, or another rank than the model's
-            adapters; the model is then unchanged.
+            adapters, or if the model has layers of your own with weights; the model is
+            then unchanged.
     """
     path = adapters_path(fetched(path))
     if not path.is_file():
         raise FileNotFoundError(f"`path` must be an existing file, got {str(path)!r}")
-    official_entries(model)
+    whole_entries(model, "load_adapters")
     keras_file.check_sealed(path)
     parts, found = adaptable(model), keras_file.read(path).tensors
     if not any(key.endswith(f"/{A}") for key in found):

@@ -66,6 +66,7 @@ def load_tensors(model, checkpoint, label):
         tensors["pos_embed"] = resized
 
     if problems := differences(entries, tensors, keep_fresh, checkpoint.own_names):
+        problems += advice(checkpoint, problems)
         raise ValueError(
             f"{label} does not fit {model.name}:\n  " + "\n  ".join(problems)
         )
@@ -201,6 +202,17 @@ def differences(entries, tensors, keep_fresh, own_names):
             problems.append(f"not finite: {name} has NaN or infinite numbers")
     return problems + [
         f"left over: {name_in_file(name, own_names)}" for name in sorted(left)
+    ]
+
+
+def advice(checkpoint, problems):
+    """A last line for Keras's files of models with more layers than a T2T-ViT; []."""
+    more = any(problem.startswith("left over: ") for problem in problems)
+    if not (more and checkpoint.by_keras):
+        return []
+    return [
+        "(for a file of a model with layers of your own: keras_t2t.load(path), or "
+        "model.load_weights(path))"
     ]
 
 

@@ -20,7 +20,7 @@ from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import torch_file
 from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.fitting import Checkpoint
-from keras_t2t.checkpoints.official import num_heads, official_entries, token_grid
+from keras_t2t.checkpoints.official import num_heads, token_grid, whole_entries
 from keras_t2t.checkpoints.unreadable import reading
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,8 @@ def save_official(model: keras.Model, path: FilePath) -> None:
             merged.
 
     Raises:
-        ValueError: if `path` ends otherwise, or `model` is no T2T-ViT or quantized.
+        ValueError: if `path` ends otherwise, or `model` is no T2T-ViT, is quantized or
+            has layers of your own with weights.
         ImportError: if torch or safetensors, which writes the file, is not installed.
         OSError: if the file cannot be written; nothing half-written stays.
     """
@@ -119,7 +120,7 @@ def save_official(model: keras.Model, path: FilePath) -> None:
         )
     tensors = {
         entry.name: np.ascontiguousarray(entry.to_official(_float32(entry.value())))
-        for entry in official_entries(model)
+        for entry in whole_entries(model, "save_official")
     }
     beside = {GRID: list(token_grid(model)), NUM_HEADS: num_heads(model)}
     if path.name.endswith(".safetensors"):

@@ -38,7 +38,8 @@ def load_checkpoint(
 ) -> None:
     """Fills all weights of a T2T-ViT or ViT from a file, at any input size.
 
-    Strict: every tensor of the file is used and every weight of the model is set.
+    Strict: every tensor of the file is used, and every weight of the T2T-ViT or ViT is
+    set; layers of your own around it keep theirs.
     Two things may differ. The position table is resized to the model's token grid as
     the authors do (class row kept, grid bicubic). A head with another number of
     classes is not loaded: the model keeps its own, and a log line says so.

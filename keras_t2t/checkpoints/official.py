@@ -59,7 +59,7 @@ def official_entries(model):
         model: a model of `keras_t2t.T2TViT`, `keras_t2t.ViT` or one of their variants.
 
     Returns:
-        List of `Entry`, one for every weight of the model.
+        List of `Entry`, one for every weight of the T2T-ViT or ViT.
 
     Raises:
         ValueError: if `model` is not such a model.
@@ -86,6 +86,38 @@ def official_entries(model):
         entries += dense_entries(layers["head"], "head")
     if "aux_head" in layers:
         entries += dense_entries(layers["aux_head"], "aux_head")
+    return entries
+
+
+def whole_entries(model, function):
+    """As `official_entries`, of a model that has no other weights.
+
+    Statistics of pixels in a Normalization and adapters (LoRA) do not count.
+
+    Args:
+        function: str, what the user called, for the message.
+
+    Raises:
+        ValueError: also if other layers have weights; the message names them.
+    """
+    entries = official_entries(model)
+    known = {id(entry.variable) for entry in entries}
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            known.update(map(id, layer.weights))
+        for name in ("lora_kernel_a", "lora_kernel_b"):
+            known.add(id(getattr(layer, name, None)))
+    others = [
+        layer.name
+        for layer in model.layers
+        if not known.issuperset(map(id, layer.weights))
+    ]
+    if others:
+        raise ValueError(
+            f"`model` {model.name!r} has weights outside the T2T-ViT, in the layers "
+            f"{', '.join(others)}: call {function} on the T2T-ViT before you add "
+            "layers, or build it with classes=N"
+        )
     return entries
 
 
@@ -202,6 +234,8 @@ def mlp_entries(layer, prefix):
 
 # === Single layers ===
 def is_quantized(layer):
+    if isinstance(layer, keras.layers.Normalization):  # it counts the images it saw
+        return False
     return any(
         "int" in keras.backend.standardize_dtype(weight.dtype)
         for weight in layer.weights

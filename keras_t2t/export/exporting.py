@@ -126,9 +126,9 @@ def export_model(
 
     Raises:
         ValueError: if an argument is out of range, `path` exists without `overwrite`,
-            the model is of another kind, its layers do not decide whether it takes
-            pixels, or one of them cannot be rebuilt; the message names it. Nothing is
-            written then.
+            the model is of another kind or quantized, its layers do not decide whether
+            it takes pixels, or one of them cannot be rebuilt; the message names it.
+            Nothing is written then.
         ImportError: if the converter or the runtime is not installed.
         RuntimeError: if the converter fails, or the file's outputs are not Keras's.
     """
@@ -160,7 +160,7 @@ def export_model(
     if images is None and verify:
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
-    labels = checked_labels(labels, served)
+    labels = checked_labels(labels, model, served)
     options = Options(
         dynamic_batch,
         precision,
@@ -227,14 +227,22 @@ def checked_path(path, format, row, overwrite):
     return path
 
 
-def checked_labels(labels, served):
+def checked_labels(labels, model, served):
     """`labels` as a list with a name for each class, or None."""
     if labels is None:
         return None
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise ValueError(f"`labels` must be a list of names, got {brief(labels)}")
     labels = [str(label) for label in labels]
-    classes = served.outputs[0].shape[-1] if len(served.outputs) == 2 else 0
+    if len(served.outputs) == 1:
+        last = model.outputs[0]._keras_history.operation
+        nested = isinstance(last, keras.Model)
+        advice = f": export model.get_layer({last.name!r})" if nested else ""
+        raise ValueError(
+            "`labels` are for a model that ends in a Dense or an Activation, got "
+            f"{model.name}, which ends in {last.name}{advice}"
+        )
+    classes = served.outputs[0].shape[-1]
     if len(labels) != classes:
         raise ValueError(
             f"`labels` must name the model's {classes} classes, got {len(labels)} names"

@@ -16,15 +16,15 @@ def write_saved_model(model, path, options):
     Signatures, each giving `logits` and `probabilities` (or `features`):
     `serving_default` takes `image`, float32 `(batch, height, width, channels)`; with
     the preprocessing inside there are also `serve_uint8`, the same in uint8, and
-    `serve_jpeg`, which takes `image_bytes`, strings `(batch,)`: files of any size, in
-    JPEG, PNG, GIF, WebP or BMP.
+    for 3 channels `serve_jpeg`, which takes `image_bytes`, strings `(batch,)`: files of
+    any size, in JPEG, PNG, GIF, WebP or BMP.
     """
     import tensorflow as tf
 
     from keras_t2t.export.graph_image import evaluation_image
 
     model = in_precision(model, options.precision)
-    _, height, width, _ = model.inputs[0].shape
+    _, height, width, channels = model.inputs[0].shape
 
     def serving_default(image):
         return model(image, training=False)
@@ -51,6 +51,7 @@ def write_saved_model(model, path, options):
     if options.include_preprocessing:
         pixels = signature(model, options, "uint8")
         archive.add_endpoint("serve_uint8", serve_uint8, pixels)
+    if options.include_preprocessing and channels == 3:
         encoded = tf.TensorSpec((options.batch_size,), "string", name="image_bytes")
         archive.add_endpoint("serve_jpeg", serve_jpeg, [encoded])
     archive.write_out(str(path), verbose=False)

@@ -1,11 +1,10 @@
 """Attention rollout as an additional output of an exported model."""
 
 import contextlib
-import math
 
 from keras import ops
 
-from keras_t2t.layers import MultiHeadSelfAttention
+from keras_t2t.layers import FlattenGrid, MultiHeadSelfAttention
 
 
 def outputs_with_rollout(model, image, blocks=(), grid=None):
@@ -53,12 +52,8 @@ def attention_blocks(model):
     tokens; [] and None if it has no such layers."""
     layers = list(model._flatten_layers())
     blocks = [layer for layer in layers if isinstance(layer, MultiHeadSelfAttention)]
-    if not blocks:
-        return [], None
-    _, height, width, _ = model.inputs[0].shape
-    patches = blocks[0].input.shape[1] - 1
-    rows = round(math.sqrt(patches * height / width))
-    return blocks, [rows, patches // rows]
+    grids = [layer.grid for layer in layers if isinstance(layer, FlattenGrid)]
+    return (blocks, list(grids[0])) if blocks and grids else ([], None)
 
 
 @contextlib.contextmanager

@@ -73,6 +73,11 @@ def check_model(model):
             "`model` must take (batch, height, width, channels) with known sizes, got "
             f"{shapes[0]}"
         )
+    if any(layer.quantization_mode for layer in model._flatten_layers()):
+        raise ValueError(
+            f"`model` {model.name} is quantized: export the float model with "
+            "precision='int8'"
+        )
 
 
 def plain_model(model):

@@ -31,9 +31,10 @@ def needed_attention(model):
     """
     names = backbone_attention(model)
     if not names:
+        within = [x.name for x in getattr(model, "layers", []) if backbone_attention(x)]
+        wanted = f"model.get_layer({within[0]!r})" if within else "a T2T-ViT or a ViT"
         raise ValueError(
-            f"`model` {getattr(model, 'name', model)!r} has no attention: give a "
-            "T2T-ViT or a ViT"
+            f"`model` {getattr(model, 'name', model)!r} has no attention: give {wanted}"
         )
     return names
 
@@ -258,13 +259,13 @@ def chosen_token(model, layer, token=None):
     if token is None:
         return rows // 2, columns // 2
     try:
-        row, column = (int(place) for place in token)
-        inside = 0 <= row < rows and 0 <= column < columns
+        row, column = token
     except (TypeError, ValueError):
-        inside = False
-    if not inside:
+        row = column = None
+    whole = is_integer(row, at_least=0) and is_integer(column, at_least=0)
+    if not whole or row >= rows or column >= columns:
         raise ValueError(
-            f"`token` must be (row, column) on the {rows} x {columns} grid of {layer}, "
-            f"got {token!r}"
+            f"`token` must be two integers, (row, column) on the {rows} x {columns} "
+            f"grid of {layer}, got {token!r}"
         )
-    return row, column
+    return int(row), int(column)

@@ -105,6 +105,8 @@ def _pixels(image):
         raise ValueError(f"{accepted}, got values {pixels.min()}..{pixels.max()}")
     if pixels.shape[-1] == 4:
         pixels = pixels[..., :3]  # as Pillow's conversion, which drops alpha
+    if pixels.max() <= 1 and (pixels % 1).any():
+        raise ValueError(f"{accepted}, got floats of 0..1: multiply by 255")
     pixels = np.round(pixels).astype("uint8")
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 

@@ -110,6 +110,38 @@ def test_other_weights_that_are_trained_are_not_lost(file):
     refused(keras_t2t.save_adapters, model, file, "also trains .*, which a file of ad")
 
 
+def test_layers_of_ones_own_are_neither_frozen_nor_lost(file, tmp_path):
+    base = adapted()
+    flat = keras.layers.BatchNormalization(name="own_norm")(
+        base.get_layer("norm").output
+    )
+    x = keras.layers.GlobalAveragePooling1D()(flat)
+    model = keras.Model(base.input, keras.layers.Dense(4, name="classifier")(x))
+    before = [(weight.path, weight.trainable) for weight in model.weights]
+    layers = "has weights outside the T2T-ViT, in the layers own_norm, classifier: "
+    for function, value, remedy in (
+        (keras_t2t.add_adapters, RANK, "call add_adapters on the T2T-ViT before you"),
+        (keras_t2t.load_adapters, file, "call load_adapters on the T2T-ViT before you"),
+        (keras_t2t.save_adapters, tmp_path / "y.lora.h5", "call save_adapters on the"),
+        (keras_t2t.save_official, tmp_path / "y.pth", "call save_official on the T2T"),
+    ):
+        refused(function, model, value, layers + remedy)
+    assert before == [(weight.path, weight.trainable) for weight in model.weights]
+    assert not list(tmp_path.glob("y.*"))
+
+
+def test_statistics_of_pixels_are_not_layers_of_ones_own(tmp_path):
+    image = keras.Input((SIZE, SIZE, 3))
+    learnt = keras.layers.Normalization(name="preprocessing")
+    learnt.adapt(np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3)))
+    dropped = keras.layers.Dropout(0.1)(learnt(image))
+    model = keras_t2t.T2TViT(16, 1, 2, 2, "convolution", input_tensor=dropped)
+    assert learnt.weights
+    keras_t2t.add_adapters(model, RANK)
+    keras_t2t.save_adapters(model, tmp_path / "x.lora.h5")
+    keras_t2t.save_official(model, tmp_path / "x.pth")
+
+
 def test_a_damaged_file_is_refused(file):
     whole = file.read_bytes()
     middle = len(whole) // 2

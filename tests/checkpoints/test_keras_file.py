@@ -104,6 +104,17 @@ def test_other_models(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_model_with_layers_of_ones_own_is_loaded_by_keras(suffix, tmp_path):
+    base = small(include_top=False, pooling="token")
+    own = keras.layers.Dense(4, name="classifier")(base.output)
+    model = keras.Model(base.input, own)
+    path = save(model, tmp_path, suffix)
+    found = helpers.assert_refused(model, path, "left over: classifier/0")
+    assert found.endswith("keras_t2t.load(path), or model.load_weights(path))")
+    model.load_weights(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_keras_itself_refuses_another_number_of_heads(suffix, tmp_path):
     """No shape tells it: 4 heads took the weights of 2."""
     path = save(small(), tmp_path, suffix)

@@ -67,6 +67,13 @@ def test_calibration_leaves_out_litter(tmp_path):
     assert images.shape == (1, 16, 16, 3)
 
 
+def test_labels_of_a_nested_model_are_refused(model, tmp_path):
+    image = keras.Input(tiny.SIZE)
+    nested = keras.Model(image, model(image))
+    with pytest.raises(ValueError, match=r"ends in t2t_vit: export model\.get_layer"):
+        export(nested, tmp_path / "x.keras", labels=list("abcdefghij"))
+
+
 def test_an_existing_path_stays_unless_overwrite_is_set(model, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"mine")

@@ -71,6 +71,19 @@ def test_saved_model(tmp_path):
 
 
 @tensorflow_writes
+def test_a_saved_model_of_grey_images_takes_no_files(tmp_path):
+    import tensorflow as tf
+
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(10, "softmax")(x))
+    keras_t2t.export_model(model, tmp_path / "model", verify=False)
+    signatures = tf.saved_model.load(tmp_path / "model").signatures
+    assert {"serving_default", "serve_uint8"} <= set(signatures)
+    assert "serve_jpeg" not in signatures
+
+
+@tensorflow_writes
 def test_litert(tmp_path):
     """Built-in operators alone, in 32 bits."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_t2t
+from keras_t2t.export.rollout import attention_blocks
 from keras_t2t.export.serving_model import in_precision, serving_model
 from tests.export import tiny
 
@@ -118,6 +119,17 @@ def test_pixels_are_standardised_once():
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_rollout_has_the_grid_of_the_tokens():
+    """Neither the image's size nor the number of tokens shows it."""
+    image = keras.Input((64, 64, 3))
+    resized = keras.layers.Resizing(64, 36, data_format="channels_last")(image)
+    settings = {"token_type": "convolution", "classes": 2}
+    for begin in ({"input_shape": (64, 36, 3)}, {"input_tensor": resized}):
+        model = keras_t2t.T2TViT(32, 1, 2, 2, **settings, **begin)
+        blocks, grid = attention_blocks(serving_model(model))
+        assert len(blocks) == 1 and grid == [4, 3]
+
+
 def test_takes_pixels_overrides_what_the_layers_show():
     pixels = tiny.images()
     standardised = keras_t2t.preprocess_input(pixels)
@@ -137,12 +149,15 @@ def test_takes_pixels_overrides_what_the_layers_show():
 
 def test_other_models_are_refused():
     vector, other = keras.Input((4,)), keras.Input((4,))
+    quantized = own_model(keras.layers.Identity())
+    quantized.layers[-1].quantize("int8")
     for model, message in (
         (None, "`model` must be a built keras.Model"),
         (keras.Sequential([keras.layers.Dense(2)]), "must be a built"),
         (keras.Sequential([vector, keras.layers.ReLU()]), "must take"),
         (keras.Model([vector, other], vector + other), "one input and one output"),
         (tiny.build(input_shape=(64, 64, 1)), "needs 3 channels"),
+        (quantized, "is quantized: export the float model with precision='int8'"),
     ):
         with pytest.raises(ValueError, match=message):
             serving_model(model)

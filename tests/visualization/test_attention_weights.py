@@ -145,12 +145,16 @@ def test_bad_input():
     model = small_models.model("performer")
     with pytest.raises(ValueError, match=r"'resnet50' has no attention: give a T2T"):
         visualization.attention_maps(small_models.resnet50(), PHOTOGRAPH)
+    image = keras.Input(model.input_shape[1:])
+    nested = keras.Model(image, model(image))
+    with pytest.raises(ValueError, match=r"give model\.get_layer\('t2t_vit'\)"):
+        visualization.attention_maps(nested, PHOTOGRAPH)
     with pytest.raises(ValueError, match=r"'mlp' is no .*; these are tokens_1, tok"):
         visualization.attention_maps(model, PHOTOGRAPH, "mlp")
     with pytest.raises(ValueError, match=r"`block` must be .* from -2 to 1 .* got 2"):
         visualization.class_attention(model, PHOTOGRAPH, block=2)
     with pytest.raises(ValueError, match=r"'tokens_1' is no token.* of vit, "):
         visualization.token_attention(small_models.model("vit"), PHOTOGRAPH)
-    for token in ((12, 0), (0, -1), "no", 3):
+    for token in ((12, 0), (0, -1), (0.5, 0.5), (0, 1, 2), "no", 3):
         with pytest.raises(ValueError, match=r"on the 12 x 16 grid of tokens_1, got"):
             visualization.token_attention(model, PHOTOGRAPH, token=token)

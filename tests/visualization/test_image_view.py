@@ -70,12 +70,21 @@ def test_any_size_and_aspect_grey_too(size):
         (np.zeros((0, 5, 3)), r"got the shape \(0, 5, 3\)"),
         (np.full((5, 5), np.nan), "got values nan"),
         (np.full((5, 5, 3), -1.0), r"got values -1\.0\.\.-1\.0"),
+        (PHOTOGRAPH / np.float32(255), r"got floats of 0\.\.1: multiply by 255"),
         ([["a"]], "got list of <U1"),
     ],
 )
 def test_what_is_no_image(image, message):
-    with pytest.raises(ValueError, match=message):
-        feature_maps(small_models.model("performer"), image)
+    for function in (feature_maps, model_view):
+        with pytest.raises(ValueError, match=message):
+            function(small_models.model("performer"), image)
+
+
+def test_dark_pixels_are_an_image():
+    model = small_models.model("performer")
+    for dtype in ("uint8", "float32"):
+        dark = (np.indices((48, 64, 3)).sum(0) % 2).astype(dtype)
+        np.testing.assert_array_equal(model_view(model, dark), dark)
 
 
 def test_models_of_other_inputs():

@@ -395,7 +395,6 @@ def top_classes(probabilities, names, top=5):
         names: list of str, or None for ImageNet's, from Keras. If those cannot be
             downloaded, a line on standard error says so, and the classes are numbered,
             as they also are if there are not 1,000.
-        top: int, how many.
 
     Returns:
         List of `(name, probability)`, most probable first.

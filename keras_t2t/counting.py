@@ -240,11 +240,7 @@ def macs_of(operation, args, kwargs, outputs):
 
     Args:
         operation: layer or other `keras.Operation`.
-        args, kwargs: its arguments.
         outputs: structure of `keras.KerasTensor`.
-
-    Returns:
-        int, or None if there is no rule.
     """
     if hasattr(operation, "macs"):
         return operation.macs(first_tensor(args, kwargs).shape)

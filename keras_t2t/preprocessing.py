@@ -187,9 +187,6 @@ def resize_and_crop(image, size, crop, filter):
         size: `(height, width)` of the result, in pixels.
         crop: float in (0, 1].
         filter: Pillow's.
-
-    Returns:
-        `PIL.Image.Image`.
     """
     return _centre(image, _covering(image.size, size, crop), size, filter)
 

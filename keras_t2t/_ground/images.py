@@ -41,7 +41,6 @@ def decode_rgb(encoded, name="the data", exif_orientation=False):
 
     Args:
         encoded: bytes of an image file in any format that Pillow reads.
-        name: str, the name used in errors.
         exif_orientation: bool, whether to turn it as its EXIF data says. Photographs
             need that, since cameras only record how they were held; torchvision does
             not do it. Pillow always turns a TIFF.
@@ -62,7 +61,6 @@ class Encoded:
 
     Args:
         file: binary file object that can seek, open until `decode` has returned.
-        name, exif_orientation: as for `decode_rgb`.
 
     Attributes:
         size: (width, height) in pixels, once it is turned.

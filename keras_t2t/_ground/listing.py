@@ -22,9 +22,6 @@ def list_images(folder):
 
     Hidden ones (leading dot) and what systems leave are left out; links are followed.
 
-    Args:
-        folder: path.
-
     Returns:
         `(files, others)`, sorted lists of str: regular files, and what has a file's
         place and cannot be read as one: broken links, pipes, sockets, devices.

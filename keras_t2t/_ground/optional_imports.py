@@ -33,7 +33,6 @@ def import_library(module, extra=None):
     """Imports an optional library, or a module of it, such as `"PIL.Image"`.
 
     Args:
-        module: its name.
         extra: the extra to name if it is missing; None for that of `LIBRARIES`.
 
     Raises:

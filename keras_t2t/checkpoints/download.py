@@ -44,7 +44,6 @@ def check_digest(path, expected, name=None):
     """Compares the checksum of a file.
 
     Args:
-        path: the file.
         expected: its SHA-256, SHA-384 or SHA-512 in hexadecimal; None if not known.
         name: the file's name in the error; None for its path.
 

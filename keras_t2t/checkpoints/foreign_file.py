@@ -61,9 +61,6 @@ def read(path, ema=True):
         path: file that ends in `.pth`, `.pth.tar`, `.pt` or `.safetensors`.
         ema: bool, whether to take the averaged weights if the file has both.
 
-    Returns:
-        A `Checkpoint`.
-
     Raises:
         ValueError: if the file is damaged, would run code, or has no state dict.
         ImportError: if safetensors is needed and not installed.

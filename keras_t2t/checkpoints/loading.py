@@ -71,9 +71,6 @@ def load_checkpoint(
 class CheckpointFile:
     """A checkpoint file of any format, read at most once, when it is first needed.
 
-    Args:
-        path, ema: as for `load_checkpoint`.
-
     Raises:
         FileNotFoundError: if `path` does not exist.
         ValueError: if it has another ending; later, if its contents cannot be read.

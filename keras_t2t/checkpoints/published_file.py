@@ -35,7 +35,6 @@ class Pretrained:
     checkpoint, here or on the Hugging Face hub.
 
     Args:
-        weights: the argument.
         variant: row of `VARIANTS` that is built; None for any other architecture, for
             which nothing is published.
 

@@ -38,8 +38,6 @@ def run(main, *arguments, name=None, resumes=False):
     code 128 + its number.
 
     Args:
-        main: function.
-        *arguments: its arguments.
         name: what that line begins with; None: the script's name.
         resumes: whether that line gives the command that continues the run; this one
             must then have `--resume`, `--output` and `--backend`.

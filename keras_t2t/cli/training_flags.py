@@ -29,7 +29,6 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
     """Adds the settings of `TrainingConfig` as flags.
 
     Args:
-        parser: `argparse.ArgumentParser`.
         weights: the default of a command that starts from weights; None for one that
             does not.
         recipe: the command's default; None: the authors'.

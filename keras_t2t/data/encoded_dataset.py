@@ -19,7 +19,6 @@ class EncodedDataset(Dataset):
     Args:
         name: of the data set.
         place: what was opened, for errors.
-        source: `Source`.
         reader: name, see `readers`.
         skip_corrupt: decode every image once now and skip the unreadable ones.
         exif_orientation: whether images are turned as their EXIF data says; None: only

@@ -39,8 +39,6 @@ def mixed_and_erased(images, targets, positions, batch_size, seed, augmentation)
         targets: (n, classes) float32.
         positions: (n,) integers.
         batch_size: images of all shards together.
-        seed: int.
-        augmentation: an `Augmentation`.
 
     Returns:
         Images, float32 where they are mixed or erased, and targets.
@@ -68,7 +66,6 @@ def mix_pair(images, targets, mixing):
     Args:
         images: (2, height, width, 3) uint8.
         targets: (2, classes) float32, each of sum 1.
-        mixing: `Mixing`.
 
     Returns:
         Images (2, height, width, 3) float32 in 0..255, not rounded, and targets

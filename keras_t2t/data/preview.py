@@ -27,7 +27,6 @@ def write_contact_sheet(
         path: the PNG file to write; its folder is made if it is missing.
         image_size: height and width of the images, in pixels.
         batch_size: images of the batch, of which at most 64 are drawn.
-        seed, augmentation: as of `dataset.train_batches`.
         **transform: its `crop` and `interpolation`.
 
     Raises:

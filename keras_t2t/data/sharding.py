@@ -42,7 +42,6 @@ def positions_of(numbers, batch_size, local, shard):
     """The global positions of a shard's images, from their numbers in the shard.
 
     Args:
-        numbers: int, or array of them.
         batch_size: images of all shards together.
         local: those of each.
         shard: (index, count).

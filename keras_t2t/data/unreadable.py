@@ -28,13 +28,10 @@ class Unreadable:
     """The images of a source that a reader does not decode.
 
     Args:
-        source: `Source`.
         name, reader: the reader's name, and its module.
 
     Attributes:
         indices: {key of a split: indices of these images}.
-        count: int, all images of the source.
-        corrupt: list of names.
         sound: {`GRAIN` or `NO_READER`: names with the kind of image}.
     """
 

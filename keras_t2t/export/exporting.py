@@ -281,7 +281,6 @@ def write(format, served, path, options, here, own):
 
     Args:
         here: whether this process writes it, not a child.
-        own: as for `verify_file`.
 
     Returns:
         Its size in bytes, and a `Verification` or None.

@@ -106,6 +106,7 @@ def _is_plain_bmp(encoded, head):
 
 def orientation_of(encoded):
     """
+
     Args:
         encoded: scalar string, a file's bytes.
 

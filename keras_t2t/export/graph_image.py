@@ -20,7 +20,6 @@ def evaluation_image(encoded, size, crop=0.9, method="bicubic", exif_orientation
         size: (height, width) of the result, in pixels.
         crop: float in (0, 1], side of the result over that of the resized image.
         method: `"bicubic"` or `"bilinear"`.
-        exif_orientation: as of `decode`.
 
     Returns:
         (height, width, 3) uint8.

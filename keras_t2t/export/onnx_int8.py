@@ -18,7 +18,6 @@ def quantize(path, calibration, batch_size=4):
     so does the Performer's product in the exponent, which would magnify errors.
 
     Args:
-        path: the ONNX file.
         calibration: array of input images `(images, height, width, channels)`.
     """
     import onnx

@@ -11,7 +11,6 @@ def outputs_with_rollout(model, image, blocks=(), grid=None):
     """The dict of a serving model's outputs, with `rollout` if there is a grid.
 
     Args:
-        model: serving model.
         image: tensor `(batch, height, width, channels)`.
         blocks, grid: from `attention_blocks`.
     """

@@ -123,7 +123,6 @@ def with_dtype(model, dtype, keep=()):
 
     Args:
         model: functional `keras.Model`.
-        dtype: str, name of the policy.
         keep: names of layers that keep their own policy.
     """
 

@@ -39,9 +39,6 @@ def verify_file(served, path, format, options, own):
         own: (name, model, inputs): the output `name` is compared with that of the
             original `model` for `inputs`, the same images as that model takes them.
 
-    Returns:
-        `Verification`.
-
     Raises:
         RuntimeError: if the file cannot be run or, in float32, its outputs differ.
     """
@@ -81,9 +78,6 @@ def run_alone(format, path, images, batch_size):
 
 def compare(expected, outputs, exact):
     """Compares two dicts of arrays.
-
-    Returns:
-        `Verification`.
 
     Raises:
         RuntimeError: if they have other names or values that are not finite, or differ

@@ -87,15 +87,10 @@ def model_card(
 
     Args:
         record: dict, the configuration of the run, checked.
-        result: dict, of the run.
-        class_names: list of str.
         name: `"OWNER/NAME"`.
         license: identifier of the hub, or None.
         origin: the weights that the run goes back to, or None; see `push.origin`.
         adapters: whether the run's file of LoRA's adapters is published too.
-
-    Returns:
-        str.
     """
     listed = class_names[:MAX_CLASSES]
     more = len(class_names) - len(listed)

@@ -30,8 +30,6 @@ def deep_narrow(x, settings, depth, drop_path):
 
     Args:
         x: Keras tensor `(batch, 1 + tokens, dim)`.
-        settings: `BlockSettings`.
-        depth: int, number of blocks.
         drop_path: float in [0, 1).
 
     Returns:
@@ -50,9 +48,7 @@ def densely_connected(x, settings, stages, growth, drop_path):
 
     Args:
         x: Keras tensor `(batch, 1 + tokens, dim)`.
-        settings: `BlockSettings`.
         stages: number of blocks in each stage.
-        growth: int, channels that a block adds.
         drop_path: float in [0, 1); stage i has i/11 of it, as the authors' do.
 
     Returns:

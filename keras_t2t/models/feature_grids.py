@@ -50,7 +50,6 @@ def check_features(argument, names, model):
 
     Args:
         argument: name of the caller's argument, for the message.
-        names: list of str.
     """
     if not isinstance(names, (list, tuple)) or not all(
         isinstance(name, str) for name in names

@@ -30,7 +30,6 @@ def image_to_tokens(
 
     Args:
         x: Keras tensor `(batch, height, width, channels)`.
-        embed_dim: int, width of the tokens.
         token_type: `"performer"` or `"transformer"`, the token layers between the
             soft splits, or `"convolution"`, three convolutions instead.
         token_dropout: dropout in the token layers, None for the authors' rate.

@@ -376,8 +376,6 @@ class TrainingConfig:
         """The same run, with the recipe's value for every setting that is None.
 
         Args:
-            dataset_name: the data set's own name.
-            num_classes: int.
             num_images: int, of training images, which determine the steps per epoch.
 
         Raises:

@@ -265,8 +265,6 @@ def find_recipe(config, dataset_name, num_classes):
     Args:
         config: `TrainingConfig` as it was asked for, whose model, weights, recipe,
             linear_probe and lora choose the row.
-        dataset_name: the data set's own name.
-        num_classes: int.
 
     Returns:
         `Recipe`, for ImageNet (or a folder of at least 1,000 classes, which is ImageNet

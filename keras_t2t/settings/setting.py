@@ -29,7 +29,6 @@ class Setting:
         help: what it means, for `--help` and the docstring.
         group: title of its flag's group.
         metavar: name of its value in `--help`.
-        at_least, greater_than, less_than, at_most: the range of a number.
         choices: the accepted values, or None.
         pattern: regular expression that text must match, and a description; or None.
         free: whether a resumed run may have another value.
@@ -143,7 +142,6 @@ def add_flags(parser, config, with_weights, filled_in, titles):
     """Adds a flag for each setting to a parser, in the setting's group.
 
     Args:
-        parser: `argparse.ArgumentParser`.
         config: class of a configuration.
         with_weights: whether to add the settings that need weights to start from.
         filled_in: configuration whose values `--help` shows for settings without a

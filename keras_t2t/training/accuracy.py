@@ -21,7 +21,6 @@ class ClassAccuracy(keras.metrics.Metric):
     Images of weight 0 are padding. The counts are exact up to 2^24 images.
 
     Args:
-        classes: int.
         k: int, of top-k; at most `classes`.
     """
 
@@ -39,6 +38,7 @@ class ClassAccuracy(keras.metrics.Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """
+
         Args:
             y_true: (batch, classes), 1 for each label of an image, else 0.
             y_pred: (batch, classes), a higher score for a more probable class.
@@ -65,7 +65,6 @@ def measure(model, dataset, batch_size, devices, verbose=0, **transform):
     Args:
         model: a `keras.Model` for pixels 0..255 of square images, which gives logits.
         dataset: what `keras_t2t.data.open_dataset` returns; of the model's classes.
-        batch_size: int, over all devices.
         devices: the `Devices` that the model was built on.
         verbose: Keras's.
         **transform: `crop` and `interpolation` of `dataset.validation_batches`.
@@ -106,9 +105,9 @@ def measure(model, dataset, batch_size, devices, verbose=0, **transform):
 
 def check_classes(dataset, classes, class_names, weights):
     """
+
     Args:
         dataset: what `keras_t2t.data.open_dataset` returns.
-        classes: int, outputs of the model.
         class_names: list of their names, None where they are not known.
         weights: what the model was loaded from, for the error.
 
@@ -143,7 +142,6 @@ def deviations(published, top1, top5):
 
     Args:
         published: row of the registry of weights.
-        top1, top5: percent.
 
     Returns:
         list of str, one for each accuracy that is more than `TOLERANCE` points off;
@@ -180,7 +178,6 @@ def answers(model, dataset, batch_size=64, **transform):
         dataset: what `keras_t2t.data.open_dataset` returns. For an image with several
             labels, the one that the model predicts counts, else the first; images
             without labels are left out.
-        batch_size: int.
         **transform: `crop` and `interpolation` of `dataset.validation_batches`.
 
     Yields:

@@ -29,7 +29,6 @@ def compiled_model(
 
     Args:
         config: a complete `TrainingConfig`.
-        num_classes: int.
         class_counts: (num_classes,) training images of each class, needed for
             `class_weights`.
         own: `Own`, custom parts that replace the recipe's, or None.

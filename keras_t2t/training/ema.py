@@ -17,7 +17,6 @@ def decay_for(decay, updates):
 
     Args:
         decay: float in [0, 1), the longest.
-        updates: int, of the whole run.
 
     Returns:
         float in [0, 1).

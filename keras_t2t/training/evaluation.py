@@ -13,7 +13,6 @@ def evaluate(run, model):
     """Loss and metrics over the validation images, every image counted once.
 
     Args:
-        run: `run.Run`.
         model: its compiled model, whose metrics are `weighted_metrics`: padding, which
             fills the last batch, has weight 0.
 
@@ -80,7 +79,6 @@ class ValidateEpoch(keras.callbacks.Callback):
     logs to the history of the run.
 
     Args:
-        run: `run.Run`.
         save_unvalidated: function of the logs, called if the run stops before the end
             of a validation. It saves the run without the validation's results; the
             resumed run repeats the validation.

@@ -13,7 +13,6 @@ def fit(run, model):
     """Trains a model for the rest of a run.
 
     Args:
-        run: `run.Run`.
         model: its compiled model, in the state from which to continue.
     """
     progress, own = run.progress, run.plan.own

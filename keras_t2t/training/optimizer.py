@@ -22,7 +22,6 @@ def adamw(
     """AdamW for `model`.
 
     Args:
-        model: a built model.
         learning_rate: float or schedule.
         weight_decay: float, decoupled: a step subtracts learning rate times this
             times the weight.
@@ -56,7 +55,6 @@ def fine_tuning_sgd(
         model: a built model with a layer `head`.
         learning_rate, backbone_learning_rate: float or schedule, for the head and for
             all other weights.
-        weight_decay: float, for all weights.
         **settings: see `built`.
 
     Returns:
@@ -87,14 +85,11 @@ def built(
 
     Args:
         kind: class of optimizer.
-        model: a built model.
         learning_rate: float or schedule.
-        arguments: dict, what else the class takes.
         clip_norm: float, the maximum global norm of the gradients, or None.
         accumulation: int, steps whose gradients are averaged into one update.
         ema_decay: float in [0, 1), the decay of the weights' moving average in long
             runs (see `ema.decay_for`); 0: no average.
-        total_steps: int, steps of the whole run.
         scale_loss: whether to scale the loss, for float16's small gradients.
     """
     decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0

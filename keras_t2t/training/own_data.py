@@ -33,7 +33,6 @@ class OwnData(Dataset):
         fewest: 1 if targets may have one column, with values 0..1, else 2.
 
     Attributes:
-        image_size, batch_size: int, of the training batches.
         not_pixels: why the images of the first batch cannot be pixels 0..255, which a
             custom model need not take; None if they can.
 

@@ -27,8 +27,6 @@ class Plan:
     """A run that is ready to start.
 
     Attributes:
-        folder: `RunFolder`, locked.
-        record: dict, the record of the run.
         continues: whether the run is resumed.
         source: `Classifier` that a new run starts from, or None.
         dataset: as `data.open_dataset` gives it.
@@ -72,15 +70,12 @@ class Plan:
 
 def plan_run(config, folder, record, devices, own):
     """
+
     Args:
         config: `TrainingConfig` as the user gave it.
         folder: the `RunFolder` that the user named, locked; None: a new one is made.
         record: the record in it of the run that is to be continued, or None.
-        devices: `Devices`.
         own: `Own`, the custom parts.
-
-    Returns:
-        A `Plan`.
 
     Raises:
         ValueError: if the weights, the data set, a setting or the devices are not

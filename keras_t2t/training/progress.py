@@ -10,12 +10,8 @@ class Progress:
     """Counts the steps and keeps the results of the epochs.
 
     Attributes:
-        epochs: int, of the whole run.
-        steps_per_epoch: int.
-        step: int, finished steps.
         patience: int, the run ends after this many epochs without a better `val_top1`;
             0: never.
-        history: list of dict, one per finished epoch.
         unvalidated: dict, the results of the last epoch's steps if the run was stopped
             before their validation; else None.
         ended: whether a custom callback has ended the run.

@@ -22,7 +22,6 @@ def run_record(config, dataset, before=None, own=None):
 
     Args:
         config: a complete `TrainingConfig`.
-        dataset: the opened data set.
         before: the record of the run that is continued, or None.
         own: dict, the record of custom parts, or None.
     """

@@ -23,7 +23,6 @@ def recorders(plan, log):
     """Callbacks that write the results of each epoch to TensorBoard and to W&B.
 
     Args:
-        plan: `Plan`.
         log: the run's `StepLog`, which gets what writes the losses between.
 
     Raises:
@@ -55,11 +54,7 @@ def missing(what, package, extra):
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's, with epochs that count from 1, and losses between them.
-
-    Args:
-        folder: path.
-    """
+    """Keras's, with epochs that count from 1, and losses between them."""
 
     def __init__(self, folder):
         summary = import_tensorflow().summary
@@ -86,11 +81,6 @@ def write_history(folder, history, title):
     """Writes `history.csv`, whose epochs count from 1, and `curves.png`.
 
     Both are written anew each time: after a kill they hold what the snapshot holds.
-
-    Args:
-        folder: path.
-        history: list of dict, one per epoch.
-        title: str, over the learning curve.
     """
     with (
         replacing(folder / HISTORY) as path,
@@ -127,9 +117,7 @@ def draw_curves(history, path, title):
     """Loss and top-1 over the epochs, of training, validation and average.
 
     Args:
-        history: list of dict, one per epoch.
         path: where the PNG goes.
-        title: str.
 
     Raises:
         ImportError: matplotlib is not installed.

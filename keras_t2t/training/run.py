@@ -145,9 +145,6 @@ class Run:
     """Carries out a plan: trains, saves, finishes.
 
     Args:
-        plan: `Plan`.
-        devices: `Devices`.
-        stop: `StopSignals`.
         verbose: Keras's.
     """
 

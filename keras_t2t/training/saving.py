@@ -12,9 +12,6 @@ class SaveSnapshots(keras.callbacks.Callback):
     restores a snapshot before the first step.
 
     Custom callbacks come before it: they may change what is saved, and may end the run.
-
-    Args:
-        run: `run.Run`.
     """
 
     def __init__(self, run):

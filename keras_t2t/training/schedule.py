@@ -25,12 +25,8 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: float, the rate at the end of the warmup.
-        epochs: int, of the whole run.
-        steps_per_epoch: int.
-        warmup_epochs, cooldown_epochs: float.
         changes: `"epoch"`: e is the number of finished epochs, as in the authors' code;
             `"step"`: e grows with every step.
-        final: float, the rate at the end.
     """
 
     def __init__(

@@ -24,9 +24,6 @@ class StepLog(keras.callbacks.Callback):
 
     It comes after what saves a run: whoever reads of a step can rely on it.
 
-    Args:
-        run: `run.Run`.
-
     Attributes:
         writers: list of functions (step, loss of the last steps), called as often.
     """
@@ -110,13 +107,7 @@ def first_lines(plan, model, devices):
 
 
 def time_it_takes(run, model, seconds_per_step):
-    """The line that says how long a run will take; None for a short run.
-
-    Args:
-        run: `run.Run`.
-        model: its compiled model.
-        seconds_per_step: float, of training.
-    """
+    """The line that says how long a run will take; None for a short run."""
     progress, config, devices = run.progress, run.config, run.devices
     validated = (1 + has_average(model.optimizer)) * run.dataset.num_validation
     steps = progress.epochs * progress.steps_per_epoch - progress.step
@@ -205,9 +196,6 @@ class ImagesPerSecond(keras.callbacks.Callback):
     (unless an epoch has no other step). It must come before callbacks that read it. It
     does not wait for the device: the time that counts is the end of an epoch, where
     `fit` reads the metrics.
-
-    Args:
-        run: `run.Run`.
     """
 
     def __init__(self, run):

@@ -146,7 +146,6 @@ def cannot_save(path, error, snapshots):
     """The OSError for a file of a run that could not be written.
 
     Args:
-        path: the file.
         error: what came instead; OSError, or HDF5's RuntimeError.
         snapshots: paths of the snapshots that are there.
     """

@@ -105,11 +105,6 @@ def _variables(model):
 def restore_last(model, folder, record):
     """Gives a model the state of the last good snapshot of its run.
 
-    Args:
-        model: compiled.
-        folder: `RunFolder`.
-        record: dict, the record of the run.
-
     Returns:
         The `Snapshot`, or None where the run was killed before its first.
 

@@ -19,9 +19,6 @@ def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
         counts: int array (classes, classes), the images of the row's class that the
             model assigns to the column's.
         class_names: as many str.
-
-    Returns:
-        `matplotlib.figure.Figure`.
     """
     number = len(class_names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -56,10 +53,6 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
     Args:
         mistakes: of dict with `image`, uint8 array (height, width, 3), as the model
             sees it, `label` and `said`, int, and `probability`; at least one.
-        class_names: list of str.
-
-    Returns:
-        `matplotlib.figure.Figure`.
     """
     rows = -(-len(mistakes) // COLUMNS)
     figure = new_figure(rows * (PAGE_WIDTH / COLUMNS + 0.35) + 0.4)

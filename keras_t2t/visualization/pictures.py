@@ -39,7 +39,6 @@ def channel_mosaic(features, count=16, columns=4):
     Args:
         features: array `(height, width, channels)`.
         count: int, channels drawn, evenly spread over all.
-        columns: int, channels per row.
 
     Returns:
         uint8 array `(rows of pixels, columns of pixels)` of indices into `palette()`.

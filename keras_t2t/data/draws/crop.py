@@ -13,7 +13,6 @@ def crop_window(height, width, numbers, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3))
     does, it is the largest centred one whose ratio is within range.
 
     Args:
-        height, width: the image's size in pixels.
         numbers: (22,) floats, uniform in [0, 1): 10 areas, 10 ratios, top and left.
         scale: least and greatest area, as a fraction of the image's.
         ratio: least and greatest width / height; uniform in its logarithm.
@@ -50,9 +49,6 @@ def padded_corner(height, width, image_size, padding, numbers):
 
     Args:
         height, width: of the resized image, in pixels, without the border.
-        image_size: the square's side.
-        padding: the border's width.
-        numbers: as for `crop_window`.
 
     Returns:
         (top, left) from the image's corner, `-padding` or more.

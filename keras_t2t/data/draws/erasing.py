@@ -17,9 +17,6 @@ def draw_boxes(random, images, height, width, probability):
     Area and aspect ratio are drawn together up to 10 times, until it fits.
 
     Args:
-        random: `numpy.random.Generator`.
-        images: int.
-        height, width: the images' size in pixels.
         probability: of erasing anything.
 
     Returns:

@@ -37,13 +37,7 @@ def draws_at(position, seed, image_size, augmentation):
     """Draw for one image.
 
     Args:
-        position: int, 0 or more.
-        seed: int, 0 or more.
         image_size: int, height and width after the crop, in pixels.
-        augmentation: an `Augmentation`.
-
-    Returns:
-        `ImageDraws`.
     """
     block, row = divmod(int(position), BLOCK)
     whole = _block(block, int(seed), int(image_size), augmentation)

@@ -33,14 +33,6 @@ def draw_mixing(random, height, width, augmentation):
 
     Mixup keeps one share everywhere. CutMix keeps nothing inside a box, which is drawn
     so that it may lie partly outside the image, and all outside it.
-
-    Args:
-        random: `numpy.random.Generator`.
-        height, width: the images' size in pixels.
-        augmentation: an `Augmentation`.
-
-    Returns:
-        `Mixing`.
     """
     mixed, switched, *centre = random.random(4)
     if mixed >= augmentation.mixing_probability:

@@ -43,11 +43,6 @@ FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
 def draw_operations(random, images, augmentation):
     """Operations with replacement, each with its own magnitude.
 
-    Args:
-        random: `numpy.random.Generator`.
-        images: int.
-        augmentation: an `Augmentation`.
-
     Returns:
         Four arrays (images, num_operations): the operations' numbers, int32, where
         `NONE` is none; levels, magnitude / 10, float32 in 0..1; signs 1 or -1, float32;

@@ -17,9 +17,6 @@ def shuffled_indices(positions, count, seed, repeats=1):
 
     Args:
         positions: (n,) integers, 0 or more.
-        count: int, images of an epoch.
-        seed: int, 0 or more.
-        repeats: int, 1 or more.
 
     Returns:
         (n,) int64 in 0..count-1.

@@ -79,9 +79,6 @@ def operated(image, draws):
     Args:
         image: `PIL.Image.Image` of mode RGB.
         draws: `ImageDraws` of one image.
-
-    Returns:
-        `PIL.Image.Image`.
     """
     columns = draws.operations, draws.levels, draws.signs, draws.operations_bicubic
     for number, level, sign, bicubic in zip(*columns, strict=True):

@@ -36,8 +36,6 @@ def training_image(
         augmentation: the `Augmentation` that they were drawn from; what it does to
             batches is not done here.
         exif_orientation: whether the image is turned as its EXIF data says.
-        crop, method, reduced: as of `evaluation_image`, where the augmentation crops
-            like it.
 
     Returns:
         (image_size, image_size, 3) uint8.
@@ -74,8 +72,6 @@ def evaluation_image(
         image_size: side of the square result, in pixels.
         crop: float in (0, 1], side of the result over that of the resized image.
         method: `"bicubic"` or `"bilinear"`.
-        exif_orientation: as of `training_image`.
-        reduced: as of `preprocessing.evaluation_transform`.
 
     Returns:
         (image_size, image_size, 3) uint8.

@@ -88,7 +88,6 @@ class FileSplit(Split):
     """Images in files of their own.
 
     Args:
-        folder: Path, to which names are relative.
         root: Path of the folder of the split, to which keys are relative.
         paths: list of bytes: a name need not be UTF-8.
         labels: (images,) int64.

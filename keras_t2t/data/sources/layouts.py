@@ -42,9 +42,6 @@ def find_source(folder, **settings):
         folder: Path of an existing folder.
         **settings: of `Wanted`.
 
-    Returns:
-        `Source`.
-
     Raises:
         ValueError: it has none of the layouts or several, or what the layout says.
         ImportError: a library that the layout needs is not installed.

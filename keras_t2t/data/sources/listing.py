@@ -59,11 +59,7 @@ def look(folder, whole=False):
     """What lies in a folder.
 
     Args:
-        folder: path.
         whole: find all folders, not only those before the first image.
-
-    Returns:
-        `Look`.
     """
     folders, images = [], False
     with os.scandir(folder) as entries:

@@ -28,7 +28,6 @@ class PackedSplit(Split):
     """The images of some files, one file after the other.
 
     Args:
-        paths: list of Path.
         stamps: list of their `Stamp`, from before they were read.
         labels: list of (images,) integers, of each file.
     """

@@ -35,9 +35,6 @@ class ParquetSplit(PackedSplit):
 
     An image is read with its row group; the last read ones stay in memory.
 
-    Args:
-        paths: list of Path.
-
     Raises:
         ValueError: a file cannot be read, or lacks the column of images or of labels.
     """

@@ -30,9 +30,6 @@ def open_source(name, wanted):
         wanted: `Wanted` of the folder in which TFDS keeps its data. To evaluate only,
             an image may have any number of labels.
 
-    Returns:
-        `Source`.
-
     Raises:
         ValueError: the name is unknown (the closest ones are named), the data set is
             not prepared (the command that prepares it is named), is not image
@@ -72,7 +69,6 @@ class RecordSplit(Split):
     Args:
         builder: TFDS's.
         label: name of the feature that tells an image's class or classes.
-        split: name.
 
     Raises:
         ValueError: the data set is prepared in a format that is not read.

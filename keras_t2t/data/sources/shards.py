@@ -39,7 +39,6 @@ def open_shards(wanted, root, suffix, kind, open_split):
     as competitions hold them back, is ignored.
 
     Args:
-        wanted, root: as of `open_source`; `root` may be the folder above `data/`.
         suffix: of the files, without the dot.
         kind: what they are, for errors: "tars".
         open_split: function of the paths of a split that gives a `Split` with labels.
@@ -82,7 +81,6 @@ def find_shards(folder, suffix, loosely=False):
     """The shards in a folder, in its folder `data/` or in folders of splits.
 
     Args:
-        folder: Path.
         suffix: of the files, without the dot.
         loosely: take files without a number (`train.tar`) where none has one and, where
             no name tells a split, all as training.

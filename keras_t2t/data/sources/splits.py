@@ -59,11 +59,7 @@ def choose_splits(names, wanted, kind):
 
     Args:
         names: names of the splits in the files.
-        wanted: `Wanted`.
         kind: what they are, for errors: "folders".
-
-    Returns:
-        `Choice`.
 
     Raises:
         ValueError: a split is missing, or there are two for one purpose.
@@ -104,7 +100,6 @@ def open_splits(names, wanted, kind, open_split, labels_held_back):
     is left alone, unless it is asked for by name or there is no other.
 
     Args:
-        names, wanted, kind: as of `choose_splits`.
         open_split: function of a name that gives a `Split`.
         labels_held_back: function of a `Split`: whether they are.
 
@@ -131,9 +126,7 @@ def assembled(wanted, class_names, choice, splits, slash="", notes=()):
     taken for it.
 
     Args:
-        wanted: `Wanted`.
         class_names: tuple of str.
-        choice: `Choice`.
         splits: {name: `Split`} of those that are read.
         slash: put after the names in messages.
         notes: further sentences for the user.

@@ -29,7 +29,6 @@ class TarSplit(PackedSplit):
     """The images of some tars.
 
     Args:
-        paths: list of Path.
         labels_of: function of a path and its `TarIndex` that gives (images,) integers.
 
     Raises:

@@ -34,9 +34,6 @@ def tar_members(file, path, start=0, end=None, prefix=""):
         start, end: bytes; None for the file's end.
         prefix: of the names.
 
-    Returns:
-        list of `Member`.
-
     Raises:
         ValueError: it is no tar, is cut off, damaged or compressed, or a file in it is
             sparse or a link that leads out of it.

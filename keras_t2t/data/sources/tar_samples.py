@@ -22,7 +22,6 @@ def samples(file, path, members):
     Args:
         file: the tar, open for reading bytes.
         path: its path, for errors.
-        members: list of `Member`.
 
     Returns:
         `(images, labels)`: list of `Member` in the tar's order and list of int, or

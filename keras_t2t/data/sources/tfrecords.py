@@ -16,10 +16,6 @@ class TFRecords:
 
     When the first record of a file is read, all its offsets are found by going from
     length to length. The checksums (CRC-32C) are not compared.
-
-    Args:
-        paths: list of str.
-        counts: list of int, the records of each file.
     """
 
     def __init__(self, paths, counts):
@@ -32,6 +28,7 @@ class TFRecords:
 
     def __getitem__(self, index):
         """
+
         Raises:
             OSError, ValueError: the file is not there, or is cut short or damaged.
         """

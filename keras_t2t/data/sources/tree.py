@@ -25,9 +25,6 @@ def find_splits(folder):
     A folder is a split if it has a split's name and holds folders, and no image beside
     them; `test/*.jpg` beside `cat/*.jpg` and `dog/*.jpg` is a class.
 
-    Args:
-        folder: Path.
-
     Returns:
         {name: Path of the folder that holds its classes}; empty if there is none.
 
@@ -88,7 +85,6 @@ def check_classes_only(folder, names):
     """Raises a ValueError if the folders of classes look like something else.
 
     Args:
-        folder: Path.
         names: of its folders.
     """
     if pairs := _named_by_split(names):

@@ -72,12 +72,6 @@ def training_cut(
 ):
     """What a training image shows, by what was drawn.
 
-    Args:
-        as of the other reader's `training_image`.
-
-    Returns:
-        `Cut`.
-
     Raises:
         OSError: the bytes are no image that is read.
     """
@@ -108,12 +102,6 @@ def evaluation_cut(
     encoded, image_size, crop=EVALUATION_CROP, exif_orientation=False, reduced=False
 ):
     """The centre, where the image is resized until image_size / crop is covered.
-
-    Args:
-        as of the other reader's `evaluation_image`.
-
-    Returns:
-        `Cut`.
 
     Raises:
         OSError: the bytes are no image that is read.
@@ -203,7 +191,6 @@ def pixels(cut, image_size, method):
     """Decode, resize and turn what a `Cut` says.
 
     Args:
-        cut: `Cut`, of tensors or arrays.
         image_size: height and width of the result, in pixels.
         method: `"bilinear"` or `"bicubic"`, with antialias.
 

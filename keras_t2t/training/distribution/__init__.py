@@ -9,9 +9,6 @@ import keras
 def connected(config):
     """Within, the run's `Devices`, connected to the other processes.
 
-    Args:
-        config: `TrainingConfig`.
-
     Raises:
         ValueError: a setting does not suit the backend, another process does not
             answer, or the batch cannot be divided.

@@ -7,7 +7,6 @@ class Devices:
     """The devices of a run.
 
     Attributes:
-        count: int, devices over all processes.
         processes, process: int, their number and the number of this one.
         accelerated: whether they are GPUs or TPUs.
         spread: a `keras.distribution.DataParallel` or a `tf.distribute.Strategy`, which

@@ -7,7 +7,7 @@ from keras_t2t.checkpoints.adapters import add_adapters, load_adapters, save_ada
 from keras_t2t.checkpoints.foreign_file import save_official
 from keras_t2t.checkpoints.loading import load_checkpoint
 from keras_t2t.classifier import load
-from keras_t2t.counting import count_macs, summarize
+from keras_t2t.models.counting import count_macs, summarize
 from keras_t2t.export import export_model
 from keras_t2t.models.by_name import list_models
 from keras_t2t.models.feature_grids import list_features

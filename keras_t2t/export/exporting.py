@@ -37,7 +37,7 @@ from keras_t2t.export.serving_model import (
     serving_model,
 )
 from keras_t2t.export.verification import Verification, verify_file
-from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
+from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocess_input
 
 

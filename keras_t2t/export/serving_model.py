@@ -5,8 +5,8 @@ import warnings
 import keras
 
 from keras_t2t.layers.composite import inner_policy
-from keras_t2t.pixel_input import STANDARDISES, seen_input
-from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
+from keras_t2t.models.pixel_input import STANDARDISES, seen_input
+from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocessing_layer
 
 OUTPUTS = ("logits", "probabilities", "features", "head", "aux_head")

@@ -10,7 +10,7 @@ import keras
 
 from keras_t2t._ground.arguments import brief, reason, shown
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.pixel_input import seen_input
+from keras_t2t.models.pixel_input import seen_input
 
 # The settings that a custom part replaces.
 SUPERSEDED = {

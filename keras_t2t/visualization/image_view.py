@@ -13,7 +13,7 @@ from keras_t2t._ground.listing import list_images
 from keras_t2t._ground.optional_imports import import_library
 from keras_t2t._ground.types import Array, Image
 from keras_t2t.data.sources.layouts import find_source, holds_containers
-from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
+from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import evaluation_transform, preprocess_input
 
 

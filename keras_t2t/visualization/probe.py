@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_t2t.models.feature_grids import layer_grid
-from keras_t2t.pixel_input import takes_pixels as takes_pixels_itself
+from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.visualization.image_view import model_input
 
 

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 import keras_t2t
-from keras_t2t.pixel_input import takes_pixels
+from keras_t2t.models.pixel_input import takes_pixels
 
 pytestmark = pytest.mark.once
 

@@ -13,14 +13,17 @@ from keras_t2t._ground.run_files import CONFIG, SNAPSHOTS
 from keras_t2t.cli.ending import add_stop_timeout
 from keras_t2t.settings.config import GROUPS, TrainingConfig, shrunk
 from keras_t2t.settings.flag_values import start_weights
+from keras_t2t.settings.recipes import LORA
 from keras_t2t.settings.recorded import repeated_settings
 from keras_t2t.settings.setting import add_flags
 
-# A setting, and those that a run's record has because of its own value of that one.
-DERIVED = {
-    "augmentation": ("mixup", "cutmix", "randaugment", "random_erasing"),
-    "weights": ("normalization",),
-}
+# A setting, what of its value counts, and those that a run's record has because of it.
+DERIVED = (
+    ("augmentation", str, ("mixup", "cutmix", "randaugment", "random_erasing")),
+    ("weights", str, ("normalization", "fresh_head")),
+    ("weights", bool, ("layer_decay",)),
+    ("lora", bool, tuple(LORA)),
+)
 # The data of a run, and what is recorded because of it.
 OF_DATA = ("dataset", "data_dir", "validation_share", "exif_orientation")
 
@@ -93,8 +96,8 @@ def read_config(path):
 def adapted(repeated, words):
     """The settings of another run, where the command line has some of its own: without
     what was derived from the others, or scaled, as a recipe's are."""
-    for name, derived in DERIVED.items():
-        if name in words and words[name] != repeated.get(name):
+    for name, of_value, derived in DERIVED:
+        if name in words and of_value(words[name]) != of_value(repeated.get(name)):
             repeated = {k: v for k, v in repeated.items() if k not in derived}
     rate_changes = words.get("rate_changes", repeated.get("rate_changes"))
     if 0 < words.get("epochs", 0) < repeated["epochs"]:
@@ -118,6 +121,7 @@ def early_words():
         early.add_argument(f"--{name}")
     for name in ("epochs", "batch-size", "gradient-accumulation"):
         early.add_argument(f"--{name}", type=float)
+    early.add_argument("--lora", type=int)
     try:
         return vars(early.parse_known_args()[0])
     except argparse.ArgumentError:

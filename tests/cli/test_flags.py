@@ -217,6 +217,38 @@ def test_other_weights_than_the_run_s_say_how_pixels_are_standardised(
     assert given.normalization == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "fresh_head", "rates"),
+    [
+        ("", True, ("adamw", 0.25, 0.75)),
+        ("--weights runs/a", None, ("adamw", 0.25, 0.75)),
+        ("--weights none", None, ("adamw", 0.25, None)),
+        ("--lora 8", True, (None, None, None)),
+        ("--lora 8 --learning-rate 0.5", True, (None, 0.5, None)),
+        ("--lora 0", True, ("adamw", 0.25, 0.75)),
+    ],
+)
+def test_another_start_than_the_run_s_has_its_own_head_and_rates(
+    words, fresh_head, rates, tmp_path, monkeypatch
+):
+    recorded = {"optimizer": "adamw", "learning_rate": 0.25, "layer_decay": 0.75}
+    start = {"weights": "imagenet", "fresh_head": True, "lora": 0}
+    write_run(tmp_path / "run", ["a"], epochs=7, **recorded, **start)
+    words = ["--config", str(tmp_path / "run"), *words.split()]
+    given = vars(parser("finetune", monkeypatch, *words).parse_args(words))
+    assert tuple(given[name] for name in recorded) == rates
+    assert given["fresh_head"] == fresh_head
+
+
+@pytest.mark.parametrize(("lora", "rank", "rate"), [(8, "16", 0.25), (8, "0", None)])
+def test_a_rank_keeps_the_adapters_rates(lora, rank, rate, tmp_path, monkeypatch):
+    recorded = {"learning_rate": 0.25, "weights": "imagenet", "lora": lora}
+    write_run(tmp_path / "run", ["a"], epochs=7, **recorded)
+    words = ["--config", str(tmp_path / "run"), "--lora", rank]
+    given = parser("finetune", monkeypatch, *words).parse_args(words)
+    assert given.learning_rate == rate
+
+
 @pytest.mark.parametrize("run", [None, "config.json", "snapshots/step-000000003.npz"])
 @pytest.mark.parametrize(
     ("name", "defaults", "words", "images"),

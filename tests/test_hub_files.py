@@ -245,7 +245,9 @@ def push(monkeypatch):
     library = pytest.importorskip("huggingface_hub")
     published = {}
 
-    def upload_folder(*, folder_path, **arguments):
+    def upload_folder(*, folder_path, delete_patterns, **arguments):
+        for pattern in delete_patterns:
+            published.pop(pattern, None)
         for path in Path(folder_path).iterdir():
             published[path.name] = path.read_bytes()
 
@@ -322,6 +324,27 @@ def test_the_card_names_the_adapters_of_a_run_with_lora(written_run, push):
     assert published["adapters.lora.h5"] == b"adapters"
     code = 'keras_t2t.load_adapters(model, "hf://ada/photos/adapters.lora.h5")'
     assert code in published["README.md"].decode()
+
+
+def test_the_command_has_what_no_recipe_sets(written_run, push):
+    asked = {"teacher": "ResNet50", "teacher_weight": 2.0, "fresh_head": True}
+    asked |= {"validation_share": 0.4, "exif_orientation": False}
+    card = push(written_run(weights="hf://a/b", **asked))["README.md"].decode()
+    command = card.split("```bash\n")[1].split("```")[0]
+    flags = ("--teacher ResNet50", "--teacher-weight 2.0", "--validation-share 0.4")
+    for flag in (*flags, "--no-exif-orientation", "--fresh-head"):
+        assert flag in command
+    card = push(written_run(own={"loss": {"function": "f"}}))["README.md"].decode()
+    assert "had its own loss" in card and "```bash" not in card
+
+
+def test_files_of_an_earlier_push_go(written_run, push):
+    run = written_run()
+    (run / "final_ema.keras").write_bytes(b"average")
+    push(run)
+    (run / "final_ema.keras").unlink()
+    published = push(run)
+    assert "final_ema.keras" not in published and "final.keras" in published
 
 
 @pytest.mark.parametrize("part", ["history.csv", "final.keras", "classes.json"])

@@ -12,6 +12,11 @@ from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
 
 MAX_CLASSES = 100  # listed in the card
+# The settings that no recipe fills, or that choose the recipe.
+ASKED = (
+    *("model", "dataset", "weights", "recipe", "image_size", "seed", "teacher"),
+    *("fresh_head", "validation_share", "exif_orientation"),
+)
 
 CARD = """---
 {header}
@@ -49,9 +54,7 @@ images were also used to choose the recipe or the epoch, the figures are too hig
 {images} images of {data}{start}, {epochs} epochs, seed {seed}. `config.json` has
 every setting, `history.csv` every epoch.
 
-```bash
-{command}
-```
+{repeated}
 
 ## Limits
 
@@ -113,7 +116,7 @@ def model_card(
         start=start(record, origin),
         epochs=result["epochs"],
         seed=record["seed"],
-        command=command(record),
+        repeated=repeated(record),
         crop=record["crop"],
         classes=", ".join(map(plain, listed)) + f" and {more} more" * (more > 0),
         licence=(license or "Not stated by the publisher.") + inherited(origin),
@@ -196,18 +199,29 @@ def plain(text):
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(shown(text).split()))
 
 
+def repeated(record):
+    """The card's words on how to repeat the run."""
+    if own := record.get("own"):
+        return (
+            f"The run had its own {', '.join(map(plain, own))}, which only a call of "
+            "`keras_t2t.train` with these can repeat."
+        )
+    return f"```bash\n{command(record)}\n```"
+
+
 def command(record):
     """The command that repeats the run, with a placeholder for the data's folder."""
     name = "train" if record.get("weights") is None else "finetune"
     words = [f"keras-t2t {name}", flag("backend", record["backend"])]
-    asked = {
-        name: record[name]
-        for name in ("model", "dataset", "weights", "recipe", "image_size", "seed")
-        if record.get(name) is not None
-    }
+    data = record["data"]
     if record.get("data_dir"):
         words.append(flag("data_dir", f"path/to/{record['data_dir']}"))
-    data = record["data"]
+    elif not record.get("dataset"):
+        record = {**record, "dataset": data["name"]}
+    if not record.get("fresh_head") or record.get("weights") in NAMES:
+        # Other classes than those of the weights have a fresh head anyway.
+        record = {**record, "fresh_head": None}
+    asked = {name: record[name] for name in ASKED if record.get(name) is not None}
     defaults = TrainingConfig(**asked).with_defaults(
         data["name"], len(data["classes"]), data["training images"]
     )

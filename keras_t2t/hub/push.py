@@ -159,7 +159,13 @@ def upload(folder, name, private, token, message):
     with errors_in_one_line(hub, f"{name!r}"):
         try:
             api.create_repo(name, private=private, exist_ok=True)
-            api.upload_folder(repo_id=name, folder_path=folder, commit_message=message)
+            api.upload_folder(
+                repo_id=name,
+                folder_path=folder,
+                commit_message=message,
+                # What an earlier run left there would be taken for this one's.
+                delete_patterns=[p for p in FILES if not Path(folder, p).exists()],
+            )
         except hub.errors.HfHubHTTPError as error:
             if error.response.status_code not in (401, 403):
                 raise

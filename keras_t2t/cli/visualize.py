@@ -88,8 +88,6 @@ def add_flags(parser, defaults):
 
 
 def main(arguments):
-    import keras
-
     from keras_t2t._ground.arguments import shown
     from keras_t2t._ground.images import Encoded, open_file
     from keras_t2t.visualization import study
@@ -97,7 +95,6 @@ def main(arguments):
     with open_file(arguments.image) as file:
         # An unreadable image is reported before weights are downloaded.
         Encoded(file, shown(arguments.image)).decode()
-    keras.utils.set_random_seed(arguments.seed)
     draw = functools.partial(
         study,
         image=arguments.image,
@@ -109,6 +106,7 @@ def main(arguments):
         folder=arguments.folder,
         max_images=arguments.max_images,
         dpi=arguments.dpi,
+        seed=arguments.seed,
     )
     try:
         written = draw(chosen_networks(arguments, arguments.weights or "imagenet"))

@@ -114,7 +114,7 @@ def channel_states(
     largest, mean = magnitude.max(axis=0), magnitude.mean(axis=0)
     active = largest > 0
     if not active.any():
-        return ChannelStates(~active, active)
+        return ChannelStates(largest == 0, active)  # values may be no numbers
     return ChannelStates(
         largest <= dead * np.median(largest[active]),
         mean >= saturated * np.median(mean[active]),

@@ -3,8 +3,10 @@
 import contextlib
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.models.feature_grids import layer_grid
 from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.visualization.image_view import model_input
@@ -54,6 +56,12 @@ class Probe:
             name: on_grid(self.model, name, to_array(x))[0]
             for name, x in zip(self.stages, values[:count], strict=True)
         }
+        for name, grid in features.items():
+            if not np.isfinite(grid).all():
+                raise FloatingPointError(
+                    f"{shown(self.model.name)} gives values that are no numbers at "
+                    f"{name}"
+                )
         inside = dict(zip(self.attention, values[count:], strict=True))
         return features, inside, output
 

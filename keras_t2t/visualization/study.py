@@ -33,6 +33,7 @@ def study(
     folder: FilePath | None = None,
     max_images: int = 64,
     dpi: int = 150,
+    seed: int | None = None,
 ) -> list[Path]:
     """Reports on a network by means of one image, and compares it with others.
 
@@ -47,6 +48,7 @@ def study(
             for their validation images; None for `image` alone.
         max_images: int, how many of `folder`, evenly spread over its sorted files.
         dpi: int, pixels per inch of the PNGs, which are 7.2 inches wide.
+        seed: int, of each network's random weights; None: any.
 
     Returns:
         List of the paths written.
@@ -64,6 +66,8 @@ def study(
     titles = unique([f"{each.variant}, {weights_of(each)}" for each in networks])
     figures, tables, side_by_side = {}, {}, {}
     for network, title in zip(networks, titles, strict=True):
+        if seed is not None:
+            keras.utils.set_random_seed(seed)
         model = network.build()
         transform = {**network.photograph_transform, "reduced": network.reduced}
         view = model_view(model, image, **transform)
@@ -71,7 +75,8 @@ def study(
             observation = observe(model, view, stages, block, token)
             figures["features"] = feature_figure(observation, title, channels)
             if observation.attention is not None:
-                figures["attention"] = attention_figure(observation, title)
+                heads = len(observation.attention.heads)
+                figures["attention"] = attention_figure(observation, title, heads)
         images = [model_view(model, file, **transform) for file in files]
         tables[title] = depth_statistics(model, images)
         if len(networks) > 1:
@@ -97,7 +102,7 @@ def study(
     write_report(
         written[0],
         first.variant,
-        description(first, image, files),
+        description(first, image, None if folder is None else files),
         observation,
         tables[titles[0]],
         top_classes(observation.output, first.class_names),
@@ -129,13 +134,17 @@ def unique(titles):
     ]
 
 
+def means(images):
+    return f"means over {images} images." if images > 1 else "of one other image."
+
+
 def description(network, image, files):
     height, width = network.size
     lines = [
         f"{network.variant} with {weights_of(network)}, input {width} x {height} px, "
         f"Keras on {keras.backend.backend()}.",
         f"Image: {Path(image).name}. The numbers over the depth are "
-        + ("of this image." if len(files) == 1 else f"means over {len(files)} images."),
+        + ("of this image." if files is None else means(len(files))),
     ]
     if network.weights == "random":
         lines.append("The weights are random: nothing here was learned.")

@@ -9,6 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
+from keras_t2t.classifier import Classifier
+from keras_t2t.visualization import figures, study
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,30 @@ def test_without_a_network_weights_are_random(folder, tmp_path, monkeypatch, fin
     assert "So the weights are random; --weights takes a checkpoint" in err
     report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "random weights" in report and "Networks side by side" not in report
+    again = tmp_path / "again"
+    code, _, _ = finish(*words, "--weights", "random", "--output", again)
+    drawn = [tmp_path / name / "statistics.csv" for name in ("out", "again")]
+    assert drawn[0].read_text() == drawn[1].read_text()
     code, _, err = finish(*words, "--weights", "imagenet")
     assert code == 2 and "could not be downloaded" in err
+
+
+@pytest.mark.nightly
+def test_every_head_is_drawn_and_the_folder_named(folder, tmp_path, monkeypatch):
+    drawn = []
+    attention = figures.attention_pictures
+
+    def attention_pictures(observation, heads):
+        drawn.append(attention(observation, heads))
+        return drawn[-1]
+
+    monkeypatch.setattr(figures, "attention_pictures", attention_pictures)
+    network = Classifier("random", "T2TViT14ResNeXt", (32, 32), 2, ["a", "b"])
+    image = folder / "images" / "grey.png"
+    study([network], image, tmp_path, folder=folder / "images", max_images=1, dpi=40)
+    assert sum("head" in caption for caption in drawn[0]) == 32
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "of one other image" in report
 
 
 def test_runs_are_compared(tmp_path, success):

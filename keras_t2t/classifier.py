@@ -78,8 +78,8 @@ class Classifier(NamedTuple):
 
     @property
     def labels(self):
-        """The names of its classes, or numbers if they have no names; None if it has no
-        classes, or ImageNet's names cannot be downloaded."""
+        """The names of its classes. Without names, 1,000 classes get ImageNet's, others
+        numbers. None if it has no classes, or these names cannot be downloaded."""
         if self.class_names is not None or self.classes is None:
             return self.class_names
         if self.classes == IMAGENET_CLASSES:
@@ -149,13 +149,17 @@ def load(path: FilePath, ema: bool = False) -> keras.Model:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is another kind of file, is damaged or has an unknown layer,
-            or the folder is not of a finished run.
+            or the folder is not of a finished run; `ema` without a folder.
         ImportError, ConnectionError: as for `weights="hf://..."` of the models.
     """
     check_flags(ema=ema)
     file = Path(fetched(path))
     if file.is_dir():
         file = final_weights(file, ema)
+    elif ema:
+        raise ValueError(
+            f"`ema` chooses the averaged weights of a run folder, got {shown(path)}"
+        )
     if file.suffix != ".keras":
         raise ValueError(
             f"`path` must be a .keras file or a run folder, got {shown(path)}; to load "

@@ -171,6 +171,8 @@ def test_a_whole_model_comes_back(tmp_path):
         np.testing.assert_array_equal(loaded.predict(images, verbose=0), expected)
     with pytest.raises(ValueError, match="is no run folder"):
         keras_t2t.load(tmp_path, ema=True)
+    with pytest.raises(ValueError, match=r"`ema` chooses .* of a run folder"):
+        keras_t2t.load(tmp_path / "final.keras", ema=True)
     model.save_weights(tmp_path / "x.weights.h5")
     with pytest.raises(ValueError, match=r"`path` must be a \.keras file or a run fol"):
         keras_t2t.load(tmp_path / "x.weights.h5")

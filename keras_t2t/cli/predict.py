@@ -2,8 +2,9 @@
 
 Published weights are downloaded when first used. Class names are ImageNet's or CIFAR's;
 for other weights they come from the JSON list in --classes or in `classes.json` beside
-the weights, and are numbers if there is neither. For an image that cannot be read, the
-reason takes the place of the answer; the exit status is 2 if no image can be read.
+the weights. If there is neither, weights for 1,000 classes get ImageNet's names and
+others numbers. For an image that cannot be read, the reason takes the place of the
+answer; the exit status is 2 if no image can be read.
 """
 
 import collections

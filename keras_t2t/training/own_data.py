@@ -19,7 +19,7 @@ SCALED = 10  # images that were scaled have smaller numbers, pixels larger ones
 class OwnData(Dataset):
     """Custom batches, as `train` describes them. Training batches must all have the
     same size, and may have a third array, the weights of the images (batch,);
-    validation batches may differ in size.
+    validation batches may differ in size, and have no weights but 1.
 
     A function that takes `first_step` gives the batches from that step on. For other
     functions and for iterables, the batches before that step are read and dropped. A
@@ -113,7 +113,14 @@ class OwnData(Dataset):
 
     def _validate(self):
         for batch in opened(self._own_validation):
-            yield self._batch(batch, "validation")[:2]
+            images, targets, *weights = self._batch(batch, "validation")
+            if weights and (weights[0] != 1).any():
+                low, high = weights[0].min(), weights[0].max()
+                raise self._wrong(
+                    f"validation batches have no weights, got {low:g}..{high:g}: leave "
+                    "padding out"
+                )
+            yield images, targets
 
     def _batch(self, batch, kind):
         """A batch as arrays, after a check that it is one."""

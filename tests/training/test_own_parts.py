@@ -259,6 +259,11 @@ def scaled():
     return ((images / 255, np.eye(4)[labels]) for images, labels in endless())
 
 
+def weighted():
+    """The last image is padding."""
+    return [(x, np.eye(4)[y], np.arange(11) < 10) for x, y in validation()]
+
+
 class Cut(Squares):
     def train_batches(self, first_step):
         yield batch(0, 8)
@@ -295,6 +300,7 @@ def probabilities():
         ("dataset", (columns, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
         ("dataset", (numbers, validation), {}, r"\(8,\) integers, got \(\)$"),
         ("dataset", (scaled, validation), {}, r"0\.\.0\.471 .*; small standardises"),
+        ("dataset", (scaled, weighted), {}, r"no weights, got 0\.\.1: leave padding "),
         ("dataset", Cut(), {}, "a training batch has 7 images, the first"),
         ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
     ],

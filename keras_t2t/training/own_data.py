@@ -244,14 +244,25 @@ def sources(given, validation):
 
 
 def opened(source, first_step=0):
-    """One pass over the batches of a source, from `first_step` on if it takes that."""
+    """One pass over the batches of a source, from `first_step` on if it takes that.
+
+    A source with `on_epoch_begin` and `on_epoch_end`, such as Keras's `PyDataset`, is
+    told where the pass begins and ends, even if it ends early, as `fit` tells it.
+    """
     if takes_first_step(source):
         batches = source(first_step=first_step)
     else:
         batches = source() if callable(source) else source
-    if indexed(batches):
-        return map(batches.__getitem__, range(len(batches)))
-    return iter(batches)
+    if hasattr(batches, "on_epoch_begin"):
+        batches.on_epoch_begin()
+    try:
+        if indexed(batches):
+            yield from map(batches.__getitem__, range(len(batches)))
+        else:
+            yield from batches
+    finally:
+        if hasattr(batches, "on_epoch_end"):
+            batches.on_epoch_end()
 
 
 def indexed(source):

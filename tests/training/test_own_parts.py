@@ -342,6 +342,42 @@ def test_floats_of_0_to_1_are_not_pixels():
         assert len(said) == lines
 
 
+class Logged(keras.utils.PyDataset):
+    """Two batches; notes what is read, and where a pass begins and ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.log = ""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        self.log += str(index)
+        images, labels = batch(index, 8)
+        return images, np.eye(4)[labels], np.ones(8)
+
+    def on_epoch_begin(self):
+        self.log += "("
+
+    def on_epoch_end(self):
+        self.log += ")"
+
+
+@pytest.mark.once
+def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
+    """As by `fit`, which looks at one batch first."""
+    training, validation = Logged(), Logged()
+    config = TrainingConfig(epochs=1, steps_per_epoch=2)
+    data = opened_data(config, Own(dataset=(training, validation)))
+    assert (training.log, validation.log) == ("(0)", "(01)")
+    stream = data.train_batches(32, 8, seed=0)
+    assert len(list(itertools.islice(stream, 5))) == 5
+    assert training.log == "(0)" + "(01)(01)(0"
+    assert len(list(data.validation_batches(32, 8))) == 2
+    assert validation.log == "(01)" * 2
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("probabilities", [False, True])
 @pytest.mark.parametrize("labels", [np.ones(8, int), np.ones((8, 1)), np.zeros(8, int)])

@@ -1,5 +1,7 @@
 """Custom batches as the data set of a run."""
 
+import zlib
+
 import numpy as np
 
 from keras_t2t._ground.arguments import brief, integer
@@ -35,9 +37,11 @@ class OwnData(Dataset):
     Attributes:
         not_pixels: why the images of the first batch cannot be pixels 0..255, which a
             custom model need not take; None if they can.
+        checksum: int of 31 bits, of the first targets: several processes must have the
+            same images in the same order, but may augment each image in another way.
 
     Raises:
-        ValueError: `given` is none of these.
+        ValueError: `given` is none of these, or gives one process's share.
     """
 
     def __init__(self, given, validation, config, classes=None, fewest=2):
@@ -53,6 +57,7 @@ class OwnData(Dataset):
         self._problem = None
         batch = next(iter(self._train_from(0)))
         self.not_pixels = not_pixels(batch[0])
+        self.checksum = zlib.crc32(batch[1].tobytes()) >> 1
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
             names = map(str, range(batch[1].shape[1]))
@@ -253,6 +258,7 @@ def opened(source, first_step=0):
         batches = source(first_step=first_step)
     else:
         batches = source() if callable(source) else source
+    check_whole(batches)
     if hasattr(batches, "on_epoch_begin"):
         batches.on_epoch_begin()
     try:
@@ -263,6 +269,19 @@ def opened(source, first_step=0):
     finally:
         if hasattr(batches, "on_epoch_end"):
             batches.on_epoch_end()
+
+
+def check_whole(source):
+    """Raises a ValueError if a `DataLoader` samples the share of one process."""
+    for owner in (source, getattr(source, "batch_sampler", None)):
+        sampler = getattr(owner, "sampler", None)
+        count = getattr(sampler, "num_replicas", 1)
+        if count > 1:
+            raise ValueError(
+                f"dataset: {type(sampler).__name__}(num_replicas={count}) gives this "
+                "process a share of the images, and a run itself takes its share of "
+                "each batch: leave the sampler out"
+            )
 
 
 def indexed(source):

@@ -1,6 +1,7 @@
 """Parts of one's own in a run: model, optimizer, loss, callbacks, data set."""
 
 import itertools
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from keras_t2t.data import open_dataset
 from keras_t2t.training import Stopped, TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
-from keras_t2t.training.planning import opened_data
+from keras_t2t.training.planning import check_plan, opened_data
 from tests.training import recipe, tiny
 from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
@@ -264,6 +265,23 @@ def weighted():
     return [(x, np.eye(4)[y], np.arange(11) < 10) for x, y in validation()]
 
 
+class DistributedSampler:
+    num_replicas = 2
+
+
+class Sharded(list):
+    """What torch's `DataLoader` gives with such a sampler."""
+
+    sampler = DistributedSampler()
+
+
+class ShardedBatches(list):
+    sampler = None
+
+    class batch_sampler:
+        sampler = DistributedSampler()
+
+
 class Cut(Squares):
     def train_batches(self, first_step):
         yield batch(0, 8)
@@ -301,6 +319,8 @@ def probabilities():
         ("dataset", (numbers, validation), {}, r"\(8,\) integers, got \(\)$"),
         ("dataset", (scaled, validation), {}, r"0\.\.0\.471 .*; small standardises"),
         ("dataset", (scaled, weighted), {}, r"no weights, got 0\.\.1: leave padding "),
+        ("dataset", (Sharded(), validation), {}, r"DistributedSampler\(num_replicas=2"),
+        ("dataset", (ShardedBatches, validation), {}, "takes its share of each batch"),
         ("dataset", Cut(), {}, "a training batch has 7 images, the first"),
         ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
     ],
@@ -376,6 +396,26 @@ def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
     assert training.log == "(0)" + "(01)(01)(0"
     assert len(list(data.validation_batches(32, 8))) == 2
     assert validation.log == "(01)" * 2
+
+
+@pytest.mark.once
+def test_every_process_must_give_the_same_batches():
+    """A shuffled source whose seed is another one in each process does not."""
+    config = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8)
+    data, other = (
+        opened_data(config, Own(dataset=([(images, targets)], [(images, targets)])))
+        for images, labels in (batch(0, 8), batch(1, 8))
+        for targets in [np.eye(4)[labels]]
+    )
+    devices = Devices()
+    for second in (data, other):
+        numbers = iter([second.checksum, -second.checksum])
+        devices.largest = lambda number, numbers=numbers: max(number, next(numbers))
+        told = "dataset: process 0 got other targets .* the same whole batches"
+        with (
+            pytest.raises(ValueError, match=told) if second is other else nullcontext()
+        ):
+            check_plan(config, data, devices)
 
 
 @pytest.mark.once

@@ -10,6 +10,7 @@ import pytest
 from keras_t2t.classifier import find_classifier
 from keras_t2t.data import open_dataset
 from keras_t2t.training import Stopped, TrainingConfig
+from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import check_plan, opened_data
@@ -416,6 +417,24 @@ def test_every_process_must_give_the_same_batches():
             pytest.raises(ValueError, match=told) if second is other else nullcontext()
         ):
             check_plan(config, data, devices)
+
+
+@pytest.mark.once
+def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
+    """Their labels may be smoothed already."""
+    settings = {"image_size": 32, "batch_size": 8, "loss": "binary_crossentropy"}
+    config = TrainingConfig(
+        epochs=1, steps_per_epoch=3, label_smoothing=0.0, **settings
+    )
+    config = config.with_defaults("squares", 4, 24)
+    own = Own(model=small_model, dataset=Squares())
+    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    targets = np.array([[0.91, 0.03, 0.03, 0.03]], "float32")
+    logits = np.array([[2, -1, 0, 1]], "float32")
+    chances = 1 / (1 + np.exp(-logits))
+    expected = targets * np.log(chances) + (1 - targets) * np.log(1 - chances)
+    found = float(model.loss(targets, logits))
+    assert found == pytest.approx(-expected.mean(), rel=1e-5)
 
 
 @pytest.mark.once

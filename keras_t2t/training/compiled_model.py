@@ -55,7 +55,7 @@ def compiled_model(
         scales = config.mixed_precision == "float16"
         optimizer = finished(own.made_optimizer(), model, scales)
     if own.loss is None:
-        loss = recipe_loss(config, class_counts)
+        loss = recipe_loss(config, class_counts, mixed=not own.augments)
     else:
         loss = own.checked_loss(model)
     model.compile(
@@ -107,11 +107,12 @@ def recipe_model(config, num_classes):
     )
 
 
-def recipe_loss(config, class_counts):
-    """Cross entropy with smoothed labels, binary or with weighted classes if asked."""
+def recipe_loss(config, class_counts, mixed=True):
+    """Cross entropy with smoothed labels, binary or with weighted classes if asked;
+    `mixed` as of `BinaryCrossentropy`."""
     smoothing = config.label_smoothing
     if config.loss == "binary_crossentropy":
-        return BinaryCrossentropy(smoothing)
+        return BinaryCrossentropy(smoothing, mixed)
     if config.class_weights == "balanced":
         return BalancedCrossentropy(class_counts, smoothing)
     return keras.losses.CategoricalCrossentropy(True, smoothing)

@@ -35,15 +35,19 @@ class BinaryCrossentropy(keras.losses.Loss):
 
     Args:
         label_smoothing: share by which the targets 0 and 1 move towards 0.5.
+        mixed: whether a target above 0 is a class of a mixed image, and counts as 1;
+            else targets are used as they are.
     """
 
-    def __init__(self, label_smoothing=0.0, **kwargs):
+    def __init__(self, label_smoothing=0.0, mixed=True, **kwargs):
         super().__init__(**kwargs)
         self.label_smoothing = label_smoothing
+        self.mixed = mixed
 
     def call(self, y_true, y_pred):
+        targets = ops.cast(y_true, "float32")
         return keras.losses.binary_crossentropy(
-            ops.cast(ops.cast(y_true, "float32") > 0, "float32"),
+            ops.cast(targets > 0, "float32") if self.mixed else targets,
             ops.cast(y_pred, "float32"),
             from_logits=True,
             label_smoothing=self.label_smoothing,

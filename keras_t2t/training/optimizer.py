@@ -6,6 +6,7 @@ import re
 import keras
 from keras import ops
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.models.head import HEADS, head_layers
 from keras_t2t.training.ema import decay_for
 
@@ -131,10 +132,18 @@ def rate_shares(model, backbone_rate, layer_decay):
     The exponent of the layer decay counts the blocks between a weight and the head
     (Clark et al., "ELECTRA", 2020, table 6): 0 for the head and the last norm, one more
     for each block from the last to the first, and one more for the tokens.
+
+    Raises:
+        ValueError: the layers of `model` have no names of blocks to decay by.
     """
     numbers = [re.match(r"block_(\d+)", layer.name) for layer in model.layers]
     numbers = [int(match[1]) if match else None for match in numbers]
     places = [i for i, number in enumerate(numbers) if number is not None]
+    if layer_decay != 1 and not places:
+        raise ValueError(
+            f"layer_decay={layer_decay} needs layers block_0, block_1, ... in the model"
+            f" itself, and {shown(model.name)} has none"
+        )
     blocks = 1 + max((numbers[i] for i in places), default=-1)
     shares = {}
     for i, (layer, number) in enumerate(zip(model.layers, numbers, strict=True)):

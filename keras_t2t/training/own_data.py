@@ -1,5 +1,7 @@
 """Custom batches as the data set of a run."""
 
+import zlib
+
 import numpy as np
 
 from keras_t2t._ground.arguments import brief, integer
@@ -19,7 +21,7 @@ SCALED = 10  # images that were scaled have smaller numbers, pixels larger ones
 class OwnData(Dataset):
     """Custom batches, as `train` describes them. Training batches must all have the
     same size, and may have a third array, the weights of the images (batch,);
-    validation batches may differ in size.
+    validation batches may differ in size, and have no weights but 1.
 
     A function that takes `first_step` gives the batches from that step on. For other
     functions and for iterables, the batches before that step are read and dropped. A
@@ -35,9 +37,11 @@ class OwnData(Dataset):
     Attributes:
         not_pixels: why the images of the first batch cannot be pixels 0..255, which a
             custom model need not take; None if they can.
+        checksum: int of 31 bits, of the first targets: several processes must have the
+            same images in the same order, but may augment each image in another way.
 
     Raises:
-        ValueError: `given` is none of these.
+        ValueError: `given` is none of these, or gives one process's share.
     """
 
     def __init__(self, given, validation, config, classes=None, fewest=2):
@@ -53,6 +57,7 @@ class OwnData(Dataset):
         self._problem = None
         batch = next(iter(self._train_from(0)))
         self.not_pixels = not_pixels(batch[0])
+        self.checksum = zlib.crc32(batch[1].tobytes()) >> 1
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
             names = map(str, range(batch[1].shape[1]))
@@ -113,7 +118,14 @@ class OwnData(Dataset):
 
     def _validate(self):
         for batch in opened(self._own_validation):
-            yield self._batch(batch, "validation")[:2]
+            images, targets, *weights = self._batch(batch, "validation")
+            if weights and (weights[0] != 1).any():
+                low, high = weights[0].min(), weights[0].max()
+                raise self._wrong(
+                    f"validation batches have no weights, got {low:g}..{high:g}: leave "
+                    "padding out"
+                )
+            yield images, targets
 
     def _batch(self, batch, kind):
         """A batch as arrays, after a check that it is one."""
@@ -237,14 +249,39 @@ def sources(given, validation):
 
 
 def opened(source, first_step=0):
-    """One pass over the batches of a source, from `first_step` on if it takes that."""
+    """One pass over the batches of a source, from `first_step` on if it takes that.
+
+    A source with `on_epoch_begin` and `on_epoch_end`, such as Keras's `PyDataset`, is
+    told where the pass begins and ends, even if it ends early, as `fit` tells it.
+    """
     if takes_first_step(source):
         batches = source(first_step=first_step)
     else:
         batches = source() if callable(source) else source
-    if indexed(batches):
-        return map(batches.__getitem__, range(len(batches)))
-    return iter(batches)
+    check_whole(batches)
+    if hasattr(batches, "on_epoch_begin"):
+        batches.on_epoch_begin()
+    try:
+        if indexed(batches):
+            yield from map(batches.__getitem__, range(len(batches)))
+        else:
+            yield from batches
+    finally:
+        if hasattr(batches, "on_epoch_end"):
+            batches.on_epoch_end()
+
+
+def check_whole(source):
+    """Raises a ValueError if a `DataLoader` samples the share of one process."""
+    for owner in (source, getattr(source, "batch_sampler", None)):
+        sampler = getattr(owner, "sampler", None)
+        count = getattr(sampler, "num_replicas", 1)
+        if count > 1:
+            raise ValueError(
+                f"dataset: {type(sampler).__name__}(num_replicas={count}) gives this "
+                "process a share of the images, and a run itself takes its share of "
+                "each batch: leave the sampler out"
+            )
 
 
 def indexed(source):

@@ -71,8 +71,10 @@ def train(
             validation) of functions or iterables; or a function that gives training
             batches, with the validation data named by the config. Batches are (images,
             targets): images (batch, size, size, 3) in 0..255, augmented, in training
-            batches of one size; targets (batch, classes) or integers (batch,). The
-            object may have attributes `class_names`, `name`, `num_train` and
+            batches of one size; targets (batch, classes) or integers (batch,).
+            Training batches may have a third array, weights (batch,). All of several
+            processes must give the same whole batches; each trains on its share of
+            them. The object may have attributes `class_names`, `name`, `num_train` and
             `num_validation`.
         verbose: Keras's: 0 silent, 1 progress bar, 2 one line per epoch.
 

@@ -271,3 +271,23 @@ def test_tensorflow_refuses_what_keras_does_wrong(start, tmp_path, name, value):
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert re.search(f"{name}={value}.* 2 devices", errors.strip().splitlines()[-1])
+
+
+@only_tensorflow
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("clipnorm", "clip_norm"),
+        ("global_clipnorm", "clip_norm"),
+        ("clipvalue", "clipvalue"),
+    ],
+)
+def test_tensorflow_refuses_clipping_by_an_optimizer_of_ones_own(name, shown):
+    from keras_t2t.training.distribution.tensorflow import TensorFlowDevices
+
+    devices = TensorFlowDevices.__new__(TensorFlowDevices)
+    devices.count, devices.spread = 2, "a strategy"
+    devices.check_optimizer(keras.optimizers.SGD())
+    told = rf"{shown}=0\.5: with TensorFlow Keras clips each of 2 devices for itself"
+    with pytest.raises(ValueError, match=told):
+        devices.check_optimizer(keras.optimizers.SGD(**{name: 0.5}))

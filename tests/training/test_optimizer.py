@@ -195,6 +195,14 @@ def test_rates_fall_from_the_heads_to_the_tokens(heads):
     assert set().union(*found.values()) == {0.00005} and len(found) >= 3
 
 
+def test_a_decay_per_block_needs_blocks():
+    model = small_model()
+    assert rate_shares(model, backbone_rate=0.5, layer_decay=1.0) == [1.0, 1.0]
+    told = r"layer_decay=0\.5 needs layers block_0, block_1, .*, and \w+ has none"
+    with pytest.raises(ValueError, match=told):
+        rate_shares(model, backbone_rate=1.0, layer_decay=0.5)
+
+
 def test_lamb_equals_a_numpy_loop():
     """You et al., algorithm 2, in float64: the kernel decays and has a trust ratio."""
     model = small_model()

@@ -1,6 +1,7 @@
 """Parts of one's own in a run: model, optimizer, loss, callbacks, data set."""
 
 import itertools
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from keras_t2t.classifier import find_classifier
 from keras_t2t.data import open_dataset
 from keras_t2t.training import Stopped, TrainingConfig
+from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
-from keras_t2t.training.planning import opened_data
+from keras_t2t.training.planning import check_plan, opened_data
 from tests.training import recipe, tiny
 from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
@@ -259,6 +261,28 @@ def scaled():
     return ((images / 255, np.eye(4)[labels]) for images, labels in endless())
 
 
+def weighted():
+    """The last image is padding."""
+    return [(x, np.eye(4)[y], np.arange(11) < 10) for x, y in validation()]
+
+
+class DistributedSampler:
+    num_replicas = 2
+
+
+class Sharded(list):
+    """What torch's `DataLoader` gives with such a sampler."""
+
+    sampler = DistributedSampler()
+
+
+class ShardedBatches(list):
+    sampler = None
+
+    class batch_sampler:
+        sampler = DistributedSampler()
+
+
 class Cut(Squares):
     def train_batches(self, first_step):
         yield batch(0, 8)
@@ -295,6 +319,9 @@ def probabilities():
         ("dataset", (columns, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
         ("dataset", (numbers, validation), {}, r"\(8,\) integers, got \(\)$"),
         ("dataset", (scaled, validation), {}, r"0\.\.0\.471 .*; small standardises"),
+        ("dataset", (scaled, weighted), {}, r"no weights, got 0\.\.1: leave padding "),
+        ("dataset", (Sharded(), validation), {}, r"DistributedSampler\(num_replicas=2"),
+        ("dataset", (ShardedBatches, validation), {}, "takes its share of each batch"),
         ("dataset", Cut(), {}, "a training batch has 7 images, the first"),
         ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
     ],
@@ -334,6 +361,80 @@ def test_floats_of_0_to_1_are_not_pixels():
     for problem, lines in (("scaled", 0), (None, 1)):
         Own(model=plain).built_model(32, 4, said.append, problem)
         assert len(said) == lines
+
+
+class Logged(keras.utils.PyDataset):
+    """Two batches; notes what is read, and where a pass begins and ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.log = ""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        self.log += str(index)
+        images, labels = batch(index, 8)
+        return images, np.eye(4)[labels], np.ones(8)
+
+    def on_epoch_begin(self):
+        self.log += "("
+
+    def on_epoch_end(self):
+        self.log += ")"
+
+
+@pytest.mark.once
+def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
+    """As by `fit`, which looks at one batch first."""
+    training, validation = Logged(), Logged()
+    config = TrainingConfig(epochs=1, steps_per_epoch=2)
+    data = opened_data(config, Own(dataset=(training, validation)))
+    assert (training.log, validation.log) == ("(0)", "(01)")
+    stream = data.train_batches(32, 8, seed=0)
+    assert len(list(itertools.islice(stream, 5))) == 5
+    assert training.log == "(0)" + "(01)(01)(0"
+    assert len(list(data.validation_batches(32, 8))) == 2
+    assert validation.log == "(01)" * 2
+
+
+@pytest.mark.once
+def test_every_process_must_give_the_same_batches():
+    """A shuffled source whose seed is another one in each process does not."""
+    config = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8)
+    data, other = (
+        opened_data(config, Own(dataset=([(images, targets)], [(images, targets)])))
+        for images, labels in (batch(0, 8), batch(1, 8))
+        for targets in [np.eye(4)[labels]]
+    )
+    devices = Devices()
+    for second in (data, other):
+        numbers = iter([second.checksum, -second.checksum])
+        devices.largest = lambda number, numbers=numbers: max(number, next(numbers))
+        told = "dataset: process 0 got other targets .* the same whole batches"
+        with (
+            pytest.raises(ValueError, match=told) if second is other else nullcontext()
+        ):
+            check_plan(config, data, devices)
+
+
+@pytest.mark.once
+def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
+    """Their labels may be smoothed already."""
+    settings = {"image_size": 32, "batch_size": 8, "loss": "binary_crossentropy"}
+    config = TrainingConfig(
+        epochs=1, steps_per_epoch=3, label_smoothing=0.0, **settings
+    )
+    config = config.with_defaults("squares", 4, 24)
+    own = Own(model=small_model, dataset=Squares())
+    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    targets = np.array([[0.91, 0.03, 0.03, 0.03]], "float32")
+    logits = np.array([[2, -1, 0, 1]], "float32")
+    chances = 1 / (1 + np.exp(-logits))
+    expected = targets * np.log(chances) + (1 - targets) * np.log(1 - chances)
+    found = float(model.loss(targets, logits))
+    assert found == pytest.approx(-expected.mean(), rel=1e-5)
 
 
 @pytest.mark.once

@@ -42,12 +42,15 @@ class TensorFlowDevices(Devices):
                 f"gradient_accumulation={steps}: Keras cannot accumulate on "
                 f"{self.count} devices with TensorFlow; {elsewhere}"
             )
-        if norm := optimizer.clipnorm or optimizer.global_clipnorm:
-            # Keras clips each device's gradients before it adds them up.
-            raise ValueError(
-                f"clip_norm={norm}: with TensorFlow Keras clips each of {self.count} "
-                f"devices for itself, which is not the global norm; {elsewhere}"
-            )
+        for name, limit in (
+            ("clip_norm", optimizer.clipnorm or optimizer.global_clipnorm),
+            ("clipvalue", optimizer.clipvalue),
+        ):
+            if limit:  # Keras clips each device's gradients before it adds them up.
+                raise ValueError(
+                    f"{name}={limit}: with TensorFlow Keras clips each of {self.count} "
+                    f"devices for itself, and not their sum; {elsewhere}"
+                )
 
 
 def number_of_hosts():

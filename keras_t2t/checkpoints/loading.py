@@ -1,5 +1,6 @@
 """Loads any checkpoint file into a model, or describes it without one."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.fitting import load_tensors
 from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.checkpoints.position_table import table_grid
+from keras_t2t.checkpoints.registry import row_of_file
+from keras_t2t.variants import VARIANTS, VIT_VARIANTS
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
 PIXELS_PER_TOKEN = 16
@@ -93,10 +98,15 @@ class CheckpointFile:
             )
         return self._contents
 
-    def description(self):
+    def description(self, variant=None):
         """The `Description` of the model that the weights belong to.
 
-        If a file does not say its grid, it is assumed to be square.
+        If a file does not say its grid, it is assumed to be square; if it does not say
+        its number of heads, and shapes leave more than one variant, it is assumed to be
+        the first, and a log line says so.
+
+        Args:
+            variant: public name of the model, if that is known.
 
         Raises:
             ValueError: if it belongs to no variant.
@@ -107,10 +117,34 @@ class CheckpointFile:
         table = contents.tensors.get(name)
         if architecture is None or np.ndim(table) != 3:
             raise ValueError(f"{label} is no checkpoint of a T2T-ViT or ViT")
-        if not architecture.variants:
-            raise ValueError(f"{label} is {architecture}, which is no named variant")
+        variant = variant or self._variant(label)
         grid = table_grid(table.shape[1], contents.grid, model_grid=())
-        return Description(architecture.variants[0], contents.classes, grid)
+        return Description(variant, contents.classes, grid)
+
+    def _variant(self, label):
+        architecture, heads = self.contents.architecture, self.contents.num_heads
+        rows, found = {**VARIANTS, **VIT_VARIANTS}, architecture.variants
+        if not found:
+            raise ValueError(f"{label} is {architecture}, which is no named variant")
+        if heads is not None:
+            found = [name for name in found if rows[name].num_heads == heads]
+        if not found:
+            raise ValueError(
+                f"{label} has the shapes of {architecture}, but its attention has "
+                f"{heads} heads, which is no named variant"
+            )
+        published = row_of_file(self.path)
+        if published is not None and published.variant in found:
+            return published.variant
+        if len(found) > 1:
+            logger.warning(
+                "%s may be %s, which differ only in heads: taken as %s; name the model "
+                "to choose",
+                label,
+                " or ".join(found),
+                found[0],
+            )
+        return found[0]
 
     def load(self, model, grid=None):
         """Fills `model`, as `load_checkpoint` says; the file is then let go."""

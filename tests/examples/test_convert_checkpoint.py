@@ -34,6 +34,17 @@ def test_the_result_holds_the_same_weights(suffix, original, oracle, tmp_path, s
     helpers.assert_holds(helpers.build("T2TViT7", weights=output), oracle)
 
 
+def test_the_model_may_be_named(tmp_path, finish):
+    """Its number of heads is not in the file."""
+    oracle = helpers.random_oracle("T2TViT14")
+    torch.save(oracle.state_dict(), tmp_path / "x.pth")
+    output = tmp_path / "x.weights.h5"
+    words = ("convert_checkpoint.py", tmp_path / "x.pth", "--output", output, "--model")
+    code, out, err = finish(*words, "T2TViT14ResNeXt")
+    assert (code, err) == (0, "") and "T2TViT14ResNeXt, 64x64 px" in out
+    assert CheckpointFile(output).description().variant == "T2TViT14ResNeXt"
+
+
 def test_what_is_known_of_the_pixels_is_kept(oracle, tmp_path, success):
     """A published name tells it, a `.keras` tells it again, a `.pth` cannot."""
     path = tmp_path / "cifar10_t2t-vit_14_98.3.pth"

@@ -9,8 +9,8 @@ import pytest
 
 import keras_t2t
 from keras_t2t._ground.normalizations import NORMALIZATIONS
-from keras_t2t.checkpoints.loading import standardization_of
 from keras_t2t.checkpoints.published_file import Pretrained
+from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.classifier import find_classifier
 from keras_t2t.training.source import normalization_of

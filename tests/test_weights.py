@@ -59,11 +59,39 @@ def test_a_file_is_read_once(cifar_file, monkeypatch):
 def test_another_mean_inside_the_model_is_refused(cifar_file):
     model = small(include_preprocessing=True)
     before = [np.array(weight.numpy()) for weight in model.weights]
-    with pytest.raises(ValueError, match=r"cifar\.keras standardises pixels with mean"):
+    with pytest.raises(ValueError, match=r"cifar\.keras is for pixels standardised"):
         keras_t2t.load_checkpoint(model, cifar_file)
     for weight, array in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), array)
     keras_t2t.load_checkpoint(small(), cifar_file)  # it standardises nothing itself
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("cirfar100_t2t-vit-14_88.4.pth", None),
+        ("model.pth", {"pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}),
+        ("best.weights.h5", {"normalization": "inception"}),
+    ],
+)
+def test_what_is_told_beside_a_file_is_refused_too(name, config, tmp_path):
+    """The model kept ImageNet's mean; `weights=` gives it the file's."""
+    if name.endswith(".pth"):
+        keras_t2t.save_official(small(), tmp_path / name)
+    else:
+        small().save_weights(tmp_path / name)
+    if config is not None:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="is for pixels standardised with mean"):
+        keras_t2t.load_checkpoint(small(include_preprocessing=True), tmp_path / name)
+    keras_t2t.load_checkpoint(small(), tmp_path / name)
+    built = small(include_preprocessing=True, weights=tmp_path / name)
+    keras_t2t.load_checkpoint(built, tmp_path / name)
+
+
+def test_fine_tuning_may_choose_another_mean_than_the_file_s(cifar_file):
+    """As docs/training.md says of `--normalization`."""
+    find_classifier(cifar_file).load(small(include_preprocessing=True))
 
 
 @pytest.mark.parametrize("run", [True, False])

@@ -66,8 +66,7 @@ def read(path):
     """Reads the weights of a `.weights.h5` or `.keras` file.
 
     Returns:
-        `Checkpoint` whose names are those of `variable_keys`. Only a `.keras` file
-        tells a standardization.
+        `Checkpoint` whose names are those of `variable_keys`.
 
     Raises:
         ValueError: if the file is damaged, links to something outside, has more data
@@ -101,12 +100,12 @@ def read(path):
             None if grid is None else _checked_grid(grid.tolist()),
             heads.pop() if heads else None,
             by_keras=True,
-            standardization=_standardization(layers),
         )
 
 
 def read_standardization(path):
-    """`Checkpoint.standardization` of a `.keras` file, without reading the weights.
+    """Mean and standard deviation of pixels in 0..1, of a `.keras` file whose model
+    standardises them itself; else None. The weights are not read.
 
     Raises:
         ValueError: if the file is damaged.

@@ -14,6 +14,7 @@ from keras_t2t.checkpoints.fitting import load_tensors
 from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.checkpoints.position_table import table_grid
 from keras_t2t.checkpoints.registry import row_of_file
+from keras_t2t.checkpoints.standardization import check_standardization
 from keras_t2t.variants import VARIANTS, VIT_VARIANTS
 
 logger = logging.getLogger(__name__)
@@ -62,15 +63,19 @@ def load_checkpoint(
 
     Raises:
         FileNotFoundError: if `path` does not exist.
-        ValueError: if the file is damaged, of an unknown kind, would run code, or
-            does not fit; the model is then unchanged. The error names the variant of
-            a checkpoint of another variant.
+        ValueError: if the file is damaged, of an unknown kind, would run code, does
+            not fit, or is for pixels that were standardised in another way than `model`
+            does itself; the model is then unchanged. The error names the variant of a
+            checkpoint of another variant.
         ImportError: if safetensors is needed and not installed.
     """
     check_flags(ema=ema)
     if grid is not None:
         check_pair("grid", grid, "(rows, columns), at least 1 each")
-    CheckpointFile(path, ema).load(model, grid)
+    file = CheckpointFile(path, ema)
+    official_entries(model)  # raises for other models
+    check_standardization(model, file.path)
+    file.load(model, grid)
 
 
 class CheckpointFile:
@@ -150,13 +155,6 @@ class CheckpointFile:
         """Fills `model`, as `load_checkpoint` says; the file is then let go."""
         entries, checkpoint = official_entries(model), self.contents
         if self.by_keras:
-            own, theirs = standardization_of(model), checkpoint.standardization
-            if own and theirs and not np.allclose(own, theirs, rtol=1e-5, atol=0):
-                raise ValueError(
-                    f"{shown(self.path.name)} standardises pixels with mean and "
-                    f"standard deviation {np.round(theirs, 4).tolist()}, but the model "
-                    f"{model.name!r} with {np.round(own, 4).tolist()}"
-                )
             checkpoint = _from_keras(checkpoint, model, entries)
         if grid is not None:
             checkpoint = checkpoint._replace(grid=tuple(grid))
@@ -197,17 +195,3 @@ def _from_keras(checkpoint, model, entries):
                     tensors[f"{head}.{name}"] = array
     tensors |= left  # which keep their own names
     return checkpoint._replace(tensors=tensors, own_names=own_names)
-
-
-def standardization_of(model):
-    """Mean and standard deviation, of pixels in 0..1, by which a model of this package
-    standardises its pixels itself: two tuples of three numbers, or None."""
-    for layer in model._flatten_layers():
-        named = layer.name == "preprocessing"
-        if named and isinstance(layer, keras.layers.Normalization):
-            if layer.input_mean is None:  # it learns them from data
-                return None
-            mean = np.ravel(layer.input_mean) / 255
-            std = np.sqrt(np.ravel(layer.input_variance)) / 255
-            return tuple(mean.tolist()), tuple(std.tolist())
-    return None

@@ -40,7 +40,7 @@ def main(arguments):
     from keras_t2t.checkpoints import keras_file
     from keras_t2t.checkpoints.foreign_file import check_torch, save_official
     from keras_t2t.checkpoints.loading import CheckpointFile
-    from keras_t2t.checkpoints.published_file import standardization_told
+    from keras_t2t.checkpoints.standardization import standardization_told
     from keras_t2t.models.by_name import builder
     from keras_t2t.preprocessing import pixel_model
 

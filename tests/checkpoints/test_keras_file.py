@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t.checkpoints.loading import standardization_of
 from keras_t2t.checkpoints.position_table import resize_table
+from keras_t2t.checkpoints.standardization import standardization_of
 from tests.checkpoints import helpers
 
 SUFFIXES = ["weights.h5", "keras"]

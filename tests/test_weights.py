@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t._ground.normalizations import CIFAR_MEAN, CIFAR_STD
+from keras_t2t._ground.normalizations import (
+    CIFAR_MEAN,
+    CIFAR_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+)
 from keras_t2t.checkpoints import keras_file
+from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.classifier import find_classifier
 from keras_t2t.preprocessing import pixel_model
 
@@ -92,6 +98,36 @@ def test_what_is_told_beside_a_file_is_refused_too(name, config, tmp_path):
 def test_fine_tuning_may_choose_another_mean_than_the_file_s(cifar_file):
     """As docs/training.md says of `--normalization`."""
     find_classifier(cifar_file).load(small(include_preprocessing=True))
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The `weights` that Keras's ResNet50 is given, which a model without any takes the
+    place of."""
+    files = []
+
+    def without_weights(weights, input_tensor, **arguments):
+        files.append(weights)
+        return keras.Model(keras.utils.get_source_inputs(input_tensor), input_tensor)
+
+    monkeypatch.setattr(keras.applications, "ResNet50", without_weights)
+    return files
+
+
+def resnet(**arguments):
+    return keras_t2t.ResNet50(
+        include_preprocessing=True, input_shape=(32, 32, 3), **arguments
+    )
+
+
+def test_a_resnet50_standardises_as_its_file_says(cifar_file, loaded, tmp_path):
+    told = standardization_of(resnet(weights=cifar_file))
+    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
+    told = standardization_of(resnet())
+    np.testing.assert_allclose(told, (IMAGENET_MEAN, IMAGENET_STD), rtol=1e-5)
+    assert loaded == [cifar_file, None]
+    with pytest.raises(ValueError, match=r"path of an existing file, got .*gone"):
+        resnet(weights=tmp_path / "gone.keras")
 
 
 @pytest.mark.parametrize("run", [True, False])

@@ -100,6 +100,7 @@ def read(path):
             None if grid is None else _checked_grid(grid.tolist()),
             heads.pop() if heads else None,
             by_keras=True,
+            size=_size(layers),
         )
 
 
@@ -296,6 +297,14 @@ def _checked_grid(grid):
     if not is_pair(grid) or min(grid) < 1:
         raise ValueError(f"its grid is {brief(grid)}")
     return tuple(grid)
+
+
+def _size(layers):
+    """`(height, width)` of the images that the model takes, or None."""
+    inputs = [x for x in layers.values() if x.get("class_name") == "InputLayer"]
+    shape = inputs[0]["config"]["batch_shape"] if len(inputs) == 1 else None
+    size = shape[1:3] if isinstance(shape, list) else None
+    return tuple(size) if is_pair(size) else None
 
 
 def _standardization(layers):

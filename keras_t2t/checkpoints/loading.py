@@ -29,11 +29,19 @@ class Description(NamedTuple):
     variant: str  # row of `VARIANTS` or `VIT_VARIANTS`
     classes: int | None  # None without a head
     grid: tuple  # (rows, columns) of the patch tokens
+    size: tuple | None = None  # (height, width) of the images, if the file says
 
     @property
     def input_shape(self):
-        """`(height, width, 3)` of images with this many tokens."""
-        return (*(PIXELS_PER_TOKEN * side for side in self.grid), 3)
+        """`(height, width, 3)` as in the file, else of images with this many tokens."""
+        size = tuple(PIXELS_PER_TOKEN * side for side in self.grid)
+        if self.size is not None and all(
+            # Layers of somebody's own before the T2T-ViT may resize.
+            abs(own - side) < PIXELS_PER_TOKEN
+            for own, side in zip(self.size, size, strict=True)
+        ):
+            size = self.size
+        return (*size, 3)
 
 
 def load_checkpoint(
@@ -124,7 +132,7 @@ class CheckpointFile:
             raise ValueError(f"{label} is no checkpoint of a T2T-ViT or ViT")
         variant = variant or self._variant(label)
         grid = table_grid(table.shape[1], contents.grid, model_grid=())
-        return Description(variant, contents.classes, grid)
+        return Description(variant, contents.classes, grid, contents.size)
 
     def _variant(self, label):
         architecture, heads = self.contents.architecture, self.contents.num_heads

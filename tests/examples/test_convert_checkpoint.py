@@ -79,7 +79,7 @@ def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
         KERAS_BACKEND="no such backend",  # the flag is stronger
     )
     assert done.returncode == 0, done.stderr
-    assert CheckpointFile(output).description() == ("T2TViT7", 10, (4, 6))
+    assert CheckpointFile(output).description()[:3] == ("T2TViT7", 10, (4, 6))
     model = helpers.build("T2TViT7", (64, 96), weights=output)
     class_token = model.get_layer("class_token").class_token.numpy()
     np.testing.assert_array_equal(class_token, oracle.cls_token.detach() + 1)

@@ -1,12 +1,15 @@
 """Weights come with the right pixels and the right names, or not at all."""
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 import keras_t2t
+from keras_t2t._ground import hub_files
 from keras_t2t._ground.normalizations import (
     CIFAR_MEAN,
     CIFAR_STD,
@@ -128,6 +131,16 @@ def test_a_resnet50_standardises_as_its_file_says(cifar_file, loaded, tmp_path):
     assert loaded == [cifar_file, None]
     with pytest.raises(ValueError, match=r"path of an existing file, got .*gone"):
         resnet(weights=tmp_path / "gone.keras")
+
+
+def test_a_resnet50_of_a_run_on_the_hub(cifar_file, loaded, tmp_path, monkeypatch):
+    """As the model card of the run says."""
+    shutil.copy(cifar_file, tmp_path / "final.keras")
+    hub = SimpleNamespace(snapshot_download=lambda *a, **b: tmp_path, errors=None)
+    monkeypatch.setattr(hub_files, "import_huggingface_hub", lambda: hub)
+    told = standardization_of(resnet(weights="hf://ada/flowers"))
+    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
+    assert loaded == [tmp_path / "final.keras"]
 
 
 @pytest.mark.parametrize("run", [True, False])

@@ -291,10 +291,10 @@ def _of_file(file, variant, reads_names):
     elif variant in RESNET_VARIANTS:
         found = Classifier(path, variant, DEFAULT_SIZE, _resnet_classes(file))
     else:
-        described, timm = file.description(), timm_preparation(path, cut=True)
+        described, timm = file.description(variant), timm_preparation(path, cut=True)
         found = Classifier(
             path,
-            variant or described.variant,
+            described.variant,
             described.input_shape[:2],
             described.classes,
             normalization=Pretrained(path).standardization,

@@ -9,8 +9,8 @@ import pytest
 
 import keras_t2t
 from keras_t2t._ground.normalizations import NORMALIZATIONS
-from keras_t2t.checkpoints.loading import standardization_of
 from keras_t2t.checkpoints.published_file import Pretrained
+from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.classifier import find_classifier
 from keras_t2t.training.source import normalization_of
@@ -136,8 +136,10 @@ def test_a_resnet_of_a_run(tmp_path):
     expected = model.predict(images, verbose=0)
     model.save(tmp_path / "final.keras")
     again = find_classifier(tmp_path / "final.keras", "ResNet50", (32, 32))
-    for found in (classifier, again):
-        outputs = found.build().predict(images, verbose=0)
+    path = tmp_path / "final.keras"
+    built = keras_t2t.ResNet50(weights=path, input_shape=(32, 32, 3), **settings)
+    for found in (classifier.build(), again.build(), built):
+        outputs = found.predict(images, verbose=0)
         np.testing.assert_array_equal(outputs, expected)
 
 

@@ -1,14 +1,23 @@
 """Weights come with the right pixels and the right names, or not at all."""
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t._ground.normalizations import CIFAR_MEAN, CIFAR_STD
+from keras_t2t._ground import hub_files
+from keras_t2t._ground.normalizations import (
+    CIFAR_MEAN,
+    CIFAR_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+)
 from keras_t2t.checkpoints import keras_file
+from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.classifier import find_classifier
 from keras_t2t.preprocessing import pixel_model
 
@@ -59,11 +68,79 @@ def test_a_file_is_read_once(cifar_file, monkeypatch):
 def test_another_mean_inside_the_model_is_refused(cifar_file):
     model = small(include_preprocessing=True)
     before = [np.array(weight.numpy()) for weight in model.weights]
-    with pytest.raises(ValueError, match=r"cifar\.keras standardises pixels with mean"):
+    with pytest.raises(ValueError, match=r"cifar\.keras is for pixels standardised"):
         keras_t2t.load_checkpoint(model, cifar_file)
     for weight, array in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), array)
     keras_t2t.load_checkpoint(small(), cifar_file)  # it standardises nothing itself
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("cirfar100_t2t-vit-14_88.4.pth", None),
+        ("model.pth", {"pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}),
+        ("best.weights.h5", {"normalization": "inception"}),
+    ],
+)
+def test_what_is_told_beside_a_file_is_refused_too(name, config, tmp_path):
+    """The model kept ImageNet's mean; `weights=` gives it the file's."""
+    if name.endswith(".pth"):
+        keras_t2t.save_official(small(), tmp_path / name)
+    else:
+        small().save_weights(tmp_path / name)
+    if config is not None:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="is for pixels standardised with mean"):
+        keras_t2t.load_checkpoint(small(include_preprocessing=True), tmp_path / name)
+    keras_t2t.load_checkpoint(small(), tmp_path / name)
+    built = small(include_preprocessing=True, weights=tmp_path / name)
+    keras_t2t.load_checkpoint(built, tmp_path / name)
+
+
+def test_fine_tuning_may_choose_another_mean_than_the_file_s(cifar_file):
+    """As docs/training.md says of `--normalization`."""
+    find_classifier(cifar_file).load(small(include_preprocessing=True))
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The `weights` that Keras's ResNet50 is given, which a model without any takes the
+    place of."""
+    files = []
+
+    def without_weights(weights, input_tensor, **arguments):
+        files.append(weights)
+        return keras.Model(keras.utils.get_source_inputs(input_tensor), input_tensor)
+
+    monkeypatch.setattr(keras.applications, "ResNet50", without_weights)
+    return files
+
+
+def resnet(**arguments):
+    return keras_t2t.ResNet50(
+        include_preprocessing=True, input_shape=(32, 32, 3), **arguments
+    )
+
+
+def test_a_resnet50_standardises_as_its_file_says(cifar_file, loaded, tmp_path):
+    told = standardization_of(resnet(weights=cifar_file))
+    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
+    told = standardization_of(resnet())
+    np.testing.assert_allclose(told, (IMAGENET_MEAN, IMAGENET_STD), rtol=1e-5)
+    assert loaded == [cifar_file, None]
+    with pytest.raises(ValueError, match=r"path of an existing file, got .*gone"):
+        resnet(weights=tmp_path / "gone.keras")
+
+
+def test_a_resnet50_of_a_run_on_the_hub(cifar_file, loaded, tmp_path, monkeypatch):
+    """As the model card of the run says."""
+    shutil.copy(cifar_file, tmp_path / "final.keras")
+    hub = SimpleNamespace(snapshot_download=lambda *a, **b: tmp_path, errors=None)
+    monkeypatch.setattr(hub_files, "import_huggingface_hub", lambda: hub)
+    told = standardization_of(resnet(weights="hf://ada/flowers"))
+    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
+    assert loaded == [tmp_path / "final.keras"]
 
 
 @pytest.mark.parametrize("run", [True, False])

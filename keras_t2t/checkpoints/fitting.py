@@ -30,8 +30,7 @@ class Checkpoint(NamedTuple):
     grid: tuple | None = None  # (rows, columns) of the patch tokens, if the file says
     num_heads: int | None = None  # of the blocks' attention, if the file says
     by_keras: bool = False  # whether Keras wrote it: it may then lack a head
-    # Mean and standard deviation of pixels in 0..1, if the file's model takes 0..255.
-    standardization: tuple | None = None
+    size: tuple | None = None  # (height, width) of its images, if the file says
 
     @property
     def classes(self):

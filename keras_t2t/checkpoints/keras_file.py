@@ -66,8 +66,7 @@ def read(path):
     """Reads the weights of a `.weights.h5` or `.keras` file.
 
     Returns:
-        `Checkpoint` whose names are those of `variable_keys`. Only a `.keras` file
-        tells a standardization.
+        `Checkpoint` whose names are those of `variable_keys`.
 
     Raises:
         ValueError: if the file is damaged, links to something outside, has more data
@@ -101,12 +100,13 @@ def read(path):
             None if grid is None else _checked_grid(grid.tolist()),
             heads.pop() if heads else None,
             by_keras=True,
-            standardization=_standardization(layers),
+            size=_size(layers),
         )
 
 
 def read_standardization(path):
-    """`Checkpoint.standardization` of a `.keras` file, without reading the weights.
+    """Mean and standard deviation of pixels in 0..1, of a `.keras` file whose model
+    standardises them itself; else None. The weights are not read.
 
     Raises:
         ValueError: if the file is damaged.
@@ -297,6 +297,14 @@ def _checked_grid(grid):
     if not is_pair(grid) or min(grid) < 1:
         raise ValueError(f"its grid is {brief(grid)}")
     return tuple(grid)
+
+
+def _size(layers):
+    """`(height, width)` of the images that the model takes, or None."""
+    inputs = [x for x in layers.values() if x.get("class_name") == "InputLayer"]
+    shape = inputs[0]["config"]["batch_shape"] if len(inputs) == 1 else None
+    size = shape[1:3] if isinstance(shape, list) else None
+    return tuple(size) if is_pair(size) else None
 
 
 def _standardization(layers):

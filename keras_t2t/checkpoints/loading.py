@@ -1,5 +1,6 @@
 """Loads any checkpoint file into a model, or describes it without one."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,11 @@ from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.fitting import load_tensors
 from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.checkpoints.position_table import table_grid
+from keras_t2t.checkpoints.registry import row_of_file
+from keras_t2t.checkpoints.standardization import check_standardization
+from keras_t2t.variants import VARIANTS, VIT_VARIANTS
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (*keras_file.SUFFIXES, *foreign_file.SUFFIXES)
 PIXELS_PER_TOKEN = 16
@@ -23,11 +29,19 @@ class Description(NamedTuple):
     variant: str  # row of `VARIANTS` or `VIT_VARIANTS`
     classes: int | None  # None without a head
     grid: tuple  # (rows, columns) of the patch tokens
+    size: tuple | None = None  # (height, width) of the images, if the file says
 
     @property
     def input_shape(self):
-        """`(height, width, 3)` of images with this many tokens."""
-        return (*(PIXELS_PER_TOKEN * side for side in self.grid), 3)
+        """`(height, width, 3)` as in the file, else of images with this many tokens."""
+        size = tuple(PIXELS_PER_TOKEN * side for side in self.grid)
+        if self.size is not None and all(
+            # Layers of somebody's own before the T2T-ViT may resize.
+            abs(own - side) < PIXELS_PER_TOKEN
+            for own, side in zip(self.size, size, strict=True)
+        ):
+            size = self.size
+        return (*size, 3)
 
 
 def load_checkpoint(
@@ -57,15 +71,19 @@ def load_checkpoint(
 
     Raises:
         FileNotFoundError: if `path` does not exist.
-        ValueError: if the file is damaged, of an unknown kind, would run code, or
-            does not fit; the model is then unchanged. The error names the variant of
-            a checkpoint of another variant.
+        ValueError: if the file is damaged, of an unknown kind, would run code, does
+            not fit, or is for pixels that were standardised in another way than `model`
+            does itself; the model is then unchanged. The error names the variant of a
+            checkpoint of another variant.
         ImportError: if safetensors is needed and not installed.
     """
     check_flags(ema=ema)
     if grid is not None:
         check_pair("grid", grid, "(rows, columns), at least 1 each")
-    CheckpointFile(path, ema).load(model, grid)
+    file = CheckpointFile(path, ema)
+    official_entries(model)  # raises for other models
+    check_standardization(model, file.path)
+    file.load(model, grid)
 
 
 class CheckpointFile:
@@ -93,10 +111,15 @@ class CheckpointFile:
             )
         return self._contents
 
-    def description(self):
+    def description(self, variant=None):
         """The `Description` of the model that the weights belong to.
 
-        If a file does not say its grid, it is assumed to be square.
+        If a file does not say its grid, it is assumed to be square; if it does not say
+        its number of heads, and shapes leave more than one variant, it is assumed to be
+        the first, and a log line says so.
+
+        Args:
+            variant: public name of the model, if that is known.
 
         Raises:
             ValueError: if it belongs to no variant.
@@ -107,22 +130,39 @@ class CheckpointFile:
         table = contents.tensors.get(name)
         if architecture is None or np.ndim(table) != 3:
             raise ValueError(f"{label} is no checkpoint of a T2T-ViT or ViT")
-        if not architecture.variants:
-            raise ValueError(f"{label} is {architecture}, which is no named variant")
+        variant = variant or self._variant(label)
         grid = table_grid(table.shape[1], contents.grid, model_grid=())
-        return Description(architecture.variants[0], contents.classes, grid)
+        return Description(variant, contents.classes, grid, contents.size)
+
+    def _variant(self, label):
+        architecture, heads = self.contents.architecture, self.contents.num_heads
+        rows, found = {**VARIANTS, **VIT_VARIANTS}, architecture.variants
+        if not found:
+            raise ValueError(f"{label} is {architecture}, which is no named variant")
+        if heads is not None:
+            found = [name for name in found if rows[name].num_heads == heads]
+        if not found:
+            raise ValueError(
+                f"{label} has the shapes of {architecture}, but its attention has "
+                f"{heads} heads, which is no named variant"
+            )
+        published = row_of_file(self.path)
+        if published is not None and published.variant in found:
+            return published.variant
+        if len(found) > 1:
+            logger.warning(
+                "%s may be %s, which differ only in heads: taken as %s; name the model "
+                "to choose",
+                label,
+                " or ".join(found),
+                found[0],
+            )
+        return found[0]
 
     def load(self, model, grid=None):
         """Fills `model`, as `load_checkpoint` says; the file is then let go."""
         entries, checkpoint = official_entries(model), self.contents
         if self.by_keras:
-            own, theirs = standardization_of(model), checkpoint.standardization
-            if own and theirs and not np.allclose(own, theirs, rtol=1e-5, atol=0):
-                raise ValueError(
-                    f"{shown(self.path.name)} standardises pixels with mean and "
-                    f"standard deviation {np.round(theirs, 4).tolist()}, but the model "
-                    f"{model.name!r} with {np.round(own, 4).tolist()}"
-                )
             checkpoint = _from_keras(checkpoint, model, entries)
         if grid is not None:
             checkpoint = checkpoint._replace(grid=tuple(grid))
@@ -163,17 +203,3 @@ def _from_keras(checkpoint, model, entries):
                     tensors[f"{head}.{name}"] = array
     tensors |= left  # which keep their own names
     return checkpoint._replace(tensors=tensors, own_names=own_names)
-
-
-def standardization_of(model):
-    """Mean and standard deviation, of pixels in 0..1, by which a model of this package
-    standardises its pixels itself: two tuples of three numbers, or None."""
-    for layer in model._flatten_layers():
-        named = layer.name == "preprocessing"
-        if named and isinstance(layer, keras.layers.Normalization):
-            if layer.input_mean is None:  # it learns them from data
-                return None
-            mean = np.ravel(layer.input_mean) / 255
-            std = np.sqrt(np.ravel(layer.input_variance)) / 255
-            return tuple(mean.tolist()), tuple(std.tolist())
-    return None

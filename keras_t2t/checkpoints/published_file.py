@@ -9,20 +9,14 @@ from pathlib import Path
 import keras
 
 from keras_t2t._ground.arguments import shown
-from keras_t2t._ground.files import keras_folder, read_json, replacing
+from keras_t2t._ground.files import keras_folder, replacing
 from keras_t2t._ground.hub_files import fetched_file
 from keras_t2t._ground.normalizations import NORMALIZATIONS
-from keras_t2t._ground.run_files import BEST, CONFIG
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.download import check_digest, digest_of, download
 from keras_t2t.checkpoints.loading import SUFFIXES, load_checkpoint
-from keras_t2t.checkpoints.registry import (
-    NAMES,
-    RELEASE,
-    published_weights,
-    row_of_file,
-)
-from keras_t2t.checkpoints.timm_config import timm_preparation
+from keras_t2t.checkpoints.registry import NAMES, RELEASE, published_weights
+from keras_t2t.checkpoints.standardization import standardization_told
 from keras_t2t.checkpoints.unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
@@ -81,24 +75,6 @@ class Pretrained:
             load_published(model, self.published, build)
         elif self.weights is not None:
             load_checkpoint(model, self.weights)
-
-
-def standardization_told(path):
-    """What a file of weights tells of the images that it was trained on, by its layer
-    of preprocessing, its published name or the config.json of timm or of its run:
-    `(mean, std)`, or None.
-    """
-    if str(path).endswith(".keras"):
-        return keras_file.read_standardization(path)
-    told = row_of_file(path) or timm_preparation(path)
-    if told is not None:
-        return told.mean, told.std
-    record = Path(path).with_name(CONFIG)
-    if Path(path).name != BEST or not record.is_file():
-        return None
-    record = read_json(record)
-    name = record.get("normalization") if isinstance(record, dict) else None
-    return NORMALIZATIONS.get(name) if isinstance(name, str) else None
 
 
 def load_published(model, published, build):

@@ -15,11 +15,10 @@ def add_classifier_flags(parser, default="imagenet"):
         "hf://OWNER/NAME, or random (or none) for random weights "
         f"(default: {default or 'imagenet, or random if it cannot be fetched'})",
     )
-    parser.add_argument(
-        "--model",
-        metavar="NAME",
-        help="variant, such as T2TViT14, ViTL16 or ResNet50 (default: that of "
-        "the weights; T2TViT14 if --weights is a name)",
+    add_model(
+        parser,
+        "T2TViT14, ViTL16 or ResNet50 (default: that of the weights; T2TViT14 if "
+        "--weights is a name)",
     )
     add_image_size(parser, "(default: that of the weights; 224 if they do not say)")
     parser.add_argument(
@@ -28,6 +27,10 @@ def add_classifier_flags(parser, default="imagenet"):
         metavar="FILE",
         help="JSON list of class names",
     )
+
+
+def add_model(parser, examples):
+    parser.add_argument("--model", metavar="NAME", help=f"variant, such as {examples}")
 
 
 def add_image_size(parser, default):

@@ -8,7 +8,7 @@ of --output determines its format: .weights.h5 or .keras for Keras; .pth, .pth.t
 from functools import partial
 from pathlib import Path
 
-from keras_t2t.cli.classifier_flags import add_image_size
+from keras_t2t.cli.classifier_flags import add_image_size, add_model
 
 USAGE = "INPUT --output FILE"
 EXAMPLE = "keras-t2t convert 81.5_T2T_ViT_14.pth.tar --output t2t_vit_14.weights.h5"
@@ -20,6 +20,11 @@ def add_flags(parser, defaults):
     parser.add_argument("input", type=Path, metavar="INPUT", help="checkpoint to read")
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="file to write"
+    )
+    add_model(
+        parser,
+        "T2TViT14ResNeXt (default: that of the file; if it does not say its number of "
+        "heads, the first variant that fits)",
     )
     add_image_size(
         parser, "(default: that of the file); the position table is resized for it"
@@ -35,14 +40,16 @@ def main(arguments):
     from keras_t2t.checkpoints import keras_file
     from keras_t2t.checkpoints.foreign_file import check_torch, save_official
     from keras_t2t.checkpoints.loading import CheckpointFile
-    from keras_t2t.checkpoints.published_file import standardization_told
+    from keras_t2t.checkpoints.standardization import standardization_told
     from keras_t2t.models.by_name import builder
     from keras_t2t.preprocessing import pixel_model
 
     if arguments.raw:
         check_torch("--raw", arguments.input)
     file = CheckpointFile(arguments.input, ema=not arguments.raw)
-    found = file.description()
+    if arguments.model is not None:
+        builder(arguments.model)  # an unknown name is an error first
+    found = file.description(arguments.model)
     size = arguments.image_size or found.input_shape[:2]
     build, told = builder(found.variant), standardization_told(arguments.input)
     if told is not None:

@@ -13,7 +13,7 @@ import keras
 
 from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t._ground.version import __version__
-from keras_t2t.checkpoints.loading import standardization_of
+from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.export.onnx_int8 import quantize
 from keras_t2t.export.rollout import attention_blocks, outputs_with_rollout
 from keras_t2t.export.serving_model import in_precision, output_names

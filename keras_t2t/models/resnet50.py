@@ -1,8 +1,13 @@
 """The paper's convolutional baseline, from `keras.applications`."""
 
+from pathlib import Path
+
 import keras
 
+from keras_t2t._ground.arguments import check_path
+from keras_t2t._ground.hub_files import fetched_file
 from keras_t2t._ground.types import Activation, Pooling, Shape, Tensor, Weights
+from keras_t2t.checkpoints.standardization import standardization_told
 from keras_t2t.models.arguments import image_input
 from keras_t2t.preprocessing import preprocessing_layer
 
@@ -23,10 +28,12 @@ def ResNet50(
 
     Args:
         include_preprocessing: bool. If True the model takes RGB pixels 0..255. They
-            are standardised as for the transformers, so that comparisons from scratch
-            differ only in the model; Keras's own pretrained weights need
-            `keras.applications.resnet50.preprocess_input` instead.
-        weights: None, or a path of weights for `keras.applications.ResNet50`.
+            are standardised as its `weights` say, else as for the transformers, so that
+            comparisons from scratch differ only in the model; Keras's own pretrained
+            weights need `keras.applications.resnet50.preprocess_input` instead.
+        weights: None; `"hf://OWNER/NAME"` or `"hf://OWNER/NAME/FILE"` on the Hugging
+            Face hub; or the path of weights for `keras.applications.ResNet50`. No
+            weights are published by name.
         drop_path: accepted but not used, since ResNet50 has no stochastic depth, so
             that one recipe trains every model.
 
@@ -37,16 +44,22 @@ def ResNet50(
         A functional `keras.Model`.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range, or `weights` does not exist or fit.
+        OSError, ImportError: if weights cannot be fetched from the hub.
     """
-    if weights == "imagenet":
-        raise ValueError(
-            "`weights` must be None or a path, got 'imagenet': Keras's pretrained "
-            "ResNet50 takes other inputs, use keras.applications.ResNet50 for it"
-        )
+    weights = fetched_file(weights)
+    if weights is not None:
+        check_path("weights", weights)
+        if not Path(weights).is_file():
+            raise ValueError(
+                "`weights` must be None, hf://OWNER/NAME on the Hugging Face hub, or "
+                f"the path of an existing file, got {str(weights)!r}; for Keras's "
+                "pretrained weights, which take other inputs, use keras.applications"
+            )
     _, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
-        x = preprocessing_layer(name="preprocessing")(x)
+        told = None if weights is None else standardization_told(weights)
+        x = preprocessing_layer(*(told or ()), name="preprocessing")(x)
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")
     try:

@@ -319,6 +319,10 @@ def heads_are(value):
     return change
 
 
+def no_shape(config):
+    del layers_of(config)["image"]["config"]["batch_shape"]
+
+
 CONFIGS = {  # what is written, or a change of what was
     "a list": b"[]",
     "text": b'"x"',
@@ -327,6 +331,7 @@ CONFIGS = {  # what is written, or a change of what was
     "layers of text": b'{"config": {"layers": "xy"}}',
     "another number of heads": heads_are(1),
     "heads of text": heads_are("x"),
+    "an input of no shape": no_shape,
 }
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from keras_t2t.checkpoints.loading import standardization_of
+from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.checkpoints.position_table import resize_table
+from keras_t2t.checkpoints.standardization import standardization_of
 from tests.checkpoints import helpers
 
 SUFFIXES = ["weights.h5", "keras"]
@@ -95,6 +96,17 @@ def test_a_file_tells_its_grid(old, new, suffix, tmp_path):
         other.load_weights(path)
     keras_t2t.load_checkpoint(other, path)
     assert_resized(model, other, old, new)
+
+
+def test_a_keras_file_tells_its_size(tmp_path):
+    """It was taken to be for 16 px per token: 250 px became 256."""
+    model = keras_t2t.T2TViT7(input_shape=(36, 50, 3), classes=2)
+    model.save(tmp_path / "x.keras")
+    found = CheckpointFile(tmp_path / "x.keras").description()
+    assert found.input_shape == (36, 50, 3)
+    assert (found.grid, found._replace(size=None).input_shape) == ((3, 3), (48, 48, 3))
+    # Layers before it may resize the images.
+    assert found._replace(size=(100, 100)).input_shape == (48, 48, 3)
 
 
 def test_other_models(tmp_path):

@@ -7,6 +7,7 @@ import torch
 import keras_t2t
 from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.keras_file import variable_keys
+from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.checkpoints.official import official_entries
 from tests.checkpoints.helpers import (
     SMALL,
@@ -87,6 +88,34 @@ def test_shapes_do_not_tell_the_number_of_heads():
     entries = official_entries(keras_t2t.T2TViT14ResNeXt(input_shape=(32, 32, 3)))
     found = architecture_of({entry.name: entry.shape for entry in entries})
     assert found.variants == ["T2TViT14", "T2TViT14ResNeXt"]
+
+
+def test_our_files_tell_the_number_of_heads(tmp_path, caplog):
+    """A T2TViT14ResNeXt silently became a T2TViT14 with 6 heads."""
+    model = keras_t2t.T2TViT14ResNeXt(input_shape=(32, 32, 3), classes=2)
+    keras_t2t.save_official(model, tmp_path / "x.safetensors")
+    file = CheckpointFile(tmp_path / "x.safetensors")
+    assert file.description().variant == "T2TViT14ResNeXt"
+    assert not caplog.text
+    file._contents = file.contents._replace(num_heads=12)
+    with pytest.raises(ValueError, match="its attention has 12 heads, which is no nam"):
+        file.description()
+
+
+def test_foreign_files_do_not_tell_the_number_of_heads(tmp_path, caplog):
+    oracle = t2t_vit.build("T2TViT14", image_size=(32, 32), num_classes=2)
+    for name in ("x.pth", "81.5_T2T_ViT_14.pth.tar"):
+        torch.save(oracle.state_dict(), tmp_path / name)
+    assert describe(tmp_path / "81.5_T2T_ViT_14.pth.tar").variant == "T2TViT14"
+    named = describe(tmp_path / "x.pth", "T2TViT14ResNeXt")
+    assert named[:3] == ("T2TViT14ResNeXt", 2, (2, 2))
+    assert not caplog.text
+    assert describe(tmp_path / "x.pth").variant == "T2TViT14"
+    assert "x.pth may be T2TViT14 or T2TViT14ResNeXt, which differ only" in caplog.text
+
+
+def describe(path, variant=None):
+    return CheckpointFile(path).description(variant)
 
 
 def test_a_vit_and_a_t2t_vit_refuse_each_other(tmp_path):

@@ -37,6 +37,7 @@ ROWS = [
     ("evaluate.py", "'imagenet2012' is not prepared"),
     ("evaluate.py --weights run --raw", "--raw chooses the raw weights of a torch"),
     ("convert_checkpoint.py x.keras --raw --output y.pth", "--raw chooses the raw"),
+    ("convert_checkpoint.py x.pth --output y.pth --model T2TViT15", "did you mean"),
     ("evaluate.py --weights photos", "is no run folder"),
     ("evaluate.py --weights run --data-dir few", "has 1 classes, and 'run' has 7"),
     ("evaluate.py --weights run --dataset digits", "10 classes, and 'run' has 7"),

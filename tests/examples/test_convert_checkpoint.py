@@ -34,6 +34,17 @@ def test_the_result_holds_the_same_weights(suffix, original, oracle, tmp_path, s
     helpers.assert_holds(helpers.build("T2TViT7", weights=output), oracle)
 
 
+def test_the_model_may_be_named(tmp_path, finish):
+    """Its number of heads is not in the file."""
+    oracle = helpers.random_oracle("T2TViT14")
+    torch.save(oracle.state_dict(), tmp_path / "x.pth")
+    output = tmp_path / "x.weights.h5"
+    words = ("convert_checkpoint.py", tmp_path / "x.pth", "--output", output, "--model")
+    code, out, err = finish(*words, "T2TViT14ResNeXt")
+    assert (code, err) == (0, "") and "T2TViT14ResNeXt, 64x64 px" in out
+    assert CheckpointFile(output).description().variant == "T2TViT14ResNeXt"
+
+
 def test_what_is_known_of_the_pixels_is_kept(oracle, tmp_path, success):
     """A published name tells it, a `.keras` tells it again, a `.pth` cannot."""
     path = tmp_path / "cifar10_t2t-vit_14_98.3.pth"
@@ -68,7 +79,7 @@ def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
         KERAS_BACKEND="no such backend",  # the flag is stronger
     )
     assert done.returncode == 0, done.stderr
-    assert CheckpointFile(output).description() == ("T2TViT7", 10, (4, 6))
+    assert CheckpointFile(output).description()[:3] == ("T2TViT7", 10, (4, 6))
     model = helpers.build("T2TViT7", (64, 96), weights=output)
     class_token = model.get_layer("class_token").class_token.numpy()
     np.testing.assert_array_equal(class_token, oracle.cls_token.detach() + 1)

@@ -1,0 +1,60 @@
+"""How pixels are standardised: as a file of weights tells, and by a model itself."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.files import read_json
+from keras_t2t._ground.normalizations import NORMALIZATIONS
+from keras_t2t._ground.run_files import BEST, CONFIG
+from keras_t2t.checkpoints import keras_file
+from keras_t2t.checkpoints.registry import row_of_file
+from keras_t2t.checkpoints.timm_config import timm_preparation
+
+
+def check_standardization(model, path):
+    """Raises a ValueError if `model` standardises pixels in another way than a file of
+    weights tells."""
+    own = standardization_of(model)
+    told = None if own is None else standardization_told(path)
+    if told is not None and not np.allclose(own, told, rtol=1e-5, atol=0):
+        raise ValueError(
+            f"{shown(Path(path).name)} is for pixels standardised with mean and "
+            f"standard deviation {np.round(told, 4).tolist()}, but the model "
+            f"{model.name!r} standardises them with {np.round(own, 4).tolist()}: build "
+            "it with include_preprocessing=True and weights=..., which takes the file's"
+        )
+
+
+def standardization_told(path):
+    """What a file of weights tells of the images that it was trained on, by its layer
+    of preprocessing, its published name or the config.json of timm or of its run:
+    `(mean, std)`, or None.
+    """
+    if str(path).endswith(".keras"):
+        return keras_file.read_standardization(path)
+    told = row_of_file(path) or timm_preparation(path)
+    if told is not None:
+        return told.mean, told.std
+    record = Path(path).with_name(CONFIG)
+    if Path(path).name != BEST or not record.is_file():
+        return None
+    record = read_json(record)
+    name = record.get("normalization") if isinstance(record, dict) else None
+    return NORMALIZATIONS.get(name) if isinstance(name, str) else None
+
+
+def standardization_of(model):
+    """Mean and standard deviation, of pixels in 0..1, by which a model of this package
+    standardises its pixels itself: two tuples of three numbers, or None."""
+    for layer in model._flatten_layers():
+        named = layer.name == "preprocessing"
+        if named and isinstance(layer, keras.layers.Normalization):
+            if layer.input_mean is None:  # it learns them from data
+                return None
+            mean = np.ravel(layer.input_mean) / 255
+            std = np.sqrt(np.ravel(layer.input_variance)) / 255
+            return tuple(mean.tolist()), tuple(std.tolist())
+    return None

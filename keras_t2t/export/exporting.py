@@ -268,6 +268,11 @@ def check_fits_format(served, format, precision, include_preprocessing, calibrat
             "format='web' needs a `model` that ends in a Dense, and "
             f"include_preprocessing=True, got {include_preprocessing}"
         )
+    if format == "web" and served.outputs[0].shape[-1] == 1:
+        raise ValueError(
+            "format='web' needs a `model` of at least 2 outputs, got 1, which the page "
+            "would always show as the best class"
+        )
     if precision == "int8" and format in ONNX and calibration is None:
         raise ValueError(
             "`calibration` must be a folder of images or an array for "

@@ -58,6 +58,17 @@ def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [(1, "format='web' needs a `model` of at least 2 outputs, got 1")],
+)
+def test_what_no_page_can_show_is_refused(classes, message, tmp_path):
+    with pytest.raises(ValueError) as error:
+        export(tiny.build(classes=classes), tmp_path / "page", "web", verify=False)
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_calibration_leaves_out_litter(tmp_path):
     for name in ("a/x.png", "@eaDir/x.png", ".trash/x.png", "a/notes.txt", "a/.x.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -135,6 +146,13 @@ def test_outputs_that_differ_are_found(model):
         verification.compare(expected, missing, exact=True)
     with pytest.raises(RuntimeError, match="not finite"):
         verification.compare(expected, {k: v * np.nan for k, v in expected.items()}, 0)
+
+
+def test_one_logit_agrees_on_its_side_of_zero():
+    logits = np.array([[0.3], [-2.0]], "float32")
+    for outputs, agreement in ((logits, 1), (logits + 0.1, 1), (-logits, 0)):
+        found = verification.compare({"logits": logits}, {"logits": outputs}, False)
+        assert found.top1_agreement == agreement
 
 
 def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):

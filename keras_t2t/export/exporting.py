@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -231,7 +231,8 @@ def checked_labels(labels, model, served):
     """`labels` as a list with a name for each class, or None."""
     if labels is None:
         return None
-    if isinstance(labels, str) or not isinstance(labels, Iterable):
+    no_list = isinstance(labels, (str, bytes, Mapping, Set))
+    if no_list or not isinstance(labels, Iterable):
         raise ValueError(f"`labels` must be a list of names, got {brief(labels)}")
     labels = [str(label) for label in labels]
     if len(served.outputs) == 1:

@@ -269,6 +269,12 @@ def check_fits_format(served, format, precision, include_preprocessing, calibrat
             "format='web' needs a `model` that ends in a Dense, and "
             f"include_preprocessing=True, got {include_preprocessing}"
         )
+    channels = served.inputs[0].shape[-1]
+    if format == "web" and channels != 3:
+        raise ValueError(
+            "format='web' needs a `model` of 3 channels (RGB), as photographs have, "
+            f"got one of {channels}"
+        )
     if format == "web" and served.outputs[0].shape[-1] == 1:
         raise ValueError(
             "format='web' needs a `model` of at least 2 outputs, got 1, which the page "

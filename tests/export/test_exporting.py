@@ -62,12 +62,18 @@ def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"),
-    [(1, "format='web' needs a `model` of at least 2 outputs, got 1")],
+    ("channels", "classes", "message"),
+    [
+        (3, 1, "format='web' needs a `model` of at least 2 outputs, got 1"),
+        (1, 2, "format='web' needs a `model` of 3 channels (RGB), as photographs"),
+    ],
 )
-def test_what_no_page_can_show_is_refused(classes, message, tmp_path):
+def test_what_no_page_can_show_is_refused(channels, classes, message, tmp_path):
+    image = keras.Input((8, 8, channels))
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(classes)(x))
     with pytest.raises(ValueError) as error:
-        export(tiny.build(classes=classes), tmp_path / "page", "web", verify=False)
+        export(model, tmp_path / "page", "web", verify=False)
     assert message in str(error.value) and "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 

@@ -17,7 +17,7 @@ from keras_t2t._ground.arguments import (
     is_integer,
     python_numbers,
 )
-from keras_t2t._ground.files import replacing
+from keras_t2t._ground.files import read_class_names, replacing
 from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
 from keras_t2t.export.child import write_in_child
 from keras_t2t.export.formats import (
@@ -106,7 +106,8 @@ def export_model(
             its outputs with those of `model` in Keras. In float32 they must agree to
             1e-4; in other precisions the differences are reported, over `calibration`
             if given.
-        overwrite: whether to replace an existing `path`, once the new one is complete.
+        overwrite: whether to replace an existing `path`, once the new one is complete,
+            and the class names beside it.
         labels: None, or a list of class names, stored beside as `classes.json`.
         calibration: None, or a folder of images (128 of them are used), or a uint8
             array `(images, height, width, 3)`.
@@ -161,6 +162,7 @@ def export_model(
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
     labels = checked_labels(labels, model, served)
+    check_names_beside(path, row, labels, overwrite)
     options = Options(
         dynamic_batch,
         precision,
@@ -251,6 +253,22 @@ def checked_labels(labels, model, served):
     return labels
 
 
+def check_names_beside(path, row, labels, overwrite):
+    """Raises a ValueError if other class names are beside the file `path`: perhaps
+    those of another format."""
+    file = names_file(path)
+    if overwrite or not row.suffix:
+        return
+    try:
+        kept = read_class_names(file) if file.exists() else labels
+    except (OSError, ValueError):
+        kept = ()
+    if kept != labels:
+        raise ValueError(
+            f"`path` exists with other `labels`: {file}; overwrite=True replaces it"
+        )
+
+
 def checked_opset(opset, format):
     """The operator set to write; a ValueError if it is unknown, or not for `format`."""
     if opset is None:
@@ -305,7 +323,10 @@ def write(format, served, path, options, here, own):
         if format != "web":  # its page has them
             write_labels(options.labels, temporary)
         checked = own and verify_file(served, temporary, format, options, own)
-        return size_of(temporary.parent), checked
+        size = size_of(temporary.parent)
+    if path.is_file() and options.labels is None:
+        names_file(path).unlink(missing_ok=True)  # those of the file that was replaced
+    return size, checked
 
 
 def on_accelerator():
@@ -334,12 +355,17 @@ def write_labels(labels, path):
     """Writes them into a SavedModel's `assets.extra`, or beside a file."""
     if labels is None:
         return
-    beside = path.with_name(f"{path.stem}.classes.json")
+    file = names_file(path)
     if path.is_dir():
         (path / "assets.extra").mkdir(exist_ok=True)
-        beside = path / "assets.extra" / "classes.json"
+        file = path / "assets.extra" / "classes.json"
     text = json.dumps(labels, indent=0, ensure_ascii=False)
-    beside.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+
+
+def names_file(path):
+    """Where the class names of the file `path` are."""
+    return path.with_name(f"{path.stem}.classes.json")
 
 
 def size_of(folder):

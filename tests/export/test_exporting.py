@@ -110,6 +110,33 @@ def test_an_existing_path_stays_unless_overwrite_is_set(model, tmp_path):
     assert path.read_bytes() != b"mine"
 
 
+def test_names_beside_a_file_are_those_of_its_model(model, tmp_path, monkeypatch):
+    def write(self, model, path, options):
+        path.write_bytes(b"x")
+
+    monkeypatch.setattr(formats.Format, "write", write)
+    monkeypatch.setattr(exporting, "write_in_child", write)
+    names, others = list("abcdefghij"), list("klmnopqrst")
+    beside = tmp_path / "model.classes.json"
+
+    def exported(suffix, format, **settings):
+        export(model, tmp_path / f"model{suffix}", format, verify=False, **settings)
+        return json.loads(beside.read_text()) if beside.exists() else None
+
+    assert exported(".keras", "keras", labels=names) == names
+    assert exported(".onnx", "onnx", labels=tuple(names)) == names
+    for labels in (others, None):
+        with pytest.raises(ValueError, match=r"exists with .*model\.classes\.json; o"):
+            exported(".pt2", "torch", labels=labels)
+        assert json.loads(beside.read_text()) == names
+        assert not (tmp_path / "model.pt2").exists()
+    assert exported(".pt2", "torch", labels=others, overwrite=True) == others
+    assert exported(".keras", "keras", overwrite=True) is None
+    beside.write_text("mine")
+    with pytest.raises(ValueError, match="exists with other `labels`"):
+        exported(".tflite", "litert", labels=names)
+
+
 def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch, capsys):
     path = tmp_path / "model.keras"
     path.write_bytes(b"mine")

@@ -330,11 +330,12 @@ def write(format, served, path, options, here, own):
 
 
 def on_accelerator():
-    """Whether the active backend has the weights on a GPU."""
+    """Whether the active backend has the weights on a GPU; torch also on another
+    accelerator."""
     if keras.backend.backend() == "torch":
         import torch
 
-        return torch.cuda.is_available()
+        return torch.accelerator.is_available()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import subprocess
 import sys
 
 import keras
@@ -253,6 +254,25 @@ def test_a_child_that_fails_says_why(model, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match=r"tensorflow process .* ended with code 1"):
         export(model, tmp_path / "model.tflite", "litert")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="others have no such variable")
+def test_from_any_accelerator_torch_writes_on_the_cpu(model, tmp_path, monkeypatch):
+    """Keras takes Apple's MPS and Intel's XPU too, unless this variable is set."""
+    import torch
+
+    asked = []
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "mps")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+
+    def run(command, env, **settings):
+        asked.append(env["KERAS_TORCH_DEVICE"])
+        return subprocess.CompletedProcess(command, 1, "", "seen")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(RuntimeError, match=r"torch process .* seen"):
+        export(model, tmp_path / "model.pt2", "torch")
+    assert asked == ["cpu"]
 
 
 def test_a_name_without_an_ending_gets_the_format_s(model, tmp_path):

@@ -73,8 +73,10 @@ def main(arguments):
         arguments.classes,
         needs_head=False,
     )
+    # The softmax of one output would be 1 for any image.
+    logits = {"classifier_activation": None} if source.classes == 1 else {}
     model = source.build(
-        include_top=source.classes is not None, classes=source.classes or 1000
+        include_top=source.classes is not None, classes=source.classes or 1000, **logits
     )
     export_model(
         model,

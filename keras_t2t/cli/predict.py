@@ -74,6 +74,11 @@ def main(arguments):
     classifier = find_classifier(
         arguments.weights, arguments.model, arguments.image_size, arguments.classes
     )
+    if classifier.classes == 1:
+        raise ValueError(
+            f"weights={shown(arguments.weights)!r} have one output, which names no "
+            "class: at least 2 are needed"
+        )
     top = min(top, classifier.classes)
 
     def read(file):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from keras_t2t._ground.arguments import (
     is_integer,
     python_numbers,
 )
-from keras_t2t._ground.files import replacing
+from keras_t2t._ground.files import read_class_names, replacing
 from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
 from keras_t2t.export.child import write_in_child
 from keras_t2t.export.formats import (
@@ -106,7 +106,8 @@ def export_model(
             its outputs with those of `model` in Keras. In float32 they must agree to
             1e-4; in other precisions the differences are reported, over `calibration`
             if given.
-        overwrite: whether to replace an existing `path`, once the new one is complete.
+        overwrite: whether to replace an existing `path`, once the new one is complete,
+            and the class names beside it.
         labels: None, or a list of class names, stored beside as `classes.json`.
         calibration: None, or a folder of images (128 of them are used), or a uint8
             array `(images, height, width, 3)`.
@@ -161,6 +162,7 @@ def export_model(
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
     labels = checked_labels(labels, model, served)
+    check_names_beside(path, row, labels, overwrite)
     options = Options(
         dynamic_batch,
         precision,
@@ -231,7 +233,8 @@ def checked_labels(labels, model, served):
     """`labels` as a list with a name for each class, or None."""
     if labels is None:
         return None
-    if isinstance(labels, str) or not isinstance(labels, Iterable):
+    no_list = isinstance(labels, (str, bytes, Mapping, Set))
+    if no_list or not isinstance(labels, Iterable):
         raise ValueError(f"`labels` must be a list of names, got {brief(labels)}")
     labels = [str(label) for label in labels]
     if len(served.outputs) == 1:
@@ -248,6 +251,22 @@ def checked_labels(labels, model, served):
             f"`labels` must name the model's {classes} classes, got {len(labels)} names"
         )
     return labels
+
+
+def check_names_beside(path, row, labels, overwrite):
+    """Raises a ValueError if other class names are beside the file `path`: perhaps
+    those of another format."""
+    file = names_file(path)
+    if overwrite or not row.suffix:
+        return
+    try:
+        kept = read_class_names(file) if file.exists() else labels
+    except (OSError, ValueError):
+        kept = ()
+    if kept != labels:
+        raise ValueError(
+            f"`path` exists with other `labels`: {file}; overwrite=True replaces it"
+        )
 
 
 def checked_opset(opset, format):
@@ -267,6 +286,17 @@ def check_fits_format(served, format, precision, include_preprocessing, calibrat
         raise ValueError(
             "format='web' needs a `model` that ends in a Dense, and "
             f"include_preprocessing=True, got {include_preprocessing}"
+        )
+    channels = served.inputs[0].shape[-1]
+    if format == "web" and channels != 3:
+        raise ValueError(
+            "format='web' needs a `model` of 3 channels (RGB), as photographs have, "
+            f"got one of {channels}"
+        )
+    if format == "web" and served.outputs[0].shape[-1] == 1:
+        raise ValueError(
+            "format='web' needs a `model` of at least 2 outputs, got 1, which the page "
+            "would always show as the best class"
         )
     if precision == "int8" and format in ONNX and calibration is None:
         raise ValueError(
@@ -293,15 +323,19 @@ def write(format, served, path, options, here, own):
         if format != "web":  # its page has them
             write_labels(options.labels, temporary)
         checked = own and verify_file(served, temporary, format, options, own)
-        return size_of(temporary.parent), checked
+        size = size_of(temporary.parent)
+    if path.is_file() and options.labels is None:
+        names_file(path).unlink(missing_ok=True)  # those of the file that was replaced
+    return size, checked
 
 
 def on_accelerator():
-    """Whether the active backend has the weights on a GPU."""
+    """Whether the active backend has the weights on a GPU; torch also on another
+    accelerator."""
     if keras.backend.backend() == "torch":
         import torch
 
-        return torch.cuda.is_available()
+        return torch.accelerator.is_available()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -322,12 +356,17 @@ def write_labels(labels, path):
     """Writes them into a SavedModel's `assets.extra`, or beside a file."""
     if labels is None:
         return
-    beside = path.with_name(f"{path.stem}.classes.json")
+    file = names_file(path)
     if path.is_dir():
         (path / "assets.extra").mkdir(exist_ok=True)
-        beside = path / "assets.extra" / "classes.json"
+        file = path / "assets.extra" / "classes.json"
     text = json.dumps(labels, indent=0, ensure_ascii=False)
-    beside.write_text(text, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+
+
+def names_file(path):
+    """Where the class names of the file `path` are."""
+    return path.with_name(f"{path.stem}.classes.json")
 
 
 def size_of(folder):

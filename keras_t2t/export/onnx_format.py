@@ -21,6 +21,7 @@ from keras_t2t.export.serving_model import in_precision, output_names
 OPSETS = (17, 18, 19, 20)
 OPSET = 20  # from 2023; 17, from 2022, is read by ONNX Runtime from 1.12 on
 EXPORTED = 18  # the lowest that both exporters write
+CALIBRATION_BATCH = 4  # of a graph that takes any
 # Operators whose axes are an input from 18 on, and an attribute before. (ReduceSum's
 # are an input in both.)
 REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSumSquare")
@@ -54,7 +55,7 @@ def write_onnx(model, path, options, with_rollout=False):
         warnings.simplefilter("ignore")
         convert(model, serve, names, path, options)
     if options.precision == "int8":
-        quantize(path, options.images)
+        quantize(path, options.images, options.batch_size or CALIBRATION_BATCH)
     finish(path, options.opset, metadata)
     return grid
 

@@ -9,7 +9,7 @@ import numpy as np
 ELEMENTWISE = ("Add", "Sub", "Reshape")
 
 
-def quantize(path, calibration, batch_size=4):
+def quantize(path, calibration, batch_size):
     """Quantizes the float32 file `path` in place.
 
     Products with weights get 8-bit weights, per channel, and 8-bit activations, whose
@@ -19,6 +19,7 @@ def quantize(path, calibration, batch_size=4):
 
     Args:
         calibration: array of input images `(images, height, width, channels)`.
+        batch_size: how many of them are run at once; 1 if the file's batch is fixed.
     """
     import onnx
     from onnxruntime import quantization

@@ -24,7 +24,8 @@ def serving_model(model, include_preprocessing=True, takes_pixels=None):
         Functional `keras.Model` in float32 with the input `image`
         `(batch, height, width, channels)` and a dict of outputs: `logits` and
         `probabilities`, each `(batch, classes)`, if the last layer is a Dense or an
-        Activation; else `features`, the model's own output.
+        Activation; else `features`, the model's own output. `probabilities` are those
+        of the model's own activation; without one, softmax, or sigmoid of one logit.
 
     Raises:
         ValueError: if the model is of another kind, takes pixels although
@@ -145,7 +146,9 @@ def outputs_of(model, image):
     head, node, _ = model.outputs[0]._keras_history
     if own == "logits":
         logits = as_float32("logits")(model(image))
-        activation = keras.activations.softmax
+        # One logit tells two classes apart.
+        one = model.outputs[0].shape[-1] == 1
+        activation = keras.activations.sigmoid if one else keras.activations.softmax
     else:
         (features,) = head._inbound_nodes[node].input_tensors
         features = keras.Model(model.input, features, name=model.name)

@@ -43,3 +43,12 @@ def test_classes_without_names_are_numbered(folder, tmp_path, success):
     success("export_model.py", *weights, "--output", tmp_path / "x.keras")
     names = json.loads((tmp_path / "x.classes.json").read_text())
     assert names == [f"class {i}" for i in range(10)]
+
+
+def test_one_output_is_served_as_a_sigmoid(tmp_path, success):
+    oracle = helpers.random_oracle("T2TViT7", classes=1)
+    torch.save(oracle.state_dict(), tmp_path / "one.pth")
+    weights = ("--weights", tmp_path / "one.pth", "--format", "keras", "--no-verify")
+    success("export_model.py", *weights, "--output", tmp_path / "x.keras")
+    model = keras.saving.load_model(tmp_path / "x.keras", compile=False)
+    assert model.get_layer("probabilities").activation is keras.activations.sigmoid

@@ -89,6 +89,14 @@ def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, success)
         assert alone[1].strip() == first["class"]
 
 
+def test_one_output_names_no_class(folder, tmp_path, finish):
+    oracle = helpers.random_oracle("T2TViT7", classes=1)
+    torch.save(oracle.state_dict(), tmp_path / "one.pth")
+    flags = ("--weights", tmp_path / "one.pth", folder / "0.jpg")
+    code, out, error = finish("predict.py", *flags)
+    assert (code, out) == (2, "") and "have one output, which names no class" in error
+
+
 def test_where_nothing_can_be_read(folder, photographs, tmp_path, monkeypatch, finish):
     monkeypatch.chdir(tmp_path)
     images = ("photographs/a/2.jpg", "gone.jpg", "photographs/.hidden/4*.png")

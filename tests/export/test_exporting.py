@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import subprocess
 import sys
 
 import keras
@@ -40,6 +41,9 @@ def export(model, path, format="keras", **settings):
         ("x.keras", {"labels": ["one"]}, "`labels` must name the model's 10 classes"),
         ("x.keras", {"labels": "abcdefghij"}, "`labels` must be a list of names, got"),
         ("x.keras", {"labels": 10}, "`labels` must be a list of names, got 10"),
+        ("x.keras", {"labels": b"abcdefghij"}, "must be a list of names, got b'abc"),
+        ("x.keras", {"labels": dict(enumerate("abcdefghij"))}, "of names, got {0: 'a'"),
+        ("x.keras", {"labels": set("abcdefghij")}, "must be a list of names, got {'"),
         ("x.keras", {"crop": 0}, "`crop` must be in"),
         ("x.keras", {"takes_pixels": "no"}, "`takes_pixels` must be True, False or N"),
         ("x.keras", {"interpolation": "box"}, "`interpolation` must be"),
@@ -54,6 +58,23 @@ def export(model, path, format="keras", **settings):
 def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
     with pytest.raises(ValueError) as error:
         export(model, tmp_path / path, **settings)
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("channels", "classes", "message"),
+    [
+        (3, 1, "format='web' needs a `model` of at least 2 outputs, got 1"),
+        (1, 2, "format='web' needs a `model` of 3 channels (RGB), as photographs"),
+    ],
+)
+def test_what_no_page_can_show_is_refused(channels, classes, message, tmp_path):
+    image = keras.Input((8, 8, channels))
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Dense(classes)(x))
+    with pytest.raises(ValueError) as error:
+        export(model, tmp_path / "page", "web", verify=False)
     assert message in str(error.value) and "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
 
@@ -88,6 +109,33 @@ def test_an_existing_path_stays_unless_overwrite_is_set(model, tmp_path):
     assert path.read_bytes() == b"mine"
     export(model, path, verify=False, overwrite=True)
     assert path.read_bytes() != b"mine"
+
+
+def test_names_beside_a_file_are_those_of_its_model(model, tmp_path, monkeypatch):
+    def write(self, model, path, options):
+        path.write_bytes(b"x")
+
+    monkeypatch.setattr(formats.Format, "write", write)
+    monkeypatch.setattr(exporting, "write_in_child", write)
+    names, others = list("abcdefghij"), list("klmnopqrst")
+    beside = tmp_path / "model.classes.json"
+
+    def exported(suffix, format, **settings):
+        export(model, tmp_path / f"model{suffix}", format, verify=False, **settings)
+        return json.loads(beside.read_text()) if beside.exists() else None
+
+    assert exported(".keras", "keras", labels=names) == names
+    assert exported(".onnx", "onnx", labels=tuple(names)) == names
+    for labels in (others, None):
+        with pytest.raises(ValueError, match=r"exists with .*model\.classes\.json; o"):
+            exported(".pt2", "torch", labels=labels)
+        assert json.loads(beside.read_text()) == names
+        assert not (tmp_path / "model.pt2").exists()
+    assert exported(".pt2", "torch", labels=others, overwrite=True) == others
+    assert exported(".keras", "keras", overwrite=True) is None
+    beside.write_text("mine")
+    with pytest.raises(ValueError, match="exists with other `labels`"):
+        exported(".tflite", "litert", labels=names)
 
 
 def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch, capsys):
@@ -135,6 +183,13 @@ def test_outputs_that_differ_are_found(model):
         verification.compare(expected, missing, exact=True)
     with pytest.raises(RuntimeError, match="not finite"):
         verification.compare(expected, {k: v * np.nan for k, v in expected.items()}, 0)
+
+
+def test_one_logit_agrees_on_its_side_of_zero():
+    logits = np.array([[0.3], [-2.0]], "float32")
+    for outputs, agreement in ((logits, 1), (logits + 0.1, 1), (-logits, 0)):
+        found = verification.compare({"logits": logits}, {"logits": outputs}, False)
+        assert found.top1_agreement == agreement
 
 
 def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):
@@ -199,6 +254,25 @@ def test_a_child_that_fails_says_why(model, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match=r"tensorflow process .* ended with code 1"):
         export(model, tmp_path / "model.tflite", "litert")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="others have no such variable")
+def test_from_any_accelerator_torch_writes_on_the_cpu(model, tmp_path, monkeypatch):
+    """Keras takes Apple's MPS and Intel's XPU too, unless this variable is set."""
+    import torch
+
+    asked = []
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "mps")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+
+    def run(command, env, **settings):
+        asked.append(env["KERAS_TORCH_DEVICE"])
+        return subprocess.CompletedProcess(command, 1, "", "seen")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(RuntimeError, match=r"torch process .* seen"):
+        export(model, tmp_path / "model.pt2", "torch")
+    assert asked == ["cpu"]
 
 
 def test_a_name_without_an_ending_gets_the_format_s(model, tmp_path):

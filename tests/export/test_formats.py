@@ -129,3 +129,13 @@ def test_a_smaller_file_says_nearly_the_same_of_photographs(
     found = keras_t2t.export_model(model, path, format, **settings).verification
     assert 1e-6 < found.max_difference < LARGEST[precision]
     assert found.images == 4 and found.top1_agreement >= 0.75
+
+
+@pytest.mark.nightly
+def test_int8_with_a_fixed_batch(tmp_path):
+    settings = {"precision": "int8", "calibration": photographs(tiny.SIZE)}
+    found = keras_t2t.export_model(
+        tiny.build(), tmp_path / "x.onnx", "onnx", dynamic_batch=False, **settings
+    )
+    assert 1e-6 < found.verification.max_difference < LARGEST["int8"]
+    assert found.verification.images == 4

@@ -54,6 +54,16 @@ def test_token_labelling_ends_in_an_activation_of_a_sum():
         np.testing.assert_allclose(found["probabilities"], softmax, atol=1e-5)
 
 
+def test_one_logit_tells_two_classes_apart():
+    image = keras.Input(tiny.SIZE)
+    x = keras.layers.Flatten()(keras.layers.Conv2D(8, 9, strides=8)(image))
+    model = keras.Model(image, keras.layers.Dense(1)(x))
+    found = outputs(serving_model(model), tiny.images())
+    assert np.ptp(found["logits"]) > 1e-3
+    expected = 1 / (1 + np.exp(-found["logits"]))
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
+
+
 @pytest.mark.nightly_elsewhere
 def test_features_without_a_head_and_without_preprocessing():
     model = tiny.build(include_top=False, pooling="avg")

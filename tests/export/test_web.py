@@ -111,6 +111,35 @@ def test_phone_keyboard_and_camera(page):
         assert browser.complaints(driver) == []
 
 
+STREAMS = """
+const devices = navigator.mediaDevices;
+const open = devices.getUserMedia.bind(devices);
+window.streams = [];
+devices.getUserMedia = async (wanted) => {
+  window.streams.push(await open(wanted));
+  return window.streams.at(-1);
+};
+"""
+LIVE = "window.streams.filter((stream) => stream.active).length"
+PLAYS = "document.getElementById('video').readyState >= 2"
+
+
+def test_the_camera_is_off_after_any_number_of_taps(page):
+    with browser.opened(page, width=375, height=700) as driver:
+        browser.wait_for_state(driver, "ready", "error")
+        driver.execute_script(STREAMS)
+        tap = "document.getElementById('camera').click();"
+        for taps, streams in ((tap, 1), (tap, 2), (2 * tap, 4)):
+            driver.execute_script(taps)
+            playing = f"window.streams.length === {streams} && {LIVE} === 1 && {PLAYS}"
+            browser.wait_until(driver, f"return {playing}")
+        browser.wait_until(driver, "return !document.getElementById('live').hidden")
+        driver.find_element("id", "stop").click()
+        assert driver.execute_script(f"return {LIVE}") == 0
+        assert not driver.find_element("id", "live").is_displayed()
+        assert browser.complaints(driver) == []
+
+
 # === Any photograph: Python's answer, or a sentence ===
 def png_of_16_bits(pixels, path):
     """Pillow writes none of more than one channel."""

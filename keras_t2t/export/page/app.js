@@ -124,17 +124,29 @@ addEventListener("drop", (event) => {
 });
 
 let stream = null;
+function stopCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = null;
+}
 $("camera").addEventListener("click", async () => {
+  let opened;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({
+    opened = await navigator.mediaDevices.getUserMedia({
       video: { facingMode: "environment" },
     });
   } catch (error) {
     say(`The camera cannot be used: ${error.message}`);
     return;
   }
+  stopCamera(); // of an earlier tap
+  stream = opened;
   $("video").srcObject = stream;
-  await $("video").play();
+  try {
+    await $("video").play();
+  } catch (error) {
+    if (stream === opened) throw error; // else a later tap took its place
+    return;
+  }
   $("live").hidden = false;
   $("shoot").focus();
 });
@@ -145,7 +157,7 @@ $("shoot").addEventListener("click", async () => {
   ask(await still.convertToBlob({ type: "image/png" }));
 });
 $("stop").addEventListener("click", () => {
-  stream?.getTracks().forEach((track) => track.stop());
+  stopCamera();
   $("live").hidden = true;
   $("camera").focus();
 });

@@ -27,7 +27,8 @@ class TinyData(Dataset):
     """64 training and 10 validation images of four classes that differ in brightness;
     10 do not fill whole batches."""
 
-    name, class_names = "digits", ("a", "b", "c", "d")
+    name = known_as = "digits"
+    class_names = ("a", "b", "c", "d")
     num_train, num_validation = 64, 10
 
     def _train_batches(self, asked):

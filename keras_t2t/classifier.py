@@ -283,7 +283,7 @@ def _of_file(file, variant, reads_names):
             file.contents.classes or (names and len(names)),
             crop=run["crop"],
             interpolation=run["interpolation"],
-            exif_orientation=bool(run["exif_orientation"]),
+            exif_orientation=run["exif_orientation"],
             normalization=NORMALIZATIONS[run["normalization"]],
             run=run,
             file=file,

@@ -24,6 +24,7 @@ from keras_t2t.cli.ending import tell
 from keras_t2t.cli.evaluation_report import write_report
 from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.settings.flag_values import classifier_weights
+from keras_t2t.settings.recorded import dataset_name
 from keras_t2t.settings.setting import add_flag, settings_of
 
 USAGE = ""
@@ -233,10 +234,7 @@ def which_data(arguments, source):
     run = source.run
     own = (run or {}).get("own") or {}  # custom data is nowhere to be found again
     if run and (run["dataset"] or run["data_dir"] or "dataset" not in own):
-        name = run["dataset"]
-        if name is None and run["data_dir"] is None and run.get("data"):
-            name = run["data"]["name"]
-        return name, run["data_dir"]
+        return dataset_name(run), run["data_dir"]
     raise ValueError("say what to evaluate on: --dataset NAME or --data-dir DIR")
 
 

@@ -48,6 +48,8 @@ class Dataset(abc.ABC):
 
     Attributes:
         name: str, for messages and names of folders.
+        known_as: the name by which `open_dataset` opened it; None for a folder and for
+            custom batches, whose `name` may be any.
         class_names: tuple of str, by label.
         num_train, num_validation: int, images.
         validation_share: the share of the images used for validation, if the files
@@ -61,6 +63,7 @@ class Dataset(abc.ABC):
     """
 
     name: str
+    known_as: str | None = None
     class_names: tuple
     num_train: int
     num_validation: int

@@ -24,7 +24,7 @@ class Digits(Dataset):
         ImportError: scikit-learn is not installed.
     """
 
-    name = "digits"
+    name = known_as = "digits"
     class_names = tuple("0123456789")
 
     def __init__(self):

@@ -23,15 +23,23 @@ class EncodedDataset(Dataset):
         skip_corrupt: decode every image once now and skip the unreadable ones.
         exif_orientation: whether images are turned as their EXIF data says; None: only
             with fewer than 1,000 classes.
+        known_as: see `Dataset`.
 
     Raises:
         ValueError: a class has no readable image.
     """
 
     def __init__(
-        self, name, place, source, reader, skip_corrupt=False, exif_orientation=None
+        self,
+        name,
+        place,
+        source,
+        reader,
+        skip_corrupt=False,
+        exif_orientation=None,
+        known_as=None,
     ):
-        self.name, self._place = name, place
+        self.name, self.known_as, self._place = name, known_as, place
         self.reader, self._reader = reader, open_reader(reader)
         if odd := [name for name in source.class_names if not is_unicode(name)]:
             raise ValueError(f"{place}: the class name {shown(odd[0])} is no Unicode")

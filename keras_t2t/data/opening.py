@@ -135,7 +135,9 @@ def open_dataset(
             f"validation_share splits a training split that is alone, and {place} has "
             f"splits of its own; got {validation_share}"
         )
-    return EncodedDataset(name, place, source, reader, skip_corrupt, exif_orientation)
+    return EncodedDataset(
+        name, place, source, reader, skip_corrupt, exif_orientation, dataset
+    )
 
 
 def _check_digits(**asked):

@@ -9,6 +9,7 @@ from keras_t2t._ground.optional_imports import import_huggingface_hub
 from keras_t2t._ground.run_files import ADAPTERS
 from keras_t2t.checkpoints.registry import LICENCE, NAMES
 from keras_t2t.settings.config import TrainingConfig
+from keras_t2t.settings.recorded import dataset_name
 from keras_t2t.settings.setting import settings_of
 
 MAX_CLASSES = 100  # listed in the card
@@ -223,7 +224,7 @@ def command(record):
         record = {**record, "fresh_head": None}
     asked = {name: record[name] for name in ASKED if record.get(name) is not None}
     defaults = TrainingConfig(**asked).with_defaults(
-        data["name"], len(data["classes"]), data["training images"]
+        dataset_name(record), len(data["classes"]), data["training images"]
     )
     for name, _, row in settings_of(TrainingConfig):
         value = record.get(name)

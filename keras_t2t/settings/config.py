@@ -376,6 +376,8 @@ class TrainingConfig:
         """The same run, with the recipe's value for every setting that is None.
 
         Args:
+            dataset_name: the name that was asked for, as of `open_dataset`; None for a
+                folder and for custom batches.
             num_images: int, of training images, which determine the steps per epoch.
 
         Raises:

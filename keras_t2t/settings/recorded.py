@@ -67,13 +67,21 @@ def repeated_settings(path):
         for name, (_, spec) in SETTINGS.items()
         if not (spec.free and spec.group in ("run", "devices"))
     }
+    settings["dataset"] = dataset_name(record)
     data = record.get("data") or {}
-    if settings["dataset"] is None and settings["data_dir"] is None:
-        settings["dataset"] = data.get("name")
     images, batch = data.get("training images"), settings["batch_size"]
     if images and batch and settings["steps_per_epoch"] == max(1, images // batch):
         settings["steps_per_epoch"] = None  # all images, however many there are now
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def dataset_name(record):
+    """The name by which a run opened its data; None for a folder of images, or if
+    nothing is recorded."""
+    name = record.get("dataset")
+    if name is None and record.get("data_dir") is None:  # it asked for no data
+        name = (record.get("data") or {}).get("name")
+    return name
 
 
 def checked_record(value, path, needed=OF_WEIGHTS):

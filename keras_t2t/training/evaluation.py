@@ -19,6 +19,7 @@ def evaluate(run, model):
     Returns:
         dict of floats, over all processes.
     """
+    run.devices.average_statistics(model)
     num_images, batch_size = run.dataset.num_validation, run.config.batch_size
     steps = num_batches(num_images, batch_size)
     batches = run.dataset.validation_batches(

@@ -97,7 +97,8 @@ def plan_run(config, folder, record, devices, own):
     config = as_opened(config, dataset)
     if devices.main:
         print(description(dataset, config), flush=True)
-    config = config.with_defaults(dataset.name, dataset.num_classes, dataset.num_train)
+    counts = dataset.num_classes, dataset.num_train
+    config = config.with_defaults(dataset.known_as, *counts)
     config = own.settings_in_use(config)
     if source is not None:
         fresh = bool(config.fresh_head) or not has_these_classes(source, dataset)
@@ -214,7 +215,8 @@ def description(dataset, config):
     )
     if dataset.exif_orientation:
         line += "; turned as their EXIF data says"
-    if config.dataset is None and config.data_dir is None and dataset.name == "digits":
+    asked = config.dataset or config.data_dir
+    if asked is None and dataset.known_as == "digits":
         line += (
             " (imagenet2012 is not prepared; to train on ImageNet, download it from "
             "image-net.org and give its folder with --data-dir, or prepare it with "

@@ -82,6 +82,7 @@ class SaveSnapshots(keras.callbacks.Callback):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         # Every process takes part; one writes the file.
+        self.run.devices.average_statistics(self.model)
         arrays = self.run.devices.shared_state(state.collect(self.model))
         if self.run.devices.main:
             metadata = {"config": self.run.plan.record, **self.progress.kept()}

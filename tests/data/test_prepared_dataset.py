@@ -121,6 +121,7 @@ def test_description_and_version(tmp_path, monkeypatch):
     colours = data.open_dataset("colours:1.0.0")
     assert colours.class_names == ("dark", "bright")
     assert (colours.num_train, colours.num_validation) == (20, 5)
+    assert colours.known_as == "colours:1.0.0"
     assert colours.diagnose(ValueError()) is None
 
 

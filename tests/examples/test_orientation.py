@@ -15,7 +15,7 @@ from tests.export.tiny import softmax
 from tests.photographs import ORIENTATIONS, oriented
 
 NAMES = list("abcdefg")
-RECORDED = [(True, True), (False, False), (None, False)]  # None: before it was recorded
+RECORDED = [(True, True), (False, False), (None, True)]  # None: of custom batches
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +24,7 @@ def small(monkeypatch):
 
 
 def run_of(folder, recorded, **settings):
-    if recorded is not None:
-        settings["exif_orientation"] = recorded
-    write_run(folder, NAMES, **settings)
+    write_run(folder, NAMES, exif_orientation=recorded, **settings)
     random_model().save(folder / "final.keras")
     return folder
 

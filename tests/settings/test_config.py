@@ -85,6 +85,7 @@ def test_defaults_follow_the_data_set():
     check(filled("digits", 10), model="T2TViT7", image_size=64, batch_size=64)
     for name, classes in (("imagenet2012", 1000), ("my_photos", 1000)):
         assert filled(name, classes).model == "T2TViT14"
+    assert filled("imagenet2012:5.1.0", 2).model == "T2TViT14"
     assert filled("my_photos", 10).model == "T2TViT7"
 
 
@@ -154,6 +155,8 @@ def test_from_weights_the_recipe_is_the_authors_on_cifar():
         **{"augmentation": "padded", "label_smoothing": 0, "ema_decay": 0},
         **{"crop": 1, "interpolation": "bilinear", "normalization": "cifar"},
     )
+    of_a_version = filled("cifar10:3.0.2", 10, weights="imagenet")
+    assert of_a_version == filled("cifar10", 10, weights="imagenet")
     flowers = filled("flowers", 5, weights="imagenet")
     check(flowers, recipe="authors", optimizer="sgd", normalization="imagenet")
 

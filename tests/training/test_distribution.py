@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import keras_t2t
+from keras_t2t.data.dataset import Validation
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
-from tests.training import recipe
-from tests.training.conftest import assert_close, free_port, torchrun
+from tests.training import recipe, tiny
+from tests.training.conftest import assert_close, free_port, history, torchrun
 from tests.training.test_resuming import compare
 
 BACKEND = keras.backend.backend()
@@ -119,6 +120,28 @@ def test_two_processes_of_which_one_is_terminated(start, tmp_path):
     assert finish(*start_together(start, config))["epochs"] == 5
     finish(*start_together(start, {**config, "output_dir": str(tmp_path / "run")}))
     compare(tmp_path / "two", tmp_path / "run", tolerance=1e-4)
+
+
+@only_torch
+@pytest.mark.nightly
+def test_moving_statistics_are_of_all_processes(start, tmp_path):
+    """What is validated is what is saved, at the end and in the middle of an epoch."""
+    config = {"output_dir": str(tmp_path / "whole"), "epochs": 2, "steps_per_epoch": 12}
+    finish(*start_together(start, config, STATISTICS="1"))
+    batches = tiny.TinyBatches(Validation(32, 10), count=10)
+    images, labels, _ = batches[0]
+    logits = keras_t2t.load(tmp_path / "whole").predict(images, verbose=0)
+    loss = keras.losses.CategoricalCrossentropy(True, 0.1)(labels, logits)
+    assert float(loss) == pytest.approx(history(tmp_path / "whole")[-1]["val_loss"])
+
+    config |= {"output_dir": str(tmp_path / "run"), "resume": True}
+    environments = {"STATISTICS": "1"}, {"STATISTICS": "1", "SIGNAL": "15@8"}
+    for process in start_both(start, config, environments):
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 143, errors[-3000:]
+    assert (tmp_path / "run" / "snapshots" / "step-000000010.npz").exists()
+    finish(*start_together(start, config, STATISTICS="1"))
+    compare(tmp_path / "run", tmp_path / "whole")
 
 
 @only_torch

@@ -219,6 +219,15 @@ def test_what_a_data_set_of_this_package_says_is_recorded(train, tmp_path):
 
 
 @pytest.mark.once
+def test_custom_batches_do_not_say_which_side_is_up(train, tmp_path):
+    train({**OF_DATA, "epochs": 1}, dataset=Squares())
+    assert record(tmp_path / "run")["exif_orientation"] is None
+    source = find_classifier(tmp_path / "run")
+    assert source.exif_orientation is None
+    assert source.photograph_transform["exif_orientation"]
+
+
+@pytest.mark.once
 def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     """Also if a signal comes between the two."""
     with pytest.raises(Stopped):

@@ -27,7 +27,8 @@ class TinyData(Dataset):
     """64 training and 10 validation images of four classes that differ in brightness;
     10 do not fill whole batches."""
 
-    name, class_names = "digits", ("a", "b", "c", "d")
+    name = known_as = "digits"
+    class_names = ("a", "b", "c", "d")
     num_train, num_validation = 64, 10
 
     def _train_batches(self, asked):
@@ -95,6 +96,15 @@ def install(patch, drop=0.0, on_step=None, **design):
         patch(saving.SaveSnapshots, "on_train_batch_end", on_train_batch_end)
 
 
+def with_statistics():
+    """A custom model that gathers statistics of the images in training."""
+    image = keras.Input((32, 32, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(x))
+    x = keras.layers.BatchNormalization(momentum=0.5)(x)
+    return keras.Model(image, keras.layers.Dense(4)(x))
+
+
 def split_cpu():
     """Gives TensorFlow four devices, as JAX_NUM_CPU_DEVICES does JAX."""
     if keras.backend.backend() == "tensorflow":
@@ -108,7 +118,7 @@ def split_cpu():
 def script():
     """Runs each configuration on the command line (as JSON), and prints what came of
     it as JSON. SIGNAL=9@7 sends this process signal 9 after step 7; 9@0 before the
-    first."""
+    first. STATISTICS=1 trains the custom model."""
     split_cpu()
     number, _, step = os.environ.get("SIGNAL", "0@0").partition("@")
 
@@ -120,11 +130,12 @@ def script():
         fit = run.fit
         run.fit = lambda of, model: (on_step(0), fit(of, model))
 
+    own = {"model": with_statistics} if "STATISTICS" in os.environ else {}
     install(setattr, float(os.environ.get("DROP", "0")), on_step)
     for settings in sys.argv[1:]:
         config = TrainingConfig(**{**SETTINGS, **json.loads(settings)})
         try:
-            result = run.train(config, verbose=0)
+            result = run.train(config, verbose=0, **own)
         except (ValueError, OSError, FloatingPointError) as error:
             sys.exit(f"error: {error}")
         if result is not None:

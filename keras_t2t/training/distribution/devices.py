@@ -61,6 +61,10 @@ class Devices:
         dict, empty if there is nothing to correct."""
         return {}
 
+    def average_statistics(self, model):
+        """Gives all processes the mean of what layers gather in training, if each has
+        its own."""
+
     def shared_state(self, arrays):
         """The state to keep in a snapshot, from the states of all processes."""
         return arrays

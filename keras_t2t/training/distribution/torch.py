@@ -3,6 +3,7 @@
 import datetime
 import os
 
+import keras
 import torch
 import torch.distributed
 from torch.nn.parallel import DistributedDataParallel
@@ -72,6 +73,15 @@ class TorchProcesses(Devices):
             variable.assign(self._total(variable.value))
         result = model.get_metrics_result()
         return {name: float(value) for name, value in result.items()}
+
+    def average_statistics(self, model):
+        for variable in model.non_trainable_weights:
+            if keras.backend.is_float_dtype(variable.dtype):
+                value = variable.value.detach()
+                first = self._total(value * self.main).to(value.device)
+                # The same everywhere, as frozen weights are, it stays to the last bit.
+                change = self._total(value - first) / self.processes
+                variable.assign(first + change.to(value.device))
 
     def shared_state(self, arrays):
         return {

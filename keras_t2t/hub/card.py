@@ -217,8 +217,7 @@ def command(record):
     data = record["data"]
     if record.get("data_dir"):
         words.append(flag("data_dir", f"path/to/{record['data_dir']}"))
-    elif not record.get("dataset"):
-        record = {**record, "dataset": data["name"]}
+    record = {**record, "dataset": dataset_name(record)}
     if not record.get("fresh_head") or record.get("weights") in NAMES:
         # Other classes than those of the weights have a fresh head anyway.
         record = {**record, "fresh_head": None}

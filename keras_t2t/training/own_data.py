@@ -235,7 +235,13 @@ def sources(given, validation):
         raise ValueError(f"dataset must be {ACCEPTED}, got {brief(given)}")
     for source in found:
         if isinstance(source, Dataset):
-            continue
+            if source is validation:
+                continue
+            raise ValueError(
+                "dataset: a data set of this package cannot be one of a pair: give it "
+                "alone, or name it in the config and give a function of training "
+                "batches"
+            )
         if isinstance(source, (str, dict, np.ndarray)) or not (
             callable(source) or hasattr(source, "__iter__") or indexed(source)
         ):

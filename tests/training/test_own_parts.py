@@ -346,6 +346,13 @@ def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, settings
 
 
 @pytest.mark.once
+def test_a_data_set_of_this_package_is_none_of_a_pair():
+    own = Own(dataset=(endless, open_dataset("digits")))
+    with pytest.raises(ValueError, match="cannot be one of a pair"):
+        opened_data(TrainingConfig(), own)
+
+
+@pytest.mark.once
 def test_floats_of_0_to_1_are_not_pixels():
     """Only a model of one's own that leaves its input as it is may take them."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3)

@@ -76,6 +76,7 @@ def feature_maps(
     Raises:
         ValueError: if `image` is no image, a stage is unknown (the message lists the
             model's stages), or its layers do not decide whether the model takes pixels.
+        FloatingPointError: the model gives values that are no numbers.
     """
     stages = check_stages(model, stages)
     probe = Probe(model, stages, takes_pixels=takes_pixels)

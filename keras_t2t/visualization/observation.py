@@ -66,6 +66,7 @@ def observe(
     Raises:
         ValueError: as `feature_maps` and `class_attention`, or if `token` is not in
             the image.
+        FloatingPointError: the model gives values that are no numbers.
     """
     stages = check_stages(model, stages)
     blocks = backbone_attention(model)

@@ -152,6 +152,7 @@ def depth_statistics(
 
     Raises:
         ValueError: if there is no image, a file is no image, or a stage is unknown.
+        FloatingPointError: the model gives values that are no numbers.
     """
     stages = check_stages(model, list_features(model) if stages is None else stages)
     images = image_list(images)

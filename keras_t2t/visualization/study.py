@@ -134,8 +134,8 @@ def unique(titles):
     ]
 
 
-def means(images):
-    return f"means over {images} images." if images > 1 else "of one other image."
+def numbered(files):
+    return f"{len(files)} image{'s' * (len(files) > 1)} of the folder"
 
 
 def description(network, image, files):
@@ -144,7 +144,7 @@ def description(network, image, files):
         f"{network.variant} with {weights_of(network)}, input {width} x {height} px, "
         f"Keras on {keras.backend.backend()}.",
         f"Image: {Path(image).name}. The numbers over the depth are "
-        + ("of this image." if files is None else means(len(files))),
+        + ("of this image." if files is None else f"means over {numbered(files)}."),
     ]
     if network.weights == "random":
         lines.append("The weights are random: nothing here was learned.")

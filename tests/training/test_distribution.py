@@ -1,6 +1,7 @@
 """One run on several devices or in several processes is the run on one."""
 
 import json
+import platform
 import re
 import signal
 import time
@@ -13,6 +14,7 @@ import keras_t2t
 from keras_t2t.data.dataset import Validation
 from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution.devices import Devices
+from tests.processes import python
 from tests.training import recipe, tiny
 from tests.training.conftest import assert_close, free_port, history, torchrun
 from tests.training.test_resuming import compare
@@ -314,3 +316,32 @@ def test_tensorflow_refuses_clipping_by_an_optimizer_of_ones_own(name, shown):
     told = rf"{shown}=0\.5: with TensorFlow Keras clips each of 2 devices for itself"
     with pytest.raises(ValueError, match=told):
         devices.check_optimizer(keras.optimizers.SGD(**{name: 0.5}))
+
+
+# What a block costs that was freed just before.
+FAULTS = """
+import resource
+import tensorflow as tf
+import keras_t2t
+from keras_t2t.training.distribution import connected
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    b"x" * 64_000_000
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+number = tf.TensorSpec((), "int32")
+next(iter(tf.data.Dataset.from_generator(lambda: iter([1]), output_signature=number)))
+print(faults(), faults())
+with connected(keras_t2t.TrainingConfig()):
+    print(faults(), faults())
+"""
+
+
+@only_tensorflow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc is told")
+def test_tensorflow_on_a_cpu_gets_memory_from_the_system_once():
+    done = python("-c", FAULTS, CUDA_VISIBLE_DEVICES="")
+    _, before, _, then = map(int, done.stdout.split())
+    assert before > 10_000  # pages of 4 KB
+    assert then < 100

@@ -1,6 +1,8 @@
 """JAX: data parallelism over all devices of all hosts, by `keras.distribution`."""
 
 import atexit
+import importlib.metadata
+import importlib.util
 import os
 import sys
 
@@ -9,12 +11,15 @@ import keras
 import numpy as np
 
 from keras_t2t.training.distribution.devices import Devices, first
+from keras_t2t.training.distribution.freed_memory import keep_freed_memory
 
 
 class JaxDevices(Devices):
     """All devices, or the first `config.devices` of one host."""
 
     def __init__(self, config):
+        if only_cpus():
+            keep_freed_memory(in_one_arena=True)  # before JAX's threads have theirs
         self.connected = bool(config.coordinator)
         if self.connected and config.devices is not None:
             raise ValueError(
@@ -56,6 +61,13 @@ class JaxDevices(Devices):
     def disconnect(self):
         if self.connected:
             jax.distributed.shutdown()
+
+
+def only_cpus():
+    """Whether JAX has nothing else to run on; tells without starting it."""
+    others = any(map(importlib.util.find_spec, ("jax_plugins", "libtpu")))
+    others = others or importlib.metadata.entry_points(group="jax_plugins")
+    return jax.config.jax_platforms == "cpu" or not others
 
 
 def _end(status):

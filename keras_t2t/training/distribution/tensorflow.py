@@ -1,22 +1,18 @@
 """TensorFlow: all GPUs of one host, by `tf.distribute.MirroredStrategy`."""
 
-import ctypes
 import json
 import os
-import sys
 
 import tensorflow as tf
 
 from keras_t2t._ground.arguments import brief
 from keras_t2t.training.distribution.devices import Devices, first, refuse
+from keras_t2t.training.distribution.freed_memory import keep_freed_memory
 
 OTHER_BACKENDS = (
     "Keras cannot train with TensorFlow across hosts (keras issue #20585); use "
     "--backend jax with --coordinator, or --backend torch through torchrun"
 )
-
-# Numbers of malloc.h, and the values that mean "never".
-M_TRIM_THRESHOLD, M_MMAP_MAX = (-1, -1), (-4, 0)
 
 
 class TensorFlowDevices(Devices):
@@ -37,6 +33,8 @@ class TensorFlowDevices(Devices):
         if self.count > 1:
             self.spread = tf.distribute.MirroredStrategy(names)
         if not self.accelerated:
+            # Beside Python 3.11 or later, TensorFlow 2.21 makes glibc return each block
+            # of 128 KB, once a data set is a generator's (ApplyPython311MemoryPatch).
             keep_freed_memory()
 
     def check_optimizer(self, optimizer):
@@ -58,15 +56,6 @@ class TensorFlowDevices(Devices):
                     f"{name}={limit}: with TensorFlow Keras clips each of {self.count} "
                     f"devices for itself, and not their sum; {elsewhere}"
                 )
-
-
-def keep_freed_memory():
-    """Lets glibc keep the memory that is freed. On Python 3.11 and later, TensorFlow
-    2.21 makes it return every block of 128 KB or more once a data set is a generator's
-    (`ApplyPython311MemoryPatch`); on a CPU, getting pages anew was half of a step."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for option, value in M_TRIM_THRESHOLD, M_MMAP_MAX:
-            libc.mallopt(option, value)
 
 
 def number_of_hosts():

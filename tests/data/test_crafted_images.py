@@ -71,18 +71,13 @@ SIDES = {
 # Bytes, or a function of the sound files.
 REFUSED = {
     "nothing": b"",
-    "one byte": b"\xff",
     "zeros": bytes(1000),
-    "text": b"no image\n" * 100,
-    "a web page": b"<!DOCTYPE html><html><body>404</body></html>",
     "an SVG of entities": b'<!DOCTYPE x [<!ENTITY a "aaaa">]><svg>&a;&a;</svg>',
-    "a PDF": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n",
     "a PostScript program": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 48\n"
         b"(code-was-run) (w) file closefile showpage\n%%EOF\n"
     ),
     "a pickle": b"\x80\x02cos\nsystem\n(S'touch code-was-run'\ntR.",
-    "a zip": b"PK\x05\x06" + bytes(18),
     "32-bit TIFF": tiff_of("int32"),
     "TIFF of floats": tiff_of("float32"),
     "PNG with a wrong checksum": lambda sound: sound["png"].replace(b"IDAT", b"IDAT\0"),

@@ -8,6 +8,7 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -83,65 +84,53 @@ def test_image_net_s_own_tars(folder, small_files, write_folder, capsys):
     assert everything(dataset) == everything(unpacked)
 
 
+HASHED = " ".join(
+    f"{split}-0000{i}-of-00002-9c1f2e3d4a5b6c7{i}"
+    for split in ("train", "validation", "test")
+    for i in (0, 1)
+)
+# {names of files, "-" for none: images that train and that validate, what validates,
+# what is left alone}.
 SHARD_NAMES = {
-    "by hand": ("Train-0", "Train-1", "VALID-0", "VALID-1", "Test-0", "Test-1"),
-    "other words": ("x_training_0", "x_training_1", "x_dev_0", "x_dev_1", "x_test_0"),
-    "a hash": tuple(
-        f"{split}-0000{i}-of-00002-9c1f2e3d4a5b6c7{i}"
-        for split in ("train", "validation", "test")
-        for i in (0, 1)
-    ),
-    "in folders": ("train/0000", "train/0001", "validation/0000", "validation/0001"),
-    "in folders in data": ("data/Train/0", "data/Train/1", "data/val/0", "data/val/1"),
-    "below": ("default/train/0000", "default/train/0001", "default/test/0000"),
-    "in data": ("data/train-part-0", "data/train-part-1", "data/val_shard_0"),
-    "no order": ("train/part-a", "train/part-b", "test/part-a", "test/part-b"),
+    "Train-0 Train-1 VALID-0 VALID-1 Test-0 Test-1": (6, 4, "valid", "test"),
+    "x_training_0 x_training_1 x_dev_0 x_dev_1 x_test_0": (6, 4, "dev", "test"),
+    HASHED: (6, 4, "validation", "test"),
+    "train/0000 train/0001 validation/0000 validation/0001": (6, 4, "validation"),
+    "data/Train/0 data/Train/1 data/val/0 data/val/1": (6, 4, "val"),
+    "default/train/0000 default/train/0001 default/test/0000": (6, 2, "test"),
+    "data/train-part-0 data/train-part-1 data/val_shard_0": (6, 2, "val"),
+    "train/part-a train/part-b test/part-a test/part-b": (6, 4, "test"),
+    "train - test": (3, 2, "test"),
+    # One file of validation beside numbered ones of training was ignored.
+    "train-0 train-1 val more": (6, 2, "val", "more.{}"),
+    # A share of what lies there alone validates.
+    "a - b": (4, 1, "20% of train"),
+    "0000 - 0001": (4, 1, "20% of train"),
 }
 
 
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
-@pytest.mark.parametrize("names", SHARD_NAMES.values(), ids=SHARD_NAMES)
+@pytest.mark.parametrize("names", SHARD_NAMES)
 def test_shards_of_any_name(tmp_path, folder, small_files, names, kind):
     """Only the words of the hubs' own scripts were known."""
     WRITERS[kind](tmp_path / "new", small_files)
     made = sorted((tmp_path / "new").glob(f"*.{kind}"))
     made += made[2:]  # a test split equal to validation
-    for name, path in zip(names, made, strict=False):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, folder / f"{name}.{kind}")
+    for name, path in zip(names.split(), made, strict=False):
+        if name != "-":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / f"{name}.{kind}")
     if kind == "tar":
         shutil.copy(tmp_path / "new/classnames.txt", folder)
     source = find_source(folder)
+    *counts, validates, left = (*SHARD_NAMES[names], "")[:4]
     assert source.class_names == ("cat", "dog")
-    assert len(source.train) == 6
-    assert len(source.validation) == (2 if len(names) == 3 else 4)
-    assert "validates" in source.notes[-1]
-    if len(names) > 4:
-        assert "is left alone" in source.notes[-1]
+    assert [len(source.train), len(source.validation)] == counts
+    left = left and f", {left.format(kind)} is left alone"
+    assert source.notes[-1] == f"{validates} validates{left}"
+    if "test is left" in left:
         test = find_source(folder, evaluation_only=True, split="test")
         assert len(test.validation) > 1 and test.train is None
-
-
-@pytest.mark.parametrize("kind", ["tar", "parquet"])
-@pytest.mark.parametrize(
-    ("names", "counts", "note"),
-    [
-        (("train", "test"), (3, 2), "test validates"),
-        # A share of what lies there alone validates.
-        (("a", "b"), (4, 1), "20% of train validates"),
-        (("0000", "0001"), (4, 1), "20% of train validates"),
-    ],
-)
-def test_shards_without_a_number(folder, small_files, kind, names, counts, note):
-    WRITERS[kind](folder, small_files)
-    train, more, validation, rest = sorted(folder.glob(f"*.{kind}"))
-    for name, path in zip(names, (train, validation), strict=True):
-        path.rename(path.with_name(f"{name}.{kind}"))
-    more.unlink()
-    rest.unlink()
-    source = find_source(folder)
-    assert (len(source.train), len(source.validation)) == counts
-    assert source.notes == (note,)
 
 
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
@@ -165,18 +154,6 @@ def test_a_further_shard_moves_few_images(folder, tmp_path, kind):
     after = sides(range(50, 55), "train-0001-of-0002")
     assert len(after) == 110 and after != before
     assert sum(after[image] != before[image] for image in before) <= 10
-
-
-@pytest.mark.parametrize("kind", ["tar", "parquet"])
-def test_shards_with_and_without_a_number(folder, small_files, kind):
-    """One file of validation beside numbered ones of training was ignored."""
-    WRITERS[kind](folder, small_files)
-    *_, validation, rest = sorted(folder.glob(f"*.{kind}"))
-    validation.rename(folder / f"val.{kind}")
-    rest.rename(folder / f"more.{kind}")
-    source = find_source(folder)
-    assert (len(source.train), len(source.validation)) == (6, 2)
-    assert source.notes == (f"val validates, more.{kind} is left alone",)
 
 
 def test_an_index_is_kept_until_its_tar_changes(folder, small_files, cache, capsys):
@@ -218,21 +195,18 @@ def test_any_damage_of_an_index_makes_it_anew(folder, small_files, cache):
         assert everything() == whole
 
 
-def homeless():
-    raise RuntimeError("Could not determine home directory.")
-
-
 @pytest.mark.parametrize(
     ("place", "reason"),
     [
-        (lambda: Path(__file__), "Not a directory"),
-        (homeless, "there is no home directory; set KERAS_HOME"),
+        ({"return_value": Path(__file__)}, "Not a directory"),
+        ({"side_effect": RuntimeError}, "there is no home directory; set KERAS_HOME"),
     ],
 )
 def test_an_index_that_cannot_be_kept(
     folder, small_files, monkeypatch, capsys, place, reason
 ):
-    monkeypatch.setattr("keras_t2t.data.sources.tar_index.keras_folder", place)
+    keras_folder = "keras_t2t.data.sources.tar_index.keras_folder"
+    monkeypatch.setattr(keras_folder, mock.Mock(**place))
     layouts.write_tars(folder, small_files)
     assert len(find_source(folder).train) == 6
     assert f"pets-train-0000.tar is not kept: {reason}" in capsys.readouterr().out
@@ -277,30 +251,19 @@ def without(pattern):
 
 
 def copies(name, other):
-    return lambda folder: shutil.copy(folder / name, folder / other)
-
-
-def into_data(pattern, left=()):
-    """Moves files to the folder data/ that hubs have, and leaves others."""
-
     def spoil(folder):
-        (folder / "data").mkdir()
-        for path in folder.glob(pattern):
-            path.rename(folder / "data" / path.name)
-        for name in left:
-            (folder / name).touch()
+        (folder / other).parent.mkdir(exist_ok=True)
+        shutil.copy(folder / name, folder / other)
 
     return spoil
 
 
-def into_folder(name):
-    """A copy of a tar."""
-
-    def spoil(folder):
-        (folder / "val").mkdir()
-        shutil.copy(folder / TAR, folder / "val" / name)
-
-    return spoil
+def into_data(folder):
+    """All files but one of validation, to the folder data/ that hubs have."""
+    (folder / "data").mkdir()
+    for path in folder.glob("*.parquet"):
+        path.rename(folder / "data" / path.name)
+    (folder / "val.parquet").touch()
 
 
 NAMES = "classnames.txt"
@@ -310,11 +273,7 @@ BAD_TARS = {
     "cut": (changes(TAR, half), f"{TAR} cannot be read as a tar: it has no end"),
     "cut between": (changes(TAR, one_member), f"{TAR} .*: it has no end; "),
     "empty": (writes(TAR, b""), f"{TAR} cannot be read as a tar"),
-    "no tar": (writes(TAR, b"x" * 2000), f"{TAR} cannot be read"),
-    "compressed": (
-        changes(TAR, gzip.compress),
-        f"{TAR} cannot .* damaged or compressed",
-    ),
+    "compressed": (changes(TAR, gzip.compress), f"{TAR} cannot .* or compressed"),
     "one name": (writes(NAMES, "cat"), r"dog_0\.jpg has the label 1, .* \(3 of 6 "),
     "an empty name": (writes(NAMES, "cat\n\ndog"), f"{NAMES} must hold the name of a"),
     "names in Latin-1": (writes(NAMES, b"caf\xe9\ndog"), f"{NAMES} is no UTF-8"),
@@ -323,16 +282,9 @@ BAD_TARS = {
     "no training": (without("*train*"), r"tars of the splits \['validation'\]; needed"),
     "one twice": (copies(TAR, "a-train-0.tar"), "a-train-0.tar and pets-train-0"),
     "compressed by name": (writes("b-val-2.tar.gz", b"x"), "b-val-2.tar.gz is"),
-    "a second number": (copies(TAR, "dev-1.tar"), "lacks 1 of the 2 files like dev-1"),
-    "no number": (
-        copies(TAR, "train.tar"),
-        "of one split .* have none: .* train.tar",
-    ),
+    "no number": (copies(TAR, "train.tar"), "of one split .* have none: .* train.tar"),
     "an unclear name": (copies(TAR, "train-extra.tar"), "/train-extra.tar lies beside"),
-    "and in a folder": (
-        into_folder("val-0.tar"),
-        "beside folders .*/val/val-0.tar",
-    ),
+    "and in a folder": (copies(TAR, "val/val-0.tar"), "beside folders .*/val-0.tar"),
 }
 
 
@@ -409,8 +361,8 @@ BAD_PARQUET = {
     "an unclear name": (copies(PARQUET, "val_x.parquet"), "/val_x.parquet lies beside"),
     "another count": (copies(PARQUET, "train-2-of-3.parquet"), r"files of \[2, 3\] in"),
     "a hash": (copies(PARQUET, "train-0-of-2-ab12cd34.parquet"), "have the same place"),
-    "in two places": (into_data("train-*"), "/data, such as train-0"),
-    "also in data/": (into_data("*-*", ["val.parquet"]), "/data has .* val.parquet"),
+    "in two places": (copies(PARQUET, "data/train-0.parquet"), "/data, such as tr"),
+    "also in data/": (into_data, "/data has .* val.parquet"),
     "two layouts": (add_folders, r"has 2 layouts, train/<class>/\* and train-0"),
 }
 KIT = "ILSVRC2012_devkit_t12.tar.gz"

@@ -26,12 +26,9 @@ def colours(images):
 
 
 def test_description_and_validation_in_order(write_folder, small_files):
-    small_files["train/cat/.DS_Store"] = b"hidden"
-    small_files["train/.cache/x"] = b"hidden"
     small_files["train/README.md"] = b"not in a class"
     dataset = data.open_dataset(data_dir=write_folder(small_files, "pets"))
     assert (dataset.name, dataset.class_names) == ("pets", ("cat", "dog"))
-    assert dataset.num_classes == 2
     assert (dataset.num_train, dataset.num_validation) == (6, 4)
     batches = streams.batches(dataset.validation_batches(16, 3))
     assert [len(images) for images, _ in batches] == [3, 1]
@@ -198,8 +195,6 @@ def test_odd_names_are_names(write_folder, small_files):
     for split in ("train", "val"):
         for name in odd:
             small_files[f"{split}/cat/{name}"] = small_files["train/cat/0.png"]
-    for hidden in (".DS_Store", "._plain.jpg", ".hidden.jpg"):
-        small_files[f"val/cat/{hidden}"] = b"no image"
     dataset = data.open_dataset(data_dir=write_folder(small_files))
     assert dataset.num_train == 6 + len(odd) and dataset.num_validation == 4 + len(odd)
     images, _ = read(dataset.validation_batches(16, 4))
@@ -225,21 +220,6 @@ def test_streams_start_anywhere_and_are_cut_into_shards(photo_folder):
 def test_an_image_is_cropped_anew_in_each_epoch(photo_folder):
     images, _ = read(photo_folder.train_batches(48, 5, seed=0), 4)
     assert len(np.unique(images.reshape(20, -1), axis=0)) == 20
-
-
-def test_parallelism_does_not_change_the_stream(photo_folder, reader, monkeypatch):
-    def stream():
-        return photo_folder.train_batches(16, 4, 0, FULL)
-
-    parallel = streams.batches(stream(), 4)
-    if reader == "tensorflow":
-        options = import_tensorflow().data.Options()
-        options.threading.private_threadpool_size = 1
-        alone = stream().with_options(options)
-    else:
-        monkeypatch.setattr("keras_t2t.data.grain_reader.reader.THREADS", 1)
-        alone = stream()
-    streams.assert_same(streams.batches(alone, 4), parallel)
 
 
 def test_the_full_recipe_is_mixed_and_erased(photo_folder):

@@ -171,14 +171,6 @@ def test_one_of_three_then_all_of_the_jitter_in_any_order():
     assert three_augment(5, color_jitter=0.0).operations.shape == (5, 1)
 
 
-def test_randaugment_draws_the_same_beside_it():
-    alone = image_draws(np.arange(9), 3, 32, AUGMENTATIONS["full"])
-    beside = three_augment(9, num_operations=2, interpolation="random")
-    for name in ("operations", "levels", "signs", "operations_bicubic"):
-        column = getattr(beside, name)[:, 4:]
-        np.testing.assert_array_equal(column, getattr(alone, name))
-
-
 def test_both_readers_follow_the_draws_of_3_augment(images):
     """One operation after the other."""
     image, seen = Image.fromarray(images[0]), set()

@@ -145,9 +145,7 @@ def closest(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("imagenett", closest("imagenette")),
         ("imagenet", closest("imagenet2012")),
-        ("cifar-10", closest("cifar10")),
         ("CIFAR10", closest("cifar10")),
         ("digit", closest("digits")),
         ("no such thing", closest("none")),

@@ -423,16 +423,6 @@ def test_bad_files_are_told(folder, small_files, write, fault):
         data.open_dataset(data_dir=folder)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [described(None), "[]", '{"info": null}', '{"info": {"features": [1]}}', "5"],
-)
-def test_metadata_without_names(folder, small_files, text):
-    layouts.write_parquet(folder, small_files)
-    metadata(text)(folder)
-    assert find_source(folder).class_names == ("0", "1")
-
-
 def test_a_test_split_whose_labels_are_held_back(folder, small_files):
     layouts.write_parquet(folder, small_files)
     for path in sorted(folder.glob("validation*")):
@@ -460,8 +450,14 @@ def test_what_pyarrow_raises_is_one_error(folder, small_files, monkeypatch, name
         find_source(folder).train.read(0)
 
 
-def test_names_of_parquet_beside_it_or_nowhere(folder, small_files):
+@pytest.mark.parametrize(
+    "text",
+    [None, described(None), "[]", '{"info": null}', '{"info": {"features": [1]}}', "5"],
+)
+def test_names_of_parquet_beside_it_or_nowhere(folder, small_files, text):
     layouts.write_parquet(folder, small_files, named=False)
+    if text is not None:
+        metadata(text)(folder)
     source = find_source(folder)
     assert source.class_names == ("0", "1")
     assert "classes are called by number" in source.notes[1]

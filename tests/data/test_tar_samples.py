@@ -116,21 +116,16 @@ def test_tars_that_were_joined(tmp_path, blocks):
         read(joined)
 
 
-def test_equal_files_and_holes_as_gnu_tar_stores_them(tmp_path):
-    files, path = tmp_path / "x", tmp_path / "x.tar"
-    files.mkdir()
-    (files / "a.jpg").write_bytes(b"A" * 600)
-    (files / "b.jpg").hardlink_to(files / "a.jpg")
-    subprocess.run(["tar", "-C", files, "-cf", path, "."], check=True)
-    assert sorted(read(path)) == [f"./{name}.jpg={'A' * 600} -1" for name in "ab"]
-    with open(files / "c.jpg", "wb") as file:
+@pytest.mark.parametrize("format", ["gnu", "posix"])
+def test_files_with_holes(tmp_path, format):
+    with open(tmp_path / "a.jpg", "wb") as file:
         file.seek(1 << 20)
         file.write(b"end")
-    for how in ("gnu", "posix"):
-        command = ["tar", "-C", files, f"--format={how}", "-S", "-cf", path, "."]
-        subprocess.run(command, check=True)
-        with pytest.raises(ValueError, match=r"c\.jpg is stored as a sparse file"):
-            read(path)
+    path = tmp_path / "x.tar"
+    command = ["tar", "-C", tmp_path, f"--format={format}", "-S", "-cf", path, "a.jpg"]
+    subprocess.run(command, check=True)
+    with pytest.raises(ValueError, match=r"a\.jpg is stored as a sparse file"):
+        read(path)
 
 
 def test_no_damaged_header_is_a_traceback(tmp_path):

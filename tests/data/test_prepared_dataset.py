@@ -38,18 +38,15 @@ with tfds.core.registered.skip_registration():
             return self.dataset_info_from_configs(features=features)
 
         def _split_generators(self, download_manager):
-            return {name: self._generate(size) for name, size in self.SPLITS}
+            return {name: self._generate_examples(name, n) for name, n in self.SPLITS}
 
-        def _generate(self, size):
+        def _generate_examples(self, split, size):
             for i in range(size):
                 image = np.full((20, 30, 3), 10 * i, "uint8")
-                yield i, {"image": image, **self._labels(i)}
+                yield i, {"image": image, **self._labels(split, i)}
 
-        def _labels(self, i):
+        def _labels(self, split, i):
             return {"label": int(i >= self.FIRST_BRIGHT)}
-
-        def _generate_examples(self):
-            raise NotImplementedError
 
     class Alone(Colours):
         """A training split and no other, with more of one class."""
@@ -60,19 +57,14 @@ with tfds.core.registered.skip_registration():
     class HeldBack(Colours):
         """As imagenet2012 without its validation split: no label in the test split."""
 
-        def _split_generators(self, download_manager):
-            splits = super()._split_generators(download_manager)
-            return {**splits, "test": self._generate(5, -1)}
-
-        def _generate(self, size, label=None):
-            for i, example in super()._generate(size):
-                yield i, example if label is None else {**example, "label": label}
+        def _labels(self, split, i):
+            return {"label": -1} if split == "test" else super()._labels(split, i)
 
     class PartlyHeldBack(Colours):
         """The last test image has no label."""
 
-        def _labels(self, i):
-            return {"label": -1 if i == 4 else int(i >= self.FIRST_BRIGHT)}
+        def _labels(self, split, i):
+            return {"label": -1} if i == 4 else super()._labels(split, i)
 
     class Reassessed(Colours):
         """As imagenet2012_real: any number of labels per image, no training split."""
@@ -86,7 +78,7 @@ with tfds.core.registered.skip_registration():
             ("real_label", tfds.features.Sequence(CLASSES)),
         )
 
-        def _labels(self, i):
+        def _labels(self, split, i):
             return {"original_label": 0, "real_label": self.LABELS[i % 5]}
 
 

@@ -217,8 +217,8 @@ def test_an_index_that_cannot_be_kept(
 
 def changes(name, change):
     def spoil(folder):
-        content = (folder / name).read_bytes()
-        (folder / name).write_bytes(change(content))
+        path = folder / name
+        path.write_bytes(change(path.read_bytes()))
 
     return spoil
 
@@ -234,14 +234,11 @@ def one_member(content):
 
 
 def writes(name, content):
-    """A file of text or bytes, or a tar of {name: bytes}."""
+    """A file of bytes, or a tar of {name: bytes}."""
 
     def spoil(folder):
-        if isinstance(content, dict):
-            layouts.write_tar(folder / name, content)
-        else:
-            data = content if isinstance(content, bytes) else content.encode()
-            (folder / name).write_bytes(data)
+        write = layouts.write_tar if isinstance(content, dict) else Path.write_bytes
+        write(folder / name, content)
 
     return spoil
 
@@ -274,10 +271,10 @@ BAD_TARS = {
     "cut between": (changes(TAR, one_member), f"{TAR} .*: it has no end; "),
     "empty": (writes(TAR, b""), f"{TAR} cannot be read as a tar"),
     "compressed": (changes(TAR, gzip.compress), f"{TAR} cannot .* or compressed"),
-    "one name": (writes(NAMES, "cat"), r"dog_0\.jpg has the label 1, .* \(3 of 6 "),
-    "an empty name": (writes(NAMES, "cat\n\ndog"), f"{NAMES} must hold the name of a"),
+    "one name": (writes(NAMES, b"cat"), r"dog_0\.jpg has the label 1, .* \(3 of 6 "),
+    "an empty name": (writes(NAMES, b"cat\n\ndog"), f"{NAMES} must hold the name of a"),
     "names in Latin-1": (writes(NAMES, b"caf\xe9\ndog"), f"{NAMES} is no UTF-8"),
-    "three names": (writes(NAMES, "cat\ndog\nowl"), "no image in train/owl, "),
+    "three names": (writes(NAMES, b"cat\ndog\nowl"), "no image in train/owl, "),
     "no label": (writes(TAR, {"a.jpg": b"x"}), f"{TAR}: a.jpg has no label"),
     "no training": (without("*train*"), r"tars of the splits \['validation'\]; needed"),
     "one twice": (copies(TAR, "a-train-0.tar"), "a-train-0.tar and pets-train-0"),
@@ -371,8 +368,8 @@ PLACE = "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_0000000"
 
 def table(*rows):
     """Rows of an image's last number and its classes."""
-    rows = [f"ILSVRC2012_val_0000000{row}" for row in rows]
-    return writes(SOLUTION, "\n".join(("ImageId,PredictionString", *rows)))
+    rows = [f"\nILSVRC2012_val_0000000{row}" for row in rows]
+    return writes(SOLUTION, f"ImageId,PredictionString{''.join(rows)}".encode())
 
 
 def pipe(name):
@@ -385,7 +382,7 @@ def pipe(name):
 
 BAD_KAGGLE = {
     "no table": (without(SOLUTION), f"lacks {SOLUTION}"),
-    "another table": (writes(SOLUTION, "a,b\n1,2"), "must be a table of ImageId"),
+    "another table": (writes(SOLUTION, b"a,b\n1,2"), "must be a table of ImageId"),
     "a row less": (table("1,cat 1 2 3 4"), "not give the class of .*2, .*3, .*4"),
     "twice": (table("1,cat 1 2 3 4", "1,dog 1 2 3 4"), "00001' more than once"),
     "two classes": (table("1,cat 1 2 3 4 dog 1 2 3 4"), "00001' more than once"),

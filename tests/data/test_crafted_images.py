@@ -11,6 +11,7 @@ from PIL import Image
 from benchmarks.fuzz import is_clear
 from benchmarks.fuzz_surfaces import batched, transformed, write_images
 from keras_t2t._ground.images import decode_rgb
+from tests.photographs import encode
 
 READERS = [
     "evaluation_transform",
@@ -56,11 +57,6 @@ def of_size(side, name):
     return change
 
 
-def tiff_of(mode):
-    Image.fromarray(np.ones((48, 64), mode)).save(file := io.BytesIO(), "TIFF")
-    return file.getvalue()
-
-
 SIDES = {"png": (0, 50_000, 2**31 - 1), "jpeg": (0, 65_500)}
 # Bytes, or a function of the sound files.
 REFUSED = {
@@ -72,8 +68,8 @@ REFUSED = {
         b"(code-was-run) (w) file closefile showpage\n%%EOF\n"
     ),
     "a pickle": b"\x80\x02cos\nsystem\n(S'touch code-was-run'\ntR.",
-    "32-bit TIFF": tiff_of("int32"),
-    "TIFF of floats": tiff_of("float32"),
+    "32-bit TIFF": encode(np.ones((48, 64), "int32"), "TIFF"),
+    "TIFF of floats": encode(np.ones((48, 64), "float32"), "TIFF"),
     "PNG with a wrong checksum": lambda sound: sound["png"].replace(b"IDAT", b"IDAT\0"),
     "a PNG header alone": lambda sound: sound["png"][:33],
     "a JPEG header alone": lambda sound: sound["jpeg"][:20],
@@ -108,9 +104,9 @@ def test_what_is_no_picture(reader, case, sound, tmp_path, monkeypatch):
 def test_16_bits_are_reduced_to_the_high_byte(name, type, mode):
     grey = np.random.default_rng(0).integers(0, 2**16, (48, 64)).astype(type)
     grey[0, :4] = 0, 255, 256, 65_535
-    Image.fromarray(grey).save(file := io.BytesIO(), name)
-    assert Image.open(file).mode == mode
-    pixels = np.asarray(decode_rgb(file.getvalue()))
+    content = encode(grey, name)
+    assert Image.open(io.BytesIO(content)).mode == mode
+    pixels = np.asarray(decode_rgb(content))
     np.testing.assert_array_equal(pixels, np.stack([grey >> 8] * 3, axis=-1))
 
 

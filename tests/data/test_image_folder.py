@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import socket
 
 import numpy as np
 import pytest
@@ -138,9 +137,8 @@ def test_a_class_of_only_corrupt_files_is_an_error(write_folder, small_files):
         lambda path: path.symlink_to("nowhere"),
         lambda path: path.symlink_to(path),
         os.mkfifo,
-        lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
     ],
-    ids=["broken link", "link to itself", "pipe", "socket"],
+    ids=["broken link", "link to itself", "pipe"],
 )
 def test_what_is_no_file(write_folder, small_files, make, capsys):
     """Reading a pipe waited for ever."""
@@ -240,7 +238,6 @@ def test_the_full_recipe_is_mixed_and_erased(photo_folder):
 @pytest.mark.parametrize(
     ("changes", "dtype"),
     [
-        ({}, np.uint8),
         ({"erasing_probability": 1.0}, np.float32),
         ({"mixup_alpha": 0.8}, np.float32),
         ({"num_operations": 1}, np.uint8),
@@ -252,4 +249,4 @@ def test_every_part_can_be_switched_on_alone(photo_folder, changes, dtype):
         for augmentation in (NONE, dataclasses.replace(NONE, **changes))
     )
     assert images.dtype == dtype
-    assert np.array_equal(images, plain) == (not changes)
+    assert not np.array_equal(images, plain)

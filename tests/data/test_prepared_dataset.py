@@ -250,7 +250,6 @@ def test_streams_of_either_format(prepared, file_format, reader):
     # 7 batches of 4 run over the end of an epoch of 20.
     streams.check_training(dataset)
     streams.check_validation(dataset)
-    streams.check_bad_arguments(dataset)
     numbers, targets = numbers_of(dataset.train_batches(16, 5, seed=0), 8)
     np.testing.assert_array_equal(targets.argmax(axis=1), numbers >= 10)
     assert sorted(numbers[:20]) == sorted(numbers[20:]) == list(range(20))

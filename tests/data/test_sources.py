@@ -66,13 +66,13 @@ def test_image_net_s_own_tars(folder, small_files, write_folder, capsys):
     dataset = data.open_dataset(data_dir=folder)
     assert "6 images in 1 tars, indexed in " in capsys.readouterr().out
     # As the folders that people unpack them to, in WordNet's order.
-    assert dataset.class_names == (layouts.synset(1), layouts.synset(0))
-    renamed = {}
-    for path, content in small_files.items():
-        path = path.replace("cat", layouts.synset(0)).replace("dog", layouts.synset(1))
-        renamed[path] = content
+    cat, dog = map(layouts.synset, range(2))
+    renamed = {
+        path.replace("cat", cat).replace("dog", dog): content
+        for path, content in small_files.items()
+    }
     unpacked = data.open_dataset(data_dir=write_folder(renamed))
-    assert unpacked.class_names == dataset.class_names
+    assert unpacked.class_names == dataset.class_names == (dog, cat)
 
     def everything(dataset):
         none = data.AUGMENTATIONS["none"]
@@ -267,8 +267,7 @@ NAMES = "classnames.txt"
 TAR = "pets-train-0000.tar"
 BAD_TARS = {
     "missing": (without(TAR), "lacks 1 of the 2 files like pets-train-"),
-    "cut": (changes(TAR, half), f"{TAR} cannot be read as a tar: it has no end"),
-    "cut between": (changes(TAR, one_member), f"{TAR} .*: it has no end; "),
+    "cut": (changes(TAR, one_member), f"{TAR} cannot be read as a tar: it has no end"),
     "empty": (writes(TAR, b""), f"{TAR} cannot be read as a tar"),
     "compressed": (changes(TAR, gzip.compress), f"{TAR} cannot .* or compressed"),
     "one name": (writes(NAMES, b"cat"), r"dog_0\.jpg has the label 1, .* \(3 of 6 "),
@@ -328,7 +327,6 @@ NO_NUMBER = "the column label must hold a class's number in every row, got "
 BAD_PARQUET = {
     "missing": (without(PARQUET), "lacks 1 of the 2 files like train-"),
     "cut": (changes(PARQUET, half), f"{PARQUET} cannot be read as parquet: "),
-    "empty": (writes(PARQUET, b""), f"{PARQUET} cannot be read as"),
     "no images": (column("image", 1, renamed="x"), "column of images .* label, x"),
     "no labels": (column("label", 1, renamed="x"), "column of labels .* image, x"),
     "numbers as images": (column("image", 1), "image must hold encoded .* got int64"),
@@ -381,14 +379,13 @@ def pipe(name):
 
 
 BAD_KAGGLE = {
-    "no table": (without(SOLUTION), f"lacks {SOLUTION}"),
     "another table": (writes(SOLUTION, b"a,b\n1,2"), "must be a table of ImageId"),
     "a row less": (table("1,cat 1 2 3 4"), "not give the class of .*2, .*3, .*4"),
     "twice": (table("1,cat 1 2 3 4", "1,dog 1 2 3 4"), "00001' more than once"),
     "two classes": (table("1,cat 1 2 3 4 dog 1 2 3 4"), "00001' more than once"),
     "another class": (table("1,owl 1 2 3 4"), "names classes that train/ lacks: owl"),
     "a pipe": (pipe(f"{PLACE}9.JPEG"), "broken links, or no files: .*9.JPEG"),
-    "a pipe as the table": (pipe(SOLUTION), f"lacks {SOLUTION}"),
+    "no table but a pipe": (pipe(SOLUTION), f"lacks {SOLUTION}"),
 }
 BAD = {
     layouts.write_tars: BAD_TARS,

@@ -136,10 +136,6 @@ def test_repeats_in_an_epoch_of_fewer_images(count):
     assert sorted(shuffled_indices(np.arange(7), 7, 3, 3)) == list(range(7))
 
 
-def test_grain_is_the_default_reader(write_photographs):
-    assert data.open_dataset(data_dir=write_photographs("JPEG")).reader == "grain"
-
-
 @pytest.mark.processes
 def test_nothing_loads_tensorflow(write_photographs):
     script = """

@@ -30,18 +30,15 @@ def two(tmp_path_factory):
 
 @pytest.mark.parametrize("case", averaged_gradients.CASES)
 def test_the_steps_are_those_of_one_process(two, case):
-    one = averaged_gradients.state(averaged_gradients.trained(case, Devices()))
+    model = averaged_gradients.trained(case, Devices())
+    if case == "float16":  # there was an overflow, to which all processes must agree
+        assert model.optimizer.dynamic_scale == model.optimizer.initial_scale / 2
+    one = averaged_gradients.state(model)
     assert two[0][case] == two[1][case]
     # float16 rounds the activations of each half batch's mean; both add up otherwise.
     tolerance = 2e-3 if case == "float16" else 1e-5
     for value, expected in zip(two[0][case], one, strict=True):
         np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
-
-
-def test_an_overflow_in_one_process_is_one_in_all(two):
-    """It was there to be seen: the loss is scaled by half of what it began with."""
-    model = averaged_gradients.trained("float16", Devices())
-    assert model.optimizer.dynamic_scale == model.optimizer.initial_scale / 2
 
 
 def test_gradients_are_added_up_in_buckets(two):

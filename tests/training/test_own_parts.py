@@ -89,32 +89,43 @@ def same(one, other):
 
 @pytest.mark.nightly_elsewhere
 def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
-    """In the middle of an epoch, and right at the end of one."""
-    whole = train({"output_dir": str(tmp_path / "whole")}, **parts())
-    told = "Resuming will not restore the callbacks' own state (Halve)"
+    """In the middle of an epoch, and right at the end of one; the model is a function,
+    as several devices need it."""
+
+    def run(on_step=None, **settings):
+        own = {"model": small_model, "dataset": Squares(), **parts()}
+        return train({"dataset": None, **settings}, on_step, **own)
+
+    whole = run(output_dir=str(tmp_path / "whole"))
+    told = "Resuming will not restore the callbacks' own state (Halve)\n"
     assert told in capsys.readouterr().out
+    assert (whole["model"], whole["dataset"]) == ("small_model", "squares")
     for step in (8, 10):
         with pytest.raises(Killed):
-            train({"resume": True, **SAVE}, kill_at(step), **parts())
-    result = train({"resume": True, **SAVE}, **parts())
+            run(kill_at(step), resume=True, **SAVE)
+    result = run(resume=True, **SAVE)
     same(tmp_path / "run", tmp_path / "whole")
     assert result["val_top1_ema"] == whole["val_top1_ema"]
     rates = [row["learning_rate"] for row in history(tmp_path / "run")]
     assert rates == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
 
     recorded = record(tmp_path / "run")
-    assert (recorded["optimizer"], recorded["learning_rate"]) == (None, None)
-    assert recorded["model"] is not None and recorded["loss"] is None
+    for name in ("model", "optimizer", "learning_rate", "loss", "exif_orientation"):
+        assert recorded[name] is None
+    assert recorded["augmentation"] == "none"
+    assert recorded["data"]["validation images"] == 11
     own = recorded["own"]
+    assert own["model"] == {"function": "small_model"}
     assert own["optimizer"]["class"] == "Lion"
     assert own["optimizer"]["config"]["weight_decay"] == 0.1
     assert own["loss"] == {"function": "focal"}
     assert own["callbacks"] == [{"class": "Halve"}]
-    assert find_classifier(tmp_path / "run").run["own"] == own
+    with pytest.raises(ValueError, match=r"\(small_model\), which has no builder"):
+        find_classifier(tmp_path / "run")
 
 
 @pytest.mark.once
-def test_resuming_needs_the_same_parts(train):
+def test_resuming_needs_the_same_parts(train, tmp_path):
     with pytest.raises(Killed):
         train(SAVE, kill_at(3), **parts())
     began = r"began with optimizer \(Lion\), loss \(focal\), callbacks \(Halve\) of"
@@ -129,26 +140,9 @@ def test_resuming_needs_the_same_parts(train):
         with pytest.raises(ValueError, match=message):
             train({"resume": True}, **{**parts(), **changes})
     train({"resume": True}, **parts())
-
-
-@pytest.mark.nightly_elsewhere
-def test_a_model_and_batches_of_ones_own(train, tmp_path, capsys):
-    """Killed and resumed too; the model is a function, as several devices need it."""
-    own = {"model": small_model, "dataset": Squares()}
-    whole = train({**OF_DATA, "output_dir": str(tmp_path / "whole")}, **own)
-    assert "Resuming will not" not in capsys.readouterr().out
-    assert (whole["model"], whole["dataset"]) == ("small_model", "squares")
-    with pytest.raises(Killed):
-        train({**OF_DATA, **SAVE}, kill_at(5), **own)
-    train({**OF_DATA, **SAVE, "resume": True}, **own)
-    same(tmp_path / "run", tmp_path / "whole")
     recorded = record(tmp_path / "run")
-    assert (recorded["model"], recorded["augmentation"]) == (None, "none")
-    assert recorded["exif_orientation"] is None
-    assert recorded["own"]["model"] == {"function": "small_model"}
-    assert recorded["data"]["validation images"] == 11
-    with pytest.raises(ValueError, match=r"\(small_model\), which has no builder"):
-        find_classifier(tmp_path / "run")
+    assert (recorded["model"], recorded["loss"]) == ("T2TViT7", None)
+    assert find_classifier(tmp_path / "run").run["own"] == recorded["own"]
 
 
 class Squares:

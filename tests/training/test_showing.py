@@ -39,6 +39,7 @@ def test_a_log_gets_the_loss_of_its_steps(tiny_run, tmp_path, capfd):
     tiny_run(epochs=2, steps_per_epoch=7, log_every=3, verbose=2)
     output = capfd.readouterr().out
     assert "on 1 device, 14 steps in all" in output
+    assert "Resuming will not" not in output
     lines = [line for line in output.splitlines() if line.startswith("epoch ")]
     assert [line.partition(":")[0] for line in lines] == [
         *("epoch 1/2, step 3/7", "epoch 1/2, step 6/7"),

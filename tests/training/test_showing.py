@@ -18,14 +18,6 @@ from keras_t2t.training import TrainingConfig, recording, showing
 from keras_t2t.training.accuracy import worse_than_the_largest_class
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.progress import Progress
-from keras_t2t.training.recording import log_to_wandb, recorders, wandb_logger
-from keras_t2t.training.showing import (
-    Bar,
-    StepLog,
-    WaitingForData,
-    duration,
-    time_it_takes,
-)
 from tests.data import streams
 from tests.training import recipe, tiny
 from tests.training.conftest import history
@@ -54,7 +46,7 @@ def step_log(progress, log_every, verbose=0, **attributes):
     """The `StepLog` of a run that prints nothing, unless told otherwise."""
     config = TrainingConfig(log_every=log_every)
     attributes |= {"progress": progress, "config": config, "verbose": verbose}
-    return StepLog(types.SimpleNamespace(**attributes))
+    return showing.StepLog(types.SimpleNamespace(**attributes))
 
 
 def test_the_loss_of_the_last_steps_follows_from_the_means():
@@ -118,7 +110,7 @@ def test_how_long_a_run_takes():
 
     def told(seconds, **settings):
         run.config = dataclasses.replace(config, **settings)
-        return time_it_takes(run, model, seconds)
+        return showing.time_it_takes(run, model, seconds)
 
     assert told(0.1) is None
     # 980 steps, and 30 batches twice after each of ten epochs, at a third
@@ -128,11 +120,12 @@ def test_how_long_a_run_takes():
     assert told(9, patience=3).startswith("This will take at most about 3 h")
     run.devices.count, run.devices.accelerated = 8, True
     assert told(900) == "This will take about 12 days on 8 devices"
-    assert [duration(x) for x in (40, 100, 5000)] == ["40 s", "1.7 min", "83 min"]
+    durations = [showing.duration(seconds) for seconds in (40, 100, 5000)]
+    assert durations == ["40 s", "1.7 min", "83 min"]
 
 
 def begun_bar(steps, verbose=1):
-    bar = Bar()
+    bar = showing.Bar()
     bar.set_params({"verbose": verbose, "epochs": 2, "steps": steps})
     bar.on_epoch_begin(0)
     if verbose == 1:
@@ -187,8 +180,7 @@ def test_a_result_that_says_nothing_is_told():
     digits = Digits()
     share = digits.class_counts.max() / digits.num_train
     line = worse_than_the_largest_class(digits, 0.05)
-    told = "top-1 of 5.0% is worse than always naming the largest class, 1, with "
-    assert line.startswith(f"{told}{share:.1%}")
+    assert "5.0%" in line and f"largest class, 1, with {share:.1%}" in line
     assert worse_than_the_largest_class(digits, share + 0.01) is None
     assert worse_than_the_largest_class(tiny.TinyData(), 0.0) is None
 
@@ -202,7 +194,7 @@ def test_loggers_get_losses_and_epochs_from_one(monkeypatch, tmp_path):
     log = step_log(progress, log_every=1)
     folder = types.SimpleNamespace(path=tmp_path)
     plan = types.SimpleNamespace(folder=folder, config=TrainingConfig())
-    (*_, board) = recorders(plan, log)
+    (*_, board) = recording.recorders(plan, log)
     model = keras.Sequential()
     model.compile("sgd")
     board.set_model(model)
@@ -227,7 +219,7 @@ def test_waiting_is_told_once_where_it_counts(monkeypatch, wait, compute, steps,
     now = [0.0]
     monkeypatch.setattr(showing.time, "perf_counter", lambda: now[0])
     said = []
-    callback = WaitingForData(said.append)
+    callback = showing.WaitingForData(said.append)
     for step in range(steps):
         callback.on_train_batch_begin(step)
         now[0] += wait if step else 100.0  # the first fills the buffers
@@ -267,35 +259,30 @@ def test_wandb_gets_project_and_config(monkeypatch, tmp_path):
     folder, record = tmp_path / "run-1", {"epochs": 3, "run": "0a1b"}
     monkeypatch.setattr(recording, "_installed", lambda name: False)
     with pytest.raises(ImportError, match=r"needs wandb.*pip install wandb"):
-        wandb_logger("t2t", folder, record)
+        recording.wandb_logger("t2t", folder, record)
     monkeypatch.setattr(recording, "_installed", lambda name: True)
-    epochs = []
 
-    class WandbMetricsLogger(keras.callbacks.Callback):
+    class WandbMetricsLogger:
+        on_epoch_end = mock.Mock()
+
         def __init__(self, log_freq):
-            super().__init__()
             assert log_freq == "epoch"
 
-        def on_epoch_end(self, epoch, logs=None):
-            epochs.append(epoch)
-
-    wandb = mock.MagicMock()
-    wandb.integration.keras.WandbMetricsLogger = WandbMetricsLogger
+    wandb, of_keras = mock.MagicMock(), mock.Mock(WandbMetricsLogger=WandbMetricsLogger)
     monkeypatch.setitem(sys.modules, "wandb", wandb)
-    monkeypatch.setitem(sys.modules, "wandb.integration", wandb.integration)
-    monkeypatch.setitem(sys.modules, "wandb.integration.keras", wandb.integration.keras)
-    wandb_logger("t2t", folder, record).on_epoch_end(0, {})
-    assert epochs == [1]  # they count from 1
+    monkeypatch.setitem(sys.modules, "wandb.integration.keras", of_keras)
+    recording.wandb_logger("t2t", folder, record).on_epoch_end(0, {})
+    WandbMetricsLogger.on_epoch_end.assert_called_once_with(1, {})  # they count from 1
     wandb.init.assert_called_once_with(
         **{"project": "t2t", "dir": str(folder), "name": "run-1", "config": record},
         **{"id": "0a1b", "resume": "allow"},  # --resume goes on in the same run
     )
-    log_to_wandb(7, 1.5)
+    recording.log_to_wandb(7, 1.5)
     wandb.log.assert_called_once_with({"step": 7, "step_loss": 1.5})
 
     wandb.init.side_effect = Exception("no api_key:\ncall wandb.login()")
     with pytest.raises(RuntimeError, match=r"wandb='t2t': .*: call wandb\.login"):
-        wandb_logger("t2t", folder, record)
+        recording.wandb_logger("t2t", folder, record)
 
 
 @pytest.mark.parametrize("failed", [False, True])

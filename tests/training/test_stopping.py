@@ -208,7 +208,9 @@ def test_whose_signals_they_are():
     def own(number, frame):
         pass
 
-    with handler(signal.SIGHUP, signal.SIG_IGN), handler(signal.SIGUSR1, own):
+    with contextlib.ExitStack() as before:
+        for number, handler in ((signal.SIGHUP, signal.SIG_IGN), (signal.SIGUSR1, own)):
+            before.callback(signal.signal, number, signal.signal(number, handler))
         with StopSignals() as stop:
             stop.take_over()
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -220,13 +222,6 @@ def test_whose_signals_they_are():
         own.gives_way = True
         with StopSignals() as stop:
             assert signal.getsignal(signal.SIGUSR1) == stop._notice
-
-
-@contextlib.contextmanager
-def handler(number, new):
-    before = signal.signal(number, new)
-    yield
-    signal.signal(number, before)
 
 
 @pytest.mark.once

@@ -220,14 +220,11 @@ def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     assert not (tmp_path / "run" / "snapshots").exists()
 
 
-class Unsavable(keras.layers.Layer):
+class Unsavable(keras.layers.Identity):
     """Its argument is nothing that Keras can write, and it has no `get_config`."""
 
     def __init__(self, anything):
         super().__init__()
-
-    def call(self, x):
-        return x
 
 
 def unsavable():
@@ -338,9 +335,7 @@ def test_floats_of_0_to_1_are_not_pixels():
 class Logged(keras.utils.PyDataset):
     """Two batches; notes what is read, and where a pass begins and ends."""
 
-    def __init__(self):
-        super().__init__()
-        self.log = ""
+    log = ""
 
     def __len__(self):
         return 2

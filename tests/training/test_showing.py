@@ -49,37 +49,28 @@ def step_log(progress, log_every, verbose=0, **attributes):
     return showing.StepLog(types.SimpleNamespace(**attributes))
 
 
-def test_the_loss_of_the_last_steps_follows_from_the_means():
+@pytest.mark.parametrize("begun", [0, 3])
+def test_the_loss_of_the_last_steps_follows_from_the_means(begun):
+    """Of a resumed run's own steps, though the means are of the whole epoch."""
     losses, told = np.random.default_rng(0).uniform(1, 9, 10), {}
-    progress = Progress(epochs=2, steps_per_epoch=5)
+    progress = Progress(epochs=2, steps_per_epoch=5, step=begun)
     log = step_log(progress, log_every=2)
     assert not log.due(2)  # where nobody is told, no step waits for its results
     log.writers.append(told.__setitem__)
-    for i in range(10):
-        if i % 5 == 0:
+    restored = {"loss": float(losses[:3].mean())}
+    log.set_model(types.SimpleNamespace(get_metrics_result=lambda: restored))
+    for i in range(begun, 10):
+        if i in (begun, 5):
             log.on_epoch_begin(i // 5)
+        log.on_train_batch_begin(i % 5)
         assert log.due(i + 1) == (i % 2 == 1)
         progress.step += 1
         mean = losses[i // 5 * 5 : i + 1].mean()
         log.on_train_batch_end(i % 5, {"loss": mean} if log.due(i + 1) else {})
+    first = {4: losses[3:4]} if begun else {2: losses[:2], 4: losses[2:4]}
     # The last before an epoch's end goes into no line, as does its mean.
-    expected = {2: losses[:2], 4: losses[2:4], 6: losses[5:6]}
-    expected |= {8: losses[6:8], 10: losses[8:10]}
+    expected = {**first, 6: losses[5:6], 8: losses[6:8], 10: losses[8:10]}
     assert told == pytest.approx({step: x.mean() for step, x in expected.items()})
-
-
-def test_the_first_loss_of_a_resumed_run_is_of_its_own_steps():
-    told = {}
-    progress = Progress(epochs=1, steps_per_epoch=5, step=3)
-    log = step_log(progress, log_every=1)
-    log.writers.append(told.__setitem__)
-    log.set_model(types.SimpleNamespace(get_metrics_result=lambda: {"loss": 2.0}))
-    log.on_epoch_begin(0)
-    for step, mean in ((4, 2.5), (5, 3.0)):
-        log.on_train_batch_begin(step - 1)
-        progress.step = step
-        log.on_train_batch_end(step - 1, {"loss": mean})
-    assert told == {4: 4.0, 5: 5.0}
 
 
 def test_the_time_is_told_after_twenty_steps(monkeypatch, capsys):

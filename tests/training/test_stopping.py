@@ -187,16 +187,15 @@ def test_a_second_ctrl_c_does_not_wait(tiny_run, tmp_path, monkeypatch):
 @pytest.mark.once
 def test_an_older_run_that_is_still_there_is_not_gone_on_with(tiny_run):
     tiny_run(epochs=1)
-    with pytest.raises(Stopped) as error:
-        tiny_run(epochs=1, overwrite=True, on_step=raise_at(1), **SAVE)
-    assert error.value.output_dir is not None  # the new run's snapshot
-    tiny_run(epochs=1, overwrite=True)
-
     with pytest.raises(Stopped) as error, pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "fit", interrupted)
         tiny_run(epochs=1, overwrite=True)
     assert error.value.output_dir is None
     assert tiny_run(epochs=1, resume=True)["epochs"] == 1  # the old run's result
+
+    with pytest.raises(Stopped) as error:
+        tiny_run(epochs=1, overwrite=True, on_step=raise_at(1), **SAVE)
+    assert error.value.output_dir is not None  # the new run's snapshot
 
 
 @pytest.mark.once

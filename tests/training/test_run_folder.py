@@ -140,6 +140,12 @@ def test_a_finished_run_tells_its_result(tmp_path):
             folder.find_run()
 
 
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(ValueError, match="output_dir .* is a file"):
+        RunFolder(tmp_path / "run")
+
+
 def test_one_process_holds_the_folder(tmp_path):
     path = tmp_path / "nested" / "run"
     with RunFolder(path):

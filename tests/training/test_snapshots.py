@@ -75,13 +75,6 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, case):
         assert newest(snapshots).metadata["step"] == 2
 
 
-def test_one_of_another_run_is_passed_over(tmp_path):
-    snapshots = saved(tmp_path)
-    snapshots.save(9, ARRAYS, {**METADATA, "config": {"run": "another"}})
-    with pytest.warns(UserWarning, match=r"step-000000009.npz is of another run"):
-        assert newest(snapshots).metadata["step"] == 3
-
-
 def test_what_is_not_finite_is_not_saved(tmp_path):
     snapshots = saved(tmp_path)
     bad = {**ARRAYS, "optimizer/1": np.array([0, np.inf], "float32")}

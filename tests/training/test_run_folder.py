@@ -138,11 +138,14 @@ def test_a_finished_run_tells_its_result(tmp_path):
         assert folder.result(found) == RESULT
         with pytest.raises(ValueError, match=r"finished run.*--overwrite"):
             folder.find_run()
+        for damaged in ("[]", '"x"', "{}", '{"run": "old"}', '{"result": {}}'):
+            (tmp_path / "result.json").write_text(damaged)
+            assert folder.result(found) is None
 
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "run").touch()
-    with pytest.raises(ValueError, match="output_dir .* is a file"):
+    with pytest.raises(ValueError, match=r"output_dir .* is a file"):
         RunFolder(tmp_path / "run")
 
 

@@ -63,9 +63,6 @@ def test_the_rate_is_of_the_last_step_that_counts():
     for gradient in (1.0, 1.0, np.inf):
         optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])
     assert last_rate(optimizer) == 0.75
-    given = keras.optimizers.SGD(0.25)
-    given.build([weight])
-    assert last_rate(given) == 0.25
 
 
 def test_under_mixup_the_dominant_label_counts(model):

@@ -148,6 +148,22 @@ def test_killed_at_its_end(tiny_run, tmp_path, monkeypatch, capsys, name):
         tiny_run(resume=True, seed=4)
 
 
+@pytest.mark.nightly_elsewhere
+def test_a_run_ends_early_with_its_best_weights(tiny_run, tmp_path):
+    """And a resumed one where it would have ended."""
+    settings = {"patience": 1, "epochs": 8, "learning_rate": 0.2}
+    result = tiny_run(**settings)
+    assert result["epochs"] < 8
+    scores = [row["val_top1"] for row in history(tmp_path / "run")]
+    assert len(scores) == result["epochs"]
+    assert result["val_top1"] == pytest.approx(max(scores))
+    final = keras.saving.load_model(tmp_path / "run" / "final.keras")
+    best = keras.models.clone_model(final)
+    best.load_weights(tmp_path / "run" / "best.weights.h5")
+    assert_close(final.get_weights(), best.get_weights())
+    assert tiny_run(**settings, resume=True) == result
+
+
 @pytest.mark.once
 def test_nothing_of_the_recipe_is_left_open(tiny_run, tmp_path):
     tiny_run(augmentation="full", epochs=1)

@@ -27,15 +27,6 @@ def newest(snapshots):
     return next(snapshots.readable("this"), None)
 
 
-def test_what_was_saved_comes_back(tmp_path):
-    snapshot = newest(saved(tmp_path))
-    assert snapshot.metadata == {"format": 1, "step": 3, **METADATA}
-    assert snapshot.arrays.keys() == ARRAYS.keys()
-    for name, array in ARRAYS.items():
-        assert snapshot.arrays[name].dtype == array.dtype
-        np.testing.assert_array_equal(snapshot.arrays[name], array)
-
-
 def test_the_last_ones_are_kept(tmp_path):
     snapshots = saved(tmp_path, steps=range(1, 12), kept=3)
     steps = [int(path.stem.partition("-")[2]) for path in snapshots.paths()]

@@ -174,7 +174,6 @@ def test_a_recipe_for_small_sets():
 
 def test_a_teacher_has_a_weight():
     assert filled(teacher="ResNet50").teacher_weight == 0.5
-    assert filled().teacher_weight is None
 
 
 def test_given_settings_stay_and_the_rate_follows_the_batch():

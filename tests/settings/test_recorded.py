@@ -11,7 +11,6 @@ from keras_t2t.visualization.runs import read_history
 
 pytestmark = pytest.mark.once
 
-COUNTS = {"training images": 10, "validation images": 2}
 RECORD = {
     "backend": "jax",
     "versions": {"keras_t2t": "0.1.0", "keras": "3.12.0"},
@@ -19,7 +18,7 @@ RECORD = {
     **{"interpolation": "bicubic", "normalization": "imagenet"},
     **{"dataset": None, "data_dir": "photos", "reader": "grain", "seed": 0},
     **{"epochs": 3, "batch_size": 64, "skip_corrupt": False},
-    "data": {**COUNTS, "name": "photos", "classes": ["a", "b"]},
+    "data": {"name": "photos", "training images": 10, "classes": ["a", "b"]},
     "run": "0123",
 }
 ODD = (

@@ -11,12 +11,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t._ground import hub_files
-from keras_t2t._ground.normalizations import (
-    CIFAR_MEAN,
-    CIFAR_STD,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-)
+from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.classifier import find_classifier
@@ -25,19 +20,21 @@ from tests.checkpoints.helpers import assert_refused, build, save
 
 pytestmark = pytest.mark.once
 small = functools.partial(build, "T2TViT7", (32, 32), 3)
+CIFAR, IMAGENET = NORMALIZATIONS["cifar"], NORMALIZATIONS["imagenet"]
 
 
 @pytest.fixture(scope="module")
 def cifar_file(tmp_path_factory):
     """A `.keras` that takes pixels 0..255 and has CIFAR's mean inside."""
-    arguments = {"input_shape": (32, 32, 3), "classes": 3}
-    model = pixel_model(keras_t2t.T2TViT7, mean=CIFAR_MEAN, std=CIFAR_STD, **arguments)
+    settings = dict(zip(("mean", "std"), CIFAR, strict=True))
+    settings |= {"input_shape": (32, 32, 3), "classes": 3}
+    model = pixel_model(keras_t2t.T2TViT7, **settings)
     return save(model, tmp_path_factory.mktemp("weights") / "cifar.keras")
 
 
 def test_a_file_s_own_mean_goes_into_the_model(cifar_file):
     pixels = np.full((1, 32, 32, 3), 100, "uint8")
-    expected = keras_t2t.preprocess_input(pixels, CIFAR_MEAN, CIFAR_STD)
+    expected = keras_t2t.preprocess_input(pixels, *CIFAR)
     built = small(include_preprocessing=True, weights=cifar_file)
     for model in (built, find_classifier(cifar_file).build()):
         standardised = model.get_layer("preprocessing").output
@@ -105,24 +102,24 @@ def resnet(**arguments):
     )
 
 
-def test_a_resnet50_standardises_as_its_file_says(cifar_file, loaded, tmp_path):
-    told = standardization_of(resnet(weights=cifar_file))
-    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
-    told = standardization_of(resnet())
-    np.testing.assert_allclose(told, (IMAGENET_MEAN, IMAGENET_STD), rtol=1e-5)
-    assert loaded == [cifar_file, None]
-    with pytest.raises(ValueError, match=r"path of an existing file, got .*gone"):
-        resnet(weights=tmp_path / "gone.keras")
-
-
-def test_a_resnet50_of_a_run_on_the_hub(cifar_file, loaded, tmp_path, monkeypatch):
-    """As the model card of the run says."""
-    shutil.copy(cifar_file, tmp_path / "final.keras")
+def test_a_resnet50_standardises_as_its_file_says(
+    cifar_file, loaded, tmp_path, monkeypatch
+):
+    """Also that of a run on the hub, as its model card says."""
+    final = tmp_path / "final.keras"
+    shutil.copy(cifar_file, final)
     hub = SimpleNamespace(snapshot_download=lambda *a, **b: tmp_path, errors=None)
     monkeypatch.setattr(hub_files, "import_huggingface_hub", lambda: hub)
-    told = standardization_of(resnet(weights="hf://ada/flowers"))
-    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
-    assert loaded == [tmp_path / "final.keras"]
+    for weights, file, expected in (
+        (cifar_file, cifar_file, CIFAR),
+        ("hf://ada/flowers", final, CIFAR),
+        (None, None, IMAGENET),
+    ):
+        told = standardization_of(resnet(weights=weights))
+        np.testing.assert_allclose(told, expected, rtol=1e-5)
+        assert loaded.pop() == file
+    with pytest.raises(ValueError, match=r"path of an existing file, got .*gone"):
+        resnet(weights=tmp_path / "gone.keras")
 
 
 @pytest.mark.parametrize("run", [True, False])

@@ -16,7 +16,6 @@ from sklearn.datasets import load_sample_image
 
 import keras_t2t
 from keras_t2t.preprocessing import evaluation_transform, resize_and_crop
-from keras_t2t.visualization import attention_rollout
 from tests.export import browser, tiny
 
 pytestmark = [
@@ -428,17 +427,6 @@ def test_opened_from_disk_it_says_what_to_do(page):
         said = driver.find_element("id", "status").text
     assert "opened from disk" in said
     assert "python -m http.server" in said
-
-
-def test_the_graph_gives_the_rollout(model, page):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(page / "model.onnx")
-    image = Image.fromarray(load_sample_image("china.jpg")).resize((96, 64))
-    pixels = np.asarray(image)
-    [found] = session.run(["rollout"], {"image": pixels[None].astype("float32")})
-    np.testing.assert_allclose(found[0], attention_rollout(model, pixels), atol=1e-5)
-    assert json.loads((page / "manifest.json").read_text())["rollout"] == [4, 6]
 
 
 def test_a_page_needs_a_classifier(tmp_path):

@@ -53,7 +53,6 @@ def test_pixels_are_standardised_once():
 def test_any_size_and_aspect_grey_too(size):
     model = small_models.model("performer")
     grey = PHOTOGRAPH[: size[0], : size[1], 1]
-    assert grey.shape == tuple(np.minimum(size, PHOTOGRAPH.shape[:2]))
     view = model_view(model, grey)
     assert view.shape == (48, 64, 3)
     assert (view == view[..., :1]).all()
@@ -75,9 +74,8 @@ def test_any_size_and_aspect_grey_too(size):
     ],
 )
 def test_what_is_no_image(image, message):
-    for function in (feature_maps, model_view):
-        with pytest.raises(ValueError, match=message):
-            function(small_models.model("performer"), image)
+    with pytest.raises(ValueError, match=message):
+        model_view(small_models.model("performer"), image)
 
 
 def test_dark_pixels_are_an_image():

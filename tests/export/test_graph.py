@@ -31,8 +31,7 @@ def test_triton(tmp_path):
     model = tiny.build(classifier_activation=None)
     path = tmp_path / "models" / "flowers"
     path.parent.mkdir()
-    report = keras_t2t.export_model(model, path, "triton")
-    assert report.verification.max_difference < 1e-4
+    keras_t2t.export_model(model, path, "triton")
     config = (path / "config.pbtxt").read_text()
     assert config.startswith(
         'name: "flowers"\nbackend: "onnxruntime"\nmax_batch_size: 64\n'

@@ -212,7 +212,7 @@ def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):
 
     for wrong in (another, without):
         monkeypatch.setattr(exporting, "serving_model", wrong)
-        with pytest.raises(RuntimeError, match=r"differ|other top-5"):
+        with pytest.raises(RuntimeError, match="differ"):
             export(model, tmp_path / "model.keras")
         assert not list(tmp_path.iterdir())
 
@@ -270,7 +270,6 @@ def test_from_any_accelerator_torch_writes_on_the_cpu(model, tmp_path, monkeypat
 
 
 def test_class_names_are_written_in_utf8(tmp_path, monkeypatch):
-    """Whatever the system's own encoding is."""
     written = {}
 
     def write_text(path, text, encoding=None):

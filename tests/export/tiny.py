@@ -53,7 +53,7 @@ def images(shape=SIZE):
 
 
 def logits_of(model, pixels):
-    """Keras's logits for 0..255 pixels, of a model that gives logits."""
+    """What a model without preprocessing gives for pixels of 0..255."""
     return keras.ops.convert_to_numpy(model(keras_t2t.preprocess_input(pixels)))
 
 

@@ -147,8 +147,8 @@ def test_the_observation_is_what_the_functions_give(observation):
     assert place == (11, 1)  # 99% down a grid of 12, 10% across one of 16
     expected = visualization.token_attention(model, PHOTOGRAPH, "tokens_1", place)
     np.testing.assert_array_equal(row, expected)
-    inputs = visualization.model_view(model, PHOTOGRAPH)
-    assert inputs.shape == observation.view.shape
+    view = visualization.model_view(model, PHOTOGRAPH)
+    np.testing.assert_array_equal(observation.view, view)
     assert observation.output.shape == (5,)
 
 

@@ -17,6 +17,7 @@ from sklearn.datasets import load_sample_image
 import keras_t2t
 from keras_t2t.preprocessing import evaluation_transform, resize_and_crop
 from tests.export import browser, tiny
+from tests.photographs import ORIENTATIONS, oriented
 
 pytestmark = [
     pytest.mark.nightly,
@@ -93,14 +94,12 @@ def test_a_photograph_lies_as_in_training(model, page, tmp_path, turns):
     assert manifest["exif_orientation"]
     manifest["exif_orientation"] = turns
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    flower = Image.fromarray(load_sample_image("flower.jpg"))
-    exif, found = Image.Exif(), {}
+    found = {}
     with browser.opened(folder) as driver:
         # Browsers turn a JPEG and a PNG by themselves, and a WebP never.
-        for number, suffix in itertools.product(range(1, 9), ("jpg", "png", "webp")):
-            exif[0x0112] = number
-            path = tmp_path / f"{number}.{suffix}"
-            flower.save(path, exif=exif.tobytes(), quality=90)
+        for number, format in itertools.product(ORIENTATIONS, ("JPEG", "PNG", "WEBP")):
+            path = tmp_path / f"{number}.{format.lower()}"
+            path.write_bytes(oriented(number, format, size=(640, 427), quality=90))
             found[path] = answer(driver, path)
     for path, value in found.items():
         expected = probabilities(model, path, exif_orientation=turns)

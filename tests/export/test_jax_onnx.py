@@ -19,11 +19,12 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX
         pytest.param(GHOST, marks=pytest.mark.nightly),
     ],
 )
-def test_it_is_verified_in_its_runtime(tmp_path, settings):
+def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
     pytest.importorskip("jax2onnx")
     model = tiny.build(classifier_activation=None, **settings)
     report = keras_t2t.export_model(model, tmp_path / "x.onnx", "onnx", opset=17)
     assert report.written_on == "jax"
+    assert "child process" not in capsys.readouterr().out
 
     import onnx
 

@@ -61,21 +61,6 @@ def test_shapes_at_224_px(builder, names, shapes):
 
 
 @pytest.mark.once
-def test_what_is_no_feature_is_refused():
-    settings = {**TINY, "input_shape": SIZE}
-    for more in ({}, {"include_top": False, "pooling": "avg"}):
-        with pytest.raises(ValueError, match=r"`features` need include_top=False and"):
-            keras_t2t.T2TViT(**settings, **more, features=("block_0",))
-    for names, message in (
-        (("block_7",), "'block_7' is no layer of t2t_vit; its features are tokens_1, "),
-        ((), "must name at least one layer, got none"),
-        ("block_0", "must be names of layers, got str 'block_0'"),
-    ):
-        with pytest.raises(ValueError, match=f"`features`:? {message}"):
-            keras_t2t.T2TViT(**settings, include_top=False, features=names)
-
-
-@pytest.mark.once
 def test_a_checkpoint_goes_into_a_whole_model(tmp_path):
     settings = {**TINY, "input_shape": SIZE, "include_top": False}
     model = keras_t2t.T2TViT(**settings, features=("block_0",))

@@ -13,10 +13,9 @@ import time
 import pytest
 
 from keras_t2t.cli import stopping
-from tests.processes import ROOT, python
+from tests import processes
 
-IMPORTS = f"""
-sys.path.insert(0, {str(ROOT)!r})
+IMPORTS = """
 import keras_t2t_command
 keras_t2t_command.place_package()
 from keras_t2t.cli import ending
@@ -43,20 +42,10 @@ ending.run(main, resumes="--evaluate" not in sys.argv)
 def start(tmp_path):
     started = []
 
-    def start(*arguments, launcher=(), **options):
+    def start(*words, **options):
         script = tmp_path / "train it.py"
         script.write_text(SCRIPT)
-        environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
-        process = subprocess.Popen(
-            [*launcher, sys.executable, script, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            # Where the tests run in the background of a script, it is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            **options,
-        )
+        process = processes.start(script, *words, KERAS_BACKEND="", **options)
         started.append(process)
         assert process.stdout.readline() == "ready\n"
         return process
@@ -111,7 +100,7 @@ def test_a_second_ctrl_c_ends_it_at_once(start):
 
 
 def test_what_is_ignored_stays_ignored(start):
-    process = start(launcher=["nohup"], stdin=subprocess.DEVNULL)
+    process = start(launcher=["nohup"])
     process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
     assert process.poll() is None
@@ -135,7 +124,7 @@ def main():
 
 ending.run(main)
 """)
-    done = python(script)
+    done = processes.python(script)
     assert (done.returncode, done.stderr) == (3, "")
 
 
@@ -155,7 +144,7 @@ def main():
 
 ending.run(main)
 """)
-    done = python(script, cwd=tmp_path)
+    done = processes.python(script, cwd=tmp_path)
     assert done.returncode == 143
     assert [path.name for path in tmp_path.iterdir()] == ["writes.py"]
 

@@ -96,5 +96,3 @@ def test_resnet50_is_that_of_keras():
     x = keras_t2t.preprocess_input(pixels)
     found, expected = map(ops.convert_to_numpy, (model(pixels), plain(x)))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    with pytest.raises(ValueError, match=r"`weights` .* got 'imagenet'"):
-        keras_t2t.ResNet50(weights="imagenet")

@@ -10,7 +10,6 @@ from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.classifier import find_classifier
 from tests.checkpoints import helpers
 from tests.examples.script import run
-from tests.examples.small_run import write_run
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +56,6 @@ def test_what_is_known_of_the_pixels_is_kept(oracle, tmp_path, success):
         np.testing.assert_allclose(found, NORMALIZATIONS["cifar"], rtol=1e-5)
     out = success("convert_checkpoint.py", path, "--output", tmp_path / "third.pth")
     assert "of mean [0.4914, 0.4822, 0.4465] and standard" in out
-
-
-def test_a_run_s_weights_are_for_the_pixels_of_the_run(tmp_path, success):
-    write_run(tmp_path / "run", list("abcdefghij"), normalization="inception")
-    weights, output = tmp_path / "run/best.weights.h5", tmp_path / "x.keras"
-    helpers.build("T2TViT7").save_weights(weights)
-    out = success("convert_checkpoint.py", weights, "--output", output)
-    assert "for RGB 0..255" in out
-    found = find_classifier(output).normalization
-    np.testing.assert_allclose(found, NORMALIZATIONS["inception"], rtol=1e-5)
 
 
 @pytest.mark.nightly

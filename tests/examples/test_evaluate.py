@@ -90,13 +90,10 @@ def test_a_run_on_its_own_data_and_per_class(evaluate, work):
         assert sheet.width == 1080
     assert (result["backend"], result["model"]) == (keras.backend.backend(), "T2TViT7")
     assert (result["dataset"], result["images"]) == ("photos", 21)
-    assert result["top1"] == pytest.approx(top1.mean())
-    assert result["top5"] == pytest.approx(top5.mean())
     with open(work / "told" / "per_class.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["class"] for row in rows] == NAMES
-    assert {row["images"] for row in rows} == {"3"}
     for name, expected in (("top1", top1), ("top5", top5)):
+        assert result[name] == pytest.approx(expected.mean())
         measured = [float(row[name]) for row in rows]
         assert measured == pytest.approx(expected.mean(axis=1), abs=1e-6)
 

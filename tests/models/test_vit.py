@@ -54,10 +54,8 @@ def test_the_papers_settings(name, epsilon, bias):
     assert model.get_layer("block_0_attention").qkv.use_bias == bias
 
 
-def test_positions_are_learned_and_start_small():
+def test_positions_start_small():
     table = tiny().get_layer("position_embedding").table
-    assert table.trainable
-    assert tuple(table.shape) == (1, 13, 32)
     assert abs(table.numpy().std() - 0.02) < 4e-3
 
 

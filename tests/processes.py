@@ -23,6 +23,12 @@ def python(*arguments, cwd=None, input=None, **environment):
     )
 
 
+def example(name, *arguments, **settings):
+    """The same of `examples/<name>`."""
+    script = ROOT / "examples" / name
+    return python("-W", "ignore", script, *arguments, **settings)
+
+
 def start(*arguments, launcher=(), **environment):
     """The same, not finished, and with the usual answers to signals."""
     return subprocess.Popen(

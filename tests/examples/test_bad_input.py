@@ -40,7 +40,6 @@ ROWS = [
     ("evaluate.py --weights run --expect", "no accuracy is published for run"),
     ("evaluate.py --weights run --crop 0", "crop must be greater than 0"),
     ("predict.py --weights gone.pth 0.jpg", "weights='gone.pth' is no file or run"),
-    ("predict.py --model T2TViT7 --weights cifar10 0.jpg", "no weights='cifar10'"),
     ("predict.py --weights x.pth --classes few.json 0.jpg", "list of 10 class names"),
     ("predict.py --weights one.pth 0.jpg", "have one output, which names no class"),
     ("predict.py --weights x.pth broken.jpg", "cannot identify image file"),

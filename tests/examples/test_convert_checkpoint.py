@@ -9,7 +9,7 @@ from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.classifier import find_classifier
 from tests.checkpoints import helpers
-from tests.examples.script import run
+from tests.processes import example
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_what_is_known_of_the_pixels_is_kept(oracle, tmp_path, success):
 @pytest.mark.nightly
 def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
     output = tmp_path / "wide.keras"
-    done = run(
+    done = example(
         "convert_checkpoint.py",
         *(original, "--output", output, "--image-size", "64x96", "--raw"),
         *("--backend", keras.backend.backend()),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.checkpoints import helpers
-from tests.examples.script import run
+from tests.processes import example
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path):
     path = tmp_path / "flowers.keras"
     weights = ("--weights", folder / "x.pth", "--format", "keras")
-    done = run("export_model.py", *weights, "--output", path)
+    done = example("export_model.py", *weights, "--output", path)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     assert line.startswith("Exporting t2t_vit_7 -> keras (torch) ... ")

@@ -15,7 +15,7 @@ from keras_t2t.classifier import find_classifier
 from keras_t2t.cli.predict import batches
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
-from tests.examples.script import run
+from tests.processes import example
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -136,7 +136,7 @@ def test_a_name_of_published_weights(folder, tmp_path):
     torch.save({"net": state_dict, "acc": 98.3, "epoch": 59}, path)
     words = ("predict.py", "--weights", "cifar10", "--top", "1", folder / "0.jpg")
     places = {"KERAS_T2T_WEIGHTS": str(path.parent), "KERAS_HOME": str(tmp_path)}
-    done = run(*words, **places)
+    done = example(*words, **places)
     assert done.returncode == 0, done.stderr
     pixels = evaluation_transform(folder / "0.jpg", (224, 224), 1.0, "bilinear")
     mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

@@ -67,7 +67,7 @@ def test_bad_arguments(photograph, tmp_path):
     ):
         with pytest.raises(ValueError, match=f"`{name}`.*{re.escape(repr(value))}"):
             evaluation_transform(photograph, **{name: value})
-    with pytest.raises(ValueError, match="`image` must be .*, got ndarray"):
+    with pytest.raises(ValueError, match="`image` must be"):
         evaluation_transform(np.asarray(photograph))
     with pytest.raises(OSError, match=r"gone\.jpg"):
         evaluation_transform(tmp_path / "gone.jpg")

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.re
 from benchmarks import memory, padded_attention
 
 CLASSES = 1000
-HALF = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def batch(batch_size, image_size):
@@ -98,7 +98,7 @@ class Keras:
         exact_float32(backend, precision)
         if design == "scripts" and backend == "jax":
             share_batches()
-        keras.config.set_dtype_policy(HALF.get(precision, "float32"))
+        keras.config.set_dtype_policy(POLICIES[precision])
         if design == "padded":
             padded_attention.install()
         given = {"input_shape": (image_size, image_size, 3)}
@@ -189,10 +189,7 @@ class Torch:
         self.labels = torch.tensor(labels).to(self.device)
         self.model.train(mode == "training")
         self.macs = self.count_macs()
-        self.half = getattr(torch, precision) if precision in HALF else None
-        self.scaler = torch.amp.GradScaler(
-            self.device, enabled=precision == "float16" and mode == "training"
-        )
+        self.half = precision == "bfloat16"
         self.call = torch.compile(self.model) if design == "compiled" else self.model
         weights = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(weights, 5e-4, weight_decay=0.05)
@@ -205,7 +202,7 @@ class Torch:
         return counter.get_total_flops() // 2
 
     def autocast(self):
-        return self.torch.autocast(self.device, self.half, self.half is not None)
+        return self.torch.autocast(self.device, self.torch.bfloat16, self.half)
 
     def run(self, steps):
         for _ in range(steps):
@@ -222,9 +219,8 @@ class Torch:
         with self.autocast():
             logits = self.call(self.images)
         loss = self.torch.nn.functional.cross_entropy(logits.float(), self.labels)
-        self.scaler.scale(loss).backward()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        loss.backward()
+        self.optimizer.step()
 
     def saved(self):
         with self.autocast():

@@ -10,7 +10,6 @@ tests/reference, eager. Prints Markdown; --output also writes that and a CSV fil
 
 import argparse
 import csv
-import importlib.util
 import itertools
 import json
 import statistics
@@ -107,8 +106,7 @@ def compare(names, model, setting, rounds, seconds):
             print(f"left out: {name}: {error}", file=sys.stderr)
     if not workers:
         return []
-    framework = "torch" if importlib.util.find_spec("torch") else "jax"
-    workers[MATMUL] = Worker(kind="matmul", backend=framework, **setting)
+    workers[MATMUL] = Worker(kind="matmul", **setting)
     batch_size, rates = setting["batch_size"], {name: [] for name in workers}
     steps = {
         name: max(1, round(seconds / worker.seconds(1)))

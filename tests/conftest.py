@@ -85,10 +85,12 @@ def pytest_collection_finish():
 
 
 def is_once(item):
-    own = {marker.name for marker in item.own_markers}
-    if own & {"once", "every_backend", "nightly_elsewhere"}:
-        return "once" in own
-    return item.path.parent.name in ONCE or bool(item.get_closest_marker("once"))
+    """What the nearest mark says: the test's, else its module's, else its folder."""
+    for node in reversed(item.listchain()):
+        own = {marker.name for marker in node.own_markers}
+        if own & {"once", "every_backend", "nightly_elsewhere"}:
+            return "once" in own
+    return item.path.parent.name in ONCE
 
 
 @pytest.fixture(autouse=True)

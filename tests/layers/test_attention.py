@@ -42,9 +42,9 @@ def with_random_weights(tokens):
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="it has its own")
 def test_queries_in_chunks(monkeypatch):
     """As for images so large that all scores at once would not fit."""
-    whole = outputs_and_step(with_random_weights(9), (3, 9, 8), rate=1.0)
+    whole = outputs_and_step(with_random_weights(9), (3, 9, 8))
     monkeypatch.setattr(attention, "MAX_SCORES", 4 * 9)  # chunks of 4, 4 and 1
-    chunks = outputs_and_step(with_random_weights(9), (3, 9, 8), rate=1.0)
+    chunks = outputs_and_step(with_random_weights(9), (3, 9, 8))
     for a, b in zip(chunks, whole, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 

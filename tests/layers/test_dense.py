@@ -20,11 +20,11 @@ def pair(lora=False, **settings):
     return ours, theirs
 
 
-def outputs_and_step(layer, shape, rate=0.1):
+def outputs_and_step(layer, shape):
     """What the layer gives, and its weights after a step on its squares."""
     x = np.random.default_rng(1).normal(size=shape).astype("float32")
     model = keras.Sequential([keras.Input(shape[1:]), layer])
-    model.compile(keras.optimizers.SGD(rate), "mse")
+    model.compile(keras.optimizers.SGD(0.1), "mse")
     outputs = model.predict(x, verbose=0)
     model.train_on_batch(x, np.zeros_like(outputs))
     return [outputs, *layer.get_weights()]

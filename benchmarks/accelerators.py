@@ -3,8 +3,8 @@
     pip install ".[tpu]"
     python benchmarks/accelerators.py --models DeiT-S T2TViT14 --output tpu.csv
 
-Compiles a training step (drop path 0.1, AdamW) or inference for a slice and prints, per
-chip and step: memory, floating-point operations, bytes moved as the compiler counts
+Compiles a training step (mixed bfloat16, drop path 0.1, AdamW) for a slice and prints,
+per chip and step: memory, floating-point operations, bytes moved as the compiler counts
 them, what both take at the chip's peak in bfloat16, and how many images would fit if
 memory grew with them, which holds from a large batch on. DeiT-S is a plain ViT of that
 size. Rows that --output already has are not compiled again, so that a stopped run goes
@@ -52,8 +52,7 @@ CHIPS = {
     "v5p": Chip(flops=459e12, bytes=2765e9, gib=95),
     "v6e": Chip(flops=918e12, bytes=1640e9, gib=32),
 }
-POLICIES = {"bfloat16": "mixed_bfloat16", "float32": "float32"}
-PATHS = {"fused": {}, "readable": {"fused_soft_split": False}, "remat": {"remat": True}}
+PATHS = {"fused": {}, "remat": {"remat": True}}
 KEY = ("model", "path", "mode", "precision", "topology", "images")
 COLUMNS = (
     *KEY,
@@ -83,12 +82,11 @@ def build(name, path):
         **PATHS[path],
     }
     if name == "DeiT-S":
-        settings.pop("fused_soft_split", None)  # it has none
         return keras_t2t.ViT(384, 12, 6, 4, name="deit_s", **settings)
     return builder(name)(**settings)
 
 
-def compiled(model, mode, batch_size, topology):
+def compiled(model, batch_size, topology):
     """The compiled step, sharded as `keras.distribution.DataParallel` does it:
     variables on every chip, the batch spread over them."""
     import jax
@@ -111,24 +109,13 @@ def compiled(model, mode, batch_size, topology):
         sharding = jax.sharding.NamedSharding(mesh, spec)
         return jax.ShapeDtypeStruct(shape, np.dtype(dtype), sharding=sharding)
 
-    def all_placed(variables):
-        return [placed(v.shape, v.dtype) for v in variables]
-
+    weights = model.trainable_variables, model.non_trainable_variables
+    others = model.optimizer.variables, model.metrics_variables
+    state = tuple([placed(v.shape, v.dtype) for v in p] for p in (*weights, *others))
     batch_size *= len(devices)
     images = placed((batch_size, *model.input_shape[1:]), "uint8", "data")
-    weights = (
-        all_placed(model.trainable_variables),
-        all_placed(model.non_trainable_variables),
-    )
-    if mode == "inference":
-        step = jax.jit(lambda *arguments: model.stateless_call(*arguments)[0])
-        traced = step.trace(*weights, images)
-    else:
-        others = (model.optimizer.variables, model.metrics_variables)
-        state = (*weights, *map(all_placed, others))
-        labels = placed((batch_size, model.output_shape[-1]), "float32", "data")
-        step = jax.jit(model.train_step, donate_argnums=0)
-        traced = step.trace(state, (images, labels))
+    labels = placed((batch_size, model.output_shape[-1]), "float32", "data")
+    traced = jax.jit(model.train_step, donate_argnums=0).trace(state, (images, labels))
     return traced.lower(lowering_platforms=("tpu",)).compile()
 
 
@@ -137,10 +124,10 @@ def measured(key):
     import keras
     import numpy as np
 
-    keras.config.set_dtype_policy(POLICIES[key["precision"]])
+    keras.config.set_dtype_policy("mixed_bfloat16")
     model = build(key["model"], key["path"])
     start = time.perf_counter()
-    program = compiled(model, key["mode"], key["images"], key["topology"])
+    program = compiled(model, key["images"], key["topology"])
     seconds = time.perf_counter() - start
     chip = CHIPS[key["topology"].partition(":")[0]]
     cost, memory = program.cost_analysis(), program.memory_analysis()
@@ -150,9 +137,7 @@ def measured(key):
         + memory.temp_size_in_bytes
         - memory.alias_size_in_bytes
     )
-    variables = model.variables
-    if key["mode"] == "training":
-        variables = variables + model.optimizer.variables
+    variables = model.variables + model.optimizer.variables
     fixed = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)
     arithmetic = 1e3 * cost["flops"] / chip.flops
     transfer = 1e3 * cost["bytes accessed"] / chip.bytes
@@ -178,15 +163,11 @@ def cells(row):
     return [*(row[n] for n in names), ms, *(row[n] for n in others)]
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--models", nargs="+", default=["DeiT-S", "T2TViT7", "T2TViT14"])
     add("--paths", nargs="+", choices=PATHS, default=["fused"])
-    add("--modes", nargs="+", choices=("training", "inference"), default=["training"])
-    add("--precisions", nargs="+", choices=POLICIES, default=["bfloat16"])
     add("--topologies", nargs="+", default=["v5e:2x4"], metavar="CHIP:GRID")
     add("--images", nargs="+", type=int, default=[128], help="of a step on a chip")
     add("--output", type=Path, metavar="CSV")
@@ -197,16 +178,11 @@ def parse_arguments():
                 f"--topologies: {topology!r} is no CHIP:GRID, such as v5e:2x4; chips "
                 f"are {', '.join(CHIPS)}"
             )
-    return arguments
-
-
-def main():
-    arguments = parse_arguments()
     found = read_rows(arguments.output) if arguments.output else []
     done = {tuple(row[name] for name in KEY): row for row in found}
     print(table(HEAD, []), end="")
     for values in itertools.product(
-        *(arguments.models, arguments.paths, arguments.modes, arguments.precisions),
+        *(arguments.models, arguments.paths, ["training"], ["bfloat16"]),
         *(arguments.topologies, arguments.images),
     ):
         key = dict(zip(KEY, values, strict=True))

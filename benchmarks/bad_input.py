@@ -68,23 +68,15 @@ NONE = {"None"}
 NAME = {"text"}
 NOTHING = set()
 
-BLOCKS = {
-    **{"embed_dim": COUNT, "depth": COUNT, "num_heads": COUNT, "mlp_ratio": POSITIVE},
-    "remat": FLAG,
-}
+BLOCKS = dict.fromkeys(("embed_dim", "depth", "num_heads"), COUNT)
+BLOCKS |= {"mlp_ratio": POSITIVE, "remat": FLAG}
 MODEL = {
-    "include_top": FLAG,
-    "include_preprocessing": FLAG,
-    "weights": NONE,
-    "input_tensor": NONE,
-    "input_shape": NONE,
-    "pooling": NONE,
+    **dict.fromkeys(("include_top", "include_preprocessing"), FLAG),
+    **dict.fromkeys(("weights", "input_tensor", "input_shape", "pooling"), NONE),
     "classes": COUNT,
     "classifier_activation": NONE | {"a function"},
     "name": NAME | NONE,
-    "dropout": RATE,
-    "attention_dropout": RATE,
-    "drop_path": RATE,
+    **dict.fromkeys(("dropout", "attention_dropout", "drop_path"), RATE),
 }
 TOKENS = {"token_dropout": RATE | NONE, "fused_soft_split": FLAG}
 SMALL = {"input_shape": (32, 32, 3), "classes": 3}
@@ -97,9 +89,7 @@ SEEN = {"model": NOTHING, "image": NOTHING}
 TABLE = {
     "T2TViT": (
         TINY,
-        BLOCKS
-        | MODEL
-        | TOKENS
+        {**BLOCKS, **MODEL, **TOKENS}
         | {"token_type": NOTHING, "block_type": NOTHING, "growth": NONE},
     ),
     "ViT": (
@@ -170,21 +160,15 @@ TABLE = {
     "training.TrainingConfig": (
         {},
         {
-            "epochs": COUNT | NONE,
-            "batch_size": COUNT | NONE,
-            "steps_per_epoch": COUNT | NONE,
+            **dict.fromkeys(("epochs", "batch_size", "steps_per_epoch"), COUNT | NONE),
             "gradient_accumulation": COUNT | NONE,
-            "snapshot_every": COUNT,
-            "snapshots_kept": COUNT,
-            "drop_path": RATE | NONE,
-            "label_smoothing": RATE | NONE,
+            **dict.fromkeys(("snapshot_every", "snapshots_kept"), COUNT),
+            **dict.fromkeys(("drop_path", "label_smoothing"), RATE | NONE),
             "crop": SHARE | NONE,
             "skip_corrupt": FLAG,
             "resume": NOTHING,  # not without a folder
             "randaugment": FLAG | NONE,
-            "mixed_precision": NONE,
-            "interpolation": NONE,
-            "augmentation": NONE,
+            **dict.fromkeys(("mixed_precision", "interpolation", "augmentation"), NONE),
         },
     ),
 }

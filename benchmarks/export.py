@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=jax python benchmarks/export.py --calibration path/to/photographs
 
-Exports one model to every format and precision, then times every file in a fresh
+Exports T2TViT7 to every format and precision, then times every file in a fresh
 process: the seconds until it has answered once, the latency of one image and the images
 per second of a batch of 16. Each is the median over the rounds, in which the files take
 turns, so that a busy machine hits all alike. Prints a Markdown table.
@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.runs import ROOT
 from benchmarks.tables import table
 
-BATCH_SIZE = 16
+BATCH_SIZE, IMAGE_SIZE = 16, 224
+ROUNDS, SECONDS = 3, 3.0  # of a measurement in each round
 FORMATS = ("tf_saved_model", "onnx", "litert", "openvino", "torch", "keras")
 BACKENDS = ("jax", "tensorflow", "torch")  # of a `.keras` file
 HEAD = (
@@ -33,7 +34,7 @@ HEAD = (
 )
 
 
-def measure(format, path, shape, seconds):
+def measure(format, path, shape):
     """Times a file in this process; prints the figures as JSON."""
     import numpy as np
 
@@ -49,7 +50,7 @@ def measure(format, path, shape, seconds):
     for name, batch in (("latency", images[:1]), ("batch", images)):
         run(batch)  # a first call of a shape may compile
         times = []
-        end = time.perf_counter() + seconds
+        end = time.perf_counter() + SECONDS
         while len(times) < 3 or time.perf_counter() < end:
             start = time.perf_counter()
             run(batch)
@@ -68,8 +69,8 @@ def exported(arguments, folder):
     from keras_t2t.export import formats
 
     keras.utils.set_random_seed(0)
-    size = 2 * (arguments.image_size,)
-    model = find_classifier(arguments.weights, arguments.model, size).build()
+    size = IMAGE_SIZE, IMAGE_SIZE
+    model = find_classifier(arguments.weights, "T2TViT7", size).build()
     for name, row in formats.FORMATS.items():
         for precision in row.precisions:
             if precision not in arguments.precisions or name not in arguments.formats:
@@ -82,13 +83,13 @@ def exported(arguments, folder):
             yield export_model(model, path, name, **given), model.input.shape[1:]
 
 
-def timed(report, shape, backend, seconds):
+def timed(report, shape, backend):
     """What `measure` finds in a process of its own."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)}
     if backend:
         environment["KERAS_BACKEND"] = backend
-    command = [sys.executable, __file__, "--seconds", str(seconds)]
-    command += ["--measure", report.format, report.path, json.dumps(shape)]
+    file = report.format, report.path, json.dumps(shape)
+    command = [sys.executable, __file__, "--measure", *file]
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
@@ -114,31 +115,25 @@ def cells(report, backend, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--model", default="T2TViT7")
     add("--weights", default="random", help="a name, a checkpoint or a run folder")
-    add("--image-size", type=int, default=224)
     add("--calibration", help="folder of photographs")
     add("--formats", nargs="+", default=FORMATS)
     add("--precisions", nargs="+", default=["float32", "float16", "int8"])
-    add("--rounds", type=int, default=3)
-    add("--seconds", type=float, default=3.0, help="per measurement")
     add("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        measure(*arguments.measure, arguments.seconds)
+        measure(*arguments.measure)
     with tempfile.TemporaryDirectory() as folder:
         files = [
             (report, shape, backend, [])
             for report, shape in exported(arguments, Path(folder))
             for backend in (BACKENDS if report.format == "keras" else [""])
         ]
-        for _ in range(arguments.rounds):
+        for _ in range(ROUNDS):
             for *file, rounds in files:
-                rounds.append(timed(*file, arguments.seconds))
+                rounds.append(timed(*file))
         print(table(HEAD, [cells(r, backend, found) for r, _, backend, found in files]))
 
 

@@ -4,7 +4,7 @@
 
 One process per model and backend, all formats in it. A finished cell is a line of
 `runs/export.jsonl`, so a stopped run goes on where it was. The table that --output gets
-shows the largest difference from Keras of those backends that were run.
+shows the largest difference from Keras of all backends.
 """
 
 import argparse
@@ -28,7 +28,7 @@ BEGIN = "<!-- export table: written by benchmarks/export_matrix.py -->\n"
 END = "<!-- end of the export table -->\n"
 
 
-def export(name, formats):
+def export(name, *formats):
     """Exports one model in this process, and writes a line for every format."""
     import keras
 
@@ -75,8 +75,7 @@ def read():
 
 def matrix(cells):
     """Markdown, a row for each model."""
-    models = dict.fromkeys(model for model, _, _ in cells)
-    rows = [[f"`{m}`", *(text(cells, m, f) for f in FORMATS)] for m in models]
+    rows = [[f"`{m}`", *(text(cells, m, f) for f in FORMATS)] for m in MODELS]
     return table(("model", *FORMATS), rows)
 
 
@@ -95,20 +94,15 @@ def text(cells, model, format):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, help="Markdown page with the table")
     parser.add_argument("--export", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.export:
-        name, *formats = arguments.export
-        return export(name, formats)
+        return export(*arguments.export)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     RECORD.parent.mkdir(parents=True, exist_ok=True)
-    for model, backend in itertools.product(arguments.models, arguments.backends):
+    for model, backend in itertools.product(MODELS, BACKENDS):
         done = read()
         left = [
             format

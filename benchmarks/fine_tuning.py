@@ -4,9 +4,9 @@
         --epochs 3
 
 Each way is a run of `finetune` in a process of its own, with the settings of the recipe
-but for those given here. Prints a table in Markdown: weights
-that are trained, the most memory that the process held, images per second of training,
-the size of the file that one keeps, and top-1 after the last epoch.
+but for those given here and Grain's reader. Prints a table in Markdown: weights that
+are trained, the most memory that the process held, images per second of training, the
+size of the file that one keeps, and top-1 after the last epoch.
 """
 
 import argparse
@@ -45,19 +45,17 @@ def row(name, flags, file):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs")
-    parser.add_argument("--weights", required=True)
-    parser.add_argument("--epochs", default="3")
-    parser.add_argument("--backend", default="torch")
-    parser.add_argument("--reader", default="grain")
-    parser.add_argument("--image-size", help="default: that of the weights")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("photographs")
+    add("--weights", required=True)
+    add("--epochs", default="3")
+    add("--backend", default="torch")
+    add("--image-size", help="default: that of the weights")
+    add("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
-    flags = [arguments.photographs]
-    for name in ("weights", "epochs", "backend", "reader"):
+    flags = [arguments.photographs, "--reader", "grain"]
+    for name in ("weights", "epochs", "backend"):
         flags += [f"--{name}", getattr(arguments, name)]
     if arguments.image_size is not None:
         flags += ["--image-size", arguments.image_size]

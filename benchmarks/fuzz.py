@@ -336,7 +336,6 @@ def main(module="benchmarks.fuzz_surfaces"):
     chosen = [*surfaces, *rows]
     add("--surfaces", nargs="+", choices=chosen, default=rows, metavar="NAME")
     add("--cases", type=int, default=10**6, help="of each surface, at most")
-    add("--seed", type=int, default=0)
     add("--list", action="store_true", help="name what may not be")
     arguments = parser.parse_args()
     report = print if arguments.list else None
@@ -348,7 +347,7 @@ def main(module="benchmarks.fuzz_surfaces"):
             if surface.row == row and {name, row} & set(arguments.surfaces)
         }
         begin = time.monotonic()
-        outcomes = run(module, counts, arguments.seed, report=report)
+        outcomes = run(module, counts, report=report)
         if counts:
             found[row] = sum(outcomes.values(), collections.Counter())
             print(f"{row}: {time.monotonic() - begin:.0f} s", flush=True)

@@ -32,19 +32,15 @@ def surface(name, row, tells, cases, *arguments):
 
 
 # === Checkpoints ===
-def model():
-    """A ViT so small that half of its file is no weights."""
-    import keras_t2t
-
-    small = {"patch_size": 8, "input_shape": (16, 16, 3), "classes": 3}
-    return keras_t2t.ViT(4, 1, 2, 1.0, **small)
-
-
 def filled(value=None):
+    """A ViT so small that half of its file is no weights."""
     import keras
 
+    import keras_t2t
+
     keras.utils.set_random_seed(0)
-    built, rng = model(), np.random.default_rng(0)
+    small = {"patch_size": 8, "input_shape": (16, 16, 3), "classes": 3}
+    built, rng = keras_t2t.ViT(4, 1, 2, 1.0, **small), np.random.default_rng(0)
     for weight in built.weights:
         drawn = rng.normal(size=weight.shape)
         weight.assign(drawn if value is None else np.full(weight.shape, value))
@@ -263,9 +259,8 @@ def contents(folder):
 
 
 def write_flat(folder, files):
-    data_layouts.write_folders(
-        folder, {k.partition("/")[2]: v for k, v in files.items()}
-    )
+    flat = {path.partition("/")[2]: content for path, content in files.items()}
+    data_layouts.write_folders(folder, flat)
 
 
 for name, write in (

@@ -146,9 +146,7 @@ def pack(folder, out, size, limit):
 
 # === Command line ===
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--minutes", type=float, default=12.0, help="of a run, but for a rehearsal")
     add("--output", type=Path, metavar="DIR", help="for results, tables and log")

@@ -36,6 +36,7 @@ SETS = {
 }
 FULL = "full recipe"
 KINDS = ("crop and flip", FULL, "evaluation")
+IMAGE_SIZE, BATCH_SIZE = 224, 32
 
 
 def photographs(width, height, number, noise):
@@ -61,20 +62,20 @@ def photographs(width, height, number, noise):
     return files
 
 
-def reader_batches(name, folder, kind, image_size, batch_size):
+def reader_batches(name, folder, kind, batch_size=BATCH_SIZE):
     """Endless batches of a reader."""
     from keras_t2t import data
 
     dataset = data.open_dataset(data_dir=folder, reader=name)
     if kind != "evaluation":
         augmentation = data.AUGMENTATIONS["full" if kind == FULL else "light"]
-        yield from dataset.train_batches(image_size, batch_size, 0, augmentation)
-    batches = dataset.validation_batches(image_size, batch_size, pad=True)
+        yield from dataset.train_batches(IMAGE_SIZE, batch_size, 0, augmentation)
+    batches = dataset.validation_batches(IMAGE_SIZE, batch_size, pad=True)
     while True:
         yield from batches
 
 
-def timm_batches(folder, kind, image_size, batch_size):
+def timm_batches(folder, kind, batch_size):
     """Endless batches by timm's transforms, opened as its `ImageDataset` does."""
     import torch
     from PIL import Image, ImageOps
@@ -84,18 +85,13 @@ def timm_batches(folder, kind, image_size, batch_size):
     auto_augment.NAME_TO_OP["PosterizeIncreasing"] = lambda image, bits, **_: (
         ImageOps.posterize(image, max(bits, 1))
     )
-    settings = {"is_training": False, "crop_pct": 0.9, "interpolation": "bicubic"}
-    if kind == "crop and flip":
-        settings = {"is_training": True, "interpolation": "bicubic"}
-    elif kind == FULL:
-        settings = {
-            "is_training": True,
-            "interpolation": "random",
-            "auto_augment": "rand-m9-mstd0.5-inc1",
-            "re_prob": 0.25,
-            "re_mode": "pixel",
-        }
-    transform = create_transform(image_size, **settings)
+    settings = {"is_training": kind != "evaluation", "interpolation": "bicubic"}
+    if kind == FULL:
+        settings |= {"interpolation": "random", "auto_augment": "rand-m9-mstd0.5-inc1"}
+        settings |= {"re_prob": 0.25, "re_mode": "pixel"}
+    elif kind == "evaluation":
+        settings["crop_pct"] = 0.9
+    transform = create_transform(IMAGE_SIZE, **settings)
     mixup = Mixup(mixup_alpha=0.8, cutmix_alpha=1.0, num_classes=2)
     files = itertools.cycle(sorted(folder.glob("train/*/*")))
     labels = torch.zeros(batch_size, dtype=torch.long)
@@ -135,9 +131,6 @@ def main():
     add = parser.add_argument
     add("--data-dir", type=Path, help="image folder, train/<class>/* and val/<class>/*")
     add("--readers", nargs="+", default=["grain", "tensorflow"])
-    add("--sets", nargs="+", default=list(SETS), choices=SETS)
-    add("--image-size", type=int, default=224)
-    add("--batch-size", type=int, default=32)
     add("--images", type=int, default=320, help="per repeat")
     add("--repeats", type=int, default=5)
     arguments = parser.parse_args()
@@ -156,8 +149,7 @@ def sets(arguments):
     if arguments.data_dir:
         yield arguments.data_dir, read_folder(arguments.data_dir), 1, 0
         return
-    for name in arguments.sets:
-        *properties, share, target = SETS[name]
+    for name, (*properties, share, target) in SETS.items():
         yield name, photographs(*properties), share, target
 
 
@@ -171,20 +163,19 @@ def measure(folder, arguments):
         place = folder / f"set-{number}"
         WRITERS["folders"](place, files)
         for kind in KINDS:
-            size = arguments.image_size, max(2, int(share * arguments.batch_size))
+            batch_size = max(2, int(share * BATCH_SIZE))
             streams = {
-                name: reader_batches(name, place, kind, *size)
+                name: reader_batches(name, place, kind, batch_size)
                 for name in arguments.readers
             }
             if "timm" in names:
-                streams["timm"] = timm_batches(place, kind, *size)
-            images = share * arguments.images
-            rates = by_turns(streams, images, arguments.repeats)
-            times = ratio(rates[names[0]], rates["timm"]) if "timm" in rates else None
+                streams["timm"] = timm_batches(place, kind, batch_size)
+            rates = by_turns(streams, share * arguments.images, arguments.repeats)
             cells = [
                 f"{statistics.median(own):.3g} ({min(own):.3g} to {max(own):.3g})"
                 for own in rates.values()
             ]
+            times = ratio(rates[names[0]], rates["timm"]) if "timm" in rates else None
             row = called, kind, *cells, "" if times is None else f"{times:.2f}"
             print(line(row), end="", flush=True)
             if kind == FULL and times is not None:
@@ -202,10 +193,7 @@ def measure_layouts(folder, arguments):
     reached = True
     for name in arguments.readers:
         streams = {
-            layout: reader_batches(
-                name, folder / layout, FULL, arguments.image_size, arguments.batch_size
-            )
-            for layout in LAYOUTS
+            layout: reader_batches(name, folder / layout, FULL) for layout in LAYOUTS
         }
         rates = by_turns(streams, arguments.images, arguments.repeats)
         parts = [ratio(rates[layout], rates["folders"]) for layout in LAYOUTS[1:]]

@@ -46,15 +46,11 @@ LAST_SNAPSHOT = f"snapshots/step-{EPOCHS * STEPS:09}.npz"
 TOLERANCE = 1e-5  # one CPU sums in one order; the rest is float32's last digits
 # What the last line of a killed process says about where it was.
 PHASES = {
-    "": "importing",
-    "Listing": "opening the data",
-    "Data:": "building the model",
-    "T2TViT7,": "restoring",
-    "Resuming": "restoring",
-    "Nothing": "restoring",
-    "Making": "stream and first compile",
-    "First": "steps, snapshots, validation",
-    "Epoch": "steps, snapshots, validation",
+    "opening the data": "Listing",
+    "building the model": "Data:",
+    "restoring": ("T2TViT7,", "Resuming", "Nothing"),
+    "stream and first compile": "Making",
+    "steps, snapshots, validation": ("First", "Epoch"),
 }
 SAVING = "after the last snapshot"
 
@@ -98,20 +94,18 @@ def due(deadline, file):
 
 def phase(text):
     for line in reversed(text.splitlines()):
-        for word, name in PHASES.items():
-            if word and line.startswith(word):
+        for name, words in PHASES.items():
+            if line.startswith(words):
                 return name
-    return PHASES[""]
+    return "importing"
 
 
 def result(printed):
     """The last line that a process printed, but for what a clock or a name says."""
     values = json.loads(printed.splitlines()[-1])
-    return {
-        name: value
-        for name, value in values.items()
-        if name not in ("images_per_second", "output_dir")
-    }
+    for name in ("images_per_second", "output_dir"):
+        values.pop(name, None)
+    return values
 
 
 def largest_difference(folder, whole):
@@ -132,31 +126,24 @@ def largest_difference(folder, whole):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--backend", choices=("jax", "tensorflow", "torch"), required=True
-    )
-    parser.add_argument("--kills", type=int, default=20, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--layout", choices=WRITERS, default="folders")
-    parser.add_argument("--reader", choices=("tensorflow", "grain"))
+    add = parser.add_argument
+    add("--backend", choices=("jax", "tensorflow", "torch"), required=True)
+    add("--kills", type=int, default=20, metavar="N")
+    add("--layout", choices=WRITERS, default="folders")
     arguments = parser.parse_args()
     os.environ["KERAS_BACKEND"] = arguments.backend
-    random = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
-        good = compare(arguments, Path(folder), random)
-    return 0 if good else 1
+        return 0 if compare(arguments, Path(folder)) else 1
 
 
-def compare(arguments, folder, random):
+def compare(arguments, folder):
     """Whether every killed run was the uninterrupted one; prints what came."""
     WRITERS[arguments.layout](folder / "photographs", photographs())
-    backend = ("--backend", arguments.backend)
+    backend, random = ("--backend", arguments.backend), np.random.default_rng(0)
 
     def training(output):
         command = [EXAMPLES / "train_imagenet.py", *SETTINGS, *backend]
         command += ["--data-dir", folder / "photographs"]
-        if arguments.reader:
-            command += ["--reader", arguments.reader]
         return [*command, "--output", output, "--resume"]
 
     whole = run(*training(folder / "whole"))

@@ -46,9 +46,7 @@ def difference(old, new):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("base", help="revision to compare with")
     backends = ("jax", "tensorflow", "torch")
     parser.add_argument("--backends", nargs="+", choices=backends, default=backends)

@@ -1,8 +1,7 @@
 """Images per second, first step and memory of every model, backend and path.
 
-    python benchmarks/throughput.py
     python benchmarks/throughput.py --modes training --models T2TViT14 \
-        --implementations reference jax torch --batch-sizes 64 --precisions bfloat16
+        --implementations reference jax torch --batch-sizes 64
 
 What is compared runs in processes of its own that take turns, a round each, so that a
 noisy machine treats all alike. Ratios are to `reference`, the torch implementation in
@@ -11,7 +10,6 @@ tests/reference, eager. Prints Markdown; --output also writes that and a CSV fil
 
 import argparse
 import csv
-import importlib.util
 import itertools
 import json
 import statistics
@@ -26,7 +24,6 @@ from benchmarks.tables import table
 WORKER = Path(__file__).with_name("throughput_worker.py")
 REFERENCE, MATMUL = "reference", "matmul"
 BACKENDS = ("jax", "tensorflow", "torch")
-TIMM = ("deit_small_patch16_224", "vit_base_patch16_224")
 
 
 # === Implementations ===
@@ -50,36 +47,15 @@ def subject(name, model):
         model, _, design = design.partition(":")
     if design not in DESIGNS.get(source, ()) or not model:
         accepted = [
-            f"{source}:{design}".rstrip(":")
+            f"{source}:NAME:{design}" if source == "timm" else f"{source}:{design}"
             for source, designs in DESIGNS.items()
             for design in designs
-            if source != "timm"
         ]
-        raise ValueError(
-            f"implementation must be one of {', '.join(accepted)}, timm:NAME, "
-            "timm:NAME:compiled, "
-            f"got {name!r}"
-        )
+        accepted = ", ".join(name.rstrip(":") for name in accepted)
+        raise ValueError(f"implementation must be one of {accepted}, got {name!r}")
     if source in BACKENDS:
         return {"kind": "keras", "model": model, "backend": source, "design": design}
     return {"kind": "torch", "model": model, "source": source, "design": design}
-
-
-def available():
-    """The implementations that what is installed allows."""
-
-    def installed(*names):
-        return all(importlib.util.find_spec(name) for name in names)
-
-    names = []
-    if installed("torch"):
-        names += [REFERENCE, f"{REFERENCE}:compiled"]
-    for backend in BACKENDS:
-        if installed(backend):
-            names += [backend, f"{backend}:readable"]
-    if installed("timm", "torchvision"):
-        names += [f"timm:{model}" for model in TIMM]
-    return names
 
 
 class Worker:
@@ -130,8 +106,7 @@ def compare(names, model, setting, rounds, seconds):
             print(f"left out: {name}: {error}", file=sys.stderr)
     if not workers:
         return []
-    framework = "torch" if importlib.util.find_spec("torch") else "jax"
-    workers[MATMUL] = Worker(kind="matmul", backend=framework, **setting)
+    workers[MATMUL] = Worker(kind="matmul", **setting)
     batch_size, rates = setting["batch_size"], {name: [] for name in workers}
     steps = {
         name: max(1, round(seconds / worker.seconds(1)))
@@ -215,32 +190,31 @@ def main():
     add = parser.add_argument
     add("--models", nargs="+", default=["T2TViT7", "T2TViT14"])
     add("--modes", nargs="+", default=["inference", "training"])
-    add("--implementations", nargs="+", help="default: all that is installed")
+    add("--implementations", nargs="+", required=True)
     add("--batch-sizes", nargs="+", type=int, default=[16])
     add("--image-sizes", nargs="+", type=int, default=[224])
-    add("--precisions", nargs="+", default=["float32"])
     add("--rounds", type=int, default=5)
     add("--seconds", type=float, default=3.0, help="of one round")
     add("--output", type=Path, help="without ending: writes .csv and .md")
     arguments = parser.parse_args()
-    names = arguments.implementations or available()
+    names = arguments.implementations
     try:
         for name in names:
             subject(name, arguments.models[0])
     except ValueError as error:
         parser.error(str(error))
     comparisons = []
-    for mode, model, precision, batch_size, image_size in itertools.product(
-        *(arguments.modes, arguments.models, arguments.precisions),
+    for mode, model, batch_size, image_size in itertools.product(
+        *(arguments.modes, arguments.models),
         *(arguments.batch_sizes, arguments.image_sizes),
     ):
-        setting = {"mode": mode, "precision": precision, "batch_size": batch_size}
+        setting = {"mode": mode, "precision": "float32", "batch_size": batch_size}
         setting["image_size"] = image_size
-        turns = arguments.rounds, arguments.seconds
-        if rows := compare(names, model, setting, *turns):
+        rows = compare(names, model, setting, arguments.rounds, arguments.seconds)
+        if rows:
             comparisons.append(rows)
-        if rows and arguments.output:
-            write(arguments.output, comparisons)
+            if arguments.output:
+                write(arguments.output, comparisons)
     if not comparisons:
         sys.exit("no implementation ran")
     print(markdown(comparisons))

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for keras_t2t and tests.re
 from benchmarks import memory, padded_attention
 
 CLASSES = 1000
-HALF = {"bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def batch(batch_size, image_size):
@@ -98,7 +98,7 @@ class Keras:
         exact_float32(backend, precision)
         if design == "scripts" and backend == "jax":
             share_batches()
-        keras.config.set_dtype_policy(HALF.get(precision, "float32"))
+        keras.config.set_dtype_policy(POLICIES[precision])
         if design == "padded":
             padded_attention.install()
         given = {"input_shape": (image_size, image_size, 3)}
@@ -182,17 +182,14 @@ class Torch:
         torch.manual_seed(0)
         self.torch, self.mode = torch, mode
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = TORCH_MODELS[source](model, image_size).to(self.device)
+        self.model = torch_model(source, model, image_size).to(self.device)
         images, labels = batch(batch_size, image_size)
         self.images = torch.tensor(images).permute(0, 3, 1, 2).contiguous()
         self.images = self.images.to(self.device)
         self.labels = torch.tensor(labels).to(self.device)
         self.model.train(mode == "training")
         self.macs = self.count_macs()
-        self.half = getattr(torch, precision) if precision in HALF else None
-        self.scaler = torch.amp.GradScaler(
-            self.device, enabled=precision == "float16" and mode == "training"
-        )
+        self.half = precision == "bfloat16"
         self.call = torch.compile(self.model) if design == "compiled" else self.model
         weights = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(weights, 5e-4, weight_decay=0.05)
@@ -205,7 +202,7 @@ class Torch:
         return counter.get_total_flops() // 2
 
     def autocast(self):
-        return self.torch.autocast(self.device, self.half, self.half is not None)
+        return self.torch.autocast(self.device, self.torch.bfloat16, self.half)
 
     def run(self, steps):
         for _ in range(steps):
@@ -222,59 +219,44 @@ class Torch:
         with self.autocast():
             logits = self.call(self.images)
         loss = self.torch.nn.functional.cross_entropy(logits.float(), self.labels)
-        self.scaler.scale(loss).backward()
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        loss.backward()
+        self.optimizer.step()
 
     def saved(self):
         with self.autocast():
             return memory.torch_saved(self.model, self.images)
 
 
-def reference_model(name, image_size):
-    from tests.reference import t2t_vit
+def torch_model(source, name, image_size):
+    if source == "reference":
+        from tests.reference import t2t_vit
 
-    return t2t_vit.build(name, image_size=(image_size, image_size))
-
-
-def timm_model(name, image_size):
+        return t2t_vit.build(name, image_size=(image_size, image_size))
     import timm
 
     sized = {} if name.startswith("resnet") else {"img_size": image_size}
     return timm.create_model(name, **sized)
 
 
-TORCH_MODELS = {"reference": reference_model, "timm": timm_model}
-
-
 # === The machine ===
 class Matmul:
     """Square matrix products: what the machine can do, in the same units."""
 
-    def __init__(self, mode, batch_size, image_size, precision, backend):
-        self.backend, size = backend, 8192 if memory.on_gpu(backend) else 2048
+    backend = "torch"
+
+    def __init__(self, mode, batch_size, image_size, precision):
+        import torch
+
+        exact_float32("torch", precision)
+        on_gpu = torch.cuda.is_available()
+        size, device = (8192, "cuda") if on_gpu else (2048, "cpu")
         self.macs = size**3 // batch_size  # of one "image"
-        if backend == "torch":
-            import torch
-
-            exact_float32("torch", precision)
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            a = torch.ones(size, size, dtype=getattr(torch, precision), device=device)
-            self.product = lambda: a @ a
-            self.wait = torch.cuda.synchronize if device == "cuda" else lambda: None
-        else:
-            import jax
-            import jax.numpy as jnp
-
-            exact_float32("jax", precision)
-            a = jnp.ones((size, size), precision)
-            product = jax.jit(jnp.matmul)
-            self.product = lambda: product(a, a)
-            self.wait = lambda: self.last.block_until_ready()
+        self.a = torch.ones(size, size, dtype=getattr(torch, precision), device=device)
+        self.wait = torch.cuda.synchronize if on_gpu else lambda: None
 
     def run(self, steps):
         for _ in range(steps):
-            self.last = self.product()
+            self.last = self.a @ self.a
         self.wait()
 
 

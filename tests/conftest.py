@@ -42,18 +42,14 @@ def pytest_configure(config):
         jax_platform()  # from here on no script can make two devices of JAX's CPU
 
 
-TESTS = Path(__file__).parent
 # Nothing here depends on the backend, but for tests with the marker `every_backend`,
 # of which the first three have none.
-ONCE = (
-    *("benchmarks", "data", "reference", "checkpoints", "cli", "examples"),
-    "visualization",
-)
+ONCE = "benchmarks data reference checkpoints cli examples visualization".split()
 
 
 def pytest_ignore_collect(collection_path, config):
     """What cannot run is not imported: TensorFlow and KerasCV take 700 MB."""
-    whole = [TESTS / name for name in ONCE[:3]]
+    whole = [Path(__file__).with_name(name) for name in ONCE[:3]]
     if collection_path in whole and not tests_all(config):
         return True
 
@@ -89,10 +85,12 @@ def pytest_collection_finish():
 
 
 def is_once(item):
-    own = {marker.name for marker in item.own_markers}
-    if own & {"once", "every_backend", "nightly_elsewhere"}:
-        return "once" in own
-    return item.path.parent.name in ONCE or bool(item.get_closest_marker("once"))
+    """What the nearest mark says: the test's, else its module's, else its folder."""
+    for node in reversed(item.listchain()):
+        own = {marker.name for marker in node.own_markers}
+        if own & {"once", "every_backend", "nightly_elsewhere"}:
+            return "once" in own
+    return item.path.parent.name in ONCE
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +143,8 @@ def numpy_initializers(request, monkeypatch):
     same distributions, of the same seeds."""
     import keras
 
-    if keras.backend.backend() == "jax" and not uses_keras_initializers(request):
+    as_users = "keras_initializers" in request.fixturenames
+    if keras.backend.backend() == "jax" and not as_users:
         from keras.src.initializers import random_initializers as module
 
         drawn = types.SimpleNamespace(
@@ -156,10 +155,6 @@ def numpy_initializers(request, monkeypatch):
             uniform=uniform,
         )
         monkeypatch.setattr(module, "random", drawn)
-
-
-def uses_keras_initializers(request):
-    return "keras_initializers" in request.fixturenames
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import os
 import pwd
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import keras_folder, read_class_names
 from keras_t2t.checkpoints.loading import load_checkpoint
-from keras_t2t.cli.ending import in_words
+from keras_t2t.cli.ending import in_words, run
 from tests.examples import small_run
 
 pytestmark = pytest.mark.once
@@ -20,10 +18,8 @@ ODD = "a\x1b[2Jb\rc\nd\x9b1me\u202ef\u2028g\x7fh\x00"
 
 
 def test_nothing_that_is_shown_commands_a_terminal():
-    text = shown(ODD)
-    assert text == (
-        r"a\x1b[2Jb\rc\nd\x9b1me\u202ef\u2028g\x7fh\x00"  # as Python writes it
-    )
+    as_python_writes_it = r"a\x1b[2Jb\rc\nd\x9b1me\u202ef\u2028g\x7fh\x00"
+    assert shown(ODD) == as_python_writes_it
     for sound in ("cat.jpg", "Käse 猫 🐈\u200d⬛ नि\u200cष", "a\u00a0b", "C:\\x"):
         assert shown(sound) == sound
     assert shown(Path("x") / os.fsdecode(b"\xff\xe9.jpg")) == "x/\\xff\\xe9.jpg"
@@ -39,28 +35,24 @@ def test_messages_of_files_are_shown_so(tmp_path):
         with pytest.raises(ValueError, match=r"damaged|no weights") as caught:
             load_checkpoint(model, folder / name)
         assert not set("\x1b\r\n") & set(str(caught.value))
-    (folder / "classes.json").write_text('["cat", "\\ud800"]')  # no UTF-8 can hold it
-    with pytest.raises(ValueError, match="must hold a JSON list of class names"):
-        read_class_names(folder / "classes.json")
-    (folder / "classes.json").write_text("{")
-    with pytest.raises(ValueError, match="is no JSON") as caught:
-        read_class_names(folder / "classes.json")
-    assert not set("\x1b\r\n") & set(str(caught.value))
+    # No UTF-8 can hold the second name.
+    for names, told in (('["cat", "\\ud800"]', "must hold"), ("{", "is no JSON")):
+        (folder / "classes.json").write_text(names)
+        with pytest.raises(ValueError, match=told) as caught:
+            read_class_names(folder / "classes.json")
+        assert not set("\x1b\r\n") & set(str(caught.value))
 
 
-@pytest.mark.parametrize("raised", ["ValueError", "RuntimeError"])
-def test_a_script_s_last_line(raised):
-    code = (
-        "import keras_t2t_command as c; c.place_package()\n"
-        "from keras_t2t.cli.ending import run\n"
-        f"run(lambda: exec({f'raise {raised}({ODD!r})'!r}))"
-    )
-    root = Path(__file__).parents[1]
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, check=False
-    )
-    assert ended.returncode in (1, 2)
-    assert not set(b"\x1b\r\x7f\x00") & set(ended.stderr)
+@pytest.mark.parametrize(("error", "code"), [(ValueError, 2), (RuntimeError, 1)])
+def test_a_script_s_last_line(error, code, capfdbinary):
+    def main():
+        raise error(ODD)
+
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    assert ended.value.code == code
+    told = capfdbinary.readouterr().err
+    assert told and not set(b"\x1b\r\x7f\x00") & set(told)
 
 
 def test_a_missing_file_is_named_before_the_reason():

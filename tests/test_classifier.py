@@ -1,7 +1,6 @@
 """What is known of a model before it is built, and the model that is built of it."""
 
 import json
-import zipfile
 
 import keras
 import numpy as np
@@ -11,10 +10,9 @@ import keras_t2t
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints.published_file import Pretrained
 from keras_t2t.checkpoints.standardization import standardization_of
-from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.classifier import find_classifier
 from keras_t2t.training.source import normalization_of
-from tests.checkpoints.helpers import rewrite
+from tests.checkpoints.helpers import build, change_config
 
 pytestmark = pytest.mark.once
 
@@ -42,69 +40,59 @@ TIMM = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "crop_pct": 0.95}
 
 
 @pytest.fixture(scope="module")
-def timm_file(tmp_path_factory):
-    """Weights with the config.json of their repository."""
+def timm(tmp_path_factory):
+    """Function: changes of `TIMM` -> weights, beside the config.json that says so."""
     path = tmp_path_factory.mktemp("timm") / "model.safetensors"
-    keras_t2t.save_official(small(), path)
-    config = {"architecture": "vit_small_patch16_224", "pretrained_cfg": TIMM}
-    path.with_name("config.json").write_text(json.dumps(config))
-    return path
+    keras_t2t.save_official(build("T2TViT7", (32, 32), 2), path)
+
+    def write(**changes):
+        config = {"architecture": "vit_small_patch16_224"}
+        config["pretrained_cfg"] = {**TIMM, **changes}
+        path.with_name("config.json").write_text(json.dumps(config))
+        return path
+
+    return write
 
 
-def small(**settings):
-    return keras_t2t.T2TViT7(classes=2, input_shape=(32, 32, 3), **settings)
-
-
-def test_timm_s_config_says_how_images_are_prepared(timm_file):
-    found = find_classifier(timm_file)
+def test_timm_s_config_says_how_images_are_prepared(timm):
+    found = find_classifier(timm())
     assert found.normalization == NORMALIZATIONS["inception"]
     assert found.transform == {"crop": 0.95, "interpolation": "bicubic"}
     assert normalization_of(found) == "inception"  # for fine-tuning
-    model = small(weights=timm_file, include_preprocessing=True)
-    for each in (model, found.build()):
+    odd = found._replace(normalization=((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))
+    with pytest.raises(ValueError, match="give normalization, one of imagenet, cifar"):
+        normalization_of(odd)
+    settings = {"weights": found.weights, "include_preprocessing": True}
+    for each in (build("T2TViT7", (32, 32), 2, **settings), found.build()):
         mean, std = standardization_of(each)
         np.testing.assert_allclose((mean, std), 0.5, rtol=1e-5)
+    assert find_classifier(timm(crop_pct=None)).crop == 0.9
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "match"),
+    ("key", "value", "accepted"),
     [
-        ("mean", [0.5], "`mean` must be three numbers"),
-        ("std", [0, 1, 1], "`std` must be three numbers greater than 0"),
+        ("mean", [0.5], "three numbers"),
+        ("std", [0, 1, 1], "three numbers greater than 0"),
+        ("crop_pct", 2, r"in \(0, 1\]"),
+        ("interpolation", "random", "one of"),
     ],
 )
-def test_a_config_of_timm_out_of_range(key, value, match, tmp_path):
-    config = {"pretrained_cfg": {**TIMM, key: value}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=f"config.json: {match}"):
-        timm_preparation(tmp_path / "x.pth")
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "match"),
-    [
-        ("crop_pct", 2, r"`crop_pct` must be in \(0, 1\], got 2"),
-        ("interpolation", "random", "`interpolation` must be one of"),
-        ("crop_pct", None, None),
-    ],
-)
-def test_how_timm_cuts_is_read_only_where_it_is_used(key, value, match, tmp_path):
-    path = tmp_path / "x.safetensors"
-    keras_t2t.save_official(small(), path)
-    config = {"pretrained_cfg": {**TIMM, key: value}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert Pretrained(path).standardization == NORMALIZATIONS["inception"]
-    if match is None:
-        assert find_classifier(path).crop == 0.9
-        return
-    with pytest.raises(ValueError, match=f"config.json: {match}"):
+def test_a_config_of_timm_out_of_range(key, value, accepted, timm):
+    """How images are cut is read only where that is used."""
+    path, match = timm(**{key: value}), f"config.json: `{key}` must be {accepted}"
+    if key in ("mean", "std"):
+        with pytest.raises(ValueError, match=match):
+            Pretrained(path).standardization  # noqa: B018
+    else:
+        assert Pretrained(path).standardization == NORMALIZATIONS["inception"]
+    with pytest.raises(ValueError, match=match):
         find_classifier(path)
 
 
 @pytest.mark.parametrize(
     ("name", "record", "told"),
     [
-        ("best.weights.h5", {"normalization": "inception"}, "inception"),
         ("best.weights.h5", {"normalization": ["inception"]}, "imagenet"),
         ("best.weights.h5", [], "imagenet"),
         ("other.weights.h5", {"normalization": "inception"}, "imagenet"),
@@ -116,28 +104,20 @@ def test_a_run_s_record_says_how_pixels_are_standardised(name, record, told, tmp
     assert Pretrained(tmp_path / name).standardization == NORMALIZATIONS[told]
 
 
-def test_weights_for_pixels_that_have_no_name(timm_file):
-    found = find_classifier(timm_file)
-    found = found._replace(normalization=((0.1, 0.2, 0.3), (1.0, 1.0, 1.0)))
-    with pytest.raises(ValueError, match="give normalization, one of imagenet, cifar"):
-        normalization_of(found)
-
-
 @pytest.mark.nightly  # 94 MB
 def test_a_resnet_of_a_run(tmp_path):
     settings = {"include_preprocessing": True, "classes": 3}
     model = keras_t2t.ResNet50(input_shape=(32, 32, 3), **settings)
-    model.save_weights(tmp_path / "best.weights.h5")
+    best, final = tmp_path / "best.weights.h5", tmp_path / "final.keras"
+    model.save_weights(best)
+    model.save(final)
     (tmp_path / "classes.json").write_text(json.dumps(["a", "b", "c"]))
-    path = str(tmp_path / "best.weights.h5")
-    classifier = find_classifier(path, "ResNet50", (32, 32))
+    classifier = find_classifier(str(best), "ResNet50", (32, 32))
     assert classifier.class_names == ["a", "b", "c"]
+    again = find_classifier(final, "ResNet50", (32, 32))
+    built = keras_t2t.ResNet50(weights=final, input_shape=(32, 32, 3), **settings)
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
     expected = model.predict(images, verbose=0)
-    model.save(tmp_path / "final.keras")
-    again = find_classifier(tmp_path / "final.keras", "ResNet50", (32, 32))
-    path = tmp_path / "final.keras"
-    built = keras_t2t.ResNet50(weights=path, input_shape=(32, 32, 3), **settings)
     for found in (classifier.build(), again.build(), built):
         outputs = found.predict(images, verbose=0)
         np.testing.assert_array_equal(outputs, expected)
@@ -176,7 +156,7 @@ def test_a_whole_model_comes_back(tmp_path):
     with pytest.raises(ValueError, match=r"`ema` chooses .* of a run folder"):
         keras_t2t.load(tmp_path / "final.keras", ema=True)
     model.save_weights(tmp_path / "x.weights.h5")
-    with pytest.raises(ValueError, match=r"`path` must be a \.keras file or a run fol"):
+    with pytest.raises(ValueError, match=r"`path` must be a \.keras file or a run"):
         keras_t2t.load(tmp_path / "x.weights.h5")
     with pytest.raises(FileNotFoundError, match=r"gone\.keras"):
         keras_t2t.load(tmp_path / "gone.keras")
@@ -189,12 +169,13 @@ def test_a_whole_model_comes_back(tmp_path):
 def test_a_crafted_configuration_is_one_line(parts, tmp_path):
     model = keras_t2t.T2TViT(16, 1, 2, 2, input_shape=(32, 32, 3), classes=3)
     model.save(tmp_path / "saved.keras")
-    with zipfile.ZipFile(tmp_path / "saved.keras") as archive:
-        config = json.loads(archive.read("config.json"))
-    for layer in config["config"]["layers"]:
-        if layer["name"] == "block_0_attention":
-            layer["config"]["parts"] = parts
-    rewrite(tmp_path / "saved.keras", {"config.json": json.dumps(config)})
+
+    def change(config):
+        for layer in config["config"]["layers"]:
+            if layer["name"] == "block_0_attention":
+                layer["config"]["parts"] = parts
+
+    change_config(tmp_path / "saved.keras", change)
     with pytest.raises(ValueError, match=r"saved\.keras cannot be loaded") as error:
         keras_t2t.load(tmp_path / "saved.keras")
     assert "\n" not in str(error.value)

@@ -12,6 +12,7 @@ Python without one runs here, page by page in one namespace. A command's flags a
 against its script's own parser.
 """
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -34,6 +35,7 @@ BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>[^>]*?)\s-->\n+)?^```(?P<language>\w+)\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+IS_SCRIPT = re.compile(r"(examples|benchmarks)/\w+\.py|keras-t2t").fullmatch
 # A script's parser is asked, and nothing after it runs.
 PARSE = """
 import argparse, os, runpy, shlex, sys
@@ -149,22 +151,17 @@ def commands():
     found = []
     for page in PAGES:
         for _, code in blocks(page, "bash"):
-            for line in code.replace("\\\n", " ").splitlines():
+            code = code.replace("\\\n", " ").replace("BACKEND", "torch")
+            for line in code.splitlines():
                 words = shlex.split(line, comments=True)
-                scripts = [
-                    i
-                    for i, w in enumerate(words)
-                    if re.fullmatch(r"(examples|benchmarks)/\w+\.py|keras-t2t", w)
-                ]
-                if not scripts or "..." in words:
+                rest = list(itertools.dropwhile(lambda w: not IS_SCRIPT(w), words))
+                if not rest or "..." in words:
                     continue
-                rest = [w.replace("BACKEND", "torch") for w in words[scripts[0] :]]
                 if len(rest) == 1 and rest != ["keras-t2t"]:
                     assert (ROOT / rest[0]).is_file()
                     continue
-                for stop in ("&&", ";", "|"):
-                    rest = rest[: rest.index(stop)] if stop in rest else rest
-                found.append(shlex.join(rest))
+                command = itertools.takewhile(lambda w: w not in ("&&", ";", "|"), rest)
+                found.append(shlex.join(command))
     return found
 
 

@@ -5,12 +5,12 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from keras_t2t._ground.exif import orientation_of
 from keras_t2t._ground.images import decode_rgb
 from keras_t2t.preprocessing import evaluation_transform
-from tests.photographs import ORIENTATIONS, oriented
+from tests.photographs import ORIENTATIONS, oriented, upright
 
 pytestmark = pytest.mark.once
 
@@ -21,8 +21,7 @@ def test_a_file_is_turned_as_pillow_turns_it(format, orientation):
     if format not in Image.registered_extensions().values():
         pytest.skip(f"this Pillow does not write {format}")
     content = oriented(orientation, format)
-    whole = Image.open(io.BytesIO(content))
-    expected = np.asarray(ImageOps.exif_transpose(whole).convert("RGB"))
+    expected = upright(content)
     assert expected.shape == ((60, 40, 3) if 5 <= orientation <= 8 else (40, 60, 3))
     np.testing.assert_array_equal(decode_rgb(content, exif_orientation=True), expected)
     if format != "TIFF":  # which Pillow always turns
@@ -33,18 +32,11 @@ def test_a_file_is_turned_as_pillow_turns_it(format, orientation):
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_the_transform_turns_files_and_pillow_images_once(orientation, tmp_path):
     path = tmp_path / "photograph.jpg"
-    path.write_bytes(oriented(orientation))
-    upright = ImageOps.exif_transpose(Image.open(path))
-    expected = evaluation_transform(upright, (24, 32))
-    turned = decode_rgb(path.read_bytes(), exif_orientation=True)
-    for image in (
-        path,
-        Image.open(path),
-        Image.open(path).convert("RGB"),
-        decode_rgb(path.read_bytes()),
-        turned,  # is not turned again
-        upright,
-    ):
+    path.write_bytes(content := oriented(orientation))
+    expected = evaluation_transform(Image.fromarray(upright(content)), (24, 32))
+    turned = decode_rgb(content, exif_orientation=True)  # is not turned again
+    stored = Image.open(path), Image.open(path).convert("RGB"), decode_rgb(content)
+    for image in (path, *stored, turned):
         found = evaluation_transform(image, (24, 32), exif_orientation=True)
         np.testing.assert_array_equal(found, expected)
     stored = Image.fromarray(np.asarray(Image.open(path)))
@@ -55,11 +47,10 @@ def test_the_transform_turns_files_and_pillow_images_once(orientation, tmp_path)
 
 
 def test_headers_of_all_kinds():
-    def tiff(entries, order="<", count=None):
+    def tiff(*entries, order="<", count=None):
         mark = b"II*\0" if order == "<" else b"MM\0*"
-        rows = b"".join(entries)
-        count = len(entries) if count is None else count
-        return mark + struct.pack(f"{order}IH", 8, count) + rows
+        count = count or len(entries)
+        return mark + struct.pack(f"{order}IH", 8, count) + b"".join(entries)
 
     def entry(value, order="<", kind=3, tag=0x0112):
         form = {1: "B3x", 3: "H2x", 4: "I", 9: "i"}[kind]
@@ -72,34 +63,35 @@ def test_headers_of_all_kinds():
             head += struct.pack(">H", 2 + len(content)) + content
         return head + b"\xff\xda\0\x02pixels"
 
-    def of(content):
-        return orientation_of(io.BytesIO(content))
+    def exif(content):
+        return 0xE1, b"Exif\0\0" + content
 
-    exif = b"Exif\0\0"
-    jfif = (0xE0, b"JFIF\0" + bytes(9))
-    other = entry(5, tag=0x0100)
-    assert of(jpeg((0xE1, exif + tiff([other, entry(6)])))) == 6
-    assert of(jpeg(jfif, (0xE1, exif + tiff([entry(8, ">")], ">")))) == 8
-    adobe = (0xE1, b"http://ns.adobe.com/")
-    assert of(jpeg(adobe, (0xE1, exif + tiff([entry(3)])))) == 3
-    for kind in (1, 4):
-        assert of(jpeg((0xE1, exif + tiff([entry(7, kind=kind)])))) == 7
-    filled = jpeg(jfif, (0xE1, exif + tiff([entry(6)])))
-    assert of(filled.replace(b"\xff\xe1", b"\xff\xff\xff\xe1")) == 6
-    for damaged in (
-        jpeg((0xE1, exif + tiff([entry(0)]))),
-        jpeg((0xE1, exif + tiff([entry(9)]))),
-        jpeg((0xE1, exif + tiff([entry(6, kind=9)]))),
-        jpeg((0xE1, exif + tiff([other], count=65535))),
-        jpeg((0xE1, exif + b"II*\0\xff\xff\xff\xff\x01\0")),
-        jpeg((0xE1, exif + b"PP*\0" + tiff([entry(6)])[4:])),
-        jpeg((0xE1, exif)),
+    jfif, adobe = (0xE0, b"JFIF\0" + bytes(9)), (0xE1, b"http://ns.adobe.com/")
+    other, six = entry(5, tag=0x0100), tiff(entry(6))
+    filled = jpeg(jfif, exif(six)).replace(b"\xff\xe1", b"\xff\xff\xff\xe1")
+    damaged = (
+        jpeg(exif(tiff(entry(0)))),
+        jpeg(exif(tiff(entry(9)))),
+        jpeg(exif(tiff(entry(6, kind=9)))),
+        jpeg(exif(tiff(other, count=65535))),
+        jpeg(exif(b"II*\0\xff\xff\xff\xff\x01\0")),
+        jpeg(exif(b"PP*\0" + six[4:])),
+        jpeg(exif(b"")),
         jpeg(jfif),
-        jpeg() + b"\xff\xe1" + exif + tiff([entry(6)]),  # after the pixels
+        jpeg() + b"\xff\xe1Exif\0\0" + six,  # after the pixels
         b"\xff\xd8\xff",
         b"\x89PNG\r\n\x1a\n",
         b"RIFF\0\0\0\0WEBPVP8X",
-    ):
-        assert of(damaged) == 1
-    for foreign in (b"", b"GIF89a", b"BM", tiff([entry(6)])):
-        assert of(foreign) is None
+    )
+    foreign = b"", b"GIF89a", b"BM", six
+    for content, expected in {
+        jpeg(exif(tiff(other, entry(6)))): 6,
+        jpeg(jfif, exif(tiff(entry(8, ">"), order=">"))): 8,
+        jpeg(adobe, exif(tiff(entry(3)))): 3,
+        jpeg(exif(tiff(entry(7, kind=1)))): 7,
+        jpeg(exif(tiff(entry(7, kind=4)))): 7,
+        filled: 6,
+        **dict.fromkeys(damaged, 1),
+        **dict.fromkeys(foreign),
+    }.items():
+        assert orientation_of(io.BytesIO(content)) == expected

@@ -126,7 +126,7 @@ def imported_by(path):
     return found
 
 
-# === Everything that may need both, each in a process of its own ===
+# === The scripts, which import the package late, each in a process of its own ===
 SHORT = "--image-size 32 --batch-size 4 --steps-per-epoch 2 --epochs 1"
 SCRIPTS = [
     f"transfer_learning.py --weights run --data-dir photos --output tuned {SHORT}",
@@ -137,30 +137,6 @@ SCRIPTS = [
     "plot_runs.py run",
     *(
         f"export_model.py --weights x.pth --format {name} --output x_{name}{row.suffix}"
-        for name, row in FORMATS.items()
-    ),
-]
-# After tf.data has been read, as in a notebook.
-PUBLIC = """
-import keras_t2t
-from keras_t2t import visualization
-from keras_t2t.data import open_dataset
-from keras_t2t.training import TrainingConfig, train
-
-photos = open_dataset(data_dir="photos")
-next(iter(photos.train_batches(32, 2, seed=0)))
-model = keras_t2t.T2TViT7(input_shape=(32, 32, 3), classes=2)
-short = {"image_size": 32, "batch_size": 4, "epochs": 1, "steps_per_epoch": 1}
-"""
-CALLS = [
-    "keras_t2t.load_checkpoint(model, 'x.pth')",
-    "keras_t2t.save_official(model, 'saved.pth')",
-    "train(TrainingConfig(data_dir='photos', output_dir='again', **short))",
-    "keras_t2t.count_macs(model); keras_t2t.summarize(model)",
-    "view = visualization.model_view(model, 'flower.jpg')\n"
-    "visualization.depth_statistics(model, [view])",
-    *(
-        f"keras_t2t.export_model(model, 'y_{name}{row.suffix}', {name!r})"
         for name, row in FORMATS.items()
     ),
 ]
@@ -190,9 +166,3 @@ def folder(python, tmp_path_factory):
 def test_a_script_ends_well(command, python, folder):
     script, *arguments = command.split()
     python(ROOT / "examples" / script, *arguments, cwd=folder)
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("call", CALLS)
-def test_torch_works_after_a_public_function(call, python, folder):
-    python("-c", f"{PUBLIC}\n{call}\n{OPTIMIZER}", cwd=folder)

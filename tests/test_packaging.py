@@ -30,18 +30,16 @@ model = keras_t2t.T2TViT7(input_shape=(64, 64, 3))
 assert model(np.zeros((1, 64, 64, 3), "float32")).shape == (1, 1000)
 print(keras_t2t.__version__, keras_t2t.__file__)
 """
-
-
 SHORT_RUN = (
     *("--dataset", "digits", "--image-size", "32", "--steps-per-epoch", "2"),
     *("--epochs", "2", "--output", "run"),
 )
 
 
-def run(*command, **kwargs):
+def run(*command, code=0, **kwargs):
     command = list(map(str, command))
     done = subprocess.run(command, capture_output=True, text=True, **kwargs)
-    assert done.returncode == 0, f"{done.stdout[-1000:]}{done.stderr[-3000:]}"
+    assert done.returncode == code, f"{done.stdout[-1000:]}{done.stderr[-3000:]}"
     return done
 
 
@@ -127,10 +125,7 @@ def test_the_wheel_in_an_empty_environment(distributions, tmp_path):
     trained = run(command, "train", *SHORT_RUN, **place)
     assert trained.stderr.startswith("Backend: jax, the first that is installed")
     assert (tmp_path / "run" / "result.json").is_file()
-    missing = subprocess.run(
-        [command, "compare", "run"], capture_output=True, text=True, **place
-    )
-    assert missing.returncode == 2
+    missing = run(command, "compare", "run", code=2, **place)
     assert 'pip install "keras-t2t[visualize]"' in missing.stderr.splitlines()[-1]
 
 

@@ -62,11 +62,7 @@ def test_every_public_function_is_annotated(room):
                 continue  # a row, whose columns are annotated, or the parent's
             function = own
         signature = inspect.signature(function)
-        missing = [
-            parameter.name
-            for parameter in signature.parameters.values()
-            if parameter.annotation is parameter.empty and parameter.name != "self"
-        ]
-        if signature.return_annotation is signature.empty:
-            missing.append("return")
+        told = {name: p.annotation for name, p in signature.parameters.items()}
+        told |= {"self": None, "return": signature.return_annotation}
+        missing = [part for part, kind in told.items() if kind is signature.empty]
         assert not missing, f"{name}: {missing}"

@@ -1,5 +1,6 @@
 """Weights come with the right pixels and the right names, or not at all."""
 
+import functools
 import json
 import shutil
 from types import SimpleNamespace
@@ -10,49 +11,35 @@ import pytest
 
 import keras_t2t
 from keras_t2t._ground import hub_files
-from keras_t2t._ground.normalizations import (
-    CIFAR_MEAN,
-    CIFAR_STD,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-)
+from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.classifier import find_classifier
 from keras_t2t.preprocessing import pixel_model
+from tests.checkpoints.helpers import assert_refused, build, save
 
 pytestmark = pytest.mark.once
-
-
-def small(**arguments):
-    return keras_t2t.T2TViT7(
-        **{"input_shape": (32, 32, 3), "classes": 3, "weights": None, **arguments}
-    )
+small = functools.partial(build, "T2TViT7", (32, 32), 3)
+CIFAR, IMAGENET = NORMALIZATIONS["cifar"], NORMALIZATIONS["imagenet"]
 
 
 @pytest.fixture(scope="module")
 def cifar_file(tmp_path_factory):
     """A `.keras` that takes pixels 0..255 and has CIFAR's mean inside."""
-    path = tmp_path_factory.mktemp("weights") / "cifar.keras"
-    arguments = {"input_shape": (32, 32, 3), "classes": 3}
-    model = pixel_model(keras_t2t.T2TViT7, mean=CIFAR_MEAN, std=CIFAR_STD, **arguments)
-    model.save(path)
-    return path
-
-
-def standardised(model):
-    pixels = np.full((1, 32, 32, 3), 100, "uint8")
-    layer = model.get_layer("preprocessing")
-    return keras.Model(model.input, layer.output).predict(pixels, verbose=0)
+    settings = dict(zip(("mean", "std"), CIFAR, strict=True))
+    settings |= {"input_shape": (32, 32, 3), "classes": 3}
+    model = pixel_model(keras_t2t.T2TViT7, **settings)
+    return save(model, tmp_path_factory.mktemp("weights") / "cifar.keras")
 
 
 def test_a_file_s_own_mean_goes_into_the_model(cifar_file):
     pixels = np.full((1, 32, 32, 3), 100, "uint8")
-    expected = keras_t2t.preprocess_input(pixels, CIFAR_MEAN, CIFAR_STD)
+    expected = keras_t2t.preprocess_input(pixels, *CIFAR)
     built = small(include_preprocessing=True, weights=cifar_file)
-    np.testing.assert_allclose(standardised(built), expected, rtol=0, atol=1e-5)
-    found = find_classifier(cifar_file).build()
-    np.testing.assert_allclose(standardised(found), expected, rtol=0, atol=1e-5)
+    for model in (built, find_classifier(cifar_file).build()):
+        standardised = model.get_layer("preprocessing").output
+        found = keras.Model(model.input, standardised).predict(pixels, verbose=0)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_a_file_is_read_once(cifar_file, monkeypatch):
@@ -67,11 +54,7 @@ def test_a_file_is_read_once(cifar_file, monkeypatch):
 
 def test_another_mean_inside_the_model_is_refused(cifar_file):
     model = small(include_preprocessing=True)
-    before = [np.array(weight.numpy()) for weight in model.weights]
-    with pytest.raises(ValueError, match=r"cifar\.keras is for pixels standardised"):
-        keras_t2t.load_checkpoint(model, cifar_file)
-    for weight, array in zip(model.weights, before, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), array)
+    assert_refused(model, cifar_file, "cifar.keras is for pixels standardised")
     keras_t2t.load_checkpoint(small(), cifar_file)  # it standardises nothing itself
 
 
@@ -85,17 +68,13 @@ def test_another_mean_inside_the_model_is_refused(cifar_file):
 )
 def test_what_is_told_beside_a_file_is_refused_too(name, config, tmp_path):
     """The model kept ImageNet's mean; `weights=` gives it the file's."""
-    if name.endswith(".pth"):
-        keras_t2t.save_official(small(), tmp_path / name)
-    else:
-        small().save_weights(tmp_path / name)
+    path, model = save(small(), tmp_path / name), small(include_preprocessing=True)
     if config is not None:
         (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="is for pixels standardised with mean"):
-        keras_t2t.load_checkpoint(small(include_preprocessing=True), tmp_path / name)
-    keras_t2t.load_checkpoint(small(), tmp_path / name)
-    built = small(include_preprocessing=True, weights=tmp_path / name)
-    keras_t2t.load_checkpoint(built, tmp_path / name)
+    assert_refused(model, path, "is for pixels standardised with mean")
+    keras_t2t.load_checkpoint(small(), path)
+    built = small(include_preprocessing=True, weights=path)
+    keras_t2t.load_checkpoint(built, path)
 
 
 def test_fine_tuning_may_choose_another_mean_than_the_file_s(cifar_file):
@@ -123,24 +102,24 @@ def resnet(**arguments):
     )
 
 
-def test_a_resnet50_standardises_as_its_file_says(cifar_file, loaded, tmp_path):
-    told = standardization_of(resnet(weights=cifar_file))
-    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
-    told = standardization_of(resnet())
-    np.testing.assert_allclose(told, (IMAGENET_MEAN, IMAGENET_STD), rtol=1e-5)
-    assert loaded == [cifar_file, None]
-    with pytest.raises(ValueError, match=r"path of an existing file, got .*gone"):
-        resnet(weights=tmp_path / "gone.keras")
-
-
-def test_a_resnet50_of_a_run_on_the_hub(cifar_file, loaded, tmp_path, monkeypatch):
-    """As the model card of the run says."""
-    shutil.copy(cifar_file, tmp_path / "final.keras")
+def test_a_resnet50_standardises_as_its_file_says(
+    cifar_file, loaded, tmp_path, monkeypatch
+):
+    """Also that of a run on the hub, as its model card says."""
+    final = tmp_path / "final.keras"
+    shutil.copy(cifar_file, final)
     hub = SimpleNamespace(snapshot_download=lambda *a, **b: tmp_path, errors=None)
     monkeypatch.setattr(hub_files, "import_huggingface_hub", lambda: hub)
-    told = standardization_of(resnet(weights="hf://ada/flowers"))
-    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
-    assert loaded == [tmp_path / "final.keras"]
+    for weights, file, expected in (
+        (cifar_file, cifar_file, CIFAR),
+        ("hf://ada/flowers", final, CIFAR),
+        (None, None, IMAGENET),
+    ):
+        told = standardization_of(resnet(weights=weights))
+        np.testing.assert_allclose(told, expected, rtol=1e-5)
+        assert loaded.pop() == file
+    with pytest.raises(ValueError, match=r"path of an existing file, got .*gone"):
+        resnet(weights=tmp_path / "gone.keras")
 
 
 @pytest.mark.parametrize("run", [True, False])

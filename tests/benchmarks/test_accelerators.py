@@ -14,11 +14,6 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "accelerators.py"
 FLAGS = ("--models", "T2TViT7", "--images", "64")
 
 
-def run(*flags):
-    """The finished script: the file chooses its backend before it imports Keras."""
-    return python(SCRIPT, *flags)
-
-
 def test_a_row_that_is_there_is_not_compiled_again(tmp_path):
     path = tmp_path / "tpu.csv"
     key = "model,path,mode,precision,topology,images"
@@ -26,14 +21,14 @@ def test_a_row_that_is_there_is_not_compiled_again(tmp_path):
     row = "T2TViT7,fused,training,bfloat16,v5e:2x4,64"
     found = "1.52,0.458,20.17,2.3,24.6,memory,315.2,691,330"
     path.write_text(f"{key},{figures}\n{row},{found}\n")
-    done = run(*FLAGS, "--output", path)
+    done = python(SCRIPT, *FLAGS, "--output", path)
     assert done.returncode == 0, done.stderr
     assert "| 64 | 1.52 | 0.458 | 20.17 | 2.3, 24.6: memory | 315.2 |" in done.stdout
     assert len(read_rows(path)) == 1
 
 
 def test_a_chip_that_nobody_knows():
-    done = run("--topologies", "v9:1x1")
+    done = python(SCRIPT, "--topologies", "v9:1x1")
     assert done.returncode == 2
     assert "'v9:1x1' is no CHIP:GRID, such as v5e:2x4; chips are v4, " in done.stderr
 
@@ -44,7 +39,7 @@ def test_a_chip_that_nobody_knows():
 )
 def test_a_training_step_for_a_slice_of_tpus(tmp_path):
     path = tmp_path / "tpu.csv"
-    done = run(*FLAGS, "--output", path)
+    done = python(SCRIPT, *FLAGS, "--output", path)
     assert done.returncode == 0, done.stderr
     (row,) = read_rows(path)
     assert 0 < float(row["gib"]) < 16

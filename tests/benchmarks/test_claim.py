@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -51,4 +50,3 @@ def test_a_run_and_its_row(tmp_path, monkeypatch):
     assert first["loss"] == row["loss"] == second["loss"]
     assert first["top1"] == row["top1"] and len(first["training_top1"]) == 2
     assert first["stages"][0] == "tokens_1" and first["redundancy"][0] > 0
-    keras.backend.clear_session()

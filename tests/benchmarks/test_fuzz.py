@@ -11,8 +11,6 @@ from benchmarks.fuzz import Surface
 from keras_t2t.checkpoints.loading import existing_file
 
 pytestmark = pytest.mark.nightly
-
-
 ROWS = dict.fromkeys(
     (module, surface.row)
     for module in (fuzz_surfaces, bad_input)

@@ -1,5 +1,6 @@
 """The prepared run for a GPU: its driver, tars and tables, and all of it, small."""
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from PIL import Image
 
 from benchmarks import gpu, gpu_scripts, gpu_tables, gpu_tasks
+from benchmarks.data_layouts import write_folders
 from benchmarks.records import append_line, read_lines
 from keras_t2t import data
 from tests.hidden import hiding
+from tests.photographs import encode
 from tests.processes import python
 
 SCRIPT = Path(gpu.__file__)
@@ -92,21 +95,16 @@ def test_time_that_a_task_leaves_goes_to_the_next(tasks, tmp_path, monkeypatch):
 
 
 def test_the_log_has_the_errors_of_xla(tmp_path, monkeypatch):
-    """Such as which cuDNN is too old, which no exception says."""
-    logged = []
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
-
-    def measure(arguments):
-        code = "import os; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
-        gpu.alone(["-S", "-c", code], 9, arguments.output / "log.txt")
-        logged.append((arguments.output / "log.txt").read_text())
-
-    monkeypatch.setattr(gpu, "measure", measure)
+    """Such as which cuDNN is too old, which no exception says; test_runs.py has that
+    the level goes on to processes."""
+    level, levels = "TF_CPP_MIN_LOG_LEVEL", []
+    monkeypatch.setenv(level, "3")
+    monkeypatch.delenv(level)
+    monkeypatch.setattr(gpu, "measure", lambda _: levels.append(os.environ[level]))
     monkeypatch.setattr(gpu.signal, "signal", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["gpu.py", "--output", str(tmp_path)])
     gpu.main()
-    assert logged[0].splitlines()[1] == "2"
+    assert levels == ["2"]
 
 
 def test_what_is_kept_of_what_a_process_prints():
@@ -117,20 +115,14 @@ def test_what_is_kept_of_what_a_process_prints():
     assert len(long) < gpu_scripts.KEPT + 10
 
 
-@pytest.fixture
-def photographs(tmp_path):
-    random = np.random.default_rng(0)
-    for split, count in (("train", 6), ("val", 3)):
-        for kind in ("cat", "dog"):
-            (tmp_path / "made" / split / kind).mkdir(parents=True)
-            for i in range(count):
-                pixels = random.integers(0, 256, (60, 90, 3), "uint8")
-                image = Image.fromarray(pixels).convert("L" if i == 0 else "RGB")
-                image.save(tmp_path / "made" / split / kind / f"{i}.photo.jpg")
-    return tmp_path / "made"
-
-
-def test_photographs_are_packed(photographs, tmp_path):
+def test_photographs_are_packed(tmp_path):
+    random, photographs, files = np.random.default_rng(0), tmp_path / "made", {}
+    for split, kind in itertools.product(("train", "val"), ("cat", "dog")):
+        for i in range(6 if split == "train" else 3):
+            pixels = random.integers(0, 256, (60, 90, 3), "uint8")
+            image = Image.fromarray(pixels).convert("L" if i == 0 else "RGB")
+            files[f"{split}/{kind}/{i}.photo.jpg"] = encode(image, "JPEG")
+    write_folders(photographs, files)
     gpu.pack(photographs, tmp_path / "tars", 30, 2**20)
     opened = data.open_dataset(data_dir=tmp_path / "tars", reader="grain")
     assert (opened.num_train, opened.num_validation) == (12, 6)
@@ -156,9 +148,9 @@ def test_photographs_are_packed(photographs, tmp_path):
 
 
 def test_tables():
-    def line(device="One", rehearsal=False, **values):
+    def line(**values):
         cell = {"model": "ViT", "implementation": "jax", "mode": "training"}
-        about = {**ABOUT, "device": device, "rehearsal": rehearsal}
+        about = {**ABOUT, "device": "One", "rehearsal": False}
         return {**about, "task": "throughput", "cell": cell, **values}
 
     def speed(batch_size, rate):
@@ -170,7 +162,7 @@ def test_tables():
     lines += [line(way="odd", output="refused"), line(way="odd", output="no gradient")]
     lines += [
         line(ended="exit code 1", device="Two"),
-        {**speed(1, 99), "rehearsal": True},
+        speed(1, 99) | {"rehearsal": True},
     ]
     text = gpu_tables.tables(lines)
     assert "| ViT | jax | training | 1.25 | 9.4 | 256 |  | 2 | 124 |\n" in text

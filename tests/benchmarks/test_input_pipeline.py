@@ -19,8 +19,8 @@ def test_photographs_of_ones_own_stay_as_they_are(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(input_pipeline, "reader_batches", batches)
     monkeypatch.setattr(input_pipeline, "processor_rate", lambda stream, images: 1.0)
     monkeypatch.setattr(input_pipeline.importlib.util, "find_spec", lambda name: None)
-    settings = {"image_size": 32, "batch_size": 2, "images": 2, "repeats": 1}
-    asked = argparse.Namespace(data_dir=own, readers=["grain"], **settings)
+    asked = {"data_dir": own, "readers": ["grain"], "images": 2, "repeats": 1}
+    asked = argparse.Namespace(**asked)
     assert input_pipeline.measure(work, asked)
     assert input_pipeline.read_folder(own) == files
     assert opened and all(folder.is_relative_to(work) for folder in opened)

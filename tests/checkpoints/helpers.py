@@ -1,7 +1,9 @@
 """What the checkpoint tests share: models, oracles with random weights, files."""
 
+import json
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -22,13 +24,6 @@ TOLERANCE = 1e-4
 
 # Small enough to build in no time; no row of the table of variants.
 SMALL = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
-
-
-def photograph(size):
-    """A real photograph, `(1, height, width, 3)`, scaled as the models want it."""
-    image = Image.fromarray(load_sample_image("china.jpg"))
-    pixels = np.asarray(image.resize(size[::-1], Image.BICUBIC))[None]
-    return keras_t2t.preprocess_input(pixels)
 
 
 def build_oracle(variant, size, classes, **settings):
@@ -52,39 +47,38 @@ def random_oracle(variant=None, size=(64, 64), classes=10, seed=0, **settings):
 
 
 def resized_oracle(oracle, size, variant=None):
-    """The oracle at another size, its table resized by torch as the authors do."""
+    """The oracle at another size."""
     return resized_into(build_oracle(variant, size, oracle.head.out_features), oracle)
 
 
 def resized_into(resized, oracle):
-    """`resized`, built for another size, with the weights of `oracle`."""
+    """`resized`, built for another size, with the weights of `oracle`; its table is
+    resized by torch, as the authors do."""
     old, new = ([side // 16 for side in o.image_size] for o in (oracle, resized))
-    table = resized_by_torch(oracle.pos_embed.data, old, new)
-    resized.load_state_dict({**oracle.state_dict(), "pos_embed": table})
-    return resized.eval()
-
-
-def resized_by_torch(table, old, new):
-    """A position table, `(1, 1 + rows * columns, width)`, on another grid."""
+    table = oracle.pos_embed.data  # (1, 1 + rows * columns, width)
     grid = table[:, 1:].reshape(1, *old, -1).permute(0, 3, 1, 2)
     grid = torch.nn.functional.interpolate(
         grid, size=new, mode="bicubic", align_corners=False
     )
     grid = grid.permute(0, 2, 3, 1).flatten(1, 2)
-    return torch.cat([table[:, :1], grid], dim=1)
+    table = torch.cat([table[:, :1], grid], dim=1)
+    resized.load_state_dict({**oracle.state_dict(), "pos_embed": table})
+    return resized.eval()
 
 
 def build(variant=None, size=(64, 64), classes=10, **kwargs):
-    kwargs = {"input_shape": (*size, 3), "classes": classes, **kwargs}
-    kwargs = {"classifier_activation": None, **kwargs}
+    settings = {"input_shape": (*size, 3), "classes": classes}
+    settings |= {"classifier_activation": None, **kwargs}
     if variant is None:
-        return keras_t2t.T2TViT(**{**SMALL, **kwargs})
-    return getattr(keras_t2t, variant)(**kwargs)
+        return keras_t2t.T2TViT(**{**SMALL, **settings})
+    return getattr(keras_t2t, variant)(**settings)
 
 
 def save(model, path):
-    """By whatever writes files of this name; returns the path."""
-    if path.suffix == ".keras":
+    """By whatever writes files of this name; an oracle by torch. Returns the path."""
+    if not isinstance(model, keras.Model):  # which may be a module of torch as well
+        torch.save({"state_dict": model.state_dict()}, path)
+    elif path.suffix == ".keras":
         model.save(path)
     elif path.suffix == ".h5":
         model.save_weights(path)
@@ -102,6 +96,14 @@ def rewrite(path, records, method=zipfile.ZIP_STORED):
             if data is not None:
                 archive.writestr(name, data)
     return path
+
+
+def change_config(path, change):
+    """Changes the configuration in a .keras by a function, in place."""
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    change(config)
+    rewrite(path, {"config.json": json.dumps(config)})
 
 
 def response(body, status="200 OK", *headers, length=True):
@@ -131,7 +133,9 @@ def assert_holds(model, oracle):
 
 
 def assert_same_logits(model, oracle):
-    x = photograph(oracle.image_size)
+    image = Image.fromarray(load_sample_image("china.jpg"))
+    image = image.resize(oracle.image_size[::-1], Image.BICUBIC)
+    x = keras_t2t.preprocess_input(np.asarray(image)[None])
     with torch.no_grad():
         expected = oracle(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
     # Compiled, which JAX does faster than operation by operation.
@@ -140,15 +144,20 @@ def assert_same_logits(model, oracle):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
 
 
+def refusal(function, *arguments, match=None, error=(ValueError, OSError)):
+    """The one line of ours that says why a call is refused."""
+    with pytest.raises(error, match=match) as caught:
+        function(*arguments)
+    assert is_clear(caught.value), caught.value
+    return str(caught.value)
+
+
 def assert_refused(model, path, match=None):
     """The file does not load, one line of ours says why, and nothing is changed."""
     before = arrays(model)
-    with pytest.raises((ValueError, OSError), match=match) as error:
-        keras_t2t.load_checkpoint(model, path)
-    assert is_clear(error.value), error.value
-    for name, array in arrays(model).items():
-        np.testing.assert_array_equal(array, before[name])
-    return str(error.value)
+    message = refusal(keras_t2t.load_checkpoint, model, path, match=match)
+    np.testing.assert_equal(arrays(model), before)
+    return message
 
 
 def arrays(model):

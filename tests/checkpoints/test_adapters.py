@@ -6,6 +6,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.checkpoints import adapters, keras_file
+from tests.checkpoints.helpers import arrays, refusal
 from tests.examples.small_run import SIZE, outputs, random_model
 
 RANK = 3
@@ -62,8 +63,7 @@ def test_merged_it_is_an_ordinary_model(tmp_path):
     expected, before = outputs(model), [np.array(w) for w in model.get_weights()]
     with adapters.merged_adapters(model):
         model.save(tmp_path / "x.keras")
-    for weight, array in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, array)
+    np.testing.assert_equal(list(map(np.array, model.get_weights())), before)
     plain, ordinary = keras_t2t.load(tmp_path / "x.keras"), random_model()
     assert not adapters.has_adapters(plain)
     assert len(plain.weights) == len(ordinary.weights)
@@ -78,28 +78,26 @@ def another(width, depth, **settings):
 
 
 def test_adapters_of_another_model_are_refused(file, tmp_path):
-    load, other = keras_t2t.load_adapters, random_model(seed=1)
-    before = outputs(other)
-    refused(load, other, file, "was trained on other weights than the model's in blo")
-    np.testing.assert_array_equal(outputs(other), before)
-    assert not adapters.has_adapters(other)
-    of_rank_2 = random_model()
-    keras_t2t.add_adapters(of_rank_2, 2)
-    for model, message in (
-        (random_model(classes=5), "a head for 7 classes, but .* for 5"),
-        (another(16, 2, classes=7), "another model than.*has block_1_attention/"),
-        (another(32, 1, classes=7), r"block_0_.*has shape \(16, 3\), but"),
-        (another(16, 1, include_top=False), "the file has head/"),
-        (of_rank_2, r"has shape \(16, 3\), but the model needs \(16, 2"),
-        (keras.Sequential([keras.Input((4,))]), "must be a whole T2T-ViT"),
+    load, add, other = keras_t2t.load_adapters, keras_t2t.add_adapters, random_model()
+    of_rank_2, of_other_weights = random_model(), random_model(seed=1)
+    add(of_rank_2, 2)
+    for function, model, value, message in (
+        (load, of_other_weights, file, "was trained on other weights"),
+        (load, random_model(classes=5), file, "head for 7 classes, but .* for 5"),
+        (load, another(16, 2, classes=7), file, "has block_1_attention/"),
+        (load, another(32, 1, classes=7), file, r"has shape \(16, 3\), but"),
+        (load, another(16, 1, include_top=False), file, "the file has head/"),
+        (load, of_rank_2, file, r"has shape \(16, 3\), but the model needs \(16, 2"),
+        (load, keras.Sequential([keras.Input((4,))]), file, "must be a whole T2T-ViT"),
+        (load, other, tmp_path / "x.h5", "must end in .lora.h5"),
+        (load, other, tmp_path / "gone.lora.h5", "must be an existing file"),
+        (add, of_rank_2, 2, "has adapters already"),
+        (add, other, 0, "`rank` must be"),
+        (keras_t2t.save_adapters, other, file, "has no adapters"),
     ):
-        refused(load, model, file, message)
-    refused(load, other, tmp_path / "x.h5", "must end in .lora.h5")
-    refused(keras_t2t.add_adapters, of_rank_2, 2, "has adapters already")
-    refused(keras_t2t.add_adapters, random_model(), 0, "`rank` must be a positive int")
-    refused(keras_t2t.save_adapters, random_model(), file, "has no adapters")
-    with pytest.raises(FileNotFoundError, match=r"must be an existing file"):
-        load(other, tmp_path / "gone.lora.h5")
+        before = arrays(model)
+        refusal(function, model, value, match=message)
+        np.testing.assert_equal(arrays(model), before)
 
 
 def test_other_weights_that_are_trained_are_not_lost(file):
@@ -107,25 +105,23 @@ def test_other_weights_that_are_trained_are_not_lost(file):
     model = random_model()
     for part in adapters.adaptable(model).values():
         part.enable_lora(RANK)
-    refused(keras_t2t.save_adapters, model, file, "also trains .*, which a file of ad")
+    refusal(keras_t2t.save_adapters, model, file, match="also trains ")
 
 
 def test_layers_of_ones_own_are_neither_frozen_nor_lost(file, tmp_path):
     base = adapted()
-    flat = keras.layers.BatchNormalization(name="own_norm")(
-        base.get_layer("norm").output
-    )
-    x = keras.layers.GlobalAveragePooling1D()(flat)
+    norm = keras.layers.BatchNormalization(name="own_norm")
+    x = keras.layers.GlobalAveragePooling1D()(norm(base.get_layer("norm").output))
     model = keras.Model(base.input, keras.layers.Dense(4, name="classifier")(x))
     before = [(weight.path, weight.trainable) for weight in model.weights]
-    layers = "has weights outside the T2T-ViT, in the layers own_norm, classifier: "
-    for function, value, remedy in (
-        (keras_t2t.add_adapters, RANK, "call add_adapters on the T2T-ViT before you"),
-        (keras_t2t.load_adapters, file, "call load_adapters on the T2T-ViT before you"),
-        (keras_t2t.save_adapters, tmp_path / "y.lora.h5", "call save_adapters on the"),
-        (keras_t2t.save_official, tmp_path / "y.pth", "call save_official on the T2T"),
+    for function, value in (
+        (keras_t2t.add_adapters, RANK),
+        (keras_t2t.load_adapters, file),
+        (keras_t2t.save_adapters, tmp_path / "y.lora.h5"),
+        (keras_t2t.save_official, tmp_path / "y.pth"),
     ):
-        refused(function, model, value, layers + remedy)
+        layers_and_remedy = f"own_norm, classifier: call {function.__name__} "
+        refusal(function, model, value, match=layers_and_remedy)
     assert before == [(weight.path, weight.trainable) for weight in model.weights]
     assert not list(tmp_path.glob("y.*"))
 
@@ -148,20 +144,14 @@ def test_a_damaged_file_is_refused(file):
     changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     for content in (whole[:-1], whole[:middle], b"", changed):
         file.write_bytes(content)
-        refused(keras_t2t.load_adapters, random_model(), file, "is damaged.* SHA-256")
+        refusal(keras_t2t.load_adapters, random_model(), file, match="is damaged")
 
 
 def test_numbers_that_are_not_finite_are_refused(file, tmp_path):
     model = adapted()
     model.get_layer("block_0_mlp").expand.lora_kernel_b.assign(np.full((3, 32), np.nan))
     keras_t2t.save_adapters(model, file)
-    refused(keras_t2t.load_adapters, random_model(), file, "must have finite numbers")
+    refusal(keras_t2t.load_adapters, random_model(), file, match="finite numbers")
     keras_file.save_weights(random_model(), tmp_path / "x.weights.h5")
     (tmp_path / "x.weights.h5").rename(file)
-    refused(keras_t2t.load_adapters, random_model(), file, "has no adapters")
-
-
-def refused(function, model, value, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        function(model, value)
-    assert "\n" not in str(caught.value)
+    refusal(keras_t2t.load_adapters, random_model(), file, match="has no adapters")

@@ -19,7 +19,8 @@ import torch
 
 import keras_t2t
 from benchmarks.fuzz_surfaces import filled, write_checkpoint
-from tests.checkpoints.helpers import assert_equal_weights, assert_refused, rewrite
+from tests.checkpoints import helpers
+from tests.checkpoints.helpers import assert_refused, change_config, rewrite
 
 ENDINGS = {
     "torch zip": "pth",
@@ -69,7 +70,6 @@ def replaced(make):
 ANY = {
     "nothing": lambda path: path.write_bytes(b""),
     "0xff": lambda path: path.write_bytes(b"\xff" * 5000),
-    "a later part": lambda path: path.write_bytes(path.read_bytes()[100:4000]),
     "its beginning": lambda path: path.write_bytes(path.read_bytes()[:-200]),
     "a folder": replaced(lambda path: path.mkdir()),
     "a pipe": replaced(os.mkfifo),
@@ -84,48 +84,28 @@ def test_contents_of_no_format(case, name, crafted, empty):
     assert_refused(empty, crafted(name, ANY[case]))
 
 
-def test_a_file_under_another_formats_name(sound, empty, tmp_path):
-    for name in ENDINGS:
-        for ending in set(ENDINGS.values()):
-            if ENDINGS[name] != ending:
-                path = tmp_path / f"other.{ending}"
-                shutil.copy(sound(name), path)
-                assert_refused(empty, path)
-
-
 # === torch ===
+def bias(value):
+    return lambda c: {**c, "state_dict": {**c["state_dict"], "head.bias": value}}
+
+
 CONTENTS = {
-    "8 heads": lambda c: {**c, "num_heads": 8},
     "heads of text": lambda c: {**c, "num_heads": "x" * 10**6},
     "a grid of text": lambda c: {**c, "grid": "2"},
     "a grid of zeros": lambda c: {**c, "grid": [0, 0]},
-    "a grid of 3 x 4": lambda c: {**c, "grid": [3, 4]},
-    "half a name in EMA": lambda c: {**c, "state_dict_ema": {"x": torch.ones(1)}},
     "an empty state dict": lambda c: {"state_dict": {}},
-    "a list of tensors": lambda c: list(c["state_dict"].values()),
     "a tensor alone": lambda c: torch.ones(3),
-}
-TENSORS = {
-    "a number": lambda: 1,
-    "a sparse tensor": lambda: torch.ones(3).to_sparse(),
-    "a quantized tensor": lambda: torch.quantize_per_tensor(
-        torch.ones(3), 1, 0, torch.qint8
-    ),
-    "10**12 numbers": lambda: torch.zeros(1).expand(10**12),
-    "another shape": lambda: torch.ones((2,) * 8),
-    "no numbers": lambda: torch.ones(0),
+    "a number": bias(1),
+    "a sparse tensor": bias(torch.ones(3).to_sparse()),
+    "10**12 numbers": bias(torch.zeros(1).expand(10**12)),
+    "no numbers": bias(torch.ones(0)),
 }
 
 
-@pytest.mark.parametrize("case", [*CONTENTS, *TENSORS])
+@pytest.mark.parametrize("case", CONTENTS)
 def test_torch_files_of_other_contents(case, crafted, empty):
     def change(path):
-        content = torch.load(path, weights_only=True)
-        if case in CONTENTS:
-            content = CONTENTS[case](content)
-        else:
-            content["state_dict"]["head.bias"] = TENSORS[case]()
-        torch.save(content, path)
+        torch.save(CONTENTS[case](torch.load(path, weights_only=True)), path)
 
     assert_refused(empty, crafted("torch zip", change))
 
@@ -139,9 +119,7 @@ HEADERS = {
     "the other order of axes": {"shape": [4, 3]},
     "another type": {"dtype": "I32"},
     "a type of text": {"dtype": "F33"},
-    "half the type": {"dtype": "F16"},
     "offsets outside": {"data_offsets": [10**12, 10**12 + 48]},
-    "offsets in reverse": {"data_offsets": [48, 0]},
     "offsets of text": {"data_offsets": "xy"},
 }
 BYTES = {
@@ -152,11 +130,9 @@ BYTES = {
     "nothing": b"{}",
 }
 METADATA = {
-    "8 heads": {"num_heads": "8"},
     "heads of text": {"num_heads": "x"},
     "a grid of text": {"grid": "4xq"},
     "a grid of one number": {"grid": "16"},
-    "a wrong SHA-256": {"sha256": "0" * 64},
     "metadata of numbers": {"grid": 3},
 }
 LENGTHS = (2**63, 2**40, 1, 0)
@@ -241,17 +217,13 @@ KERNELS = {
     "4 GB, compressed": dataset((2**30,), "f4", chunks=(2**20,), compression="gzip"),
     "huge chunks": dataset((1,), "f4", chunks=(2**28,), maxshape=(None,)),
     "text": stored("text"),
-    "references": dataset((3,), h5py.ref_dtype),
     "numbers of varying length": dataset((4, 3), h5py.vlen_dtype("float32")),
     "a compound type": stored(np.zeros((4, 3), [("a", "f4"), ("b", "f4")])),
     "no space": stored(h5py.Empty("f4")),
     "a scalar": stored(np.float32(1)),
     "integers": stored(np.ones((4, 3), "int32")),
-    "bools": stored(np.ones((4, 3), bool)),
-    "complex numbers": stored(np.ones((4, 3), "c8")),
     "a group": lambda file, place: file.create_group(place),
     "one axis more": stored(np.ones((4, 3, 1), "f4")),
-    "one axis less": stored(np.ones(12, "f4")),
     "nothing": lambda file, place: None,
 }
 GRIDS = ((-2, -2), (0, 4), (2.0, 2.0), (4,), 4, (2**40, 2**40))
@@ -271,10 +243,7 @@ GROUPS = {
 
 
 # Numbers that Keras could have written, but for another layer.
-OF_OTHER_LAYERS = (
-    *("a scalar", "integers", "bools", "complex numbers", "nothing"),
-    *("one axis more", "one axis less"),
-)
+OF_OTHER_LAYERS = ("a scalar", "integers", "nothing", "one axis more")
 
 
 @contextlib.contextmanager
@@ -308,53 +277,36 @@ def test_hdf5_of_other_contents(name, case, crafted, empty):
 
 
 # === A .keras ===
-def layers_of(config):
-    return {layer["name"]: layer for layer in config["config"]["layers"]}
+def written(config):
+    return lambda path: rewrite(path, {"config.json": config})
 
 
-def heads_are(value):
-    def change(config):
-        layers_of(config)["block_0_attention"]["config"]["num_heads"] = value
+def changed(name, change):
+    """Changes a layer's settings."""
 
-    return change
+    def change_layer(config):
+        (layer,) = (x for x in config["config"]["layers"] if x["name"] == name)
+        change(layer["config"])
+
+    return lambda path: change_config(path, change_layer)
 
 
-def no_shape(config):
-    del layers_of(config)["image"]["config"]["batch_shape"]
-
-
-CONFIGS = {  # what is written, or a change of what was
-    "a list": b"[]",
-    "text": b'"x"',
-    "deep JSON": b"[" * 100_000,
-    "layers of numbers": b'{"config": {"layers": [1, 2]}}',
-    "layers of text": b'{"config": {"layers": "xy"}}',
-    "another number of heads": heads_are(1),
-    "heads of text": heads_are("x"),
-    "an input of no shape": no_shape,
+RECORDS = {
+    "no weights": lambda path: rewrite(path, {"model.weights.h5": None}),
+    "a list": written(b"[]"),
+    "text": written(b'"x"'),
+    "deep JSON": written(b"[" * 100_000),
+    "layers of numbers": written(b'{"config": {"layers": [1, 2]}}'),
+    "layers of text": written(b'{"config": {"layers": "xy"}}'),
+    "other heads": changed("block_0_attention", lambda c: c.update(num_heads=1)),
+    "heads of text": changed("block_0_attention", lambda c: c.update(num_heads="x")),
+    "an input of no shape": changed("image", lambda c: c.pop("batch_shape")),
 }
 
 
-def change_config(path, change):
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
-    change(config)
-    rewrite(path, {"config.json": json.dumps(config)})
-
-
-@pytest.mark.parametrize("case", CONFIGS)
-def test_configurations_that_are_none(case, crafted, empty):
-    def change(path):
-        if isinstance(CONFIGS[case], bytes):
-            rewrite(path, {"config.json": CONFIGS[case]})
-        else:
-            change_config(path, CONFIGS[case])
-
-    assert_refused(empty, crafted("keras", change))
-
-
-def test_no_weights_in_a_keras_file(crafted, empty):
-    path = crafted("keras", lambda path: rewrite(path, {"model.weights.h5": None}))
+@pytest.mark.parametrize("case", RECORDS)
+def test_records_of_other_contents(case, crafted, empty):
+    path = crafted("keras", RECORDS[case])
     assert_refused(empty, path, "is damaged or was not written by Keras")
 
 
@@ -370,23 +322,12 @@ def test_nothing_of_a_keras_file_is_run_or_unpacked(crafted, tmp_path):
         rewrite(path, {"../witness": b"x", str(witness): b"x"})
 
     keras_t2t.load_checkpoint(model, crafted("keras", change))
-    assert_equal_weights(model, filled())
+    helpers.assert_equal_weights(model, filled())
     assert not witness.exists()
 
 
-@pytest.mark.parametrize("name", ["torch zip", "keras"])
-def test_a_bomb_of_4_gb(name, crafted, empty):
-    """The zip says that a record of a MB has 4 GB."""
-
-    def change(path):
-        with zipfile.ZipFile(path) as archive:
-            records = archive.infolist()
-        largest = max(records, key=lambda record: record.file_size).filename
-        rewrite(path, {largest: None})
-        rewrite(path, {largest: bytes(1 << 20)}, zipfile.ZIP_DEFLATED)  # as the last
-        data = bytearray(path.read_bytes())
-        start = data.rindex(b"PK\x01\x02")
-        data[start + 24 : start + 28] = struct.pack("<I", 0xFFFFFFF0)
-        path.write_bytes(data)
-
-    assert_refused(empty, crafted(name, change))
+def test_more_than_a_file_can_hold(crafted, empty):
+    """Zeros, which a zip compresses to nothing."""
+    records = {"model.weights.h5": bytes(80 << 20)}
+    path = crafted("keras", lambda path: rewrite(path, records, zipfile.ZIP_DEFLATED))
+    assert_refused(empty, path, "is damaged.* cannot hold")

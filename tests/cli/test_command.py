@@ -1,16 +1,13 @@
 """The command as it is typed: its help, its backend, its wrong words."""
 
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 
 from keras_t2t.cli import backend
 from keras_t2t.cli.dispatch import COMMANDS
-from tests.examples.script import ROOT
 from tests.hidden import hiding
+from tests.processes import python
 
 COMMAND = """
 import sys
@@ -30,16 +27,8 @@ def command(tmp_path):
 
     def run(*words, missing=()):
         code = (hiding(*missing) if missing else "") + COMMAND
-        return subprocess.run(
-            [sys.executable, "-c", code, *words],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={
-                **{k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"},
-                **{"PYTHONPATH": str(ROOT), "KERAS_HOME": str(tmp_path / "home")},
-            },
-        )
+        environment = {"KERAS_BACKEND": "", "KERAS_HOME": str(tmp_path / "home")}
+        return python("-c", code, *words, cwd=tmp_path, **environment)
 
     return run
 

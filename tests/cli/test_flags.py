@@ -49,24 +49,21 @@ def test_flags_agree_over_all_commands(monkeypatch):
     assert all("--output" in found[name] for name in writing)
 
 
-@pytest.mark.parametrize("name", ["finetune", "predict", "export", "visualize"])
-def test_random_weights_have_two_names(name, monkeypatch):
-    read = flags(name, monkeypatch)["--weights"].type
-    assert read("none") == read("random") != "none"
-
-
 @pytest.mark.parametrize(
-    ("name", "text", "value"),
+    ("name", "flag", "text", "value"),
     [
-        ("train", "64", 64),
-        ("finetune", "64x64", 64),
-        ("evaluate", "64x64", 64),
-        ("predict", "64x32", (64, 32)),
-        ("convert", "64x32", (64, 32)),
+        ("train", "--image-size", "64", 64),
+        ("finetune", "--image-size", "64x64", 64),
+        ("evaluate", "--image-size", "64x64", 64),
+        ("predict", "--image-size", "64x32", (64, 32)),
+        ("convert", "--image-size", "64x32", (64, 32)),
+        *(("finetune", "--weights", text, None) for text in ("none", "random")),
+        *((name, "--weights", "none", "random") for name in ("predict", "visualize")),
+        ("export", "--weights", "none", "random"),
     ],
 )
-def test_a_size_is_written_alike(name, text, value, monkeypatch):
-    assert flags(name, monkeypatch)["--image-size"].type(text) == value
+def test_a_value_is_written_alike(name, flag, text, value, monkeypatch):
+    assert flags(name, monkeypatch)[flag].type(text) == value
 
 
 @pytest.mark.parametrize(
@@ -124,23 +121,22 @@ def test_a_repeated_run_starts_from_what_it_did(weights, tmp_path, monkeypatch):
     defaults = {"recipe": None, "dataset": "cifar10"}
     given = parser_of(finetune, "script", defaults).parse_args(words)
     assert given.weights == weights and data_of(given.images) == (None, "/photos")
-    given = parser_of(finetune, "x", {}).parse_args([*words, "--weights", "imagenet"])
-    assert given.weights == "imagenet"
 
 
-@pytest.mark.parametrize("flag", ["--augmentation", "--aug"])
-def test_another_augmentation_than_the_run_s_is_whole(flag, tmp_path, monkeypatch):
-    """What the record has of the run's own gives way, unless it is asked for too."""
-    recorded = {"augmentation": "light", "mixup": 0.0, "cutmix": 0.0}
-    recorded |= {"randaugment": False, "random_erasing": 0.0}
-    write_run(tmp_path / "run", ["a"], epochs=7, **recorded)
-    words = ["--config", str(tmp_path / "run"), flag, "full", "--cutmix", "0.5"]
-    given = vars(parser("train", monkeypatch, *words).parse_args(words))
-    expected = {"augmentation": "full", "mixup": None, "cutmix": 0.5}
-    expected |= {"randaugment": None, "random_erasing": None}
-    assert {name: given[name] for name in recorded} == expected
-    given = vars(parser("train", monkeypatch, *words[:2]).parse_args(words[:2]))
-    assert {name: given[name] for name in recorded} == recorded
+@pytest.fixture
+def repeated(tmp_path, monkeypatch):
+    """What `--config` makes of a run's record and of the words after it."""
+
+    def repeated(name, words, **recorded):
+        write_run(tmp_path / "run", ["a"], **{"epochs": 7, **recorded})
+        words = ["--config", str(tmp_path / "run"), *words.split()]
+        return parser(name, monkeypatch, *words).parse_args(words)
+
+    return repeated
+
+
+LENGTH = {"epochs": 100, "warmup_epochs": 5, "cooldown_epochs": 10}
+BATCH = {"batch_size": 64, "gradient_accumulation": 2, "learning_rate": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -159,17 +155,62 @@ def test_another_augmentation_than_the_run_s_is_whole(flag, tmp_path, monkeypatc
     ],
 )
 def test_a_run_s_rates_fit_another_length_and_batch(
-    words, rate, warmup, cooldown, tmp_path, monkeypatch
+    words, rate, warmup, cooldown, repeated
 ):
-    recorded = {"epochs": 100, "warmup_epochs": 5, "cooldown_epochs": 10}
-    recorded |= {"batch_size": 64, "gradient_accumulation": 2, "learning_rate": 0.5}
-    write_run(tmp_path / "run", ["a"], rate_changes="step", **recorded)
-    words = ["--config", str(tmp_path / "run"), *words.split()]
-    made = parser("train", monkeypatch, *words)
-    given = made.parse_args(words)
-    assert given.learning_rate == pytest.approx(rate)
-    assert given.warmup_epochs == pytest.approx(warmup)
-    assert given.cooldown_epochs == pytest.approx(cooldown)
+    given = repeated("train", words, rate_changes="step", **LENGTH, **BATCH)
+    found = given.learning_rate, given.warmup_epochs, given.cooldown_epochs
+    assert found == pytest.approx((rate, warmup, cooldown))
+
+
+LIGHT = {"augmentation": "light", "mixup": 0.0, "cutmix": 0.0}
+LIGHT |= {"randaugment": False, "random_erasing": 0.0}
+FULL = {"augmentation": "full", "mixup": None, "cutmix": 0.5}
+FULL |= {"randaugment": None, "random_erasing": None}
+CIFAR = {"weights": "cifar10", "normalization": "cifar"}
+RATES = {"optimizer": "adamw", "learning_rate": 0.25, "layer_decay": 0.75}
+NONE = dict.fromkeys(RATES)
+TUNED = {**RATES, "weights": "imagenet", "fresh_head": True, "lora": 0}
+ADAPTED = {"learning_rate": 0.25, "weights": "imagenet", "lora": 8}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "words", "expected"),
+    [
+        (LIGHT, "", LIGHT),
+        (LIGHT, "--augmentation full --cutmix 0.5", FULL),
+        (LIGHT, "--aug full --cutmix 0.5", FULL),
+        (CIFAR, "", CIFAR),
+        (CIFAR, "--weights imagenet", {"weights": "imagenet", "normalization": None}),
+        (CIFAR, "--weights cifar10", CIFAR),
+        (TUNED, "", {"fresh_head": True, **RATES}),
+        (TUNED, "--weights runs/a", {"fresh_head": None, **RATES}),
+        (TUNED, "--weights none", {"fresh_head": None, **RATES, "layer_decay": None}),
+        (TUNED, "--lora 8", {"fresh_head": True, **NONE}),
+        (
+            *(TUNED, "--lora 8 --learning-rate 0.5"),
+            {"fresh_head": True, **NONE, "learning_rate": 0.5},
+        ),
+        (TUNED, "--lora 0", {"fresh_head": True, **RATES}),
+        (ADAPTED, "--lora 16", {"learning_rate": 0.25}),
+        (ADAPTED, "--lora 0", {"learning_rate": None}),
+    ],
+)
+def test_what_a_run_had_because_of_another_setting_goes_with_it(
+    recorded, words, expected, repeated
+):
+    """Its augmentation's parts, its weights' pixels and head, its adapters' rates."""
+    given = vars(repeated("finetune", words, **recorded))
+    assert {name: given[name] for name in expected} == expected
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The configurations that `train` is called with, and does nothing."""
+    configs = []
+    monkeypatch.setattr(
+        "keras_t2t.training.run.train", lambda config, verbose: configs.append(config)
+    )
+    return configs
 
 
 @pytest.mark.parametrize(
@@ -183,70 +224,17 @@ def test_a_run_s_rates_fit_another_length_and_batch(
     ],
 )
 def test_other_data_than_the_run_s_is_read_in_its_own_way(
-    words, data, derived, tmp_path, monkeypatch
+    words, data, derived, repeated, trained
 ):
     recorded = {"validation_share": 0.1, "exif_orientation": True}
-    write_run(tmp_path / "run", ["a"], epochs=7, data_dir="/photos", **recorded)
-    words = ["--config", str(tmp_path / "run"), *words.split()]
-    given = parser("finetune", monkeypatch, *words).parse_args(words)
-    settings = vars(given)
+    settings = vars(repeated("finetune", words, data_dir="/photos", **recorded))
     finetune.take_photographs(settings)
     for name in ("web", "serve", "stop_timeout", "backend"):
         del settings[name]
-    configs = []
-    monkeypatch.setattr(
-        "keras_t2t.training.run.train", lambda config, verbose: configs.append(config)
-    )
     finetune.training_flags.train_from_flags(settings)
-    (config,) = configs
+    (config,) = trained
     assert (config.dataset, config.data_dir) == data
     assert (config.validation_share, config.exif_orientation) == derived
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [("", "cifar"), ("--weights imagenet", None), ("--weights cifar10", "cifar")],
-)
-def test_other_weights_than_the_run_s_say_how_pixels_are_standardised(
-    words, expected, tmp_path, monkeypatch
-):
-    settings = {"weights": "cifar10", "normalization": "cifar"}
-    write_run(tmp_path / "run", ["a"], epochs=7, **settings)
-    words = ["--config", str(tmp_path / "run"), *words.split()]
-    given = parser("finetune", monkeypatch, *words).parse_args(words)
-    assert given.normalization == expected
-
-
-@pytest.mark.parametrize(
-    ("words", "fresh_head", "rates"),
-    [
-        ("", True, ("adamw", 0.25, 0.75)),
-        ("--weights runs/a", None, ("adamw", 0.25, 0.75)),
-        ("--weights none", None, ("adamw", 0.25, None)),
-        ("--lora 8", True, (None, None, None)),
-        ("--lora 8 --learning-rate 0.5", True, (None, 0.5, None)),
-        ("--lora 0", True, ("adamw", 0.25, 0.75)),
-    ],
-)
-def test_another_start_than_the_run_s_has_its_own_head_and_rates(
-    words, fresh_head, rates, tmp_path, monkeypatch
-):
-    recorded = {"optimizer": "adamw", "learning_rate": 0.25, "layer_decay": 0.75}
-    start = {"weights": "imagenet", "fresh_head": True, "lora": 0}
-    write_run(tmp_path / "run", ["a"], epochs=7, **recorded, **start)
-    words = ["--config", str(tmp_path / "run"), *words.split()]
-    given = vars(parser("finetune", monkeypatch, *words).parse_args(words))
-    assert tuple(given[name] for name in recorded) == rates
-    assert given["fresh_head"] == fresh_head
-
-
-@pytest.mark.parametrize(("lora", "rank", "rate"), [(8, "16", 0.25), (8, "0", None)])
-def test_a_rank_keeps_the_adapters_rates(lora, rank, rate, tmp_path, monkeypatch):
-    recorded = {"learning_rate": 0.25, "weights": "imagenet", "lora": lora}
-    write_run(tmp_path / "run", ["a"], epochs=7, **recorded)
-    words = ["--config", str(tmp_path / "run"), "--lora", rank]
-    given = parser("finetune", monkeypatch, *words).parse_args(words)
-    assert given.learning_rate == rate
 
 
 @pytest.mark.parametrize("run", [None, "config.json", "snapshots/step-000000003.npz"])
@@ -259,7 +247,7 @@ def test_a_rank_keeps_the_adapters_rates(lora, rank, rate, tmp_path, monkeypatch
     ],
 )
 def test_resume_starts_on_the_same_data(
-    name, defaults, words, images, run, tmp_path, monkeypatch
+    name, defaults, words, images, run, tmp_path, monkeypatch, trained
 ):
     """As without it; a run that is there goes on with its own."""
     monkeypatch.chdir(tmp_path)
@@ -272,17 +260,13 @@ def test_resume_starts_on_the_same_data(
     command = importlib.import_module(f"keras_t2t.cli.{name}")
     given = parser_of(command, "script", defaults).parse_args(words)
     del given.stop_timeout, given.backend  # as `perform`
-    configs = []
-    monkeypatch.setattr(
-        "keras_t2t.training.run.train", lambda config, verbose: configs.append(config)
-    )
     if images is None and run is None:
         told = r"give PHOTOS, .* \(--resume found no run in 'new'\)"
         with pytest.raises(ValueError, match=told):
             command.main(given)
         return
     command.main(given)
-    (config,) = configs
+    (config,) = trained
     expected = images if run is None else (None, None)
     assert (config.dataset, config.data_dir) == expected
 

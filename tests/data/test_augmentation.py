@@ -49,9 +49,9 @@ def test_other_rows_are_the_full_one_with_changes(name):
     assert row.is_off == (name == "none")
 
 
-@pytest.mark.parametrize("part", [{"color_jitter": 0.1}, {"three_augment": True}])
-def test_one_part_is_enough_to_be_on(part):
-    assert not dataclasses.replace(AUGMENTATIONS["none"], **part).is_off
+def test_one_part_is_enough_to_be_on():
+    for part in ({"color_jitter": 0.1}, {"three_augment": True}):
+        assert not dataclasses.replace(AUGMENTATIONS["none"], **part).is_off
 
 
 def test_mixing_is_off_without_probability_or_alphas():

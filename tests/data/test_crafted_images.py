@@ -11,6 +11,7 @@ from PIL import Image
 from benchmarks.fuzz import is_clear
 from benchmarks.fuzz_surfaces import batched, transformed, write_images
 from keras_t2t._ground.images import decode_rgb
+from tests.photographs import encode
 
 READERS = [
     "evaluation_transform",
@@ -38,7 +39,7 @@ def read(folder, reader, data):
 
 
 # How each format's header holds the width and the height; a JPEG's the height first.
-HEADERS = {"jpeg": ">HH", "png": ">II", "gif": "<HH", "bmp": "<ii", "webp": "<HH"}
+HEADERS = {"jpeg": ">HH", "png": ">II"}
 
 
 def of_size(side, name):
@@ -56,35 +57,19 @@ def of_size(side, name):
     return change
 
 
-def tiff_of(mode):
-    Image.fromarray(np.ones((48, 64), mode)).save(file := io.BytesIO(), "TIFF")
-    return file.getvalue()
-
-
-SIDES = {
-    "png": (0, 50_000, 2**31 - 1),
-    "jpeg": (0, 65_500),
-    "gif": (65_535,),
-    "bmp": (50_000, 2**31 - 1),
-    "webp": (16_383,),
-}
+SIDES = {"png": (0, 50_000, 2**31 - 1), "jpeg": (0, 65_500)}
 # Bytes, or a function of the sound files.
 REFUSED = {
     "nothing": b"",
-    "one byte": b"\xff",
     "zeros": bytes(1000),
-    "text": b"no image\n" * 100,
-    "a web page": b"<!DOCTYPE html><html><body>404</body></html>",
     "an SVG of entities": b'<!DOCTYPE x [<!ENTITY a "aaaa">]><svg>&a;&a;</svg>',
-    "a PDF": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n",
     "a PostScript program": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 48\n"
         b"(code-was-run) (w) file closefile showpage\n%%EOF\n"
     ),
     "a pickle": b"\x80\x02cos\nsystem\n(S'touch code-was-run'\ntR.",
-    "a zip": b"PK\x05\x06" + bytes(18),
-    "32-bit TIFF": tiff_of("int32"),
-    "TIFF of floats": tiff_of("float32"),
+    "32-bit TIFF": encode(np.ones((48, 64), "int32"), "TIFF"),
+    "TIFF of floats": encode(np.ones((48, 64), "float32"), "TIFF"),
     "PNG with a wrong checksum": lambda sound: sound["png"].replace(b"IDAT", b"IDAT\0"),
     "a PNG header alone": lambda sound: sound["png"][:33],
     "a JPEG header alone": lambda sound: sound["jpeg"][:20],
@@ -119,9 +104,9 @@ def test_what_is_no_picture(reader, case, sound, tmp_path, monkeypatch):
 def test_16_bits_are_reduced_to_the_high_byte(name, type, mode):
     grey = np.random.default_rng(0).integers(0, 2**16, (48, 64)).astype(type)
     grey[0, :4] = 0, 255, 256, 65_535
-    Image.fromarray(grey).save(file := io.BytesIO(), name)
-    assert Image.open(file).mode == mode
-    pixels = np.asarray(decode_rgb(file.getvalue()))
+    content = encode(grey, name)
+    assert Image.open(io.BytesIO(content)).mode == mode
+    pixels = np.asarray(decode_rgb(content))
     np.testing.assert_array_equal(pixels, np.stack([grey >> 8] * 3, axis=-1))
 
 

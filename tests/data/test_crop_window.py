@@ -8,19 +8,17 @@ import pytest
 from keras_t2t.data.draws.crop import RANDOM_NUMBERS, crop_window
 from tests.data.draws import assert_same_distribution
 
-DRAWS = 4000
 
-
-def draw(height, width, draws=DRAWS):
+def draw(height, width, draws=4000):
     """(draws, 4): top, left, height, width of windows."""
     numbers = np.random.default_rng(0).random((draws, RANDOM_NUMBERS))
     return np.array([crop_window(height, width, row) for row in numbers])
 
 
-def torchvision_windows(height, width, draws, random):
+def torchvision_windows(height, width, draws):
     """torchvision's RandomResizedCrop.get_params, drawn with NumPy, without its loop's
     fallback (which a 375 x 500 image needs in less than one draw of a million)."""
-    windows = []
+    random, windows = np.random.default_rng(0), []
     while len(windows) < draws:
         area = height * width * random.uniform(0.08, 1)
         ratio = math.exp(random.uniform(math.log(3 / 4), math.log(4 / 3)))
@@ -31,8 +29,9 @@ def torchvision_windows(height, width, draws, random):
     return np.array(windows)
 
 
-def test_windows_lie_inside_and_within_scale_and_ratio():
-    top, left, height, width = draw(375, 500).T
+def test_windows_are_torchvisions():
+    windows = draw(375, 500)
+    top, left, height, width = windows.T
     assert (top >= 0).all() and (top + height <= 375).all()
     assert (left >= 0).all() and (left + width <= 500).all()
     # Sides are rounded to whole pixels: half a pixel of each is allowed for.
@@ -40,12 +39,10 @@ def test_windows_lie_inside_and_within_scale_and_ratio():
     assert ((width + 0.5) / (height - 0.5) >= 3 / 4).all()
     assert ((width - 0.5) / (height + 0.5) <= 4 / 3).all()
 
-
-def test_distribution_is_torchvisions():
-    expected = torchvision_windows(375, 500, DRAWS, np.random.default_rng(0))
+    expected = torchvision_windows(375, 500, draws=4000)
     sides = 375, 500, 375, 500
     # Between two samples of 4,000, a quantile has a standard error of some 1%.
-    assert_same_distribution(draw(375, 500) / sides, expected / sides, atol=0.04)
+    assert_same_distribution(windows / sides, expected / sides, atol=0.04)
 
 
 def test_every_offset_occurs():

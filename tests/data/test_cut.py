@@ -107,14 +107,6 @@ def test_training_images_show_windows_and_half_are_flipped(reader):
     assert (np.ptp(steps, axis=1) <= 2).all()
 
 
-def test_small_images_are_enlarged():
-    tiny = encode(np.full((3, 5, 3), 200, "uint8"), "PNG")
-    light = trained("tensorflow", tiny, 32, AUGMENTATIONS["light"], [0])
-    for image in (light, evaluated(tiny, 32)):
-        # Weights of sum 1, in float32.
-        np.testing.assert_allclose(image, 200, atol=0.01)
-
-
 @pytest.mark.parametrize("shape", [(5000, 3), (3, 5000), (1, 5000), (5000, 1)])
 def test_very_long_images_cost_no_more_than_others(shape):
     """A column of 5,000 pixels was resized to 1,240,000 rows: over a gigabyte."""

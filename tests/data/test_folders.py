@@ -71,10 +71,8 @@ def test_names_of_splits(name, expected):
     [
         (("train", "valid", "test"), "valid/ validates, test/ is left alone"),
         (("train", "test", "val"), "val/ validates, test/ is left alone"),
-        (("Training", "Testing"), "Testing/ validates"),
-        (("Train", "Val", "Test"), "Val/ validates, Test/ is left alone"),
         (("TRAIN", "DEV", "TEST"), "DEV/ validates, TEST/ is left alone"),
-        (("training_set", "test_set"), "test_set/ validates"),
+        (("Training", "Testing"), "Testing/ validates"),
         (("seg_train/seg_train", "seg_test/seg_test"), "seg_test/ validates"),
         (("train/train", "validation/validation"), "validation/ validates"),
         (("train/images", "val/images"), "val/ validates"),
@@ -89,10 +87,34 @@ def test_splits_by_any_name(tree, splits, note):
     assert opened(root) == (PETS, 10, validating, note)
 
 
-@pytest.mark.parametrize("litter", ["README.roboflow.txt", "__MACOSX/._x", "a.zip"])
-def test_what_lies_beside_the_splits(tree, litter):
-    root = tree("train/*, valid/{cat,dog}/{1,2}.png, " + litter)
-    assert opened(root) == (PETS, 10, 4, "valid/ validates")
+SHARED = "20% of each class validates"
+LITTER = "{Thumbs.db,desktop.ini,.DS_Store,._1.png,@eaDir/1.png/x.jpg}"
+ONE = "20% of Train/ validates, Test/ {} left alone"
+FOUND = {
+    # What lies beside splits: Kaggle's test images, and GTSRB's Meta/.
+    "train/*, val/*, README.roboflow.txt": (10, 10, "val/ validates"),
+    "train/*, val/*, __MACOSX/._x": (10, 10, "val/ validates"),
+    "train/*, val/*, a.zip": (10, 10, "val/ validates"),
+    "Train/*, Test/{1,2}.jpg, a.csv": (8, 2, ONE.format("is")),
+    "Train/*, Test/1.png, Meta/1.png": (8, 2, ONE.format("and Meta/ are")),
+    "Train/*, Test/1.png, Train (1)/1.png": (8, 2, ONE.format("and Train (1)/ are")),
+    # Folders in classes, and files that systems leave.
+    "cat/a/1.png, cat/b/2.png, dog/c/1.png, dog/2.png": (2, 2, SHARED),
+    f"*, cat/{LITTER}, __MACOSX/cat/._1.png": (8, 2, SHARED),
+    # What unzipping doubled.
+    "PetImages/*": (8, 2, f"all lies in PetImages/; {SHARED}"),
+    "pets/pets/*": (8, 2, f"all lies in pets/pets/; {SHARED}"),
+    "Images/*, docs/a.txt, labels/1.xml": (8, 2, f"all lies in Images/; {SHARED}"),
+    "pets/*, __MACOSX/pets/._1.png, Thumbs.db": (8, 2, f"all lies in pets/; {SHARED}"),
+    "data/{Train,Test}/*": (10, 10, "all lies in data/; Test/ validates"),
+    "test/{train,val}/*": (10, 10, "all lies in test/; val/ validates"),
+    "x/Train/*, x/Test/1.jpg, y.csv": (8, 2, f"all lies in x/; {ONE}".format("is")),
+}
+
+
+@pytest.mark.parametrize("paths", FOUND)
+def test_what_is_found(tree, paths):
+    assert opened(tree(paths)) == (PETS, *FOUND[paths])
 
 
 def test_a_share_of_each_class_validates_where_nothing_is_split(tree):
@@ -153,35 +175,21 @@ def test_no_share_where_splits_are_given(tree):
         data.open_dataset(data_dir=tree("{train,val}/*"), validation_share=0.2)
 
 
-def test_a_test_split_without_classes_is_left_alone(tree):
-    """Kaggle's competitions."""
-    root = tree("train/*, test/{1,2}.jpg, sample.csv")
-    note = "20% of train/ validates, test/ is left alone"
-    assert opened(root) == (PETS, 8, 2, note)
-    with pytest.raises(ValueError, match="test holds images, but no class folder"):
-        find_source(root, evaluation_only=True, split="test")
-
-
 def test_the_test_split_is_evaluated_when_asked_for(tree):
-    root = tree("{train,valid}/*, Test/{cat,dog}/{1,2}.png")
-    assert opened(root, evaluation_only=True)[2] == 10
+    root = tree("{train,valid}/*, train/other/1.png, Test/{cat,dog}/{1,2}.png")
+    note = "valid/ is evaluated, Test/ and train/ are left alone"
+    assert opened(root, evaluation_only=True) == (PETS, 0, 10, note)
     note = "Test/ is evaluated, train/ and valid/ are left alone"
-    found = opened(root, evaluation_only=True, split="test")
-    assert found == (PETS, 0, 4, note)
+    assert opened(root, evaluation_only=True, split="test") == (PETS, 0, 4, note)
     with pytest.raises(ValueError, match=r"split='test' is for evaluation only"):
         data.open_dataset(data_dir=root, split="test")
-
-
-def test_evaluation_leaves_the_training_images_alone(tree):
-    root = tree("train/other/{1,2}.png, val/*")
-    found = opened(root, evaluation_only=True)
-    assert found == (PETS, 0, 10, "val/ is evaluated, train/ is left alone")
 
 
 @pytest.mark.parametrize(
     ("paths", "split", "message"),
     [
         ("*", "test", "without a test split"),
+        ("train/*, test/1.jpg", "test", "test holds images, but no class folder"),
         ("{train,val}/*", "test", "needed is a split of test"),
         ("val/", "validation", "val holds no class folder"),
     ],
@@ -214,40 +222,24 @@ def test_a_class_may_have_the_name_of_a_split(tree, names):
     assert opened(root / "one")[0] == expected
 
 
-def test_classes_of_a_split_may_have_such_names_alone(tree):
-    root = tree("{train,val}/{test,val}/{1..5}.png")
-    assert opened(root)[:3] == (("test", "val"), 10, 10)
-
-
-def test_classes_of_folders(tree):
-    root = tree("cat/a/1.png, cat/b/2.png, dog/c/1.png, dog/2.png")
-    assert opened(root)[:3] == (PETS, 2, 2)
-    # As Tiny ImageNet's.
-    tree("tiny/{n1,n2,test}/images/{a,b}.JPEG")
-    assert opened(root / "tiny")[:3] == (("n1", "n2", "test"), 3, 3)
+# Names that begin with a dot, which vanished.
+CALIBRES = ".22 LR", ".45 ACP", "9mm"
+OF_CALIBRES = "{.22 LR,.45 ACP,9mm}/{1..5}.png"
+HIDDEN = "{.cache,.ipynb_checkpoints,.Trash-1000,.git}/1.png, .notes/a.txt"
 
 
 @pytest.mark.parametrize(
-    ("paths", "inside"),
+    ("paths", "names", "train", "validation"),
     [
-        ("PetImages/*", "PetImages"),
-        ("pets/pets/*", "pets/pets"),
-        ("Images/*, docs/a.txt, labels/1.xml", "Images"),
-        ("pets/*, __MACOSX/pets/._1.png, Thumbs.db", "pets"),
-        ("data/{Train,Test}/*", "data"),
-        ("test/{train,val}/*", "test"),
-        ("imgs/train/*, imgs/test/1.jpg, list.csv", "imgs"),
+        ("{train,val}/{test,val}/{1..5}.png", ("test", "val"), 10, 10),
+        # As Tiny ImageNet's.
+        ("{n1,n2,test}/images/{a,b}.JPEG", ("n1", "n2", "test"), 3, 3),
+        (f"{OF_CALIBRES}, {HIDDEN}", CALIBRES, 12, 3),
+        ("{train,val}/" + OF_CALIBRES, CALIBRES, 15, 15),
     ],
 )
-def test_a_folder_that_unzipping_doubled(tree, paths, inside):
-    found, _, _, note = opened(tree(paths))
-    assert found == PETS and note.startswith(f"all lies in {inside}/; ")
-
-
-def test_files_that_systems_leave_are_no_images(tree):
-    left = "{Thumbs.db,desktop.ini,.DS_Store,._1.png,@eaDir/1.png/x.jpg}"
-    root = tree(f"*, cat/{left}, __MACOSX/cat/._1.png")
-    assert opened(root)[:3] == (PETS, 8, 2)
+def test_classes_of_odd_names(tree, paths, names, train, validation):
+    assert opened(tree(paths))[:3] == (names, train, validation)
 
 
 @pytest.mark.parametrize(
@@ -255,11 +247,9 @@ def test_files_that_systems_leave_are_no_images(tree):
     [
         # Splits of other names, and images in several versions.
         ("fold{1,2}/*", r"fold1/, fold2/ hold no images but .*\(cat, dog\)"),
-        ("{Images,Crops}/*", "Crops/, Images/ hold no images but folders"),
         ("{cat,dog}/{train,test}/*", r"cat/, dog/ hold .*\(test, train\)"),
         ("*, pets/*", r"pets/ holds folders of the same names .*cat, d"),
         # Names of splits in the names of folders.
-        ("pets_{train,test}/*", "pets_test/, pets_train/ look by their names"),
         ("pets_train/{1..5}.png, pets_test/1.png", "look by their names like splits"),
         ("{train,test}_{cat,dog}/{1,2}.png", "look by their names like splits"),
         # Splits beside classes or other folders.
@@ -288,61 +278,22 @@ def test_files_that_systems_leave_are_no_images(tree):
         ("{a\nb,c}/1.png", r"a\\nb has invisible characters"),
         ("{\u05d0\u200f,c}/1.png", "has invisible characters"),
         ("{cat,dog,.NET}/1.png", r"\.NET begins with a dot, which hides it, and"),
-    ],
-)
-def test_what_may_be_neither_is_told(tree, paths, message):
-    """Many of these became classes of a flat folder."""
-    with pytest.raises(ValueError, match=message) as error:
-        find_source(tree(paths))
-    assert "\n" not in str(error.value)
-
-
-def test_a_class_whose_name_begins_with_a_dot(tree):
-    """It vanished."""
-    names = (".22 LR", ".45 ACP", "9mm")
-    images = "{.22 LR,.45 ACP,9mm}/{1..5}.png"
-    litter = "{.cache,.ipynb_checkpoints,.Trash-1000,.git}/1.png, .notes/a.txt"
-    assert opened(tree(f"{images}, {litter}"))[:3] == (names, 12, 3)
-    root = tree("both/{train,val}/" + images)
-    assert opened(root / "both")[:3] == (names, 15, 15)
-
-
-@pytest.mark.parametrize(
-    ("paths", "message"),
-    [
+        # No layout: what it holds is told.
         ("photos.tar.gz", r"the files photos\.tar\.gz; unpack photos\.tar\.gz first"),
         ("a.zip, x/", r"\['x'\], and the files a\.zip; unpack a\.zip first"),
         ("train-0.tar.gz, val-0.tgz", "compressed tars cannot be read: make them"),
         ("{1,2}.jpg", "1.jpg, 2.jpg; put images into a folder for each class"),
         ("cat/1.jpg", r"with two classes or more: it holds the folders \['cat'\]"),
-        ("a.csv", "no folder, and the files a.csv"),
+        ("a.csv", "none of the layouts .* no folder, and the files a.csv"),
+        # Too few images, named as they lie.
+        ("*, owl/1.png", "only one image in owl; every class needs one"),
+        ("*, owl/", "no image in owl; every class needs one"),
+        ("{train,val}/*, train/owl/.x, val/owl/1", "no image in train/owl;"),
+        ("{train,val}/*, train/owl/1, val/owl/.x", "no image in val/owl;"),
     ],
 )
-def test_a_folder_of_no_layout_says_what_it_holds(tree, paths, message):
-    with pytest.raises(ValueError, match="none of the layouts .*" + message):
-        find_source(tree(paths))
-
-
-@pytest.mark.parametrize(
-    ("paths", "message"),
-    [
-        # Flat folders were told of a train/ that there is none.
-        ("*, owl/1.png", "only one image in owl"),
-        ("*, owl/", "no image in owl"),
-        ("train/*, train/owl/1.png", "only one image in owl"),
-        ("train/*, train/owl/", "no image in owl"),
-        ("{train,val}/*, train/owl/.x, val/owl/1", "no image in train/owl"),
-        ("{train,val}/*, train/owl/1, val/owl/.x", "no image in val/owl"),
-    ],
-)
-def test_too_few_images_are_named_as_they_lie(tree, paths, message):
-    with pytest.raises(ValueError, match=f"{message}; every class needs one"):
+def test_what_is_in_doubt_or_missing_is_told(tree, paths, message):
+    """Many of these became classes of a flat folder."""
+    with pytest.raises(ValueError, match=message) as error:
         data.open_dataset(data_dir=tree(paths))
-
-
-@pytest.mark.parametrize("other", ["Meta", "Training (1)"])
-def test_what_else_is_left_alone_is_said(tree, other):
-    """As GTSRB: Train/<class>/*, Test/* and Meta/*."""
-    root = tree(f"Train/*, Test/1.png, {other}/1.png")
-    note = f"20% of Train/ validates, Test/ and {other}/ are left alone"
-    assert opened(root) == (PETS, 8, 2, note)
+    assert "\n" not in str(error.value)

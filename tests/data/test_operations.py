@@ -148,13 +148,8 @@ def test_settings_reach_the_draws():
     assert not bicubic.any()
 
 
-def three_augment(number, **settings):
-    row = dataclasses.replace(AUGMENTATIONS["three"], **settings)
-    return image_draws(np.arange(number), 3, 32, row)
-
-
 def test_one_of_three_then_all_of_the_jitter_in_any_order():
-    drawn = three_augment(3000)
+    drawn = image_draws(range(3000), 3, 32, AUGMENTATIONS["three"])
     names = np.vectorize(NAMES.get)(drawn.operations)
     assert names.shape == (3000, AUGMENTATIONS["three"].operations_per_image)
     for name in ("grey", "solarize", "blur"):  # 4 deviations of a third
@@ -167,16 +162,9 @@ def test_one_of_three_then_all_of_the_jitter_in_any_order():
     assert abs(factors.mean() - 1) < 4 * 0.173 / 9000**0.5
     blurred = drawn.levels[names[:, 0] == "blur", 0]
     assert 0 <= blurred.min() < 0.01 and 0.99 < blurred.max() <= 1
-    assert three_augment(5, three_augment=False).operations.shape == (5, 3)
-    assert three_augment(5, color_jitter=0.0).operations.shape == (5, 1)
-
-
-def test_randaugment_draws_the_same_beside_it():
-    alone = image_draws(np.arange(9), 3, 32, AUGMENTATIONS["full"])
-    beside = three_augment(9, num_operations=2, interpolation="random")
-    for name in ("operations", "levels", "signs", "operations_bicubic"):
-        column = getattr(beside, name)[:, 4:]
-        np.testing.assert_array_equal(column, getattr(alone, name))
+    for settings, number in (({"three_augment": False}, 3), ({"color_jitter": 0.0}, 1)):
+        row = dataclasses.replace(AUGMENTATIONS["three"], **settings)
+        assert draws_at(0, 3, 32, row).operations.shape == (number,)
 
 
 def test_both_readers_follow_the_draws_of_3_augment(images):

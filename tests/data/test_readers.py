@@ -100,12 +100,16 @@ def test_draws_are_functions_of_seed_and_position():
 
 
 def test_no_setting_changes_what_others_draw():
-    positions = np.arange(10)
-    whole = image_draws(positions, 5, 32, FULL)
-    less = dataclasses.replace(FULL, num_operations=0, erasing_probability=0)
-    less = image_draws(positions, 5, 32, less)
+    def drawn(**settings):
+        return image_draws(range(10), 5, 32, dataclasses.replace(FULL, **settings))
+
+    whole, less = drawn(), drawn(num_operations=0, erasing_probability=0)
     for name in ("crop", "bicubic", "flipped"):
         np.testing.assert_array_equal(getattr(less, name), getattr(whole, name))
+    more = drawn(three_augment=True, color_jitter=0.3)
+    for name in ("operations", "levels", "signs", "operations_bicubic"):
+        column = getattr(more, name)[:, 4:]  # after 3-Augment's one and the jitter's
+        np.testing.assert_array_equal(column, getattr(whole, name))
 
 
 def test_the_order_is_a_permutation_of_each_epoch():
@@ -130,10 +134,6 @@ def test_repeats_in_an_epoch_of_fewer_images(count):
     assert len(pairs) == 48
     assert (shuffled_indices([4, 90], count, 3, 3) == again[[4, 90]]).all()
     assert sorted(shuffled_indices(np.arange(7), 7, 3, 3)) == list(range(7))
-
-
-def test_grain_is_the_default_reader(write_photographs):
-    assert data.open_dataset(data_dir=write_photographs("JPEG")).reader == "grain"
 
 
 @pytest.mark.processes

@@ -9,8 +9,7 @@ from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.classifier import find_classifier
 from tests.checkpoints import helpers
-from tests.examples.script import run
-from tests.examples.small_run import write_run
+from tests.processes import example
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +58,10 @@ def test_what_is_known_of_the_pixels_is_kept(oracle, tmp_path, success):
     assert "of mean [0.4914, 0.4822, 0.4465] and standard" in out
 
 
-def test_a_run_s_weights_are_for_the_pixels_of_the_run(tmp_path, success):
-    write_run(tmp_path / "run", list("abcdefghij"), normalization="inception")
-    weights, output = tmp_path / "run/best.weights.h5", tmp_path / "x.keras"
-    helpers.build("T2TViT7").save_weights(weights)
-    out = success("convert_checkpoint.py", weights, "--output", output)
-    assert "for RGB 0..255" in out
-    found = find_classifier(output).normalization
-    np.testing.assert_allclose(found, NORMALIZATIONS["inception"], rtol=1e-5)
-
-
 @pytest.mark.nightly
 def test_another_size_and_the_raw_weights(original, oracle, tmp_path):
     output = tmp_path / "wide.keras"
-    done = run(
+    done = example(
         "convert_checkpoint.py",
         *(original, "--output", output, "--image-size", "64x96", "--raw"),
         *("--backend", keras.backend.backend()),

@@ -1,14 +1,13 @@
 """`examples/export_model.py` as its users call it."""
 
 import json
-import shutil
 
 import keras
 import pytest
 import torch
 
 from tests.checkpoints import helpers
-from tests.examples.script import run
+from tests.processes import example
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -26,7 +25,7 @@ def folder(tmp_path_factory):
 def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path):
     path = tmp_path / "flowers.keras"
     weights = ("--weights", folder / "x.pth", "--format", "keras")
-    done = run("export_model.py", *weights, "--output", path)
+    done = example("export_model.py", *weights, "--output", path)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     assert line.startswith("Exporting t2t_vit_7 -> keras (torch) ... ")
@@ -37,18 +36,25 @@ def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path)
     assert model.output["logits"].shape == (None, 10)
 
 
-def test_classes_without_names_are_numbered(folder, tmp_path, success):
-    shutil.copy(folder / "x.pth", tmp_path)
-    weights = ("--weights", tmp_path / "x.pth", "--format", "keras", "--no-verify")
-    success("export_model.py", *weights, "--output", tmp_path / "x.keras")
-    names = json.loads((tmp_path / "x.classes.json").read_text())
-    assert names == [f"class {i}" for i in range(10)]
+@pytest.fixture
+def exported(tmp_path, success):
+    """A `.keras` file of weights for so many classes, without names."""
+
+    def exported(classes):
+        oracle = helpers.random_oracle("T2TViT7", classes=classes)
+        torch.save(oracle.state_dict(), tmp_path / "x.pth")
+        weights = ("--weights", tmp_path / "x.pth", "--format", "keras", "--no-verify")
+        success("export_model.py", *weights, "--output", tmp_path / "x.keras")
+        return tmp_path / "x.keras"
+
+    return exported
 
 
-def test_one_output_is_served_as_a_sigmoid(tmp_path, success):
-    oracle = helpers.random_oracle("T2TViT7", classes=1)
-    torch.save(oracle.state_dict(), tmp_path / "one.pth")
-    weights = ("--weights", tmp_path / "one.pth", "--format", "keras", "--no-verify")
-    success("export_model.py", *weights, "--output", tmp_path / "x.keras")
-    model = keras.saving.load_model(tmp_path / "x.keras", compile=False)
+def test_classes_without_names_are_numbered(exported):
+    names = json.loads(exported(3).with_suffix(".classes.json").read_text())
+    assert names == [f"class {i}" for i in range(3)]
+
+
+def test_one_output_is_served_as_a_sigmoid(exported):
+    model = keras.saving.load_model(exported(1), compile=False)
     assert model.get_layer("probabilities").activation is keras.activations.sigmoid

@@ -2,12 +2,10 @@
 
 import contextlib
 import json
-import os
 import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
 import types
 from pathlib import Path
@@ -17,7 +15,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from keras_t2t.cli import finetune
-from tests.examples.script import ROOT
+from tests import processes
+from tests.processes import ROOT
 
 FEW = [
     *("--weights", "none", "--model", "T2TViT7", "--image-size", "32"),
@@ -110,17 +109,8 @@ def test_a_port_in_use(photographs, finish):
 def test_stopped_and_gone_on_with(photographs, tmp_path, line, name, told):
     """In a process of its own; the command that it tells does the rest."""
     number = getattr(signal, name)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-u", ROOT / "examples" / "finetune.py", photographs]
-    process = subprocess.Popen(
-        [*command, *FEW, "--web", "--epochs", "3"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        # Where the tests run in the background of a script, it is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    command = ("-u", ROOT / "examples" / "finetune.py", photographs, *FEW)
+    process = processes.start(*command, "--web", "--epochs", "3")
     if line.endswith(".json"):  # the export has begun
         while not (tmp_path / line).exists():
             assert process.poll() is None, process.stderr.read()
@@ -140,6 +130,7 @@ def test_stopped_and_gone_on_with(photographs, tmp_path, line, name, told):
     else:
         assert not list((tmp_path / "run").glob(".writing-*"))
     again = last.partition("; go on with: ")[2]
+    environment = processes.with_package({})
     done = subprocess.run(
         again, shell=True, capture_output=True, text=True, env=environment
     )

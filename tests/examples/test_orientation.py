@@ -8,7 +8,8 @@ from PIL import Image
 
 from keras_t2t import classifier, visualization
 from keras_t2t.classifier import find_classifier
-from keras_t2t.export.web import MANIFEST
+from keras_t2t.export import web
+from keras_t2t.export.formats import Options
 from keras_t2t.preprocessing import evaluation_transform
 from tests.examples.small_run import SIZE, build, random_model, write_run
 from tests.export.tiny import softmax
@@ -49,8 +50,7 @@ def test_a_prediction_sees_what_the_run_saw(recorded, turns, tmp_path, success):
         assert line.split() == [f"{probabilities.max():.2%}", best]
 
 
-def test_a_photograph_for_weights_without_a_record_is_turned(tmp_path):
-    assert find_classifier("random").photograph_transform["exif_orientation"]
+def test_published_weights_say_nothing_of_it():
     assert find_classifier("imagenet").exif_orientation is None
 
 
@@ -75,6 +75,8 @@ def test_an_evaluation_sees_what_the_run_saw(recorded, turns, tmp_path, success)
 
 
 def test_the_page_and_the_pictures_do_as_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(web, "copy_runtime", lambda folder: None)
+    monkeypatch.setattr(web, "write_onnx", lambda *_, **__: None)
     path = tmp_path / "x.jpg"
     path.write_bytes(oriented(6))
     model = random_model()
@@ -84,18 +86,8 @@ def test_the_page_and_the_pictures_do_as_the_run(tmp_path, monkeypatch):
         for seen in (path, Image.open(path)):
             view = visualization.model_view(model, seen, **source.photograph_transform)
             np.testing.assert_array_equal(view, expected)
-        written = manifest(model, tmp_path, monkeypatch, source)
+        told = source.photograph_transform["exif_orientation"]
+        page = tmp_path / f"page {turns}"
+        web.write_web(model, page, Options(exif_orientation=told))
+        written = json.loads((page / web.MANIFEST).read_text())
         assert written["exif_orientation"] is turns
-
-
-def manifest(model, folder, monkeypatch, source):
-    """Of a page without its runtime and its model."""
-    from keras_t2t.export import web
-    from keras_t2t.export.formats import Options
-
-    monkeypatch.setattr(web, "copy_runtime", lambda folder: None)
-    monkeypatch.setattr(web, "write_onnx", lambda *_, **__: None)
-    options = Options(exif_orientation=source.photograph_transform["exif_orientation"])
-    page = folder / f"page {options.exif_orientation}"
-    web.write_web(model, page, options)
-    return json.loads((page / MANIFEST).read_text())

@@ -12,11 +12,10 @@ from sklearn.datasets import load_sample_images
 
 import keras_t2t
 from keras_t2t.classifier import find_classifier
-from keras_t2t.cli.image_files import image_files
 from keras_t2t.cli.predict import batches
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
-from tests.examples.script import run
+from tests.processes import example
 
 NAMES = [f"flower {i}" for i in range(10)]
 
@@ -53,17 +52,19 @@ def test_the_most_probable_classes_are_named(folder, success):
 
 @pytest.fixture
 def photographs(folder, tmp_path):
-    """A folder with folders of photographs, one of which cannot be read."""
-    for name in ("b/2.jpg", "a/1.jpg", "a/c/3.JPG", ".hidden/4.jpg"):
+    """A folder with folders of photographs, one of which cannot be read, and with what
+    systems leave in it."""
+    broken = ["a/2.jpg", "notes.txt"]
+    broken += ["a/@eaDir/1.jpg", "#recycle/5.jpg", "$RECYCLE.BIN/3.jpg"]
+    for name in ("b/2.jpg", "a/1.jpg", "a/c/3.JPG", ".hidden/4.jpg", *broken):
         path = tmp_path / "photographs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((folder / f"{len(name) % 2}.jpg").read_bytes())
-    (tmp_path / "photographs" / "a" / "2.jpg").write_bytes(b"no image")
-    (tmp_path / "photographs" / "notes.txt").write_text("no image's name")
-    return tmp_path / "photographs"
+        whole = (folder / f"{len(name) % 2}.jpg").read_bytes()
+        path.write_bytes(b"no image" if name in broken else whole)
 
 
-def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, success):
+@pytest.mark.usefixtures("photographs")
+def test_a_folder_to_tables(folder, tmp_path, monkeypatch, success):
     monkeypatch.chdir(tmp_path)
     predict = functools.partial(success, "predict.py", "--weights", folder / "x.pth")
     tables = ("--csv", "x.csv", "--json", "x.json")
@@ -89,34 +90,16 @@ def test_a_folder_to_tables(folder, photographs, tmp_path, monkeypatch, success)
         assert alone[1].strip() == first["class"]
 
 
-def test_one_output_names_no_class(folder, tmp_path, finish):
-    oracle = helpers.random_oracle("T2TViT7", classes=1)
-    torch.save(oracle.state_dict(), tmp_path / "one.pth")
-    flags = ("--weights", tmp_path / "one.pth", folder / "0.jpg")
-    code, out, error = finish("predict.py", *flags)
-    assert (code, out) == (2, "") and "have one output, which names no class" in error
-
-
-def test_where_nothing_can_be_read(folder, photographs, tmp_path, monkeypatch, finish):
+@pytest.mark.usefixtures("photographs")
+def test_where_nothing_can_be_read(folder, tmp_path, monkeypatch, finish):
     monkeypatch.chdir(tmp_path)
-    images = ("photographs/a/2.jpg", "gone.jpg", "photographs/.hidden/4*.png")
+    images = ["photographs/a/2.jpg", "gone.jpg", "photographs/.hidden/4*.png"]
     flags = ("--weights", folder / "x.pth", "--csv", "x.csv")
-    code, _, _ = finish("predict.py", *flags, *images)
+    code, _, _ = finish("predict.py", *flags, *images, "photographs/#recycle")
     assert code == 2
     rows = list(csv.DictReader((tmp_path / "x.csv").read_text().splitlines()))
-    assert len(rows) == 3 and all(row["error"] for row in rows)
-
-
-def test_what_systems_leave_in_a_folder_is_no_photograph(tmp_path):
-    kept = {"a/1.jpg", "b.png"}
-    left = {"a/@eaDir/1.jpg", "#recycle/2.jpg", "$RECYCLE.BIN/3.jpg", ".x/4.jpg"}
-    for name in kept | left:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = {(str(tmp_path / name), None) for name in kept}
-    assert set(image_files([str(tmp_path)])) == found
-    named = str(tmp_path / "#recycle")
-    assert list(image_files([named])) == [(f"{named}/2.jpg", None)]
+    assert [row["image"] for row in rows] == [*images, "photographs/#recycle/5.jpg"]
+    assert all(row["error"] for row in rows)
 
 
 def test_batches_are_in_order_and_no_more_than_some_are_held():
@@ -153,7 +136,7 @@ def test_a_name_of_published_weights(folder, tmp_path):
     torch.save({"net": state_dict, "acc": 98.3, "epoch": 59}, path)
     words = ("predict.py", "--weights", "cifar10", "--top", "1", folder / "0.jpg")
     places = {"KERAS_T2T_WEIGHTS": str(path.parent), "KERAS_HOME": str(tmp_path)}
-    done = run(*words, **places)
+    done = example(*words, **places)
     assert done.returncode == 0, done.stderr
     pixels = evaluation_transform(folder / "0.jpg", (224, 224), 1.0, "bilinear")
     mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)

@@ -13,17 +13,16 @@ import time
 import pytest
 
 from keras_t2t.cli import stopping
-from tests.processes import ROOT, python
+from tests import processes
 
-IMPORTS = f"""
-sys.path.insert(0, {str(ROOT)!r})
+IMPORTS = """
+import os, signal, sys, time
 import keras_t2t_command
 keras_t2t_command.place_package()
+from keras_t2t._ground import files
 from keras_t2t.cli import ending
 """
-SCRIPT = f"""
-import signal, sys, time
-{IMPORTS}
+SCRIPT = """
 def main():
     if "--hang" in sys.argv:
         # What Python cannot interrupt: nothing is raised in the main thread.
@@ -43,20 +42,10 @@ ending.run(main, resumes="--evaluate" not in sys.argv)
 def start(tmp_path):
     started = []
 
-    def start(*arguments, launcher=(), **options):
+    def start(*words, **options):
         script = tmp_path / "train it.py"
-        script.write_text(SCRIPT)
-        environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
-        process = subprocess.Popen(
-            [*launcher, sys.executable, script, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            # Where the tests run in the background of a script, it is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            **options,
-        )
+        script.write_text(IMPORTS + SCRIPT)
+        process = processes.start(script, *words, KERAS_BACKEND="", **options)
         started.append(process)
         assert process.stdout.readline() == "ready\n"
         return process
@@ -111,18 +100,15 @@ def test_a_second_ctrl_c_ends_it_at_once(start):
 
 
 def test_what_is_ignored_stays_ignored(start):
-    process = start(launcher=["nohup"], stdin=subprocess.DEVNULL)
+    process = start(launcher=["nohup"])
     process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
     assert process.poll() is None
 
 
-def test_signals_of_a_child_are_its_own(tmp_path):
+def test_signals_of_a_child_are_its_own():
     """One that is forked is ended by SIGTERM, and its parent hears nothing of it."""
-    script = tmp_path / "forks.py"
-    script.write_text(f"""
-import os, signal, sys, time
-{IMPORTS}
+    code = """
 def main():
     child = os.fork()
     if not child:
@@ -134,17 +120,13 @@ def main():
     return 3
 
 ending.run(main)
-""")
-    done = python(script)
+"""
+    done = processes.python("-c", IMPORTS + code)
     assert (done.returncode, done.stderr) == (3, "")
 
 
 def test_half_written_files_go_at_the_end_by_force(tmp_path):
-    script = tmp_path / "writes.py"
-    script.write_text(f"""
-import signal, sys, time
-{IMPORTS}from keras_t2t._ground import files
-
+    code = """
 def main():
     signal.signal(signal.SIGTERM, lambda *_: None)
     ending.stop_within(0.2)
@@ -154,10 +136,10 @@ def main():
         time.sleep(30)
 
 ending.run(main)
-""")
-    done = python(script, cwd=tmp_path)
+"""
+    done = processes.python("-c", IMPORTS + code, cwd=tmp_path)
     assert done.returncode == 143
-    assert [path.name for path in tmp_path.iterdir()] == ["writes.py"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

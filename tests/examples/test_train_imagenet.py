@@ -5,7 +5,7 @@ import json
 import keras
 import pytest
 
-from tests.examples.script import run
+from tests.processes import example
 
 SHORT = ["--image-size=32", "--batch-size=4", "--steps-per-epoch=2", "--epochs=1"]
 
@@ -16,7 +16,7 @@ def test_without_data_it_says_so_and_trains_on_digits(tmp_path):
     backend = keras.backend.backend()
     environment = {"KERAS_BACKEND": "none such", "TFDS_DATA_DIR": str(tmp_path / "x")}
     arguments = ("train_imagenet.py", "--backend", backend, *SHORT)
-    result = run(*arguments, cwd=tmp_path, **environment)
+    result = example(*arguments, cwd=tmp_path, **environment)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.strip().splitlines()
     assert lines[0].startswith("Data: digits, 1,437 training and 360 validation images")

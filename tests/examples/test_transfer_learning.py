@@ -29,11 +29,7 @@ def test_a_run_is_probed_on_digits(script, tmp_path, monkeypatch):
     out = script("--weights", "source", "--dataset", "digits", "--linear-probe", *SHORT)
     result = json.loads(out.splitlines()[-1])
     assert (result["model"], result["dataset"]) == ("T2TViT7", "digits")
-    assert 0 <= result["val_top1"] <= result["val_top5"] <= 1
-    folder = tmp_path / result["output_dir"]
-    files = {path.name for path in folder.iterdir()}
-    assert {"config.json", "history.csv", "curves.png", "final.keras"} <= files
-    record = json.loads((folder / "config.json").read_text())
+    record = json.loads((tmp_path / result["output_dir"] / "config.json").read_text())
     assert (record["linear_probe"], record["image_size"]) == (True, SIZE)
 
 

@@ -67,10 +67,10 @@ def chromium(width=1200, height=900, dark=False):
 
 
 @contextlib.contextmanager
-def opened(folder, handler=Quiet, **window):
-    """A driver that shows the page of a folder."""
+def opened(folder, handler=Quiet, page="", **window):
+    """A driver that shows a page of a folder."""
     with served(folder, handler) as address, chromium(**window) as driver:
-        driver.get(address)
+        driver.get(address + page)
         yield driver
 
 

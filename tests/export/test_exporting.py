@@ -3,7 +3,6 @@
 import json
 import pathlib
 import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -26,8 +25,30 @@ def model():
     return tiny.build()
 
 
+@pytest.fixture
+def written(monkeypatch):
+    """The options of each file that is exported, which has nothing in it."""
+    written = []
+
+    def write(self, model, path, options):
+        path.write_bytes(b"x")
+        written.append(options)
+
+    monkeypatch.setattr(formats.Format, "write", write)
+    monkeypatch.setattr(exporting, "write_in_child", write)
+    return written
+
+
 def export(model, path, format="keras", **settings):
     return keras_t2t.export_model(model, path, format, verbose=False, **settings)
+
+
+def check_refused(message, folder, name, model, **settings):
+    """In one line, and nothing is left."""
+    with pytest.raises(ValueError) as error:
+        export(model, folder / name, **settings)
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -56,10 +77,7 @@ def export(model, path, format="keras", **settings):
     ],
 )
 def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
-    with pytest.raises(ValueError) as error:
-        export(model, tmp_path / path, **settings)
-    assert message in str(error.value) and "\n" not in str(error.value)
-    assert not list(tmp_path.iterdir())
+    check_refused(message, tmp_path, path, model, **settings)
 
 
 @pytest.mark.parametrize(
@@ -70,13 +88,8 @@ def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
     ],
 )
 def test_what_no_page_can_show_is_refused(channels, classes, message, tmp_path):
-    image = keras.Input((8, 8, channels))
-    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
-    model = keras.Model(image, keras.layers.Dense(classes)(x))
-    with pytest.raises(ValueError) as error:
-        export(model, tmp_path / "page", "web", verify=False)
-    assert message in str(error.value) and "\n" not in str(error.value)
-    assert not list(tmp_path.iterdir())
+    model = tiny.own(keras.layers.Rescaling(1 / 255), (64, 64, channels), classes, None)
+    check_refused(message, tmp_path, "page", model, format="web", verify=False)
 
 
 def test_calibration_leaves_out_litter(tmp_path):
@@ -91,32 +104,30 @@ def test_calibration_leaves_out_litter(tmp_path):
 def test_labels_of_a_nested_model_are_refused(model, tmp_path):
     image = keras.Input(tiny.SIZE)
     nested = keras.Model(image, model(image))
-    with pytest.raises(ValueError, match=r"ends in t2t_vit: export model\.get_layer"):
-        export(nested, tmp_path / "x.keras", labels=list("abcdefghij"))
+    message, labels = "ends in t2t_vit: export model.get_layer", list("abcdefghij")
+    check_refused(message, tmp_path, "x.keras", nested, labels=labels)
 
 
 def test_an_existing_path_stays_unless_overwrite_is_set(model, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"mine")
-    with pytest.raises(ValueError, match=r"`path` exists: .*overwrite=True"):
-        export(model, path)
     (tmp_path / "model.bin").write_bytes(b"mine")
-    with pytest.raises(ValueError, match=r"`path` exists: .*model\.bin"):
-        export(model, tmp_path / "model.xml", "openvino")
     (tmp_path / "photos").mkdir()
-    with pytest.raises(ValueError, match="without an export of format='tf_saved_mod"):
-        export(model, tmp_path / "photos", "tf_saved_model", overwrite=True)
+    for name, format, overwrite, message in (
+        ("model.keras", "keras", False, r"`path` exists: .*overwrite=True"),
+        ("model", "keras", False, r"`path` exists: .*model\.keras"),
+        ("model.xml", "openvino", False, r"`path` exists: .*model\.bin"),
+        ("photos", "tf_saved_model", True, "without an export of format='tf_saved_mo"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            export(model, tmp_path / name, format, overwrite=overwrite)
     assert path.read_bytes() == b"mine"
-    export(model, path, verify=False, overwrite=True)
-    assert path.read_bytes() != b"mine"
+    # A name without an ending gets the format's.
+    report = export(model, tmp_path / "model", verify=False, overwrite=True)
+    assert report.path == path and path.read_bytes() != b"mine"
 
 
-def test_names_beside_a_file_are_those_of_its_model(model, tmp_path, monkeypatch):
-    def write(self, model, path, options):
-        path.write_bytes(b"x")
-
-    monkeypatch.setattr(formats.Format, "write", write)
-    monkeypatch.setattr(exporting, "write_in_child", write)
+def test_names_beside_a_file_are_those_of_its_model(model, tmp_path, written):
     names, others = list("abcdefghij"), list("klmnopqrst")
     beside = tmp_path / "model.classes.json"
 
@@ -153,36 +164,28 @@ def test_a_failed_export_leaves_nothing(model, tmp_path, monkeypatch, capsys):
     assert path.read_bytes() == b"mine" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_numpy_s_numbers_reach_a_child_process(model, tmp_path, monkeypatch):
+def test_numpy_s_numbers_reach_a_child_process(model, tmp_path, written):
     """As JSON, which does not know them."""
-    written = []
-
-    def write(self, model, path, options):
-        written.append(json.dumps(options._replace(images=None)._asdict()))
-        path.write_bytes(b"x")
-
-    monkeypatch.setattr(formats.Format, "write", write)
     settings = {"crop": np.float32(0.5), "dynamic_batch": np.True_, "verify": False}
     export(model, tmp_path / "model.keras", **settings)
-    assert '"crop": 0.5' in written[0]
+    assert '"crop": 0.5' in json.dumps(written[0]._asdict())
 
 
-def test_outputs_that_differ_are_found(model):
-    images = tiny.images()
-    expected = serving_model(model).predict_on_batch(images)
-    expected = {k: keras.ops.convert_to_numpy(v) for k, v in expected.items()}
+def test_outputs_that_differ_are_found():
+    logits = np.random.default_rng(0).normal(size=(3, 10))
+    expected = {"logits": logits, "probabilities": tiny.softmax(logits)}
     found = verification.compare(expected, expected, exact=True)
     assert found == (0.0, 0.0, 1.0, 3)
-    off = {**expected, "logits": expected["logits"] + 2e-4}
-    with pytest.raises(RuntimeError, match=r"differ from Keras's by 2\.0e-04"):
-        verification.compare(expected, off, exact=True)
-    reported = verification.compare(expected, off, exact=False)
-    assert reported.max_difference == pytest.approx(2e-4, rel=1e-2)
-    missing = {"logits": expected["logits"]}
-    with pytest.raises(RuntimeError, match="instead of"):
-        verification.compare(expected, missing, exact=True)
-    with pytest.raises(RuntimeError, match="not finite"):
-        verification.compare(expected, {k: v * np.nan for k, v in expected.items()}, 0)
+    off = {**expected, "logits": logits + 2e-4}
+    found = verification.compare(expected, off, exact=False)
+    assert found.max_difference == pytest.approx(2e-4, rel=1e-2)
+    for outputs, exact, message in (
+        (off, True, r"differ from Keras's by 2\.0e-04"),
+        ({"logits": logits}, True, "instead of"),
+        ({k: v * np.nan for k, v in expected.items()}, False, "not finite"),
+    ):
+        with pytest.raises(RuntimeError, match=message):
+            verification.compare(expected, outputs, exact)
 
 
 def test_one_logit_agrees_on_its_side_of_zero():
@@ -209,20 +212,21 @@ def test_a_file_is_compared_with_the_model_itself(model, tmp_path, monkeypatch):
 
     for wrong in (another, without):
         monkeypatch.setattr(exporting, "serving_model", wrong)
-        with pytest.raises(RuntimeError, match=r"differ|other top-5"):
+        with pytest.raises(RuntimeError, match="differ"):
             export(model, tmp_path / "model.keras")
         assert not list(tmp_path.iterdir())
 
 
 def test_a_report_says_who_standardises(model, tmp_path, capsys):
     own = tiny.build(include_preprocessing=True)
-    for exported, settings, told in (
-        (model, {}, "standardised by ImageNet's mean"),
-        (own, {"overwrite": True}, "standardised by the model itself"),
-        (model, {"overwrite": True, "include_preprocessing": False}, "own input"),
+    for exported, preprocessing, told in (
+        (model, True, "standardised by ImageNet's mean"),
+        (own, True, "standardised by the model itself"),
+        (model, False, "own input"),
     ):
+        settings = {"verify": False, "overwrite": True}
         path = tmp_path / "x.keras"
-        keras_t2t.export_model(exported, path, "keras", verify=False, **settings)
+        keras_t2t.export_model(exported, path, "keras", preprocessing, **settings)
         assert told in capsys.readouterr().out
 
 
@@ -238,27 +242,17 @@ class Doubled(keras.layers.Layer):
 
 
 def test_custom_layers_are_named(tmp_path):
-    image = keras.Input(tiny.SIZE)
-    x = keras.layers.GlobalAveragePooling2D()(image)
-    x = Doubled(name="mine")(x)
-    model = keras.Model(image, keras.layers.Dense(10)(x))
+    model = tiny.own(Doubled(name="mine"))
     elsewhere = "torch" if BACKEND != "torch" else "litert"
-    suffix = formats.FORMATS[elsewhere].suffix
     with pytest.raises(ValueError, match=r"mine \(.*Doubled\).*KERAS_BACKEND="):
-        export(model, tmp_path / f"model{suffix}", elsewhere)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_child_that_fails_says_why(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(RuntimeError, match=r"tensorflow process .* ended with code 1"):
-        export(model, tmp_path / "model.tflite", "litert")
+        export(model, tmp_path / "model", elsewhere, takes_pixels=True)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="others have no such variable")
 def test_from_any_accelerator_torch_writes_on_the_cpu(model, tmp_path, monkeypatch):
-    """Keras takes Apple's MPS and Intel's XPU too, unless this variable is set."""
+    """Keras takes Apple's MPS and Intel's XPU too, unless this variable is set. A child
+    that fails says why."""
     import torch
 
     asked = []
@@ -270,20 +264,12 @@ def test_from_any_accelerator_torch_writes_on_the_cpu(model, tmp_path, monkeypat
         return subprocess.CompletedProcess(command, 1, "", "seen")
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(RuntimeError, match=r"torch process .* seen"):
+    with pytest.raises(RuntimeError, match=r"torch process .* with code 1: seen"):
         export(model, tmp_path / "model.pt2", "torch")
-    assert asked == ["cpu"]
-
-
-def test_a_name_without_an_ending_gets_the_format_s(model, tmp_path):
-    report = export(model, tmp_path / "model", verify=False)
-    assert report.path == tmp_path / "model.keras" and report.path.is_file()
-    with pytest.raises(ValueError, match=r"`path` exists: .*model\.keras"):
-        export(model, tmp_path / "model", verify=False)
+    assert asked == ["cpu"] and not list(tmp_path.iterdir())
 
 
 def test_class_names_are_written_in_utf8(tmp_path, monkeypatch):
-    """Whatever the system's own encoding is."""
     written = {}
 
     def write_text(path, text, encoding=None):

@@ -1,12 +1,10 @@
 """JAX writes ONNX itself, where jax2onnx is installed."""
 
 import keras
-import numpy as np
 import pytest
 
 import keras_t2t
 from keras_t2t.export.formats import writer_of
-from keras_t2t.visualization import attention_rollout
 from tests.export import tiny
 
 GHOST = {"token_type": "convolution", "block_type": "ghost"}
@@ -27,7 +25,6 @@ def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
     report = keras_t2t.export_model(model, tmp_path / "x.onnx", "onnx", opset=17)
     assert report.written_on == "jax"
     assert "child process" not in capsys.readouterr().out
-    assert report.verification.max_difference < 1e-4
 
     import onnx
 
@@ -41,20 +38,6 @@ def test_it_is_verified_in_its_runtime(tmp_path, settings, capsys):
     assert {constant.name for constant in graph.initializer} <= read
     types = {constant.data_type for constant in graph.initializer}
     assert onnx.TensorProto.DOUBLE not in types
-
-
-@pytest.mark.nightly
-def test_the_page_s_rollout(tmp_path):
-    pytest.importorskip("jax2onnx")
-    import onnxruntime
-
-    model = tiny.build(classifier_activation=None)
-    keras_t2t.export_model(model, tmp_path / "page", "web", verify=False)
-    session = onnxruntime.InferenceSession(tmp_path / "page" / "model.onnx")
-    pixels = tiny.images()
-    [found] = session.run(["rollout"], {"image": pixels})
-    expected = [attention_rollout(model, image) for image in pixels.astype("uint8")]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_int8_and_a_missing_library_go_to_torch(monkeypatch):

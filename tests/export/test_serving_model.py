@@ -42,12 +42,8 @@ def test_token_labelling_ends_in_an_activation_of_a_sum():
     pixels = tiny.images()
     for activation in ("softmax", None):
         model = tiny.build(classifier_activation=activation, token_labelling=True)
-        if activation is not None:
-            weights = model.get_weights()
-        model.set_weights(weights)
         found = outputs(serving_model(model, include_preprocessing=True), pixels)
-        scaled = keras_t2t.preprocess_input(pixels)
-        own = keras.ops.convert_to_numpy(model(scaled))
+        own = tiny.logits_of(model, pixels)
         name = "logits" if activation is None else "probabilities"
         np.testing.assert_allclose(found[name], own, atol=1e-5)
         softmax = tiny.softmax(found["logits"])
@@ -55,9 +51,7 @@ def test_token_labelling_ends_in_an_activation_of_a_sum():
 
 
 def test_one_logit_tells_two_classes_apart():
-    image = keras.Input(tiny.SIZE)
-    x = keras.layers.Flatten()(keras.layers.Conv2D(8, 9, strides=8)(image))
-    model = keras.Model(image, keras.layers.Dense(1)(x))
+    model = tiny.own(keras.layers.Identity(), classes=1, activation=None)
     found = outputs(serving_model(model), tiny.images())
     assert np.ptp(found["logits"]) > 1e-3
     expected = 1 / (1 + np.exp(-found["logits"]))
@@ -102,14 +96,6 @@ def test_float16_keeps_what_must_not_overflow():
     assert size > 0.8 * len(half.variables)
 
 
-def own_model(begin):
-    """A model that tells images apart, behind a layer of somebody's own."""
-    image = keras.Input(tiny.SIZE)
-    x = keras.layers.Conv2D(8, 9, strides=8)(begin(image))
-    x = keras.layers.Flatten()(x)
-    return keras.Model(image, keras.layers.Dense(10, "softmax")(x))
-
-
 def test_quantizing_warns_of_nothing(recwarn):
     """Keras warns of each layer that has nothing to quantize."""
     layers = in_precision(serving_model(tiny.build()), "int8")._flatten_layers()
@@ -118,15 +104,24 @@ def test_quantizing_warns_of_nothing(recwarn):
 
 
 def test_pixels_are_standardised_once():
-    """What tells whether the model does it is in test_pixel_input.py."""
+    """As the layers show, which test_pixel_input.py tests, unless told otherwise."""
     pixels = tiny.images()
-    for model, takes in (
-        (own_model(keras.layers.Rescaling(1 / 127.5, -1)), pixels),
-        (own_model(keras.layers.Identity()), keras_t2t.preprocess_input(pixels)),
+    standardised = keras_t2t.preprocess_input(pixels)
+    undecided = keras.layers.Rescaling(2.0, -1.0)
+    for begin, settings, x in (
+        (keras.layers.Rescaling(1 / 127.5, -1), (True, None), pixels),
+        (keras.layers.Identity(), (True, None), standardised),
+        (undecided, (True, True), pixels),
+        (undecided, (True, False), standardised),
+        # Without preprocessing the file takes whatever the model takes.
+        (keras.layers.Rescaling(1 / 255), (False, False), pixels),
     ):
-        expected = keras.ops.convert_to_numpy(model(takes))
-        found = outputs(serving_model(model), pixels)["probabilities"]
+        model = tiny.own(begin)
+        expected = keras.ops.convert_to_numpy(model(x))
+        found = outputs(serving_model(model, *settings), pixels)["probabilities"]
         np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="`takes_pixels` must be True or False"):
+        serving_model(tiny.own(undecided))
 
 
 def test_rollout_has_the_grid_of_the_tokens():
@@ -140,26 +135,9 @@ def test_rollout_has_the_grid_of_the_tokens():
         assert len(blocks) == 1 and grid == [4, 3]
 
 
-def test_takes_pixels_overrides_what_the_layers_show():
-    pixels = tiny.images()
-    standardised = keras_t2t.preprocess_input(pixels)
-    undecided = own_model(keras.layers.Rescaling(2.0, -1.0))
-    with pytest.raises(ValueError, match="`takes_pixels` must be True or False"):
-        serving_model(undecided)
-    for takes_pixels, x in ((True, pixels), (False, standardised)):
-        expected = keras.ops.convert_to_numpy(undecided(x))
-        found = outputs(serving_model(undecided, True, takes_pixels), pixels)
-        np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
-    # Without preprocessing the file takes whatever the model takes.
-    scaled = own_model(keras.layers.Rescaling(1 / 255))
-    found = outputs(serving_model(scaled, False, takes_pixels=False), pixels)
-    expected = keras.ops.convert_to_numpy(scaled(pixels))
-    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
-
-
 def test_other_models_are_refused():
     vector, other = keras.Input((4,)), keras.Input((4,))
-    quantized = own_model(keras.layers.Identity())
+    quantized = tiny.own(keras.layers.Identity())
     quantized.layers[-1].quantize("int8")
     for model, message in (
         (None, "`model` must be a built keras.Model"),

@@ -1,6 +1,9 @@
-"""Every layer of the package passes the shared test-case."""
+"""Every layer of the package passes the shared test-case; and what layers refuse."""
 
 from functools import partial
+
+import keras
+import pytest
 
 from keras_t2t import layers as ours
 from tests.shared_case import every_check, layer_case, run
@@ -42,3 +45,28 @@ def test_no_layer_is_left_out():
 @every_check(LAYERS)
 def test_layer(case, check, tmp_path):
     run(check, case, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (partial(ours.SoftSplit, 0, 4, 2), IMAGE, "`kernel_size` must be a positive"),
+        (partial(ours.SoftSplit, 7, 2.5, 2), IMAGE, "`strides` must be a positive"),
+        (partial(ours.SoftSplit, 7, 4, -1), IMAGE, "`padding` must be .* at least 0"),
+        (partial(ours.SoftSplit, 7, 4, 2), (2, 9, 3), "at least 3, got 2"),
+        (partial(ours.PatchProjection, 16, (3, 2)), IMAGE, "`soft_split` must be "),
+        (partial(ours.MultiHeadSelfAttention, 0), WIDE, "`num_heads` must be a posit"),
+        (partial(ours.MultiHeadSelfAttention, 3), WIDE, "num_heads=3 for width 32"),
+        (
+            partial(ours.GhostSelfAttention, 1),
+            (7, 9),
+            "tokens of even width, got width 9",
+        ),
+        (partial(ours.SqueezeExcitation, 20), SHORT, "`ratio` must be at most"),
+        (ours.LearnedPositionEmbedding, (8,), "values to unpack"),
+        (ours.LearnedPositionEmbedding, (4, 4, 8), "values to unpack"),
+    ],
+)
+def test_what_is_refused(layer, shape, message):
+    with pytest.raises(ValueError, match=message):
+        layer()(keras.Input(shape))

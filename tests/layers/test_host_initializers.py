@@ -1,26 +1,14 @@
-"""First weights: the distribution, the seed, and what a saved layer knows of them."""
+"""First weights, as drawn by NumPy. That each weight has a seed of its own, one number
+in tests/models/test_t2t_vit.py tells."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_t2t.layers.composite import dense
 from keras_t2t.layers.host_initializers import HostNormal, HostOrthogonal
 
 pytestmark = pytest.mark.usefixtures("keras_initializers")
-
-
-def test_a_seed_repeats_and_two_weights_differ():
-    kernels = []
-    for _ in range(2):
-        keras.utils.set_random_seed(0)
-        layers = [dense(8), dense(8)]
-        for layer in layers:
-            layer.build((None, 8))
-        kernels.append([ops.convert_to_numpy(layer.kernel) for layer in layers])
-    np.testing.assert_array_equal(*kernels)
-    assert not np.array_equal(*kernels[0])
 
 
 def test_a_seed_is_the_same_weights_on_every_backend():
@@ -38,12 +26,6 @@ def test_a_generator_of_keras_s_draws_keras_s_numbers(kind):
         made = each(seed=keras.random.SeedGenerator(3))
         values.append(ops.convert_to_numpy(keras.initializers.get(made)((4, 4))))
     np.testing.assert_array_equal(*values)
-
-
-def test_a_layer_s_config_knows_it():
-    layer = keras.layers.Dense.from_config(dense(4).get_config())
-    assert isinstance(layer.kernel_initializer, HostNormal)
-    assert layer.kernel_initializer.stddev == 0.02
 
 
 @pytest.mark.parametrize("shape", [(32, 64), (64, 32), (8, 8)])

@@ -32,17 +32,6 @@ def trainable(model):
     return [weight.trainable for weight in model.weights]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_frozen_backbone_inside_a_model(way, tmp_path):
-    inner = backbone()
-    inner.trainable = False
-    image = keras.Input(SHAPE)
-    model = keras.Model(image, keras.layers.Dense(3)(inner(image)))
-    again = WAYS[way](model, tmp_path)
-    assert len(again.trainable_weights) == 2
-    assert trainable(again) == trainable(model)
-
-
 @pytest.mark.usefixtures("unset_weights")
 @pytest.mark.parametrize("token_type", ["transformer", "performer", "convolution"])
 @pytest.mark.parametrize("block_type", ["standard", "ghost", "se"])

@@ -2,9 +2,7 @@
 
 import math
 
-import pytest
-
-from keras_t2t.layers import LearnedPositionEmbedding, SinusoidPositionEmbedding
+from keras_t2t.layers import SinusoidPositionEmbedding
 
 
 def test_the_table_is_a_fixed_weight_and_equals_the_formula():
@@ -16,10 +14,3 @@ def test_the_table_is_a_fixed_weight_and_equals_the_formula():
             angle = position / 10000 ** (2 * (column // 2) / 6)
             expected = math.cos(angle) if column % 2 else math.sin(angle)
             assert abs(value - expected) < 1e-7
-
-
-@pytest.mark.parametrize("layer", [LearnedPositionEmbedding, SinusoidPositionEmbedding])
-@pytest.mark.parametrize("shape", [(2, 8), (2, 4, 4, 8)])
-def test_tokens_have_three_axes(layer, shape):
-    with pytest.raises(ValueError, match="values to unpack"):
-        layer().build(shape)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from keras import ops
+from sklearn.datasets import load_sample_images
 
 import keras_t2t
 from keras_t2t.checkpoints.official import official_entries
@@ -24,8 +25,7 @@ ARCHITECTURE = {**TINY, "embed_dim": 64}
 
 def photographs():
     """Crops of two photographs, and a patch of sky: `(3, height, width, 3)`."""
-    datasets = pytest.importorskip("sklearn.datasets")
-    images = datasets.load_sample_images().images
+    images = load_sample_images().images
     crops = [image[::4, ::4][: SIZE[0], : SIZE[1]] for image in images]
     # enlarged, so that there is almost no contrast inside a patch
     sky = np.kron(images[0][:24, :32], np.ones((4, 4, 1)))
@@ -132,11 +132,8 @@ def tokens(model, x):
 
 
 @pytest.mark.nightly_elsewhere
-def test_weights_and_files_are_the_same(tmp_path):
+def test_files_of_one_path_are_the_other_s(tmp_path):
     fused, readable = both_paths()
-    for weight, other in zip(fused.weights, readable.weights, strict=True):
-        assert weight.path == other.path
-        np.testing.assert_array_equal(weight.numpy(), other.numpy())
     fused.save_weights(tmp_path / "fused.weights.h5")
     fresh = build("performer", fused_soft_split=False)
     fresh.load_weights(tmp_path / "fused.weights.h5")

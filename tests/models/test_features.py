@@ -36,43 +36,15 @@ def test_grids_are_the_layers_outputs(tmp_path):
         # Another graph may be computed in another order.
         np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-5)
 
-    file = tmp_path / "features.keras"
-    model.save(file)
-    again = keras.models.load_model(file).predict(images, verbose=0)
-    for name in NAMES:
-        np.testing.assert_allclose(again[name], found[name], rtol=1e-5, atol=1e-5)
-
 
 @pytest.mark.once
-@pytest.mark.parametrize(
-    "builder, names, shapes",
-    [
-        (keras_t2t.T2TViT7, ["tokens_1", "tokens_2", "block_6"], [(56, 64), (28, 64)]),
-        (keras_t2t.T2TViTc14, ["convolution_0"], [(56, 64)]),
-        (keras_t2t.ViTS16, ["block_0", "block_3"], [(14, 768), (14, 768)]),
-    ],
-)
-def test_shapes_at_224_px(builder, names, shapes):
-    model = builder(include_top=False, features=names)
-    for name, (side, dim) in zip(names, shapes, strict=False):
-        assert model.output[name].shape == (None, side, side, dim)
+def test_a_vit_has_them_too():
+    settings = {**TINY, "input_shape": SIZE, "include_top": False}
+    model = keras_t2t.ViT(**settings, features=["project", "block_0"])
+    for name in ("project", "block_0"):
+        assert model.output[name].shape == (None, 3, 5, 32)
     # What comes after the last of them is not there to be computed.
     assert "norm" not in [layer.name for layer in model.layers]
-
-
-@pytest.mark.once
-def test_what_is_no_feature_is_refused():
-    settings = {**TINY, "input_shape": SIZE}
-    for more in ({}, {"include_top": False, "pooling": "avg"}):
-        with pytest.raises(ValueError, match=r"`features` need include_top=False and"):
-            keras_t2t.T2TViT(**settings, **more, features=("block_0",))
-    for names, message in (
-        (("block_7",), "'block_7' is no layer of t2t_vit; its features are tokens_1, "),
-        ((), "must name at least one layer, got none"),
-        ("block_0", "must be names of layers, got str 'block_0'"),
-    ):
-        with pytest.raises(ValueError, match=f"`features`:? {message}"):
-            keras_t2t.T2TViT(**settings, include_top=False, features=names)
 
 
 @pytest.mark.once

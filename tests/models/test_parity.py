@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from keras_t2t.checkpoints.official import official_entries
 from keras_t2t.variants import VARIANTS, VIT_VARIANTS
-from tests.checkpoints.helpers import TOLERANCE, assert_holds, build, load_state_dict
+from tests.checkpoints.helpers import TOLERANCE, build, load_state_dict
 from tests.reference import t2t_vit as t2t_reference
 from tests.reference import vit
 
@@ -56,14 +55,3 @@ def test_logits_equal_the_oracle(variant):
     assert np.ptp(expected) > 1
     # A wrong scale, order or activation moves logits by 1e-3 to 2.
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("variant", [*KINDS, *map(at_night, ("ViTS16", "ViTB16"))])
-def test_every_official_tensor_is_a_weight_of_the_model(variant):
-    oracle, model = oracle_and_model(variant, (64, 64))
-    assert_holds(model, oracle)
-    entries = official_entries(model)
-    assert {id(entry.variable) for entry in entries} == {*map(id, model.weights)}
-    shapes = {name: tuple(value.shape) for name, value in oracle.state_dict().items()}
-    assert {entry.name: entry.shape for entry in entries} == shapes

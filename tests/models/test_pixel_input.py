@@ -76,7 +76,6 @@ class Own(layers.Layer):
 TRANSPOSED, BACK = layers.Permute((3, 1, 2)), layers.Permute((2, 3, 1))
 TAKES_PIXELS = {
     "rescaling": layers.Rescaling(1 / 127.5, -1),
-    "rescaling under any name": layers.Rescaling(1 / 255, name="temperature"),
     "normalization": normalization(),
     "adapted": adapted(),
     "resized": chain(layers.Identity(), layers.Resizing(24, 24), rescaling()),
@@ -91,9 +90,6 @@ TAKES_PIXELS = {
     "own layer": Own(normalization()),
     "one of several branches": lambda x: layers.Concatenate()(
         [layers.Conv2D(2, 3, padding="same")(x), rescaling()(x)]
-    ),
-    "both of several branches": lambda x: layers.Add()(
-        [rescaling()(x), normalization()(layers.Identity()(x))]
     ),
     "flat": chain(layers.Flatten(), rescaling(), layers.Reshape(SIZE)),
 }
@@ -130,7 +126,6 @@ def test_whole_models_of_keras_and_of_this_package():
     settings = {"input_shape": SIZE, "classes": 5, "weights": None}
     for builder, takes in (
         (keras.applications.EfficientNetB0, True),
-        (keras.applications.EfficientNetV2B0, True),
         (keras.applications.ConvNeXtTiny, True),
         (keras.applications.MobileNetV2, False),
         (keras_t2t.ResNet50, False),

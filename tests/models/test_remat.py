@@ -46,11 +46,3 @@ def test_is_in_the_configuration():
     copy = keras.Model.from_config(model.get_config())
     for name in ("tokens_1", "block_0_attention", "block_0_mlp"):
         assert copy.get_layer(name).remat
-
-
-@pytest.mark.parametrize("argument", ["dropout", "attention_dropout"])
-@pytest.mark.parametrize("builder", [keras_t2t.T2TViT, keras_t2t.ViT])
-@pytest.mark.once
-def test_dropout_that_would_be_drawn_twice(builder, argument):
-    with pytest.raises(ValueError, match=f"`remat=True` needs .* got .*{argument}=0.1"):
-        build(builder, remat=True, **{argument: 0.1})

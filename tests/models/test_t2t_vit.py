@@ -127,11 +127,13 @@ def test_one_seed_gives_the_same_weights_on_every_backend():
     assert total == pytest.approx(5492.395369900965, rel=1e-6)
 
 
+AVERAGE = {"include_top": False, "pooling": "avg"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"num_heads": 3}, "`embed_dim` must be divisible by `num_heads`, got "),
-        ({"depth": 0}, "`depth` must be a positive integer, got 0"),
         ({"classes": 2.5}, "`classes` must be a positive integer, got 2.5"),
         ({"mlp_ratio": None}, "`mlp_ratio` must be positive, got None"),
         ({"token_type": "conv"}, "`token_type` must be one of .*, got 'conv'"),
@@ -144,6 +146,13 @@ def test_one_seed_gives_the_same_weights_on_every_backend():
         ({"growth": 8, "depth": (1, 0)}, r"`depth` must be .*, got \(1, 0\)"),
         ({"growth": 5, "depth": (2, 1)}, "`num_heads` must divide .* 32, 37, 21 wide"),
         ({"depth": (1, 2)}, r"`depth` must be a positive integer, got \(1, 2\)"),
+        ({"remat": True, "dropout": 0.1}, "`remat=True` needs"),
+        ({"remat": True, "attention_dropout": 0.1}, "`remat=True` needs"),
+        ({"features": ["block_0"]}, "`features` need include_top=False and pooling"),
+        ({"features": ["norm"], **AVERAGE}, "`features` need include_top=False and"),
+        ({"features": ["x"], "include_top": False}, "'x' is no layer of t2t_vit; its"),
+        ({"features": [], "include_top": False}, "`features` must name at least one"),
+        ({"features": "norm", "include_top": False}, "`features` must be names of"),
         ({"token_type": "convolution", "token_dropout": 0.1}, "`token_dropout` must"),
         ({"pooling": "max"}, "`pooling` must be one of .*, got 'max'"),
         ({"pooling": "avg"}, "`pooling` needs include_top=False"),
@@ -159,7 +168,6 @@ def test_one_seed_gives_the_same_weights_on_every_backend():
         ({"input_shape": 5}, "`input_shape` must be three integers .*, got int 5"),
         ({"classes": True}, "`classes` must be a positive integer, got True"),
         ({"mlp_ratio": float("inf")}, "`mlp_ratio` must be positive, got inf"),
-        ({"drop_path": float("nan")}, r"`drop_path` must be in \[0, 1\), got nan"),
         ({"include_top": "no"}, "`include_top` must be True or False, got 'no'"),
         ({"token_type": ["x"]}, "`token_type` must be one of .*, got \\['x'\\]"),
     ],

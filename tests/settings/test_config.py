@@ -174,7 +174,6 @@ def test_a_recipe_for_small_sets():
 
 def test_a_teacher_has_a_weight():
     assert filled(teacher="ResNet50").teacher_weight == 0.5
-    assert filled().teacher_weight is None
 
 
 def test_given_settings_stay_and_the_rate_follows_the_batch():
@@ -193,17 +192,11 @@ def test_the_augmentation_is_a_row_with_changes():
 
 
 def test_warmup_and_cooldown_keep_their_share_of_a_short_run():
+    """A warmup of whole epochs where the rate changes by epoch: with a part of one the
+    first has a rate of 1e-6. More shares are in tests/cli/test_flags.py."""
     check(filled(epochs=31), warmup_epochs=1, cooldown_epochs=1)
-    check(filled(epochs=620), warmup_epochs=10, cooldown_epochs=10)
-
-
-def test_where_the_rate_changes_by_epoch_the_default_warmup_is_whole_epochs():
-    """With a part of an epoch the first one has the warmup's first rate, of 1e-6."""
-    check(filled(epochs=1), warmup_epochs=0)
-    check(filled(epochs=15, recipe="modern"), warmup_epochs=0)
     check(filled(epochs=50), warmup_epochs=2)
     check(filled("flowers", 5, epochs=10, rate_changes="epoch"), warmup_epochs=0)
-    check(filled(epochs=31, rate_changes="step"), warmup_epochs=1)
     check(filled(epochs=62, recipe="budget90"), warmup_epochs=8 * 62 / 90)
     check(filled(epochs=2, warmup_epochs=0.5), warmup_epochs=0.5)
 

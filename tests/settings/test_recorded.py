@@ -11,7 +11,6 @@ from keras_t2t.visualization.runs import read_history
 
 pytestmark = pytest.mark.once
 
-COUNTS = {"training images": 10, "validation images": 2}
 RECORD = {
     "backend": "jax",
     "versions": {"keras_t2t": "0.1.0", "keras": "3.12.0"},
@@ -19,7 +18,7 @@ RECORD = {
     **{"interpolation": "bicubic", "normalization": "imagenet"},
     **{"dataset": None, "data_dir": "photos", "reader": "grain", "seed": 0},
     **{"epochs": 3, "batch_size": 64, "skip_corrupt": False},
-    "data": {**COUNTS, "name": "photos", "classes": ["a", "b"]},
+    "data": {"name": "photos", "training images": 10, "classes": ["a", "b"]},
     "run": "0123",
 }
 ODD = (
@@ -87,52 +86,27 @@ def test_what_is_missing_is_named(tmp_path, key):
 def test_a_record_of_another_program_is_left_alone(tmp_path):
     assert read_run(written(tmp_path, {"model_type": "vit"}, "x.pth")) is None
     assert read_run(written(tmp_path, [], "x.pth")) is None
-    with pytest.raises(ValueError, match=r"config\.json must hold a record of a run"):
-        read_run(written(tmp_path, []))
+    (tmp_path / "history.csv").write_text("epoch,loss\n0,1\n")
+    for read, path in ((read_run, written(tmp_path, [])), (read_history, tmp_path)):
+        with pytest.raises(ValueError, match=r"config\.json must hold a record"):
+            read(path)
 
 
 def test_a_run_that_is_resumed_is_checked_too(tmp_path):
     written(tmp_path, {**RECORD, "batch_size": "many"})
-    told = r"config\.json `batch_size`: .*got 'many'"
-    with RunFolder(tmp_path) as folder, pytest.raises(ValueError, match=told):
-        folder.find_run(resume=True)
     with RunFolder(tmp_path) as folder:
+        with pytest.raises(ValueError, match=r"config\.json `batch_size`: "):
+            folder.find_run(resume=True)
         assert folder.find_run(overwrite=True) is None
 
 
-@pytest.mark.parametrize("damage", ["[]", '"x"', "{}", '{"run": 1}', '{"result": {}}'])
-def test_a_damaged_result_is_none(tmp_path, damage):
-    written(tmp_path, RECORD)
-    (tmp_path / "result.json").write_text(damage)
-    with RunFolder(tmp_path) as folder:
-        assert folder.result(folder.find_run(resume=True)) is None
-
-
-@pytest.mark.parametrize(
-    ("own", "settings", "named"),
-    [
-        ({"loss": {"function": "focal"}}, {"loss": None}, "loss"),
-        ({"model": {"class": "Net"}}, {"model": None}, "model"),
-        (
-            {"optimizer": {"class": "Lion"}, "callbacks": [{"class": "Log"}]},
-            {"optimizer": None, "learning_rate": None},
-            "optimizer, callbacks",
-        ),
-    ],
-)
-def test_a_run_with_parts_of_its_own_is_not_repeated(tmp_path, own, settings, named):
+def test_a_run_with_parts_of_its_own_is_not_repeated(tmp_path):
     """The recipe's in their place would be another run."""
-    written(tmp_path, {**RECORD, **settings, "own": own})
-    told = rf"config\.json `own`: the run had its own {named}, which only a call of"
+    own = {"model": {"class": "Net"}, "callbacks": [{"class": "Log"}]}
+    written(tmp_path, {**RECORD, "model": None, "own": own})
+    told = r"config\.json `own`: the run had its own model, callbacks, which"
     with pytest.raises(ValueError, match=told):
         repeated_settings(tmp_path / "config.json")
-
-
-def test_a_figure_of_a_stranger_s_run(tmp_path):
-    written(tmp_path, [])
-    (tmp_path / "history.csv").write_text("epoch,loss\n0,1\n")
-    with pytest.raises(ValueError, match=r"config\.json must hold a record of a run"):
-        read_history(tmp_path)
 
 
 def test_a_record_is_given_back_with_all_settings():

@@ -14,9 +14,9 @@ import pytest
 
 from keras_t2t.preprocessing import pixel_model
 from tests.examples.small_run import SIZE, write_run
+from tests.processes import ROOT
 from tests.training import tiny
 
-ROOT = Path(__file__).parents[2]
 QUIET = {
     "PYTHONPATH": str(ROOT),
     "TF_CPP_MIN_LOG_LEVEL": "3",

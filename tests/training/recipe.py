@@ -34,12 +34,15 @@ def write_photographs(folder, classes=4, train=6, val=3):
                 Image.fromarray(pixels.astype("uint8")).save(path / f"{number}.jpg")
 
 
+def performer(**arguments):
+    """One block, in the place of any model."""
+    return keras_t2t.T2TViT(16, 1, 2, 2, "performer", **arguments)
+
+
 def small_model(name):
     def build(drop_path, **arguments):
         assert not drop_path
-        return keras_t2t.T2TViT(
-            *(16, 1, 2, 2, "performer"), token_dropout=0.0, **arguments
-        )
+        return performer(token_dropout=0.0, **arguments)
 
     return build
 

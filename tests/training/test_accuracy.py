@@ -45,15 +45,13 @@ def test_counts_are_those_of_a_loop():
 
 
 def test_the_table_of_classes(tmp_path):
-    """A folder's name is no formula there."""
-    names = ["a", "b, c", "=HYPERLINK(1)", "+1", "-1", "@x", "a=b"]
-    counts = np.array([[4, 0, 1, 1, 1, 1, 1, 9], [1] * 8, [3] * 8])
+    """A folder's name is no formula there. The numbers are in test_evaluate.py."""
+    names = ["b, c", "=HYPERLINK(1)", "+1", "-1", "@x", "a=b"]
+    counts = np.array([[0, 1, 1, 1, 1, 1, 5], [1] * 7, [1] * 7])
     write_per_class(tmp_path / "classes.csv", names, counts)
     with open(tmp_path / "classes.csv", encoding="utf-8") as file:
-        header, first, second, *others = csv.reader(file)
-    assert header == ["class", "images", "top1", "top5"]
-    assert first == ["a", "4", "0.250000", "0.750000"]
-    assert second == ["b, c", "0", "", ""]
+        _, first, *others = csv.reader(file)
+    assert first == ["b, c", "0", "", ""]
     safe = ["'=HYPERLINK(1)", "'+1", "'-1", "'@x", "a=b"]
     assert [row[0] for row in others] == safe
 

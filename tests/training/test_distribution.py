@@ -188,24 +188,34 @@ def test_where_one_process_ends_the_other_does(start, tmp_path, sent, victim, st
 
 def start_both(start, config, environments):
     """Both processes, each with its own environment."""
-    port = str(free_port())
-    if BACKEND == "torch":
-        group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        return [
-            start(config, RANK=str(process), LOCAL_RANK="0", **group, **environment)
-            for process, environment in enumerate(environments)
-        ]
+    port, started = free_port(), []
+    for process, environment in enumerate(environments):
+        if BACKEND == "torch":
+            settings, group = {}, of_torchrun(process, port)
+        else:
+            settings, group = of_jax(process, port), {}
+        started.append(start({**config, **settings}, **group, **environment))
+    return started
+
+
+def of_torchrun(process, port):
+    """The environment of one of two processes."""
+    group = {"RANK": str(process), "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    return {**group, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def of_jax(process, port):
+    """The settings of one of two processes."""
     group = {"coordinator": f"127.0.0.1:{port}", "num_processes": 2}
-    return [
-        start({**config, **group, "process_id": process}, **environment)
-        for process, environment in enumerate(environments)
-    ]
+    return {**group, "process_id": process}
 
 
 @only_torch
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_does_not_come(tiny_run, monkeypatch, tmp_path, rank):
-    set_torch_group(monkeypatch, rank, port := str(free_port()))
+    port = free_port()
+    for name, value in of_torchrun(rank, port).items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=rf"did not meet at 127\.0\.0\.1:{port} .*2 s"):
         tiny_run(host_timeout=2)
     assert not (tmp_path / "run").exists()
@@ -216,18 +226,10 @@ def test_a_process_that_does_not_come(tiny_run, monkeypatch, tmp_path, rank):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_jax_ends_a_process_that_is_left_alone(start, tmp_path, rank):
     config = {"output_dir": str(tmp_path / "run"), "host_timeout": 2}
-    config |= {"coordinator": f"127.0.0.1:{free_port()}", "num_processes": 2}
-    process = start({**config, "process_id": rank})
+    process = start({**config, **of_jax(rank, free_port())})
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0 and "DEADLINE_EXCEEDED" in errors
     assert not (tmp_path / "run").exists()
-
-
-def set_torch_group(monkeypatch, rank, port):
-    group = {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-    group |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    for name, value in group.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.once
@@ -247,74 +249,59 @@ def test_a_batch_that_cannot_be_divided():
         devices.check(config)
 
 
-@only_torch
-def test_torch_is_started_by_torchrun(tiny_run, monkeypatch):
-    with pytest.raises(ValueError, match=r"devices=2: with torch, .*torchrun"):
-        tiny_run(devices=2)
-    set_torch_group(monkeypatch, 0, "1")
-    monkeypatch.delenv("RANK")
-    with pytest.raises(ValueError, match=r"WORLD_SIZE=2 without RANK: .*torchrun"):
-        tiny_run()
-
-
-@only_jax
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
+HOST = {"coordinator": "127.0.0.1:1"}
+CLUSTER = {"cluster": {"worker": ["10.0.0.1:1", "10.0.0.2:1"]}}
+NO_RANK = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "", "MASTER_PORT": "1"}
+REFUSED = {  # settings and variables of the environment
+    "torch": [
+        ({"devices": 2}, r"devices=2: with torch, .*torchrun"),
+        (NO_RANK, r"WORLD_SIZE=2 without RANK: .*torchrun"),
+    ],
+    "jax": [
         ({"num_processes": 2}, "num_processes and process_id need coordinator"),
-        ({"coordinator": "127.0.0.1:1"}, "needs num_processes and process_id too"),
-        ({"coordinator": "127.0.0.1:1", "devices": 1}, "devices=1: choosing fewer"),
+        (HOST, "needs num_processes and process_id too"),
+        ({**HOST, "devices": 1}, "devices=1: choosing fewer"),
         ({"devices": 2}, "devices=2: this host has 1"),
     ],
-)
-def test_jax_names_what_is_missing(tiny_run, settings, message):
-    with pytest.raises(ValueError, match=message):
+    "tensorflow": [
+        (HOST, r"#20585.*jax.*torch"),
+        ({"TF_CONFIG": json.dumps(CLUSTER)}, r"TF_CONFIG names several.*#20585"),
+        ({"TF_CONFIG": "[]"}, "TF_CONFIG must be JSON .*, got "),
+        ({"TF_CONFIG": "{"}, "TF_CONFIG must be JSON .*, got "),
+        ({"TF_CONFIG": '{"cluster": 3}'}, "TF_CONFIG must be JSON .*, got "),
+    ],
+}
+
+
+@pytest.mark.parametrize(("given", "told"), REFUSED[BACKEND])
+def test_what_the_backend_does_not_do_is_named(tiny_run, monkeypatch, given, told):
+    for name in filter(str.isupper, given):
+        monkeypatch.setenv(name, given[name])
+    settings = {name: given[name] for name in given if not name.isupper()}
+    with pytest.raises(ValueError, match=told):
         tiny_run(**settings)
 
 
 @only_tensorflow
-def test_tensorflow_refuses_several_hosts(tiny_run, monkeypatch):
-    with pytest.raises(ValueError, match=r"#20585.*jax.*torch"):
-        tiny_run(coordinator="127.0.0.1:1")
-    cluster = {"cluster": {"worker": ["10.0.0.1:1", "10.0.0.2:1"]}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
-    with pytest.raises(ValueError, match=r"TF_CONFIG names several.*#20585"):
-        tiny_run()
-    for odd in ("[]", "{", '{"cluster": 3}'):
-        monkeypatch.setenv("TF_CONFIG", odd)
-        with pytest.raises(ValueError, match=r"TF_CONFIG must be JSON .*, got "):
-            tiny_run()
-
-
-@only_tensorflow
 @pytest.mark.nightly
-@pytest.mark.parametrize(
-    ("name", "value"), [("gradient_accumulation", 2), ("clip_norm", 1.0)]
-)
-def test_tensorflow_refuses_what_keras_does_wrong(start, tmp_path, name, value):
-    process = start({"devices": 2, "output_dir": str(tmp_path / "run"), name: value})
+def test_tensorflow_refuses_what_keras_does_wrong(start, tmp_path):
+    settings = {"devices": 2, "gradient_accumulation": 2}
+    process = start({**settings, "output_dir": str(tmp_path / "run")})
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert re.search(f"{name}={value}.* 2 devices", errors.strip().splitlines()[-1])
+    assert re.search("accumulation=2: .* 2 devices", errors.strip().splitlines()[-1])
 
 
 @only_tensorflow
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("clipnorm", "clip_norm"),
-        ("global_clipnorm", "clip_norm"),
-        ("clipvalue", "clipvalue"),
-    ],
-)
-def test_tensorflow_refuses_clipping_by_an_optimizer_of_ones_own(name, shown):
+@pytest.mark.parametrize("name", ["clipnorm", "global_clipnorm", "clipvalue"])
+def test_tensorflow_refuses_clipping_by_an_optimizer_of_ones_own(name):
     from keras_t2t.training.distribution.tensorflow import TensorFlowDevices
 
     devices = TensorFlowDevices.__new__(TensorFlowDevices)
     devices.count, devices.spread = 2, "a strategy"
     devices.check_optimizer(keras.optimizers.SGD())
-    told = rf"{shown}=0\.5: with TensorFlow Keras clips each of 2 devices for itself"
-    with pytest.raises(ValueError, match=told):
+    shown = "clipvalue" if name == "clipvalue" else "clip_norm"
+    with pytest.raises(ValueError, match=rf"{shown}=0\.5: .* each of 2 devices"):
         devices.check_optimizer(keras.optimizers.SGD(**{name: 0.5}))
 
 

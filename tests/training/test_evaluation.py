@@ -38,12 +38,10 @@ def test_padding_does_not_count(model):
     assert moved == [(1, 3), (2, 3), (3, 3)]
 
     batches = tiny.TinyBatches(Validation(32, 4), count=10)
-    images, labels, weights = map(
-        np.concatenate, zip(*(batches[i] for i in range(3)), strict=True)
+    images, labels = (
+        np.concatenate([batches[i][part] for i in range(3)])[:10] for part in (0, 1)
     )
-    assert weights.sum() == 10
-    logits = model.predict(images[:10], verbose=0)
-    labels = labels[:10]
+    logits = model.predict(images, verbose=0)
     losses = -((0.9 * labels + 0.1 / 4) * log_softmax(logits, axis=1)).sum(axis=1)
     assert logs["loss"] == pytest.approx(losses.mean(), rel=1e-5)
     right = logits.argmax(1) == labels.argmax(1)
@@ -63,9 +61,6 @@ def test_the_rate_is_of_the_last_step_that_counts():
     for gradient in (1.0, 1.0, np.inf):
         optimizer.apply([keras.ops.convert_to_tensor([gradient])], [weight])
     assert last_rate(optimizer) == 0.75
-    given = keras.optimizers.SGD(0.25)
-    given.build([weight])
-    assert last_rate(given) == 0.25
 
 
 def test_under_mixup_the_dominant_label_counts(model):

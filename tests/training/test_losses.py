@@ -1,6 +1,5 @@
 """The losses that Keras does not have, against NumPy."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -17,11 +16,8 @@ def test_rare_classes_count_as_much():
     weights = 100 / (3 * np.array([60, 30, 10]))
     targets = 0.9 * labels + 0.1 / 3
     expected = -(weights * targets * log_softmax(logits, axis=1)).sum(axis=1).mean()
-    tensor = ops.convert_to_tensor(logits)
-    assert float(loss(labels, tensor)) == pytest.approx(expected, rel=1e-5)
-    even = BalancedCrossentropy([5, 5, 5], label_smoothing=0.1)
-    plain = keras.losses.CategoricalCrossentropy(True, 0.1)
-    assert float(even(labels, tensor)) == pytest.approx(float(plain(labels, tensor)))
+    found = float(loss(labels, ops.convert_to_tensor(logits)))
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

@@ -1,5 +1,7 @@
 """What a run does when it is not told, by what data it was given."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -32,21 +34,11 @@ def test_a_folder_s_name_chooses_no_recipe(name, opened, tmp_path):
     assert (config.model, config.image_size) == ("T2TViT7", 224)
 
 
-class Named:
-    """Custom batches."""
-
-    name, class_names, num_train, num_validation = "digits", ("a", "b"), 4, 2
-
-    def train_batches(self, first_step):
-        while True:
-            yield np.full((2, 32, 32, 3), 200.0), np.array([0, 1])
-
-    def validation_batches(self):
-        yield next(self.train_batches(0))
-
-
 def test_nor_does_the_name_of_custom_batches(tmp_path, capsys):
-    config = planned(tmp_path, own=Named())
+    batches = [(np.full((2, 32, 32, 3), 200.0), np.array([0, 1]))]
+    named = types.SimpleNamespace(name="digits", class_names=("a", "b"))
+    named.train_batches = named.validation_batches = batches
+    config = planned(tmp_path, own=named)
     assert (config.epochs, config.crop) == (100, 0.9)
     assert "imagenet2012" not in capsys.readouterr().out
 

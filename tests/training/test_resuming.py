@@ -149,14 +149,19 @@ def test_killed_at_its_end(tiny_run, tmp_path, monkeypatch, capsys, name):
 
 
 @pytest.mark.nightly_elsewhere
-def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, tmp_path, killed):
-    """It reads well, and does not fit the model."""
-    newest = sorted((tmp_path / "run" / "snapshots").iterdir())[-1]
-    with np.load(newest) as file:
-        arrays = dict(file)
-    np.savez(newest, **{**arrays, "model/0": np.zeros(3, "float32")})
-    with pytest.warns(UserWarning, match=r"skipping .*step-000000008.npz.*another"):
-        assert tiny_run(resume=True, **SAVE)["epochs"] == 4
+def test_a_run_ends_early_with_its_best_weights(tiny_run, tmp_path):
+    """And a resumed one where it would have ended."""
+    settings = {"patience": 1, "epochs": 8, "learning_rate": 0.2}
+    result = tiny_run(**settings)
+    assert result["epochs"] < 8
+    scores = [row["val_top1"] for row in history(tmp_path / "run")]
+    assert len(scores) == result["epochs"]
+    assert result["val_top1"] == pytest.approx(max(scores))
+    final = keras.saving.load_model(tmp_path / "run" / "final.keras")
+    best = keras.models.clone_model(final)
+    best.load_weights(tmp_path / "run" / "best.weights.h5")
+    assert_close(final.get_weights(), best.get_weights())
+    assert tiny_run(**settings, resume=True) == result
 
 
 @pytest.mark.once
@@ -170,17 +175,30 @@ def test_nothing_of_the_recipe_is_left_open(tiny_run, tmp_path):
         "validation_share",  # of data that has splits of its own
         "reader",  # of data that is not decoded
     }
-    assert (config["mixup"], config["cutmix"], config["clip_norm"]) == (0.8, 1.0, 0)
-    assert (config["randaugment"], config["random_erasing"]) == (True, 0.25)
-    assert config["steps_per_epoch"] == 5
+    names = ("mixup", "random_erasing", "clip_norm")
+    assert [config[name] for name in names] == [0.8, 0.25, 0]
 
 
 @pytest.fixture
 def killed(tiny_run, tmp_path):
     """The folder of a run that was killed after step 8."""
     with pytest.raises(Killed):
-        tiny_run(on_step=kill_at(8), **SAVE)
+        tiny_run(on_step=kill_at(8), weight_decay=0.5, seed=3, **SAVE)
     return tmp_path / "run"
+
+
+@pytest.mark.nightly_elsewhere
+def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, killed):
+    """It reads well, and does not fit the model. Settings that are left out are the
+    run's."""
+    newest = sorted((killed / "snapshots").iterdir())[-1]
+    with np.load(newest) as file:
+        arrays = dict(file)
+    np.savez(newest, **{**arrays, "model/0": np.zeros(3, "float32")})
+    with pytest.warns(UserWarning, match=r"skipping .*step-000000008.npz.*another"):
+        assert tiny_run(resume=True, **SAVE)["epochs"] == 4
+    config = record(killed)
+    assert (config["weight_decay"], config["seed"]) == (0.5, 3)
 
 
 @pytest.mark.once
@@ -200,15 +218,6 @@ def test_what_stops_a_resume(tiny_run, killed, monkeypatch):
         pytest.raises(ValueError, match="none of the 2 snapshots"),
     ):
         tiny_run(resume=True)
-
-
-@pytest.mark.once
-def test_settings_that_are_left_out_are_the_run_s(tiny_run, tmp_path):
-    with pytest.raises(Killed):
-        tiny_run(on_step=kill_at(3), weight_decay=0.5, seed=3, **SAVE)
-    tiny_run(resume=True, **SAVE)
-    config = record(tmp_path / "run")
-    assert (config["weight_decay"], config["seed"]) == (0.5, 3)
 
 
 @pytest.mark.nightly_elsewhere

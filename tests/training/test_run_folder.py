@@ -138,6 +138,15 @@ def test_a_finished_run_tells_its_result(tmp_path):
         assert folder.result(found) == RESULT
         with pytest.raises(ValueError, match=r"finished run.*--overwrite"):
             folder.find_run()
+        for damaged in ("[]", '"x"', "{}", '{"run": "old"}', '{"result": {}}'):
+            (tmp_path / "result.json").write_text(damaged)
+            assert folder.result(found) is None
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(ValueError, match=r"output_dir .* is a file"):
+        RunFolder(tmp_path / "run")
 
 
 def test_one_process_holds_the_folder(tmp_path):

@@ -51,10 +51,6 @@ def test_per_step_it_rises_within_an_epoch():
     np.testing.assert_allclose(rates(schedule, [5, 15]), expected, rtol=1e-5)
 
 
-def test_without_warmup_it_starts_at_the_peak():
-    assert rates(WarmupCosineCooldown(0.5, 4, 10), 0) == 0.5
-
-
 def test_a_low_peak_is_never_exceeded():
     schedule = WarmupCosineCooldown(2e-7, 4, 10, warmup_epochs=1, cooldown_epochs=1)
     assert rates(schedule, range(40)).max() <= 2.0001e-7

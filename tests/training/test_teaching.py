@@ -18,11 +18,19 @@ from tests.training.test_accuracy import data
 from tests.training.test_resuming import Killed, compare, kill_at
 
 SMALL = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2, "classes": 4}
-LOGITS = {"input_shape": (32, 48, 3), "classifier_activation": None}
+SMALL |= {"input_shape": (32, 48, 3), "classifier_activation": None}
 
 
-def pixels(count=2):
-    shape = (count, *LOGITS["input_shape"])
+def taught_model(labels):
+    """A student, its teacher, and the two as one model."""
+    model = keras_t2t.T2TViT(**SMALL, token_labelling=labels, token_dropout=0.0)
+    teacher = keras_t2t.ViT(**SMALL)
+    seen = logits_on_grid(teacher, (2, 3) if labels else None)
+    return model, teacher, TaughtModel(model, seen, weight=0.5)
+
+
+def pixels(count):
+    shape = (count, *SMALL["input_shape"])
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
@@ -34,15 +42,11 @@ def numbers(tensor):
 @pytest.mark.parametrize("labels", [True, False])
 def test_the_loss(labels):
     """Cross entropy of the class token, and half the teacher's divergence."""
-    settings = {"token_labelling": labels, "token_dropout": 0.0}
-    model = keras_t2t.T2TViT(**SMALL, **LOGITS, **settings)
-    teacher = keras_t2t.ViT(**SMALL, **LOGITS)
+    model, teacher, taught = taught_model(labels)
     for weight in (*model.weights, *teacher.weights):  # far enough from uniform
         weight.assign(ops.multiply(weight, 5.0))
-    seen = logits_on_grid(teacher, (2, 3) if labels else None)
-    taught = TaughtModel(model, seen, weight=0.5)
     taught.compile("sgd", keras.losses.CategoricalCrossentropy(True))
-    x, y = pixels(), np.eye(4, dtype="float32")[[1, 3]]
+    x, y = pixels(2), np.eye(4, dtype="float32")[[1, 3]]
     outputs = taught(x, training=True)
     loss = float(taught.compute_loss(x, y, outputs, training=True))
 
@@ -63,10 +67,7 @@ def test_the_loss(labels):
 
 @pytest.mark.nightly_elsewhere
 def test_a_step_trains_the_student_alone():
-    settings = {"token_labelling": True, "token_dropout": 0.0}
-    model = keras_t2t.T2TViT(**SMALL, **LOGITS, **settings)
-    teacher = keras_t2t.ViT(**SMALL, **LOGITS)
-    taught = TaughtModel(model, logits_on_grid(teacher, (2, 3)), weight=0.5)
+    model, teacher, taught = taught_model(labels=True)
     loss = keras.losses.CategoricalCrossentropy(True)
     taught.compile(keras.optimizers.SGD(0.1), loss, weighted_metrics=["accuracy"])
     before, head = teacher.get_weights(), model.get_layer("aux_head").get_weights()
@@ -119,8 +120,7 @@ def teacher_run(tiny_run, tmp_path):
 @pytest.mark.nightly_elsewhere
 def test_a_taught_run_goes_on_after_a_kill(teacher_run, tiny_run, tmp_path, labels):
     settings = {"teacher": teacher_run, "epochs": 2, "token_labelling": labels}
-    whole = tiny_run(**settings, output_dir=str(tmp_path / "whole"))
-    assert 0 <= whole["val_top1"] <= 1
+    tiny_run(**settings, output_dir=str(tmp_path / "whole"))
     with pytest.raises(Killed):
         tiny_run(**settings, on_step=kill_at(7), snapshot_every=2)
     tiny_run(**settings, resume=True)

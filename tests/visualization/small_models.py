@@ -26,7 +26,13 @@ def model(design):
     if design != "vit":
         settings = {"token_type": "performer"} | settings
     model = settings.pop("builder", keras_t2t.T2TViT)(**settings)
-    return randomized(model)
+    # Attention is not uniform, and no Performer underflows.
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1:
+            scale = 0.3 / np.sqrt(np.prod(variable.shape[:-1]))
+            variable.assign(random.normal(0.0, scale, variable.shape))
+    return model
 
 
 @functools.cache
@@ -34,13 +40,3 @@ def resnet50():
     return keras_t2t.ResNet50(
         input_shape=(32, 32, 3), classes=5, include_preprocessing=True
     )
-
-
-def randomized(model):
-    """Fills all kernels anew: attention is not uniform, and no Performer underflows."""
-    random = np.random.default_rng(0)
-    for variable in model.trainable_variables:
-        if len(variable.shape) > 1:
-            scale = 0.3 / np.sqrt(np.prod(variable.shape[:-1]))
-            variable.assign(random.normal(0.0, scale, variable.shape))
-    return model

@@ -22,10 +22,9 @@ def report(tmp_path_factory):
     return folder / "out"
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1200, False), (375, True)])
-def test_report(report, width, dark):
-    with browser.served(report) as address, browser.chromium(width, 800, dark) as page:
-        page.get(address + "report.html")
+@pytest.mark.parametrize("window", [{"width": 1200}, {"width": 375, "dark": True}])
+def test_report(report, window):
+    with browser.opened(report, page="report.html", height=800, **window) as page:
         assert page.title
         broken = page.execute_script(
             "return [...document.images].filter(image => !image.naturalWidth).length"

@@ -62,9 +62,7 @@ def test_names_are_no_formulas(runs, tmp_path):
     assert texts == ["_$a^$ (T2TViT7, torch)", "second (T2TViT7, torch)"]
 
 
-def test_bad_folders(runs, tmp_path):
-    with pytest.raises(ValueError, match=r"nothing' is no run folder: .* history\.csv"):
-        runs_figure([*runs, tmp_path / "nothing"])
+def test_bad_folders(runs):
     with pytest.raises(ValueError, match="must be 1 to 6 run folders, got 0"):
         runs_figure([])
     for rows, told in (

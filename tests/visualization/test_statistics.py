@@ -33,10 +33,9 @@ def test_redundancy():
     assert np.isnan(visualization.channel_redundancy(constants[..., 2:]))
 
 
-@pytest.mark.parametrize("held", [2**24, 10])
-def test_distance_of_uniform_attention(held, monkeypatch):
+def test_distance_of_uniform_attention(monkeypatch):
     """Equal weights: the mean distance of all pairs of patches, class token aside."""
-    monkeypatch.setattr(statistics, "MAX_PROBABILITIES", held)
+    monkeypatch.setattr(statistics, "MAX_PROBABILITIES", 10)  # one query at a time
     layer = MultiHeadSelfAttention(2)
     x = np.random.default_rng(0).normal(size=(1, 1 + 12, 8)).astype("float32")
     layer(x)
@@ -122,7 +121,6 @@ def test_the_table(tmp_path):
 
     rows = visualization.depth_statistics(resnet, PHOTOGRAPH, ["conv1_relu"])
     visualization.write_statistics(rows, tmp_path / "resnet.csv")
-    assert 0 <= rows[0].dead_share <= 1
     assert rows[0].attention_distance == ()
     assert rows[0].mean_attention_distance is None
     with pytest.raises(ValueError, match=r"`path` must end in \.csv"):

@@ -19,7 +19,7 @@ class JaxDevices(Devices):
 
     def __init__(self, config):
         if only_cpus():
-            keep_freed_memory(in_one_arena=True)  # before JAX's threads have theirs
+            keep_freed_memory()
         self.connected = bool(config.coordinator)
         if self.connected and config.devices is not None:
             raise ValueError(

@@ -12,9 +12,9 @@ def image_files(words):
 
     Args:
         words: list of str. In a folder and its subfolders, files with an image's
-            ending count, except hidden ones and what operating systems leave, such as
-            thumbnails; links to folders are not followed. What is named itself counts,
-            whatever its ending.
+            ending count; links to folders are not followed. Folders and patterns leave
+            out hidden files and what operating systems leave, such as thumbnails. What
+            is named itself counts, whatever its ending.
 
     Yields:
         `(path, None)`, sorted within each folder; `(word, reason)` if there is none.
@@ -41,7 +41,12 @@ def image_files(words):
         elif os.path.lexists(word) or not glob.has_magic(word):
             yield word, None  # if it is missing, opening it says so
         else:
-            matches = sorted(glob.glob(word, recursive=True))
+            named = word.split(os.sep)
+            matches = sorted(
+                match
+                for match in glob.glob(word, recursive=True)
+                if not any(map(is_litter, set(match.split(os.sep)).difference(named)))
+            )
             for match in matches:
                 if not os.path.isdir(match):
                     yield match, None

@@ -282,11 +282,10 @@ def checked_opset(opset, format):
 
 def check_fits_format(served, format, precision, include_preprocessing, calibration):
     """Raises a ValueError for what a format cannot be without."""
-    if format == "web" and not (include_preprocessing and len(served.outputs) == 2):
-        raise ValueError(
-            "format='web' needs a `model` that ends in a Dense, and "
-            f"include_preprocessing=True, got {include_preprocessing}"
-        )
+    if format == "web" and len(served.outputs) != 2:
+        raise ValueError("format='web' needs a `model` that ends in a Dense")
+    if format == "web" and not include_preprocessing:
+        raise ValueError("format='web' needs include_preprocessing=True, got False")
     channels = served.inputs[0].shape[-1]
     if format == "web" and channels != 3:
         raise ValueError(

@@ -91,7 +91,7 @@ def compare(expected, outputs, exact):
     differences = {
         name: np.abs(expected[name] - outputs[name]) for name in sorted(expected)
     }
-    largest = float(max(value.max() for value in differences.values()))
+    largest = float(np.max([value.max() for value in differences.values()]))
     agreement = None
     if scores == "logits":
         same = best_class(expected[scores]) == best_class(outputs[scores])

@@ -97,10 +97,9 @@ def _place(model, layer, token):
     """The token of a layer at a place in the image."""
     if token is None:
         return chosen_token(model, layer)
-    if len(token) != 2 or not all(0 <= place <= 1 for place in token):
+    if np.shape(token) != (2,) or not all(0 <= place <= 1 for place in token):
         raise ValueError(
-            "`token` must be (vertical, horizontal), each from 0 to 1, got "
-            f"{tuple(token)}"
+            f"`token` must be (vertical, horizontal), each from 0 to 1, got {token!r}"
         )
     grid = model.get_layer(layer).output.shape[1:3]
     return tuple(

@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_images
 
 import keras_t2t
 from keras_t2t.classifier import find_classifier
+from keras_t2t.cli.image_files import image_files
 from keras_t2t.cli.predict import batches
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
@@ -88,6 +89,22 @@ def test_a_folder_to_tables(folder, tmp_path, monkeypatch, success):
         # Alone it is named alike.
         alone = predict("--top", "1", row["image"]).split("%  ")
         assert alone[1].strip() == first["class"]
+
+
+def test_a_pattern_leaves_out_what_a_folder_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/1.jpg", "a/@eaDir/1.jpg", "a/b/2.jpg", "a/#recycle/3.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    whole = [("a/1.jpg", None), ("a/b/2.jpg", None)]
+    for words, found in (
+        (["a"], whole),
+        (["a/**/*.jpg"], whole),
+        (["**"], whole),
+        (["a/*/1.jpg"], [("a/*/1.jpg", "no file matches 'a/*/1.jpg'")]),
+        (["a/@eaDir/*"], [("a/@eaDir/1.jpg", None)]),
+    ):
+        assert list(image_files(words)) == found
 
 
 @pytest.mark.usefixtures("photographs")

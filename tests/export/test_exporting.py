@@ -182,7 +182,8 @@ def test_outputs_that_differ_are_found():
     for outputs, exact, message in (
         (off, True, r"differ from Keras's by 2\.0e-04"),
         ({"logits": logits}, True, "instead of"),
-        ({k: v * np.nan for k, v in expected.items()}, False, "not finite"),
+        ({**expected, "logits": logits * np.nan}, False, "not finite"),
+        ({**expected, "probabilities": logits * np.nan}, False, "not finite"),
     ):
         with pytest.raises(RuntimeError, match=message):
             verification.compare(expected, outputs, exact)

@@ -127,8 +127,11 @@ def test_bad_paths_and_models_without_attention(tmp_path):
         figures.save_figure(figures.new_figure(1), tmp_path / "x.pdf")
     with pytest.raises(ValueError, match=r"`path` must end in \.html"):
         write_report(tmp_path / "x.txt", "", [], resnet, [])
-    with pytest.raises(ValueError, match=r"`token` must be .* got \(2, 0\)"):
-        observe(small_models.model("performer"), PHOTOGRAPH, token=(2, 0))
+    for token in ((2, 0), 0.5, (0.5, 0.5, 0.5)):
+        with pytest.raises(
+            ValueError, match=re.escape(f"each from 0 to 1, got {token}")
+        ):
+            observe(small_models.model("performer"), PHOTOGRAPH, token=token)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from keras_t2t._ground.arguments import brief
 from keras_t2t._ground.types import Image, Stages
 from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.attention_weights import (
@@ -99,7 +100,8 @@ def _place(model, layer, token):
         return chosen_token(model, layer)
     if np.shape(token) != (2,) or not all(0 <= place <= 1 for place in token):
         raise ValueError(
-            f"`token` must be (vertical, horizontal), each from 0 to 1, got {token!r}"
+            "`token` must be (vertical, horizontal), each from 0 to 1, got "
+            f"{brief(token)}"
         )
     grid = model.get_layer(layer).output.shape[1:3]
     return tuple(

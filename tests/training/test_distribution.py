@@ -5,6 +5,7 @@ import platform
 import re
 import signal
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -305,8 +306,25 @@ def test_tensorflow_refuses_clipping_by_an_optimizer_of_ones_own(name):
         devices.check_optimizer(keras.optimizers.SGD(**{name: 0.5}))
 
 
-# Pages fetched for a block that was freed just before. On JAX, steps run in other
-# threads, of which each may have an arena of its own.
+@only_jax
+@pytest.mark.parametrize(
+    ("platforms", "plugins", "expected"),
+    [(None, [], True), (None, ["cuda"], False), ("cpu", ["cuda"], True)],
+)
+def test_jax_has_only_cpus(platforms, plugins, expected, monkeypatch):
+    from keras_t2t.training.distribution import jax as module
+
+    settings = SimpleNamespace(config=SimpleNamespace(jax_platforms=platforms))
+    monkeypatch.setattr(module, "jax", settings)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(
+        module.importlib.metadata, "entry_points", lambda group: plugins
+    )
+    assert module.only_cpus() == expected
+
+
+# Pages fetched for a block that was freed just before: by this thread, then by eight,
+# each of which may have an arena of its own.
 FETCHED = """
 import resource
 from concurrent.futures import ThreadPoolExecutor
@@ -314,33 +332,29 @@ from threading import Barrier, Lock
 import keras, keras_t2t
 from keras_t2t.training.distribution import connected
 
-lock, together = Lock(), Barrier(8)
-
-def fetched(_=0):
+def fetched():
     pages = []
-    with lock:
-        for _ in range(3):
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            b"x" * 70_000_000
-            pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        b"x" * 70_000_000
+        pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     return pages[-1]
 
-def fetched_in_a_thread(_):
+def fetched_by_one_of_eight(_):
     together.wait()
-    return fetched()
+    with lock:
+        return fetched()
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-
-    number = tf.TensorSpec((), "int32")
-    batches = tf.data.Dataset.from_generator(lambda: iter([1]), output_signature=number)
-    next(iter(batches))
+lock, together = Lock(), Barrier(8)
 print(fetched())
 with connected(keras_t2t.TrainingConfig()):
     if keras.backend.backend() == "tensorflow":
-        print(fetched())
-    else:
-        print(max(ThreadPoolExecutor(8).map(fetched_in_a_thread, range(8))))
+        import tensorflow as tf
+
+        number = tf.TensorSpec((), "int32")
+        batches = tf.data.Dataset.from_generator([1].__iter__, output_signature=number)
+        next(iter(batches))
+    print(max(ThreadPoolExecutor(8).map(fetched_by_one_of_eight, range(8))))
 """
 
 

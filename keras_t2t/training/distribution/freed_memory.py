@@ -9,8 +9,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 
 
 def keep_freed_memory():
-    """Lets this process reuse the memory that it frees; before its threads start, which
-    else get arenas of their own, and give them back when nothing there is in use."""
+    """Lets this process reuse the memory that it frees. To be called before its threads
+    start: else each has an arena of its own, where blocks of 64 MB do not fit."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(M_TRIM_THRESHOLD, -1)  # never give back the top of the heap
         libc.mallopt(M_MMAP_MAX, 0)  # nor large blocks

@@ -22,6 +22,10 @@ class TensorFlowDevices(Devices):
         refuse(config, ("coordinator", "num_processes", "process_id"), OTHER_BACKENDS)
         if number_of_hosts() > 1:
             raise ValueError(f"TF_CONFIG names several hosts: {OTHER_BACKENDS}")
+        if not tf.config.list_physical_devices("GPU"):
+            # On Python 3.11 and later, TensorFlow 2.21 makes glibc return blocks of 128
+            # KB or more once a data set is a generator's (ApplyPython311MemoryPatch).
+            keep_freed_memory()
         names = [device.name for device in tf.config.list_logical_devices("GPU")]
         self.accelerated = bool(names)
         if config.devices is not None:
@@ -32,10 +36,6 @@ class TensorFlowDevices(Devices):
         self.count = max(1, len(names))
         if self.count > 1:
             self.spread = tf.distribute.MirroredStrategy(names)
-        if not self.accelerated:
-            # Beside Python 3.11 or later, TensorFlow 2.21 makes glibc return each block
-            # of 128 KB, once a data set is a generator's (ApplyPython311MemoryPatch).
-            keep_freed_memory()
 
     def check_optimizer(self, optimizer):
         if self.spread is None:

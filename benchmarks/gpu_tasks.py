@@ -23,6 +23,8 @@ from benchmarks.throughput import Worker, subject
 # As published, dense bfloat16, FLOP/s; the first that the device's name holds.
 PEAKS = {"H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "H200": 989e12}
 
+IMAGENET = 1_281_167  # images for training
+
 
 class Given(NamedTuple):
     """What a cell works with."""
@@ -81,14 +83,16 @@ def throughput(given, model, implementation, mode, batch_size):
     rates = [batch_size * number / worker.seconds(number) for _ in range(3)]
     worker.close()
     rate, device = statistics.median(rates), given.line["device"]
+    training = mode == "training"
     # An addition and a multiplication; training is three forward passes.
-    flops = 2 * worker.start["macs"] * (3 if mode == "training" else 1)
+    flops = 2 * worker.start["macs"] * (3 if training else 1)
     peak = next((peak for name, peak in PEAKS.items() if name in device), None)
     given.tell(
         image_size=image_size,
         images_per_second=rate,
         gflop_an_image=flops / 1e9,
         share_of_peak=peak and rate * flops / peak,
+        hours_for_310_epochs=310 * IMAGENET / rate / 3600 if training else None,
         first_step_s=worker.start["first_step"],
         memory_gb=worker.start["memory"] / 1e9,
     )

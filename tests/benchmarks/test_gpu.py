@@ -154,7 +154,8 @@ def test_tables():
         return {**about, "task": "throughput", "cell": cell, **values}
 
     def speed(batch_size, rate):
-        shared = {"share_of_peak": None, "memory_gb": 2.0, "first_step_s": 123.5}
+        shared = {"share_of_peak": None, "hours_for_310_epochs": 14.125}
+        shared |= {"memory_gb": 2.0, "first_step_s": 123.5}
         cell = {**line()["cell"], "batch_size": batch_size}
         return line(cell=cell, gflop_an_image=1.25, images_per_second=rate, **shared)
 
@@ -165,7 +166,7 @@ def test_tables():
         speed(1, 99) | {"rehearsal": True},
     ]
     text = gpu_tables.tables(lines)
-    assert "| ViT | jax | training | 1.25 | 9.4 | 256 |  | 2 | 124 |\n" in text
+    assert "| ViT | jax | training | 1.25 | 9.4 | 256 |  | 14.1 | 2 | 124 |\n" in text
     assert text.count("| ViT |") == 1
     assert "| odd | no gradient |  |\n" in text and "refused" not in text
     assert text.startswith("**One** (jax 1)\n\nSynthetic")

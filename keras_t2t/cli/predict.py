@@ -28,6 +28,7 @@ THREADS = 8  # that decode, at most
 def add_flags(parser, defaults):
     add_classifier_flags(parser)
     add = parser.add_argument
+    number = functools.partial(add, type=int, metavar="N")
     add(
         "images",
         nargs="+",
@@ -35,16 +36,8 @@ def add_flags(parser, defaults):
         help="an image, a folder (searched with its subfolders), or a pattern such as "
         "'photographs/**/*.jpg'",
     )
-    add(
-        "--top", type=int, default=5, metavar="N", help="classes per image (default: 5)"
-    )
-    add(
-        "--batch-size",
-        type=int,
-        default=32,
-        metavar="N",
-        help="images per step (default: 32)",
-    )
+    number("--top", default=5, help="classes per image (default: 5)")
+    number("--batch-size", default=32, help="images per step (default: 32)")
     add(
         "--csv",
         type=Path,
@@ -56,21 +49,12 @@ def add_flags(parser, defaults):
 
 def main(arguments):
     """The exit code."""
-    from keras_t2t._ground.arguments import integer, reason, shown
-    from keras_t2t._ground.files import check_writable
-    from keras_t2t.classifier import find_classifier, numbered, top_classes
-    from keras_t2t.preprocessing import evaluation_transform
+    from keras_t2t._ground.arguments import integer, shown
+    from keras_t2t.classifier import find_classifier
 
     top = integer("--top", arguments.top)
     batch_size = integer("--batch-size", arguments.batch_size)
-    paths = {"--csv": arguments.csv, "--json": arguments.json}
-    for flag, path in paths.items():
-        if path and path.is_dir():
-            raise ValueError(f"{flag} {str(path)!r} is a folder, not a file")
-        if path:
-            check_writable(path, flag)
-    if arguments.csv and arguments.csv == arguments.json:
-        raise ValueError(f"--csv and --json are one file, {str(arguments.csv)!r}")
+    check_files(arguments)
     classifier = find_classifier(
         arguments.weights, arguments.model, arguments.image_size, arguments.classes
     )
@@ -80,6 +64,48 @@ def main(arguments):
             "class: at least 2 are needed"
         )
     top = min(top, classifier.classes)
+    asked = [path for path in (arguments.csv, arguments.json) if path]
+    files = " and ".join(map(shown, asked))
+    answers, named = [], 0
+    for batch in answered(classifier, image_files(arguments.images), top, batch_size):
+        named += sum(why is None for *_, why in batch)
+        if not files:
+            for answer in batch:
+                print_answer(*answer)
+            continue
+        answers += batch
+        if sys.stderr.isatty():
+            print(f"{len(answers):,} images", end="\r", file=sys.stderr, flush=True)
+    if arguments.csv:
+        write_csv(arguments.csv, answers, top)
+    if arguments.json:
+        write_json(arguments.json, answers)
+    if files:
+        unread = len(answers) - named
+        rest = f", {unread:,} could not be read" if unread else ""
+        print(f"{files}: {named:,} images{rest}")
+    return 0 if named else BAD_INPUT
+
+
+def check_files(arguments):
+    """Raises an error if --csv or --json cannot be written."""
+    from keras_t2t._ground.files import check_writable
+
+    for flag, path in (("--csv", arguments.csv), ("--json", arguments.json)):
+        if path and path.is_dir():
+            raise ValueError(f"{flag} {str(path)!r} is a folder, not a file")
+        if path:
+            check_writable(path, flag)
+    if arguments.csv and arguments.csv == arguments.json:
+        raise ValueError(f"--csv and --json are one file, {str(arguments.csv)!r}")
+
+
+def answered(classifier, files, top, batch_size):
+    """Lists of `(path, the top classes or None, why it could not be read or None)`, one
+    for each batch. The model is built when the first image was read."""
+    from keras_t2t._ground.arguments import reason
+    from keras_t2t.classifier import numbered, top_classes
+    from keras_t2t.preprocessing import evaluation_transform
 
     def read(file):
         """`(path, pixels, None)`, or `(path, None, reason)`."""
@@ -98,31 +124,15 @@ def main(arguments):
         reduced=classifier.reduced,
     )
     model = names = None
-    answers, named = [], 0
-    files = " and ".join(shown(path) for path in paths.values() if path)
-    for batch in batches(image_files(arguments.images), read, batch_size):
+    for batch in batches(files, read, batch_size):
         if model is None and any(why is None for *_, why in batch):
             model = classifier.build()
             names = classifier.labels or numbered(classifier.classes)
         scores = iter(probabilities(model, batch))
-        for path, _, why in batch:
-            answer = path, None if why else top_classes(next(scores), names, top), why
-            named += why is None
-            if files:
-                answers.append(answer)
-            else:
-                print_answer(*answer)
-        if files and sys.stderr.isatty():
-            print(f"{len(answers):,} images", end="\r", file=sys.stderr, flush=True)
-    if arguments.csv:
-        write_csv(arguments.csv, answers, top)
-    if arguments.json:
-        write_json(arguments.json, answers)
-    if files:
-        unread = len(answers) - named
-        rest = f", {unread:,} could not be read" if unread else ""
-        print(f"{files}: {named:,} images{rest}")
-    return 0 if named else BAD_INPUT
+        yield [
+            (path, None if why else top_classes(next(scores), names, top), why)
+            for path, _, why in batch
+        ]
 
 
 def probabilities(model, batch):

@@ -20,20 +20,15 @@ RESUMES = False
 def add_flags(parser, defaults):
     add_classifier_flags(parser, default=None)
     add = parser.add_argument
+    number = functools.partial(add, type=int, metavar="N")
     add("image", type=Path, metavar="IMAGE", help="the image that the network sees")
     add("--stages", nargs="+", metavar="NAME", help="layers whose channels to draw")
-    add(
-        "--channels",
-        type=int,
-        default=16,
-        metavar="N",
-        help="channels to draw of each stage (default: 16)",
+    number(
+        "--channels", default=16, help="channels to draw of each stage (default: 16)"
     )
-    add(
+    number(
         "--block",
-        type=int,
         default=-1,
-        metavar="N",
         help="block whose attention heads to draw (default: -1, the last)",
     )
     add(
@@ -50,11 +45,9 @@ def add_flags(parser, defaults):
         metavar="DIR",
         help="folder of images over which to average the numbers",
     )
-    add(
+    number(
         "--max-images",
-        type=int,
         default=64,
-        metavar="N",
         help="use at most this many images of --folder (default: 64)",
     )
     add(
@@ -71,20 +64,8 @@ def add_flags(parser, defaults):
         metavar="DIR",
         help="folder to write (default: visualization)",
     )
-    add(
-        "--dpi",
-        type=int,
-        default=150,
-        metavar="N",
-        help="pixels per inch of the PNG files (default: 150)",
-    )
-    add(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed of random weights (default: 0)",
-    )
+    number("--dpi", default=150, help="pixels per inch of the PNG files (default: 150)")
+    number("--seed", default=0, help="seed of random weights (default: 0)")
 
 
 def main(arguments):

@@ -76,22 +76,11 @@ def open_dataset(
             that cannot be read.
         ImportError: a library that the data set needs is not installed.
     """
-    if not isinstance(dataset, (str, type(None))):
-        raise ValueError(f"`dataset` must be a name, got {short(dataset)}")
-    check_choice("split", split, (VALIDATION, TEST))
-    if split != VALIDATION and not evaluation_only:
-        raise ValueError(f"split={split!r} is for evaluation only")
+    _check_arguments(
+        dataset, evaluation_only, validation_share, split, exif_orientation
+    )
     reader = READERS[0] if reader is None else reader
     check_choice("reader", reader, READERS)
-    if exif_orientation is not None:
-        check_flags(exif_orientation=exif_orientation)
-    if validation_share is not None:
-        check_share("validation_share", validation_share)
-        if validation_share == 1 and not evaluation_only:
-            raise ValueError(
-                "validation_share must leave images to train on, got 1, which is for "
-                "evaluation only"
-            )
     settings: dict[str, Any] = {
         "evaluation_only": evaluation_only,
         "validation_share": validation_share,
@@ -138,6 +127,25 @@ def open_dataset(
     return EncodedDataset(
         name, place, source, reader, skip_corrupt, exif_orientation, dataset
     )
+
+
+def _check_arguments(
+    dataset, evaluation_only, validation_share, split, exif_orientation
+):
+    if not isinstance(dataset, (str, type(None))):
+        raise ValueError(f"`dataset` must be a name, got {short(dataset)}")
+    check_choice("split", split, (VALIDATION, TEST))
+    if split != VALIDATION and not evaluation_only:
+        raise ValueError(f"split={split!r} is for evaluation only")
+    if exif_orientation is not None:
+        check_flags(exif_orientation=exif_orientation)
+    if validation_share is not None:
+        check_share("validation_share", validation_share)
+        if validation_share == 1 and not evaluation_only:
+            raise ValueError(
+                "validation_share must leave images to train on, got 1, which is for "
+                "evaluation only"
+            )
 
 
 def _check_digits(**asked):

@@ -189,13 +189,9 @@ def export_model(
     try:
         size, checked = write(format, served, path, options, here, own)
         seconds = time.perf_counter() - start
-        pixels = "takes the model's own input"
-        if include_preprocessing:
-            by = "the model itself" if takes_pixels else "ImageNet's mean and deviation"
-            pixels = f"takes pixels, standardised by {by}"
         outcome = (
-            f"{path}, {size / 1e6:.1f} MB, {pixels}, {checked or 'not verified'}, "
-            f"{seconds:.0f} s"
+            f"{path}, {size / 1e6:.1f} MB, {pixels_taken(options, takes_pixels)}, "
+            f"{checked or 'not verified'}, {seconds:.0f} s"
         )
     finally:
         if verbose:
@@ -326,6 +322,14 @@ def write(format, served, path, options, here, own):
     if path.is_file() and options.labels is None:
         names_file(path).unlink(missing_ok=True)  # those of the file that was replaced
     return size, checked
+
+
+def pixels_taken(options, takes_pixels):
+    """What the file takes, for the printed line."""
+    if not options.include_preprocessing:
+        return "takes the model's own input"
+    by = "the model itself" if takes_pixels else "ImageNet's mean and deviation"
+    return f"takes pixels, standardised by {by}"
 
 
 def on_accelerator():

@@ -89,16 +89,11 @@ def study(
 
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in figures.items():
-        for suffix in (".png", ".svg"):
-            written.append(output / f"{name}{suffix}")
-            save_figure(figure, written[-1], dpi)
+    written = [output / "report.html", *write_figures(figures, output, dpi)]
     for network, (title, table) in zip(networks, tables.items(), strict=True):
         name = "statistics" if network is first else f"statistics {title}"
         written.append(output / f"{name.replace(' ', '_')}.csv")
         write_statistics(table, written[-1])
-    written.insert(0, output / "report.html")
     write_report(
         written[0],
         first.variant,
@@ -109,6 +104,16 @@ def study(
         channels,
         figures.get("comparison"),
     )
+    return written
+
+
+def write_figures(figures, folder, dpi):
+    """Writes each as a PNG and an SVG; the paths."""
+    written = []
+    for name, figure in figures.items():
+        for suffix in (".png", ".svg"):
+            written.append(folder / f"{name}{suffix}")
+            save_figure(figure, written[-1], dpi)
     return written
 
 

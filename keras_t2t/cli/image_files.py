@@ -23,21 +23,24 @@ def image_files(words):
 
     def in_folder(folder):
         failed = []
-        found = False
         for parent, folders, names in os.walk(folder, onerror=failed.append):
             folders[:] = sorted(name for name in folders if not is_litter(name))
             for name in sorted(names):
                 if is_image_name(name) and not is_litter(name):
-                    found = True
                     yield os.path.join(parent, name), None
         for error in failed:
             yield error.filename, f"{shown(error.filename)}: {reason(error)}"
-        if not found and not failed:
+
+    def of_folder(folder):
+        found = False
+        for found in in_folder(folder):
+            yield found
+        if not found:
             yield folder, f"there is no image in the folder '{shown(folder)}'"
 
     for word in words:
         if os.path.isdir(word):
-            yield from in_folder(word)
+            yield from of_folder(word)
         elif os.path.lexists(word) or not glob.has_magic(word):
             yield word, None  # if it is missing, opening it says so
         else:
@@ -47,10 +50,13 @@ def image_files(words):
                 for match in glob.glob(word, recursive=True)
                 if not any(map(is_litter, set(match.split(os.sep)).difference(named)))
             )
+            inside = in_folder if "**" in word else of_folder
+            seen = set()  # what is in a folder that matches may match too
             for match in matches:
-                if not os.path.isdir(match):
-                    yield match, None
-                elif "**" not in word:  # else what is in it matches too
-                    yield from in_folder(match)
-            if not matches:
+                found = inside(match) if os.path.isdir(match) else [(match, None)]
+                for path, why in found:
+                    if path not in seen:
+                        seen.add(path)
+                        yield path, why
+            if not seen:
                 yield word, f"no file matches '{shown(word)}'"

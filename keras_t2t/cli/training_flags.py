@@ -14,7 +14,7 @@ from keras_t2t.cli.ending import add_stop_timeout
 from keras_t2t.settings.config import GROUPS, TrainingConfig, shrunk
 from keras_t2t.settings.flag_values import start_weights
 from keras_t2t.settings.recipes import LORA
-from keras_t2t.settings.recorded import repeated_settings
+from keras_t2t.settings.recorded import repeated_settings, same_images
 from keras_t2t.settings.setting import add_flags
 
 # A setting, what of its value counts, and those that a run's record has because of it.
@@ -154,7 +154,8 @@ def train_from_flags(settings):
     """
     del settings["config"]
     images = settings.pop("images")
-    if not (settings["dataset"] or settings["data_dir"] or goes_on(settings)):
+    named = settings["dataset"] or settings["data_dir"]
+    if (not named or same_images(settings, images)) and not goes_on(settings):
         given = {name: settings[name] for name in OF_DATA if settings[name] is not None}
         settings |= {**images, **given}
     # Help needs neither this nor Keras.

@@ -40,7 +40,7 @@ def write_contact_sheet(
     Image, ImageDraw = import_library("PIL.Image"), import_library("PIL.ImageDraw")
     asked = image_size, batch_size, seed, augmentation
     batches = dataset.train_batches(*asked, **transform)
-    images, targets = (np.asarray(part)[:MAX_IMAGES] for part in next(iter(batches)))
+    images, targets = (np.asarray(x)[:MAX_IMAGES] for x in next(iter(batches))[:2])
     images = np.clip(np.round(images), 0, 255).astype("uint8")
     enlarged = max(1, TILE // image_size) * image_size
 
@@ -63,11 +63,14 @@ def write_contact_sheet(
 
 
 def label_lines(target, class_names):
-    """The class of a target (classes,), or both with their shares, the larger first.
+    """The class of a target (classes,), or both with their shares, the larger first;
+    of a single output the share of its class.
 
     Returns:
         One or two strings.
     """
+    if len(target) == 1:
+        return [f"{target[0]:.0%} {class_names[0]}"]
     first, second = np.argsort(-target, kind="stable")[:2]
     # Of two images of one class all is that class's.
     if target[first] > 0.995:

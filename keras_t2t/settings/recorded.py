@@ -1,6 +1,7 @@
 """The record of a run, which may come from anybody: every value is checked before it is
 used."""
 
+import os
 import re
 from pathlib import Path
 
@@ -72,7 +73,19 @@ def repeated_settings(path):
     images, batch = data.get("training images"), settings["batch_size"]
     if images and batch and settings["steps_per_epoch"] == max(1, images // batch):
         settings["steps_per_epoch"] = None  # all images, however many there are now
+    if not settings["fresh_head"]:
+        settings["fresh_head"] = None  # the classes tell, and no flag says False
     return {name: value for name, value in settings.items() if value is not None}
+
+
+def same_images(one, other):
+    """Whether two mappings of settings name the same data set or folder."""
+    return images_named(one) == images_named(other)
+
+
+def images_named(settings):
+    folder = settings["data_dir"]
+    return settings["dataset"], folder and os.path.abspath(os.path.expanduser(folder))
 
 
 def dataset_name(record):

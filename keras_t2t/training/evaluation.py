@@ -40,8 +40,20 @@ def evaluate(run, model):
     logs.update(run.devices.reduce_metrics(model))
     # Keras divides a batch's loss by its size, whatever the weights.
     if getattr(model.loss, "reduction", MEAN) in (MEAN, "mean"):
-        logs["loss"] *= steps * batch_size / num_images
+        penalty = weights_penalty(model)  # which it adds to every batch's
+        rest = logs["loss"] - penalty
+        logs["loss"] = rest * steps * batch_size / num_images + penalty
     return logs
+
+
+def weights_penalty(model):
+    """What the regularizers of a custom model's weights add to its loss."""
+    penalties = (
+        weight.regularizer(weight)
+        for weight in model.trainable_weights
+        if weight.regularizer is not None
+    )
+    return sum(float(keras.ops.convert_to_numpy(penalty)) for penalty in penalties)
 
 
 def last_rate(optimizer):

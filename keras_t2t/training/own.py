@@ -222,6 +222,11 @@ class Own:
                 f"loss: {name_of(loss)} takes probabilities, and the model gives logits"
                 ": give it from_logits=True"
             )
+        if getattr(loss, "reduction", None) == "mean_with_sample_weight":
+            raise ValueError(
+                "loss: reduction='mean_with_sample_weight' counts a last batch that is "
+                "not full as a whole one: use 'sum_over_batch_size'"
+            )
         if not isinstance(loss, keras.losses.Loss):
             zeros = keras.ops.zeros((2, model.output_shape[-1]))
             shape = tuple(keras.ops.shape(loss(zeros, zeros)))

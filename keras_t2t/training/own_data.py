@@ -93,7 +93,8 @@ class OwnData(Dataset):
 
     def _own_validation_batches(self, asked):
         rows, batch_size, pad = rows_of(asked), asked.batch_size, asked.pad
-        for images, targets in in_batches(self._validate(), batch_size):
+        counted = self._counted(self._validate())
+        for images, targets in in_batches(counted, batch_size):
             short = batch_size - len(images) if pad else 0
             weights = np.repeat(np.array([1, 0], "float32"), [len(images), short])
             batch = padded(images, short), padded(targets, short), weights
@@ -115,6 +116,21 @@ class OwnData(Dataset):
                 step += 1
             if step == begun:
                 raise self._wrong("there are no training batches")
+
+    def _counted(self, batches):
+        """The same batches, after a check that they are as many images as was said."""
+        count = 0
+        for images, targets in batches:
+            count += len(images)
+            if count > self.num_validation:
+                break
+            yield images, targets
+        if count != self.num_validation:
+            found = "more" if count > self.num_validation else count
+            raise self._wrong(
+                f"num_validation is {self.num_validation}, and the validation batches "
+                f"have {found} images"
+            )
 
     def _validate(self):
         for batch in opened(self._own_validation):

@@ -120,7 +120,7 @@ def train(
                 name = f"The run in {shown(folder.path)} on {data}"
                 print(f"{name} is finished already", flush=True)
                 folder.snapshots.remove()
-                return result
+                return {**result, "output_dir": str(folder.path)}  # it may have moved
         plan = plan_run(config, folder, record, devices, own)
         stop.folder = plan.folder
         if folder is None:

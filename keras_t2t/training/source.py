@@ -9,6 +9,7 @@ from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.classifier import RANDOM, find_classifier
 from keras_t2t.models.head import head_layers
+from keras_t2t.settings.recorded import same_images
 from keras_t2t.variants import RESNET_VARIANTS
 
 
@@ -31,19 +32,24 @@ def pretrained(config):
 
 def like_its_source(config, source):
     """`config` with the model and the image size of the weights it starts from, and
-    with how they saw pixels, unless that was as ImageNet's are."""
+    with how they saw pixels, unless that was as ImageNet's are; on the images of a run,
+    with its share of validation, since the others have trained these weights."""
     height, width = source.size
     if config.image_size is None and height != width:
         raise ValueError(
             f"weights={config.weights!r} are for {height}x{width} px, but training "
             "uses square images: give image_size"
         )
-    size = config.image_size or height
+    size, share = config.image_size or height, config.validation_share
+    named = config.dataset or config.data_dir
+    if share is None and named and source.run and same_images(vars(config), source.run):
+        share = source.run["validation_share"]
     return dataclasses.replace(
         config,
         model=source.variant,
         image_size=size,
         normalization=config.normalization or normalization_of(source),
+        validation_share=share,
     )
 
 

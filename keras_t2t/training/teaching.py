@@ -60,11 +60,12 @@ class TaughtModel(keras.Model):
             seen = ops.reshape(seen, (-1, learned.shape[1], seen.shape[-1]))
         else:
             learned, seen = classes, ops.mean(seen, axis=(1, 2))
-        # If named by a string, Keras 3.15 computes it from the raw logits.
-        divergence = keras.distillation.LogitsDistillation(
-            temperature=1.0, loss=keras.losses.KLDivergence()
+        if sample_weight is not None and self.labels_tokens:
+            sample_weight = sample_weight[:, None]
+        divergence = keras.losses.KLDivergence()(
+            ops.softmax(seen), ops.softmax(learned), sample_weight
         )
-        return loss + self.weight * divergence.compute_loss(seen, learned)
+        return loss + self.weight * divergence
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         if isinstance(y_pred, dict):
@@ -115,10 +116,12 @@ def teacher_model(name, input_shape):
 
 
 def logits_on_grid(model, grid=None):
-    """A classifier's logits at each place of the image.
+    """A classifier's logits at each place of the image, whose mean over the places is
+    its answer where `grid` is None.
 
     A ResNet50's last Dense is applied at each place of its last grid; a T2T-ViT with
-    token labelling has logits for each token; other models see the image as a whole.
+    token labelling has logits for each token; other models see the image as a whole,
+    as does that one without `grid`: its tokens are not all of its answer.
 
     Args:
         model: classifier of this package, or `keras.applications.ResNet50`.
@@ -133,7 +136,7 @@ def logits_on_grid(model, grid=None):
         dense = keras.layers.Dense(trained.units, name="logits_on_grid")
         x = dense(model.get_layer(LAST_GRID).output)
         dense.set_weights(trained.get_weights())
-    elif has_token_labels(model):
+    elif has_token_labels(model) and grid is not None:
         x = model.get_layer("aux_head").output
         x = keras.layers.Reshape((*token_grid(model), x.shape[-1]))(x)
     else:

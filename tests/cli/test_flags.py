@@ -180,6 +180,7 @@ ADAPTED = {"learning_rate": 0.25, "weights": "imagenet", "lora": 8}
         (LIGHT, "--augmentation full --cutmix 0.5", FULL),
         (LIGHT, "--aug full --cutmix 0.5", FULL),
         (CIFAR, "", CIFAR),
+        ({**CIFAR, "fresh_head": False}, "", {**CIFAR, "fresh_head": None}),
         (CIFAR, "--weights imagenet", {"weights": "imagenet", "normalization": None}),
         (CIFAR, "--weights cifar10", CIFAR),
         (TUNED, "", {"fresh_head": True, **RATES}),
@@ -219,6 +220,7 @@ def trained(monkeypatch):
         ("", (None, "/photos"), (0.1, True)),
         ("--no-exif-orientation", (None, "/photos"), (0.1, False)),
         ("--data-dir other", (None, "other"), (None, None)),
+        ("--data-dir /photos/../photos", (None, "/photos/../photos"), (0.1, True)),
         ("--dataset digits --validation-share 0.3", ("digits", None), (0.3, None)),
         ("other", (None, "other"), (None, None)),  # finetune's PHOTOS
     ],

@@ -30,6 +30,7 @@ def test_sheet_of_digits_holds_the_first_batch(tmp_path):
 def test_label_lines():
     names = ("cat", "dog", "owl")
     assert preview.label_lines(np.array([0, 1, 0]), names) == ["dog"]
+    assert preview.label_lines(np.array([0.7]), names[:1]) == ["70% cat"]
     assert preview.label_lines(np.array([0.3, 0, 0.7]), names) == ["70% owl", "30% cat"]
 
 

@@ -101,6 +101,8 @@ def test_a_pattern_leaves_out_what_a_folder_does(tmp_path, monkeypatch):
         (["a"], whole),
         (["a/**/*.jpg"], whole),
         (["**"], whole),
+        (["**/b", "a/**/[ab]"], [("a/b/2.jpg", None)] * 2),
+        (["a/@eaDir/**/x"], [("a/@eaDir/**/x", "no file matches 'a/@eaDir/**/x'")]),
         (["a/*/1.jpg"], [("a/*/1.jpg", "no file matches 'a/*/1.jpg'")]),
         (["a/@eaDir/*"], [("a/@eaDir/1.jpg", None)]),
     ):

@@ -145,3 +145,19 @@ def test_pixels_are_standardised_as_the_run_did_whose_weights_it_starts_from():
         assert like_its_source(config, source).normalization == expected
     published = source._replace(run=None)
     assert like_its_source(TrainingConfig(weights="x"), published).normalization is None
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("folder", "asked", "share"),
+    [("photos", None, 0.5), ("other", None, None), ("photos", 0.1, 0.1)],
+)
+def test_images_that_trained_the_weights_do_not_validate(
+    folder, asked, share, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    run = {"dataset": None, "data_dir": str(tmp_path / "photos")}
+    run |= {"normalization": "imagenet", "validation_share": 0.5}
+    source = Classifier("run", "T2TViT7", (32, 32), 4, run=run)
+    config = TrainingConfig(weights="run", data_dir=folder, validation_share=asked)
+    assert like_its_source(config, source).validation_share == share

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import types
 
 import keras
 import numpy as np
@@ -260,6 +261,11 @@ SCALED = [(IMAGES / 255, TARGETS)]
 SHRINKING = [(IMAGES, TARGETS), (IMAGES[1:], TARGETS[1:])]
 
 
+MEAN_OF_WEIGHTS = keras.losses.CategoricalCrossentropy(
+    True, reduction="mean_with_sample_weight"
+)
+
+
 def probabilities():
     model = small_model()
     return keras.Model(model.inputs, keras.layers.Softmax()(model.output))
@@ -278,6 +284,12 @@ def probabilities():
         ("model", unsavable, {}, "model: odd cannot be saved: "),
         ("loss", FOCAL, {}, "Focal.* takes probabilities, .* from_logits=True"),
         ("loss", keras.losses.categorical_crossentropy, {}, "takes probabilities"),
+        (
+            "loss",
+            MEAN_OF_WEIGHTS,
+            {},
+            "loss: reduction='mean_with_sample_weight' counts",
+        ),
         ("loss", lambda y, x: keras.ops.sum(x), {}, r"one value for each image.*\(\)"),
         ("optimizer", keras.optimizers.Lion, {"learning_rate": 0.1}, "rate=0.1 is not"),
         ("model", small_model, {"drop_path": 0.1}, "drop_path=0.1 is not used where"),
@@ -364,6 +376,19 @@ def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
     assert training.log == "(0)" + "(01)(01)(0"
     assert len(list(data.validation_batches(32, 8))) == 2
     assert validation.log == "(01)" * 2
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("said", "found"), [(12, "more"), (20, "16")])
+def test_validation_has_as_many_images_as_it_says(said, found):
+    batches = [(IMAGES, TARGETS)] * 2
+    given = types.SimpleNamespace(num_validation=said)
+    given.train_batches = given.validation_batches = batches
+    config = TrainingConfig(epochs=1, steps_per_epoch=2)
+    data = opened_data(config, Own(dataset=given))
+    told = f"num_validation is {said}, and the validation batches have {found} images"
+    with pytest.raises(ValueError, match=told):
+        list(data.validation_batches(32, 8))
 
 
 @pytest.mark.once

@@ -146,6 +146,10 @@ def test_killed_at_its_end(tiny_run, tmp_path, monkeypatch, capsys, name):
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").iterdir()} == before
     with pytest.raises(ValueError, match=r"cannot resume.*seed: the run has 0, now 4"):
         tiny_run(resume=True, seed=4)
+    # Its result says where it is now, which other commands read.
+    moved = str((tmp_path / "run").rename(tmp_path / "moved"))
+    again = tiny_run(drop=0.2, resume=True, output_dir=moved, **SAVE)
+    assert again == {**result, "output_dir": moved}
 
 
 @pytest.mark.nightly_elsewhere

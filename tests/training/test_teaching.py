@@ -61,8 +61,20 @@ def test_the_loss(labels):
     assert share > 0.01
     expected = -(log_softmax(classes, axis=-1) * y).sum(-1).mean()
     assert loss == pytest.approx(expected + 0.5 * share, rel=1e-4)
+    assert float(taught.compute_loss(x, y, outputs, ops.zeros(2), True)) == 0
     # In inference it is the student.
     np.testing.assert_allclose(numbers(taught(x)), numbers(model(x)), atol=1e-6)
+
+
+@pytest.mark.once
+def test_a_teacher_with_token_labels_teaches_its_answer():
+    """Which its tokens are only a part of."""
+    model, *_ = taught_model(labels=True)
+    for weight in model.get_layer("head").weights:
+        weight.assign(ops.add(weight, 1.0))
+    x = pixels(2)
+    answer = numbers(logits_on_grid(model)(x)).mean((1, 2))
+    np.testing.assert_allclose(answer, numbers(model(x)), rtol=1e-5)
 
 
 @pytest.mark.nightly_elsewhere

@@ -97,6 +97,7 @@ def test_a_detector_trains_a_step():
     ("arguments", "message"),
     [
         ({"token_type": "convolution"}, "`token_type` must be 'performer' or"),
+        ({"include_preprocessing": True}, "a backbone takes what keras_t2t.prepro"),
         ({"image_shape": (16, 64, 3)}, "at least 32 px each way"),
     ],
 )

@@ -52,7 +52,7 @@ def add_adapters(model: keras.Model, rank: int) -> None:
         raise ValueError(f"`model` {model.name!r} has adapters already")
     for part in parts.values():
         part.enable_lora(rank)
-    train_only(model, adapters_and_heads(model, parts).values())
+    train_adapters(model, adapters_and_heads(model, parts))
 
 
 def save_adapters(model: keras.Model, path: FilePath) -> None:
@@ -125,7 +125,7 @@ def load_adapters(model: keras.Model, path: FilePath) -> None:
             assign(variable, found[key].astype(numpy_dtype(variable)))
     for name, part in parts.items():
         part.lora_alpha = float(found[f"{name}/{ALPHA}"])
-    train_only(model, trained.values())
+    train_adapters(model, trained)
 
 
 def has_adapters(model):
@@ -161,6 +161,14 @@ def adaptable(model):
         for path, part, _ in parts_of(layer)
         if isinstance(part, keras.layers.Dense)
     }
+
+
+def train_adapters(model, weights):
+    """Freezes all but the adapters and heads, in layers that were frozen too."""
+    model.trainable = True
+    train_only(model, weights.values())
+    # What was compiled before would go on without the adapters.
+    model.train_function = model.test_function = model.predict_function = None
 
 
 def train_only(model, weights):

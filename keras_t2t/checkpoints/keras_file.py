@@ -308,14 +308,34 @@ def _size(layers):
 
 
 def _standardization(layers):
-    """Mean and standard deviation of the layer `preprocessing`, scaled to 0..1."""
-    settings = layers["preprocessing"]["config"] if "preprocessing" in layers else {}
-    if settings.get("mean") is None:  # or another layer, or one that learns them
+    """Mean and standard deviation of the layer that standardises pixels, for 0..1."""
+    settings = _of_pixels(layers)
+    mean, variance = settings.get("mean"), settings.get("variance")
+    if "scale" in settings:
+        scale, offset = (
+            np.zeros(3) + np.ravel(settings[name]).astype(float)
+            for name in ("scale", "offset")
+        )
+        mean, variance = -offset / scale, 1 / scale**2
+    if mean is None:  # there is no such layer, or one that learns them
         return None
-    mean, variance = (
-        np.ravel(settings[name]).astype(float) / scale
-        for name, scale in (("mean", 255), ("variance", 255**2))
-    )
+    mean = np.ravel(mean).astype(float) / 255
+    variance = np.ravel(variance).astype(float) / 255**2
     if not mean.size == variance.size == 3 or not (variance > 0).all():
         raise ValueError(f"its pixels have mean {mean} and variance {variance}")
     return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
+
+
+def _of_pixels(layers):
+    """The settings of the layer `preprocessing`, or else of a Rescaling or a
+    Normalization of the input."""
+    if "preprocessing" in layers:
+        return layers["preprocessing"]["config"]
+    kinds = {name: layer.get("class_name") for name, layer in layers.items()}
+    inputs = [json.dumps([name, 0, 0]) for name in kinds if kinds[name] == "InputLayer"]
+    for name, layer in layers.items():
+        taken = json.dumps(layer.get("inbound_nodes"))
+        scales = kinds[name] in ("Rescaling", "Normalization")
+        if scales and any(one in taken for one in inputs):
+            return layer["config"]
+    return {}

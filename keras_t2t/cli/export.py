@@ -1,8 +1,9 @@
 """Writes a model with its preprocessing for another runtime, and verifies it there.
 
 Published weights are downloaded when first used. Class names are stored beside the
-file: those in --classes, or in `classes.json` beside the weights, or ImageNet's or
-CIFAR's, or numbers. docs/export.md shows how to use each format.
+file: those in --classes, or in `classes.json` beside the weights, or ImageNet's (none
+if they cannot be downloaded) or CIFAR's, or numbers. docs/export.md shows how to use
+each format.
 """
 
 from pathlib import Path
@@ -86,7 +87,7 @@ def main(arguments):
         precision=arguments.precision,
         verify=not arguments.no_verify,
         overwrite=arguments.overwrite,
-        labels=source.labels,
+        labels=source.class_names if source.classes == 1 else source.labels,
         calibration=arguments.calibration,
         opset=arguments.opset,
         **source.photograph_transform,

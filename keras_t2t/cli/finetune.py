@@ -175,9 +175,17 @@ def check_port():
             )
 
 
+class Fresh(http.server.SimpleHTTPRequestHandler):
+    """Serves files that browsers do not keep unasked: all pages have one address."""
+
+    def end_headers(self):
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+
 def serve(folder):
     """Shows the page until interrupted."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler = functools.partial(Fresh, directory=folder)
     with http.server.ThreadingHTTPServer(ADDRESS, handler) as server:
         print(f"http://localhost:{server.server_port}/ until Ctrl-C", flush=True)
         try:

@@ -70,6 +70,7 @@ def run_python(backend, *arguments):
             **os.environ,
             "KERAS_BACKEND": backend,
             "CUDA_VISIBLE_DEVICES": "-1",
+            "JAX_PLATFORMS": "cpu",
             "KERAS_TORCH_DEVICE": "cpu",  # also where torch has another accelerator
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "PYTHONPATH": os.pathsep.join(search),

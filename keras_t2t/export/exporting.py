@@ -242,7 +242,8 @@ def checked_labels(labels, model, served):
             f"{model.name}, which ends in {last.name}{advice}"
         )
     classes = served.outputs[0].shape[-1]
-    if len(labels) != classes:
+    both = classes == 1 and len(labels) == 2  # of which one output is the second
+    if len(labels) != classes and not both:
         raise ValueError(
             f"`labels` must name the model's {classes} classes, got {len(labels)} names"
         )

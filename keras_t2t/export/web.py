@@ -12,7 +12,7 @@ from pathlib import Path
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import keras_folder
 from keras_t2t._ground.run_files import MANIFEST
-from keras_t2t.checkpoints.download import download
+from keras_t2t.checkpoints.download import digest_of, download
 from keras_t2t.export.onnx_format import write_onnx
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ def write_web(model, path, options):
     manifest = {
         "title": TITLE,
         "model": model.name,
-        "file": MODEL,
+        # By its content, so that no browser's cache answers with an older model.
+        "file": f"{MODEL}?{digest_of(path / MODEL)[:16]}",
         "precision": options.precision,
         "size": [height, width],
         "crop": options.crop,

@@ -62,6 +62,11 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
     ) -> None:
         image_shape = check_shape(image_shape)
         check_tokens(settings.get("token_type"))
+        if settings.get("include_preprocessing"):
+            raise ValueError(
+                "`include_preprocessing` must be False, got True: a backbone takes "
+                "what keras_t2t.preprocess_input gives"
+            )
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(dtype or policy)
         try:

@@ -192,7 +192,7 @@ class MultiHeadSelfAttention(CompositeLayer):
         return ops.unstack(ops.reshape(self.qkv(rows(x)), shape), 3, axis=2)
 
     def call(self, x, training=False):
-        if training and self.attention_dropout_rate > 0:
+        if training and self.attention_dropout.rate > 0:
             dropout = partial(self.attention_dropout, training=True)
             x = self.attended(x, training, dropout)
         elif training and self.remat:

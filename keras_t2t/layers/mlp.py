@@ -66,7 +66,7 @@ class MLP(CompositeLayer):
     def call(self, x, training=False):
         _, *positions, dim = x.shape
         x = rows(x)
-        if training and self.hidden_dropout_rate > 0:
+        if training and self.hidden_dropout.rate > 0:
             x = self.contract(self.hidden_dropout(self.hidden(x), training=True))
         elif training and self.remat:
             x = keras.remat(self.perceptron)(x)

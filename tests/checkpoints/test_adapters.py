@@ -7,7 +7,7 @@ import pytest
 import keras_t2t
 from keras_t2t.checkpoints import adapters, keras_file
 from tests.checkpoints.helpers import arrays, refusal
-from tests.examples.small_run import SIZE, outputs, random_model
+from tests.examples.small_run import IMAGES, SIZE, outputs, random_model
 
 RANK = 3
 
@@ -55,6 +55,24 @@ def test_a_file_of_the_adapters_alone(file, tmp_path):
     np.testing.assert_array_equal(outputs(model), outputs(adapted(seed=1)))
     keras_t2t.load_adapters(model, file)  # in the place of the others
     np.testing.assert_array_equal(outputs(model), expected)
+
+
+@pytest.mark.every_backend
+def test_what_was_compiled_without_the_adapters_is_not_kept(file):
+    model = random_model()
+    model.predict(IMAGES, verbose=0)
+    keras_t2t.load_adapters(model, file)
+    predicted = model.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(predicted, outputs(model), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [slice(None, -1), slice(None)])
+def test_adapters_of_frozen_layers_are_trained(frozen):
+    model = random_model()
+    for layer in model.layers[frozen]:
+        layer.trainable = False
+    keras_t2t.add_adapters(model, RANK)
+    assert len(model.trainable_weights) == 2 + 8
 
 
 @pytest.mark.nightly_elsewhere

@@ -9,7 +9,10 @@ import pytest
 import keras_t2t
 from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.checkpoints.position_table import resize_table
-from keras_t2t.checkpoints.standardization import standardization_of
+from keras_t2t.checkpoints.standardization import (
+    standardization_of,
+    standardization_told,
+)
 from tests.checkpoints import helpers
 
 SUFFIXES = ["weights.h5", "keras"]
@@ -167,6 +170,32 @@ def test_a_model_of_somebody_s_own(tmp_path):
     model = keras.Model(image, keras.layers.Attention(name="last_attention")([x, x]))
     model.save(tmp_path / "x.keras")
     helpers.assert_equal_weights(model, keras_t2t.load(tmp_path / "x.keras"))
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (keras.layers.Rescaling(1 / 127.5, -1), (0.5, 0.5)),
+        (keras.layers.Rescaling([1 / 51] * 3, -1), (0.2, 0.2)),
+        (
+            keras.layers.Normalization(mean=[51.0] * 3, variance=[1e4] * 3),
+            (0.2, 20 / 51),
+        ),
+        (keras.layers.Identity(), None),
+    ],
+)
+def test_the_pixels_of_a_model_behind_a_layer_of_somebody_s_own(
+    layer, expected, tmp_path
+):
+    image = keras.Input((32, 32, 3))
+    model = keras_t2t.T2TViT(16, 1, 2, 2, "convolution", input_tensor=layer(image))
+    scaled = keras.layers.Rescaling(2.0)(model.output)  # as a temperature does
+    keras.Model(image, scaled).save(tmp_path / "x.keras")
+    told = standardization_told(tmp_path / "x.keras")
+    if expected is None:
+        assert told is None
+    else:
+        np.testing.assert_allclose(told, np.transpose([expected] * 3), rtol=1e-5)
 
 
 def test_a_standardization_that_was_learnt_from_data():

@@ -27,10 +27,12 @@ def random_model(classes=7, seed=0):
     return model
 
 
+IMAGES = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3))
+
+
 def outputs(model):
     """What it makes of two images."""
-    images = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3))
-    return keras.ops.convert_to_numpy(model(images))
+    return keras.ops.convert_to_numpy(model(IMAGES))
 
 
 def write_run(folder, class_names, **settings):

@@ -1,13 +1,17 @@
 """`examples/finetune.py` as its users call it."""
 
 import contextlib
+import functools
+import http.server
 import json
 import shlex
 import signal
 import socket
 import subprocess
+import threading
 import time
 import types
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -84,6 +88,17 @@ def test_the_page_s_command_is_one_for_a_shell(monkeypatch):
     _, line = finetune.export(source, None, dataset, Path("my runs/it's"))
     command = line.removeprefix("page: my runs/it's/web (").removesuffix(")")
     assert shlex.split(command)[-2:] == ["-d", "my runs/it's/web"]
+
+
+def test_browsers_ask_again_for_what_is_served(tmp_path):
+    """The next run's page has the same address."""
+    (tmp_path / "index.html").touch()
+    handler = functools.partial(finetune.Fresh, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with urllib.request.urlopen(f"http://localhost:{server.server_port}/") as got:
+            assert got.headers["Cache-Control"] == "no-cache"
+        server.shutdown()
 
 
 def test_a_port_in_use(photographs, finish):

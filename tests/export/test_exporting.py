@@ -92,6 +92,13 @@ def test_what_no_page_can_show_is_refused(channels, classes, message, tmp_path):
     check_refused(message, tmp_path, "page", model, format="web", verify=False)
 
 
+def test_one_output_has_the_names_of_two_classes(tmp_path):
+    model = tiny.own(keras.layers.Rescaling(1 / 255), classes=1, activation=None)
+    export(model, tmp_path / "x.keras", "keras", labels=["no", "yes"], verify=False)
+    names = json.loads((tmp_path / "x.classes.json").read_text())
+    assert names == ["no", "yes"]
+
+
 def test_calibration_leaves_out_litter(tmp_path):
     for name in ("a/x.png", "@eaDir/x.png", ".trash/x.png", "a/notes.txt", "a/.x.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -261,13 +268,13 @@ def test_from_any_accelerator_torch_writes_on_the_cpu(model, tmp_path, monkeypat
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
 
     def run(command, env, **settings):
-        asked.append(env["KERAS_TORCH_DEVICE"])
+        asked.append((env["KERAS_TORCH_DEVICE"], env["JAX_PLATFORMS"]))
         return subprocess.CompletedProcess(command, 1, "", "seen")
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(RuntimeError, match=r"torch process .* with code 1: seen"):
         export(model, tmp_path / "model.pt2", "torch")
-    assert asked == ["cpu"] and not list(tmp_path.iterdir())
+    assert asked == [("cpu", "cpu")] and not list(tmp_path.iterdir())
 
 
 def test_class_names_are_written_in_utf8(tmp_path, monkeypatch):

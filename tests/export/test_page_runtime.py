@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import io
+import json
 import re
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from keras_t2t.export import web
+from keras_t2t.export import formats, web
+from tests.export import tiny
 
 pytestmark = pytest.mark.once
 
@@ -70,3 +72,20 @@ def test_the_policy_names_the_script_that_stands_in_the_page():
     [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"'sha256-{digest}'" in text
+
+
+def test_a_model_s_address_is_of_its_content(tmp_path, monkeypatch):
+    """So a page that is replaced does not get the former model from a cache."""
+    monkeypatch.setattr(web, "copy_runtime", lambda folder: None)
+    named = []
+    for content in (b"a", b"b", b"b"):
+
+        def write(model, path, *options, content=content, **how):
+            path.write_bytes(content)
+
+        monkeypatch.setattr(web, "write_onnx", write)
+        page = tmp_path / str(len(named))
+        web.write_web(tiny.build(), page, formats.Options())
+        named.append(json.loads((page / "manifest.json").read_text())["file"])
+    assert named[0] != named[1] == named[2]
+    assert named[0].startswith("model.onnx?")

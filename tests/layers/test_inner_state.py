@@ -80,6 +80,17 @@ def test_changed_settings_of_parts(way, tmp_path):
         assert tokens.mlp.expand.dtype_policy.name == "float32"
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["attention.attention_dropout", "mlp.hidden_dropout"])
+def test_a_rate_that_is_raised_is_never_ignored(name):
+    """Keras's Dropout has no seed to draw with if its rate was 0."""
+    part, _, dropout = name.partition(".")
+    layer = backbone().get_layer(f"block_0_{part}")
+    getattr(layer, dropout).rate = 0.5
+    with pytest.raises(AttributeError, match="seed_generator"):
+        layer(np.zeros((1, 4, layer.input.shape[-1])), training=True)
+
+
 @pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize("way", WAYS)
 def test_low_rank_weights(way, tmp_path):

@@ -3,7 +3,7 @@
 import { containedWorker } from "./contained.js";
 
 const $ = (id) => document.getElementById(id);
-const manifest = await (await fetch("manifest.json")).json();
+const manifest = await (await fetch("manifest.json", { cache: "no-cache" })).json();
 const worker = containedWorker("worker.js");
 let ready = false;
 let asked = 0;

@@ -14,6 +14,10 @@ needs_chromium = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="needs Chromium and its driver"
 )
 SECONDS = 120
+WEBGPU = (
+    *("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"),
+    *("--enable-features=Vulkan", "--use-vulkan=swiftshader"),
+)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -35,14 +39,16 @@ def served(folder, handler=Quiet):
 
 
 @contextlib.contextmanager
-def chromium(width=1200, height=900, dark=False):
-    """A `selenium` driver of a window, or, below 600 px, a phone."""
+def chromium(width=1200, height=900, dark=False, gpu=False):
+    """A `selenium` driver of a window, or, below 600 px, a phone; `gpu`: with WebGPU,
+    which the CPU computes."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+        *("--headless=new", "--no-sandbox", "--no-first-run"),
+        *(WEBGPU if gpu else ("--disable-gpu",)),
         *("--disable-background-networking", "--disable-component-update"),
         *("--disable-sync", "--disable-quic", "--disable-dev-shm-usage"),
         *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),

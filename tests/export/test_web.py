@@ -109,6 +109,16 @@ def test_a_photograph_lies_as_in_training(model, page, tmp_path, turns):
     assert np.abs(found[tmp_path / "6.png"] - sideways).max() > 0.03
 
 
+def test_on_webgpu_the_answer_is_python_s(model, page, tmp_path):
+    path = tmp_path / "flower.png"
+    Image.fromarray(load_sample_image("flower.jpg")).save(path)
+    with browser.opened(page, gpu=True) as driver:
+        browser.wait_for_state(driver, "ready", "error")
+        assert driver.find_element("id", "status").text.endswith(" on WebGPU.")
+        found = answer(driver, path)
+    np.testing.assert_allclose(found, probabilities(model, path), atol=1e-5)
+
+
 def test_phone_keyboard_and_camera(page):
     with browser.opened(page, width=375, height=700, dark=True) as driver:
         browser.wait_for_state(driver, "ready", "error")

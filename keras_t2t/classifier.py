@@ -289,7 +289,9 @@ def _of_file(file, variant, reads_names):
             file=file,
         )
     elif variant in RESNET_VARIANTS:
-        found = Classifier(path, variant, DEFAULT_SIZE, _resnet_classes(file))
+        classes, told = _resnet_classes(file), Pretrained(path).standardization
+        size = file.contents.size or DEFAULT_SIZE
+        found = Classifier(path, variant, size, classes, normalization=told)
     else:
         described, timm = file.description(variant), timm_preparation(path, cut=True)
         found = Classifier(

@@ -11,6 +11,7 @@ from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.checkpoints.published_file import Pretrained
 from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.classifier import find_classifier
+from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.source import normalization_of
 from tests.checkpoints.helpers import build, change_config
 
@@ -107,17 +108,21 @@ def test_a_run_s_record_says_how_pixels_are_standardised(name, record, told, tmp
 @pytest.mark.nightly  # 94 MB
 def test_a_resnet_of_a_run(tmp_path):
     settings = {"include_preprocessing": True, "classes": 3}
-    model = keras_t2t.ResNet50(input_shape=(32, 32, 3), **settings)
+    shape, inception = (32, 32, 3), NORMALIZATIONS["inception"]
+    model = pixel_model(keras_t2t.ResNet50, shape, *inception, classes=3)
     best, final = tmp_path / "best.weights.h5", tmp_path / "final.keras"
     model.save_weights(best)
     model.save(final)
     (tmp_path / "classes.json").write_text(json.dumps(["a", "b", "c"]))
     classifier = find_classifier(str(best), "ResNet50", (32, 32))
     assert classifier.class_names == ["a", "b", "c"]
-    again = find_classifier(final, "ResNet50", (32, 32))
+    again = find_classifier(final, "ResNet50")  # the file says the size and the mean
+    assert again.size == (32, 32)
+    np.testing.assert_allclose(again.normalization, NORMALIZATIONS["inception"], 1e-6)
     built = keras_t2t.ResNet50(weights=final, input_shape=(32, 32, 3), **settings)
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
     expected = model.predict(images, verbose=0)
+    classifier = classifier._replace(normalization=inception)  # it is no run's
     for found in (classifier.build(), again.build(), built):
         outputs = found.predict(images, verbose=0)
         np.testing.assert_array_equal(outputs, expected)

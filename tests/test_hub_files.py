@@ -151,6 +151,9 @@ def test_files_of_another_repository(hub, python, tmp_path):
     loaded = python("-c", LOAD, *(f"hf://bob/own/{name}" for name in files))
     assert loaded.returncode == 0, loaded.stderr
     assert float(loaded.stdout) == np.prod(head.shape)
+    words = ("-m", "keras_t2t_command", "convert", "hf://bob/own/model.safetensors")
+    converted = python(*words, "--output", tmp_path / "new" / "x.weights.h5")
+    assert converted.returncode == 0, converted.stderr
     missing = python("-c", LOAD, "hf://bob/own")
     assert "has no final.keras" in last_line(missing)
 
@@ -247,6 +250,18 @@ ODD_NAMES = [
     *("<script>alert(1)</script>", "[free](http://x.example)", "a\n\n# Title\n```\nb"),
     *("www.x.example", "**b**", "`c`", "d|e", "    f", "\x1b[2J"),
 ]
+
+
+def test_the_command_keeps_what_its_other_flags_would_change(written_run, push):
+    changes = {"recipe": "small_scratch", "epochs": 20, "batch_size": 32}
+    changes |= {"learning_rate": 5e-4, "warmup_epochs": 5.0}
+    changes |= {"augmentation": "none", "mixup": 0.8}
+    card = push(written_run(**changes))["README.md"].decode()
+    for name, value in changes.items():
+        assert f"--{name.replace('_', '-')} {value}" in card
+    weights = {"weights": "imagenet", "normalization": "imagenet"}
+    card = push(written_run(**weights))["README.md"].decode()
+    assert "--normalization imagenet" in card
 
 
 def test_names_are_text_in_the_card_and_words_in_the_command(written_run, push):

@@ -44,6 +44,8 @@ HEAP, OBJECT = rb"GCOL\x01\0\0\0", struct.Struct("<H6xQ")
 MAX_CONFIG = 64 << 20  # bytes
 MAX_DEPTH = 32  # of nested layers
 MAX_NAME = 200  # characters
+# What divides pixels by more than this takes 0..255, by less 0..1.
+MOST_OF_FLOATS = 10
 
 
 def variable_keys(model):
@@ -84,7 +86,8 @@ def read(path):
         grid = arrays.pop(GRID, None)
         architecture = architecture_of({key: a.shape for key, a in arrays.items()})
         if architecture is None:  # somebody's own model: its layers may have any names
-            return Checkpoint(arrays, {}, None, by_keras=True)
+            size = _size(_layers(config))
+            return Checkpoint(arrays, {}, None, by_keras=True, size=size)
         layers = _layers(config)
         heads |= {
             int(layer["config"]["num_heads"])
@@ -308,34 +311,37 @@ def _size(layers):
 
 
 def _standardization(layers):
-    """Mean and standard deviation of the layer that standardises pixels, for 0..1."""
-    settings = _of_pixels(layers)
-    mean, variance = settings.get("mean"), settings.get("variance")
-    if "scale" in settings:
-        scale, offset = (
-            np.zeros(3) + np.ravel(settings[name]).astype(float)
-            for name in ("scale", "offset")
-        )
-        mean, variance = -offset / scale, 1 / scale**2
-    if mean is None:  # there is no such layer, or one that learns them
+    """Mean and standard deviation, for pixels in 0..1, by which the layers after the
+    input standardise; None if they do not, or learn them."""
+    scale, offset = np.ones(3), np.zeros(3)
+    names = [name for name in layers if layers[name].get("class_name") == "InputLayer"]
+    for _ in layers:
+        taken = json.dumps([names[-1], 0, 0]) if names else ""
+        after = [
+            name
+            for name, layer in layers.items()
+            if taken and taken in json.dumps(layer.get("inbound_nodes"))
+        ]
+        if len(after) != 1:
+            break
+        names = after
+        kind, settings = layers[names[0]].get("class_name"), layers[names[0]]["config"]
+        by, shift = 1.0, 0.0
+        if kind == "Rescaling":
+            by, shift = np.ravel(settings["scale"]), np.ravel(settings["offset"])
+        elif kind == "Normalization" and settings.get("mean") is not None:
+            by = np.ravel(settings["variance"]).astype(float) ** -0.5
+            shift = -np.ravel(settings["mean"]) * by
+        elif kind not in ("Resizing", "CenterCrop", "Identity"):
+            break
+        if not {np.size(by), np.size(shift)} <= {1, 3}:
+            return None
+        scale, offset = scale * by, offset * by + shift
+    if (scale == 1).all() and (offset == 0).all():
         return None
-    mean = np.ravel(mean).astype(float) / 255
-    variance = np.ravel(variance).astype(float) / 255**2
-    if not mean.size == variance.size == 3 or not (variance > 0).all():
-        raise ValueError(f"its pixels have mean {mean} and variance {variance}")
-    return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
-
-
-def _of_pixels(layers):
-    """The settings of the layer `preprocessing`, or else of a Rescaling or a
-    Normalization of the input."""
-    if "preprocessing" in layers:
-        return layers["preprocessing"]["config"]
-    kinds = {name: layer.get("class_name") for name, layer in layers.items()}
-    inputs = [json.dumps([name, 0, 0]) for name in kinds if kinds[name] == "InputLayer"]
-    for name, layer in layers.items():
-        taken = json.dumps(layer.get("inbound_nodes"))
-        scales = kinds[name] in ("Rescaling", "Normalization")
-        if scales and any(one in taken for one in inputs):
-            return layer["config"]
-    return {}
+    mean, std = -offset / scale, 1 / scale
+    if not (np.isfinite(mean) & np.isfinite(std) & (std > 0)).all():
+        raise ValueError(f"its pixels have mean {mean} and deviation {std}")
+    if std.max() > MOST_OF_FLOATS:
+        mean, std = mean / 255, std / 255
+    return tuple(mean.tolist()), tuple(std.tolist())

@@ -27,6 +27,7 @@ def write_csv(path, answers, top):
         cells = [cell for name, p in classes or [] for cell in (name, f"{p:.6f}")]
         cells += [""] * (2 * top - len(cells))
         rows.append([shown(image), *cells, error or ""])
+    path.parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
@@ -43,5 +44,6 @@ def write_json(path, answers):
         ]
         answer = {"error": error} if error else {"classes": named}
         objects.append({"image": os.fspath(image), **answer})
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(objects, indent=1) + "\n", encoding="utf-8")

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from pathlib import Path
 
 from keras_t2t._ground.backend_names import BACKENDS
 from keras_t2t._ground.files import keras_folder, read_json
 from keras_t2t._ground.optional_imports import is_installed
+from keras_t2t._ground.run_files import CONFIG
 
 
 def add_backend(parser):
@@ -13,14 +15,15 @@ def add_backend(parser):
     parser.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="Keras backend (default: that of KERAS_BACKEND, else that of keras.json "
-        f"if installed, else the first installed one of {', '.join(BACKENDS)})",
+        help="Keras backend (default: that of KERAS_BACKEND, else of the run that is "
+        "resumed, else of keras.json if installed, else the first installed one of "
+        f"{', '.join(BACKENDS)})",
     )
 
 
 def start_backend(arguments):
-    """Imports the package on the backend named by the flags, the environment or
-    keras.json, or else on the first that is installed.
+    """Imports the package on the backend named by the flags, the environment, the run
+    that is resumed or keras.json, or else on the first that is installed.
 
     Raises:
         ImportError: the backend is not installed; the message names the extra.
@@ -29,26 +32,32 @@ def start_backend(arguments):
     if chosen:
         os.environ["KERAS_BACKEND"] = chosen
     elif not os.environ.get("KERAS_BACKEND") and "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = default_backend()
+        os.environ["KERAS_BACKEND"] = resumed_backend(arguments) or default_backend()
     package = sys.modules["keras_t2t"]
     if not hasattr(package, "__all__"):  # it was put in place only, see its command
         package.__spec__.loader.exec_module(package)
 
 
+def resumed_backend(arguments):
+    """The backend of the run that `--resume` finds, None if it finds none."""
+    output = getattr(arguments, "output_dir", None)
+    if output is None or not getattr(arguments, "resume", False):
+        return None
+    return backend_in(Path(output).expanduser() / CONFIG)
+
+
 def default_backend():
     """The backend to use if none is named."""
     # Keras writes the file by itself, with TensorFlow in it.
-    recorded = recorded_backend()
-    if recorded is not None and is_installed(recorded):
-        return recorded
-    names = BACKENDS
-    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun starts processes of torch
-        names = ("torch", *BACKENDS)
-    for name in names:
+    recorded = backend_in(keras_folder() / "keras.json")
+    places = [(recorded, "that of keras.json")] if recorded else []
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        places.insert(0, ("torch", "which torchrun is for"))
+    places += [(name, "the first that is installed") for name in BACKENDS]
+    for name, why in places:
         if is_installed(name):
             print(
-                f"Backend: {name}, the first that is installed (--backend or "
-                "KERAS_BACKEND chooses another)",
+                f"Backend: {name}, {why} (--backend or KERAS_BACKEND chooses another)",
                 file=sys.stderr,
             )
             return name
@@ -58,11 +67,11 @@ def default_backend():
     )
 
 
-def recorded_backend():
-    """The backend in keras.json, None if it has none."""
+def backend_in(path):
+    """The backend that a JSON file names, None if it names none."""
     try:
-        content = read_json(keras_folder() / "keras.json")
-    except (OSError, ValueError):  # Keras goes on without it too
+        content = read_json(path)
+    except (OSError, ValueError):  # Keras goes on without its own too
         return None
     name = content.get("backend") if isinstance(content, dict) else None
     return name if name in BACKENDS else None

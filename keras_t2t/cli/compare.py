@@ -38,6 +38,7 @@ def main(arguments):
     from keras_t2t.visualization.runs import read_history, runs_figure
 
     figure = runs_figure(arguments.runs, arguments.title)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, arguments.output)
     print(table([read_history(folder) for folder in arguments.runs]))
     print(shown(arguments.output))

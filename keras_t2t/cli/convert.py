@@ -17,7 +17,9 @@ KERAS_SUFFIXES = (".weights.h5", ".keras")
 
 
 def add_flags(parser, defaults):
-    parser.add_argument("input", type=Path, metavar="INPUT", help="checkpoint to read")
+    parser.add_argument(
+        "input", metavar="INPUT", help="checkpoint to read, or hf://OWNER/NAME/FILE"
+    )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="file to write"
     )
@@ -37,6 +39,7 @@ def add_flags(parser, defaults):
 def main(arguments):
     from keras_t2t._ground.arguments import shown
     from keras_t2t._ground.files import replacing
+    from keras_t2t._ground.hub_files import fetched_file
     from keras_t2t.checkpoints import keras_file
     from keras_t2t.checkpoints.foreign_file import check_torch, save_official
     from keras_t2t.checkpoints.loading import CheckpointFile
@@ -44,14 +47,15 @@ def main(arguments):
     from keras_t2t.models.by_name import builder
     from keras_t2t.preprocessing import pixel_model
 
+    path = Path(fetched_file(arguments.input))
     if arguments.raw:
-        check_torch("--raw", arguments.input)
-    file = CheckpointFile(arguments.input, ema=not arguments.raw)
+        check_torch("--raw", path)
+    file = CheckpointFile(path, ema=not arguments.raw)
     if arguments.model is not None:
         builder(arguments.model)  # an unknown name is an error first
     found = file.description(arguments.model)
     size = arguments.image_size or found.input_shape[:2]
-    build, told = builder(found.variant), standardization_told(arguments.input)
+    build, told = builder(found.variant), standardization_told(path)
     if told is not None:
         build = partial(pixel_model, build, mean=told[0], std=told[1])
     model = build(
@@ -60,6 +64,7 @@ def main(arguments):
         classes=found.classes or 1,
     )
     file.load(model)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     if arguments.output.name.endswith(KERAS_SUFFIXES):
         with replacing(arguments.output) as temporary:
             if temporary.suffix == ".keras":

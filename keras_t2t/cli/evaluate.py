@@ -21,7 +21,7 @@ from keras_t2t._ground.files import check_writable
 from keras_t2t._ground.optional_imports import is_installed
 from keras_t2t._ground.run_files import CONFIG, EVALUATION, SUMMARY
 from keras_t2t.cli.ending import tell
-from keras_t2t.cli.evaluation_report import write_report
+from keras_t2t.cli.evaluation_report import FILES, write_report
 from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
 from keras_t2t.settings.flag_values import classifier_weights
 from keras_t2t.settings.recorded import dataset_name
@@ -219,7 +219,8 @@ def check_report(folder):
     check_writable(folder, "--output")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--output {str(folder)!r} is a file, not a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SUMMARY).is_file():
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names and (SUMMARY not in names or names - set(FILES)):
         raise ValueError(
             f"--output {str(folder)!r} holds other files, which stay: give a new folder"
         )

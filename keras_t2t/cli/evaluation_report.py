@@ -9,6 +9,7 @@ from keras_t2t._ground.run_files import SUMMARY
 
 PER_CLASS, CONFUSION = "per_class.csv", "confusion.csv"
 MATRIX, MISTAKES = "confusion.png", "mistakes.png"
+FILES = SUMMARY, PER_CLASS, CONFUSION, MATRIX, MISTAKES
 KEPT = 25  # of the mistakes
 
 

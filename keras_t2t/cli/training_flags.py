@@ -170,7 +170,7 @@ def goes_on(settings):
     """Whether `--resume` finds a run in the output folder, which has its own data."""
     if not settings["resume"] or settings["output_dir"] is None:
         return False
-    folder = Path(settings["output_dir"])
+    folder = Path(settings["output_dir"]).expanduser()
     return (folder / CONFIG).exists() or any((folder / SNAPSHOTS).glob("step-*.npz"))
 
 

@@ -87,7 +87,8 @@ def mix_pair(images, targets, mixing):
 
 
 def erase(image, box, seed, position):
-    """Replace one rectangle by noise that is N(0, 1) once the image is normalised.
+    """Replace one rectangle by noise that is N(0, 1) once the image is normalised by
+    ImageNet's mean and deviation.
 
     Args:
         image: (height, width, 3) float32 in 0..255, which is changed.

@@ -62,7 +62,7 @@ every setting, `history.csv` every epoch.
 - It gives every image one of its {number} classes, even if none of them is right.
 - Its probabilities are not calibrated, and differences between groups of people, places
   or cameras were not studied.
-- It was measured on the central {crop:.0%} of each image, without its edges.
+- It was measured on the central {crop:.0%} of each image's central square.
 
 ## Classes
 
@@ -214,28 +214,42 @@ def command(record):
     """The command that repeats the run, with a placeholder for the data's folder."""
     name = "train" if record.get("weights") is None else "finetune"
     words = [f"keras-t2t {name}", flag("backend", record["backend"])]
-    data = record["data"]
     if record.get("data_dir"):
         words.append(flag("data_dir", f"path/to/{record['data_dir']}"))
     record = {**record, "dataset": dataset_name(record)}
     if not record.get("fresh_head") or record.get("weights") in NAMES:
         # Other classes than those of the weights have a fresh head anyway.
         record = {**record, "fresh_head": None}
-    asked = {name: record[name] for name in ASKED if record.get(name) is not None}
-    defaults = TrainingConfig(**asked).with_defaults(
-        dataset_name(record), len(data["classes"]), data["training images"]
-    )
-    for name, _, row in settings_of(TrainingConfig):
-        value = record.get(name)
+    needed = given_settings(record)
+    for name, _, _ in settings_of(TrainingConfig):
+        value = needed.get(name)
         if name in ("weights", "teacher") and is_local(value):
             value = f"path/to/{value}"
-        usual = getattr(defaults, name)
-        needed = name in asked or (
-            not row.free and usual is not None and value != usual
-        )
-        if needed and value is not None:
+        if value is not None:
             words.append(flag(name, value))
     return " \\\n    ".join(words)
+
+
+def given_settings(record):
+    """The settings that the command gives: the defaults of the others are the run's."""
+    given = {name: record[name] for name in ASKED if record.get(name) is not None}
+    if record.get("weights") is not None:  # whose own is the default
+        given["normalization"] = record["normalization"]
+    data = record["data"]
+    while True:
+        usual = TrainingConfig(**given).with_defaults(
+            dataset_name(record), len(data["classes"]), data["training images"]
+        )
+        others = {
+            name: record[name]
+            for name, _, row in settings_of(TrainingConfig)
+            if not row.free
+            and record.get(name) is not None
+            and getattr(usual, name) not in (None, record[name])
+        }
+        if others.keys() <= given.keys():
+            return given
+        given |= others  # on which further defaults depend
 
 
 def is_local(weights):

@@ -119,7 +119,8 @@ class TrainingConfig:
     )
     validation_share: float | None = of_data(
         "share of each class's images used for validation, if the data has neither a "
-        "validation nor a test split (default: 0.2)",
+        "validation nor a test split (default: 0.2; on the images of the run that "
+        "--weights names, that run's)",
         "SHARE",
         greater_than=0,
         less_than=1,

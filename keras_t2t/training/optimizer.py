@@ -146,11 +146,10 @@ def rate_shares(model, backbone_rate, layer_decay):
         )
     blocks = 1 + max((numbers[i] for i in places), default=-1)
     shares = {}
-    for i, (layer, number) in enumerate(zip(model.layers, numbers, strict=True)):
-        if number is not None:
-            depth = blocks - number
-        else:
-            depth = 0 if not places or i > places[-1] else blocks + 1
+    for i, layer in enumerate(model.layers):
+        # Between two blocks a layer counts as the later one.
+        number = next((n for n in numbers[i:] if n is not None), blocks)
+        depth = blocks + 1 if places and i < places[0] else blocks - number
         share = layer_decay**depth
         if layer.name not in HEADS:
             share *= backbone_rate

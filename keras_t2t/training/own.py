@@ -133,7 +133,13 @@ class Own:
 
     def check_devices(self, devices):
         """Raises a ValueError if a part has variables already, and several devices need
-        variables of their own."""
+        variables of their own; or if torch would average a sum over its processes."""
+        summed = getattr(self.loss, "reduction", None) == "sum"
+        if summed and devices.processes > 1 and keras.backend.backend() == "torch":
+            raise ValueError(
+                "loss: reduction='sum' would be averaged over "
+                f"{devices.processes} processes: use 'sum_over_batch_size'"
+            )
         for name in ("model", "optimizer"):
             made = isinstance(getattr(self, name), KINDS[name][0])
             if devices.spread is not None and made:

@@ -65,13 +65,13 @@ class RunFolder:
     """
 
     def __init__(self, path, main=True):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()  # shells leave the ~ of --output=~/runs
         self.main = main
         self.replaces = False  # whether an older run stays until the first snapshot
         self.started = False
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"output_dir {str(path)!r} is a file, not a folder")
-        check_writable(path, "output_dir")
+        check_writable(self.path, "output_dir")
         self.lock = FolderLock(self.path)
         self.snapshots = Snapshots(self.path / SNAPSHOTS)
 

@@ -22,10 +22,11 @@ def collect(model):
         its averages (`optimizer/<i>`), running metrics (`metrics/<i>`) and, on torch,
         its generators (`torch/<device>`), from which unseeded dropout draws.
     """
-    arrays = {
-        name: np.array(ops.convert_to_numpy(variable))
-        for name, variable in _variables(model).items()
-    }
+    arrays = {}
+    for name, variable in _variables(model).items():
+        array = np.array(ops.convert_to_numpy(variable))
+        # NumPy's files know no bfloat16, which float32 holds exactly.
+        arrays[name] = array.astype("float32") if array.dtype.kind == "V" else array
     return {**arrays, **generators()}
 
 

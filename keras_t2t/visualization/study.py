@@ -89,6 +89,9 @@ def study(
 
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
+    likeliest = top_classes(observation.output, first.class_names)
+    if first.classes == 1:  # whose softmax is 1 for any image
+        likeliest = None
     written = [output / "report.html", *write_figures(figures, output, dpi)]
     for network, (title, table) in zip(networks, tables.items(), strict=True):
         name = "statistics" if network is first else f"statistics {title}"
@@ -100,7 +103,7 @@ def study(
         description(first, image, None if folder is None else files),
         observation,
         tables[titles[0]],
-        top_classes(observation.output, first.class_names),
+        likeliest,
         channels,
         figures.get("comparison"),
     )

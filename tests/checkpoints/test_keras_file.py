@@ -172,23 +172,28 @@ def test_a_model_of_somebody_s_own(tmp_path):
     helpers.assert_equal_weights(model, keras_t2t.load(tmp_path / "x.keras"))
 
 
+HALVES = keras.layers.Normalization(mean=0.5, variance=0.25)
+
+
 @pytest.mark.parametrize(
-    ("layer", "expected"),
+    ("layers", "expected"),
     [
-        (keras.layers.Rescaling(1 / 127.5, -1), (0.5, 0.5)),
-        (keras.layers.Rescaling([1 / 51] * 3, -1), (0.2, 0.2)),
-        (
-            keras.layers.Normalization(mean=[51.0] * 3, variance=[1e4] * 3),
-            (0.2, 20 / 51),
-        ),
-        (keras.layers.Identity(), None),
+        ([keras.layers.Rescaling(1 / 127.5, -1)], (0.5, 0.5)),
+        ([keras.layers.Rescaling([1 / 51] * 3, -1)], (0.2, 0.2)),
+        ([keras.layers.Rescaling(1 / 255), HALVES], (0.5, 0.5)),
+        ([keras.layers.Resizing(32, 32), HALVES], (0.5, 0.5)),  # for images in 0..1
+        ([keras.layers.Normalization(mean=[51] * 3, variance=[2601] * 3)], (0.2, 0.2)),
+        ([keras.layers.Normalization(mean=127.5, variance=127.5**2)], (0.5, 0.5)),
+        ([keras.layers.Identity()], None),
     ],
 )
-def test_the_pixels_of_a_model_behind_a_layer_of_somebody_s_own(
-    layer, expected, tmp_path
+def test_the_pixels_of_a_model_behind_layers_of_somebody_s_own(
+    layers, expected, tmp_path
 ):
-    image = keras.Input((32, 32, 3))
-    model = keras_t2t.T2TViT(16, 1, 2, 2, "convolution", input_tensor=layer(image))
+    x = image = keras.Input((32, 32, 3))
+    for layer in layers:
+        x = layer(x)
+    model = keras_t2t.T2TViT(16, 1, 2, 2, "convolution", input_tensor=x)
     scaled = keras.layers.Rescaling(2.0)(model.output)  # as a temperature does
     keras.Model(image, scaled).save(tmp_path / "x.keras")
     told = standardization_told(tmp_path / "x.keras")

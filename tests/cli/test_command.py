@@ -1,5 +1,8 @@
 """The command as it is typed: its help, its backend, its wrong words."""
 
+import argparse
+import os
+import sys
 import time
 
 import pytest
@@ -60,13 +63,14 @@ def test_a_wrong_word_is_told_without_keras(command):
 @pytest.mark.parametrize(
     ("installed", "recorded", "chosen", "told"),
     [
-        (("jax", "torch"), None, "jax", True),
-        (("tensorflow", "torch"), None, "tensorflow", True),
-        (("torch",), "tensorflow", "torch", True),  # as Keras writes by itself
-        (("jax", "torch"), "torch", "torch", False),
-        (("jax",), "theano", "jax", True),
-        (("jax", "torch"), "torchrun", "torch", True),
-        ((), None, None, False),
+        (("jax", "torch"), None, "jax", "the first that is installed"),
+        (("tensorflow", "torch"), None, "tensorflow", "the first that is installed"),
+        # As Keras writes by itself.
+        (("torch",), "tensorflow", "torch", "the first that is installed"),
+        (("jax", "torch"), "torch", "torch", "that of keras.json"),
+        (("jax",), "theano", "jax", "the first that is installed"),
+        (("jax", "torch"), "torchrun", "torch", "which torchrun is for"),
+        ((), None, None, None),
     ],
 )
 def test_the_backend_where_nobody_names_one(
@@ -75,7 +79,8 @@ def test_the_backend_where_nobody_names_one(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     if recorded == "torchrun":
         monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    elif recorded:
+        recorded = "jax"
+    if recorded:
         (tmp_path / "keras.json").write_text(f'{{"backend": "{recorded}"}}')
     with monkeypatch.context() as patch:
         patch.setattr("importlib.util.find_spec", lambda name: name in installed)
@@ -85,7 +90,22 @@ def test_the_backend_where_nobody_names_one(
             with pytest.raises(ImportError, match=r'install "keras-t2t\[jax\]"'):
                 backend.default_backend()
     said = capsys.readouterr().err
-    assert said.startswith(f"Backend: {chosen}, the first") if told else said == ""
+    assert said.startswith(f"Backend: {chosen}, {told} (") if told else said == ""
+
+
+def test_a_run_that_is_resumed_keeps_its_backend(tmp_path, monkeypatch):
+    """Keras writes another one into keras.json while the run begins."""
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "keras")
+    (tmp_path / "keras.json").write_text('{"backend": "tensorflow"}')
+    (tmp_path / "config.json").write_text('{"backend": "jax"}')
+    monkeypatch.setattr(backend, "is_installed", lambda name: True)
+    for resume, expected in ((True, "jax"), (False, "tensorflow")):
+        given = {"backend": None, "resume": resume, "output_dir": str(tmp_path)}
+        os.environ.pop("KERAS_BACKEND", None)
+        backend.start_backend(argparse.Namespace(**given))
+        assert os.environ["KERAS_BACKEND"] == expected
 
 
 def test_a_backend_that_is_asked_for_and_missing(command):

@@ -15,7 +15,7 @@ import keras_t2t
 from keras_t2t import classifier
 from keras_t2t.checkpoints import registry
 from keras_t2t.checkpoints.registry import Published
-from keras_t2t.cli.evaluate import which_data
+from keras_t2t.cli.evaluate import check_report, which_data
 from keras_t2t.preprocessing import evaluation_transform
 from tests.examples.small_run import SIZE, build, random_model, write_run
 
@@ -198,3 +198,11 @@ def test_images_with_several_labels_or_none(evaluate, work):
     best = model.predict(pixels.astype("uint8"), verbose=0).argmax(axis=1)
     hits = [i in labels for i, labels in zip(best, 4 * Reassessed.LABELS, strict=True)]
     assert result["top1"] == sum(hits) / 16
+
+
+def test_a_report_with_other_files_stays(tmp_path):
+    (tmp_path / "evaluation.json").touch()
+    check_report(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match="holds other files, which stay"):
+        check_report(tmp_path)

@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_images
 
 import keras_t2t
 from keras_t2t.classifier import find_classifier
+from keras_t2t.cli.answers import write_csv, write_json
 from keras_t2t.cli.image_files import image_files
 from keras_t2t.cli.predict import batches
 from keras_t2t.preprocessing import evaluation_transform
@@ -107,6 +108,13 @@ def test_a_pattern_leaves_out_what_a_folder_does(tmp_path, monkeypatch):
         (["a/@eaDir/*"], [("a/@eaDir/1.jpg", None)]),
     ):
         assert list(image_files(words)) == found
+
+
+def test_answers_go_into_a_new_folder(tmp_path):
+    write_csv(tmp_path / "a" / "x.csv", [("x.jpg", [("cat", 1.0)], None)], 1)
+    write_json(tmp_path / "b" / "x.json", [("x.jpg", None, "why")])
+    assert "cat" in (tmp_path / "a/x.csv").read_text()
+    assert "why" in (tmp_path / "b/x.json").read_text()
 
 
 @pytest.mark.usefixtures("photographs")

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import keras
@@ -112,6 +113,21 @@ def test_the_steps_are_those_of_one_process(two, case):
 def test_gradients_are_added_up_in_buckets(two):
     """One for the six weights, which are small."""
     assert two[0]["sums"] == two[1]["sums"] == 1
+
+
+def test_after_a_resume_each_process_has_its_share_of_the_metrics():
+    """So the steps before it count as much as those after."""
+    from keras_t2t.training.distribution.torch import TorchProcesses
+
+    mean = keras.metrics.Mean()
+    model = types.SimpleNamespace(metrics_variables=mean.variables, variables=[])
+    for process in range(4):
+        mean.reset_state()
+        mean.update_state(3.0, sample_weight=400)  # of all of them
+        devices = TorchProcesses.__new__(TorchProcesses)
+        devices.process, devices.processes = process, 4
+        devices.separate(model)
+        assert (float(mean.count), float(mean.result())) == (100, 3)
 
 
 if __name__ == "__main__":

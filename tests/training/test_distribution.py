@@ -14,6 +14,7 @@ import pytest
 import keras_t2t
 from keras_t2t.data.dataset import Validation
 from keras_t2t.training import TrainingConfig
+from keras_t2t.training.distribution import connected
 from keras_t2t.training.distribution.devices import Devices
 from tests.processes import python
 from tests.training import recipe, tiny
@@ -365,3 +366,12 @@ def test_on_a_cpu_memory_comes_from_the_system_once():
     before, then = map(int, done.stdout.split())
     assert before > 10_000  # pages of 4 KB
     assert then < 100
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torchrun is for torch")
+def test_torchrun_starts_no_runs_of_their_own(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    told = f"got backend {BACKEND}, on which each of these 8 would train a model"
+    with pytest.raises(ValueError, match=told), connected(TrainingConfig()):
+        pass

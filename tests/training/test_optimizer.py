@@ -188,6 +188,18 @@ def test_rates_fall_from_the_heads_to_the_tokens(heads):
     assert set().union(*found.values()) == {0.00005} and len(found) >= 3
 
 
+def test_what_joins_two_stages_has_the_rate_of_the_later():
+    settings = {"input_shape": (32, 32, 3), "growth": 8}
+    model = keras_t2t.T2TViT(16, (2, 2), 2, 2, classes=4, **settings)
+    shares = rate_shares(model, backbone_rate=1.0, layer_decay=0.5)
+    share_of = dict(zip(map(id, model.trainable_weights), shares, strict=True))
+    joins, later = (
+        share_of[id(model.get_layer(name).trainable_weights[0])]
+        for name in ("transition_0", "block_2_growth")
+    )
+    assert joins == later == 0.25
+
+
 def test_a_decay_per_block_needs_blocks():
     model = small_model()
     assert rate_shares(model, backbone_rate=0.5, layer_decay=1.0) == [1.0, 1.0]

@@ -467,3 +467,13 @@ def test_lists_of_batches_are_recorded_as_lists():
         told = r"began with dataset \(list, list\), callbacks \(Halve\) of your own"
         with pytest.raises(ValueError, match=told):
             own.check_given_again(record, "run")
+
+
+def test_a_sum_is_not_averaged_over_processes():
+    devices = Devices()
+    devices.processes = 2
+    loss = keras.losses.CategoricalCrossentropy(True, reduction="sum")
+    if keras.backend.backend() != "torch":
+        return Own(loss=loss).check_devices(devices)
+    with pytest.raises(ValueError, match="reduction='sum' would be averaged over 2"):
+        Own(loss=loss).check_devices(devices)

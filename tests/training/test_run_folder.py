@@ -143,6 +143,11 @@ def test_a_finished_run_tells_its_result(tmp_path):
             assert folder.result(found) is None
 
 
+def test_a_home_that_the_shell_leaves(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunFolder("~/run").path == tmp_path / "run"
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "run").touch()
     with pytest.raises(ValueError, match=r"output_dir .* is a file"):

@@ -2,10 +2,12 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from keras_t2t.training import snapshots as module
+from keras_t2t.training import state
 
 ARRAYS = {"model/0": np.arange(1000, dtype="float32")}
 METADATA = {"history": [{"loss": 0.5}], "config": {"run": "this"}}
@@ -68,3 +70,20 @@ def test_what_is_not_finite_is_not_saved(tmp_path):
     with pytest.raises(FloatingPointError, match=told):
         snapshots.save(4, bad, METADATA)
     assert len(snapshots.paths()) == 2
+
+
+@pytest.mark.every_backend
+def test_numbers_of_16_bits_come_back(tmp_path):
+    dense = keras.layers.Dense(2, dtype="bfloat16")
+    model = keras.Sequential([keras.Input((2,)), dense])
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((1, 2)), np.ones((1, 2)))
+    before = keras.ops.convert_to_numpy(dense.kernel)
+    snapshots = module.Snapshots(tmp_path)
+    snapshots.save(1, state.collect(model), METADATA)
+    dense.kernel.assign(np.zeros((2, 2)))
+    state.restore(model, newest(snapshots).arrays)
+    assert (keras.ops.convert_to_numpy(dense.kernel) == before).all()
+    dense.kernel.assign(np.full((2, 2), np.nan))
+    with pytest.raises(FloatingPointError, match="not finite"):
+        snapshots.save(2, state.collect(model), METADATA)

@@ -1,6 +1,7 @@
 """The devices and processes that share a run, per backend."""
 
 import contextlib
+import os
 
 import keras
 
@@ -15,6 +16,13 @@ def connected(config):
         Stopped: a signal has stopped the run.
     """
     backend = keras.backend.backend()
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    torchrun = "TORCHELASTIC_RUN_ID" in os.environ and started > 1
+    if torchrun and backend != "torch" and config.coordinator is None:
+        raise ValueError(
+            f"torchrun starts processes of torch, got backend {backend}, on which each "
+            f"of these {started} would train a model of its own"
+        )
     if backend == "jax":
         from keras_t2t.training.distribution.jax import JaxDevices as make
     elif backend == "tensorflow":

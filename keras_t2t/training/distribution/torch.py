@@ -92,11 +92,12 @@ class TorchProcesses(Devices):
         }
 
     def separate(self, model):
-        """All processes have restored the same state. From here on, all but the first
-        draw other random numbers and start with empty metrics."""
+        """All processes have restored the same state. From here on, each has its share
+        of the metrics, and all but the first draw other random numbers."""
+        for variable in model.metrics_variables:
+            variable.assign(variable.value / self.processes)
         if self.main:
             return
-        model.reset_metrics()
         for variable in model.variables:
             if variable.name == "seed_generator_state":
                 variable.assign_add([SEED_STRIDE * self.process, 0])

@@ -44,8 +44,6 @@ HEAP, OBJECT = rb"GCOL\x01\0\0\0", struct.Struct("<H6xQ")
 MAX_CONFIG = 64 << 20  # bytes
 MAX_DEPTH = 32  # of nested layers
 MAX_NAME = 200  # characters
-# What divides pixels by more than this takes 0..255, by less 0..1.
-MOST_OF_FLOATS = 10
 
 
 def variable_keys(model):
@@ -86,7 +84,9 @@ def read(path):
         grid = arrays.pop(GRID, None)
         architecture = architecture_of({key: a.shape for key, a in arrays.items()})
         if architecture is None:  # somebody's own model: its layers may have any names
-            size = _size(_layers(config))
+            described = config.get("config", {}).get("layers", ())
+            known = all(isinstance(layer, dict) for layer in described)
+            size = _size(_layers(config)) if known else None
             return Checkpoint(arrays, {}, None, by_keras=True, size=size)
         layers = _layers(config)
         heads |= {
@@ -311,37 +311,14 @@ def _size(layers):
 
 
 def _standardization(layers):
-    """Mean and standard deviation, for pixels in 0..1, by which the layers after the
-    input standardise; None if they do not, or learn them."""
-    scale, offset = np.ones(3), np.zeros(3)
-    names = [name for name in layers if layers[name].get("class_name") == "InputLayer"]
-    for _ in layers:
-        taken = json.dumps([names[-1], 0, 0]) if names else ""
-        after = [
-            name
-            for name, layer in layers.items()
-            if taken and taken in json.dumps(layer.get("inbound_nodes"))
-        ]
-        if len(after) != 1:
-            break
-        names = after
-        kind, settings = layers[names[0]].get("class_name"), layers[names[0]]["config"]
-        by, shift = 1.0, 0.0
-        if kind == "Rescaling":
-            by, shift = np.ravel(settings["scale"]), np.ravel(settings["offset"])
-        elif kind == "Normalization" and settings.get("mean") is not None:
-            by = np.ravel(settings["variance"]).astype(float) ** -0.5
-            shift = -np.ravel(settings["mean"]) * by
-        elif kind not in ("Resizing", "CenterCrop", "Identity"):
-            break
-        if not {np.size(by), np.size(shift)} <= {1, 3}:
-            return None
-        scale, offset = scale * by, offset * by + shift
-    if (scale == 1).all() and (offset == 0).all():
+    """Mean and standard deviation of the layer `preprocessing`, scaled to 0..1."""
+    settings = layers["preprocessing"]["config"] if "preprocessing" in layers else {}
+    if settings.get("mean") is None:  # or another layer, or one that learns them
         return None
-    mean, std = -offset / scale, 1 / scale
-    if not (np.isfinite(mean) & np.isfinite(std) & (std > 0)).all():
-        raise ValueError(f"its pixels have mean {mean} and deviation {std}")
-    if std.max() > MOST_OF_FLOATS:
-        mean, std = mean / 255, std / 255
-    return tuple(mean.tolist()), tuple(std.tolist())
+    mean, variance = (
+        np.ravel(settings[name]).astype(float) / scale
+        for name, scale in (("mean", 255), ("variance", 255**2))
+    )
+    if not mean.size == variance.size == 3 or not (variance > 0).all():
+        raise ValueError(f"its pixels have mean {mean} and variance {variance}")
+    return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())

@@ -16,7 +16,8 @@ def add_backend(parser):
         "--backend",
         choices=BACKENDS,
         help="Keras backend (default: that of KERAS_BACKEND, else of the run that is "
-        "resumed, else of keras.json if installed, else the first installed one of "
+        "resumed, else torch under torchrun, else that of keras.json if installed, "
+        "else the first installed one of "
         f"{', '.join(BACKENDS)})",
     )
 
@@ -43,7 +44,7 @@ def resumed_backend(arguments):
     output = getattr(arguments, "output_dir", None)
     if output is None or not getattr(arguments, "resume", False):
         return None
-    return backend_in(Path(output).expanduser() / CONFIG)
+    return backend_in(Path(os.path.expanduser(output), CONFIG))
 
 
 def default_backend():

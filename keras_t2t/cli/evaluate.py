@@ -13,11 +13,13 @@ The folder RUN/evaluation, or --output, gets per_class.csv, the confusion matrix
 import contextlib
 import dataclasses
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 from keras_t2t._ground.files import check_writable
+from keras_t2t._ground.listing import is_litter
 from keras_t2t._ground.optional_imports import is_installed
 from keras_t2t._ground.run_files import CONFIG, EVALUATION, SUMMARY
 from keras_t2t.cli.ending import tell
@@ -219,7 +221,8 @@ def check_report(folder):
     check_writable(folder, "--output")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--output {str(folder)!r} is a file, not a folder")
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    names = set(os.listdir(folder)) if folder.is_dir() else set()
+    names = {name for name in names if not is_litter(name)}
     if names and (SUMMARY not in names or names - set(FILES)):
         raise ValueError(
             f"--output {str(folder)!r} holds other files, which stay: give a new folder"

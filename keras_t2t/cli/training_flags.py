@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
 import sys
 import types
 from pathlib import Path
@@ -170,7 +171,7 @@ def goes_on(settings):
     """Whether `--resume` finds a run in the output folder, which has its own data."""
     if not settings["resume"] or settings["output_dir"] is None:
         return False
-    folder = Path(settings["output_dir"]).expanduser()
+    folder = Path(os.path.expanduser(settings["output_dir"]))
     return (folder / CONFIG).exists() or any((folder / SNAPSHOTS).glob("step-*.npz"))
 
 

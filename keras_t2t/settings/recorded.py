@@ -85,7 +85,7 @@ def same_images(one, other):
 
 def images_named(settings):
     folder = settings["data_dir"]
-    return settings["dataset"], folder and os.path.abspath(os.path.expanduser(folder))
+    return settings["dataset"], folder and os.path.realpath(os.path.expanduser(folder))
 
 
 def dataset_name(record):

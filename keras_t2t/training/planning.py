@@ -12,6 +12,7 @@ from keras_t2t._ground.arguments import shown
 from keras_t2t.classifier import Classifier
 from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
 from keras_t2t.data.dataset import Dataset
+from keras_t2t.data.opening import HasSplits
 from keras_t2t.data.sharding import local_batch_size
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.own import Own, name_of, trains_alone
@@ -85,7 +86,7 @@ def plan_run(config, folder, record, devices, own):
         own.check_given_again(record, folder.path)
     own.check_settings(config)
     own.check_devices(devices)
-    source = None
+    source, asked = None, config.validation_share
     if record is not None:
         config = resumed_config(config, record)
     elif config.weights is not None:
@@ -93,7 +94,13 @@ def plan_run(config, folder, record, devices, own):
         config = like_its_source(config, source)
     if devices.main and config.data_dir is not None and config.dataset is None:
         print(f"Listing the images in {shown(config.data_dir)}", flush=True)
-    dataset = opened_data(config, own)
+    try:
+        dataset = opened_data(config, own)
+    except HasSplits:  # now; its source's run had none
+        if record is not None or asked is not None:
+            raise
+        config = dataclasses.replace(config, validation_share=None)
+        dataset = opened_data(config, own)
     config = as_opened(config, dataset)
     if devices.main:
         print(description(dataset, config), flush=True)

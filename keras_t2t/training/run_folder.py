@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -65,7 +66,7 @@ class RunFolder:
     """
 
     def __init__(self, path, main=True):
-        self.path = Path(path).expanduser()  # shells leave the ~ of --output=~/runs
+        self.path = Path(os.path.expanduser(path))  # no shell does in --output=~/x
         self.main = main
         self.replaces = False  # whether an older run stays until the first snapshot
         self.started = False

@@ -9,10 +9,7 @@ import pytest
 import keras_t2t
 from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.checkpoints.position_table import resize_table
-from keras_t2t.checkpoints.standardization import (
-    standardization_of,
-    standardization_told,
-)
+from keras_t2t.checkpoints.standardization import standardization_of
 from tests.checkpoints import helpers
 
 SUFFIXES = ["weights.h5", "keras"]
@@ -170,37 +167,6 @@ def test_a_model_of_somebody_s_own(tmp_path):
     model = keras.Model(image, keras.layers.Attention(name="last_attention")([x, x]))
     model.save(tmp_path / "x.keras")
     helpers.assert_equal_weights(model, keras_t2t.load(tmp_path / "x.keras"))
-
-
-HALVES = keras.layers.Normalization(mean=0.5, variance=0.25)
-
-
-@pytest.mark.parametrize(
-    ("layers", "expected"),
-    [
-        ([keras.layers.Rescaling(1 / 127.5, -1)], (0.5, 0.5)),
-        ([keras.layers.Rescaling([1 / 51] * 3, -1)], (0.2, 0.2)),
-        ([keras.layers.Rescaling(1 / 255), HALVES], (0.5, 0.5)),
-        ([keras.layers.Resizing(32, 32), HALVES], (0.5, 0.5)),  # for images in 0..1
-        ([keras.layers.Normalization(mean=[51] * 3, variance=[2601] * 3)], (0.2, 0.2)),
-        ([keras.layers.Normalization(mean=127.5, variance=127.5**2)], (0.5, 0.5)),
-        ([keras.layers.Identity()], None),
-    ],
-)
-def test_the_pixels_of_a_model_behind_layers_of_somebody_s_own(
-    layers, expected, tmp_path
-):
-    x = image = keras.Input((32, 32, 3))
-    for layer in layers:
-        x = layer(x)
-    model = keras_t2t.T2TViT(16, 1, 2, 2, "convolution", input_tensor=x)
-    scaled = keras.layers.Rescaling(2.0)(model.output)  # as a temperature does
-    keras.Model(image, scaled).save(tmp_path / "x.keras")
-    told = standardization_told(tmp_path / "x.keras")
-    if expected is None:
-        assert told is None
-    else:
-        np.testing.assert_allclose(told, np.transpose([expected] * 3), rtol=1e-5)
 
 
 def test_a_standardization_that_was_learnt_from_data():

@@ -201,7 +201,8 @@ def test_images_with_several_labels_or_none(evaluate, work):
 
 
 def test_a_report_with_other_files_stays(tmp_path):
-    (tmp_path / "evaluation.json").touch()
+    for name in ("evaluation.json", ".DS_Store"):
+        (tmp_path / name).touch()
     check_report(tmp_path)
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match="holds other files, which stay"):

@@ -120,14 +120,19 @@ def test_after_a_resume_each_process_has_its_share_of_the_metrics():
     from keras_t2t.training.distribution.torch import TorchProcesses
 
     mean = keras.metrics.Mean()
-    model = types.SimpleNamespace(metrics_variables=mean.variables, variables=[])
+    count, total = keras.Variable(7, trainable=False, dtype="int32"), 0
+    counted = [*mean.variables, count]
+    model = types.SimpleNamespace(metrics_variables=counted, variables=[])
     for process in range(4):
         mean.reset_state()
+        count.assign(7)
         mean.update_state(3.0, sample_weight=400)  # of all of them
         devices = TorchProcesses.__new__(TorchProcesses)
         devices.process, devices.processes = process, 4
         devices.separate(model)
         assert (float(mean.count), float(mean.result())) == (100, 3)
+        total += int(count)
+    assert total == 7  # of an integer nothing is lost
 
 
 if __name__ == "__main__":

@@ -146,6 +146,7 @@ def test_a_finished_run_tells_its_result(tmp_path):
 def test_a_home_that_the_shell_leaves(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert RunFolder("~/run").path == tmp_path / "run"
+    assert str(RunFolder("~nobody-of-this-name").path) == "~nobody-of-this-name"
 
 
 def test_a_file_is_no_folder(tmp_path):

@@ -16,9 +16,8 @@ def connected(config):
         Stopped: a signal has stopped the run.
     """
     backend = keras.backend.backend()
-    started = int(os.environ.get("WORLD_SIZE", 1))
-    torchrun = "TORCHELASTIC_RUN_ID" in os.environ and started > 1
-    if torchrun and backend != "torch" and config.coordinator is None:
+    started = "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"])
+    if started > 1 and backend != "torch" and config.coordinator is None:
         raise ValueError(
             f"torchrun starts processes of torch, got backend {backend}, on which each "
             f"of these {started} would train a model of its own"

@@ -95,7 +95,9 @@ class TorchProcesses(Devices):
         """All processes have restored the same state. From here on, each has its share
         of the metrics, and all but the first draw other random numbers."""
         for variable in model.metrics_variables:
-            variable.assign(variable.value / self.processes)
+            share = (variable.value / self.processes).to(variable.value.dtype)
+            rest = variable.value - share * (self.processes - 1)
+            variable.assign(rest if self.main else share)
         if self.main:
             return
         for variable in model.variables:

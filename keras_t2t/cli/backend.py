@@ -17,8 +17,7 @@ def add_backend(parser):
         choices=BACKENDS,
         help="Keras backend (default: that of KERAS_BACKEND, else of the run that is "
         "resumed, else torch under torchrun, else that of keras.json if installed, "
-        "else the first installed one of "
-        f"{', '.join(BACKENDS)})",
+        f"else the first installed one of {', '.join(BACKENDS)})",
     )
 
 

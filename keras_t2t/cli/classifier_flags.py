@@ -1,8 +1,6 @@
 """The flags that name a model with its weights."""
 
-from pathlib import Path
-
-from keras_t2t.settings.flag_values import classifier_weights, image_size
+from keras_t2t.settings.flag_values import classifier_weights, image_size, user_path
 
 
 def add_classifier_flags(parser, default="imagenet"):
@@ -23,7 +21,7 @@ def add_classifier_flags(parser, default="imagenet"):
     add_image_size(parser, "(default: that of the weights; 224 if they do not say)")
     parser.add_argument(
         "--classes",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="JSON list of class names",
     )

@@ -6,6 +6,8 @@ A run is a folder that `train` or `finetune` writes; it need not be finished.
 
 from pathlib import Path
 
+from keras_t2t.settings.flag_values import user_path
+
 USAGE = "RUN [RUN ...]"
 EXAMPLE = "keras-t2t compare runs/* --output comparison.svg"
 RESUMES = False
@@ -20,12 +22,12 @@ COLUMNS = {
 
 def add_flags(parser, defaults):
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folder; six at most"
+        "runs", nargs="+", type=user_path, metavar="RUN", help="run folder; six at most"
     )
     parser.add_argument("--title", help="title of the figure")
     parser.add_argument(
         "--output",
-        type=Path,
+        type=user_path,
         default=Path("runs.png"),
         metavar="FILE",
         help="figure to write, .png or .svg (default: runs.png)",

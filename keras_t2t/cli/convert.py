@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from keras_t2t.cli.classifier_flags import add_image_size, add_model
+from keras_t2t.settings.flag_values import user_path
 
 USAGE = "INPUT --output FILE"
 EXAMPLE = "keras-t2t convert 81.5_T2T_ViT_14.pth.tar --output t2t_vit_14.weights.h5"
@@ -21,7 +22,7 @@ def add_flags(parser, defaults):
         "input", metavar="INPUT", help="checkpoint to read, or hf://OWNER/NAME/FILE"
     )
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="file to write"
+        "--output", type=user_path, required=True, metavar="FILE", help="file to write"
     )
     add_model(
         parser,

@@ -25,7 +25,7 @@ from keras_t2t._ground.run_files import CONFIG, EVALUATION, SUMMARY
 from keras_t2t.cli.ending import tell
 from keras_t2t.cli.evaluation_report import FILES, write_report
 from keras_t2t.settings.config import DTYPE_POLICIES, TrainingConfig
-from keras_t2t.settings.flag_values import classifier_weights
+from keras_t2t.settings.flag_values import classifier_weights, user_path
 from keras_t2t.settings.recorded import dataset_name
 from keras_t2t.settings.setting import add_flag, settings_of
 
@@ -210,7 +210,7 @@ def planned(arguments, source):
 def which_output(arguments):
     """The folder of the report: --output, else one in the run folder, else None."""
     if arguments.output:
-        return Path(arguments.output)
+        return user_path(arguments.output)
     folder = Path(arguments.weights)
     return folder / EVALUATION if (folder / CONFIG).is_file() else None
 

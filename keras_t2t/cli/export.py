@@ -6,9 +6,8 @@ if they cannot be downloaded) or CIFAR's, or numbers. docs/export.md shows how t
 each format.
 """
 
-from pathlib import Path
-
 from keras_t2t.cli.classifier_flags import add_classifier_flags
+from keras_t2t.settings.flag_values import user_path
 
 USAGE = ""
 EXAMPLE = "keras-t2t export --weights runs/flowers --format onnx --output flowers.onnx"
@@ -19,7 +18,7 @@ def add_flags(parser, defaults):
     add_classifier_flags(parser)
     parser.add_argument(
         "--output",
-        type=Path,
+        type=user_path,
         metavar="PATH",
         help="file or folder to write (default: the model's name, in this folder)",
     )

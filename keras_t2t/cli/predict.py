@@ -12,12 +12,12 @@ import concurrent.futures
 import functools
 import os
 import sys
-from pathlib import Path
 
 from keras_t2t.cli.answers import print_answer, write_csv, write_json
 from keras_t2t.cli.classifier_flags import add_classifier_flags
 from keras_t2t.cli.ending import BAD_INPUT
 from keras_t2t.cli.image_files import image_files
+from keras_t2t.settings.flag_values import user_path
 
 USAGE = "IMAGE [IMAGE ...]"
 EXAMPLE = "keras-t2t predict --weights runs/flowers photographs --csv answers.csv"
@@ -40,11 +40,16 @@ def add_flags(parser, defaults):
     number("--batch-size", default=32, help="images per step (default: 32)")
     add(
         "--csv",
-        type=Path,
+        type=user_path,
         metavar="FILE",
         help="write a row per image: path, classes and their probabilities, error",
     )
-    add("--json", type=Path, metavar="FILE", help="write the same as a list of objects")
+    add(
+        "--json",
+        type=user_path,
+        metavar="FILE",
+        help="write the same as a list of objects",
+    )
 
 
 def main(arguments):

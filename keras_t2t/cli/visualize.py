@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from keras_t2t.cli.classifier_flags import add_classifier_flags
+from keras_t2t.settings.flag_values import user_path
 
 USAGE = "IMAGE"
 EXAMPLE = "keras-t2t visualize --weights runs/flowers rose.jpg"
@@ -21,7 +22,9 @@ def add_flags(parser, defaults):
     add_classifier_flags(parser, default=None)
     add = parser.add_argument
     number = functools.partial(add, type=int, metavar="N")
-    add("image", type=Path, metavar="IMAGE", help="the image that the network sees")
+    add(
+        "image", type=user_path, metavar="IMAGE", help="the image that the network sees"
+    )
     add("--stages", nargs="+", metavar="NAME", help="layers whose channels to draw")
     number(
         "--channels", default=16, help="channels to draw of each stage (default: 16)"
@@ -41,7 +44,7 @@ def add_flags(parser, defaults):
     )
     add(
         "--folder",
-        type=Path,
+        type=user_path,
         metavar="DIR",
         help="folder of images over which to average the numbers",
     )
@@ -59,7 +62,7 @@ def add_flags(parser, defaults):
     )
     add(
         "--output",
-        type=Path,
+        type=user_path,
         default=Path("visualization"),
         metavar="DIR",
         help="folder to write (default: visualization)",

@@ -1,6 +1,8 @@
 """Values from the words of a command line; for argparse, which reports the errors."""
 
 import argparse
+import os
+from pathlib import Path
 
 
 def image_size(text):
@@ -25,6 +27,11 @@ def square(text):
             f"or 224x224, got {text!r}"
         )
     return height
+
+
+def user_path(text):
+    """A path in which ~ is the home folder: no shell says so in `--output=~/x`."""
+    return Path(os.path.expanduser(text))
 
 
 def classifier_weights(text):

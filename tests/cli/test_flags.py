@@ -239,6 +239,20 @@ def test_other_data_than_the_run_s_is_read_in_its_own_way(
     assert (config.validation_share, config.exif_orientation) == derived
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "flag"),
+    [
+        ("predict", ["--csv=~/x.csv", "a.jpg"], "csv"),
+        ("convert", ["a.pth", "--output=~/x.h5"], "output"),
+        ("visualize", ["--output=~/x", "a.jpg"], "output"),
+    ],
+)
+def test_a_home_that_the_shell_leaves(name, words, flag, monkeypatch):
+    monkeypatch.setenv("HOME", "/home")
+    given = vars(parser(name, monkeypatch, *words).parse_args(words))
+    assert str(given[flag]).startswith("/home/x")
+
+
 @pytest.mark.parametrize("run", [None, "config.json", "snapshots/step-000000003.npz"])
 @pytest.mark.parametrize(
     ("name", "defaults", "words", "images"),

@@ -42,7 +42,7 @@ def evaluate(run, model):
     if getattr(model.loss, "reduction", MEAN) in (MEAN, "mean"):
         penalty = weights_penalty(model)  # which it adds to every batch's
         rest = logs["loss"] - penalty
-        logs["loss"] = rest * steps * batch_size / num_images + penalty
+        logs["loss"] = rest * (steps * batch_size / num_images) + penalty
     return logs
 
 

@@ -1,5 +1,6 @@
 """The base of both kinds of token layer (paper section 3.1, equation 1)."""
 
+import functools
 from typing import Any
 
 import keras
@@ -77,7 +78,7 @@ class TokenLayer(PatchReader):
         `(batch, tokens, patch_dim)` input."""
         raise NotImplementedError
 
-    def attend(self, qkv):
+    def attend(self, qkv, training=False):
         """q, k and v, `(batch, tokens, 3 * token_dim)` -> (attended, values), both
         `(batch, tokens, token_dim)`."""
         raise NotImplementedError
@@ -95,7 +96,9 @@ class TokenLayer(PatchReader):
     def call(self, x, training=False):
         _, height, width, _ = self.compute_output_shape(x.shape)
         qkv = self.qkv_of(x)
-        attend = keras.remat(self.attend) if training and self.remat else self.attend
+        attend = functools.partial(self.attend, training=training)
+        if training and self.remat:
+            attend = keras.remat(attend)
         attended, values = attend(qkv)
         x = self.dropout(self.projection(rows(attended)), training=training)
         x = rows(values) + x

@@ -88,7 +88,7 @@ class TokenPerformer(TokenLayer):
         island = at_least_float32(self.compute_dtype)
         return [self.random_features(ops.cast(part, island)) for part in (k, q)]
 
-    def attend(self, qkv):
+    def attend(self, qkv, training=False):
         k, q, v = ops.split(qkv, 3, axis=-1)
         phi_k, phi_q = self.features_of(k, q)
         summary = ops.matmul(ops.transpose(phi_k, (0, 2, 1)), ops.cast(v, phi_k.dtype))

@@ -45,10 +45,10 @@ class TokenTransformer(TokenLayer):
     def qkv_layer(self):
         return self.qkv
 
-    def attend(self, qkv):
+    def attend(self, qkv, training=False):
         q, k, v = ops.split(qkv, 3, axis=-1)
         heads = [ops.expand_dims(part, axis=2) for part in (q, k, v)]
-        attended = scaled_dot_product_attention(*heads, scale=self.scale)
+        attended = scaled_dot_product_attention(*heads, self.scale, None, training)
         return ops.squeeze(attended, axis=2), v
 
     def probabilities(self, x, queries=slice(None)):

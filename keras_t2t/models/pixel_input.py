@@ -63,7 +63,7 @@ def seen_input(model):
 
 
 def _seen(model, values):
-    graph = _graph_of(model)
+    graph = graph_of(model)
     (image,) = graph.inputs
     reached, inner = [image], []  # tensors; nested models with their inputs
     reason = None
@@ -72,7 +72,7 @@ def _seen(model, values):
             continue
         if _learns_nothing(node.operation):
             reached += [x for x in node.outputs if _is_image(x, image)]
-        elif len(node.input_tensors) == 1 and _graph_of(node.operation):
+        elif len(node.input_tensors) == 1 and graph_of(node.operation):
             inner.append((node.operation, node.input_tensors[0]))
         elif _holds_standardisation(node.operation):
             reason = f"{node.operation.name!r} after the input cannot be looked into"
@@ -96,7 +96,7 @@ def _seen(model, values):
 
 
 # === The graph ===
-def _graph_of(operation):
+def graph_of(operation):
     """The functional model that a model is or holds, else None."""
     graph = getattr(operation, "_functional", operation)  # of a Sequential model
     return graph if hasattr(graph, "_nodes_by_depth") else None

@@ -52,8 +52,8 @@ def compiled_model(
     if own.optimizer is None:
         optimizer = recipe_optimizer(model, config)
     else:
-        scales = config.mixed_precision == "float16"
-        optimizer = finished(own.made_optimizer(), model, scales)
+        optimizer = finished(own.made_optimizer(), model, scales_loss(model, config))
+    own.check_rate(optimizer)
     if own.loss is None:
         loss = recipe_loss(config, class_counts, mixed=not own.augments)
     else:
@@ -85,7 +85,15 @@ def top1(model, num_classes):
         same = keras.ops.equal(targets > 0.5, outputs > threshold)
         return keras.ops.cast(same[:, 0], "float32")
 
-    return keras.metrics.MeanMetricWrapper(right, name="top1")
+    metric = keras.metrics.MeanMetricWrapper(right, name="top1")
+    metric._direction = "up"  # for callbacks that look for the best
+    return metric
+
+
+def scales_loss(model, config):
+    """Whether the loss is scaled: in float16, also that of a model that is built."""
+    built = model.dtype_policy.name == "mixed_float16"
+    return built or config.mixed_precision == "float16"
 
 
 def recipe_model(config, num_classes):
@@ -126,7 +134,7 @@ def recipe_optimizer(model, config):
         "accumulation": config.gradient_accumulation,
         "ema_decay": config.ema_decay,
         "total_steps": config.epochs * config.steps_per_epoch,
-        "scale_loss": config.mixed_precision == "float16",
+        "scale_loss": scales_loss(model, config),
     }
     if config.optimizer == "lamb":
         return lamb(model, rates, config.weight_decay, **settings)

@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable, Sequence
 
 import keras
+from keras.callbacks import LearningRateScheduler, ReduceLROnPlateau
+from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_t2t._ground.arguments import brief, reason, shown
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.models.pixel_input import seen_input
+from keras_t2t.models.pixel_input import graph_of, seen_input
 
 # The settings that a custom part replaces.
 SUPERSEDED = {
@@ -25,6 +27,7 @@ SUPERSEDED = {
 }
 PLACE = "dataset data_dir"
 AUGMENTATION = "augmentation mixup cutmix randaugment random_erasing"
+MEAN = "sum_over_batch_size"
 # What each part is.
 KINDS = {
     "model": (keras.Model, "a Keras model or a function that builds one"),
@@ -58,6 +61,11 @@ class Own:
                     f"callbacks: {name_of(callback)} with restore_best_weights=True "
                     "would change the weights after the last snapshot: leave that out, "
                     "and give patience=N in the config, which keeps the best weights"
+                )
+            if isinstance(callback, keras.callbacks.BackupAndRestore):
+                raise ValueError(
+                    "callbacks: BackupAndRestore would count epochs by itself: leave "
+                    "it out; a run keeps snapshots, and resume=True continues it"
                 )
             if getattr(callback, "swap_on_epoch", False):
                 raise ValueError(
@@ -212,6 +220,11 @@ class Own:
     def made_optimizer(self):
         """The optimizer, after a check that it is not yet built."""
         optimizer = self._made("optimizer")
+        if hasattr(optimizer, "optimizers"):
+            raise ValueError(
+                f"optimizer: a {type(optimizer).__name__} has no single learning rate "
+                "to record: give one optimizer"
+            )
         if optimizer.built:
             raise ValueError(
                 f"optimizer: this {type(optimizer).__name__} has trained a model "
@@ -223,16 +236,22 @@ class Own:
         """The loss, after a check that it takes what the model gives, and gives one
         value per image."""
         loss = self.loss
-        if takes_probabilities(loss) and not gives_probabilities(model):
+        if takes_logits(loss) is True and gives_probabilities(model):
+            raise ValueError(
+                f"loss: {name_of(loss)} takes logits, and the model gives "
+                "probabilities: leave its last activation out"
+            )
+        if takes_logits(loss) is False and not gives_probabilities(model):
             raise ValueError(
                 f"loss: {name_of(loss)} takes probabilities, and the model gives logits"
                 ": give it from_logits=True"
             )
-        if getattr(loss, "reduction", None) == "mean_with_sample_weight":
-            raise ValueError(
-                "loss: reduction='mean_with_sample_weight' counts a last batch that is "
-                "not full as a whole one: use 'sum_over_batch_size'"
-            )
+        reduction = getattr(loss, "reduction", MEAN)
+        if reduction in (None, "none", "mean_with_sample_weight"):
+            why = "gives no single number"
+            if reduction == "mean_with_sample_weight":
+                why = "counts a last batch that is not full as a whole one"
+            raise ValueError(f"loss: reduction={reduction!r} {why}: use {MEAN!r}")
         if not isinstance(loss, keras.losses.Loss):
             zeros = keras.ops.zeros((2, model.output_shape[-1]))
             shape = tuple(keras.ops.shape(loss(zeros, zeros)))
@@ -242,6 +261,18 @@ class Own:
                     f"shape (batch,); for two images it gives {shape}"
                 )
         return loss
+
+    def check_rate(self, optimizer):
+        """Raises a ValueError if a callback would set a rate that a schedule gives."""
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if not isinstance(optimizer._learning_rate, LearningRateSchedule):
+            return
+        for callback in self.callbacks:
+            if isinstance(callback, (ReduceLROnPlateau, LearningRateScheduler)):
+                raise ValueError(
+                    f"callbacks: {name_of(callback)} cannot change the rate of a "
+                    "schedule: give an optimizer of your own, with a number as its rate"
+                )
 
     # === What is recorded of them ===
     def record(self):
@@ -310,22 +341,25 @@ def trains_alone(dataset):
 
 
 def gives_probabilities(model):
-    """Whether a model's last layer is a softmax or a sigmoid."""
-    layer = model.outputs[0]._keras_history.operation
-    activation = getattr(layer, "activation", None)
+    """Whether a model, or the model that it ends with, ends in a softmax or sigmoid."""
+    last = model.outputs[0]._keras_history.operation
+    if (graph := graph_of(last)) is not None:
+        return gives_probabilities(graph)
+    activation = getattr(last, "activation", None)
     squashes = keras.activations.softmax, keras.activations.sigmoid
-    return activation in squashes or isinstance(layer, keras.layers.Softmax)
+    named = type(last).__name__ in ("Softmax", "Sigmoid")  # Keras's operations too
+    return activation in squashes or named or isinstance(last, keras.layers.Softmax)
 
 
-def takes_probabilities(loss):
-    """Whether a loss says that it does not take logits."""
+def takes_logits(loss):
+    """Whether a loss says that it takes logits; None if it says nothing."""
     if isinstance(loss, keras.losses.Loss):
         try:
-            return loss.get_config().get("from_logits") is False
+            return loss.get_config().get("from_logits")
         except NotImplementedError:
-            return False
+            return None
     from_logits = parameter(loss, "from_logits")
-    return from_logits is not None and from_logits.default is False
+    return from_logits and from_logits.default
 
 
 def parameter(function, name):

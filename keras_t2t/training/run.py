@@ -211,6 +211,7 @@ class Run:
         if self.resumed is None and self.config.weights is not None:
             source = self.plan.source or pretrained(self.config)
             self.say(start_from(model, source, self.config))
+            begin_average(model.optimizer, model.trainable_variables)
 
     def enter_folder(self, model):
         """Writes the description of a new run, or what a resumed run may have lost."""
@@ -279,3 +280,13 @@ class Run:
         if self.devices.main and self.verbose not in (0, 2):
             print(flush=True)
         self.say(line)
+
+
+def begin_average(optimizer, weights):
+    """Lets the average inside Keras's ScheduleFreeAdamW, which took the weights when it
+    was built, begin with those of now."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    kind = getattr(keras.optimizers, "ScheduleFreeAdamW", ())  # not in older ones
+    if isinstance(optimizer, kind):
+        for average, weight in zip(optimizer._momentums, weights, strict=True):
+            average.assign(weight)

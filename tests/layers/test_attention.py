@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_t2t.layers import MultiHeadSelfAttention, attention, platform
+from keras_t2t.layers import (
+    MultiHeadSelfAttention,
+    TokenTransformer,
+    attention,
+    platform,
+)
 from keras_t2t.layers.attention import scaled_dot_product_attention
 from tests.layers.test_dense import outputs_and_step
 
@@ -110,3 +115,8 @@ def test_no_training_through_a_kernel_without_gradient(monkeypatch):
             layer(x)
             layer(x, training=True)
     assert called == [8] * 4 + [9] * 2
+    called.clear()
+    layer, x = TokenTransformer(8, dtype="bfloat16"), np.ones((1, 3, 3, 8))
+    layer(x)
+    layer(x, training=True)
+    assert called == [9]

@@ -15,6 +15,7 @@ from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import check_plan, opened_data
+from keras_t2t.training.run import dtype_policy
 from tests.training import recipe, tiny
 from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
@@ -266,9 +267,28 @@ MEAN_OF_WEIGHTS = keras.losses.CategoricalCrossentropy(
 )
 
 
+SUMMED_BY_NOBODY = keras.losses.CategoricalCrossentropy(True, reduction="none")
+
+
 def probabilities():
     model = small_model()
     return keras.Model(model.inputs, keras.layers.Softmax()(model.output))
+
+
+def nested():
+    image = keras.Input((32, 32, 3))
+    return keras.Model(image, probabilities()(image))
+
+
+def by_operation():
+    model = small_model()
+    return keras.Model(model.inputs, keras.ops.softmax(model.output))
+
+
+def several_optimizers():
+    return keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(keras.optimizers.SGD(1e-3))
+    )
 
 
 @pytest.mark.once
@@ -281,6 +301,12 @@ def probabilities():
         ("callbacks", [SWAPS], {}, "swap_on_epoch=True"),
         ("model", lambda: 3, {}, "model must be a Keras model .*, got 3"),
         ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
+        ("model", nested, {}, "gives probabilities, and the loss takes logits"),
+        ("model", by_operation, {}, "gives probabilities, and the loss takes logits"),
+        ("callbacks", [keras.callbacks.BackupAndRestore("x")], {}, "resume=True"),
+        ("callbacks", [keras.callbacks.ReduceLROnPlateau()], {}, "rate of a schedule"),
+        ("optimizer", several_optimizers, {}, "MultiOptimizer has no single learning"),
+        ("loss", SUMMED_BY_NOBODY, {}, "reduction='none' gives no single number"),
         ("model", unsavable, {}, "model: odd cannot be saved: "),
         ("loss", FOCAL, {}, "Focal.* takes probabilities, .* from_logits=True"),
         ("loss", keras.losses.categorical_crossentropy, {}, "takes probabilities"),
@@ -389,6 +415,35 @@ def test_validation_has_as_many_images_as_it_says(said, found):
     told = f"num_validation is {said}, and the validation batches have {found} images"
     with pytest.raises(ValueError, match=told):
         list(data.validation_batches(32, 8))
+
+
+@pytest.mark.once
+def test_a_loss_of_logits_needs_logits(train):
+    loss = keras.losses.CategoricalCrossentropy(True)
+    with pytest.raises(ValueError, match="takes logits, and the model gives prob"):
+        train({}, model=probabilities, loss=loss)
+
+
+@pytest.mark.once
+def test_a_length_that_is_not_known_is_asked_for():
+    class Unknown(list):
+        def __len__(self):
+            raise TypeError("The dataset length is unknown.")
+
+    batches = [(IMAGES, TARGETS)]
+    own = Own(small_model(), dataset=(Unknown(batches), batches))
+    with pytest.raises(ValueError, match="give steps_per_epoch, or"):
+        opened_data(TrainingConfig(epochs=1), own)
+
+
+@pytest.mark.once
+def test_a_built_model_in_float16_has_its_loss_scaled():
+    with dtype_policy("mixed_float16"):
+        own = Own(model=small_model())
+    settings = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 3}
+    config = TrainingConfig(**settings).with_defaults("squares", 4, 24)
+    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 @pytest.mark.once

@@ -10,7 +10,12 @@ from keras_t2t.models.head import head_layers
 from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.losses import BalancedCrossentropy, BinaryCrossentropy
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, finished, lamb
-from keras_t2t.training.own import Own, gives_probabilities
+from keras_t2t.training.own import Own
+from keras_t2t.training.own_model import (
+    check_loss,
+    compute_dtypes,
+    gives_probabilities,
+)
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
@@ -57,7 +62,8 @@ def compiled_model(
     if own.loss is None:
         loss = recipe_loss(config, class_counts, mixed=not own.augments)
     else:
-        loss = own.checked_loss(model)
+        loss = own.loss
+        check_loss(loss, model)
     model.compile(
         optimizer=optimizer,
         loss=loss,
@@ -91,9 +97,8 @@ def top1(model, num_classes):
 
 
 def scales_loss(model, config):
-    """Whether the loss is scaled: in float16, also that of a model that is built."""
-    built = model.dtype_policy.name == "mixed_float16"
-    return built or config.mixed_precision == "float16"
+    """Whether the loss is scaled: in float16, also of a model that was built in it."""
+    return config.mixed_precision == "float16" or "float16" in compute_dtypes(model)
 
 
 def recipe_model(config, num_classes):

@@ -1,7 +1,5 @@
 """Trains the remaining steps of a run, with its callbacks in their order."""
 
-import functools
-
 from keras_t2t.training.evaluation import ValidateEpoch
 from keras_t2t.training.recording import recorders
 from keras_t2t.training.saving import SaveSnapshots
@@ -26,8 +24,7 @@ def fit(run, model):
     if run.devices.main:
         callbacks += recorders(run.plan, log)
     callbacks += [waiting, log, run.bar]
-    calls = functools.partial(
-        Steps,
+    calls = Steps(
         progress,
         callbacks,
         needs_metrics=lambda step: reads_steps or saver.due(step) or log.due(step),
@@ -43,7 +40,7 @@ def fit(run, model):
         )
     model.stop_training = False
     if progress.unvalidated is not None:
-        validate_last(progress, calls(), saver, validation)
+        validate_last(progress, calls, saver, validation)
     for first_epoch, end, steps in progress.stretches():
         if model.stop_training:
             break
@@ -57,15 +54,17 @@ def fit(run, model):
             crop=run.config.crop,
             interpolation=run.config.interpolation,
         )
+        saver.begins = True
         model.fit(
             run.dataset.watched(batches, waiting.delivered),
             initial_epoch=first_epoch,
             epochs=end,
             steps_per_epoch=steps,
-            callbacks=calls(),
+            callbacks=calls,
             shuffle=False,  # the stream is shuffled already
             verbose=0,
         )
+    calls.end()
 
 
 def validate_last(progress, calls, saver, validation):
@@ -77,4 +76,3 @@ def validate_last(progress, calls, saver, validation):
     calls.on_train_begin()
     calls.on_epoch_begin(epoch)
     calls.on_epoch_end(epoch, logs)
-    calls.on_train_end()

@@ -10,9 +10,9 @@ import keras
 from keras.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_t2t._ground.arguments import brief, reason, shown
+from keras_t2t._ground.arguments import brief, shown
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.models.pixel_input import graph_of, seen_input
+from keras_t2t.training.own_model import check_model, gives_probabilities, name_of
 
 # The settings that a custom part replaces.
 SUPERSEDED = {
@@ -27,7 +27,6 @@ SUPERSEDED = {
 }
 PLACE = "dataset data_dir"
 AUGMENTATION = "augmentation mixup cutmix randaugment random_erasing"
-MEAN = "sum_over_batch_size"
 # What each part is.
 KINDS = {
     "model": (keras.Model, "a Keras model or a function that builds one"),
@@ -178,42 +177,13 @@ class Own:
         return part
 
     def built_model(self, image_size, classes, say, not_pixels=None):
-        """The model, after a check that it fits these images and classes; `say` gets a
-        line if its input looks wrong. `not_pixels` is what `OwnData` says of them."""
+        """The model, after `check_model`."""
         model = self._made("model")
-        inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
-        if not inputs or len(inputs) != 1 or len(outputs) != 1:
-            raise ValueError(
-                f"model: {shown(model.name)} must be a functional model of one image; "
-                "wrap any other in one: image = keras.Input((height, width, 3)); "
-                "keras.Model(image, layer(image))"
-            )
-        expected = [(None, image_size, image_size, 3), (None, classes)]
-        found = [tuple(inputs[0].shape), tuple(outputs[0].shape)]
-        for what, has, needs in zip(("takes", "gives"), found, expected, strict=True):
-            if len(has) != len(needs) or has[1:] != needs[1:]:
-                raise ValueError(
-                    f"model: {shown(model.name)} {what} {has}, and the data needs "
-                    f"{needs}"
-                )
+        check_model(model, image_size, classes, say, not_pixels)
         if self.loss is None and gives_probabilities(model):
             raise ValueError(
                 f"model: {shown(model.name)} gives probabilities, and the loss takes "
                 "logits: leave the last activation out (classifier_activation=None)"
-            )
-        try:  # not sooner than after hours would Keras say so
-            keras.Model(inputs, outputs).get_config()
-        except (NotImplementedError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"model: {shown(model.name)} cannot be saved: {reason(error)}"
-            ) from error
-        takes_pixels, _ = seen_input(model)
-        if takes_pixels and not_pixels:
-            raise ValueError(f"{not_pixels}; {shown(model.name)} standardises them")
-        if takes_pixels is False and not not_pixels:
-            say(
-                f"Nothing in {shown(model.name)} standardises its input, which is "
-                "pixels 0..255 (of this package: include_preprocessing=True)"
             )
         return model
 
@@ -231,36 +201,6 @@ class Own:
                 "already: give a new one"
             )
         return optimizer
-
-    def checked_loss(self, model):
-        """The loss, after a check that it takes what the model gives, and gives one
-        value per image."""
-        loss = self.loss
-        if takes_logits(loss) is True and gives_probabilities(model):
-            raise ValueError(
-                f"loss: {name_of(loss)} takes logits, and the model gives "
-                "probabilities: leave its last activation out"
-            )
-        if takes_logits(loss) is False and not gives_probabilities(model):
-            raise ValueError(
-                f"loss: {name_of(loss)} takes probabilities, and the model gives logits"
-                ": give it from_logits=True"
-            )
-        reduction = getattr(loss, "reduction", MEAN)
-        if reduction in (None, "none", "mean_with_sample_weight"):
-            why = "gives no single number"
-            if reduction == "mean_with_sample_weight":
-                why = "counts a last batch that is not full as a whole one"
-            raise ValueError(f"loss: reduction={reduction!r} {why}: use {MEAN!r}")
-        if not isinstance(loss, keras.losses.Loss):
-            zeros = keras.ops.zeros((2, model.output_shape[-1]))
-            shape = tuple(keras.ops.shape(loss(zeros, zeros)))
-            if shape[:1] != (2,):
-                raise ValueError(
-                    f"loss: {name_of(loss)} must give one value for each image, of "
-                    f"shape (batch,); for two images it gives {shape}"
-                )
-        return loss
 
     def check_rate(self, optimizer):
         """Raises a ValueError if a callback would set a rate that a schedule gives."""
@@ -328,46 +268,9 @@ def classes(recorded):
     return [name] if name else []
 
 
-def name_of(part):
-    if isinstance(part, functools.partial):
-        part = part.func
-    named = part if hasattr(part, "__qualname__") else type(part)
-    return named.__qualname__.rpartition("<locals>.")[2]
-
-
 def trains_alone(dataset):
     """Whether a data set is a function of training batches, without validation."""
     return callable(dataset) and not hasattr(dataset, "train_batches")
-
-
-def gives_probabilities(model):
-    """Whether a model, or the model that it ends with, ends in a softmax or sigmoid."""
-    last = model.outputs[0]._keras_history.operation
-    if (graph := graph_of(last)) is not None:
-        return gives_probabilities(graph)
-    activation = getattr(last, "activation", None)
-    squashes = keras.activations.softmax, keras.activations.sigmoid
-    named = type(last).__name__ in ("Softmax", "Sigmoid")  # Keras's operations too
-    return activation in squashes or named or isinstance(last, keras.layers.Softmax)
-
-
-def takes_logits(loss):
-    """Whether a loss says that it takes logits; None if it says nothing."""
-    if isinstance(loss, keras.losses.Loss):
-        try:
-            return loss.get_config().get("from_logits")
-        except NotImplementedError:
-            return None
-    from_logits = parameter(loss, "from_logits")
-    return from_logits and from_logits.default
-
-
-def parameter(function, name):
-    """A function's parameter, None where it has none of this name."""
-    try:
-        return inspect.signature(function).parameters.get(name)
-    except (TypeError, ValueError):
-        return None
 
 
 def refused(name, accepted, value):

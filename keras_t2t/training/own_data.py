@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_t2t._ground.arguments import brief, integer
 from keras_t2t.data.dataset import Dataset
-from keras_t2t.training.own import name_of, parameter
+from keras_t2t.training.own_model import name_of, parameter
 
 ACCEPTED = (
     "a data set of keras_t2t.data, an object with train_batches and "

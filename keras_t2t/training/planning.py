@@ -15,8 +15,9 @@ from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.opening import HasSplits
 from keras_t2t.data.sharding import local_batch_size
 from keras_t2t.settings.config import TrainingConfig
-from keras_t2t.training.own import Own, name_of, trains_alone
+from keras_t2t.training.own import Own, trains_alone
 from keras_t2t.training.own_data import OwnData
+from keras_t2t.training.own_model import name_of
 from keras_t2t.training.record import check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.source import has_these_classes, like_its_source, pretrained

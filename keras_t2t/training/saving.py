@@ -12,7 +12,12 @@ class SaveSnapshots(keras.callbacks.Callback):
     restores a snapshot before the first step.
 
     Custom callbacks come before it: they may change what is saved, and may end the run.
+
+    Attributes:
+        begins: whether the next step is the first of a `fit`.
     """
+
+    begins = False
 
     def __init__(self, run):
         super().__init__()
@@ -25,9 +30,6 @@ class SaveSnapshots(keras.callbacks.Callback):
         epoch's results."""
         every, steps = self.run.config.snapshot_every, self.progress.steps_per_epoch
         return step % every == 0 and step % steps != 0
-
-    def on_train_begin(self, logs=None):
-        self.begins = True
 
     def on_train_batch_begin(self, batch, logs=None):
         if not self.begins:

@@ -17,7 +17,8 @@ class Steps(keras.callbacks.CallbackList):
     waits for the device each time. Here the callbacks get the metrics of a step once a
     second, at both ends of an epoch and when `needs_metrics(step)`; at other steps they
     get an empty dict. A loss that is not finite stops the run, and the error names the
-    step at which it occurred.
+    step at which it occurred. Training begins and ends once for them, also where a
+    resumed run needs two `fit`s: for the rest of an epoch and for the others.
 
     Args:
         progress: `Progress`, counted up here.
@@ -33,6 +34,7 @@ class Steps(keras.callbacks.CallbackList):
         self.not_finite = not_finite
         self.last_reading = -math.inf
         self.unread = []  # (step, loss on the device)
+        self.begun, self.last_logs = False, None
         super().__init__(
             callbacks,
             add_history=True,
@@ -40,6 +42,18 @@ class Steps(keras.callbacks.CallbackList):
             steps=progress.steps_per_epoch,
             **params,
         )
+
+    def on_train_begin(self, logs=None):
+        if not self.begun:
+            self.begun = True
+            super().on_train_begin(logs)
+
+    def on_train_end(self, logs=None):
+        self.last_logs = logs  # of one `fit`; another may follow
+
+    def end(self):
+        """Tells the callbacks that no `fit` follows."""
+        super().on_train_end(self.last_logs)
 
     def on_epoch_begin(self, epoch, logs=None):
         # A resumed epoch begins in its middle.

@@ -34,6 +34,16 @@ class Halve(keras.callbacks.Callback):
     """Changes the rate as an epoch begins, which Keras's schedulers do, and at its end;
     looks at each step."""
 
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def on_train_begin(self, logs=None):
+        self.heard.append("begin")
+
+    def on_train_end(self, logs=None):
+        self.heard.append("end")
+
     def on_epoch_begin(self, epoch, logs=None):
         self.model.optimizer.learning_rate = 1e-3 / 2**epoch
 
@@ -141,7 +151,10 @@ def test_resuming_needs_the_same_parts(train, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             train({"resume": True}, **{**parts(), **changes})
-    train({"resume": True}, **parts())
+    given = parts()
+    train({"resume": True}, **given)
+    (callback,) = given["callbacks"]
+    assert callback.heard == ["begin", "end"]  # though `fit` came twice
     recorded = record(tmp_path / "run")
     assert (recorded["model"], recorded["loss"]) == ("T2TViT7", None)
     assert find_classifier(tmp_path / "run").run["own"] == recorded["own"]
@@ -444,6 +457,17 @@ def test_a_built_model_in_float16_has_its_loss_scaled():
     config = TrainingConfig(**settings).with_defaults("squares", 4, 24)
     model = compiled_model(own.settings_in_use(config), 4, own=own)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+@pytest.mark.once
+def test_half_precision_must_reach_the_layers():
+    """A function that gives layers made outside of it has those of another policy."""
+    built = small_model()
+    with (
+        dtype_policy("mixed_bfloat16"),
+        pytest.raises(ValueError, match=r"mixed_precision: no layer of .* com"),
+    ):
+        Own(model=lambda: built).built_model(32, 4, print)
 
 
 @pytest.mark.once

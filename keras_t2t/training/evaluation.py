@@ -6,8 +6,6 @@ from keras_t2t.data.sharding import num_batches
 from keras_t2t.training import state
 from keras_t2t.training.ema import averaged_weights, has_average
 
-MEAN = "sum_over_batch_size"
-
 
 def evaluate(run, model):
     """Loss and metrics over the validation images, every image counted once.
@@ -38,8 +36,8 @@ def evaluate(run, model):
         return_dict=True,
     )
     logs.update(run.devices.reduce_metrics(model))
-    # Keras divides a batch's loss by its size, whatever the weights.
-    if getattr(model.loss, "reduction", MEAN) in (MEAN, "mean"):
+    sums = isinstance(model.loss, keras.losses.Loss) and model.loss.reduction == "sum"
+    if not sums:  # then Keras divides a batch's loss by its size, whatever the weights
         penalty = weights_penalty(model)  # which it adds to every batch's
         rest = logs["loss"] - penalty
         logs["loss"] = rest * (steps * batch_size / num_images) + penalty

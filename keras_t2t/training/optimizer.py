@@ -118,6 +118,7 @@ def built(
 def finished(optimizer, model, scale_loss):
     """`optimizer` with its variables created, scaling the loss if asked to."""
     scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    scales = scales or optimizer.loss_scale_factor is not None
     if scale_loss and not scales:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # `fit` calls this at its end, and it would replace the weights by the averages.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import keras
 from keras.callbacks import LearningRateScheduler, ReduceLROnPlateau
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_t2t._ground.arguments import brief, shown
 from keras_t2t.data.dataset import Dataset
@@ -141,7 +140,8 @@ class Own:
     def check_devices(self, devices):
         """Raises a ValueError if a part has variables already, and several devices need
         variables of their own; or if torch would average a sum over its processes."""
-        summed = getattr(self.loss, "reduction", None) == "sum"
+        is_loss = isinstance(self.loss, keras.losses.Loss)
+        summed = is_loss and self.loss.reduction == "sum"
         if summed and devices.processes > 1 and keras.backend.backend() == "torch":
             raise ValueError(
                 "loss: reduction='sum' would be averaged over "
@@ -190,9 +190,10 @@ class Own:
     def made_optimizer(self):
         """The optimizer, after a check that it is not yet built."""
         optimizer = self._made("optimizer")
-        if hasattr(optimizer, "optimizers"):
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if hasattr(inner, "optimizers"):
             raise ValueError(
-                f"optimizer: a {type(optimizer).__name__} has no single learning rate "
+                f"optimizer: a {type(inner).__name__} has no single learning rate "
                 "to record: give one optimizer"
             )
         if optimizer.built:
@@ -203,15 +204,17 @@ class Own:
         return optimizer
 
     def check_rate(self, optimizer):
-        """Raises a ValueError if a callback would set a rate that a schedule gives."""
+        """Raises a ValueError if a callback would set a rate that a schedule or a
+        function gives."""
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if not isinstance(optimizer._learning_rate, LearningRateSchedule):
+        if isinstance(optimizer._learning_rate, keras.Variable):
             return
         for callback in self.callbacks:
             if isinstance(callback, (ReduceLROnPlateau, LearningRateScheduler)):
                 raise ValueError(
-                    f"callbacks: {name_of(callback)} cannot change the rate of a "
-                    "schedule: give an optimizer of your own, with a number as its rate"
+                    f"callbacks: {name_of(callback)} cannot change the rate that "
+                    "a schedule or a function gives: give an optimizer of your own, "
+                    "with a number as its rate"
                 )
 
     # === What is recorded of them ===

@@ -199,8 +199,8 @@ class OwnData(Dataset):
         """Training images of an epoch."""
         if config.steps_per_epoch is not None:
             return config.steps_per_epoch * self.batch_size
-        with contextlib.suppress(AttributeError, TypeError):  # of tf.data, not known
-            return self._train.__len__() * self.batch_size
+        with contextlib.suppress(TypeError):  # no length, or tf.data does not know it
+            return len(self._train) * self.batch_size
         raise ValueError(
             "dataset: nothing tells how many batches an epoch has: give "
             "steps_per_epoch, or give the data set an attribute num_train"

@@ -77,7 +77,16 @@ def check_loss(loss, model):
             f"loss: {name} takes probabilities, and the model gives logits: give it "
             "from_logits=True"
         )
-    reduction = getattr(loss, "reduction", MEAN)
+    if not isinstance(loss, keras.losses.Loss):
+        zeros = keras.ops.zeros((2, model.output_shape[-1]))
+        shape = tuple(keras.ops.shape(loss(zeros, zeros)))
+        if shape[:1] != (2,):
+            raise ValueError(
+                f"loss: {name} must give one value for each image, of shape (batch,); "
+                f"for two images it gives {shape}"
+            )
+        return
+    reduction = loss.reduction
     if reduction in (None, "none"):
         raise ValueError(
             f"loss: reduction={reduction!r} gives no single number: use {MEAN!r}"
@@ -87,25 +96,20 @@ def check_loss(loss, model):
             f"loss: reduction={reduction!r} counts a last batch that is not full as a "
             f"whole one: use {MEAN!r}"
         )
-    if not isinstance(loss, keras.losses.Loss):
-        zeros = keras.ops.zeros((2, model.output_shape[-1]))
-        shape = tuple(keras.ops.shape(loss(zeros, zeros)))
-        if shape[:1] != (2,):
-            raise ValueError(
-                f"loss: {name} must give one value for each image, of shape (batch,); "
-                f"for two images it gives {shape}"
-            )
 
 
-def gives_probabilities(model):
-    """Whether a model, or the model that it ends with, ends in a softmax or sigmoid."""
-    last = model.outputs[0]._keras_history.operation
-    if (graph := graph_of(last)) is not None:
-        return gives_probabilities(graph)
-    activation = getattr(last, "activation", None)
-    squashes = keras.activations.softmax, keras.activations.sigmoid
-    named = type(last).__name__ in ("Softmax", "Sigmoid")  # layers and operations
-    return activation in squashes or named
+def gives_probabilities(model, output=0):
+    """Whether a model's output, that of the model it ends with, is a softmax's or a
+    sigmoid's."""
+    last = model.outputs[output]._keras_history
+    if (graph := graph_of(last.operation)) is not None:
+        return gives_probabilities(graph, last.tensor_index)
+    activation = getattr(last.operation, "activation", None)
+    squashes = keras.activations, keras.ops
+    if any(activation in (module.softmax, module.sigmoid) for module in squashes):
+        return True
+    kinds = {type(part).__name__ for part in (last.operation, activation)}
+    return not kinds.isdisjoint(("Softmax", "Sigmoid"))  # layers and operations
 
 
 def takes_logits(loss):

@@ -289,4 +289,5 @@ def begin_average(optimizer, weights):
     kind = getattr(keras.optimizers, "ScheduleFreeAdamW", ())  # not in older ones
     if isinstance(optimizer, kind):
         for average, weight in zip(optimizer._momentums, weights, strict=True):
-            average.assign(weight)
+            if average is not None:
+                average.assign(keras.ops.copy(weight))  # JAX's step gives both away

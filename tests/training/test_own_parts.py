@@ -1,5 +1,6 @@
 """Parts of one's own in a run: model, optimizer, loss, callbacks, data set."""
 
+import contextlib
 import itertools
 import re
 import types
@@ -14,6 +15,7 @@ from keras_t2t.training import Stopped, TrainingConfig
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
+from keras_t2t.training.own_model import check_loss, gives_probabilities
 from keras_t2t.training.planning import check_plan, opened_data
 from keras_t2t.training.run import dtype_policy
 from tests.training import recipe, tiny
@@ -298,9 +300,17 @@ def by_operation():
     return keras.Model(model.inputs, keras.ops.softmax(model.output))
 
 
+def by_activation():
+    model = small_model()
+    last = keras.layers.Activation(keras.layers.Softmax())
+    return keras.Model(model.inputs, last(model.output))
+
+
 def several_optimizers():
-    return keras.optimizers.MultiOptimizer(
-        keras.optimizers.OptimizerMap(keras.optimizers.SGD(1e-3))
+    return keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.MultiOptimizer(
+            keras.optimizers.OptimizerMap(keras.optimizers.SGD(1e-3))
+        )
     )
 
 
@@ -316,8 +326,14 @@ def several_optimizers():
         ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
         ("model", nested, {}, "gives probabilities, and the loss takes logits"),
         ("model", by_operation, {}, "gives probabilities, and the loss takes logits"),
+        ("model", by_activation, {}, "gives probabilities, and the loss takes logits"),
         ("callbacks", [keras.callbacks.BackupAndRestore("x")], {}, "resume=True"),
-        ("callbacks", [keras.callbacks.ReduceLROnPlateau()], {}, "rate of a schedule"),
+        (
+            "callbacks",
+            [keras.callbacks.ReduceLROnPlateau()],
+            {},
+            "rate that a schedule",
+        ),
         ("optimizer", several_optimizers, {}, "MultiOptimizer has no single learning"),
         ("loss", SUMMED_BY_NOBODY, {}, "reduction='none' gives no single number"),
         ("model", unsavable, {}, "model: odd cannot be saved: "),
@@ -438,10 +454,41 @@ def test_a_loss_of_logits_needs_logits(train):
 
 
 @pytest.mark.once
+def test_another_output_of_a_nested_model_may_be_a_softmax():
+    inner = small_model()
+    image = keras.Input((32, 32, 3))
+    both = keras.Model(inner.inputs, [keras.ops.softmax(inner.output), inner.output])
+    chances, logits = both(image)
+    assert gives_probabilities(keras.Model(image, chances))
+    assert not gives_probabilities(keras.Model(image, logits))
+
+
+@pytest.mark.once
+def test_an_attribute_of_a_function_is_nothing_of_keras():
+    class Own:
+        reduction = "none"
+
+        def __call__(self, targets, logits):
+            return focal(targets, logits)
+
+    check_loss(Own(), small_model())
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("rate", [1e-3, lambda: 1e-3])
+def test_a_callback_can_change_a_rate_that_is_a_number(rate):
+    own = Own(callbacks=[keras.callbacks.ReduceLROnPlateau()])
+    optimizer = keras.optimizers.SGD(rate)
+    told = pytest.raises(ValueError, match="ReduceLROnPlateau cannot change the rate")
+    with told if callable(rate) else contextlib.nullcontext():
+        own.check_rate(optimizer)
+
+
+@pytest.mark.once
 def test_a_length_that_is_not_known_is_asked_for():
     class Unknown(list):
         def __len__(self):
-            raise TypeError("The dataset length is unknown.")
+            raise TypeError("The dataset length is unknown.")  # as tf.data does
 
     batches = [(IMAGES, TARGETS)]
     own = Own(small_model(), dataset=(Unknown(batches), batches))
@@ -457,6 +504,9 @@ def test_a_built_model_in_float16_has_its_loss_scaled():
     config = TrainingConfig(**settings).with_defaults("squares", 4, 24)
     model = compiled_model(own.settings_in_use(config), 4, own=own)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    own = Own(own.model, keras.optimizers.SGD(1e-3, loss_scale_factor=8.0))
+    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    assert model.optimizer.loss_scale_factor == 8
 
 
 @pytest.mark.once
@@ -515,6 +565,7 @@ def test_one_output_tells_two_classes_apart(train, activation, labels):
         OF_DATA,
         model=model,
         loss=keras.losses.BinaryCrossentropy(from_logits=activation is None),
+        callbacks=[keras.callbacks.EarlyStopping("val_top1", patience=9)],
         dataset=(batches, batches),
         optimizer=keras.optimizers.SGD(1e-6),
     )

@@ -48,7 +48,7 @@ def replace_by_probabilities(layer, x, monkeypatch):
     """`layer` averages the values of `x` by `attention_probabilities`."""
     weights = attention_probabilities(layer, x)
 
-    def attend(qkv):  # of token layers
+    def attend(qkv, training):  # of token layers
         values = ops.split(qkv, 3, axis=-1)[2]
         return ops.matmul(weights[:, 0], values), values
 

@@ -97,15 +97,16 @@ def save_official(model: keras.Model, path: FilePath) -> None:
     """Saves a model as a checkpoint of the authors' code.
 
     Args:
-        model: a `keras.Model` of `keras_t2t.T2TViT` or one of its variants.
+        model: a `keras.Model` of `keras_t2t.T2TViT`, `keras_t2t.ViT` or one of their
+            variants.
         path: file to write; it ends in `.pth`, `.pth.tar` or `.pt` (a dict with
             `state_dict`, as released) or `.safetensors` (the tensors alone). Float32
             weights are stored exactly, half-precision ones in float32, and LoRA is
             merged.
 
     Raises:
-        ValueError: if `path` ends otherwise, or `model` is no T2T-ViT, is quantized or
-            has layers of your own with weights.
+        ValueError: if `path` ends otherwise, or `model` is no T2T-ViT or ViT, is
+            quantized or has layers of your own with weights.
         ImportError: if torch or safetensors, which writes the file, is not installed.
         OSError: if the file cannot be written; nothing half-written stays.
     """

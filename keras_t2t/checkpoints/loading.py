@@ -59,10 +59,11 @@ def load_checkpoint(
     classes is not loaded: the model keeps its own, and a log line says so.
 
     Args:
-        model: a `keras.Model` of `keras_t2t.T2TViT` or one of its variants.
-        path: the authors' or mmpretrain's checkpoint (`.pth`, `.pth.tar`, `.pt`,
-            `.safetensors`), or a file that Keras wrote (`.weights.h5`, `.keras`).
-            No code in a file is ever run.
+        model: a `keras.Model` of `keras_t2t.T2TViT`, `keras_t2t.ViT` or one of their
+            variants.
+        path: the authors', mmpretrain's or (of a ViT) timm's checkpoint (`.pth`,
+            `.pth.tar`, `.pt`, `.safetensors`), or a file that Keras wrote
+            (`.weights.h5`, `.keras`). No code in a file is ever run.
         ema: bool, whether to take the averaged weights (`state_dict_ema`) of a torch
             file that has both.
         grid: `(rows, columns)` of the checkpoint's patch tokens. None: as the file

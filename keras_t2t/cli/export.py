@@ -37,6 +37,7 @@ def add_flags(parser, defaults):
     )
     parser.add_argument(
         "--calibration",
+        type=user_path,
         metavar="DIR",
         help="folder of photographs: needed for ONNX in int8, which takes its ranges "
         "from them; float16 and int8 are compared with Keras on them",

@@ -83,8 +83,9 @@ def read_config(path):
     Raises:
         ValueError: it cannot be read, or is no record of a run.
     """
-    if Path(path).is_dir():
-        path = Path(path, CONFIG)
+    path = Path(os.path.expanduser(path))
+    if path.is_dir():
+        path = path / CONFIG
     try:
         return repeated_settings(path)
     except OSError as error:

@@ -74,15 +74,16 @@ def export_model(
 ) -> ExportReport:
     """Writes a model for another runtime, from any backend.
 
-    If the active backend cannot write the format, the model is rebuilt from a saved
-    file in a child process, on the backend that can.
+    If the active backend cannot write the format, or TensorFlow or torch runs on an
+    accelerator, the model is rebuilt from a saved file in a child process, on the CPU
+    of a backend that can.
 
     The file takes `image`, float32 `(batch, height, width, channels)` of the model's
     size, and gives `logits` and `probabilities`, float32 `(batch, classes)`; a model
-    that does not end in a Dense gives `features`. A SavedModel with the preprocessing
-    inside also has the signatures `serve_uint8` (`image` in uint8) and `serve_jpeg`
-    (`image_bytes`, strings `(batch,)`: files of any size, resized and cropped as in
-    evaluation).
+    that does not end in a Dense or an Activation gives `features`. A SavedModel with
+    the preprocessing inside also has the signatures `serve_uint8` (`image` in uint8)
+    and `serve_jpeg` (`image_bytes`, strings `(batch,)`: files of any size, resized and
+    cropped as in evaluation).
 
     Args:
         model: functional `keras.Model` with one image as input and one output, such as
@@ -108,7 +109,9 @@ def export_model(
             if given.
         overwrite: whether to replace an existing `path`, once the new one is complete,
             and the class names beside it.
-        labels: None, or a list of class names, stored beside as `classes.json`.
+        labels: None, or a list of class names, stored beside a file in
+            `<name>.classes.json`, in a folder in `assets.extra/classes.json`, or in the
+            page.
         calibration: None, or a folder of images (128 of them are used), or a uint8
             array `(images, height, width, 3)`.
         crop, interpolation: for `serve_jpeg`, the page and calibration folders, as in

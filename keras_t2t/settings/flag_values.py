@@ -36,9 +36,9 @@ def user_path(text):
 
 def classifier_weights(text):
     """As `find_classifier` takes them: `none` is `random`."""
-    return "random" if text == "none" else text
+    return "random" if text == "none" else os.path.expanduser(text)
 
 
 def start_weights(text):
     """What a run starts from; None for `none` or `random`."""
-    return None if text in ("none", "random") else text
+    return None if text in ("none", "random") else os.path.expanduser(text)

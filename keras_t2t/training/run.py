@@ -39,10 +39,11 @@ def train(
 ) -> dict[str, Any] | None:
     """Trains one model, from scratch or from `config.weights`, and leaves a run folder.
 
-    The folder holds `config.json`, `classes.json`, `history.csv`, `curves.png`,
-    `best.weights.h5` (highest validation top-1), `final.keras` (which takes RGB pixels
-    0..255 and gives logits), `final_ema.keras` (the same with the moving average of the
-    weights) and, where TensorBoard and TensorFlow are installed, `tensorboard/`. With
+    The folder holds `config.json`, `classes.json`, `history.csv`, `best.weights.h5`
+    (highest validation top-1), `final.keras` (which takes RGB pixels 0..255 and gives
+    logits), `final_ema.keras` (the same with the moving average of the weights, if the
+    optimizer keeps one), where matplotlib is installed `curves.png`, and where
+    TensorBoard and TensorFlow are, `tensorboard/`. With
     `lora` the adapters are merged into these, and `adapters.lora.h5` holds only the
     adapters. During the run, `snapshots/` holds what `resume=True` continues from.
 
@@ -71,12 +72,14 @@ def train(
             validation) of functions or iterables; or a function that gives training
             batches, with the validation data named by the config. Batches are (images,
             targets): images (batch, size, size, 3) in 0..255, augmented, in training
-            batches of one size; targets (batch, classes) or integers (batch,).
+            batches of one size; targets (batch, classes), or integers (batch,) if
+            `class_names` or a built model tells the number of classes.
             Training batches may have a third array, weights (batch,). All of several
             processes must give the same whole batches; each trains on its share of
             them. The object may have attributes `class_names`, `name`, `num_train` and
             `num_validation`.
-        verbose: Keras's: 0 silent, 1 progress bar, 2 one line per epoch.
+        verbose: 0 no bar and no losses, 1 progress bar, 2 one line per epoch. What is
+            trained, and on which data, is printed in any case.
 
     Returns:
         dict with `backend`, `model`, `dataset`, `epochs`, `val_top1` and
@@ -93,8 +96,8 @@ def train(
             if the final models are being saved, after these and the result. A second
             Ctrl-C raises at once. The previous signal handlers are restored at the end.
         ValueError: if a part, the weights, the data set, an image, the devices or
-            the output folder is not usable, or `resume` finds another run; nothing is
-            left on disk then.
+            the output folder is not usable, or `resume` finds another run. Nothing is
+            left on disk then, unless there is a snapshot already.
         FloatingPointError: the loss or a weight is not finite.
         OSError: a file could not be written.
     """

@@ -245,6 +245,9 @@ def test_other_data_than_the_run_s_is_read_in_its_own_way(
         ("predict", ["--csv=~/x.csv", "a.jpg"], "csv"),
         ("convert", ["a.pth", "--output=~/x.h5"], "output"),
         ("visualize", ["--output=~/x", "a.jpg"], "output"),
+        ("predict", ["--weights=~/x", "a.jpg"], "weights"),
+        ("finetune", ["--weights=~/x"], "weights"),
+        ("export", ["--calibration=~/x", "--output=a.onnx"], "calibration"),
     ],
 )
 def test_a_home_that_the_shell_leaves(name, words, flag, monkeypatch):

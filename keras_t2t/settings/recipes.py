@@ -216,8 +216,10 @@ MODERN = Recipe(
     clip_norm=1.0,
 )
 
-# Thousands of photographs, from scratch, any model, such as Imagenette's ten classes. A
-# run of 20 epochs does better with `--augmentation light`.
+# Thousands of photographs, from scratch, any model. On Imagenette (9,469 of ImageNet's
+# photographs in ten classes) 20 epochs with `--augmentation light` gave 70.2% after 2.4
+# hours on two CPU cores (EPYC, Zen 1; torch). 200 epochs have not been run; public
+# results of convolutional networks are 91.6% after 20 epochs and 94.2% after 200.
 #     python examples/train_imagenet.py --recipe small_scratch --data-dir path/to/images
 SMALL_SCRATCH = Recipe(
     model="T2TViT7",

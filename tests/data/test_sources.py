@@ -362,6 +362,7 @@ BAD_IMAGENET = {
 
 SOLUTION = "LOC_val_solution.csv"
 PLACE = "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_0000000"
+TWICE = "ILSVRC/Data/CLS-LOC/val/cat/ILSVRC2012_val_00000001.JPEG"
 
 
 def table(*rows):
@@ -384,6 +385,8 @@ BAD_KAGGLE = {
     "twice": (table("1,cat 1 2 3 4", "1,dog 1 2 3 4"), "00001' more than once"),
     "two classes": (table("1,cat 1 2 3 4 dog 1 2 3 4"), "00001' more than once"),
     "another class": (table("1,owl 1 2 3 4"), "names classes that train/ lacks: owl"),
+    "an image less": (without(f"{PLACE}1.JPEG"), "lacks 1 of the 4 images of LOC_val"),
+    "an image twice": (copies(f"{PLACE}1.JPEG", TWICE), "more than one file of .*0001"),
     "a pipe": (pipe(f"{PLACE}9.JPEG"), "broken links, or no files: .*9.JPEG"),
     "no table but a pipe": (pipe(SOLUTION), f"lacks {SOLUTION}"),
 }
@@ -404,6 +407,12 @@ def test_bad_files_are_told(folder, small_files, write, fault):
     spoil(folder)
     with pytest.raises(ValueError, match=message):
         data.open_dataset(data_dir=folder)
+
+
+def test_images_of_kaggle_s_table_can_be_left_out(folder, small_files):
+    layouts.write_kaggle(folder, small_files)
+    without(f"{PLACE}1.JPEG")(folder)
+    assert len(find_source(folder, skip_corrupt=True).validation) == 3
 
 
 def test_a_test_split_whose_labels_are_held_back(folder, small_files):

@@ -127,7 +127,9 @@ def test_shards_of_any_name(tmp_path, folder, small_files, names, kind):
     assert source.class_names == ("cat", "dog")
     assert [len(source.train), len(source.validation)] == counts
     left = left and f", {left.format(kind)} is left alone"
-    assert source.notes[-1] == f"{validates} validates{left}"
+    counted = "-of-" not in names and any(map(str.isdigit, names))
+    assert source.notes[-1].startswith("found ") == counted
+    assert source.notes[-1 - counted] == f"{validates} validates{left}"
     if "test is left" in left:
         test = find_source(folder, evaluation_only=True, split="test")
         assert len(test.validation) > 1 and test.train is None
@@ -471,6 +473,7 @@ def test_numbers_need_not_begin_with_0(tmp_path, first, last):
         write_labels(tmp_path / f"{split}-0.tar", {"a": first, "b": last})
     source = find_source(tmp_path)
     assert source.class_names == (str(first), str(last))
+    assert source.notes[-1] == "found 1 tars of train and 1 tars of val"
     np.testing.assert_array_equal(source.train.labels, [0, 1])
 
 

@@ -82,6 +82,13 @@ def test_image_net_s_own_tars(folder, small_files, write_folder, capsys):
         return sorted((image.tobytes(), target.tobytes()) for image, target in rows)
 
     assert everything(dataset) == everything(unpacked)
+    # Packed again from folders of classes, whose names are in another order.
+    path = folder / IMAGENET_VAL
+    with tarfile.open(path) as archive:
+        images = {file.name: archive.extractfile(file).read() for file in archive}
+    names = [f"{letter}/{name}" for letter, name in zip("zyxw", images, strict=True)]
+    layouts.write_tar(path, dict(zip(names, images.values(), strict=True)))
+    assert everything(data.open_dataset(data_dir=folder)) == everything(unpacked)
 
 
 HASHED = " ".join(

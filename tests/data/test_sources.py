@@ -462,8 +462,9 @@ def test_names_of_parquet_beside_it_or_nowhere(folder, small_files, text):
     source = find_source(folder)
     assert source.class_names == ("0", "1")
     assert "classes are called by number" in source.notes[1]
-    (folder / NAMES).write_text("cat\ndog\n")
-    assert find_source(folder).class_names == ("cat", "dog")
+    for encoding in ("utf-8", "utf-8-sig"):  # as Windows writes it
+        (folder / NAMES).write_text("cat\ndog\n", encoding)
+        assert find_source(folder).class_names == ("cat", "dog")
 
 
 def write_labels(path, names):

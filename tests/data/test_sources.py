@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -330,6 +332,14 @@ def add_folders(folder):
     layouts.write_folders(folder, dict.fromkeys(names, b"x"))
 
 
+def only_paths(folder):
+    """What some versions of `datasets` write of a folder of images."""
+    import pyarrow as pa
+
+    type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    column("image", {"bytes": None, "path": "/home/me/1.jpg"}, type)(folder)
+
+
 PARQUET = "train-00000-of-00002.parquet"
 TURNED = described(["dog", "cat"])
 NO_NUMBER = "the column label must hold a class's number in every row, got "
@@ -355,6 +365,7 @@ BAD_PARQUET = {
     "another count": (copies(PARQUET, "train-2-of-3.parquet"), r"files of \[2, 3\] in"),
     "a hash": (copies(PARQUET, "train-0-of-2-ab12cd34.parquet"), "have the same place"),
     "in two places": (copies(PARQUET, "data/train-0.parquet"), "/data, such as tr"),
+    "only paths": (only_paths, "the column image holds no bytes of images, but"),
     "also in data/": (into_data, "/data has .* val.parquet"),
     "two layouts": (add_folders, r"has 2 layouts, train/<class>/\* and train-0"),
 }
@@ -449,6 +460,25 @@ def test_what_pyarrow_raises_is_one_error(folder, small_files, monkeypatch, name
     monkeypatch.setattr(pq.ParquetFile, name, refuse)
     with pytest.raises(ValueError, match="cannot be read as parquet: not this t"):
         find_source(folder).train.read(0)
+
+
+def test_threads_read_a_row_group_once(folder, small_files, monkeypatch):
+    """Each had read it for itself, with a file of one group in memory as many times."""
+    import pyarrow.parquet as pq
+
+    layouts.write_parquet(folder, small_files, shards=1)
+    train = find_source(folder).train
+    read, groups = pq.ParquetFile.read_row_group, []
+
+    def slowly(file, group, **settings):
+        groups.append(group)
+        time.sleep(0.1)
+        return read(file, group, **settings)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", slowly)
+    with ThreadPoolExecutor(6) as threads:
+        assert len(set(threads.map(train.read, range(6)))) == 6
+    assert groups == [0]
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ def main(arguments):
     policy = DTYPE_POLICIES[arguments.mixed_precision]
     with dtype_policy(policy), connected(config) as devices, devices.scope():
         devices.check(config)
+        devices.check_same_images(dataset)
         model = source.build(
             input_shape=(config.image_size, config.image_size, 3),
             classifier_activation=None,

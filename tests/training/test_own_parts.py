@@ -574,20 +574,36 @@ def test_half_precision_must_reach_the_layers():
         Own(model=lambda: built).built_model(32, 4, print)
 
 
+class Second(Devices):
+    """The second process, which is asked for the first one's numbers before."""
+
+    first = None
+
+    def differs(self, number):
+        self.first = number if self.first is None else self.first
+        return number != self.first
+
+
 @pytest.mark.once
-def test_every_process_must_give_the_same_batches():
-    """A shuffled source whose seed is another one in each process does not."""
+def test_every_process_must_give_the_same_batches(tmp_path):
+    """A shuffled source whose seed is another one in each process does not, nor does a
+    folder that lacks an image on one host."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8)
-    data, other = (
+    recipe.write_photographs(tmp_path / "photos")
+    whole = open_dataset(data_dir=tmp_path / "photos")
+    min((tmp_path / "photos" / "train").glob("*/*")).unlink()
+    fewer = open_dataset(data_dir=tmp_path / "photos")
+    own, other = (
         opened_data(config, Own(small_model(), dataset=([given], [given])))
         for given in (batch(0, 8), batch(1, 8))
     )
-    devices = Devices()
-    devices.differs = lambda number: number != data.checksum
-    check_plan(config, data, devices)
-    told = "dataset: process 0 got other targets .* the same whole batches"
-    with pytest.raises(ValueError, match=told):
-        check_plan(config, other, devices)
+    told = "dataset: process 0 has other images .* or the same whole batches"
+    for data, another in ((own, other), (whole, fewer)):
+        devices = Second()
+        for _ in range(2):
+            check_plan(config, data, devices)
+        with pytest.raises(ValueError, match=told):
+            check_plan(config, another, devices)
 
 
 @pytest.mark.once

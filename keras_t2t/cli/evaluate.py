@@ -117,6 +117,7 @@ def main(arguments):
     policy = DTYPE_POLICIES[arguments.mixed_precision]
     with dtype_policy(policy), connected(config) as devices, devices.scope():
         devices.check(config)
+        devices.check_same_images(dataset)
         model = source.build(
             input_shape=(config.image_size, config.image_size, 3),
             classifier_activation=None,
@@ -145,11 +146,14 @@ def main(arguments):
             "top5": top5 / images,
             "images_per_second": round(dataset.num_validation / seconds, 1),
         }
-        if output:
-            study = model, dataset, config.batch_size
-            missing = write_report(output, result, counts, *study, **transform)
-            print(f"{shown(output)}{f' (no pictures: {missing})' if missing else ''}")
-    print(json.dumps(result), flush=True)
+        try:
+            if output:
+                study = model, dataset, config.batch_size
+                missing = write_report(output, result, counts, *study, **transform)
+                missing = f" (no pictures: {missing})" if missing else ""
+                print(f"{shown(output)}{missing}")
+        finally:  # the result is known, whatever happens to its report
+            print(json.dumps(result), flush=True)
     if arguments.expect:
         percent = 100 * top1 / images, 100 * top5 / images
         if off := "; ".join(accuracy.deviations(source.published, *percent)):

@@ -82,6 +82,11 @@ class EncodedDataset(Dataset):
         self._source = self._source.without(found.indices)
 
     def _train_batches(self, asked):
+        if self._source.train is None:
+            raise ValueError(
+                f"{self._place} was opened with evaluation_only=True: open it without, "
+                "to train on it"
+            )
         return self._reader.train_batches(
             self._source.train, asked, self.num_classes, self.exif_orientation
         )

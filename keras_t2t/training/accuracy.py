@@ -1,6 +1,8 @@
 """Top-1 and top-5 over a data set and per class, with every image counted once; and
 what a model says of each image."""
 
+import unicodedata
+
 import keras
 import numpy as np
 from keras import ops
@@ -115,7 +117,7 @@ def check_classes(dataset, classes, class_names, weights):
         ValueError: the classes of the data set are not those of the model, or their
             order cannot be told.
     """
-    theirs = list(dataset.class_names)
+    theirs = composed(dataset.class_names)
     if len(theirs) != classes:
         raise ValueError(
             f"{dataset.name!r} has {len(theirs)} classes, and {str(weights)!r} has "
@@ -129,12 +131,17 @@ def check_classes(dataset, classes, class_names, weights):
                 f"text ({', '.join(theirs[:3])}, ...) is not that of the classes: pad "
                 "them with zeros (or read ImageNet-V2 with --dataset imagenet_v2)"
             )
-    elif theirs != list(class_names):
-        i = next(i for i in range(classes) if theirs[i] != class_names[i])
+    elif theirs != (ours := composed(class_names)):
+        i = next(i for i in range(classes) if theirs[i] != ours[i])
         raise ValueError(
             f"the classes of {dataset.name!r} are not those of {str(weights)!r}: class "
-            f"{i} is {theirs[i]!r} in the data and {class_names[i]!r} in the weights"
+            f"{i} is {theirs[i]!a} in the data and {ours[i]!a} in the weights"
         )
+
+
+def composed(names):
+    """Names as they are compared: macOS writes an accent in a way of its own."""
+    return [unicodedata.normalize("NFC", name) for name in names]
 
 
 def deviations(published, top1, top5):

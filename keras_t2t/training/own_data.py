@@ -3,6 +3,7 @@
 import contextlib
 import zlib
 
+import keras
 import numpy as np
 
 from keras_t2t._ground.arguments import brief, integer
@@ -58,6 +59,7 @@ class OwnData(Dataset):
         self._problem = None
         batch = next(iter(self._train_from(0)))
         self.not_pixels = not_pixels(batch[0])
+        self._range = range_of(batch[0])
         self.checksum = zlib.crc32(batch[1].tobytes()) >> 1
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
@@ -69,6 +71,7 @@ class OwnData(Dataset):
                 raise ValueError(
                     f"{name}={asked}: the batches of dataset have {found}; leave it out"
                 )
+        self._check_last(config)
         self.num_train = number("num_train", given) or self._length(config)
         self.num_validation = self._count(given)
 
@@ -80,11 +83,7 @@ class OwnData(Dataset):
     def _train_batches(self, asked):
         rows = rows_of(asked)
         for batch in self._train_from(asked.first_step):
-            if len(batch[0]) != asked.batch_size:
-                raise self._wrong(
-                    f"a training batch has {len(batch[0])} images, the first had "
-                    f"{asked.batch_size}"
-                )
+            self._check_size(len(batch[0]))
             yield tuple(array[rows] for array in batch)
 
     def _validation_batches(self, asked):
@@ -134,8 +133,10 @@ class OwnData(Dataset):
             )
 
     def _validate(self):
-        for batch in opened(self._own_validation):
+        for i, batch in enumerate(opened(self._own_validation)):
             images, targets, *weights = self._batch(batch, "validation")
+            if i == 0:
+                self._check_range(images)
             if weights and (weights[0] != 1).any():
                 low, high = weights[0].min(), weights[0].max()
                 raise self._wrong(
@@ -143,6 +144,13 @@ class OwnData(Dataset):
                     "padding out"
                 )
             yield images, targets
+
+    def _check_range(self, images):
+        if images.any() and bool(self.not_pixels) != bool(not_pixels(images)):
+            raise self._wrong(
+                "training and validation images must be scaled alike, got "
+                f"{self._range} and {range_of(images)} in their first batches"
+            )
 
     def _batch(self, batch, kind):
         """A batch as arrays, after a check that it is one."""
@@ -191,6 +199,29 @@ class OwnData(Dataset):
             )
         return (images, *(x.astype("float32") for x in (targets, *weights)))
 
+    def _check_size(self, count):
+        if count != self.batch_size:
+            raise self._wrong(
+                f"a training batch has {count} images, the first had "
+                f"{self.batch_size}: leave a smaller last batch out (torch's "
+                "drop_last=True, tf.data's drop_remainder=True)"
+            )
+
+    def _check_last(self, config):
+        """Raises a ValueError if a run would read a last batch that is known to be
+        smaller, which is the default of torch's `DataLoader`."""
+        source = self._train
+        with contextlib.suppress(TypeError, AttributeError):  # nothing tells
+            batches = len(source)
+            steps = (config.epochs or batches) * (config.steps_per_epoch or batches)
+            if not 1 < batches <= steps:
+                return
+            if indexed(source) or isinstance(source, (list, keras.utils.PyDataset)):
+                self._check_size(len(source[batches - 1][0]))
+            elif not getattr(source, "drop_last", True):
+                rest = len(source.sampler) % source.batch_size
+                self._check_size(rest or self.batch_size)
+
     def _wrong(self, problem):
         self._problem = ValueError(f"dataset: {problem}")
         return self._problem
@@ -210,22 +241,27 @@ class OwnData(Dataset):
         """Validation images."""
         if self._validation is not None:
             return self._validation.num_validation
-        count = number("num_validation", given)
-        count = count or sum(len(images) for images, _ in self._validate())
-        if not count:
+        sizes = (len(images) for images, _ in self._validate())
+        first = next(sizes, 0)  # read in any case: it tells what is wrong now
+        if not first:
             raise ValueError("dataset: there are no validation images")
-        return count
+        return number("num_validation", given) or first + sum(sizes)
 
 
 def not_pixels(images):
     """A line if images look as if divided by 255, or standardised; else None."""
     low, high = images.min(), images.max()
-    if images.dtype.kind != "f" or not images.any() or max(-low, high) >= SCALED:
+    # V: bfloat16
+    if images.dtype.kind not in "fV" or not images.any() or max(-low, high) >= SCALED:
         return None
     return (
-        f"dataset: training images must be pixels 0..255, got {images.dtype} in "
-        f"{low:.3g}..{high:.3g} in the first batch"
+        f"dataset: training images must be pixels 0..255, got {range_of(images)} in "
+        "the first batch"
     )
+
+
+def range_of(images):
+    return f"{images.dtype} in {float(images.min()):.3g}..{float(images.max()):.3g}"
 
 
 def rows_of(asked):

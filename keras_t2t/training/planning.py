@@ -175,12 +175,7 @@ def check_plan(config, dataset, devices, fewest_classes=2):
     if config.teacher is not None:
         check_teacher(config.teacher, dataset)
     devices.check(config)
-    if isinstance(dataset, OwnData) and devices.differs(dataset.checksum):
-        raise ValueError(
-            f"dataset: process {devices.process} got other targets in its first "
-            "training batch than another process: give all processes the same whole "
-            "batches, shuffled by the same seed"
-        )
+    devices.check_same_images(dataset)
 
 
 def opened_data(config, own):

@@ -124,7 +124,5 @@ def _differences(name, old, new):
         pairs = enumerate(zip(old, new, strict=True))
         number, (old, new) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
         name = f"{name} (number {number})"
-    sides = repr(old), repr(new)
-    if not all(map(str.isascii, sides)):  # other alphabets' letters may look alike
-        sides = ascii(old), ascii(new)
-    return ["{}: the run has {}, now {}".format(name, *sides)]
+    # Escaped: other alphabets' letters may look alike.
+    return [f"{name}: the run has {old!a}, now {new!a}"]

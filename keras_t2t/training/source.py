@@ -10,6 +10,7 @@ from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.classifier import RANDOM, find_classifier
 from keras_t2t.models.head import head_layers
 from keras_t2t.settings.recorded import same_images
+from keras_t2t.training.accuracy import composed
 from keras_t2t.variants import RESNET_VARIANTS
 
 
@@ -70,8 +71,9 @@ def normalization_of(source):
 
 def has_these_classes(source, dataset):
     """Whether weights are from a run on the classes of a data set."""
-    names = source.class_names
-    return source.run is not None and names == list(dataset.class_names)
+    if None in (source.run, source.class_names):
+        return False
+    return composed(source.class_names) == composed(dataset.class_names)
 
 
 def start_from(model, source, config):

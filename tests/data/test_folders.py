@@ -129,6 +129,7 @@ def test_a_share_of_each_class_validates_where_nothing_is_split(tree):
     assert names_of(again.validation) == held
     assert opened(root, evaluation_only=True, validation_share=1)[2] == 25
     assert opened(root, validation_share=0.4)[1:3] == (15, 10)
+    assert opened(root, validation_share=0.99)[1:3] == (2, 23)  # one of each trains
 
 
 def sides(root):

@@ -61,6 +61,8 @@ def test_training_images_of_no_augmentation_are_those_of_evaluation(
     whole = data.open_dataset(
         data_dir=folder, validation_share=1, reader=reader, evaluation_only=True
     )
+    with pytest.raises(ValueError, match="was opened with evaluation_only=True"):
+        whole.train_batches(48, 4, 0)
     seen = []
     for transform in ({}, {"crop": 1.0, "interpolation": "bilinear"}):
         batches = dataset.train_batches(48, dataset.num_train, 0, NONE, **transform)

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -82,6 +84,13 @@ def test_image_net_s_own_tars(folder, small_files, write_folder, capsys):
         return sorted((image.tobytes(), target.tobytes()) for image, target in rows)
 
     assert everything(dataset) == everything(unpacked)
+    # Packed again from folders of classes, whose names are in another order.
+    path = folder / IMAGENET_VAL
+    with tarfile.open(path) as archive:
+        images = {file.name: archive.extractfile(file).read() for file in archive}
+    names = [f"{letter}/{name}" for letter, name in zip("zyxw", images, strict=True)]
+    layouts.write_tar(path, dict(zip(names, images.values(), strict=True)))
+    assert everything(data.open_dataset(data_dir=folder)) == everything(unpacked)
 
 
 HASHED = " ".join(
@@ -127,7 +136,9 @@ def test_shards_of_any_name(tmp_path, folder, small_files, names, kind):
     assert source.class_names == ("cat", "dog")
     assert [len(source.train), len(source.validation)] == counts
     left = left and f", {left.format(kind)} is left alone"
-    assert source.notes[-1] == f"{validates} validates{left}"
+    counted = "-of-" not in names and any(map(str.isdigit, names))
+    assert source.notes[-1].startswith("found ") == counted
+    assert source.notes[-1 - counted] == f"{validates} validates{left}"
     if "test is left" in left:
         test = find_source(folder, evaluation_only=True, split="test")
         assert len(test.validation) > 1 and test.train is None
@@ -321,6 +332,14 @@ def add_folders(folder):
     layouts.write_folders(folder, dict.fromkeys(names, b"x"))
 
 
+def only_paths(folder):
+    """What some versions of `datasets` write of a folder of images."""
+    import pyarrow as pa
+
+    type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    column("image", {"bytes": None, "path": "/home/me/1.jpg"}, type)(folder)
+
+
 PARQUET = "train-00000-of-00002.parquet"
 TURNED = described(["dog", "cat"])
 NO_NUMBER = "the column label must hold a class's number in every row, got "
@@ -346,6 +365,7 @@ BAD_PARQUET = {
     "another count": (copies(PARQUET, "train-2-of-3.parquet"), r"files of \[2, 3\] in"),
     "a hash": (copies(PARQUET, "train-0-of-2-ab12cd34.parquet"), "have the same place"),
     "in two places": (copies(PARQUET, "data/train-0.parquet"), "/data, such as tr"),
+    "only paths": (only_paths, "the column image holds no bytes of images, but"),
     "also in data/": (into_data, "/data has .* val.parquet"),
     "two layouts": (add_folders, r"has 2 layouts, train/<class>/\* and train-0"),
 }
@@ -362,6 +382,7 @@ BAD_IMAGENET = {
 
 SOLUTION = "LOC_val_solution.csv"
 PLACE = "ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_0000000"
+TWICE = "ILSVRC/Data/CLS-LOC/val/cat/ILSVRC2012_val_00000001.JPEG"
 
 
 def table(*rows):
@@ -384,6 +405,8 @@ BAD_KAGGLE = {
     "twice": (table("1,cat 1 2 3 4", "1,dog 1 2 3 4"), "00001' more than once"),
     "two classes": (table("1,cat 1 2 3 4 dog 1 2 3 4"), "00001' more than once"),
     "another class": (table("1,owl 1 2 3 4"), "names classes that train/ lacks: owl"),
+    "an image less": (without(f"{PLACE}1.JPEG"), "lacks 1 of the 4 images of LOC_val"),
+    "an image twice": (copies(f"{PLACE}1.JPEG", TWICE), "more than one file of .*0001"),
     "a pipe": (pipe(f"{PLACE}9.JPEG"), "broken links, or no files: .*9.JPEG"),
     "no table but a pipe": (pipe(SOLUTION), f"lacks {SOLUTION}"),
 }
@@ -404,6 +427,12 @@ def test_bad_files_are_told(folder, small_files, write, fault):
     spoil(folder)
     with pytest.raises(ValueError, match=message):
         data.open_dataset(data_dir=folder)
+
+
+def test_images_of_kaggle_s_table_can_be_left_out(folder, small_files):
+    layouts.write_kaggle(folder, small_files)
+    without(f"{PLACE}1.JPEG")(folder)
+    assert len(find_source(folder, skip_corrupt=True).validation) == 3
 
 
 def test_a_test_split_whose_labels_are_held_back(folder, small_files):
@@ -433,6 +462,25 @@ def test_what_pyarrow_raises_is_one_error(folder, small_files, monkeypatch, name
         find_source(folder).train.read(0)
 
 
+def test_threads_read_a_row_group_once(folder, small_files, monkeypatch):
+    """Each had read it for itself, with a file of one group in memory as many times."""
+    import pyarrow.parquet as pq
+
+    layouts.write_parquet(folder, small_files, shards=1)
+    train = find_source(folder).train
+    read, groups = pq.ParquetFile.read_row_group, []
+
+    def slowly(file, group, **settings):
+        groups.append(group)
+        time.sleep(0.1)
+        return read(file, group, **settings)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", slowly)
+    with ThreadPoolExecutor(6) as threads:
+        assert len(set(threads.map(train.read, range(6)))) == 6
+    assert groups == [0]
+
+
 @pytest.mark.parametrize(
     "text",
     [None, described(None), "[]", '{"info": null}', '{"info": {"features": [1]}}', "5"],
@@ -444,8 +492,9 @@ def test_names_of_parquet_beside_it_or_nowhere(folder, small_files, text):
     source = find_source(folder)
     assert source.class_names == ("0", "1")
     assert "classes are called by number" in source.notes[1]
-    (folder / NAMES).write_text("cat\ndog\n")
-    assert find_source(folder).class_names == ("cat", "dog")
+    for encoding in ("utf-8", "utf-8-sig"):  # as Windows writes it
+        (folder / NAMES).write_text("cat\ndog\n", encoding)
+        assert find_source(folder).class_names == ("cat", "dog")
 
 
 def write_labels(path, names):
@@ -462,6 +511,7 @@ def test_numbers_need_not_begin_with_0(tmp_path, first, last):
         write_labels(tmp_path / f"{split}-0.tar", {"a": first, "b": last})
     source = find_source(tmp_path)
     assert source.class_names == (str(first), str(last))
+    assert source.notes[-1] == "found 1 tars of train and 1 tars of val"
     np.testing.assert_array_equal(source.train.labels, [0, 1])
 
 

@@ -15,8 +15,10 @@ import keras_t2t
 from keras_t2t import classifier
 from keras_t2t.checkpoints import registry
 from keras_t2t.checkpoints.registry import Published
+from keras_t2t.cli import evaluate as cli_evaluate
 from keras_t2t.cli.evaluate import check_report, which_data
 from keras_t2t.preprocessing import evaluation_transform
+from keras_t2t.training.distribution.devices import Devices
 from tests.examples.small_run import SIZE, build, random_model, write_run
 
 NAMES = list("abcdefg")
@@ -96,6 +98,22 @@ def test_a_run_on_its_own_data_and_per_class(evaluate, work):
         assert result[name] == pytest.approx(expected.mean())
         measured = [float(row[name]) for row in rows]
         assert measured == pytest.approx(expected.mean(axis=1), abs=1e-6)
+
+
+def test_a_report_that_fails_leaves_the_result(evaluate, monkeypatch):
+    def fails(*arguments, **settings):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(cli_evaluate, "write_report", fails)
+    code, result, err = evaluate("--weights", "run")
+    assert (code, result["images"]) == (2, 21) and "the disk is full" in err
+
+
+@pytest.mark.usefixtures("evaluate")
+def test_processes_that_see_other_images(finish, monkeypatch):
+    monkeypatch.setattr(Devices, "differs", lambda self, number: True)
+    code, _, err = finish("evaluate.py", "--weights", "run")
+    assert code == 2 and "process 0 has other images (0 to train, 21 to v" in err
 
 
 def test_a_run_on_custom_data_is_evaluated_on_what_is_named():

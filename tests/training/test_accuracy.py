@@ -63,6 +63,10 @@ def test_what_cannot_be_the_classes_of_the_weights():
         accuracy.check_classes(data("10", "8", "9"), 3, None, "x.pth")
     with pytest.raises(ValueError, match=r"'x\.pth' has no head"):
         accuracy.check_classes(data("rose"), None, None, "x.pth")
+    # An accent as macOS writes it; and a letter that looks like another.
+    accuracy.check_classes(data("a\u0308", "b"), 2, ["\xe4", "b"], "RUN")
+    with pytest.raises(ValueError, match=r"1 is '\\u0430' in the data and 'a' in"):
+        accuracy.check_classes(data("a\u0308", "\u0430"), 2, ["\xe4", "a"], "RUN")
 
 
 def test_a_top5_more_than_a_tenth_of_a_point_off_is_a_miss():

@@ -1,5 +1,7 @@
 """Training from weights: the authors' optimizer, what is trained, what is kept."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -90,6 +92,11 @@ def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"epochs: the run has 1, now 3\. .*weights='"):
         tiny_run(weights=source, learning_rate=1e-12, epochs=3, resume=True)
     assert not has_these_classes(find_classifier(source), Digits())
+    run, photos = (
+        types.SimpleNamespace(run={}, class_names=names)  # as macOS writes it
+        for names in (["\xe4", "b"], ("a\u0308", "b"))
+    )
+    assert has_these_classes(run, photos)
 
 
 def test_a_probed_backbone_is_in_inference(monkeypatch):

@@ -6,6 +6,7 @@ import re
 import types
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -357,11 +358,16 @@ def several_optimizers():
         ("dataset", (endless, validation), {}, "integer targets need class_names"),
         ("dataset", (COLUMNS, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
         ("dataset", ([(IMAGES, 3)], validation), {}, r"\(8,\) integers, got \(\)$"),
-        ("dataset", (SCALED, validation), {}, r"0\.\.0\.471 .*; small standardises"),
+        ("dataset", (SCALED, SCALED), {}, r"0\.\.0\.471 .*; small standardises"),
         ("dataset", ([(IMAGES, TARGETS)], PADDED), {}, r"no weights, got 0\.\.1: "),
         ("dataset", (Sharded(), validation), {}, r"DistributedSampler\(num_replicas=2"),
         ("dataset", (ShardedBatches, validation), {}, "takes its share of each batch"),
-        ("dataset", (SHRINKING, validation), {}, "batch has 7 images, the first had 8"),
+        (
+            "dataset",
+            (lambda: SHRINKING, validation),
+            {},
+            "batch has 7 images, the first had 8",
+        ),
         ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
     ],
 )
@@ -380,17 +386,30 @@ def test_floats_of_0_to_1_are_not_pixels():
     """Only a model of one's own that leaves its input as it is may take them."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3)
 
-    def opened(images, **parts):
-        batches = [(images, TARGETS)]
-        return opened_data(config, Own(dataset=(batches, batches), **parts))
+    def opened(images, others=None, **parts):
+        others = images if others is None else others
+        batches = tuple([(given, TARGETS)] for given in (images, others))
+        return opened_data(config, Own(dataset=batches, **parts))
 
     standardised = IMAGES / 30 - 2.1
-    for images, told in ((IMAGES / 255, "0..0.471"), (standardised, "-2.1..1.9")):
-        told = re.escape(f"pixels 0..255, got float64 in {told} in the first batch")
+    for images, told in (
+        (IMAGES / 255, "float64 in 0..0.471"),
+        (standardised, "float64 in -2.1..1.9"),
+        ((IMAGES / 255).astype(ml_dtypes.bfloat16), "bfloat16 in 0..0.471"),
+    ):
+        told = re.escape(f"pixels 0..255, got {told} in the first batch")
         with pytest.raises(ValueError, match=f"^dataset: .*{told}$"):
             opened(images)
     assert opened(IMAGES).num_train == opened(0 * IMAGES).num_train == 24
     assert opened(IMAGES / 255, model=small_model).num_train == 24
+    # Those that validate are like those that train.
+    assert opened(IMAGES.astype("uint8"), IMAGES).num_train == 24
+    assert opened(IMAGES / 255, 0 * IMAGES, model=small_model).num_train == 24
+    told = r"alike, got uint8 in 0\.\.120 and float64 in 0\.\.0\.471 in their first"
+    with pytest.raises(ValueError, match=told):
+        opened(IMAGES.astype("uint8"), IMAGES / 255)
+    with pytest.raises(ValueError, match=r"0\.\.0\.471 and float64 in 0\.\.120 in"):
+        opened(IMAGES / 255, IMAGES, model=small_model)
 
     image, said = keras.Input((32, 32, 3)), []
     plain = keras.Model(image, keras.layers.Dense(4)(keras.layers.Flatten()(image)))
@@ -421,16 +440,51 @@ class Logged(keras.utils.PyDataset):
 
 @pytest.mark.once
 def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
-    """As by `fit`, which looks at one batch first."""
+    """As by `fit`, which looks at batches first."""
     training, validation = Logged(), Logged()
     config = TrainingConfig(epochs=1, steps_per_epoch=2)
     data = opened_data(config, Own(dataset=(training, validation)))
-    assert (training.log, validation.log) == ("(0)", "(01)")
+    assert (training.log, validation.log) == ("(0)1", "(01)")
     stream = data.train_batches(32, 8, seed=0)
     assert len(list(itertools.islice(stream, 5))) == 5
-    assert training.log == "(0)" + "(01)(01)(0"
+    assert training.log == "(0)1" + "(01)(01)(0"
     assert len(list(data.validation_batches(32, 8))) == 2
     assert validation.log == "(01)" * 2
+
+
+class Loader:
+    """What torch's `DataLoader` tells by default of 15 images."""
+
+    drop_last, batch_size, sampler = False, 8, range(15)
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        return iter(SHRINKING)
+
+
+class Indexed:
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return SHRINKING[index]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("source", [Loader(), Indexed(), SHRINKING])
+def test_a_smaller_last_batch_is_told_before_the_first_step(source):
+    """Where a run reads it."""
+
+    def opened(**settings):
+        own = Own(small_model(), dataset=(source, validation))
+        return opened_data(TrainingConfig(epochs=1, **settings), own)
+
+    told = "has 7 images, the first had 8: leave a smaller last .* drop_last=True"
+    with pytest.raises(ValueError, match=told):
+        opened()
+    assert opened(steps_per_epoch=1).num_train == 8
 
 
 @pytest.mark.once
@@ -520,20 +574,36 @@ def test_half_precision_must_reach_the_layers():
         Own(model=lambda: built).built_model(32, 4, print)
 
 
+class Second(Devices):
+    """The second process, which is asked for the first one's numbers before."""
+
+    first = None
+
+    def differs(self, number):
+        self.first = number if self.first is None else self.first
+        return number != self.first
+
+
 @pytest.mark.once
-def test_every_process_must_give_the_same_batches():
-    """A shuffled source whose seed is another one in each process does not."""
+def test_every_process_must_give_the_same_batches(tmp_path):
+    """A shuffled source whose seed is another one in each process does not, nor does a
+    folder that lacks an image on one host."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8)
-    data, other = (
+    recipe.write_photographs(tmp_path / "photos")
+    whole = open_dataset(data_dir=tmp_path / "photos")
+    min((tmp_path / "photos" / "train").glob("*/*")).unlink()
+    fewer = open_dataset(data_dir=tmp_path / "photos")
+    own, other = (
         opened_data(config, Own(small_model(), dataset=([given], [given])))
         for given in (batch(0, 8), batch(1, 8))
     )
-    devices = Devices()
-    devices.differs = lambda number: number != data.checksum
-    check_plan(config, data, devices)
-    told = "dataset: process 0 got other targets .* the same whole batches"
-    with pytest.raises(ValueError, match=told):
-        check_plan(config, other, devices)
+    told = "dataset: process 0 has other images .* or the same whole batches"
+    for data, another in ((own, other), (whole, fewer)):
+        devices = Second()
+        for _ in range(2):
+            check_plan(config, data, devices)
+        with pytest.raises(ValueError, match=told):
+            check_plan(config, another, devices)
 
 
 @pytest.mark.once

@@ -23,7 +23,7 @@ def names_beside(*folders):
     for path in (folder / name for folder in folders for name in FILES):
         if path.is_file():
             try:
-                names = path.read_text("utf-8").splitlines()
+                names = path.read_text("utf-8-sig").splitlines()
             except UnicodeDecodeError:
                 raise ValueError(f"data_dir: {path} is no UTF-8") from None
             if not names or not all(name.strip() for name in names):

@@ -38,8 +38,10 @@ def open_source(wanted, root):
     label = {name: i for i, name in enumerate(names)}
 
     def of_validation(_, index):
-        # The labels are in the order of the numbers at the end of the images' names.
-        order = np.argsort(np.argsort(index.names))
+        # The labels are in the order of the numbers at the end of the images' names,
+        # which folders of classes in the tar do not change.
+        names = [name.rpartition("/")[2] for name in index.names]
+        order = np.argsort(np.argsort(names))
         if len(truth) != len(order):
             raise ValueError(
                 f"data_dir: {VALIDATION} has {len(order):,} images, and {KIT} labels "

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections import Counter
 
 import numpy as np
 
@@ -48,6 +49,18 @@ def open_source(wanted, root):
         raise ValueError(
             f"data_dir: {SOLUTION} does not give the class of "
             f"{listed(map(shown, unknown))}"
+        )
+    found, needed = Counter(stems), Counter(truth.keys())
+    if twice := found - needed:
+        raise ValueError(
+            f"data_dir: {IMAGES}/val holds more than one file of "
+            f"{listed(map(shown, twice))}"
+        )
+    if (lost := needed - found) and not wanted.skip_corrupt:
+        raise ValueError(
+            f"data_dir: {IMAGES}/val lacks {len(lost):,} of the {len(truth):,} images "
+            f"of {SOLUTION}: {listed(map(shown, lost))}; unpack them again, take out "
+            "their rows, or give --skip-corrupt (skip_corrupt=True)"
         )
     label = {name: i for i, name in enumerate(names)}
     labels = np.array([label[truth[stem]] for stem in stems], "int64")

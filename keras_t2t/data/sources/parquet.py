@@ -1,8 +1,10 @@
 """Parquet files as hubs keep images: a column of {bytes, path} and one of labels."""
 
+import collections
 import contextlib
 import functools
 import json
+import threading
 
 import numpy as np
 
@@ -56,12 +58,15 @@ class ParquetSplit(PackedSplit):
         ]
         most = max([1, *(group.total_byte_size for one in groups for group in one)])
         self._rows = functools.lru_cache(max(2, KEPT_BYTES // most))(self._read_group)
+        self._locks = collections.defaultdict(threading.Lock)
 
     def read(self, index):
         file, row = self._place(index)
         group = int(np.searchsorted(self._starts[file], row, side="right")) - 1
         first = int(self._starts[file][group])
-        return self._rows(file, group)[row - first].as_py() or b""
+        with self._locks[file, group]:  # every thread that waits would read it too
+            rows = self._rows(file, group)
+        return rows[row - first].as_py() or b""
 
     def name(self, index):
         file, row = self._place(index)
@@ -99,6 +104,15 @@ def _describe(path):
     with _open(path) as file:
         schema, metadata = file.schema_arrow, file.metadata
     image, label = _columns(schema, path)
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    parts = (group.column(i) for group in groups for i in range(group.num_columns))
+    stored = [x for x in parts if x.path_in_schema in (image, f"{image}.bytes")]
+    nulls = sum((x.statistics and x.statistics.null_count) or 0 for x in stored)
+    if 0 < metadata.num_rows == nulls:
+        raise ValueError(
+            f"data_dir: {shown(path)}: the column {image} holds no bytes of images, "
+            "but at most their paths: write the images themselves into it"
+        )
     names = _class_names(schema, label, path)
     with _open(path, metadata) as file:
         labels = file.read(columns=[label]).column(0).to_numpy()

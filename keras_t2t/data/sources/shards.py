@@ -28,6 +28,7 @@ NAMED = re.compile(
 UNCLEAR = re.compile(rf"(?:.*[-_. ])?(?:{PATTERN})[-_. ].*", re.IGNORECASE)
 COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$", re.IGNORECASE)
 IN_SPLIT = re.compile(rf"(?:.*[-_. ])?{NUMBER}{HASH}", re.IGNORECASE)
+UNCOUNTED = re.compile(r"(?!.*[-_]of[-_]\d).*\d", re.IGNORECASE)
 FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
 
 
@@ -65,6 +66,13 @@ def open_shards(wanted, root, suffix, kind, open_split):
         check_labels(split, names)
     if names is None:
         names, *notes = call_by_number(list(splits.values()))
+    counted = [
+        f"{len(found[name]):,} {kind} of {name}"
+        for name in choice.read
+        if UNCOUNTED.match(found[name][0].name)
+    ]
+    if counted:  # the last ones may be missing
+        notes = (*notes, f"found {' and '.join(counted)}")
     return assembled(wanted, names, choice, splits, notes=notes)
 
 

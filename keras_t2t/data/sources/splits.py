@@ -151,7 +151,8 @@ def assembled(wanted, class_names, choice, splits, slash="", notes=()):
 
 
 def stratified(labels, keys, share):
-    """Which images validate: of each class a random `share`, rounded, at least one.
+    """Which images validate: of each class a random `share`, rounded, at least one, and
+    by a share below 1 not all, unless there is only one.
 
     Every key has its place in a random order. So one image that is added or removed
     moves at most one other image, of its class.
@@ -169,7 +170,8 @@ def stratified(labels, keys, share):
     order = np.lexsort((draws, labels))
     firsts = np.flatnonzero(np.diff(labels[order])) + 1
     for images in np.split(order, firsts):
-        chosen[images[: max(1, round(share * len(images)))]] = True
+        most = max(1, len(images) - (share < 1))
+        chosen[images[: min(most, max(1, round(share * len(images))))]] = True
     return chosen
 
 

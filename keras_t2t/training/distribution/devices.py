@@ -1,6 +1,7 @@
 """One process on one device, and what several of them do differently."""
 
 import contextlib
+import zlib
 
 
 class Devices:
@@ -55,6 +56,23 @@ class Devices:
     def differs(self, number):
         """Whether an integer differs between processes; all must call it."""
         return self.largest(number) != -self.largest(-number)
+
+    def check_same_images(self, dataset):
+        """Raises a ValueError if a data set differs between processes, by what is known
+        of it before it is read; all must call it."""
+        counts = dataset.num_train, dataset.num_validation
+        of_classes = dataset.class_counts
+        of_classes = None if of_classes is None else [*map(int, of_classes)]
+        known = counts, dataset.class_names, of_classes
+        # Of custom batches the first targets are known too.
+        first = getattr(dataset, "checksum", 0)
+        if self.differs(zlib.crc32(repr(known).encode(), first) >> 1):
+            raise ValueError(
+                f"dataset: process {self.process} has other images ({counts[0]:,} to "
+                f"train, {counts[1]:,} to validate), classes or first targets than "
+                "another process: give all processes the same files, or the same whole "
+                "batches, shuffled by the same seed"
+            )
 
     def reduce_metrics(self, model):
         """The metrics over all processes, if Keras gives only those of this one: a

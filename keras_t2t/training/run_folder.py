@@ -31,9 +31,10 @@ from keras_t2t._ground.run_files import (
     SNAPSHOTS,
     SUMMARY,
     TENSORBOARD,
+    is_record,
 )
 from keras_t2t.checkpoints import adapters, keras_file
-from keras_t2t.settings.recorded import checked_record, is_record
+from keras_t2t.settings.recorded import checked_record
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
 
@@ -118,6 +119,7 @@ class RunFolder:
             return None
         if overwrite:
             self.replaces = True
+            self.old_events = list((self.path / TENSORBOARD).rglob("events.*"))
             return None
         if not resume:
             if self.result(record) is not None:

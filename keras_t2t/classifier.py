@@ -15,7 +15,14 @@ from keras_t2t._ground.arguments import check_flags, escaped, reason, shown
 from keras_t2t._ground.files import read_class_names, read_json
 from keras_t2t._ground.hub_files import fetched
 from keras_t2t._ground.normalizations import NORMALIZATIONS
-from keras_t2t._ground.run_files import BEST, CLASSES, CONFIG, FINAL, FINAL_EMA
+from keras_t2t._ground.run_files import (
+    BEST,
+    CLASSES,
+    CONFIG,
+    FINAL,
+    FINAL_EMA,
+    is_record,
+)
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.foreign_file import check_torch
@@ -34,7 +41,7 @@ from keras_t2t.preprocessing import (
     decode_predictions,
     pixel_model,
 )
-from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record, is_record
+from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record
 from keras_t2t.variants import RESNET_VARIANTS
 
 RANDOM = "random"

@@ -285,6 +285,7 @@ def test_no_path_and_no_unknown_key_is_published(written_run, push):
     versions = {"keras_t2t": "0.1.0", "keras": "3.12.0", "host": "9"}
     paths = ("data_dir", "weights", "teacher", "output_dir", "preview")
     paths = {name: f"/home/secret/{name}" for name in paths}
+    paths["preview"] += ".png"
     run = written_run(password="secret", versions=versions, **paths)
     result = {"epochs": 2, "unknown": "secret", "output_dir": "/home/secret"}
     change(run / "result.json", {"unknown": "secret", "result": result})

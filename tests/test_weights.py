@@ -58,12 +58,16 @@ def test_another_mean_inside_the_model_is_refused(cifar_file):
     keras_t2t.load_checkpoint(small(), cifar_file)  # it standardises nothing itself
 
 
+OF_A_RUN = {"normalization": "inception", "versions": {"keras_t2t": "0.1"}}
+
+
 @pytest.mark.parametrize(
     ("name", "config"),
     [
         ("cirfar100_t2t-vit-14_88.4.pth", None),
         ("model.pth", {"pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}),
         ("best.weights.h5", {"normalization": "inception"}),
+        ("model.pth", OF_A_RUN),
     ],
 )
 def test_what_is_told_beside_a_file_is_refused_too(name, config, tmp_path):
@@ -75,6 +79,12 @@ def test_what_is_told_beside_a_file_is_refused_too(name, config, tmp_path):
     keras_t2t.load_checkpoint(small(), path)
     built = small(include_preprocessing=True, weights=path)
     keras_t2t.load_checkpoint(built, path)
+
+
+def test_another_program_s_configuration_tells_nothing(tmp_path):
+    path = save(small(), tmp_path / "model.weights.h5")
+    (tmp_path / "config.json").write_text(json.dumps({"normalization": "inception"}))
+    keras_t2t.load_checkpoint(small(include_preprocessing=True), path)
 
 
 def test_fine_tuning_may_choose_another_mean_than_the_file_s(cifar_file):

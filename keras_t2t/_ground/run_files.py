@@ -1,4 +1,4 @@
-"""Names of the files in a run folder."""
+"""Names of the files in a run folder, and whose a record is."""
 
 CONFIG, CLASSES, RESULT = "config.json", "classes.json", "result.json"
 HISTORY, CURVES, TENSORBOARD = "history.csv", "curves.png", "tensorboard"
@@ -11,3 +11,9 @@ PAGE, MANIFEST = "web", "manifest.json"
 # Files that `finetune --web` makes, and the one beside each that marks it.
 ONNX, ONNX_CLASSES = "model.onnx", "model.classes.json"
 INT8, INT8_CLASSES = "model_int8.onnx", "model_int8.classes.json"
+
+
+def is_record(value):
+    """Whether a JSON value is the record of a run of this package."""
+    versions = value.get("versions") if isinstance(value, dict) else None
+    return isinstance(versions, dict) and "keras_t2t" in versions

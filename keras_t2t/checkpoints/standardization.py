@@ -8,7 +8,7 @@ import numpy as np
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import read_json
 from keras_t2t._ground.normalizations import NORMALIZATIONS
-from keras_t2t._ground.run_files import BEST, CONFIG
+from keras_t2t._ground.run_files import BEST, CONFIG, is_record
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.registry import row_of_file
 from keras_t2t.checkpoints.timm_config import timm_preparation
@@ -38,11 +38,10 @@ def standardization_told(path):
     told = row_of_file(path) or timm_preparation(path)
     if told is not None:
         return told.mean, told.std
-    record = Path(path).with_name(CONFIG)
-    if Path(path).name != BEST or not record.is_file():
-        return None
-    record = read_json(record)
-    name = record.get("normalization") if isinstance(record, dict) else None
+    beside = Path(path).with_name(CONFIG)
+    record = read_json(beside) if beside.is_file() else None
+    by_run = is_record(record) or Path(path).name == BEST
+    name = record.get("normalization") if by_run and isinstance(record, dict) else None
     return NORMALIZATIONS.get(name) if isinstance(name, str) else None
 
 

@@ -92,12 +92,14 @@ def trained(folder, settings):
     source = find_classifier(folder)
     model = source.build(classifier_activation=None)
     name, images = settings["dataset"], settings["data_dir"]
+    skips = settings["skip_corrupt"]
     if not name and not images:  # it was resumed
         name, images = source.run["dataset"], source.run["data_dir"]
+        skips = skips or source.run["skip_corrupt"]
     dataset = data.open_dataset(
         name,
         images,
-        skip_corrupt=settings["skip_corrupt"],
+        skip_corrupt=skips,
         validation_share=source.run["validation_share"],
         reader=source.run["reader"],
         exif_orientation=source.exif_orientation,

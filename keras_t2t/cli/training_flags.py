@@ -11,6 +11,7 @@ from pathlib import Path
 
 from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.run_files import CONFIG, SNAPSHOTS
+from keras_t2t.checkpoints.registry import NAMES
 from keras_t2t.cli.ending import add_stop_timeout
 from keras_t2t.settings.config import GROUPS, TrainingConfig, shrunk
 from keras_t2t.settings.flag_values import start_weights
@@ -18,15 +19,22 @@ from keras_t2t.settings.recipes import LORA
 from keras_t2t.settings.recorded import repeated_settings, same_images
 from keras_t2t.settings.setting import add_flags
 
+
+def place(weights):
+    """The same for all ways to write a path."""
+    return os.path.abspath(str(weights))
+
+
 # A setting, what of its value counts, and those that a run's record has because of it.
 DERIVED = (
     ("augmentation", str, ("mixup", "cutmix", "randaugment", "random_erasing")),
-    ("weights", str, ("normalization", "fresh_head")),
+    ("weights", place, ("normalization", "fresh_head")),
     ("weights", bool, ("layer_decay",)),
+    ("linear_probe", bool, ("linear_probe", "drop_path")),
     ("lora", bool, tuple(LORA)),
 )
 # The data of a run, and what is recorded because of it.
-OF_DATA = ("dataset", "data_dir", "validation_share", "exif_orientation")
+OF_DATA = ("dataset", "data_dir", "validation_share", "exif_orientation", "fresh_head")
 
 
 def add_training_flags(parser, weights=None, recipe=None, dataset=None):
@@ -98,12 +106,19 @@ def read_config(path):
 def adapted(repeated, words):
     """The settings of another run, where the command line has some of its own: without
     what was derived from the others, or scaled, as a recipe's are."""
+    if words.get("lora"):
+        words = {"linear_probe": False, **words}
     for name, of_value, derived in DERIVED:
         if name in words and of_value(words[name]) != of_value(repeated.get(name)):
             repeated = {k: v for k, v in repeated.items() if k not in derived}
+    weights = words.get("weights")
+    if weights not in (None, *NAMES) and os.path.isdir(weights):
+        repeated.pop("model", None)  # that run has its own
     rate_changes = words.get("rate_changes", repeated.get("rate_changes"))
-    if 0 < words.get("epochs", 0) < repeated["epochs"]:
-        repeated |= shrunk(repeated, words["epochs"], rate_changes)
+    shorter = 0 < words.get("epochs", 0) < repeated["epochs"]
+    if shorter or "rate_changes" in words:
+        epochs = words["epochs"] if shorter else repeated["epochs"]
+        repeated |= shrunk(repeated, epochs, rate_changes)
     for name in ("batch_size", "gradient_accumulation"):
         if words.get(name, 0) > 0 and {name, "learning_rate"} <= repeated.keys():
             repeated["learning_rate"] *= words[name] / repeated[name]
@@ -124,6 +139,7 @@ def early_words():
     for name in ("epochs", "batch-size", "gradient-accumulation"):
         early.add_argument(f"--{name}", type=float)
     early.add_argument("--lora", type=int)
+    early.add_argument("--linear-probe", action=argparse.BooleanOptionalAction)
     try:
         return vars(early.parse_known_args()[0])
     except argparse.ArgumentError:
@@ -158,7 +174,8 @@ def train_from_flags(settings):
     images = settings.pop("images")
     named = settings["dataset"] or settings["data_dir"]
     if (not named or same_images(settings, images)) and not goes_on(settings):
-        given = {name: settings[name] for name in OF_DATA if settings[name] is not None}
+        given = {name: settings.get(name) for name in OF_DATA}  # train has not all
+        given = {name: value for name, value in given.items() if value is not None}
         settings |= {**images, **given}
     # Help needs neither this nor Keras.
     from keras_t2t.training.run import train

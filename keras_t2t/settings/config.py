@@ -1,6 +1,7 @@
 """The settings of a training run."""
 
 import dataclasses
+import os
 import re
 from functools import partial
 
@@ -253,6 +254,7 @@ class TrainingConfig:
         "model to distill from: ResNet50 (Keras's, downloaded), a run folder or a "
         "checkpoint; with token labelling, it labels each token",
         "NAME or DIR",
+        parse=os.path.expanduser,
     )
     teacher_weight: float | None = of_regularization(
         "weight of the teacher's term in the loss (default: 0.5, as the authors of "
@@ -305,7 +307,10 @@ class TrainingConfig:
         free=False,
     )
     preview: str | None = of_run(
-        "first draw a training batch, as the model sees it, to this file", "PNG"
+        "first draw a training batch, as the model sees it, to this file",
+        "PNG",
+        parse=os.path.expanduser,
+        pattern=(r"(?is).+\.png", "a path that ends in .png"),
     )
     output_dir: str | None = of_run(
         "run folder (default: runs/<time>-<model>-<data>-<backend>)",

@@ -25,12 +25,6 @@ COUNTS = ("training images", "validation images")
 VERSION = r"\d+(\.\w+)*([+-][\w.]+)?"
 
 
-def is_record(value):
-    """Whether a JSON value is the record of a run of this package."""
-    versions = value.get("versions") if isinstance(value, dict) else None
-    return isinstance(versions, dict) and "keras_t2t" in versions
-
-
 def read_record(path, needed=OF_WEIGHTS):
     """The record in a run folder's `config.json`.
 
@@ -74,7 +68,7 @@ def repeated_settings(path):
     if images and batch and settings["steps_per_epoch"] == max(1, images // batch):
         settings["steps_per_epoch"] = None  # all images, however many there are now
     if not settings["fresh_head"]:
-        settings["fresh_head"] = None  # the classes tell, and no flag says False
+        settings["fresh_head"] = None  # the classes tell
     return {name: value for name, value in settings.items() if value is not None}
 
 

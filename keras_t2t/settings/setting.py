@@ -171,7 +171,7 @@ def add_flag(group, name, default, spec, value=None):
         options["choices"] = spec.choices
     elif spec.kind is not bool:
         options.update(type=spec.parse or spec.kind, metavar=spec.metavar)
-    elif default is False or spec.with_weights:
+    elif default is False:
         options["action"] = "store_true"
     else:
         options["action"] = argparse.BooleanOptionalAction

@@ -9,6 +9,7 @@ import keras
 
 from keras_t2t import data
 from keras_t2t._ground.arguments import shown
+from keras_t2t.checkpoints.registry import NAMES
 from keras_t2t.classifier import Classifier
 from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
 from keras_t2t.data.dataset import Dataset
@@ -18,10 +19,20 @@ from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.own import Own, trains_alone
 from keras_t2t.training.own_data import OwnData
 from keras_t2t.training.own_model import name_of
-from keras_t2t.training.record import check_same_run, resumed_config, run_record
+from keras_t2t.training.record import (
+    PLACES,
+    check_same_run,
+    resumed_config,
+    run_record,
+)
 from keras_t2t.training.run_folder import RunFolder
-from keras_t2t.training.source import has_these_classes, like_its_source, pretrained
-from keras_t2t.training.teaching import check_teacher
+from keras_t2t.training.source import (
+    has_these_classes,
+    like_its_source,
+    pretrained,
+    share_elsewhere,
+)
+from keras_t2t.training.teaching import RESNET50, check_teacher
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +104,8 @@ def plan_run(config, folder, record, devices, own):
     elif config.weights is not None:
         source = pretrained(config)
         config = like_its_source(config, source)
+    if record is None:
+        config = with_whole_paths(config)
     if devices.main and config.data_dir is not None and config.dataset is None:
         print(f"Listing the images in {shown(config.data_dir)}", flush=True)
     try:
@@ -101,6 +114,10 @@ def plan_run(config, folder, record, devices, own):
         if record is not None or asked is not None:
             raise
         config = dataclasses.replace(config, validation_share=None)
+        dataset = opened_data(config, own)
+    share = share_elsewhere(source, dataset) if source and asked is None else None
+    if share not in (None, dataset.validation_share):
+        config = dataclasses.replace(config, validation_share=share)
         dataset = opened_data(config, own)
     config = as_opened(config, dataset)
     if devices.main:
@@ -123,6 +140,17 @@ def plan_run(config, folder, record, devices, own):
         check_same_run(planned, record, folder.path)
     resumes = record is not None
     return Plan(folder, planned, resumes, source, dataset, config, changed, own)
+
+
+def with_whole_paths(config):
+    """`config` with absolute paths: the record is read from elsewhere too."""
+    paths = {
+        name: os.path.abspath(path)
+        for name in PLACES
+        if (path := getattr(config, name)) not in (None, *NAMES, RESNET50)
+        and os.path.exists(path)
+    }
+    return dataclasses.replace(config, **paths)
 
 
 def as_opened(config, dataset):

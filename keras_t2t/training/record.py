@@ -1,7 +1,9 @@
 """The record of a run, and the check that a resumed run has the same settings."""
 
 import dataclasses
+import os
 import uuid
+from pathlib import Path
 
 import keras
 
@@ -15,6 +17,7 @@ FREE = tuple(name for name, _, spec in settings_of(TrainingConfig) if spec.free)
 # Custom parts that are recorded but may differ: callbacks, of which there may be more,
 # and the data set, which `data` describes.
 NOT_COMPARED = ("callbacks", "dataset")
+PLACES = ("weights", "teacher")  # settings that may be a path
 
 
 def run_record(config, dataset, before=None, own=None):
@@ -28,7 +31,7 @@ def run_record(config, dataset, before=None, own=None):
     return {
         "backend": keras.backend.backend(),
         "versions": {"keras_t2t": __version__, "keras": keras.__version__},
-        **dataclasses.asdict(config),
+        **as_recorded(dataclasses.asdict(config), before or {}),
         "data": {
             "name": dataset.name,
             "training images": dataset.num_train,
@@ -53,6 +56,7 @@ def resumed_config(config, record):
         taken["reader"] = record.get("reader")
     if config.dataset is None and config.data_dir is None:
         taken.update({name: record.get(name) for name in ("dataset", "data_dir")})
+        taken["skip_corrupt"] = config.skip_corrupt or record.get("skip_corrupt", False)
     return dataclasses.replace(config, **taken)
 
 
@@ -77,7 +81,23 @@ def check_asked(config, record, folder):
     """The same check for the given settings only; the others are the run's."""
     asked = dataclasses.asdict(config)
     given = {name: value for name, value in asked.items() if value is not None}
-    check_same_run({**record, **given}, record, folder)
+    check_same_run({**record, **as_recorded(given, record)}, record, folder)
+
+
+def as_recorded(settings, record):
+    """`settings` with the recorded paths where they name the same, also if another
+    machine has the folder above both elsewhere."""
+    pairs = {name: (settings.get(name), record.get(name)) for name in PLACES}
+    return settings | {
+        name: old
+        for name, (new, old) in pairs.items()
+        if new and old and (os.path.abspath(new) == old or ends_with(old, new))
+    }
+
+
+def ends_with(path, end):
+    parts = Path(os.path.normpath(end)).parts
+    return Path(path).parts[-len(parts) :] == parts
 
 
 def differences(now, record):

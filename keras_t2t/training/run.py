@@ -255,13 +255,13 @@ class Run:
         """Saves the final models and the result, removes the snapshots."""
         history = self.progress.history
         last = history[-1]
+        if has_average(model.optimizer):  # with the statistics of the last epoch
+            with averaged_weights(model):
+                self.folder.save_model(model, FINAL_EMA)
         if self.config.patience:
             last = history[self.progress.best_epoch]
             self.say(f"The best weights are those of epoch {last['epoch'] + 1}")
             self.folder.load_best(model)
-        if has_average(model.optimizer):
-            with averaged_weights(model):
-                self.folder.save_model(model, FINAL_EMA)
         if self.config.lora:
             self.folder.save_model(model, ADAPTERS)
         self.folder.save_model(model, FINAL)

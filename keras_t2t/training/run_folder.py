@@ -31,9 +31,10 @@ from keras_t2t._ground.run_files import (
     SNAPSHOTS,
     SUMMARY,
     TENSORBOARD,
+    is_record,
 )
 from keras_t2t.checkpoints import adapters, keras_file
-from keras_t2t.settings.recorded import checked_record, is_record
+from keras_t2t.settings.recorded import checked_record
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
 
@@ -118,6 +119,7 @@ class RunFolder:
             return None
         if overwrite:
             self.replaces = True
+            self.old_events = list((self.path / TENSORBOARD).rglob("events.*"))
             return None
         if not resume:
             if self.result(record) is not None:
@@ -157,10 +159,12 @@ class RunFolder:
             self.started = True
 
     def go_on(self, record, class_names):
-        """Continues the run in this folder, and restores a lost `config.json`."""
+        """Continues the run in this folder, and restores what says so."""
         self.record, self.class_names = record, class_names
         if self.main and not is_record(self._read(CONFIG)):
-            self._write_record()
+            self._write(CONFIG, record)
+        if self.main:  # a kill in `has_result` may have left none, or the older run's
+            self._write(CLASSES, class_names)
 
     def has_result(self):
         """Called when the first snapshot is written: removes an older run.
@@ -170,7 +174,10 @@ class RunFolder:
         """
         if self.main and self.replaces:
             self._write_record()
-            self._remove_all_but(CONFIG, CLASSES, keep_run=self.record["run"])
+            for path in self.old_events:  # the new run's, beside them, are open
+                path.unlink(missing_ok=True)
+            kept = CONFIG, CLASSES, TENSORBOARD
+            self._remove_all_but(*kept, keep_run=self.record["run"])
             self.replaces, self.started = False, True
 
     def abandon(self):

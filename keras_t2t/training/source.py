@@ -9,7 +9,7 @@ from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.classifier import RANDOM, find_classifier
 from keras_t2t.models.head import head_layers
-from keras_t2t.settings.recorded import same_images
+from keras_t2t.settings.recorded import COUNTS, same_images
 from keras_t2t.training.accuracy import composed
 from keras_t2t.variants import RESNET_VARIANTS
 
@@ -52,6 +52,15 @@ def like_its_source(config, source):
         normalization=config.normalization or normalization_of(source),
         validation_share=share,
     )
+
+
+def share_elsewhere(source, dataset):
+    """The share of validation of the run of these weights, if a data set that has one
+    holds that run's images, from whatever folder: as many, of the same classes."""
+    data = (source.run or {}).get("data") or {}
+    images = sum(data.get(count, 0) for count in COUNTS)
+    moved = images == dataset.num_shared and has_these_classes(source, dataset)
+    return source.run["validation_share"] if moved else None
 
 
 def normalization_of(source):

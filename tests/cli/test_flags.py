@@ -149,6 +149,7 @@ BATCH = {"batch_size": 64, "gradient_accumulation": 2, "learning_rate": 0.5}
         ("--batch-size 8 --learning-rate 0.3", 0.3, 5, 10),
         ("--epochs 10", 0.5, 0.5, 1),
         ("--ep 30 --rate-changes epoch", 0.5, 2, 3),
+        ("--rate-changes epoch", 0.5, 5, 10),
         ("--epochs 10 --warmup-epochs 4", 0.5, 4, 1),
         ("--epochs 200", 0.5, 5, 10),
         ("--epochs 0 --batch-size 0 --gradient-accumulation -1", 0.5, 5, 10),  # errors
@@ -162,6 +163,16 @@ def test_a_run_s_rates_fit_another_length_and_batch(
     assert found == pytest.approx((rate, warmup, cooldown))
 
 
+@pytest.mark.parametrize(
+    ("words", "warmup"),
+    [("", 0.4), ("--rate-ch epoch", 0), ("--rate-changes epoch --epochs 20", 0)],
+)
+def test_a_part_of_an_epoch_is_no_warmup_by_epoch(words, warmup, repeated):
+    """All of the first epoch would have the warmup's first rate."""
+    short = {"epochs": 10, "warmup_epochs": 0.4, "rate_changes": "step"}
+    assert repeated("train", words, **short).warmup_epochs == warmup
+
+
 LIGHT = {"augmentation": "light", "mixup": 0.0, "cutmix": 0.0}
 LIGHT |= {"randaugment": False, "random_erasing": 0.0}
 FULL = {"augmentation": "full", "mixup": None, "cutmix": 0.5}
@@ -171,6 +182,8 @@ RATES = {"optimizer": "adamw", "learning_rate": 0.25, "layer_decay": 0.75}
 NONE = dict.fromkeys(RATES)
 TUNED = {**RATES, "weights": "imagenet", "fresh_head": True, "lora": 0}
 ADAPTED = {"learning_rate": 0.25, "weights": "imagenet", "lora": 8}
+PROBE = {"weights": "imagenet", "linear_probe": True, "drop_path": 0.0}
+OF_A_RUN = {"weights": "imagenet", "model": "T2TViT14", "drop_path": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -194,13 +207,23 @@ ADAPTED = {"learning_rate": 0.25, "weights": "imagenet", "lora": 8}
         (TUNED, "--lora 0", {"fresh_head": True, **RATES}),
         (ADAPTED, "--lora 16", {"learning_rate": 0.25}),
         (ADAPTED, "--lora 0", {"learning_rate": None}),
+        (PROBE, "", PROBE),
+        (PROBE, "--no-linear-probe", {"linear_probe": False, "drop_path": None}),
+        (PROBE, "--lora 8", {"linear_probe": None, "drop_path": None}),
+        (OF_A_RUN, "--linear-probe", {"linear_probe": True, "drop_path": None}),
+        (OF_A_RUN, "--lora 8", {"drop_path": 0.2, "model": "T2TViT14"}),
+        (OF_A_RUN, "--weights /", {"model": None, "drop_path": 0.2}),
+        (OF_A_RUN, "--weights cifar10", {"model": "T2TViT14"}),
+        ({**CIFAR, "weights": "/a"}, "--weights /b/../a/", {"normalization": "cifar"}),
     ],
 )
 def test_what_a_run_had_because_of_another_setting_goes_with_it(
     recorded, words, expected, repeated
 ):
-    """Its augmentation's parts, its weights' pixels and head, its adapters' rates."""
+    """Its augmentation's parts, its weights' pixels, head and model, its adapters'
+    rates, its probe's lack of dropout."""
     given = vars(repeated("finetune", words, **recorded))
+    given["fresh_head"] = given["images"]["fresh_head"]  # which is of the data too
     assert {name: given[name] for name in expected} == expected
 
 
@@ -228,8 +251,9 @@ def trained(monkeypatch):
 def test_other_data_than_the_run_s_is_read_in_its_own_way(
     words, data, derived, repeated, trained
 ):
-    recorded = {"validation_share": 0.1, "exif_orientation": True}
-    settings = vars(repeated("finetune", words, data_dir="/photos", **recorded))
+    recorded = {"validation_share": 0.1, "exif_orientation": True, "fresh_head": True}
+    recorded |= {"data_dir": "/photos", "weights": "imagenet"}
+    settings = vars(repeated("finetune", words, **recorded))
     finetune.take_photographs(settings)
     for name in ("web", "serve", "stop_timeout", "backend"):
         del settings[name]
@@ -237,6 +261,7 @@ def test_other_data_than_the_run_s_is_read_in_its_own_way(
     (config,) = trained
     assert (config.dataset, config.data_dir) == data
     assert (config.validation_share, config.exif_orientation) == derived
+    assert config.fresh_head is (None if derived[1] is None else True)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +273,8 @@ def test_other_data_than_the_run_s_is_read_in_its_own_way(
         ("predict", ["--weights=~/x", "a.jpg"], "weights"),
         ("finetune", ["--weights=~/x"], "weights"),
         ("export", ["--calibration=~/x", "--output=a.onnx"], "calibration"),
+        ("train", ["--preview=~/x.png"], "preview"),
+        ("train", ["--teacher=~/x"], "teacher"),
     ],
 )
 def test_a_home_that_the_shell_leaves(name, words, flag, monkeypatch):

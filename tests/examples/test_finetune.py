@@ -13,6 +13,7 @@ import time
 import types
 import urllib.request
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -78,6 +79,20 @@ def test_a_finished_run_of_other_photographs(tmp_path, monkeypatch):
     settings = {"dataset": None, "data_dir": "pets", "skip_corrupt": False}
     with pytest.raises(ValueError, match="class 0 is 'cat' in the data and 'china' in"):
         finetune.trained(tmp_path, settings)
+
+
+def test_a_finished_run_s_own_photographs_are_read_as_it_did(tmp_path, monkeypatch):
+    run = {"dataset": None, "data_dir": "/photos", "skip_corrupt": True}
+    run |= {"validation_share": 0.2, "reader": "grain"}
+    found = Mock(run=run, classes=2, class_names=["cat", "dog"])
+    pets = types.SimpleNamespace(name="pets", class_names=("cat", "dog"))
+    opened = Mock(return_value=pets)
+    monkeypatch.setattr("keras_t2t.classifier.find_classifier", lambda folder: found)
+    monkeypatch.setattr("keras_t2t.data.open_dataset", opened)
+    settings = {"dataset": None, "data_dir": None, "skip_corrupt": False}
+    finetune.trained(tmp_path, settings)
+    assert opened.call_args.args == (None, "/photos")
+    assert opened.call_args.kwargs["skip_corrupt"]
 
 
 def test_the_page_s_command_is_one_for_a_shell(monkeypatch):

@@ -33,7 +33,7 @@ def check(config, **expected):
         *(("learning_rate", 0.0), ("learning_rate", math.nan), ("teacher_weight", 0)),
         *(("warmup_epochs", math.inf), ("crop", 1.1), ("epochs", 1.5)),
         *(("epochs", True), ("drop_path", False), ("resume", 1), ("resume", None)),
-        *(("model", 7), ("mixed_precision", "fp8")),
+        *(("model", 7), ("mixed_precision", "fp8"), ("preview", "sheet.jpg")),
     ],
 )
 def test_a_value_that_is_not_accepted_is_named(name, value):

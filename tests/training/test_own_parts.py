@@ -10,9 +10,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from keras_t2t.classifier import find_classifier
+from keras_t2t.classifier import find_classifier, load
 from keras_t2t.data import open_dataset
-from keras_t2t.training import Stopped, TrainingConfig
+from keras_t2t.training import Stopped, TrainingConfig, evaluation
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
@@ -236,6 +236,22 @@ def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     assert train({"resume": True}, callbacks=[Ends()])["epochs"] == 1
     assert (tmp_path / "run" / "final.keras").exists()
     assert not (tmp_path / "run" / "snapshots").exists()
+
+
+@pytest.mark.once
+def test_the_average_has_the_statistics_of_its_own_epoch(train, tmp_path, monkeypatch):
+    """With patience the raw weights, and theirs, are of another one."""
+    scores, last = iter([0.9, 0.9, 0.1, 0.1]), []  # raw and average, of two epochs
+
+    def evaluate(run, model):
+        last[:] = [weight.numpy().copy() for weight in model.non_trainable_weights]
+        return {"loss": 1.0, "top1": next(scores), "top5": 1.0}
+
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    own = {"optimizer": lambda: keras.optimizers.SGD(0.1, use_ema=True)}
+    assert train({"patience": 1}, model=tiny.with_statistics, **own)["epochs"] == 2
+    model = load(tmp_path / "run", ema=True)
+    assert_close([w.numpy() for w in model.non_trainable_weights], last)
 
 
 class Unsavable(keras.layers.Identity):

@@ -1,9 +1,11 @@
 """What of two records differs, and how it is shown; what is taken from a record."""
 
+import os
+
 import pytest
 
 from keras_t2t.training import TrainingConfig
-from keras_t2t.training.record import differences, resumed_config
+from keras_t2t.training.record import check_asked, differences, resumed_config
 
 pytestmark = pytest.mark.once
 
@@ -55,6 +57,31 @@ def test_what_another_version_of_keras_records_of_a_part_does_not_count():
     assert differences(with_optimizer(rate=1), with_optimizer(rate=1, old=2)) == []
     [text] = differences(with_optimizer(rate=2, new=3), with_optimizer(rate=1))
     assert text == "own: optimizer: config: rate: the run has 1, now 2"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        *(("/home/runs/a", None), ("runs/a", None), ("../runs/a/", None)),
+        *(("runs/b", "now 'runs/b'"), ("/mnt/runs/a", "now '/mnt/runs/a'")),
+    ],
+)
+def test_a_path_may_be_written_in_another_way(given, told, monkeypatch):
+    """And all runs may be elsewhere, on another machine."""
+    monkeypatch.setattr(os, "getcwd", lambda: "/home/x")
+    recorded = record(weights="/home/runs/a", teacher="ResNet50")
+    asked = TrainingConfig(weights=given, teacher="ResNet50")
+    if told is None:
+        check_asked(asked, recorded, "run")
+    else:
+        with pytest.raises(ValueError, match=f"weights: .*a', {told}"):
+            check_asked(asked, recorded, "run")
+
+
+def test_a_run_that_skips_corrupt_images_goes_on_so():
+    record = {"data_dir": "/photos", "skip_corrupt": True}
+    assert resumed_config(TrainingConfig(), record).skip_corrupt
+    assert not resumed_config(TrainingConfig(data_dir="/other"), record).skip_corrupt
 
 
 def test_a_run_goes_on_with_its_reader_unless_told():

@@ -116,8 +116,32 @@ def test_killed_while_the_old_run_goes(tmp_path, monkeypatch):
     with RunFolder(tmp_path) as folder:
         assert folder.find_run(resume=True) == record("new")
         assert folder.result(record("new")) is None
+        folder.go_on(record("new"), ["c"])
     assert not (tmp_path / "final.keras").exists()
     assert not (tmp_path / "result.json").exists()
+    assert json.loads((tmp_path / "classes.json").read_text()) == ["c"]
+
+
+def test_a_run_goes_on_with_its_own_classes(tmp_path):
+    """Not with those of an unfinished run that it was replacing."""
+    leave_run(tmp_path)
+    with RunFolder(tmp_path) as folder:
+        folder.go_on(record("new"), ["c"])
+    assert json.loads((tmp_path / "classes.json").read_text()) == ["c"]
+
+
+def test_the_new_run_s_events_stay(tmp_path):
+    """TensorBoard has them open from the run's begin."""
+    leave_run(tmp_path, finished=True)
+    board = tmp_path / "tensorboard" / "train"
+    board.mkdir(parents=True)
+    (board / "events.old").touch()
+    with RunFolder(tmp_path) as folder:
+        replace_run(folder)
+        (board / "events.new").touch()
+        save(folder, 1, "new")
+        folder.has_result()
+    assert [path.name for path in board.iterdir()] == ["events.new"]
 
 
 @pytest.mark.parametrize("damage", [None, "null", "{", '{"model": "x"}'])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_t2t.visualization.figures import save_figure
-from keras_t2t.visualization.runs import read_history, runs_figure
+from keras_t2t.visualization.runs import read_histories, read_history, runs_figure
 
 
 @pytest.fixture
@@ -50,6 +50,19 @@ def test_a_run_with_a_custom_model_has_its_name(runs):
     record = {"model": None, "backend": "torch", "own": {"model": {"function": "mine"}}}
     (runs[0] / "config.json").write_text(json.dumps(record))
     assert read_history(runs[0])[0] == "first (mine, torch)"
+
+
+def test_runs_of_one_name_are_told_apart(runs, tmp_path):
+    for run, name in zip(runs, "ab", strict=True):
+        (tmp_path / name).mkdir()
+        run.rename(tmp_path / name / "run")
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    labels = [f"{name}/run (T2TViT7, torch)" for name in "ab"]
+    assert [label for label, _ in read_histories(folders)] == labels
+    [legend] = runs_figure(folders).legends
+    assert [text.get_text().strip() for text in legend.get_texts()] == labels
+    (again, _), _ = read_histories([folders[0]] * 2)
+    assert again == "run (T2TViT7, torch)"
 
 
 def test_names_are_no_formulas(runs, tmp_path):

@@ -37,17 +37,17 @@ def add_flags(parser, defaults):
 def main(arguments):
     from keras_t2t._ground.arguments import shown
     from keras_t2t.visualization.figures import save_figure
-    from keras_t2t.visualization.runs import read_history, runs_figure
+    from keras_t2t.visualization.runs import read_histories, runs_figure
 
     figure = runs_figure(arguments.runs, arguments.title)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, arguments.output)
-    print(table([read_history(folder) for folder in arguments.runs]))
+    print(table(read_histories(arguments.runs)))
     print(shown(arguments.output))
 
 
 def table(runs):
-    """Text with a row per run, from what `read_history` gives."""
+    """Text with a row per run, from what `read_histories` gives."""
     there = [
         name
         for name in COLUMNS

@@ -5,6 +5,7 @@ of --output determines its format: .weights.h5 or .keras for Keras; .pth, .pth.t
 .safetensors for the authors' code.
 """
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,10 @@ KERAS_SUFFIXES = (".weights.h5", ".keras")
 
 def add_flags(parser, defaults):
     parser.add_argument(
-        "input", metavar="INPUT", help="checkpoint to read, or hf://OWNER/NAME/FILE"
+        "input",
+        type=os.path.expanduser,
+        metavar="INPUT",
+        help="checkpoint to read, or hf://OWNER/NAME/FILE",
     )
     parser.add_argument(
         "--output", type=user_path, required=True, metavar="FILE", help="file to write"

@@ -32,6 +32,7 @@ def add_flags(parser, defaults):
     add(
         "images",
         nargs="+",
+        type=os.path.expanduser,
         metavar="IMAGE",
         help="an image, a folder (searched with its subfolders), or a pattern such as "
         "'photographs/**/*.jpg'",

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from keras_t2t.cli.classifier_flags import add_classifier_flags
-from keras_t2t.settings.flag_values import user_path
+from keras_t2t.settings.flag_values import classifier_weights, user_path
 
 USAGE = "IMAGE"
 EXAMPLE = "keras-t2t visualize --weights runs/flowers rose.jpg"
@@ -39,8 +39,8 @@ def add_flags(parser, defaults):
         type=float,
         nargs=2,
         metavar=("DOWN", "ACROSS"),
-        help="position in the image, each 0 to 1, whose attention in the token layers "
-        "to draw (default: the middle)",
+        help="position in the image as the model sees it (see report.html), each 0 to "
+        "1, whose attention in the token layers to draw (default: the middle)",
     )
     add(
         "--folder",
@@ -57,6 +57,7 @@ def add_flags(parser, defaults):
         "--compare",
         nargs="+",
         default=[],
+        type=compared,
         metavar="MODEL[=WEIGHTS]",
         help="networks to show beside the first, with random weights if none are given",
     )
@@ -69,6 +70,12 @@ def add_flags(parser, defaults):
     )
     number("--dpi", default=150, help="pixels per inch of the PNG files (default: 150)")
     number("--seed", default=0, help="seed of random weights (default: 0)")
+
+
+def compared(text):
+    """`(MODEL, WEIGHTS)` of a network beside the first."""
+    variant, _, weights = text.partition("=")
+    return variant, classifier_weights(weights or "random")
 
 
 def main(arguments):
@@ -116,8 +123,6 @@ def chosen_networks(arguments, weights):
             weights, arguments.model, arguments.image_size, arguments.classes
         )
     ]
-    for network in arguments.compare:
-        variant, _, others = network.partition("=")
-        size = networks[0].size
-        networks.append(find_classifier(others or "random", variant, size))
+    for variant, others in arguments.compare:
+        networks.append(find_classifier(others, variant, networks[0].size))
     return networks

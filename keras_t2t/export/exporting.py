@@ -97,7 +97,8 @@ def export_model(
         include_preprocessing: whether the file takes RGB pixels 0..255 and
             standardises them itself: as the model does, if it does (see
             `takes_pixels`), else with ImageNet's mean and standard deviation. If False
-            the file takes the result of `keras_t2t.preprocess_input`.
+            the file takes what `model` takes, such as the result of
+            `keras_t2t.preprocess_input`.
         dynamic_batch: whether the file takes any batch size; otherwise one image.
         precision: `"float32"`; `"float16"`, with float32 inputs and outputs; `"int8"`,
             for LiteRT (weights, with dynamic activations), ONNX (weights and

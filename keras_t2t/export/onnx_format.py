@@ -11,7 +11,6 @@ import warnings
 
 import keras
 
-from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
 from keras_t2t._ground.version import __version__
 from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.export.onnx_int8 import quantize
@@ -62,11 +61,10 @@ def write_onnx(model, path, options, with_rollout=False):
 
 def metadata_of(model, options):
     """What the file says of the model: a dict of texts, all but the plain ones JSON."""
-    image, standardization = "RGB 0..255", standardization_of(model)
-    if not options.include_preprocessing:
-        image = "(RGB / 255 - mean) / std"  # by the caller, with `preprocess_input`
-        standardization = IMAGENET_MEAN, IMAGENET_STD
-    mean, std = standardization or (None, None)
+    image = "RGB 0..255" if model.inputs[0].shape[-1] == 3 else "0..255"
+    mean, std = standardization_of(model) or (None, None)
+    if not options.include_preprocessing:  # its owner knows what that is
+        image, mean, std = "the model's own input", None, None
     metadata = {
         "model": model.name,
         "image_size": model.inputs[0].shape[1:3],  # (height, width)

@@ -32,8 +32,9 @@ def list_features(model: keras.Model) -> list[str]:
         )
     patterns = (TOKENS, BLOCKS, REST)
     names = [layer.name for layer in model.layers]
-    names = [name for name in names if any(p.fullmatch(name) for p in patterns)]
-    if not names:
+    if blocks_of(names) or any(map(TOKENS.fullmatch, names)):
+        names = [name for name in names if any(p.fullmatch(name) for p in patterns)]
+    else:
         names = [
             layer.name
             for layer in model.layers
@@ -43,6 +44,13 @@ def list_features(model: keras.Model) -> list[str]:
     if not names:
         raise ValueError(f"`model` {model.name} has no layer whose output is on a grid")
     return names
+
+
+def blocks_of(names):
+    """Those of `names` that are blocks of a T2T-ViT, a ViT or ResNet50."""
+    blocks = [name for name in names if BLOCKS.fullmatch(name)]
+    # DenseNet and MobileNet begin as ResNet50 does.
+    return [] if blocks == ["conv1_relu"] else blocks
 
 
 def check_features(argument, names, model):

@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_t2t._ground.types import Array, Image, Stages
 from keras_t2t.models.feature_grids import (
-    BLOCKS,
     TOKENS,
+    blocks_of,
     check_features,
     list_features,
 )
@@ -31,7 +31,7 @@ def default_stages(model: keras.Model) -> list[str]:
     """
     names = list_features(model)
     tokens = [name for name in names if TOKENS.fullmatch(name)]
-    blocks = [name for name in names if BLOCKS.fullmatch(name)] or names
+    blocks = blocks_of(names) or names
     chosen = [blocks[0], blocks[(len(blocks) - 1) // 2], blocks[-1]]
     return list(dict.fromkeys(tokens + chosen))
 

@@ -135,6 +135,8 @@ def comparison_figure(
         ):
             draw_mosaic(axes, channel_mosaic(values, channels))
             heading = stage_title(name, values, separator="\n")
+            # Variant and weights, a line each: the columns are narrow.
+            title = title.replace(", ", "\n", 1)
             axes.set_title(f"{title}\n{heading}" if i == 0 else heading)
     figure.supxlabel(LEGEND, fontsize=7)
     return figure
@@ -261,7 +263,8 @@ def depth_figure(
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
         draw_depth(axes, tables, quantity)
     lines = panels[0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside lower center", ncols=3, frameon=False)
+    columns = max(1, min(3, 115 // (7 + max(map(len, tables)))))  # that fit
+    figure.legend(*lines, loc="outside lower center", ncols=columns, frameon=False)
     if title:
         figure.suptitle(title)
     return figure

@@ -56,23 +56,34 @@ def observe(
         model: a functional `keras.Model`.
         image: see `model_view`.
         stages: see `feature_maps`.
-        block: number of the block whose heads are returned one by one.
-        token: `(vertical, horizontal)` place in the image, each from 0 to 1, of the
-            token whose attention in the token layers is returned; None for the middle.
+        block: number of the block whose heads are returned one by one; -1 is the last.
+        token: `(vertical, horizontal)` place in the image as the model sees it, each
+            from 0 to 1, of the token whose attention in the token layers is returned;
+            None for the middle.
         takes_pixels: see `feature_maps`.
 
     Returns:
         `Observation`.
 
     Raises:
-        ValueError: as `feature_maps` and `class_attention`, or if `token` is not in
-            the image.
+        ValueError: as `feature_maps`, if there is no such `block`, if `token` is not
+            in the image, or if one of them is given for a model without that attention.
         FloatingPointError: the model gives values that are no numbers.
     """
     stages = check_stages(model, stages)
     blocks = backbone_attention(model)
-    chosen = chosen_block(model, block) if blocks else ""
     tokens = token_layers(model) if blocks else []
+    if block != -1 and not blocks:
+        raise ValueError(
+            f"`block` must be -1 for {model.name}, which has no attention, got "
+            f"{brief(block)}"
+        )
+    if token is not None and not tokens:
+        raise ValueError(
+            f"`token` must be None for {model.name}, which has no attention in token "
+            f"layers, got {brief(token)}"
+        )
+    chosen = chosen_block(model, block) if blocks else ""
     places = {name: _place(model, name, token) for name in tokens}
     view = model_view(model, image)
     features, inputs, output = Probe(model, stages, tokens + blocks, takes_pixels)(view)

@@ -86,7 +86,7 @@ def write_report(
 # === Sections ===
 def image_section(observation, predictions):
     height, width = observation.view.shape[:2]
-    caption = f"The image as the model sees it, {width} x {height} px."
+    caption = f"The image as the model sees it, {height} x {width} px (height x width)."
     picture = figure(photograph(drawn_view(observation.view)), caption, "the image")
     if predictions is None:
         return f'<div class="image">{picture}</div>'

@@ -22,15 +22,29 @@ LINES: tuple[dict[str, Any], ...] = (
 )
 
 
-def read_history(folder):
+def told_apart(paths, parts=1):
+    """The last `parts` of each path, or as many more as tell different ones apart."""
+    while len({path.parts[-parts:] for path in paths}) < len(set(paths)):
+        parts += 1
+    return [shown(Path(*path.parts[-parts:]).as_posix()) for path in paths]
+
+
+def read_histories(folders):
+    """`read_history` of each, under names that tell the folders apart."""
+    names = told_apart([Path(folder).resolve() for folder in folders])
+    return list(map(read_history, folders, names))
+
+
+def read_history(folder, name=None):
     """The history of a run folder.
 
     Args:
         folder: the `--output` folder of a run, which need not be finished.
+        name: what to call it; None for the folder's name.
 
     Returns:
-        `(label, history)`: the folder's name with model and backend, and a list of
-        dict with the numbers of each epoch.
+        `(label, history)`: the name with model and backend, and a list of dict with
+        the numbers of each epoch.
 
     Raises:
         ValueError: if there is no `history.csv`, or it has no epoch or no numbers.
@@ -49,7 +63,7 @@ def read_history(folder):
             raise ValueError(f"{shown(path)} is damaged: {error}") from None
     if not history or not all("epoch" in row for row in history):
         raise ValueError(f"{shown(path)} has no epoch")
-    label = shown(folder.resolve().name)
+    label = name or shown(folder.resolve().name)
     if (folder / CONFIG).is_file():
         record = read_record(folder / CONFIG, needed=("backend",))
         model = record["model"] or shown(own_model(record) or "no model")
@@ -77,7 +91,7 @@ def runs_figure(folders: Sequence[FilePath], title: str | None = None) -> Figure
         raise ValueError(
             f"`folders` must be 1 to {len(SERIES)} run folders, got {len(folders)}"
         )
-    runs = [read_history(folder) for folder in folders]
+    runs = read_histories(folders)
     panels = {**PANELS, "images per second": (None, SPEED)}
     figure = new_figure(2.8 + 0.18 * len(runs))
     cells = figure.subplots(1, len(panels))

@@ -1,15 +1,18 @@
 """A study of one image: figures, table and report in a folder."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
 from keras_t2t._ground.arguments import check_counts
+from keras_t2t._ground.files import check_writable
 from keras_t2t._ground.types import FilePath, Stages
 from keras_t2t.classifier import Classifier, top_classes
 from keras_t2t.visualization.features import default_stages
 from keras_t2t.visualization.figures import (
+    FORMATS,
     attention_figure,
     comparison_figure,
     depth_figure,
@@ -19,7 +22,10 @@ from keras_t2t.visualization.figures import (
 from keras_t2t.visualization.image_view import image_list, model_view
 from keras_t2t.visualization.observation import observe
 from keras_t2t.visualization.report import write_report
+from keras_t2t.visualization.runs import told_apart
 from keras_t2t.visualization.statistics import depth_statistics, write_statistics
+
+REPORT = "report.html"
 
 
 def study(
@@ -40,7 +46,8 @@ def study(
     Args:
         networks: list of `Classifier`; the report is on the first.
         image: path of the image.
-        output: folder where everything is written; created if missing.
+        output: folder where everything is written; created if missing. Pictures of an
+            earlier study, of which this one has none, are removed.
         stages: see `feature_maps`; for the first network.
         channels: int, how many channels of each stage to draw.
         block, token: see `observe`.
@@ -54,16 +61,21 @@ def study(
         List of the paths written.
 
     Raises:
-        ValueError: if a file is no image, or a stage, block or token does not exist.
+        ValueError: if a file is no image, a stage, block or token does not exist, or
+            `output` is a file or cannot be written.
         OSError: if a file is missing or cannot be written.
         ImportError: if matplotlib or Pillow is not installed.
     """
     check_counts(channels=channels, max_images=max_images, dpi=dpi)
+    output = Path(output)
+    check_writable(output, "`output`")
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"`output` must be a folder, got the file {str(output)!r}")
     files = [image] if folder is None else image_list(folder)
     drawn = min(len(files), max_images)
     files = [files[i * len(files) // drawn] for i in range(drawn)]
     first = networks[0]
-    titles = unique([f"{each.variant}, {weights_of(each)}" for each in networks])
+    titles = titles_of(networks)
     figures, tables, side_by_side = {}, {}, {}
     for network, title in zip(networks, titles, strict=True):
         if seed is not None:
@@ -74,6 +86,7 @@ def study(
         if network is first:
             observation = observe(model, view, stages, block, token)
             figures["features"] = feature_figure(observation, title, channels)
+            figures["attention"] = None
             if observation.attention is not None:
                 heads = len(observation.attention.heads)
                 figures["attention"] = attention_figure(observation, title, heads)
@@ -84,39 +97,42 @@ def study(
             side_by_side[title] = features
         del model  # three large networks need not be in memory together
     figures["depth"] = depth_figure(tables)
-    if side_by_side:
-        figures["comparison"] = comparison_figure(side_by_side, channels)
-
-    output = Path(output)
+    figures["comparison"] = (
+        comparison_figure(side_by_side, channels) if side_by_side else None
+    )
     output.mkdir(parents=True, exist_ok=True)
     likeliest = top_classes(observation.output, first.class_names)
     if first.classes == 1:  # whose softmax is 1 for any image
         likeliest = None
-    written = [output / "report.html", *write_figures(figures, output, dpi)]
+    written = [output / REPORT, *write_figures(figures, output, dpi)]
     for network, (title, table) in zip(networks, tables.items(), strict=True):
         name = "statistics" if network is first else f"statistics {title}"
-        written.append(output / f"{name.replace(' ', '_')}.csv")
+        written.append(output / f"{re.sub('[ /]', '_', name)}.csv")
         write_statistics(table, written[-1])
     write_report(
         written[0],
         first.variant,
-        description(first, image, None if folder is None else files),
+        description(first, titles[0], image, None if folder is None else files),
         observation,
         tables[titles[0]],
         likeliest,
         channels,
-        figures.get("comparison"),
+        figures["comparison"],
     )
     return written
 
 
 def write_figures(figures, folder, dpi):
-    """Writes each as a PNG and an SVG; the paths."""
-    written = []
+    """Writes each as a PNG and an SVG, and removes those of an earlier study that are
+    None; the paths of the others."""
+    written, earlier = [], (folder / REPORT).exists()
     for name, figure in figures.items():
-        for suffix in (".png", ".svg"):
-            written.append(folder / f"{name}{suffix}")
-            save_figure(figure, written[-1], dpi)
+        for path in (folder / f"{name}{suffix}" for suffix in FORMATS):
+            if figure is not None:
+                written.append(path)
+                save_figure(figure, path, dpi)
+            elif earlier:
+                path.unlink(missing_ok=True)
     return written
 
 
@@ -126,10 +142,16 @@ def early_middle_late(model):
     return list(dict.fromkeys([stages[0], *stages[-2:]]))
 
 
-def weights_of(network):
-    if Path(network.weights).is_file():
-        return Path(network.weights).name
-    return f"{network.weights} weights"
+def titles_of(networks):
+    """Of each network its variant and its weights; a run is named by its folder."""
+    paths = [
+        path.absolute() if path.is_file() else Path(f"{path} weights")
+        for path in (Path(each.weights) for each in networks)
+    ]
+    # Every run has a final.keras.
+    names = told_apart(paths, parts=2 if any(each.run for each in networks) else 1)
+    variants = [each.variant for each in networks]
+    return unique(list(map("{}, {}".format, variants, names)))
 
 
 def unique(titles):
@@ -146,11 +168,11 @@ def numbered(files):
     return f"{len(files)} image{'s' * (len(files) > 1)} of the folder"
 
 
-def description(network, image, files):
+def description(network, title, image, files):
     height, width = network.size
     lines = [
-        f"{network.variant} with {weights_of(network)}, input {width} x {height} px, "
-        f"Keras on {keras.backend.backend()}.",
+        f"{title}, input {height} x {width} px (height x width), Keras on "
+        f"{keras.backend.backend()}.",
         f"Image: {Path(image).name}. The numbers over the depth are "
         + ("of this image." if files is None else f"means over {numbered(files)}."),
     ]

@@ -275,12 +275,22 @@ def test_other_data_than_the_run_s_is_read_in_its_own_way(
         ("export", ["--calibration=~/x", "--output=a.onnx"], "calibration"),
         ("train", ["--preview=~/x.png"], "preview"),
         ("train", ["--teacher=~/x"], "teacher"),
+        ("predict", ["~/x/**/*.jpg"], "images"),
+        ("convert", ["~/x", "--output=a.pth"], "input"),
+        ("visualize", ["--compare", "ResNet50=~/x", "--", "a.jpg"], "compare"),
     ],
 )
 def test_a_home_that_the_shell_leaves(name, words, flag, monkeypatch):
     monkeypatch.setenv("HOME", "/home")
     given = vars(parser(name, monkeypatch, *words).parse_args(words))
-    assert str(given[flag]).startswith("/home/x")
+    assert "~" not in str(given[flag]) and "/home/x" in str(given[flag])
+
+
+def test_networks_beside_the_first_have_weights_or_random_ones(monkeypatch):
+    words = ["a.jpg", "--compare", "ViTL16", "ResNet50=none", "T2TViT7=imagenet"]
+    given = parser("visualize", monkeypatch, *words).parse_args(words)
+    names = ["random", "random", "imagenet"]
+    assert [weights for _, weights in given.compare] == names
 
 
 @pytest.mark.parametrize("run", [None, "config.json", "snapshots/step-000000003.npz"])

@@ -56,6 +56,10 @@ ROWS = [
     ("visualize_features.py 0.jpg --weights x.pth --stages z", "'z' is no layer of"),
     ("visualize_features.py 0.jpg --weights x.pth --block 7", "`block` must be an"),
     ("visualize_features.py 0.jpg --weights x.pth --channels 0", "`channels` must be"),
+    (
+        "visualize_features.py 0.jpg --weights x.pth --output x.onnx",
+        "a folder, got the",
+    ),
     ("plot_runs.py photos --output runs.png", "is no run folder"),
     ("convert_checkpoint.py gone.pth --output y.keras", "must be an existing file"),
     ("convert_checkpoint.py x.onnx --output y.keras", "`path` must end in one of"),

@@ -10,7 +10,13 @@ import pytest
 from PIL import Image
 
 import keras_t2t
-from keras_t2t.export import exporting, formats, runtimes, verification
+from keras_t2t.export import (
+    exporting,
+    formats,
+    onnx_format,
+    runtimes,
+    verification,
+)
 from keras_t2t.export.photographs import calibration_images
 from keras_t2t.export.serving_model import serving_model
 from tests.export import tiny
@@ -236,6 +242,27 @@ def test_a_report_says_who_standardises(model, tmp_path, capsys):
         path = tmp_path / "x.keras"
         keras_t2t.export_model(exported, path, "keras", preprocessing, **settings)
         assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("begin", "channels", "settings", "image"),
+    [
+        (keras.layers.Identity(), 3, (True, None), "RGB 0..255"),
+        (keras.layers.Rescaling(1 / 255), 3, (True, None), "RGB 0..255"),
+        (keras.layers.Rescaling(1 / 255), 1, (True, None), "0..255"),
+        (keras.layers.Identity(), 1, (False, None), "the model's own input"),
+        (keras.layers.Rescaling(2.0), 3, (False, False), "the model's own input"),
+        (keras.layers.Identity(), 3, (False, None), "the model's own input"),
+    ],
+)
+def test_metadata_say_what_is_known(begin, channels, settings, image):
+    """Not how a caller standardises, nor how an own layer does."""
+    served = serving_model(tiny.own(begin, (64, 64, channels)), *settings)
+    options = formats.Options(include_preprocessing=settings[0])
+    told = onnx_format.metadata_of(served, options)
+    assert told["image"] == image
+    by_ours = isinstance(begin, keras.layers.Identity) and settings[0]
+    assert ("mean" in told, "std" in told) == (by_ours, by_ours)
 
 
 def test_a_missing_converter_names_the_extra(model, tmp_path, monkeypatch):

@@ -119,6 +119,21 @@ def test_on_webgpu_the_answer_is_python_s(model, page, tmp_path):
     np.testing.assert_allclose(found, probabilities(model, path), atol=1e-5)
 
 
+def test_of_photographs_at_once_the_last_is_answered(model, page, tmp_path):
+    """Even on WebGPU, where ONNX Runtime does one at a time."""
+    flower = Image.fromarray(load_sample_image("flower.jpg"))
+    paths = [tmp_path / f"{degrees}.png" for degrees in (90, 180, 0)]
+    for path in paths:
+        flower.rotate(int(path.stem)).save(path)
+    with browser.opened(page, gpu=True) as driver:
+        browser.wait_until(driver, "return !document.getElementById('open').disabled")
+        for path in paths:  # while the model is loaded
+            driver.find_element("id", "file").send_keys(str(path))
+        assert browser.wait_for_state(driver, "done", "error") == "done"
+        found = driver.execute_script("return [...window.probabilities]")
+    np.testing.assert_allclose(found, probabilities(model, path), atol=1e-5)
+
+
 def test_phone_keyboard_and_camera(page):
     with browser.opened(page, width=375, height=700, dark=True) as driver:
         browser.wait_for_state(driver, "ready", "error")
@@ -333,6 +348,14 @@ def test_without_webgl_what_is_transparent_is_not_answered(page, files, tmp_path
     assert said.startswith("This image is partly transparent")
 
 
+def test_what_is_no_number_is_not_answered(page, photograph, tmp_path):
+    code = "Float32Array.from = () => new Float32Array(64 * 96 * 3).fill(NaN);\n"
+    folder = changed(page, tmp_path, "resize.js", code)
+    with browser.opened(folder) as driver:
+        said = answer(driver, photograph)
+    assert said == "That did not work: the model gives values that are no numbers"
+
+
 def changed(page, tmp_path, name, code):
     """A copy of the page in which a file begins with other code."""
     folder = shutil.copytree(page, tmp_path / "changed", copy_function=os.link)
@@ -426,6 +449,27 @@ def test_opened_from_disk_it_says_what_to_do(page):
         said = driver.find_element("id", "status").text
     assert "opened from disk" in said
     assert "python -m http.server" in said
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("manifest.json", "This page cannot read its manifest.json: "),
+        ("app.js", "This page cannot run here: its script app.js does not come"),
+        ("contained.js", "This page cannot run here: "),
+        ("worker.js", "That did not work: "),
+    ],
+)
+def test_a_page_of_which_a_part_is_missing_says_so(
+    page, photograph, tmp_path, missing, told
+):
+    """Also when a photograph is chosen then."""
+    folder = shutil.copytree(page, tmp_path / "page", copy_function=os.link)
+    (folder / missing).unlink()
+    with browser.opened(folder) as driver:
+        browser.wait_for_state(driver, "error")
+        driver.find_element("id", "file").send_keys(str(photograph))
+        assert driver.find_element("id", "status").text.startswith(told)
 
 
 def test_a_page_needs_a_classifier(tmp_path):

@@ -62,6 +62,18 @@ def test_other_networks_and_layers():
         visualization.stage_names("T2TViT14")
 
 
+def test_a_layer_named_as_in_a_known_network_is_not_all():
+    """`conv1_relu` is also DenseNet's and MobileNet's."""
+    image = keras.Input((16, 16, 3))
+    for first in ("conv1_relu", "project", "norm"):
+        x, names = image, [first, "second", "third"]
+        for name in names:
+            x = keras.layers.Conv2D(4, 3, name=name, data_format="channels_last")(x)
+        model = keras.Model(image, x)
+        assert visualization.stage_names(model) == names
+        assert visualization.default_stages(model) == names
+
+
 def test_dead_and_saturated_channels():
     features = np.random.default_rng(0).uniform(0.5, 1, (5, 6, 8))
     features[..., 2] = 0

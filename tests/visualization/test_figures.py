@@ -119,19 +119,31 @@ def test_the_depth_figure_shows_the_numbers(statistics):
 
 
 def test_bad_paths_and_models_without_attention(tmp_path):
-    resnet = observe(small_models.resnet50(), PHOTOGRAPH)
-    assert resnet.attention is None
+    observation = observe(small_models.resnet50(), PHOTOGRAPH)
+    assert observation.attention is None
     with pytest.raises(ValueError, match="of a model without attention"):
-        figures.attention_figure(resnet, "title")
+        figures.attention_figure(observation, "title")
     with pytest.raises(ValueError, match=r"`path` must end in \.png or \.svg"):
         figures.save_figure(figures.new_figure(1), tmp_path / "x.pdf")
     with pytest.raises(ValueError, match=r"`path` must end in \.html"):
-        write_report(tmp_path / "x.txt", "", [], resnet, [])
+        write_report(tmp_path / "x.txt", "", [], observation, [])
     for token in ((2, 0), 0.5, (0.5, 0.5, 0.5)):
         with pytest.raises(
             ValueError, match=re.escape(f"each from 0 to 1, got {token}")
         ):
             observe(small_models.model("performer"), PHOTOGRAPH, token=token)
+    resnet, vit = small_models.resnet50(), small_models.model("vit")
+    for model, given, told in (
+        (
+            resnet,
+            {"block": 3},
+            "`block` must be -1 for resnet50, which has no attention",
+        ),
+        (resnet, {"token": (0.5, 0.5)}, "`token` must be None for resnet50, which"),
+        (vit, {"token": (7, 7)}, "no attention in token layers, got (7, 7)"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(told)):
+            observe(model, PHOTOGRAPH, **given)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -191,6 +203,12 @@ def test_the_report_holds_everything_itself(observation, statistics, tmp_path):
     assert "<script" not in text
     for expected in ("<b>rose</b> & co", "75.0%", "A fact < 3.", "tokens_1", "rollout"):
         assert expected in page.text
+    for expected in (
+        "48 x 64 px (height x width)",
+        "channels that are not zero everywhere",
+        "Constant channels are left out",
+    ):
+        assert expected in " ".join(page.text.split())
     for row in statistics:
         assert f"{row.redundancy:.3f}" in page.text
     images = [source.partition(",") for source in page.sources]

@@ -52,6 +52,17 @@ def test_a_run_with_a_custom_model_has_its_name(runs):
     assert read_history(runs[0])[0] == "first (mine, torch)"
 
 
+def test_runs_of_one_name_are_told_apart(runs, tmp_path):
+    for run, name in zip(runs, "ab", strict=True):
+        (tmp_path / name).mkdir()
+        run.rename(tmp_path / name / "run")
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for given, names in ((folders, ["a/run", "b/run"]), (folders[:1] * 2, ["run"] * 2)):
+        [legend] = runs_figure(given).legends
+        texts = [text.get_text().strip() for text in legend.get_texts()]
+        assert texts == [f"{name} (T2TViT7, torch)" for name in names]
+
+
 def test_names_are_no_formulas(runs, tmp_path):
     """Nor left out, as matplotlib does with what begins with an underscore."""
     odd = runs[0].rename(tmp_path / "_$a^$")

@@ -3,7 +3,12 @@
 import { containedWorker } from "./contained.js";
 
 const $ = (id) => document.getElementById(id);
-const manifest = await (await fetch("manifest.json", { cache: "no-cache" })).json();
+const manifest = await fetch("manifest.json", { cache: "no-cache" })
+  .then((response) => response.json())
+  .catch((error) => {
+    fail(`This page cannot read its manifest.json: ${error.message}`);
+    return new Promise(() => {}); // there is nothing to go on with
+  });
 const worker = containedWorker("worker.js");
 let ready = false;
 let asked = 0;
@@ -36,7 +41,7 @@ function say(text) {
 }
 
 function ask(blob) {
-  if (!blob) return;
+  if (!blob || (!ready && document.documentElement.dataset.state === "error")) return;
   asked += 1;
   document.documentElement.dataset.state = "working";
   say(ready ? "Working …" : "Waiting for the model …");

@@ -11,6 +11,8 @@ let manifest;
 let loaded;
 let ort;
 let session;
+let turn = Promise.resolve();
+let newest;
 
 // The threads of ONNX Runtime, if the host allows them.
 self.Worker = function Worker(url, options) {
@@ -25,7 +27,11 @@ onmessage = async ({ data }) => {
       loaded = load();
       postMessage({ kind: "ready", provider: await loaded });
     } else {
-      postMessage(await answer(data.number, data.blob));
+      newest = data.number;
+      // ONNX Runtime on WebGPU does not start a run during another.
+      turn = turn.catch(() => {}).then(() => data.number === newest && answer(newest, data.blob));
+      const found = await turn;
+      if (found) postMessage(found);
     }
   } catch (error) {
     const unreadable = error instanceof Unreadable;
@@ -68,6 +74,9 @@ async function answer(number, blob) {
   const image = new ort.Tensor("float32", Float32Array.from(pixels), [1, height, width, 3]);
   const outputs = await session.run({ image });
   const milliseconds = performance.now() - start;
+  if (!outputs.probabilities.data.every(Number.isFinite)) {
+    throw new Error("the model gives values that are no numbers");
+  }
   const view = new ImageData(width, height);
   for (let i = 0; i < height * width; i += 1) {
     view.data.set([pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2], 255], 4 * i);

@@ -39,9 +39,9 @@ TABLES = (
         *(("backend",), ("waiting_share", "images_per_second", "memory_gb", "top1")),
     ),
     Table(
-        "Synthetic batches in bfloat16, the fastest of the sizes that were measured; "
-        "training counts as three forward passes, the peak is the published one, and "
-        "the hours follow from the images a second (eight GPUs: at best an eighth):",
+        "Synthetic batches in bfloat16, the fastest of the sizes that were measured, "
+        "without the beginning and end of `fit` and `predict`; training counts as "
+        "three forward passes, the peak is the published one, and the hours follow from the images a second (eight GPUs: at best an eighth):",
         ("model", "implementation", "mode"),
         (
             *("gflop_an_image", "images_per_second", "batch_size", "share_of_peak"),

@@ -79,10 +79,9 @@ def throughput(given, model, implementation, mode, batch_size):
         **{"mode": mode, "batch_size": batch_size},
         **{"image_size": image_size, "precision": "bfloat16"},
     )
-    number = max(1, round((0.1 if given.rehearsal else 1.5) / worker.seconds(1)))
-    rates = [batch_size * number / worker.seconds(number) for _ in range(3)]
+    rate = batch_size / seconds_a_step(worker, given.rehearsal)
     worker.close()
-    rate, device = statistics.median(rates), given.line["device"]
+    device = given.line["device"]
     training = mode == "training"
     # An addition and a multiplication; training is three forward passes.
     flops = 2 * worker.start["macs"] * (3 if training else 1)
@@ -96,6 +95,17 @@ def throughput(given, model, implementation, mode, batch_size):
         first_step_s=worker.start["first_step"],
         memory_gb=worker.start["memory"] / 1e9,
     )
+
+
+def seconds_a_step(worker, rehearsal):
+    """From long runs less short ones, as the beginning and end of `fit` take 50 ms."""
+    rounds, number = 1, 1
+    if not rehearsal:
+        few = worker.seconds(4)
+        step = max((worker.seconds(12) - few) / 8, 1e-3)  # noise may make it nothing
+        rounds, number = 3, max(1, round(1.5 / step))
+    pairs = [(worker.seconds(1), worker.seconds(1 + number)) for _ in range(rounds)]
+    return max(1e-4, statistics.median(long - short for short, long in pairs) / number)
 
 
 # === Attention on JAX ===

@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,6 +93,21 @@ def test_time_that_a_task_leaves_goes_to_the_next(tasks, tmp_path, monkeypatch):
     assert limits[3:] == pytest.approx([20], abs=1)  # half of 20 s is not worth a cell
     ends = [line["ended"] for line in read_lines(results)[3:]]
     assert ends == ["2 from here on not begun", "well"]
+
+
+def test_the_rate_is_that_of_steps(monkeypatch, tmp_path):
+    """Without what `fit` and `predict` take at their beginning and end."""
+    worker = SimpleNamespace(
+        start={"macs": 1, "first_step": 1.0, "memory": 1},
+        seconds=lambda steps: 0.05 + 0.004 * steps,
+        close=lambda: None,
+    )
+    monkeypatch.setattr(gpu_tasks, "Worker", lambda **subject: worker)
+    results = tmp_path / "results.jsonl"
+    given = gpu_tasks.Given(results, ABOUT, None, tmp_path, False)
+    gpu_tasks.throughput(given, "T2TViT7", "jax", "inference", 128)
+    (line,) = read_lines(results)
+    assert line["images_per_second"] == pytest.approx(128 / 0.004, rel=0.01)
 
 
 def test_the_log_has_the_errors_of_xla(tmp_path, monkeypatch):

@@ -228,6 +228,16 @@ def test_the_readme_has_the_tables_of_what_was_measured():
         block for block in text.split("```") if "benchmarks/gpu.py --minutes" in block
     )
     assert len(command) < 2000
+    *lines, _ = command.split("\n", 1)[1].splitlines()
+    assert all(line.endswith("\\") for line in lines)
+    # A machine that is lent ends a command after ten minutes, and returns one folder.
+    assert "--output ${OUT:-results}" in command
+    seconds = 60 * float(command.split("--minutes ")[1].split()[0])
+    assert seconds <= 540
+    chosen = command.split("--tasks ")[1].split(" \\\n")[0].split()
+    tasks = [gpu_tasks.TASKS[name] for name in chosen]
+    for task in tasks:
+        assert task.least < seconds * task.share / sum(task.share for task in tasks)
 
 
 @pytest.mark.nightly

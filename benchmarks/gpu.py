@@ -1,7 +1,7 @@
 """One prepared run for a machine with a GPU that is at hand for minutes.
 
     python benchmarks/gpu.py --pack path/to/photographs path/to/tars --limit-mib 48
-    python benchmarks/gpu.py --minutes 12 --data-dir path/to/tars --output DIR
+    python benchmarks/gpu.py --minutes 8.7 --data-dir path/to/tars --output DIR
     python benchmarks/gpu.py --rehearse --output DIR
 
 Tasks come in the order of their worth. Each of their cells (`gpu_tasks.py`) has a
@@ -39,11 +39,10 @@ from benchmarks.records import append_line, read_lines
 from benchmarks.runs import run
 
 LIBRARIES = ("keras", "jax", "torch", "timm", "grain", "pillow")
-LEAST = 15  # seconds that are worth beginning a cell with
 
 
 # === The run ===
-def work(plan, results, end, command, about, least=LEAST, patience=1):
+def work(plan, results, end, command, about, patience=1):
     """Runs the cells of each task until `end`, but for what `results` has.
 
     Args:
@@ -52,7 +51,6 @@ def work(plan, results, end, command, about, least=LEAST, patience=1):
         end: of `time.monotonic`.
         command: function from a cell's line to what Python runs for it.
         about: dict that all lines begin with.
-        least: float, seconds without which no cell is begun.
         patience: float, what the cells' time limits are multiplied by.
     """
     done = [place(line) for line in read_lines(results) if line.get("ended") == "well"]
@@ -67,7 +65,7 @@ def work(plan, results, end, command, about, least=LEAST, patience=1):
         for left, line in zip(range(len(lines), 0, -1), lines, strict=True):
             limit = patience * TASKS[task].limit
             limit = min(limit, task_end - time.monotonic())
-            if limit < least:
+            if limit < TASKS[task].least:
                 ended = {"ended": f"{left} from here on not begun"}
                 append_line(results, {**line, **ended})
                 break
@@ -148,7 +146,7 @@ def pack(folder, out, size, limit):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--minutes", type=float, default=12.0, help="of a run, but for a rehearsal")
+    add("--minutes", type=float, default=8.7, help="of a run, but for a rehearsal")
     add("--output", type=Path, metavar="DIR", help="for results, tables and log")
     add("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     add("--data-dir", type=Path, metavar="DIR", help="photographs, ten classes at most")

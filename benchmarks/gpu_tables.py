@@ -35,13 +35,14 @@ TABLES = (
         *(("backend", "part"), ("exit_code", "seconds")),
     ),
     Table(
-        "The last epoch of that training:",
+        "The last epoch of that training, the wait for its first images included:",
         *(("backend",), ("waiting_share", "images_per_second", "memory_gb", "top1")),
     ),
     Table(
-        "Synthetic batches in bfloat16, the fastest of the sizes that were measured; "
-        "training counts as three forward passes, the peak is the published one, and "
-        "the hours follow from the images a second (eight GPUs: at best an eighth):",
+        "Synthetic batches in bfloat16, the fastest of the sizes that were measured, "
+        "without the beginning and end of `fit` and `predict`; training counts as "
+        "three forward passes, the peak is the published one, and the hours follow "
+        "from the images a second (eight GPUs: at best an eighth):",
         ("model", "implementation", "mode"),
         (
             *("gflop_an_image", "images_per_second", "batch_size", "share_of_peak"),
@@ -56,7 +57,8 @@ TABLES = (
         *(("way",), ("output", "gradients")),
     ),
     Table(
-        "Grain's reader on photographs, in threads or processes:",
+        "Grain's reader on photographs, in threads or processes (and the CPUs that may "
+        "be used, of which two may be one core's):",
         *(("recipe", "cores", "processes"), ("images_per_second",)),
     ),
     Table(

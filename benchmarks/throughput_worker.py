@@ -4,6 +4,7 @@ The first argument is the measurement as JSON. Then every line on standard input
 number of steps to run; the answer is one line of JSON on standard output.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -58,6 +59,7 @@ def fuse_forward_pass(model, backend="inductor", batch_size=64, training=True):
     import keras
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     # Once: where Keras calls the model in half precision, values are rounded copies.
     trainable = [v.value for v in model.trainable_variables]
@@ -68,7 +70,9 @@ def fuse_forward_pass(model, backend="inductor", batch_size=64, training=True):
         return model.stateless_call(trainable, fixed, x, training=fused_in)[0]
 
     x = keras.ops.zeros((batch_size, *model.input_shape[1:]))
-    with torch.no_grad():
+    # On a GPU the others, traced without gradients, keep nothing for a backward pass.
+    kernels = sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH])
+    with torch.no_grad(), kernels if training else contextlib.nullcontext():
         graph = make_fx(forward, tracing_mode="fake")(x, trainable, fixed)
     fused = torch.compile(graph, backend=backend)
     with torch.random.fork_rng(), torch.set_grad_enabled(training):

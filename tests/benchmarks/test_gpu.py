@@ -1,15 +1,17 @@
 """The prepared run for a GPU: its driver, tars and tables, and all of it, small."""
 
 import itertools
+import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import gpu, gpu_scripts, gpu_tables, gpu_tasks
+from benchmarks import claim_accelerator, gpu, gpu_scripts, gpu_tables, gpu_tasks
 from benchmarks.data_layouts import write_folders
 from benchmarks.records import append_line, read_lines
 from keras_t2t import data
@@ -31,7 +33,7 @@ DEEDS = {
 @pytest.fixture
 def tasks(monkeypatch):
     """Two tasks of half the time each, whose cells take a second at most."""
-    task = gpu_tasks.Task(0.5, 1.0, None, None, False)
+    task = gpu_tasks.Task(0.5, 1.0, 0, None, None, False)
     tasks = {"first": task, "second": task}
     monkeypatch.setattr(gpu, "TASKS", tasks)
     return tasks
@@ -49,7 +51,7 @@ def test_a_cell_that_crashes_or_hangs_costs_itself(tasks, tmp_path):
 
     crash, hang, work = ({"deed": deed} for deed in DEEDS)
     plan = {"first": [crash, hang], "second": [work]}
-    gpu.work(plan, results, time.monotonic() + 60, command, ABOUT, least=0)
+    gpu.work(plan, results, time.monotonic() + 60, command, ABOUT)
     lines = read_lines(results)
     assert begun == ["crash", "hang", "work"]
     assert [line["cell"]["deed"] for line in lines] == np.repeat(begun, 2).tolist()
@@ -65,11 +67,11 @@ def test_a_cell_that_crashes_or_hangs_costs_itself(tasks, tmp_path):
     # Another run goes on with what did not end well, though a kill cut a line off.
     with open(results, "a") as file:
         file.write('{"device": "CPU", "rehears\n')
-    gpu.work(plan, results, time.monotonic() + 60, command, ABOUT, least=0)
+    gpu.work(plan, results, time.monotonic() + 60, command, ABOUT)
     assert begun[3:] == ["crash", "hang"]
     other = {**ABOUT, "device": "another"}
     plan = {"second": [work]}
-    gpu.work(plan, results, time.monotonic() + 60, command, other, least=0)
+    gpu.work(plan, results, time.monotonic() + 60, command, other)
     assert begun[5:] == ["work"]
 
 
@@ -82,16 +84,58 @@ def test_time_that_a_task_leaves_goes_to_the_next(tasks, tmp_path, monkeypatch):
 
     monkeypatch.setattr(gpu, "alone", alone)
     for name in tasks:
-        tasks[name] = tasks[name]._replace(limit=80)
+        tasks[name] = tasks[name]._replace(limit=80, least=30)
     plan = {"first": [{"n": 1}, {"n": 2}], "second": [{"n": 3}]}
     results = tmp_path / "results.jsonl"
     gpu.work(plan, results, time.monotonic() + 100, lambda line: [], ABOUT)
     assert limits == pytest.approx([50, 50, 80], abs=1)
     about = {**ABOUT, "device": 2}
-    gpu.work(plan, results, time.monotonic() + 20, lambda line: [], about)
-    assert limits[3:] == pytest.approx([20], abs=1)  # half of 20 s is not worth a cell
+    gpu.work(plan, results, time.monotonic() + 40, lambda line: [], about)
+    assert limits[3:] == pytest.approx([40], abs=1)  # half of 40 s is not worth a cell
     ends = [line["ended"] for line in read_lines(results)[3:]]
     assert ends == ["2 from here on not begun", "well"]
+
+
+def test_the_rate_is_that_of_steps(monkeypatch, tmp_path):
+    """Without what `fit` and `predict` take at their beginning and end."""
+    worker = SimpleNamespace(
+        start={"macs": 1, "first_step": 1.0, "memory": 1},
+        seconds=lambda steps: 0.05 + 0.004 * steps,
+        close=lambda: None,
+    )
+    monkeypatch.setattr(gpu_tasks, "Worker", lambda **subject: worker)
+    results = tmp_path / "results.jsonl"
+    given = gpu_tasks.Given(results, ABOUT, None, tmp_path, False)
+    gpu_tasks.throughput(given, "T2TViT7", "jax", "inference", 128)
+    (line,) = read_lines(results)
+    assert line["images_per_second"] == pytest.approx(128 / 0.004, rel=0.01)
+
+
+def test_what_a_short_run_is_to_answer_comes_first():
+    """Which ways can feed a GPU; the scripts where they need not compile for long."""
+    threads, processes, *_ = gpu_tasks.pipeline_cells(False)
+    assert threads["cores"] == processes["cores"] == processes["processes"]
+    assert threads["processes"] == 0
+    assert gpu_tasks.script_cells(False)[0] == {"backend": "torch"}
+
+
+def test_training_from_scratch_tells_its_speed_before_it_is_evaluated(
+    monkeypatch, tmp_path
+):
+    def train(name, data, folder, epochs, design):  # and leaves no weights
+        history = {"seconds": [9.0, 2.0, 2.0], "loss": [1.0]}
+        (folder / "history.json").write_text(json.dumps(history))
+
+    for name, value in {"SIZE": 32, "BATCH_SIZE": 8, "train": train}.items():
+        monkeypatch.setattr(claim_accelerator, name, value)
+    photographs = SimpleNamespace(images=range(8))
+    monkeypatch.setattr(gpu_tasks, "pixels", lambda *_: photographs)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # as it does itself
+    results = tmp_path / "results.jsonl"
+    given = gpu_tasks.Given(results, ABOUT, None, tmp_path, True)
+    with pytest.raises((OSError, ValueError)):
+        gpu_tasks.scratch(given, "T2TViT14", 1)
+    assert [line["images_per_second"] for line in read_lines(results)] == [4]
 
 
 def test_the_log_has_the_errors_of_xla(tmp_path, monkeypatch):
@@ -184,6 +228,16 @@ def test_the_readme_has_the_tables_of_what_was_measured():
         block for block in text.split("```") if "benchmarks/gpu.py --minutes" in block
     )
     assert len(command) < 2000
+    *lines, _ = command.split("\n", 1)[1].splitlines()
+    assert all(line.endswith("\\") for line in lines)
+    # A machine that is lent ends a command after ten minutes, and returns one folder.
+    assert "--output ${OUT:-results}" in command
+    seconds = 60 * float(command.split("--minutes ")[1].split()[0])
+    assert seconds <= 540
+    chosen = command.split("--tasks ")[1].split(" \\\n")[0].split()
+    tasks = [gpu_tasks.TASKS[name] for name in chosen]
+    for task in tasks:
+        assert task.least < seconds * task.share / sum(task.share for task in tasks)
 
 
 @pytest.mark.nightly

@@ -55,6 +55,25 @@ def test_a_fused_forward_pass_has_the_losses_of_a_plain_one():
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="torch's compiler")
+def test_a_trace_for_training_holds_attention_that_has_a_gradient(monkeypatch):
+    """On a GPU; on a CPU any kernel has one, so which may be chosen is looked at."""
+    import torch
+
+    model = keras_t2t.T2TViT(16, 1, 2, 2, input_shape=(32, 32, 3), classes=10)
+    functional, allowed = torch.nn.functional, []
+    attention = functional.scaled_dot_product_attention
+
+    def watched(*given, **options):
+        cuda = torch.backends.cuda
+        allowed.append((cuda.cudnn_sdp_enabled(), cuda.mem_efficient_sdp_enabled()))
+        return attention(*given, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", watched)
+    fuse_forward_pass(model, backend="eager", batch_size=2)
+    assert set(allowed) == {(False, False)}
+
+
 def test_every_implementation_fails(monkeypatch, tmp_path, capsys):
     def fails(**subject):
         raise RuntimeError("out of memory")

@@ -102,8 +102,9 @@ def seconds_a_step(worker, rehearsal):
     """From long runs less short ones, as the beginning and end of `fit` take 50 ms."""
     rounds, number = 1, 1
     if not rehearsal:
-        few = worker.seconds(4)
-        step = max((worker.seconds(12) - few) / 8, 1e-3)  # noise may make it nothing
+        worker.seconds(2)  # the first run of several steps may take long
+        few, many = worker.seconds(4), worker.seconds(12)
+        step = max((many - few) / 8, many / 50)  # noise may make it nothing
         rounds, number = 3, max(1, round(1.5 / step))
     pairs = [(worker.seconds(1), worker.seconds(1 + number)) for _ in range(rounds)]
     return max(1e-4, statistics.median(long - short for short, long in pairs) / number)

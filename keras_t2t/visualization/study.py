@@ -26,6 +26,11 @@ from keras_t2t.visualization.runs import told_apart
 from keras_t2t.visualization.statistics import depth_statistics, write_statistics
 
 REPORT = "report.html"
+# What a report says that shows one of these pictures, which not every study has.
+SECTIONS = {
+    "attention": "<h2>Attention</h2>",
+    "comparison": "<h2>Networks side by side</h2>",
+}
 
 
 def study(
@@ -105,9 +110,10 @@ def study(
     if first.classes == 1:  # whose softmax is 1 for any image
         likeliest = None
     written = [output / REPORT, *write_figures(figures, output, dpi)]
-    for network, (title, table) in zip(networks, tables.items(), strict=True):
-        name = "statistics" if network is first else f"statistics {title}"
-        written.append(output / f"{re.sub('[ /]', '_', name)}.csv")
+    names = ["statistics", *(f"statistics {title}" for title in titles[1:])]
+    names = unique([re.sub("[ /]", "_", name) for name in names])
+    for name, table in zip(names, tables.values(), strict=True):
+        written.append(output / f"{name}.csv")
         write_statistics(table, written[-1])
     write_report(
         written[0],
@@ -123,15 +129,16 @@ def study(
 
 
 def write_figures(figures, folder, dpi):
-    """Writes each as a PNG and an SVG, and removes those of an earlier study that are
-    None; the paths of the others."""
-    written, earlier = [], (folder / REPORT).exists()
+    """Writes each as a PNG and an SVG, and removes those that are None if the report of
+    an earlier study shows them; the paths of the others."""
+    written, page = [], folder / REPORT
+    earlier = page.read_text("utf-8", errors="replace") if page.is_file() else ""
     for name, figure in figures.items():
         for path in (folder / f"{name}{suffix}" for suffix in FORMATS):
             if figure is not None:
                 written.append(path)
                 save_figure(figure, path, dpi)
-            elif earlier:
+            elif SECTIONS[name] in earlier:
                 path.unlink(missing_ok=True)
     return written
 

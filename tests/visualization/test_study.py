@@ -43,6 +43,7 @@ def test_runs_have_the_names_of_their_folders(photograph, tmp_path, monkeypatch)
 
 
 def test_a_picture_of_no_study_stays(tmp_path):
+    (tmp_path / "report.html").write_text("of tests")
     (tmp_path / "attention.png").write_bytes(b"of somebody")
     write_figures({"attention": None}, tmp_path, 40)
     assert (tmp_path / "attention.png").exists()

@@ -12,14 +12,8 @@ IN_NAME = re.compile(r"n\d{8}(?!\d)")
 
 
 def names_beside(*folders):
-    """The lines of `classnames.txt` or `classes.txt` in the first folder that has one.
-
-    Returns:
-        Tuple of str, or None if there is no such file.
-
-    Raises:
-        ValueError: a line is empty, or the file is no UTF-8.
-    """
+    """The lines of `classnames.txt` or `classes.txt` in the first folder that has one,
+    a tuple; None if there is no such file."""
     for path in (folder / name for folder in folders for name in FILES):
         if path.is_file():
             try:
@@ -35,12 +29,8 @@ def names_beside(*folders):
 
 
 def check_labels(split, names):
-    """Raises a ValueError unless every label is the number of a class, and has a name.
-
-    Args:
-        split: `Split` whose labels are known.
-        names: tuple of str; None for any number of classes.
-    """
+    """Raises a ValueError unless every label is the number of a class, and has a name;
+    without names of any class."""
     labels, most = split.labels, 2**31 if names is None else len(names)
     if len(wrong := np.flatnonzero((labels < 0) | (labels >= most))):
         known = "which is no class number"
@@ -53,16 +43,11 @@ def check_labels(split, names):
 
 
 def call_by_number(splits):
-    """Names classes that are only numbered, in the files and beside them.
+    """Names classes that are only numbered: a tuple of str by label, and a sentence for
+    the user. The labels of the splits become 0 to the number of classes.
 
     A thousand labels, 0 to 999, are taken for ImageNet's, unless the names of images
     hold WordNet's numbers in another order.
-
-    Args:
-        splits: list of `Split`. Their labels become 0 to the number of classes.
-
-    Returns:
-        `(names, note)`: tuple of str by label, and a sentence for the user.
     """
     numbers = np.unique(np.concatenate([split.labels for split in splits]))
     for split in splits:

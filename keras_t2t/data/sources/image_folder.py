@@ -26,11 +26,8 @@ def holds(folder):
 
 def open_source(wanted, root):
     """The images under `train/<class>/` and `val/<class>/`, whatever these are called,
-    or those under `<class>/`.
-
-    The class names are the folders' names, sorted. Every file below a class counts as
-    an image whatever its extension, except hidden ones (leading dot).
-    """
+    or those under `<class>/`. Every file below a class counts as an image whatever its
+    extension, except hidden ones (leading dot)."""
     folders = visible_folders(root)
     places = find_splits(root)
     if not places:
@@ -68,11 +65,9 @@ def _open_flat(wanted, root, names):
 
 
 def _usable(places, split):
-    """The names of splits that are used, and of those that are left alone.
-
-    A split without classes is ignored if it is for testing, or if another split for
-    the same purpose has classes. Any other is used, so that the error names it.
-    """
+    """The names of splits that are used, and of those that are left alone: without
+    classes, and for testing, or for the same purpose as another that has classes. Any
+    other is used, so that the error names it."""
     empty = [name for name, place in places.items() if not look(place, True).folders]
     full = [name for name in places if name not in empty]
     known = {role(name) for name in full}
@@ -85,13 +80,8 @@ def _usable(places, split):
 
 
 class FileSplit(Split):
-    """Images in files of their own.
-
-    Args:
-        root: Path of the folder of the split, to which keys are relative.
-        paths: list of bytes: a name need not be UTF-8.
-        labels: (images,) int64.
-    """
+    """Images in files of their own, whose paths are bytes: a name need not be UTF-8.
+    Their keys are relative to `root`, the folder of the split."""
 
     def __init__(self, folder, root, paths, labels):
         self._folder, self._root = os.fsencode(folder), root
@@ -145,12 +135,8 @@ def _class_names(train, validation):
 
 
 def checked_names(names):
-    """The names of class folders as a tuple.
-
-    Raises:
-        ValueError: one is no UTF-8, or has characters that do not show: names are
-            written to files and shown everywhere.
-    """
+    """The names of class folders as a tuple; a ValueError if one is no UTF-8, or has
+    characters that do not show: names are written to files and shown everywhere."""
     for name in names:
         if name != shown(name):
             why = "has invisible characters" if is_unicode(name) else "is no UTF-8"

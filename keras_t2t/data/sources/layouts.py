@@ -36,16 +36,8 @@ FIXED = (kaggle, imagenet_tars)  # ImageNet's own, whose splits are always the s
 
 
 def find_source(folder, **settings):
-    """The images that lie in a folder, in any of the layouts.
-
-    Args:
-        folder: Path of an existing folder.
-        **settings: of `Wanted`.
-
-    Raises:
-        ValueError: it has none of the layouts or several, or what the layout says.
-        ImportError: a library that the layout needs is not installed.
-    """
+    """The images that lie in a folder, in any of the layouts; `settings` as of
+    `Wanted`. A ValueError says if it has none of the layouts or several."""
     wanted = Wanted(folder, f"data_dir={str(folder)!r}", **settings)
     layout, root = _layout(wanted)
     if layout in FIXED and wanted.split != VALIDATION:

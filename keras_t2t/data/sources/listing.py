@@ -34,10 +34,7 @@ def is_visible_folder(entry):
     """Whether it is a folder that is neither hidden nor litter.
 
     A leading dot hides a folder, unless a digit follows and images lie in it: the class
-    `.45 ACP`.
-
-    Raises:
-        ValueError: it is hidden for no known reason, and holds images.
+    `.45 ACP`. If it holds images and is hidden for no known reason, that is an error.
     """
     name = entry.name
     if not is_folder(entry):
@@ -56,11 +53,7 @@ def is_visible_folder(entry):
 
 
 def look(folder, whole=False):
-    """What lies in a folder.
-
-    Args:
-        whole: find all folders, not only those before the first image.
-    """
+    """What lies in a folder; the `whole` of it, or what is found before an image."""
     folders, images = [], False
     with os.scandir(folder) as entries:
         for entry in entries:

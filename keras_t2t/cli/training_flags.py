@@ -112,8 +112,10 @@ def adapted(repeated, words):
         if name in words and of_value(words[name]) != of_value(repeated.get(name)):
             repeated = {k: v for k, v in repeated.items() if k not in derived}
     weights = words.get("weights")
-    if weights not in (None, *NAMES) and os.path.isdir(weights):
-        repeated.pop("model", None)  # that run has its own
+    of_hub = (weights or "").startswith("hf://")
+    if weights not in (None, *NAMES) and (of_hub or os.path.isdir(weights)):
+        for name in ("model", "image_size"):  # that run has its own
+            repeated.pop(name, None)
     rate_changes = words.get("rate_changes", repeated.get("rate_changes"))
     shorter = 0 < words.get("epochs", 0) < repeated["epochs"]
     if shorter or "rate_changes" in words:

@@ -59,7 +59,7 @@ class OwnData(Dataset):
         self._problem = None
         batch = next(iter(self._train_from(0)))
         self.not_pixels = not_pixels(batch[0])
-        self._range = range_of(batch[0])
+        self._scale, self._range = scale_of(batch[0]), range_of(batch[0])
         self.checksum = zlib.crc32(batch[1].tobytes()) >> 1
         self.batch_size, self.image_size = batch[0].shape[:2]
         if names is None:
@@ -71,7 +71,7 @@ class OwnData(Dataset):
                 raise ValueError(
                     f"{name}={asked}: the batches of dataset have {found}; leave it out"
                 )
-        self._check_last(config)
+        self._check_last(config, given)
         self.num_train = number("num_train", given) or self._length(config)
         self.num_validation = self._count(given)
 
@@ -133,10 +133,8 @@ class OwnData(Dataset):
             )
 
     def _validate(self):
-        for i, batch in enumerate(opened(self._own_validation)):
+        for batch in opened(self._own_validation):
             images, targets, *weights = self._batch(batch, "validation")
-            if i == 0:
-                self._check_range(images)
             if weights and (weights[0] != 1).any():
                 low, high = weights[0].min(), weights[0].max()
                 raise self._wrong(
@@ -145,8 +143,10 @@ class OwnData(Dataset):
                 )
             yield images, targets
 
-    def _check_range(self, images):
-        if images.any() and bool(self.not_pixels) != bool(not_pixels(images)):
+    def _check_scale(self, images):
+        low, high = sorted([self._scale, scale_of(images)])
+        differ = bool(self.not_pixels) != bool(not_pixels(images))
+        if differ and 0 < 20 * low <= high:  # not by chance
             raise self._wrong(
                 "training and validation images must be scaled alike, got "
                 f"{self._range} and {range_of(images)} in their first batches"
@@ -207,20 +207,21 @@ class OwnData(Dataset):
                 "drop_last=True, tf.data's drop_remainder=True)"
             )
 
-    def _check_last(self, config):
+    def _check_last(self, config, given):
         """Raises a ValueError if a run would read a last batch that is known to be
         smaller, which is the default of torch's `DataLoader`."""
-        source = self._train
-        with contextlib.suppress(TypeError, AttributeError):  # nothing tells
+        source, last = self._train, self.batch_size
+        with contextlib.suppress(Exception):  # nothing tells, or not between passes
             batches = len(source)
-            steps = (config.epochs or batches) * (config.steps_per_epoch or batches)
-            if not 1 < batches <= steps:
+            said = (number("num_train", given) or 0) // self.batch_size
+            steps = config.steps_per_epoch or said or batches
+            if not 1 < batches <= (config.epochs or 1) * steps:
                 return
             if indexed(source) or isinstance(source, (list, keras.utils.PyDataset)):
-                self._check_size(len(source[batches - 1][0]))
+                last = len(source[batches - 1][0])
             elif not getattr(source, "drop_last", True):
-                rest = len(source.sampler) % source.batch_size
-                self._check_size(rest or self.batch_size)
+                last = len(source.sampler) % source.batch_size or self.batch_size
+        self._check_size(last)
 
     def _wrong(self, problem):
         self._problem = ValueError(f"dataset: {problem}")
@@ -241,23 +242,27 @@ class OwnData(Dataset):
         """Validation images."""
         if self._validation is not None:
             return self._validation.num_validation
-        sizes = (len(images) for images, _ in self._validate())
-        first = next(sizes, 0)  # read in any case: it tells what is wrong now
-        if not first:
+        batches = (images for images, _ in self._validate())
+        first = next(batches, None)  # read in any case: it tells what is wrong now
+        if first is None:
             raise ValueError("dataset: there are no validation images")
-        return number("num_validation", given) or first + sum(sizes)
+        self._check_scale(first)
+        return number("num_validation", given) or len(first) + sum(map(len, batches))
 
 
 def not_pixels(images):
     """A line if images look as if divided by 255, or standardised; else None."""
-    low, high = images.min(), images.max()
     # V: bfloat16
-    if images.dtype.kind not in "fV" or not images.any() or max(-low, high) >= SCALED:
+    if images.dtype.kind not in "fV" or not 0 < scale_of(images) < SCALED:
         return None
     return (
         f"dataset: training images must be pixels 0..255, got {range_of(images)} in "
         "the first batch"
     )
+
+
+def scale_of(images):
+    return max(-float(images.min()), float(images.max()))
 
 
 def range_of(images):

@@ -126,7 +126,13 @@ def plan_run(config, folder, record, devices, own):
     config = config.with_defaults(dataset.known_as, *counts)
     config = own.settings_in_use(config)
     if source is not None:
-        fresh = bool(config.fresh_head) or not has_these_classes(source, dataset)
+        fits = has_these_classes(source, dataset)
+        if config.fresh_head is False and not fits:
+            raise ValueError(
+                f"fresh_head=False: the head of {shown(config.weights)} is not of the "
+                f"classes of {shown(dataset.name)}"
+            )
+        fresh = bool(config.fresh_head) or not fits
         config = dataclasses.replace(config, fresh_head=fresh)
     check_plan(config, dataset, devices, own.fewest_classes)
     changed = augmentation(config)
@@ -231,7 +237,7 @@ def opened_data(config, own):
     built = isinstance(own.model, keras.Model)
     classes = own.model.output_shape[-1] if built else None
     dataset = OwnData(given, opened, config, classes, own.fewest_classes)
-    if dataset.not_pixels and own.model is None:
+    if dataset.not_pixels and (own.model is None or opened is not None):
         raise ValueError(dataset.not_pixels)
     return dataset
 

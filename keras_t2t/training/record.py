@@ -8,8 +8,10 @@ from pathlib import Path
 import keras
 
 from keras_t2t._ground.version import __version__
+from keras_t2t.checkpoints.registry import NAMES
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.settings.setting import settings_of
+from keras_t2t.training.teaching import RESNET50
 
 # Settings that may change when a run is resumed: where it runs, how often it saves, and
 # where its data is; `data` describes the data itself.
@@ -91,13 +93,20 @@ def as_recorded(settings, record):
     return settings | {
         name: old
         for name, (new, old) in pairs.items()
-        if new and old and (os.path.abspath(new) == old or ends_with(old, new))
+        if new and old and is_place(new, old)
     }
 
 
-def ends_with(path, end):
-    parts = Path(os.path.normpath(end)).parts
-    return Path(path).parts[-len(parts) :] == parts
+def is_place(path, recorded):
+    """Whether a path names a recorded one, or its end where that is not there."""
+    if path in (*NAMES, RESNET50):
+        return False
+    if os.path.abspath(path) == recorded:
+        return True
+    if os.path.exists(path) and os.path.exists(recorded):
+        return os.path.samefile(path, recorded)
+    end = Path(os.path.normpath(path)).parts
+    return Path(recorded).parts[-len(end) :] == end
 
 
 def differences(now, record):

@@ -175,7 +175,8 @@ class RunFolder:
         if self.main and self.replaces:
             self._write_record()
             for path in self.old_events:  # the new run's, beside them, are open
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # open elsewhere, or of another user
+                    path.unlink()
             kept = CONFIG, CLASSES, TENSORBOARD
             self._remove_all_but(*kept, keep_run=self.record["run"])
             self.replaces, self.started = False, True

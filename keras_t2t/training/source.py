@@ -59,8 +59,10 @@ def share_elsewhere(source, dataset):
     holds that run's images, from whatever folder: as many, of the same classes."""
     data = (source.run or {}).get("data") or {}
     images = sum(data.get(count, 0) for count in COUNTS)
-    moved = images == dataset.num_shared and has_these_classes(source, dataset)
-    return source.run["validation_share"] if moved else None
+    if dataset.num_shared is None or not has_these_classes(source, dataset):
+        return None
+    found = dataset.num_train + dataset.num_validation  # without corrupt ones
+    return source.run["validation_share"] if images == found else None
 
 
 def normalization_of(source):

@@ -183,6 +183,7 @@ NONE = dict.fromkeys(RATES)
 TUNED = {**RATES, "weights": "imagenet", "fresh_head": True, "lora": 0}
 ADAPTED = {"learning_rate": 0.25, "weights": "imagenet", "lora": 8}
 PROBE = {"weights": "imagenet", "linear_probe": True, "drop_path": 0.0}
+OF_WEIGHTS = ("model", "image_size")
 OF_A_RUN = {"weights": "imagenet", "model": "T2TViT14", "drop_path": 0.2}
 
 
@@ -212,7 +213,8 @@ OF_A_RUN = {"weights": "imagenet", "model": "T2TViT14", "drop_path": 0.2}
         (PROBE, "--lora 8", {"linear_probe": None, "drop_path": None}),
         (OF_A_RUN, "--linear-probe", {"linear_probe": True, "drop_path": None}),
         (OF_A_RUN, "--lora 8", {"drop_path": 0.2, "model": "T2TViT14"}),
-        (OF_A_RUN, "--weights /", {"model": None, "drop_path": 0.2}),
+        ({**OF_A_RUN, "image_size": 384}, "--weights /", dict.fromkeys(OF_WEIGHTS)),
+        (OF_A_RUN, "--weights hf://a/b", {"model": None, "drop_path": 0.2}),
         (OF_A_RUN, "--weights cifar10", {"model": "T2TViT14"}),
         ({**CIFAR, "weights": "/a"}, "--weights /b/../a/", {"normalization": "cifar"}),
     ],

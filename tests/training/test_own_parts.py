@@ -420,7 +420,15 @@ def test_floats_of_0_to_1_are_not_pixels():
     assert opened(IMAGES / 255, model=small_model).num_train == 24
     # Those that validate are like those that train.
     assert opened(IMAGES.astype("uint8"), IMAGES).num_train == 24
-    assert opened(IMAGES / 255, 0 * IMAGES, model=small_model).num_train == 24
+    black = 0.0 * IMAGES
+    # Also where the two stand on either side of what looks like pixels.
+    pairs = (IMAGES / 255, black), (black, IMAGES / 255), (IMAGES / 11, IMAGES / 13)
+    for images, others in pairs:
+        assert opened(images, others, model=small_model).num_train == 24
+    with pytest.raises(ValueError, match="must be pixels"):
+        given = {"dataset": lambda: [(IMAGES / 255, np.eye(10)[LABELS])]}
+        config = TrainingConfig(epochs=1, steps_per_epoch=3, dataset="digits")
+        opened_data(config, Own(small_model, **given))
     told = r"alike, got uint8 in 0\.\.120 and float64 in 0\.\.0\.471 in their first"
     with pytest.raises(ValueError, match=told):
         opened(IMAGES.astype("uint8"), IMAGES / 255)
@@ -495,12 +503,13 @@ def test_a_smaller_last_batch_is_told_before_the_first_step(source):
 
     def opened(**settings):
         own = Own(small_model(), dataset=(source, validation))
-        return opened_data(TrainingConfig(epochs=1, **settings), own)
+        return opened_data(TrainingConfig(**{"epochs": 1, **settings}), own)
 
     told = "has 7 images, the first had 8: leave a smaller last .* drop_last=True"
     with pytest.raises(ValueError, match=told):
         opened()
     assert opened(steps_per_epoch=1).num_train == 8
+    assert opened(epochs=None, steps_per_epoch=1).num_train == 8
 
 
 @pytest.mark.once

@@ -77,6 +77,12 @@ def test_images_that_trained_the_weights_do_not_validate_elsewhere(
     assert moved(data, validation_share=asked).validation_share == share
 
 
+def test_what_fits_no_head_is_told(moved):
+    assert moved(fresh_head=False).fresh_head is False
+    with pytest.raises(ValueError, match=r"fresh_head=False: the head of .* not of"):
+        moved({"classes": [*"abcd"]}, fresh_head=False)
+
+
 def test_the_record_can_be_read_from_elsewhere(source, moved, tmp_path):
     config = moved(teacher="source")
     paths = config.data_dir, config.weights, config.teacher

@@ -5,7 +5,12 @@ import os
 import pytest
 
 from keras_t2t.training import TrainingConfig
-from keras_t2t.training.record import check_asked, differences, resumed_config
+from keras_t2t.training.record import (
+    check_asked,
+    differences,
+    is_place,
+    resumed_config,
+)
 
 pytestmark = pytest.mark.once
 
@@ -76,6 +81,15 @@ def test_a_path_may_be_written_in_another_way(given, told, monkeypatch):
     else:
         with pytest.raises(ValueError, match=f"weights: .*a', {told}"):
             check_asked(asked, recorded, "run")
+
+
+def test_a_name_or_another_folder_is_no_recorded_path(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name / "t").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "b")
+    assert not is_place("t", str(tmp_path / "a" / "t"))
+    assert is_place("t", str(tmp_path / "b" / "t"))
+    assert not is_place("imagenet", "/home/runs/imagenet")
 
 
 def test_a_run_that_skips_corrupt_images_goes_on_so():

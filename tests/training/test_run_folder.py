@@ -136,12 +136,14 @@ def test_the_new_run_s_events_stay(tmp_path):
     board = tmp_path / "tensorboard" / "train"
     board.mkdir(parents=True)
     (board / "events.old").touch()
+    (board / "events.kept").mkdir()  # what cannot be removed stays
     with RunFolder(tmp_path) as folder:
         replace_run(folder)
         (board / "events.new").touch()
         save(folder, 1, "new")
         folder.has_result()
-    assert [path.name for path in board.iterdir()] == ["events.new"]
+    names = {path.name for path in board.iterdir()}
+    assert names == {"events.new", "events.kept"}
 
 
 @pytest.mark.parametrize("damage", [None, "null", "{", '{"model": "x"}'])

@@ -28,7 +28,7 @@ NAMED = re.compile(
 UNCLEAR = re.compile(rf"(?:.*[-_. ])?(?:{PATTERN})[-_. ].*", re.IGNORECASE)
 COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$", re.IGNORECASE)
 IN_SPLIT = re.compile(rf"(?:.*[-_. ])?{NUMBER}{HASH}", re.IGNORECASE)
-UNCOUNTED = re.compile(r"(?!.*[-_]of[-_]\d).*\d", re.IGNORECASE)
+UNCOUNTED = re.compile(r"(?!.*[-_]of[-_]\d)(?:.*[-_. ])?\d+\.\w+", re.IGNORECASE)
 FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
 
 
@@ -69,7 +69,7 @@ def open_shards(wanted, root, suffix, kind, open_split):
     counted = [
         f"{len(found[name]):,} {kind} of {name}"
         for name in choice.read
-        if UNCOUNTED.match(found[name][0].name)
+        if UNCOUNTED.fullmatch(found[name][0].name)
     ]
     if counted:  # the last ones may be missing
         notes = (*notes, f"found {' and '.join(counted)}")

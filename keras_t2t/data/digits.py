@@ -1,17 +1,14 @@
 """scikit-learn's handwritten digits: real images in its package, no TensorFlow."""
 
+import math
+
 import keras
 import numpy as np
 
 from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.draws.order import shuffled_indices
-from keras_t2t.data.sharding import (
-    local_batch_size,
-    num_batches,
-    num_local_images,
-    positions_of,
-)
+from keras_t2t.data.sharding import Shard
 
 
 class Digits(Dataset):
@@ -57,17 +54,14 @@ class Digits(Dataset):
 class _Batches(keras.utils.PyDataset):
     def __init__(self, images, labels, asked):
         super().__init__()
-        self.images = images
-        self.labels = labels
-        self.asked = asked
-        self.local_batch_size = local_batch_size(asked.batch_size, asked.shard)
+        self.images, self.labels, self.asked = images, labels, asked
+        self.shard = Shard(asked.batch_size, asked.shard)
         self.interpolation = _bilinear_matrix(images.shape[1], asked.image_size)
 
     def _positions(self, step):
         """Of this shard's images in batch number `step`, counted over all shards."""
-        local = self.local_batch_size
-        numbers = np.arange(step * local, (step + 1) * local)
-        return positions_of(numbers, self.asked.batch_size, local, self.asked.shard)
+        local = self.shard.batch_size
+        return self.shard.positions(np.arange(step * local, (step + 1) * local))
 
     def _batch(self, indices):
         """The images (batch, size, size, 3) uint8 and one-hot labels at `indices`."""
@@ -92,23 +86,18 @@ class _InOrder(_Batches):
 
     @property
     def num_batches(self):
-        count, batch_size = len(self.images), self.asked.batch_size
+        count = len(self.images)
         if self.asked.pad:
-            return num_batches(count, batch_size)
-        count = num_local_images(count, batch_size, self.asked.shard)
-        return num_batches(count, self.local_batch_size)
+            return math.ceil(count / self.asked.batch_size)
+        return math.ceil(self.shard.num_images(count) / self.shard.batch_size)
 
     def __getitem__(self, step):
         positions = self._positions(step)
         there = positions < len(self.images)
-        images, labels = self._batch(positions[there])
         if not self.asked.pad:
-            return images, labels
-        missing = len(positions) - len(images)
-        images, labels = (
-            np.pad(column, [(0, missing)] + [(0, 0)] * (column.ndim - 1))
-            for column in (images, labels)
-        )
+            return self._batch(positions[there])
+        images, labels = self._batch(np.where(there, positions, 0))
+        images[~there], labels[~there] = 0, 0
         return images, labels, there.astype("float32")
 
 

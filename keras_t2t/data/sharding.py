@@ -3,6 +3,29 @@
 from keras_t2t._ground.arguments import integer, is_integer
 
 
+class Shard:
+    """The part (index, count) of each global batch.
+
+    Attributes:
+        batch_size: its rows of a global batch.
+    """
+
+    def __init__(self, batch_size, shard, mixes=False):
+        self.batch_size = local_batch_size(batch_size, shard, mixes)
+        self._all, self._first = batch_size, shard[0] * self.batch_size
+
+    def positions(self, numbers):
+        """The global positions of images, from their numbers in this shard."""
+        batches, rows = numbers // self.batch_size, numbers % self.batch_size
+        return batches * self._all + self._first + rows
+
+    def num_images(self, count):
+        """How many of so many images it gets in one pass."""
+        whole, rest = divmod(count, self._all)
+        in_last = min(max(rest - self._first, 0), self.batch_size)
+        return whole * self.batch_size + in_last
+
+
 def local_batch_size(batch_size, shard, mixes=False):
     """Rows of a global batch that one shard gets.
 
@@ -36,26 +59,3 @@ def local_batch_size(batch_size, shard, mixes=False):
             f"CutMix mix images two by two, in each of {count} shards"
         )
     return batch_size // count
-
-
-def positions_of(numbers, batch_size, local, shard):
-    """The global positions of a shard's images, from their numbers in the shard.
-
-    Args:
-        batch_size: images of all shards together.
-        local: those of each.
-        shard: (index, count).
-    """
-    return numbers // local * batch_size + shard[0] * local + numbers % local
-
-
-def num_batches(num_images, batch_size):
-    """Global batches of one pass; the last may be smaller."""
-    return -(-num_images // batch_size)
-
-
-def num_local_images(num_images, batch_size, shard):
-    """Images that one shard gets in one pass over all."""
-    local = local_batch_size(batch_size, shard)
-    whole, rest = divmod(num_images, batch_size)
-    return whole * local + min(max(rest - shard[0] * local, 0), local)

@@ -1,6 +1,7 @@
 """Top-1 and top-5 over a data set and per class, with every image counted once; and
 what a model says of each image."""
 
+import math
 import unicodedata
 
 import keras
@@ -9,7 +10,6 @@ from keras import ops
 
 from keras_t2t._ground.arguments import shown
 from keras_t2t.data.opening import naming_unreadable
-from keras_t2t.data.sharding import num_batches
 
 TOLERANCE = 0.1  # percentage points from the published accuracy
 
@@ -90,7 +90,7 @@ def measure(model, dataset, batch_size, devices, verbose=0, **transform):
     with naming_unreadable(dataset):
         logs = model.evaluate(
             batches,
-            steps=num_batches(dataset.num_validation, batch_size),
+            steps=math.ceil(dataset.num_validation / batch_size),
             verbose=verbose,
             return_dict=True,
         )

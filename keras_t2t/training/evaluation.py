@@ -1,8 +1,9 @@
 """Validation after each epoch, of the raw weights and of their average."""
 
+import math
+
 import keras
 
-from keras_t2t.data.sharding import num_batches
 from keras_t2t.training import state
 from keras_t2t.training.ema import averaged_weights, has_average
 
@@ -19,7 +20,7 @@ def evaluate(run, model):
     """
     run.devices.average_statistics(model)
     num_images, batch_size = run.dataset.num_validation, run.config.batch_size
-    steps = num_batches(num_images, batch_size)
+    steps = math.ceil(num_images / batch_size)
     batches = run.dataset.validation_batches(
         run.config.image_size,
         batch_size,

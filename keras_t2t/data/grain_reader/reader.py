@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 
 import numpy as np
@@ -13,12 +14,7 @@ from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import mixed_and_erased, target_of
 from keras_t2t.data.grain_reader.transforms import evaluation_image, training_image
-from keras_t2t.data.sharding import (
-    local_batch_size,
-    num_batches,
-    num_local_images,
-    positions_of,
-)
+from keras_t2t.data.sharding import Shard
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 grain = import_library("grain")
@@ -36,15 +32,13 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
     image_size, batch_size, seed, augmentation, first_step, shard, *transform = asked
     augmentation = augmentation or AUGMENTATIONS["light"]
-    local = local_batch_size(batch_size, shard, augmentation.mixes)
+    shard = Shard(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
     reduced = num_classes < IMAGENET_CLASSES
 
     def load(number):
         """One image, or the two that are mixed with each other."""
-        positions = positions_of(
-            number * together + np.arange(together), batch_size, local, shard
-        )
+        positions = shard.positions(number * together + np.arange(together))
         indices = shuffled_indices(positions, len(split), seed, augmentation.repeats)
         images, targets = [], []
         for position, index in zip(positions, indices, strict=True):
@@ -59,21 +53,22 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
             images, targets, positions, batch_size, seed, augmentation
         )
 
-    numbers = grain.MapDataset.range(first_step * local // together, FOREVER)
-    return _batches(numbers.map(load), local // together)
+    each = shard.batch_size // together
+    numbers = grain.MapDataset.range(first_step * each, FOREVER)
+    return _batches(numbers.map(load), each)
 
 
 def validation_batches(split, asked, num_classes, exif_orientation=False):
     image_size, batch_size, shard, pad, crop, interpolation = asked
-    local = local_batch_size(batch_size, shard)
-    count = num_local_images(len(split), batch_size, shard)
+    shard = Shard(batch_size, shard)
+    count = shard.num_images(len(split))
     reduced = num_classes < IMAGENET_CLASSES
 
     def load(number):
         if number >= count:
             image = np.zeros((1, image_size, image_size, 3), "uint8")
             return image, np.zeros((1, num_classes), "float32"), np.zeros(1, "float32")
-        index = int(positions_of(number, batch_size, local, shard))
+        index = int(shard.positions(number))
         with _reading(split, index) as (encoded, label):
             image = evaluation_image(
                 encoded, image_size, crop, interpolation, exif_orientation, reduced
@@ -81,8 +76,8 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         columns = image[None], target_of(label, num_classes, split, index)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
 
-    rows = num_batches(len(split), batch_size) * local if pad else count
-    return _batches(grain.MapDataset.range(rows).map(load), local)
+    rows = math.ceil(len(split) / batch_size) * shard.batch_size if pad else count
+    return _batches(grain.MapDataset.range(rows).map(load), shard.batch_size)
 
 
 def watched(batches, function):

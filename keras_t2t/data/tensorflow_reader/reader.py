@@ -5,6 +5,7 @@ augments outside of Python's lock.
 """
 
 import io
+import math
 import os
 
 import numpy as np
@@ -15,12 +16,7 @@ from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import mixed_and_erased, target_of
-from keras_t2t.data.sharding import (
-    local_batch_size,
-    num_batches,
-    num_local_images,
-    positions_of,
-)
+from keras_t2t.data.sharding import Shard
 from keras_t2t.data.tensorflow_reader.cut import (
     BLACK,
     JPEG,
@@ -44,13 +40,13 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
     image_size, batch_size, seed, augmentation, first_step, shard, *_ = asked
     augmentation = augmentation or AUGMENTATIONS["light"]
-    local = local_batch_size(batch_size, shard, augmentation.mixes)
+    shard = Shard(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
     operations = augmentation.operations_per_image
     reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
-        position = positions_of(number, batch_size, local, shard)
+        position = shard.positions(number)
         [index] = shuffled_indices(
             position[None], len(split), seed, augmentation.repeats
         )
@@ -82,7 +78,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         return number, tf.cast(tf.round(image), "uint8"), target
 
     def finish(numbers, images, targets):
-        positions = positions_of(numbers, batch_size, local, shard)
+        positions = shard.positions(numbers)
         return mixed_and_erased(
             images, targets, positions, batch_size, seed, augmentation
         )
@@ -93,26 +89,27 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         return columns[0], images, targets
 
     def flat(_, images, targets):
-        shape = (local, image_size, image_size, 3)
-        return tf.reshape(images, shape), tf.reshape(targets, (local, num_classes))
+        images = tf.reshape(images, (shard.batch_size, image_size, image_size, 3))
+        return images, tf.reshape(targets, (shard.batch_size, num_classes))
 
-    numbers = tf.data.Dataset.range(first_step * local, FOREVER)
+    numbers = tf.data.Dataset.range(first_step * shard.batch_size, FOREVER)
     batches = numbers.map(load, THREADS).batch(together, drop_remainder=True)
     if augmentation.mixes or augmentation.erasing_probability:
         batches = batches.map(finished, THREADS)
-    return _ahead(batches.batch(local // together, drop_remainder=True).map(flat))
+    batches = batches.batch(shard.batch_size // together, drop_remainder=True)
+    return _ahead(batches.map(flat))
 
 
 def validation_batches(split, asked, num_classes, exif_orientation=False):
     image_size, batch_size, shard, pad, crop, interpolation = asked
-    local = local_batch_size(batch_size, shard)
-    count = num_local_images(len(split), batch_size, shard)
+    shard = Shard(batch_size, shard)
+    count = shard.num_images(len(split))
     reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
         if number >= count:
             return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
-        index = positions_of(number, batch_size, local, shard)
+        index = shard.positions(number)
         encoded, label = split.example(index)
         cut = evaluation_cut(encoded, image_size, crop, exif_orientation, reduced)
         return *cut, target_of(label, num_classes, split, index), np.float32(1)
@@ -123,8 +120,9 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         image = tf.cast(tf.round(pixels(cut, image_size, interpolation)), "uint8")
         return (image, target, weight) if pad else (image, target)
 
-    number = num_batches(len(split), batch_size) * local if pad else count
-    return _ahead(tf.data.Dataset.range(number).map(load, THREADS).batch(local))
+    rows = math.ceil(len(split) / batch_size) * shard.batch_size if pad else count
+    numbers = tf.data.Dataset.range(rows)
+    return _ahead(numbers.map(load, THREADS).batch(shard.batch_size))
 
 
 def watched(batches, function):

@@ -216,7 +216,7 @@ def test_any_damage_of_an_index_makes_it_anew(folder, small_files, cache):
 def test_an_index_that_cannot_be_kept(
     folder, small_files, monkeypatch, capsys, place, reason
 ):
-    keras_folder = "keras_t2t.data.sources.tar_index.keras_folder"
+    keras_folder = "keras_t2t.data.sources.tar_shards.keras_folder"
     monkeypatch.setattr(keras_folder, mock.Mock(**place))
     layouts.write_tars(folder, small_files)
     assert len(find_source(folder).train) == 6

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import data_layouts as layouts
-from keras_t2t.data.sources.tar_index import index_tar
+from keras_t2t.data.sources.tar_shards import index_tar
 
 LINKS = {"hard": tarfile.LNKTYPE, "link": tarfile.SYMTYPE}
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.sources.source import Source
-from keras_t2t.data.sources.tar_index import TarSplit
+from keras_t2t.data.sources.tar_shards import TarSplit
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VALIDATION = "ILSVRC2012_img_val.tar"

@@ -2,7 +2,6 @@
 
 import os
 import re
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,23 +11,18 @@ from keras_t2t.data.sources.source import Split
 OF_ALL = re.compile(r"([-_]of[-_]\d+.*)?\.\w+$", re.IGNORECASE)
 
 
-class Stamp(NamedTuple):
-    """What distinguishes a file from another one that replaces it."""
-
-    size: int  # bytes
-    modified: int  # nanoseconds
-
-    @classmethod
-    def of(cls, path):
-        status = os.stat(path)
-        return cls(status.st_size, status.st_mtime_ns)
+def stamp_of(path):
+    """What distinguishes a file from another one that replaces it: its size in bytes,
+    and when it was changed, in nanoseconds."""
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
 
 
 class PackedSplit(Split):
     """The images of some files, one file after the other.
 
     Args:
-        stamps: list of their `Stamp`, from before they were read.
+        stamps: list of their `stamp_of`, from before they were read.
         labels: list of (images,) integers, of each file.
     """
 
@@ -52,7 +46,7 @@ class PackedSplit(Split):
     def changed(self):
         for path, stamp in zip(self._paths, self._stamps, strict=True):
             try:
-                same = Stamp.of(path) == stamp
+                same = stamp_of(path) == stamp
             except OSError as error:
                 return f"{shown(path)} cannot be read any more: {error.strerror}"
             if not same:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_t2t._ground.images import shown
 from keras_t2t._ground.optional_imports import import_library
-from keras_t2t.data.sources.packed import PackedSplit, Stamp
+from keras_t2t.data.sources.packed import PackedSplit, stamp_of
 from keras_t2t.data.sources.shards import check_same_names, find_shards, open_shards
 from keras_t2t.data.sources.source import listed
 
@@ -42,7 +42,7 @@ class ParquetSplit(PackedSplit):
     """
 
     def __init__(self, paths):
-        stamps = [Stamp.of(path) for path in paths]
+        stamps = list(map(stamp_of, paths))
         described = [_describe(path) for path in paths]
         self._metadata, images, names, labels = zip(*described, strict=True)
         self._image, self.class_names = images[0], names[0]

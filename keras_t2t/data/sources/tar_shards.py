@@ -1,13 +1,22 @@
-"""WebDataset's shards, as hubs keep ImageNet: imagenet1k-train-0000.tar."""
+"""The images in tars, read where they lie by an index that is kept in a cache, and
+WebDataset's shards, as hubs keep ImageNet: imagenet1k-train-0000.tar."""
+
+import hashlib
+import os
+import time
+from typing import NamedTuple
 
 import numpy as np
 
+from keras_t2t._ground.files import keras_folder, replacing
 from keras_t2t._ground.images import shown
+from keras_t2t.data.sources.packed import PackedSplit, stamp_of
 from keras_t2t.data.sources.shards import find_shards, open_shards
-from keras_t2t.data.sources.tar_index import TarSplit
-from keras_t2t.data.sources.tar_samples import NO_LABEL
+from keras_t2t.data.sources.tar_members import tar_members
+from keras_t2t.data.sources.tar_samples import NO_LABEL, samples
 
 LAYOUT = "*train-0000.tar and *validation-0000.tar"
+VERSION = 3  # of what the cache holds
 
 
 def holds(folder, loosely=False):
@@ -30,3 +39,128 @@ def _labels(path, index):
             "has to be unpacked"
         )
     return index.labels
+
+
+class TarIndex(NamedTuple):
+    """The images of a tar, in its order."""
+
+    names: list  # of str, with the inner tar's name before an image's
+    offsets: np.ndarray  # (images,) int64, bytes from the start of the file
+    sizes: np.ndarray  # (images,) int64, bytes
+    labels: np.ndarray  # (images,) int64, of .cls or .json members, or -1
+
+
+class TarSplit(PackedSplit):
+    """The images of some tars.
+
+    Args:
+        labels_of: function of a path and its `TarIndex` that gives (images,) integers.
+
+    Raises:
+        ValueError: one is no tar, is cut off, compressed or has a wrong label.
+    """
+
+    def __init__(self, paths, labels_of):
+        stamps = list(map(stamp_of, paths))
+        self._indices = index_tars(paths, stamps)
+        super().__init__(paths, stamps, list(map(labels_of, paths, self._indices)))
+
+    def read(self, index):
+        tar, row = self._place(index)
+        size = int(self._indices[tar].sizes[row])
+        # Opened anew each time: ImageNet has as many tars as a process may have files.
+        with open(self._paths[tar], "rb", buffering=0) as file:
+            file.seek(int(self._indices[tar].offsets[row]))
+            content = file.read(size)
+        if len(content) < size:
+            raise OSError(f"{shown(self._paths[tar])} ended within an image")
+        return content
+
+    def name(self, index):
+        tar, row = self._place(index)
+        return f"{shown(self._paths[tar].name)}: {shown(self._indices[tar].names[row])}"
+
+    def _keys_in(self, file):
+        return self._indices[file].names
+
+
+def index_tars(paths, stamps):
+    """A list of each tar's `TarIndex`, from the cache if the tar has not changed."""
+    start, news, indices = time.monotonic(), 0, []
+    for path, stamp in zip(paths, stamps, strict=True):
+        cached = _cached_path(path)
+        index = _read_cache(cached, stamp)
+        if index is None:
+            index = index_tar(path)
+            _write_cache(cached, path, stamp, index)
+            news += 1
+        indices.append(index)
+    if news:
+        images = sum(len(index.names) for index in indices)
+        seconds = time.monotonic() - start
+        print(f"{images:,} images in {len(paths):,} tars, indexed in {seconds:.0f} s")
+    return indices
+
+
+def index_tar(path):
+    """The `TarIndex` of a tar, and of the tars in it."""
+    with open(path, "rb") as file:
+        images, labels = samples(file, path, tar_members(file, path))
+    columns = ([i.offset for i in images], [i.size for i in images], labels)
+    names = [image.name for image in images]
+    return TarIndex(names, *(np.array(column, "int64") for column in columns))
+
+
+def _cached_path(path):
+    """Where the index of a tar is kept, or None if there is no such place."""
+    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+    try:
+        return keras_folder() / "datasets" / "keras_t2t" / f"{name}.npz"
+    except RuntimeError:  # a user without a home
+        return None
+
+
+def _read_cache(cached, stamp):
+    """The index in the cache; None if it is missing, damaged or of an older file."""
+    try:
+        with np.load(cached, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+        if arrays["stamp"].tolist() != [VERSION, *stamp]:
+            return None
+        if bytes(arrays.pop("digest")) != _digest(arrays):
+            return None
+        names = bytes(arrays["names"]).decode("utf-8", "surrogateescape")
+        columns = (arrays[name] for name in TarIndex._fields[1:])
+        return TarIndex(names.split("\0")[:-1], *columns)
+    # For damaged files NumPy, zipfile and zlib raise exceptions of many classes.
+    except Exception:
+        return None
+
+
+def _digest(arrays):
+    """The digest of a whole index; a zip's own checksums do not cover its directory."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.digest()
+
+
+def _write_cache(cached, path, stamp, index):
+    names = "".join(f"{name}\0" for name in index.names)
+    names = names.encode("utf-8", "surrogateescape")
+    arrays = {
+        "stamp": np.array((VERSION, *stamp), "int64"),
+        "names": np.frombuffer(names, "uint8"),
+        **dict(zip(index._fields[1:], index[1:], strict=True)),
+    }
+    arrays["digest"] = np.frombuffer(_digest(arrays), "uint8")
+    try:
+        if cached is None:
+            raise FileNotFoundError("there is no home directory; set KERAS_HOME")
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(cached) as temporary:
+            np.savez(temporary, **arrays)
+    except OSError as error:  # a cache that cannot be written only costs time
+        reason = error.strerror or error
+        print(f"the index of {shown(path)} is not kept: {reason}")

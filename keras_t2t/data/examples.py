@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_t2t._ground.normalizations import IMAGENET_MEAN, IMAGENET_STD
-from keras_t2t.data.draws.erasing import noise
+from keras_t2t.data.draws import Purpose, generator
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.mixing import batch_mixing, kept_share
 
@@ -13,14 +13,8 @@ class LabelError(ValueError):
 
 
 def target_of(labels, num_classes, split, index):
-    """(num_classes,) float32: 1 for each label.
-
-    Args:
-        labels: int64, or array (labels,), of the image `index` of the `Split`.
-
-    Raises:
-        LabelError: a label is not in 0..num_classes - 1; names the image.
-    """
+    """(num_classes,) float32: 1 for each label, int64 or array (labels,), of the image
+    `index` of a `Split`; a `LabelError` that names it if one is of no class."""
     if np.any((labels < 0) | (labels >= num_classes)):
         raise LabelError(
             f"{split.name(index)} has the label {labels}; accepted are 0 to "
@@ -32,16 +26,11 @@ def target_of(labels, num_classes, split, index):
 
 
 def mixed_and_erased(images, targets, positions, batch_size, seed, augmentation):
-    """Mixes and erases images that have their final size.
+    """Mixes and erases images (n, size, size, 3) uint8 at positions (n,), two where
+    images are mixed. Those that are mixed or erased are float32.
 
     Args:
-        images: (n, size, size, 3) uint8, two where images are mixed.
-        targets: (n, classes) float32.
-        positions: (n,) integers.
         batch_size: images of all shards together.
-
-    Returns:
-        Images, float32 where they are mixed or erased, and targets.
     """
     size = images.shape[1]
     if augmentation.mixes:
@@ -64,12 +53,8 @@ def mix_pair(images, targets, mixing):
     batched, in parallel, and stay together when the batch is cut into shards.
 
     Args:
-        images: (2, height, width, 3) uint8.
-        targets: (2, classes) float32, each of sum 1.
-
-    Returns:
-        Images (2, height, width, 3) float32 in 0..255, not rounded, and targets
-        (2, classes) float32, each of sum 1.
+        images: (2, height, width, 3) uint8; they become float32 and are not rounded.
+        targets: (2, classes) float32, each of sum 1, as they are then too.
     """
     share = kept_share(mixing, *images.shape[1:3])
     targets = share * targets + (1 - share) * targets[::-1]
@@ -87,17 +72,13 @@ def mix_pair(images, targets, mixing):
 
 
 def erase(image, box, seed, position):
-    """Replace one rectangle by noise that is N(0, 1) once the image is normalised by
-    ImageNet's mean and deviation.
-
-    Args:
-        image: (height, width, 3) float32 in 0..255, which is changed.
-        box: (4,) integers: top, left, height, width; 0 x 0 to erase nothing.
-        seed, position: of the noise, which is neither rounded nor cut to 0..255.
-    """
+    """Replace one rectangle of an image (height, width, 3) float32 in place by noise
+    that is N(0, 1) once the image is normalised by ImageNet's mean and deviation. The
+    noise is neither rounded nor cut to 0..255."""
     top, left, height, width = map(int, box)
     if height and width:
+        random = generator(Purpose.NOISE, seed, position)
+        noise = random.standard_normal((height, width, 3), dtype="float32")
         image[top : top + height, left : left + width] = 255 * (
-            np.float32(IMAGENET_MEAN)
-            + np.float32(IMAGENET_STD) * noise(seed, position, (height, width, 3))
+            np.float32(IMAGENET_MEAN) + np.float32(IMAGENET_STD) * noise
         )

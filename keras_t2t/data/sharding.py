@@ -4,11 +4,7 @@ from keras_t2t._ground.arguments import integer, is_integer
 
 
 class Shard:
-    """The part (index, count) of each global batch.
-
-    Attributes:
-        batch_size: its rows of a global batch.
-    """
+    """The part (index, count) of each global batch, of `batch_size` rows itself."""
 
     def __init__(self, batch_size, shard, mixes=False):
         self.batch_size = local_batch_size(batch_size, shard, mixes)
@@ -27,18 +23,10 @@ class Shard:
 
 
 def local_batch_size(batch_size, shard, mixes=False):
-    """Rows of a global batch that one shard gets.
+    """Rows of a global batch that one shard (i, n) gets: [i, i + 1) x batch_size / n.
 
-    Shard (i, n) gets rows [i, i + 1) x batch_size / n: the shards' batches, one after
-    the other, are the batch that one process alone would get.
-
-    Args:
-        batch_size: rows of a global batch.
-        shard: (index, count).
-        mixes: whether rows are mixed two by two.
-
-    Raises:
-        ValueError: `shard` is no shard, or `batch_size` cannot be divided so.
+    The shards' batches, one after the other, are the batch that one process alone would
+    get. A ValueError says what cannot be divided so, or mixed two by two.
     """
     is_pair = isinstance(shard, (tuple, list)) and len(shard) == 2
     if not (is_pair and is_integer(shard[1]) and is_integer(shard[0], 0)) or (

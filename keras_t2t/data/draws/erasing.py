@@ -4,23 +4,16 @@ import math
 
 import numpy as np
 
-from keras_t2t.data.draws import Purpose, generator
-
 AREA = (0.02, 1 / 3)  # as a fraction of the image's
 ASPECT = (0.3, 1 / 0.3)  # height / width, uniform in its logarithm
 TRIES = 10
 
 
 def draw_boxes(random, images, height, width, probability):
-    """One rectangle for each image, smaller than it in height and in width.
+    """One rectangle for each image, smaller than it in height and in width: (images, 4)
+    int32, top, left, height, width, with a probability, and else 0 x 0.
 
     Area and aspect ratio are drawn together up to 10 times, until it fits.
-
-    Args:
-        probability: of erasing anything.
-
-    Returns:
-        (images, 4) int32: top, left, height, width; 0 x 0 to erase nothing.
     """
     chosen = random.random(images) < probability
     area, aspect = random.random((2, images, TRIES))
@@ -35,9 +28,3 @@ def draw_boxes(random, images, height, width, probability):
     size[~(chosen & fits.any(axis=1))] = 0
     corner = (place * (np.array([height, width]) - size + 1)).astype("int32")
     return np.concatenate([corner, size], axis=1)
-
-
-def noise(seed, position, shape):
-    """What fills the rectangle of the image at a position: N(0, 1), float32."""
-    random = generator(Purpose.NOISE, seed, position)
-    return random.standard_normal(tuple(shape), dtype="float32")

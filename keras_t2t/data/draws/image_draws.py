@@ -34,11 +34,7 @@ class ImageDraws(NamedTuple):
 
 
 def draws_at(position, seed, image_size, augmentation):
-    """Draw for one image.
-
-    Args:
-        image_size: int, height and width after the crop, in pixels.
-    """
+    """Draw for one image, of this height and width after the crop."""
     block, row = divmod(int(position), BLOCK)
     whole = _block(block, int(seed), int(image_size), augmentation)
     return ImageDraws(*(column[row] for column in whole))

@@ -41,12 +41,11 @@ FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)
 
 
 def draw_operations(random, images, augmentation):
-    """Operations with replacement, each with its own magnitude.
+    """Operations with replacement, each with its own magnitude: four arrays (images,
+    num_operations).
 
-    Returns:
-        Four arrays (images, num_operations): the operations' numbers, int32, where
-        `NONE` is none; levels, magnitude / 10, float32 in 0..1; signs 1 or -1, float32;
-        whether the bicubic filter is used.
+    They are the operations' numbers, int32, where `NONE` is none; levels, magnitude /
+    10, float32 in 0..1; signs 1 or -1, float32; whether the bicubic filter is used.
     """
     shape = images, augmentation.num_operations
     which, applied, negated, smooth = random.random((4, *shape))
@@ -71,11 +70,8 @@ def are_bicubic(numbers, augmentation):
 
 
 def draw_three_augment(random, images):
-    """One of grey, solarised above 128, and blurred by 0.1 to 2 pixels.
-
-    Returns:
-        Four arrays (images, 1), as of `draw_operations`.
-    """
+    """One of grey, solarised above 128, and blurred by 0.1 to 2 pixels, in columns like
+    those of `draw_operations`."""
     operations = random.choice(ONE_OF, (images, 1)).astype("int32")
     levels = random.random((images, 1))
     levels[operations == NUMBERS_OF["solarize"]] = SOLARIZE_FROM_128
@@ -83,11 +79,8 @@ def draw_three_augment(random, images):
 
 
 def draw_color_jitter(random, images, jitter):
-    """Brightness, contrast and saturation times 1 - jitter to 1 + jitter, in any order.
-
-    Returns:
-        Four arrays (images, 3), as of `draw_operations`.
-    """
+    """Brightness, contrast and saturation times 1 - jitter to 1 + jitter, in any order,
+    in columns like those of `draw_operations`."""
     operations = random.permuted(np.tile(JITTERED, (images, 1)), axis=1)
     changes = random.uniform(-jitter, jitter, (images, 3))
     return _columns(operations, abs(changes) / CHANGE, np.sign(changes))

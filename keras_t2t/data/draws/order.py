@@ -11,15 +11,10 @@ ROUND = 16
 
 
 def shuffled_indices(positions, count, seed, repeats=1):
-    """The images at global positions; each epoch has a new random order.
+    """The images, (n,) int64 in 0..count-1, at global positions (n,); each epoch has a
+    new random order.
 
     With repeats, an epoch of as many positions holds fewer images; see `repeated`.
-
-    Args:
-        positions: (n,) integers, 0 or more.
-
-    Returns:
-        (n,) int64 in 0..count-1.
     """
     epochs, offsets = np.divmod(positions, count)
     offsets = repeated(offsets, repeats)

@@ -74,12 +74,7 @@ BY_NUMBER = [OPERATIONS[name] for name in NUMBERS_OF]
 
 
 def operated(image, draws):
-    """Apply the operations that were drawn, one after the other.
-
-    Args:
-        image: `PIL.Image.Image` of mode RGB.
-        draws: `ImageDraws` of one image.
-    """
+    """Apply the operations that were drawn, one after the other."""
     columns = draws.operations, draws.levels, draws.signs, draws.operations_bicubic
     for number, level, sign, bicubic in zip(*columns, strict=True):
         filter = FILTERS[bool(bicubic)]

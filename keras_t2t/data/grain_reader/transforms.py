@@ -27,21 +27,10 @@ def training_image(
     method="bicubic",
     reduced=True,
 ):
-    """Random crop, horizontal flip and the operations that were drawn.
+    """Random crop, horizontal flip and the operations that were drawn, of the bytes of
+    an image file: (image_size, image_size, 3) uint8.
 
-    Args:
-        encoded: bytes of an image file.
-        image_size: height and width of the result, in pixels.
-        draws: `ImageDraws` of one image.
-        augmentation: the `Augmentation` that they were drawn from; what it does to
-            batches is not done here.
-        exif_orientation: whether the image is turned as its EXIF data says.
-
-    Returns:
-        (image_size, image_size, 3) uint8.
-
-    Raises:
-        OSError: the bytes are no image.
+    What an augmentation does to batches is not done here.
     """
     encoded = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
     filter = FILTERS[bool(draws.bicubic)]
@@ -65,20 +54,8 @@ def evaluation_image(
     exif_orientation=False,
     reduced=False,
 ):
-    """Resize until image_size / crop is covered, then cut the centre.
-
-    Args:
-        encoded: bytes of an image file.
-        image_size: side of the square result, in pixels.
-        crop: float in (0, 1], side of the result over that of the resized image.
-        method: `"bicubic"` or `"bilinear"`.
-
-    Returns:
-        (image_size, image_size, 3) uint8.
-
-    Raises:
-        OSError: the bytes are no image.
-    """
+    """Resize until image_size / crop is covered, then cut the centre: (image_size,
+    image_size, 3) uint8."""
     size = image_size, image_size
     encoded = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
     return np.asarray(decode_and_crop(encoded, size, crop, METHODS[method], reduced))

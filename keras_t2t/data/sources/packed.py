@@ -19,12 +19,8 @@ def stamp_of(path):
 
 
 class PackedSplit(Split):
-    """The images of some files, one file after the other.
-
-    Args:
-        stamps: list of their `stamp_of`, from before they were read.
-        labels: list of (images,) integers, of each file.
-    """
+    """The images of some files, one file after the other; with the `stamp_of` each from
+    before it was read, and the labels (images,) of each."""
 
     def __init__(self, paths, stamps, labels):
         self._paths, self._stamps = paths, stamps

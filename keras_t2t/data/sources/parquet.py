@@ -33,13 +33,8 @@ def open_source(wanted, root):
 
 
 class ParquetSplit(PackedSplit):
-    """The images of some parquet files, one file after the other.
-
-    An image is read with its row group; the last read ones stay in memory.
-
-    Raises:
-        ValueError: a file cannot be read, or lacks the column of images or of labels.
-    """
+    """The images of some parquet files, one file after the other. An image is read with
+    its row group; the last read ones stay in memory."""
 
     def __init__(self, paths):
         stamps = list(map(stamp_of, paths))

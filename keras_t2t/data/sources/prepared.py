@@ -25,21 +25,9 @@ BEFORE, AROUND = 12, 16
 
 
 def open_source(name, wanted):
-    """A prepared data set of image classification.
-
-    Args:
-        name: TFDS's name, with an optional config and version
-            (`"imagenette/160px-v2:1.0.0"`). Without a version: the newest on disk.
-        wanted: `Wanted` of the folder in which TFDS keeps its data. To evaluate only,
-            an image may have any number of labels.
-
-    Raises:
-        ValueError: the name is unknown (the closest ones are named), the data set is
-            not prepared (the command that prepares it is named), is not image
-            classification, lacks a split or its labels, or is not of a format that is
-            read.
-        ImportError: TensorFlow Datasets is not installed.
-    """
+    """A prepared data set of image classification, by TFDS's name, with an optional
+    config and version (`"imagenette/160px-v2:1.0.0"`); without a version: the newest on
+    disk. To evaluate only, an image may have any number of labels."""
     builder = _open_builder(name, wanted.folder)
     features = builder.info.features
     label = _label_feature(name, features, wanted.evaluation_only)
@@ -67,15 +55,7 @@ def open_source(name, wanted):
 
 class RecordSplit(Split):
     """The records of a split, which hold images and labels. A label is known once its
-    record is read; `read_labels` reads them all.
-
-    Args:
-        builder: TFDS's.
-        label: name of the feature that tells an image's class or classes.
-
-    Raises:
-        ValueError: the data set is prepared in a format that is not read.
-    """
+    record is read; `read_labels` reads them all."""
 
     labels = None
 

@@ -40,7 +40,7 @@ def open_shards(wanted, root, suffix, kind, open_split):
     as competitions hold them back, is ignored.
 
     Args:
-        suffix: of the files, without the dot.
+        suffix: of the files, without the dot; here and below.
         kind: what they are, for errors: "tars".
         open_split: function of the paths of a split that gives a `Split` with labels.
     """
@@ -86,20 +86,15 @@ def check_same_names(names, others, path):
 
 
 def find_shards(folder, suffix, loosely=False):
-    """The shards in a folder, in its folder `data/` or in folders of splits.
+    """The shards in a folder, in its folder `data/` or in folders of splits: {name of a
+    split, in lower case: list of Path, in order}.
+
+    A ValueError says which is missing by the others' names, has the place of another,
+    has an unclear name, or lies in another of `FOLDERS`.
 
     Args:
-        suffix: of the files, without the dot.
         loosely: take files without a number (`train.tar`) where none has one and, where
             no name tells a split, all as training.
-
-    Returns:
-        {name of a split, in lower case: list of Path, in order}.
-
-    Raises:
-        ValueError: one of the files that the others' names tell of is missing, there
-            are two for one place, a name is not clear, or two of `FOLDERS` have such
-            files.
     """
     places = [folder / name for name in FOLDERS if (folder / name).is_dir()]
     for place in places:

@@ -36,20 +36,13 @@ class Split(abc.ABC):
         return len(self.labels)
 
     def example(self, index):
-        """The bytes of an image and its label, int64, or array (labels,).
-
-        Raises:
-            OSError, ValueError: it cannot be read.
-        """
+        """The bytes of an image and its label, int64, or array (labels,); an OSError or
+        ValueError if it cannot be read."""
         return self.read(index), self.labels[index]
 
     @abc.abstractmethod
     def read(self, index):
-        """The bytes of an image, from any thread.
-
-        Raises:
-            OSError, ValueError: it cannot be read.
-        """
+        """The bytes of an image, from any thread; errors as of `example`."""
 
     @abc.abstractmethod
     def name(self, index):

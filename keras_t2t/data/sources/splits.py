@@ -28,8 +28,7 @@ SEED = 0  # the same images validate in every run, resumed or evaluated
 
 def role(name):
     """The purpose of a split with this name: train, validation or test; None if it is
-    no name of a split. Only its contents decide whether it is a split.
-    """
+    no name of a split. Only its contents decide whether it is a split."""
     match = WORD.fullmatch(name)
     return ROLES[match["name"].lower()] if match else None
 
@@ -55,15 +54,8 @@ class Choice(NamedTuple):
 
 
 def choose_splits(names, wanted, kind):
-    """Chooses what trains, and what validates: validation, test or a share of training.
-
-    Args:
-        names: names of the splits in the files.
-        kind: what they are, for errors: "folders".
-
-    Raises:
-        ValueError: a split is missing, or there are two for one purpose.
-    """
+    """Chooses, by the splits' names, what trains, and what validates: validation, test
+    or a share of training. `kind` is what they are, for errors: "folders"."""
     by_role = {}
     for name in names:
         by_role.setdefault(role(name), []).append(name)
@@ -96,15 +88,13 @@ def choose_splits(names, wanted, kind):
 
 
 def open_splits(names, wanted, kind, open_split, labels_held_back):
-    """Opens the splits that are read. A test split whose labels competitions hold back
-    is left alone, unless it is asked for by name or there is no other.
+    """The `Choice` of splits, and {name: `Split`} of those that are read. A test split
+    whose labels competitions hold back is left alone, unless it is asked for by name or
+    there is no other.
 
     Args:
         open_split: function of a name that gives a `Split`.
         labels_held_back: function of a `Split`: whether they are.
-
-    Returns:
-        `(choice, splits)`: `Choice`, and {name: `Split`} of those that are read.
     """
 
     def opened(choice):
@@ -123,13 +113,7 @@ def open_splits(names, wanted, kind, open_split, labels_held_back):
 
 def assembled(wanted, class_names, choice, splits, slash="", notes=()):
     """The `Source` of chosen splits; without a validation split a share of training is
-    taken for it.
-
-    Args:
-        class_names: tuple of str.
-        splits: {name: `Split`} of those that are read.
-        slash: put after the names in messages.
-        notes: further sentences for the user.
+    taken for it. `slash` follows the names in messages; `notes` are further sentences.
     """
     verb = "is evaluated" if wanted.evaluation_only else "validates"
     names = choice.train or "", choice.validation or choice.shared
@@ -156,14 +140,6 @@ def stratified(labels, keys, share):
 
     Every key has its place in a random order. So one image that is added or removed
     moves at most one other image, of its class.
-
-    Args:
-        labels: (images,) integers.
-        keys: (images,) list of str, as of `Split.keys`.
-        share: in (0, 1].
-
-    Returns:
-        (images,) bool.
     """
     chosen = np.zeros(len(labels), bool)
     draws = np.fromiter(map(_draw, keys), "uint64", len(keys))

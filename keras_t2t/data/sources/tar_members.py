@@ -22,21 +22,13 @@ class Member(NamedTuple):
 
 
 def tar_members(file, path, start=0, end=None, prefix=""):
-    """The files of the tar at bytes `start` to `end` of `file`, in its order.
+    """The files of the tar at bytes `start` to `end` of an open file, in its order,
+    with a prefix before their names.
 
     They include the files of tars inside it, and of tars that `tar -A` or `cat` joined
     to it. Links are replaced by their targets in the tar. Hidden files and `LITTER` are
-    left out.
-
-    Args:
-        file: open for reading bytes.
-        path: of the file, for errors.
-        start, end: bytes; None for the file's end.
-        prefix: of the names.
-
-    Raises:
-        ValueError: it is no tar, is cut off, damaged or compressed, or a file in it is
-            sparse or a link that leads out of it.
+    left out. A ValueError says what is no tar, cut off, damaged, compressed, sparse, or
+    a link that leads out of it.
     """
     if end is None:
         end = os.fstat(file.fileno()).st_size

@@ -13,23 +13,14 @@ MAX_LABEL_BYTES = 1 << 24  # of a file that holds a label
 
 
 def samples(file, path, members):
-    """The images of a tar and their labels.
+    """The images of an open tar, a list of `Member` in its order, and their labels, a
+    list of int or `NO_LABEL`.
 
     Files that share their name up to the first dot are a sample: an image, and its
     label in `.cls` (a number) or `.json` (`label`). Where each image of a sample has a
-    label of its own name (`cam0.frame0.jpg`, `cam0.frame0.cls`), each is a sample.
-
-    Args:
-        file: the tar, open for reading bytes.
-        path: its path, for errors.
-
-    Returns:
-        `(images, labels)`: list of `Member` in the tar's order and list of int, or
-        `NO_LABEL`.
-
-    Raises:
-        ValueError: a sample has two images or two labels that differ, a label has no
-            image or is no number.
+    label of its own name (`cam0.frame0.jpg`, `cam0.frame0.cls`), each is a sample. A
+    ValueError names two images of a sample, two labels that differ, and a label that
+    has no image or is no number.
     """
     groups, order = {}, {}
     for member in members:

@@ -51,14 +51,8 @@ class TarIndex(NamedTuple):
 
 
 class TarSplit(PackedSplit):
-    """The images of some tars.
-
-    Args:
-        labels_of: function of a path and its `TarIndex` that gives (images,) integers.
-
-    Raises:
-        ValueError: one is no tar, is cut off, compressed or has a wrong label.
-    """
+    """The images of some tars, and what a function of a path and its `TarIndex` gives
+    as their labels (images,)."""
 
     def __init__(self, paths, labels_of):
         stamps = list(map(stamp_of, paths))

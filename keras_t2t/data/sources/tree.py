@@ -20,16 +20,11 @@ BETWEEN = ("images", "image", "imgs", "img", "data", "dataset", "pictures", "pho
 
 
 def find_splits(folder):
-    """The folders of splits in a folder.
+    """The folders of splits in a folder: {name: Path of the folder with its classes}.
 
     A folder is a split if it has a split's name and holds folders, and no image beside
-    them; `test/*.jpg` beside `cat/*.jpg` and `dog/*.jpg` is a class.
-
-    Returns:
-        {name: Path of the folder that holds its classes}; empty if there is none.
-
-    Raises:
-        ValueError: it cannot be decided whether they are splits or classes.
+    them; `test/*.jpg` beside `cat/*.jpg` and `dog/*.jpg` is a class. A ValueError says
+    if it cannot be decided whether they are splits or classes.
     """
     names = visible_folders(folder)
     places = {name: _inner(folder / name) for name in names if role(name)}
@@ -82,11 +77,7 @@ def _loose(folder, looks, others, places):
 
 
 def check_classes_only(folder, names):
-    """Raises a ValueError if the folders of classes look like something else.
-
-    Args:
-        names: of its folders.
-    """
+    """Raises a ValueError if folders of these names look like no classes."""
     if pairs := _named_by_split(names):
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(pairs)} look by their names like "

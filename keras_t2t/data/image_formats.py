@@ -1,35 +1,28 @@
 """Which format an image file has, told by its first bytes or by its name."""
 
 import os
+import re
 
 HEAD = 32  # bytes that tell it
-
-HEIC_BRANDS = b"heic heix hevc hevx heim heis mif1 msf1".split()
-# The bytes by which a format is known, their place, and its name.
-BEGINNINGS = (
-    (b"\xff\xd8\xff", 0, "JPEG"),
-    (b"\x89PNG\r\n", 0, "PNG"),
-    (b"GIF8", 0, "GIF"),
-    (b"BM", 0, "BMP"),
-    (b"WEBP", 8, "WebP"),
-    (b"II*\0", 0, "TIFF"),
-    (b"MM\0*", 0, "TIFF"),
-    (b"II+\0", 0, "TIFF"),
-    (b"MM\0+", 0, "TIFF"),
-    (b"\0\0\0\x0cjP  ", 0, "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", 0, "JPEG 2000"),
-    (b"\0\0\0\x0cJXL ", 0, "JPEG XL"),
-    (b"\xff\x0a", 0, "JPEG XL"),
-    (b"ftypavif", 4, "AVIF"),
-    (b"ftypavis", 4, "AVIF"),
-    *((b"ftyp" + brand, 4, "HEIC") for brand in HEIC_BRANDS),
-    *((b"P%d" % n + space, 0, "PNM") for n in range(1, 8) for space in (b"\n", b" ")),
-    (b"\0\0\1\0", 0, "ICO"),
-    (b"8BPS", 0, "PSD"),
-    (b"qoif", 0, "QOI"),
-    (b"DDS ", 0, "DDS"),
-    (b"\x0a\x05\x01\x08", 0, "PCX"),
-)
+# What the first bytes of each format match.
+BEGINNINGS = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n",
+    "GIF": rb"GIF8",
+    "BMP": rb"BM",
+    "WebP": rb".{8}WEBP",
+    "TIFF": rb"II[*+]\x00|MM\x00[*+]",
+    "JPEG 2000": rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51",
+    "JPEG XL": rb"\x00\x00\x00\x0cJXL |\xff\x0a",
+    "AVIF": rb".{4}ftypavi[fs]",
+    "HEIC": rb".{4}ftyp(hei[cxms]|hev[cx]|mif1|msf1)",
+    "PNM": rb"P[1-7][\n ]",
+    "ICO": rb"\x00\x00\x01\x00",
+    "PSD": rb"8BPS",
+    "QOI": rb"qoif",
+    "DDS": rb"DDS ",
+    "PCX": rb"\x0a\x05\x01\x08",
+}
 SUFFIXES = frozenset(
     """
     .jpg .jpeg .jpe .jfif .jif .png .apng .gif .bmp .dib .webp .tif .tiff .avif .heic
@@ -41,10 +34,8 @@ SUFFIXES = frozenset(
 
 def format_of(head):
     """The name of the format that begins with these bytes, None if it is none."""
-    for beginning, place, name in BEGINNINGS:
-        if head[place : place + len(beginning)] == beginning:
-            return name
-    return None
+    matches = (name for name in BEGINNINGS if re.match(BEGINNINGS[name], head, re.S))
+    return next(matches, None)
 
 
 def is_image_name(name):

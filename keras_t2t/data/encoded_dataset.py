@@ -1,5 +1,6 @@
 """A data set of encoded images from any source, decoded and batched by a reader."""
 
+import importlib
 import re
 
 import numpy as np
@@ -7,26 +8,18 @@ import numpy as np
 from keras_t2t._ground.arguments import is_unicode, shown
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.examples import LabelError
-from keras_t2t.data.readers import open_reader
 from keras_t2t.data.sources.source import check_classes, listed
 from keras_t2t.data.unreadable import GRAIN, Unreadable
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 
 class EncodedDataset(Dataset):
-    """The images of a source.
+    """The images of a source; a ValueError if a class has none, or none that a reader
+    of this name decodes.
 
     Args:
-        name: of the data set.
         place: what was opened, for errors.
-        reader: name, see `readers`.
-        skip_corrupt: decode every image once now and skip the unreadable ones.
-        exif_orientation: whether images are turned as their EXIF data says; None: only
-            with fewer than 1,000 classes.
-        known_as: see `Dataset`.
-
-    Raises:
-        ValueError: a class has no readable image.
+        exif_orientation: None turns images if there are fewer than 1,000 classes.
     """
 
     def __init__(
@@ -40,7 +33,8 @@ class EncodedDataset(Dataset):
         known_as=None,
     ):
         self.name, self.known_as, self._place = name, known_as, place
-        self.reader, self._reader = reader, open_reader(reader)
+        module = f"keras_t2t.data.{reader}_reader.reader"
+        self.reader, self._reader = reader, importlib.import_module(module)
         if odd := [name for name in source.class_names if not is_unicode(name)]:
             raise ValueError(f"{place}: the class name {shown(odd[0])} is no Unicode")
         self.class_names = source.class_names
@@ -62,11 +56,8 @@ class EncodedDataset(Dataset):
         self.num_validation = len(self._source.validation)
 
     def _skip_corrupt(self):
-        """Removes the images that no reader decodes, and prints their names.
-
-        Raises:
-            ValueError: another reader decodes some of them.
-        """
+        """Removes the images that no reader decodes, and prints their names; if another
+        reader decodes some of them, that is an error."""
         found = Unreadable(self._source, self.reader, self._reader)
         if GRAIN in found.sound:
             raise ValueError(

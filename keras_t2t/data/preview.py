@@ -17,22 +17,11 @@ MAX_IMAGES = 64
 def write_contact_sheet(
     dataset, path, image_size, batch_size, seed, augmentation=None, **transform
 ):
-    """Draw the first batch of training, each image above its classes.
+    """Draw the first batch of training, or 64 images of it, to a PNG file, whose folder
+    is made if it is missing. The arguments are those of `dataset.train_batches`.
 
     Below an image stands its class; where two images are mixed, both classes and their
     shares. The noise that fills an erased rectangle is cut to what a PNG can hold.
-
-    Args:
-        dataset: what `open_dataset` returns.
-        path: the PNG file to write; its folder is made if it is missing.
-        image_size: height and width of the images, in pixels.
-        batch_size: images of the batch, of which at most 64 are drawn.
-        **transform: its `crop` and `interpolation`.
-
-    Raises:
-        ValueError: `path` does not end in `.png`, or an argument is not accepted by
-            `dataset.train_batches`.
-        ImportError: Pillow is not installed.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
@@ -64,11 +53,7 @@ def write_contact_sheet(
 
 def label_lines(target, class_names):
     """The class of a target (classes,), or both with their shares, the larger first;
-    of a single output the share of its class.
-
-    Returns:
-        One or two strings.
-    """
+    of a single output the share of its class: one or two strings."""
     if len(target) == 1:
         return [f"{target[0]:.0%} {class_names[0]}"]
     first, second = np.argsort(-target, kind="stable")[:2]

@@ -1,6 +1,6 @@
 """Readers, which decode, augment and batch images: Grain with Pillow, or tf.data.
 
-A reader is a module with
+A reader NAME is the module `NAME_reader.reader` with
 - `train_batches(split, asked, num_classes, exif_orientation)`: the endless stream that
   a `Training` asks for, of a `Split`, with targets (batch, num_classes);
 - `validation_batches`, the same for a `Validation`: one pass, with weights if padded;
@@ -13,15 +13,4 @@ Both draw the same numbers (`draws`) for the same images in the same order; thei
 arithmetic differs.
 """
 
-import importlib
-
 READERS = ("grain", "tensorflow")  # the first is the default
-
-
-def open_reader(name):
-    """The module.
-
-    Raises:
-        ImportError: a library that it needs is not installed.
-    """
-    return importlib.import_module(f"keras_t2t.data.{name}_reader.reader")

@@ -25,10 +25,7 @@ NO_READER = "no reader does: convert them to JPEG or PNG, or remove them"
 
 
 class Unreadable:
-    """The images of a source that a reader does not decode.
-
-    Args:
-        name, reader: the reader's name, and its module.
+    """The images of a source that a reader of this name, a module, does not decode.
 
     Attributes:
         indices: {key of a split: indices of these images}.
@@ -42,12 +39,11 @@ class Unreadable:
         for key, split in splits.items():
             self.indices[key] = _unreadable(split, reader)
             for index in self.indices[key]:
-                kind, remedy = self._kind(split, index)
-                if kind is None:
-                    self.corrupt.append(split.name(index))
+                if sound := self._kind(split, index):
+                    named = f"{split.name(index)} ({sound[0]})"
+                    self.sound.setdefault(sound[1], []).append(named)
                 else:
-                    named = f"{split.name(index)} ({kind})"
-                    self.sound.setdefault(remedy, []).append(named)
+                    self.corrupt.append(split.name(index))
 
     @property
     def sentences(self):
@@ -59,22 +55,21 @@ class Unreadable:
         ]
 
     def _kind(self, split, index):
-        """For a sound image its kind ("TIFF") and what decodes it; else None twice."""
+        """For a sound image its kind ("TIFF") and what decodes it; else None."""
         try:
             encoded = split.read(index)
         except (OSError, ValueError):
-            return None, None
-        name = format_of(encoded[:HEAD])
-        if name is None:
-            return None, None
+            return None
+        if (name := format_of(encoded[:HEAD])) is None:
+            return None
         try:
             decode_rgb(encoded)
         except OSError as error:
             for limit in OURS:
                 if (at := str(error).find(limit)) >= 0:
                     return f"{name}: {str(error)[at:]}", NO_READER
-            return (None, None) if _pillow_reads(name) else (name, NO_READER)
-        return (name, GRAIN) if self._reader != "grain" else (None, None)
+            return None if _pillow_reads(name) else (name, NO_READER)
+        return (name, GRAIN) if self._reader != "grain" else None
 
 
 def _unreadable(split, reader):

@@ -20,7 +20,6 @@ from keras_t2t.preprocessing import covering, reduction
 
 tf = import_tensorflow()
 
-EVALUATION_CROP = 0.9
 KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 # Of JPEGs: Pillow's inverse cosine transform. TensorFlow's default is coarser (10 grey
 # levels off) and was no faster when measured.
@@ -67,14 +66,10 @@ def training_cut(
     draws,
     augmentation,
     exif_orientation=False,
-    crop=EVALUATION_CROP,
+    crop=0.9,
     reduced=True,
 ):
-    """What a training image shows, by what was drawn.
-
-    Raises:
-        OSError: the bytes are no image that is read.
-    """
+    """What a training image shows, by what was drawn."""
 
     def choose(height, width):
         if augmentation.crop_scale:
@@ -99,13 +94,9 @@ def training_cut(
 
 
 def evaluation_cut(
-    encoded, image_size, crop=EVALUATION_CROP, exif_orientation=False, reduced=False
+    encoded, image_size, crop=0.9, exif_orientation=False, reduced=False
 ):
-    """The centre, where the image is resized until image_size / crop is covered.
-
-    Raises:
-        OSError: the bytes are no image that is read.
-    """
+    """The centre, where the image is resized until image_size / crop is covered."""
 
     def choose(height, width):
         return _centred((height, width), image_size, crop)
@@ -174,32 +165,20 @@ def _centred(size, image_size, crop):
 
 def _placed(size, resized, offsets, image_size):
     """A square of an image, once it is resized, which may lie partly outside."""
-    return [
-        _side(*axis, image_size) for axis in zip(size, resized, offsets, strict=True)
-    ]
-
-
-def _side(length, resized, offset, image_size):
-    scale = resized / length
-    reach = 2 * max(1 / scale, 1) + 1  # of the cubic filter
-    first = max(math.floor(offset / scale - reach), 0)
-    end = min(math.ceil((offset + image_size) / scale + reach), length)
-    return Side(first, end - first, scale, first * scale - offset)
+    sides = []
+    for length, new_length, offset in zip(size, resized, offsets, strict=True):
+        scale = new_length / length
+        reach = 2 * max(1 / scale, 1) + 1  # of the cubic filter
+        first = max(math.floor(offset / scale - reach), 0)
+        end = min(math.ceil((offset + image_size) / scale + reach), length)
+        sides.append(Side(first, end - first, scale, first * scale - offset))
+    return sides
 
 
 def pixels(cut, image_size, method):
-    """Decode, resize and turn what a `Cut` says.
-
-    Args:
-        image_size: height and width of the result, in pixels.
-        method: `"bilinear"` or `"bicubic"`, with antialias.
-
-    Returns:
-        (image_size, image_size, 3) float32 in 0..255, not rounded.
-
-    Raises:
-        tf.errors.InvalidArgumentError: a JPEG cannot be decoded.
-    """
+    """Decode, resize with antialias and turn what a `Cut` says: (image_size,
+    image_size, 3) float32 in 0..255, not rounded. A JPEG that cannot be decoded is an
+    InvalidArgumentError."""
 
     def decode(ratio):
         return tf.io.decode_and_crop_jpeg(cut.jpeg, cut.window, ratio=ratio, **JPEG)

@@ -51,9 +51,9 @@ def _blur(image, radius):
     return tf.ensure_shape(result, image.shape)
 
 
-def _affine(image, matrix):
+def _affine(image, x=(1, 0, 0), y=(0, 1, 0)):
     """Take pixel (x, y) from (a x + b y + c, d x + e y + f), centres at halves."""
-    a, b, c, d, e, f = (tf.cast(value, "float32") for value in matrix)
+    a, b, c, d, e, f = (tf.cast(value, "float32") for value in (*x, *y))
     # TensorFlow has the centres at whole numbers.
     c, f = c + (a + b - 1) / 2, f + (d + e - 1) / 2
     moved = tf.raw_ops.ImageProjectiveTransformV3(
@@ -71,8 +71,8 @@ def _rotate(image, degrees):
     height, width, _ = image.shape
     x, y, angle = width / 2, height / 2, degrees * 0.017453292
     cos, sin = tf.cos(angle), tf.sin(angle)
-    rows = cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y
-    return _affine(image, rows)
+    across, down = x - cos * x + sin * y, y - sin * x - cos * y
+    return _affine(image, (cos, -sin, across), (sin, cos, down))
 
 
 def _contrast(image, factor):
@@ -108,17 +108,13 @@ OPERATIONS = {
     "sharpness": lambda image, level, sign: _apply(
         SHARPNESS, image, -sign * 0.9 * level
     ),
-    "shear_x": lambda image, level, sign: _affine(
-        image, (1, sign * 0.3 * level, 0, 0, 1, 0)
-    ),
-    "shear_y": lambda image, level, sign: _affine(
-        image, (1, 0, 0, sign * 0.3 * level, 1, 0)
-    ),
+    "shear_x": lambda image, level, sign: _affine(image, x=(1, sign * 0.3 * level, 0)),
+    "shear_y": lambda image, level, sign: _affine(image, y=(sign * 0.3 * level, 1, 0)),
     "translate_x": lambda image, level, sign: _affine(
-        image, (1, 0, sign * 0.45 * level * image.shape[1], 0, 1, 0)
+        image, x=(1, 0, sign * 0.45 * level * image.shape[1])
     ),
     "translate_y": lambda image, level, sign: _affine(
-        image, (1, 0, 0, 0, 1, sign * 0.45 * level * image.shape[0])
+        image, y=(0, 1, sign * 0.45 * level * image.shape[0])
     ),
     "none": lambda image, level, sign: tf.identity(image),
     "grey": lambda image, level, sign: _apply(COLOR, image, 1.0),
@@ -127,16 +123,8 @@ OPERATIONS = {
 
 
 def operated(image, operations, levels, signs):
-    """Apply the operations that were drawn, one after the other.
-
-    Args:
-        image: (height, width, 3) float32 in 0..255, its shape known when traced.
-        operations, levels, signs: (operations,), see `ImageDraws`, as many as are
-            known when traced.
-
-    Returns:
-        (height, width, 3) float32 in 0..255.
-    """
+    """Apply the operations that were drawn, one after the other, to an image (height,
+    width, 3) float32 in 0..255. All shapes are known when this is traced."""
     for drawn in zip(*map(tf.unstack, (operations, levels, signs)), strict=True):
         image = tf.clip_by_value(apply(image, *drawn), 0, 255)
     return image

@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from keras_t2t._ground.arguments import is_unicode, shown
+from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.examples import LabelError
 from keras_t2t.data.sources.source import check_classes, listed
@@ -78,6 +79,8 @@ class EncodedDataset(Dataset):
                 f"{self._place} was opened with evaluation_only=True: open it without, "
                 "to train on it"
             )
+        if asked.augmentation is None:
+            asked = asked._replace(augmentation=AUGMENTATIONS["light"])
         return self._reader.train_batches(
             self._source.train, asked, self.num_classes, self.exif_orientation
         )

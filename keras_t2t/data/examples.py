@@ -25,23 +25,17 @@ def target_of(labels, num_classes, split, index):
     return target
 
 
-def mixed_and_erased(images, targets, positions, batch_size, seed, augmentation):
+def mixed_and_erased(images, targets, positions, asked):
     """Mixes and erases images (n, size, size, 3) uint8 at positions (n,), two where
-    images are mixed. Those that are mixed or erased are float32.
-
-    Args:
-        batch_size: images of all shards together.
-    """
-    size = images.shape[1]
-    if augmentation.mixes:
-        batch = int(positions[0]) // batch_size
-        mixing = batch_mixing(batch, seed, size, augmentation)
+    images are mixed, as of a `Training`. Those that are mixed or erased are float32."""
+    how = asked.seed, asked.image_size, asked.augmentation
+    if asked.augmentation.mixes:
+        mixing = batch_mixing(int(positions[0]) // asked.batch_size, *how)
         images, targets = mix_pair(images, targets, mixing)
-    if augmentation.erasing_probability:
+    if asked.augmentation.erasing_probability:
         images = images.astype("float32", copy=False)
         for image, position in zip(images, positions, strict=True):
-            box = draws_at(position, seed, size, augmentation).erased
-            erase(image, box, seed, int(position))
+            erase(image, draws_at(position, *how).erased, asked.seed, int(position))
     return images, targets
 
 

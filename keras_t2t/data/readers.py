@@ -2,7 +2,8 @@
 
 A reader NAME is the module `NAME_reader.reader` with
 - `train_batches(split, asked, num_classes, exif_orientation)`: the endless stream that
-  a `Training` asks for, of a `Split`, with targets (batch, num_classes);
+  a `Training` asks for, which names an augmentation, of a `Split`, with targets
+  (batch, num_classes);
 - `validation_batches`, the same for a `Validation`: one pass, with weights if padded;
 - `watched(batches, function)`: as of `Dataset`;
 - `decode_roughly(encoded)`: raises one of `DECODING_ERRORS` unless the bytes are a

@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_t2t._ground.images import Encoded
 from keras_t2t._ground.optional_imports import import_library
-from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import mixed_and_erased, target_of
@@ -31,7 +30,6 @@ class ReadError(Exception):
 def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
     image_size, batch_size, seed, augmentation, first_step, shard, *transform = asked
-    augmentation = augmentation or AUGMENTATIONS["light"]
     shard = Shard(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
     reduced = num_classes < IMAGENET_CLASSES
@@ -49,9 +47,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
             images.append(image)
             targets.append(target_of(label, num_classes, split, index))
         images, targets = np.stack(images), np.stack(targets)
-        return mixed_and_erased(
-            images, targets, positions, batch_size, seed, augmentation
-        )
+        return mixed_and_erased(images, targets, positions, asked)
 
     each = shard.batch_size // together
     numbers = grain.MapDataset.range(first_step * each, FOREVER)

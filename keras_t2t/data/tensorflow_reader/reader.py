@@ -12,7 +12,6 @@ import numpy as np
 
 from keras_t2t._ground.images import Encoded
 from keras_t2t._ground.optional_imports import import_tensorflow
-from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import mixed_and_erased, target_of
@@ -39,7 +38,6 @@ CUT_SHAPES = Cut((), (None, None, 3), (4,), (), (2,), (2,), (3,), (2,))
 def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
     image_size, batch_size, seed, augmentation, first_step, shard, *_ = asked
-    augmentation = augmentation or AUGMENTATIONS["light"]
     shard = Shard(batch_size, shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
     operations = augmentation.operations_per_image
@@ -50,7 +48,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         [index] = shuffled_indices(
             position[None], len(split), seed, augmentation.repeats
         )
-        draws = _draws(position, augmentation, asked)
+        draws = _draws(position, asked)
         encoded, label = split.example(index)
         how = draws, augmentation, exif_orientation, asked.crop, reduced
         cut = training_cut(encoded, image_size, *how)
@@ -79,9 +77,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
 
     def finish(numbers, images, targets):
         positions = shard.positions(numbers)
-        return mixed_and_erased(
-            images, targets, positions, batch_size, seed, augmentation
-        )
+        return mixed_and_erased(images, targets, positions, asked)
 
     def finished(*columns):
         types = [tf.float32, tf.float32]
@@ -146,10 +142,10 @@ def is_read_error(error):
     return isinstance(error, tf.errors.OpError)
 
 
-def _draws(position, augmentation, asked):
+def _draws(position, asked):
     """`ImageDraws`, with evaluation's filter where the crop is evaluation's."""
-    draws = draws_at(position, asked.seed, asked.image_size, augmentation)
-    if augmentation.crops_centre:
+    draws = draws_at(position, asked.seed, asked.image_size, asked.augmentation)
+    if asked.augmentation.crops_centre:
         draws = draws._replace(bicubic=np.bool_(asked.interpolation == "bicubic"))
     return draws
 

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import numbers
-from typing import Any
 
 from keras_t2t._ground.arguments import check_choice, check_flags
 
@@ -146,26 +145,18 @@ def _range(augmentation, attribute, greatest):
     return low, high
 
 
-_ONLY_CROP_AND_FLIP: dict[str, Any] = {
-    "num_operations": 0,
-    "mixup_alpha": 0.0,
-    "cutmix_alpha": 0.0,
-    "erasing_probability": 0.0,
-}
-
+_LIGHT = Augmentation(
+    interpolation="bicubic",
+    num_operations=0,
+    mixup_alpha=0.0,
+    cutmix_alpha=0.0,
+    erasing_probability=0.0,
+)
 AUGMENTATIONS = {
-    "none": Augmentation(
-        crop_scale=None,
-        interpolation="bicubic",
-        flip_probability=0.0,
-        **_ONLY_CROP_AND_FLIP,
-    ),
-    "light": Augmentation(interpolation="bicubic", **_ONLY_CROP_AND_FLIP),
-    "padded": Augmentation(
-        crop_scale=None,
-        crop_padding=1 / 8,
-        interpolation="bilinear",
-        **_ONLY_CROP_AND_FLIP,
+    "none": dataclasses.replace(_LIGHT, crop_scale=None, flip_probability=0.0),
+    "light": _LIGHT,
+    "padded": dataclasses.replace(
+        _LIGHT, crop_scale=None, crop_padding=1 / 8, interpolation="bilinear"
     ),
     # Beyer et al. (arXiv:2205.01580): RandAugment(2, 10) and mixup of 0.2.
     "moderate": Augmentation(

@@ -109,12 +109,9 @@ def class_split(wanted, folder, class_names):
 
 
 def _class_names(train, validation):
-    in_validation = visible_folders(validation)
-    in_train = in_validation if train is None else visible_folders(train)
-    for folder, found in (
-        (train or validation, in_train),
-        (validation, in_validation),
-    ):
+    train = train or validation
+    in_train, in_validation = map(visible_folders, (train, validation))
+    for folder, found in ((train, in_train), (validation, in_validation)):
         if not found:
             images = "images, but " if look(folder).images else ""
             raise ValueError(
@@ -130,7 +127,7 @@ def _class_names(train, validation):
             f"only in {shown(train.name)}/: {here}; "
             f"only in {shown(validation.name)}/: {there}"
         )
-    check_no_marks(train or validation, in_train)
+    check_no_marks(train, in_train)
     return checked_names(in_train)
 
 

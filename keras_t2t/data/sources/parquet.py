@@ -10,9 +10,8 @@ import numpy as np
 
 from keras_t2t._ground.images import shown
 from keras_t2t._ground.optional_imports import import_library
-from keras_t2t.data.sources.packed import PackedSplit, stamp_of
 from keras_t2t.data.sources.shards import check_same_names, find_shards, open_shards
-from keras_t2t.data.sources.source import listed
+from keras_t2t.data.sources.source import PackedSplit, listed, stamp_of
 
 LAYOUT = "train-00000-of-00294.parquet and validation-*.parquet"
 IMAGE_COLUMNS = ("image", "img")

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_t2t._ground.files import keras_folder, replacing
 from keras_t2t._ground.images import shown
-from keras_t2t.data.sources.packed import PackedSplit, stamp_of
 from keras_t2t.data.sources.shards import find_shards, open_shards
+from keras_t2t.data.sources.source import PackedSplit, stamp_of
 from keras_t2t.data.sources.tar_members import tar_members
 from keras_t2t.data.sources.tar_samples import NO_LABEL, samples
 

@@ -9,19 +9,11 @@ import enum
 
 import numpy as np
 
-
-class Purpose(enum.IntEnum):
-    """The purposes that numbers are drawn for. Each has a stream of its own, so that no
-    setting changes the numbers of another purpose."""
-
-    ORDER = enum.auto()
-    CROP = enum.auto()
-    FLIP = enum.auto()
-    OPERATIONS = enum.auto()
-    ERASING = enum.auto()
-    NOISE = enum.auto()
-    MIXING = enum.auto()
-    COLORS = enum.auto()
+# What numbers are drawn for. Each purpose has a stream of its own, so that no setting
+# changes the numbers of another.
+Purpose = enum.IntEnum(
+    "Purpose", "ORDER CROP FLIP OPERATIONS ERASING NOISE MIXING COLORS"
+)
 
 
 def generator(purpose, seed, number):

@@ -6,15 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_t2t._ground.types import Array
-from keras_t2t.data.draws import Purpose, generator
+from keras_t2t.data.draws import Purpose, generator, operations
 from keras_t2t.data.draws.crop import RANDOM_NUMBERS
 from keras_t2t.data.draws.erasing import draw_boxes
-from keras_t2t.data.draws.operations import (
-    are_bicubic,
-    draw_color_jitter,
-    draw_operations,
-    draw_three_augment,
-)
 
 # Images are drawn so many at a time: making a generator takes as long as 500 numbers.
 BLOCK = 64
@@ -48,7 +42,7 @@ def _block(block, seed, image_size, augmentation):
     crop, erased = random(Purpose.CROP), augmentation.erasing_probability
     return ImageDraws(
         crop.random((BLOCK, RANDOM_NUMBERS)),
-        are_bicubic(crop.random(BLOCK), augmentation),
+        operations.are_bicubic(crop.random(BLOCK), augmentation),
         random(Purpose.FLIP).random(BLOCK) < augmentation.flip_probability,
         *_operations(random, augmentation),
         draw_boxes(random(Purpose.ERASING), BLOCK, image_size, image_size, erased),
@@ -60,8 +54,9 @@ def _operations(random, augmentation):
     see `draw_operations`."""
     colors, drawn = random(Purpose.COLORS), []
     if augmentation.three_augment:
-        drawn.append(draw_three_augment(colors, BLOCK))
-    if augmentation.color_jitter:
-        drawn.append(draw_color_jitter(colors, BLOCK, augmentation.color_jitter))
-    drawn.append(draw_operations(random(Purpose.OPERATIONS), BLOCK, augmentation))
+        drawn.append(operations.draw_three_augment(colors, BLOCK))
+    if jitter := augmentation.color_jitter:
+        drawn.append(operations.draw_color_jitter(colors, BLOCK, jitter))
+    others = random(Purpose.OPERATIONS)
+    drawn.append(operations.draw_operations(others, BLOCK, augmentation))
     return [np.concatenate(columns, axis=1) for columns in zip(*drawn, strict=True)]

@@ -9,22 +9,11 @@ import numpy as np
 
 from keras_t2t._ground.normalizations import IMAGENET_MEAN
 
-OPERATIONS = (
-    "auto_contrast",
-    "equalize",
-    "invert",
-    "rotate",
-    "posterize",
-    "solarize",
-    "solarize_add",
-    "color",
-    "contrast",
-    "brightness",
-    "sharpness",
-    "shear_x",
-    "shear_y",
-    "translate_x",
-    "translate_y",
+OPERATIONS = tuple(
+    """
+    auto_contrast equalize invert rotate posterize solarize solarize_add color contrast
+    brightness sharpness shear_x shear_y translate_x translate_y
+    """.split()
 )
 NONE = len(OPERATIONS)
 # The last two are 3-Augment's.

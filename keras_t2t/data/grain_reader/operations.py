@@ -17,12 +17,14 @@ def _affine(image, matrix, filter):
     return image.transform(image.size, Image.AFFINE, matrix, filter, fillcolor=FILL)
 
 
-def _posterize(image, bits):
+def _posterize(image, level, sign, filter):
+    bits = 4 - int(4 * level)
     # Today's Pillow refuses 0 bits; the authors' made the image black.
     return ImageOps.posterize(image, bits) if bits else Image.new("RGB", image.size)
 
 
-def _solarize_add(image, amount):
+def _solarize_add(image, level, sign, filter):
+    amount = int(110 * level)
     table = [value + amount if value < 128 else value for value in range(256)]
     return image.point(3 * table)
 
@@ -38,15 +40,11 @@ OPERATIONS = {
     "rotate": lambda image, level, sign, filter: image.rotate(
         sign * 30 * level, filter, fillcolor=FILL
     ),
-    "posterize": lambda image, level, sign, filter: _posterize(
-        image, 4 - int(4 * level)
-    ),
+    "posterize": _posterize,
     "solarize": lambda image, level, sign, filter: ImageOps.solarize(
         image, 256 - int(256 * level)
     ),
-    "solarize_add": lambda image, level, sign, filter: _solarize_add(
-        image, int(110 * level)
-    ),
+    "solarize_add": _solarize_add,
     "color": _enhanced(ImageEnhance.Color),
     "contrast": _enhanced(ImageEnhance.Contrast),
     "brightness": _enhanced(ImageEnhance.Brightness),

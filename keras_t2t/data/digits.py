@@ -16,9 +16,6 @@ class Digits(Dataset):
 
     Training images are shuffled and cannot be augmented: a mirrored digit is another
     sign, and TensorFlow is not needed.
-
-    Raises:
-        ImportError: scikit-learn is not installed.
     """
 
     name = known_as = "digits"
@@ -86,10 +83,8 @@ class _InOrder(_Batches):
 
     @property
     def num_batches(self):
-        count = len(self.images)
-        if self.asked.pad:
-            return math.ceil(count / self.asked.batch_size)
-        return math.ceil(self.shard.num_images(count) / self.shard.batch_size)
+        rows = self.shard.num_rows(len(self.images), self.asked.pad)
+        return math.ceil(rows / self.shard.batch_size)
 
     def __getitem__(self, step):
         positions = self._positions(step)

@@ -14,7 +14,7 @@ from keras_t2t.classifier import Classifier
 from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
 from keras_t2t.data.dataset import Dataset
 from keras_t2t.data.opening import HasSplits
-from keras_t2t.data.sharding import local_batch_size
+from keras_t2t.data.sharding import Shard
 from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.own import Own, trains_alone
 from keras_t2t.training.own_data import OwnData
@@ -136,7 +136,7 @@ def plan_run(config, folder, record, devices, own):
         config = dataclasses.replace(config, fresh_head=fresh)
     check_plan(config, dataset, devices, own.fewest_classes)
     changed = augmentation(config)
-    local_batch_size(config.batch_size, devices.shard, changed.mixes)
+    Shard(config.batch_size, devices.shard, changed.mixes)
     if folder is None:
         name = config.model or own.model_name
         folder = RunFolder.new(default_folder(name, dataset), devices.main)

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import math
 import os
 
 import numpy as np
@@ -57,14 +56,13 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
 def validation_batches(split, asked, num_classes, exif_orientation=False):
     image_size, batch_size, shard, pad, crop, interpolation = asked
     shard = Shard(batch_size, shard)
-    count = shard.num_images(len(split))
     reduced = num_classes < IMAGENET_CLASSES
 
     def load(number):
-        if number >= count:
+        index = int(shard.positions(number))
+        if index >= len(split):
             image = np.zeros((1, image_size, image_size, 3), "uint8")
             return image, np.zeros((1, num_classes), "float32"), np.zeros(1, "float32")
-        index = int(shard.positions(number))
         with _reading(split, index) as (encoded, label):
             image = evaluation_image(
                 encoded, image_size, crop, interpolation, exif_orientation, reduced
@@ -72,8 +70,8 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         columns = image[None], target_of(label, num_classes, split, index)[None]
         return (*columns, np.ones(1, "float32")) if pad else columns
 
-    rows = math.ceil(len(split) / batch_size) * shard.batch_size if pad else count
-    return _batches(grain.MapDataset.range(rows).map(load), shard.batch_size)
+    numbers = grain.MapDataset.range(shard.num_rows(len(split), pad))
+    return _batches(numbers.map(load), shard.batch_size)
 
 
 def watched(batches, function):

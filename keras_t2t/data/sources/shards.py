@@ -113,9 +113,19 @@ def find_shards(folder, suffix, loosely=False):
         if loosely and not found and files:
             found = {TRAIN: _ordered(place, _matched(files, suffix))}
         if found:
-            _check_one_place(place, set(places) - {place}, suffix)
-            return found
-    return {}
+            break
+    else:
+        return {}
+    for other in set(places) - {place}:
+        files = _files(other, suffix)
+        more = _by_split(other, files, suffix, True) or _in_folders(other, suffix)
+        if more:  # they would be missed
+            raise ValueError(
+                f"data_dir: {shown(place)} has {suffix} files of splits, and so has "
+                f"{shown(other)}, such as {shown(min(min(more.values())).name)}: keep "
+                "those that belong together in one of them"
+            )
+    return found
 
 
 def _by_split(place, files, suffix, loosely):
@@ -138,20 +148,6 @@ def _by_split(place, files, suffix, loosely):
             "it out"
         )
     return {split: _ordered(place, several) for split, several in found.items()}
-
-
-def _check_one_place(place, others, suffix):
-    """Raises a ValueError if another folder has files of splits too, which would be
-    missed."""
-    for other in others:
-        files = _files(other, suffix)
-        found = _by_split(other, files, suffix, True) or _in_folders(other, suffix)
-        if found:
-            raise ValueError(
-                f"data_dir: {shown(place)} has {suffix} files of splits, and so has "
-                f"{shown(other)}, such as {shown(min(min(found.values())).name)}: keep "
-                "those that belong together in one of them"
-            )
 
 
 def _check_not_compressed(place, names):

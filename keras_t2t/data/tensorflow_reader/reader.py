@@ -5,7 +5,6 @@ augments outside of Python's lock.
 """
 
 import io
-import math
 import os
 
 import numpy as np
@@ -99,13 +98,12 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
 def validation_batches(split, asked, num_classes, exif_orientation=False):
     image_size, batch_size, shard, pad, crop, interpolation = asked
     shard = Shard(batch_size, shard)
-    count = shard.num_images(len(split))
     reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
-        if number >= count:
-            return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
         index = shard.positions(number)
+        if index >= len(split):
+            return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
         encoded, label = split.example(index)
         cut = evaluation_cut(encoded, image_size, crop, exif_orientation, reduced)
         return *cut, target_of(label, num_classes, split, index), np.float32(1)
@@ -116,8 +114,7 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         image = tf.cast(tf.round(pixels(cut, image_size, interpolation)), "uint8")
         return (image, target, weight) if pad else (image, target)
 
-    rows = math.ceil(len(split) / batch_size) * shard.batch_size if pad else count
-    numbers = tf.data.Dataset.range(rows)
+    numbers = tf.data.Dataset.range(shard.num_rows(len(split), pad))
     return _ahead(numbers.map(load, THREADS).batch(shard.batch_size))
 
 

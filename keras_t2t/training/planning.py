@@ -136,7 +136,7 @@ def plan_run(config, folder, record, devices, own):
         config = dataclasses.replace(config, fresh_head=fresh)
     check_plan(config, dataset, devices, own.fewest_classes)
     changed = augmentation(config)
-    Shard(config.batch_size, devices.shard, changed.mixes)
+    Shard(config.batch_size, devices.shard, changed.mixes)  # checks them
     if folder is None:
         name = config.model or own.model_name
         folder = RunFolder.new(default_folder(name, dataset), devices.main)

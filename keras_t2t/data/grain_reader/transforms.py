@@ -33,13 +33,12 @@ def training_image(
     What an augmentation does to batches is not done here.
     """
     encoded = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
-    filter = FILTERS[bool(draws.bicubic)]
+    filter, size = FILTERS[bool(draws.bicubic)], (image_size, image_size)
     if augmentation.crop_scale:
-        image = _random_crop(encoded, image_size, draws, augmentation, filter)
+        image = _random_crop(encoded, size, draws, augmentation, filter)
     elif augmentation.crop_padding:
         image = _padded_crop(encoded, image_size, draws, augmentation, filter)
     else:
-        size = image_size, image_size
         image = decode_and_crop(encoded, size, crop, METHODS[method], reduced)
     if draws.flipped:
         image = image.transpose(Image.FLIP_LEFT_RIGHT)
@@ -61,11 +60,10 @@ def evaluation_image(
     return np.asarray(decode_and_crop(encoded, size, crop, METHODS[method], reduced))
 
 
-def _random_crop(encoded, image_size, draws, augmentation, filter):
+def _random_crop(encoded, size, draws, augmentation, filter):
     width, height = encoded.size
     ranges = augmentation.crop_scale, augmentation.crop_ratio
     top, left, rows, columns = crop_window(height, width, draws.crop, *ranges)
-    size = image_size, image_size
     image, whole = encoded.decode(reduction((columns, rows), size))
     box = left, top, left + columns, top + rows
     if image.size == encoded.size:

@@ -71,20 +71,20 @@ def training_cut(
 ):
     """What a training image shows, by what was drawn."""
 
-    def choose(height, width):
+    def choose(size):
         if augmentation.crop_scale:
             scale, ratio = augmentation.crop_scale, augmentation.crop_ratio
-            window = crop_window(height, width, draws.crop, scale, ratio)
+            window = crop_window(*size, draws.crop, scale, ratio)
             return [
                 Side(first, length, image_size / length, 0.0)
                 for first, length in zip(window[:2], window[2:], strict=True)
             ]
         if augmentation.crop_padding:
-            resized = covering((width, height), (image_size, image_size))[::-1]
+            resized = covering(size[::-1], (image_size, image_size))[::-1]
             padding = int(image_size * augmentation.crop_padding)
             offsets = padded_corner(*resized, image_size, padding, draws.crop)
-            return _placed((height, width), resized, offsets, image_size)
-        return _centred((height, width), image_size, crop)
+            return _placed(size, resized, offsets, image_size)
+        return _centred(size, image_size, crop)
 
     reduced = reduced or not augmentation.crops_centre
     cut = _cut(encoded, choose, image_size, exif_orientation, reduced)
@@ -97,23 +97,20 @@ def evaluation_cut(
     encoded, image_size, crop=0.9, exif_orientation=False, reduced=False
 ):
     """The centre, where the image is resized until image_size / crop is covered."""
-
-    def choose(height, width):
-        return _centred((height, width), image_size, crop)
-
+    choose = functools.partial(_centred, image_size=image_size, crop=crop)
     return _cut(encoded, choose, image_size, exif_orientation, reduced)
 
 
 def _cut(encoded, choose, image_size, exif_orientation, reduced):
     image = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
-    rows, columns = choose(*image.size[::-1])
+    rows, columns = choose(image.size[::-1])
     if not image.is_jpeg:
         pixels = np.asarray(image.decode()[0])
-        inside = pixels[
-            rows.first : rows.first + rows.length,
-            columns.first : columns.first + columns.length,
-        ]
-        return _cut_of(rows, columns)._replace(pixels=np.ascontiguousarray(inside))
+        inside = (
+            slice(side.first, side.first + side.length) for side in (rows, columns)
+        )
+        pixels = np.ascontiguousarray(pixels[tuple(inside)])
+        return _cut_of(rows, columns)._replace(pixels=pixels)
     turn = image.orientation
     swapped, down, sideways = turn in SWAPPED, turn in DOWN, turn in SIDEWAYS
     rows = _mirrored(rows, image.size[1], image_size) if down else rows

@@ -1,4 +1,5 @@
-"""Large JPEGs are decoded to a part of their size, and show the same."""
+"""Large JPEGs are decoded to a part of their size, and show the same. Photographs are
+turned as the files say, by every reader; `test_cut.py` does the same in training."""
 
 import dataclasses
 import io
@@ -11,10 +12,13 @@ from keras_t2t import data
 from keras_t2t._ground.images import Encoded
 from keras_t2t.data.dataset import Validation
 from keras_t2t.data.draws.image_draws import draws_at
+from keras_t2t.data.encoded_dataset import EncodedDataset
 from keras_t2t.data.grain_reader import transforms
 from keras_t2t.data.grain_reader.reader import validation_batches
+from keras_t2t.data.readers import READERS
 from keras_t2t.preprocessing import evaluation_transform, reduction
-from tests.photographs import ORIENTATIONS, encode, oriented
+from tests.data import streams
+from tests.photographs import ORIENTATIONS, encode, oriented, upright
 
 # The mean over an image, in grey levels. Reduced decoding averages blocks where the
 # filter of the resizing weighs pixels, which differs by 0.2 at edges; a pixel beside
@@ -116,3 +120,43 @@ def test_evaluation_is_exact_for_as_many_classes_as_imagenets(
         assert decoded == [4 if reduced else 1] * 2
         np.testing.assert_array_equal(images[0], expected)
         assert (0 < difference(expected, exact) < NEAR) == reduced
+
+
+@pytest.fixture
+def files():
+    """{path: bytes}: photographs of all orientations, one class upright, one turned."""
+    return {
+        f"{split}/{name}/{i}.jpg": oriented(orientation, size=(360, 240))
+        for split in ("train", "val")
+        for i in ORIENTATIONS
+        for name, orientation in (("turned", i), ("upright", 1))
+    }
+
+
+def validation(folder, reader, told=None):
+    """All images that validate."""
+    dataset = data.open_dataset(data_dir=folder, reader=reader, exif_orientation=told)
+    return streams.read(dataset.validation_batches(32, 4))[0].astype(int)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_own_photographs_are_turned_unless_told(write_folder, files, reader):
+    folder = write_folder(files)
+    turned = {path: encode(upright(content), "PNG") for path, content in files.items()}
+    turned = validation(write_folder(turned, "turned"), reader)
+    difference = np.abs(validation(folder, reader) - turned)
+    # TensorFlow decodes the centre of a JPEG alone, with other neighbours.
+    assert difference.mean() <= 0.5 and np.quantile(difference, 0.99) <= 4
+    lying = validation(folder, reader, told=False)
+    assert np.abs(lying - turned)[1:8].mean() > 10  # of those that are turned
+
+
+def test_what_is_turned_by_default(write_folder, files, monkeypatch):
+    monkeypatch.setattr("keras_t2t.data.encoded_dataset.check_classes", lambda *_: None)
+    source = data.open_dataset(data_dir=write_folder(files))._source
+    for classes, turns in ((2, True), (999, True), (1000, False)):
+        of_classes = source._replace(class_names=tuple(map(str, range(classes))))
+        for told, expected in ((None, turns), (True, True), (False, False)):
+            dataset = EncodedDataset("own", "here", of_classes, "grain", False, told)
+            assert dataset.exif_orientation is expected
+    assert not data.open_dataset("digits").exif_orientation

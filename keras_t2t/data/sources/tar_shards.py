@@ -106,12 +106,9 @@ def index_tar(path):
 
 
 def _cached_path(path):
-    """Where the index of a tar is kept, or None if there is no such place."""
+    """Where the index of a tar is kept."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
-    try:
-        return keras_folder() / "datasets" / "keras_t2t" / f"{name}.npz"
-    except RuntimeError:  # a user without a home
-        return None
+    return keras_folder() / "datasets" / "keras_t2t" / f"{name}.npz"
 
 
 def _read_cache(cached, stamp):
@@ -150,8 +147,6 @@ def _write_cache(cached, path, stamp, index):
     }
     arrays["digest"] = np.frombuffer(_digest(arrays), "uint8")
     try:
-        if cached is None:
-            raise FileNotFoundError("there is no home directory; set KERAS_HOME")
         cached.parent.mkdir(parents=True, exist_ok=True)
         with replacing(cached) as temporary:
             np.savez(temporary, **arrays)

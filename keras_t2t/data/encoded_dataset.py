@@ -24,14 +24,7 @@ class EncodedDataset(Dataset):
     """
 
     def __init__(
-        self,
-        name,
-        place,
-        source,
-        reader,
-        skip_corrupt=False,
-        exif_orientation=None,
-        known_as=None,
+        self, name, place, source, reader, skip_corrupt, exif_orientation, known_as
     ):
         self.name, self.known_as, self._place = name, known_as, place
         module = f"keras_t2t.data.{reader}_reader.reader"

@@ -22,7 +22,7 @@ from tests.photographs import ORIENTATIONS, encode, oriented
 
 def evaluated(encoded, image_size, crop=0.9, method="bicubic"):
     """What TensorFlow's reader makes of a file."""
-    cut = evaluation_cut(encoded, image_size, crop)
+    cut = evaluation_cut(encoded, image_size, crop, False, False)
     return pixels(cut, image_size, method).numpy()
 
 
@@ -33,10 +33,11 @@ def trained(reader, encoded, image_size, augmentation, positions, turned=False):
         draws = draws_at(position, 5, image_size, augmentation)
         arguments = encoded, image_size, draws, augmentation, turned
         if reader == "grain":
-            images.append(transforms.training_image(*arguments))
+            image = transforms.training_image(*arguments, 0.9, "bicubic", True)
+            images.append(image)
         else:
             method = "bicubic" if draws.bicubic else "bilinear"
-            image = pixels(training_cut(*arguments), image_size, method)
+            image = pixels(training_cut(*arguments, 0.9, True), image_size, method)
             images.append(image.numpy())
     return np.stack(images).astype("float32")
 
@@ -112,7 +113,7 @@ def test_very_long_images_cost_no_more_than_others(shape):
     """A column of 5,000 pixels was resized to 1,240,000 rows: over a gigabyte."""
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype="uint8")
     png = encode(noise, "PNG")
-    assert max(evaluation_cut(png, 224).pixels.shape) <= 10
+    assert max(evaluation_cut(png, 224, 0.9, False, False).pixels.shape) <= 10
     expected = evaluation_transform(Image.fromarray(noise))
     difference = np.abs(evaluated(png, 224) - expected)
     # Pillow rounds between its two passes, which shows at hard edges alone.
@@ -125,9 +126,10 @@ def test_large_jpegs_are_reduced_alike(photographs):
     image = Image.fromarray(photographs[0]).resize((1001, 667), Image.BICUBIC)
     encoded = encode(image, "JPEG")
     for size, times in ((64, 4), (128, 2)):
-        cut = evaluation_cut(encoded, size, reduced=True)
+        cut = evaluation_cut(encoded, size, 0.9, False, True)
         assert 2**cut.reduction == times
-        theirs = transforms.evaluation_image(encoded, size, reduced=True)
+        how = 0.9, "bicubic", False, True
+        theirs = transforms.evaluation_image(encoded, size, *how)
         assert np.abs(pixels(cut, size, "bicubic") - theirs).mean() <= 0.6
         exact = np.abs(evaluated(encoded, size) - theirs).mean()
         assert 0.3 < exact < 1  # the photograph is sharp to its last pixel

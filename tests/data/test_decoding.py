@@ -96,7 +96,8 @@ def test_training_shows_the_same(large, name, decoded, monkeypatch):
 
     def images():
         drawn = [draws_at(position, 3, 96, augmentation) for position in range(4)]
-        return [transforms.training_image(large, 96, d, augmentation) for d in drawn]
+        how = augmentation, False, 0.9, "bicubic", True
+        return [transforms.training_image(large, 96, one, *how) for one in drawn]
 
     ours = images()
     assert min(decoded) >= 2
@@ -157,6 +158,8 @@ def test_what_is_turned_by_default(write_folder, files, monkeypatch):
     for classes, turns in ((2, True), (999, True), (1000, False)):
         of_classes = source._replace(class_names=tuple(map(str, range(classes))))
         for told, expected in ((None, turns), (True, True), (False, False)):
-            dataset = EncodedDataset("own", "here", of_classes, "grain", False, told)
+            dataset = EncodedDataset(
+                "own", "here", of_classes, "grain", False, told, None
+            )
             assert dataset.exif_orientation is expected
     assert not data.open_dataset("digits").exif_orientation

@@ -18,14 +18,7 @@ METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
 
 
 def training_image(
-    encoded,
-    image_size,
-    draws,
-    augmentation,
-    exif_orientation=False,
-    crop=0.9,
-    method="bicubic",
-    reduced=True,
+    encoded, image_size, draws, augmentation, exif_orientation, crop, method, reduced
 ):
     """Random crop, horizontal flip and the operations that were drawn, of the bytes of
     an image file: (image_size, image_size, 3) uint8.
@@ -45,14 +38,7 @@ def training_image(
     return np.asarray(operated(image, draws))
 
 
-def evaluation_image(
-    encoded,
-    image_size,
-    crop=0.9,
-    method="bicubic",
-    exif_orientation=False,
-    reduced=False,
-):
+def evaluation_image(encoded, image_size, crop, method, exif_orientation, reduced):
     """Resize until image_size / crop is covered, then cut the centre: (image_size,
     image_size, 3) uint8."""
     size = image_size, image_size

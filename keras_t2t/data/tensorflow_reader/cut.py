@@ -61,13 +61,7 @@ class Side(NamedTuple):
 
 
 def training_cut(
-    encoded,
-    image_size,
-    draws,
-    augmentation,
-    exif_orientation=False,
-    crop=0.9,
-    reduced=True,
+    encoded, image_size, draws, augmentation, exif_orientation, crop, reduced
 ):
     """What a training image shows, by what was drawn."""
 
@@ -93,9 +87,7 @@ def training_cut(
     )
 
 
-def evaluation_cut(
-    encoded, image_size, crop=0.9, exif_orientation=False, reduced=False
-):
+def evaluation_cut(encoded, image_size, crop, exif_orientation, reduced):
     """The centre, where the image is resized until image_size / crop is covered."""
     choose = functools.partial(_centred, image_size=image_size, crop=crop)
     return _cut(encoded, choose, image_size, exif_orientation, reduced)

@@ -46,9 +46,8 @@ def mix_pair(images, targets, mixing):
     order is random, so any pairs are as good: neighbours can be mixed before they are
     batched, in parallel, and stay together when the batch is cut into shards.
 
-    Args:
-        images: (2, height, width, 3) uint8; they become float32 and are not rounded.
-        targets: (2, classes) float32, each of sum 1, as they are then too.
+    The images (2, height, width, 3) become float32 and are not rounded; the targets (2,
+    classes) float32 keep their sums of 1.
     """
     share = kept_share(mixing, *images.shape[1:3])
     targets = share * targets + (1 - share) * targets[::-1]

@@ -39,15 +39,19 @@ def draw(height, width, draws=4000):
     return np.array([crop_window(height, width, row) for row in numbers])
 
 
-def torchvision_windows(height, width, draws):
+def expected_windows(height, width, areas, ratios, most, draws):
     """torchvision's RandomResizedCrop.get_params, drawn with NumPy, without its loop's
-    fallback (which a 375 x 500 image needs in less than one draw of a million)."""
+    fallback (which a 375 x 500 image needs in less than one draw of a million).
+
+    Args:
+        most: the greatest height and width.
+    """
     random, windows = np.random.default_rng(0), []
     while len(windows) < draws:
-        area = height * width * random.uniform(0.08, 1)
-        ratio = math.exp(random.uniform(math.log(3 / 4), math.log(4 / 3)))
+        area = height * width * random.uniform(*areas)
+        ratio = math.exp(random.uniform(*map(math.log, ratios)))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < w <= width and 0 < h <= height:
+        if 0 < h <= most[0] and 0 < w <= most[1]:
             top = random.integers(0, height - h + 1)
             windows.append((top, random.integers(0, width - w + 1), h, w))
     return np.array(windows)
@@ -63,8 +67,9 @@ def test_windows_are_torchvisions():
     assert ((width + 0.5) / (height - 0.5) >= 3 / 4).all()
     assert ((width - 0.5) / (height + 0.5) <= 4 / 3).all()
 
-    expected = torchvision_windows(375, 500, draws=4000)
     sides = 375, 500, 375, 500
+    ranges = (0.08, 1), (3 / 4, 4 / 3)
+    expected = expected_windows(375, 500, *ranges, (375, 500), draws=4000)
     # Between two samples of 4,000, a quantile has a standard error of some 1%.
     assert_same_distribution(windows / sides, expected / sides, atol=0.04)
 
@@ -110,17 +115,10 @@ def test_boxes_have_the_authors_distribution():
     corners, sizes = boxes[:, :2], boxes[:, 2:]
     assert (corners >= 0).all() and (sizes < (200, 224)).all()
     assert (corners + sizes <= (200, 224)).all()
-
-    random, expected = np.random.default_rng(0), []
-    while len(expected) < 20_000:
-        area = 200 * 224 * random.uniform(0.02, 1 / 3)
-        aspect = math.exp(random.uniform(math.log(0.3), math.log(1 / 0.3)))
-        box = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if box[0] < 200 and box[1] < 224:
-            place = random.integers(0, 201 - box[0]), random.integers(0, 225 - box[1])
-            expected.append((*place, *box))
+    ranges = (0.02, 1 / 3), (0.3, 1 / 0.3)
+    expected = expected_windows(200, 224, *ranges, (199, 223), draws=20_000)
     # A quantile of 3,000 draws has a standard error of some 1% of the side.
-    assert_same_distribution(boxes / 224, np.array(expected) / 224, atol=0.04)
+    assert_same_distribution(boxes / 224, expected / 224, atol=0.04)
 
 
 def test_the_probability_counts_images():

@@ -200,17 +200,13 @@ def test_nothing_to_evaluate(tree, paths, split, message):
         find_source(tree(paths), evaluation_only=True, split=split)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        "{cat,dog,test}",
-        "{cat,dog,test,val}",
-        "{bus,car,train}",
-        "{Test,cat}",
-        "{cat,test,val}",
-        "{dev,prod,test}",
-    ],
-)
+NAMED_LIKE_SPLITS = """
+    {cat,dog,test} {cat,dog,test,val} {bus,car,train} {Test,cat} {cat,test,val}
+    {dev,prod,test}
+""".split()
+
+
+@pytest.mark.parametrize("names", NAMED_LIKE_SPLITS)
 def test_a_class_may_have_the_name_of_a_split(tree, names):
     expected = tuple(expanded(names))
     root = tree(names + "/{1..5}.png")

@@ -16,11 +16,7 @@ def tfds_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("folder", "prepared"),
-    [
-        ("5.1.0", True),
-        ("some_config/5.1.0", True),
-        ("incomplete.ABC123_5.1.0", False),
-    ],
+    [("5.1.0", True), ("some_config/5.1.0", True), ("incomplete.ABC123_5.1.0", False)],
 )
 def test_prepared_is_a_finished_version(tfds_folder, folder, prepared):
     assert not data.is_prepared("imagenet2012")

@@ -7,12 +7,7 @@ import numpy as np
 from keras_t2t._ground.images import Encoded
 from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.grain_reader.operations import FILTERS, Image, operated
-from keras_t2t.preprocessing import (
-    covering,
-    decode_and_crop,
-    reduction,
-    resize_and_cut,
-)
+from keras_t2t.preprocessing import covering, decode_and_crop, reduction, resize_and_cut
 
 METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
 

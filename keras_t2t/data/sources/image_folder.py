@@ -10,11 +10,7 @@ from keras_t2t._ground.listing import list_images
 from keras_t2t.data.sources.listing import holds_images, look, visible_folders
 from keras_t2t.data.sources.source import TEST, Split, listed
 from keras_t2t.data.sources.splits import Choice, assembled, choose_splits, role
-from keras_t2t.data.sources.tree import (
-    check_classes_only,
-    check_no_marks,
-    find_splits,
-)
+from keras_t2t.data.sources.tree import check_classes_only, check_no_marks, find_splits
 
 LAYOUT, FLAT_LAYOUT = "train/<class>/*", "<class>/*"
 

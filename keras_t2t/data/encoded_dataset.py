@@ -15,13 +15,8 @@ from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 
 class EncodedDataset(Dataset):
-    """The images of a source; a ValueError if a class has none, or none that a reader
-    of this name decodes.
-
-    Args:
-        place: what was opened, for errors.
-        exif_orientation: None turns images if there are fewer than 1,000 classes.
-    """
+    """The images of a source, decoded by a reader; `place` is what was opened, for
+    errors. Unless told, it turns images if there are fewer than 1,000 classes."""
 
     def __init__(
         self, name, place, source, reader, skip_corrupt, exif_orientation, known_as

@@ -15,27 +15,25 @@ def tfds_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("folder", "prepared"),
-    [("5.1.0", True), ("some_config/5.1.0", True), ("incomplete.ABC123_5.1.0", False)],
+    ("variable", "folder", "prepared"),
+    [
+        ("TFDS_DATA_DIR", "imagenet2012/5.1.0", True),
+        ("TFDS_DATA_DIR", "imagenet2012/some_config/5.1.0", True),
+        ("TFDS_DATA_DIR", "imagenet2012/incomplete.ABC123_5.1.0", False),
+        ("HOME", "tensorflow_datasets/imagenet2012/5.0.0", True),  # TFDS's own
+    ],
 )
-def test_prepared_is_a_finished_version(tfds_folder, folder, prepared):
+def test_prepared_is_a_finished_version(
+    tmp_path, monkeypatch, variable, folder, prepared
+):
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
     assert not data.is_prepared("imagenet2012")
-    version = tfds_folder / "imagenet2012" / folder
-    version.mkdir(parents=True)
+    (tmp_path / folder).mkdir(parents=True)
     assert not data.is_prepared("imagenet2012")
-    (version / "dataset_info.json").touch()
+    (tmp_path / folder / "dataset_info.json").touch()
     assert data.is_prepared("imagenet2012") is prepared
     assert not data.is_prepared("imagenet")
-
-
-def test_default_folder_is_tfds_own(tmp_path, monkeypatch):
-    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert not data.is_prepared("imagenet2012")
-    version = tmp_path / "tensorflow_datasets/imagenet2012/5.0.0"
-    version.mkdir(parents=True)
-    (version / "dataset_info.json").touch()
-    assert data.is_prepared("imagenet2012")
 
 
 def test_default_is_imagenet_where_it_is_prepared_else_digits(tfds_folder, monkeypatch):

@@ -22,11 +22,8 @@ def holds(folder):
 
 
 def open_source(wanted, root):
-    """The images of the tar of tars and of the validation tar.
-
-    Classes are named by WordNet's numbers (`n01440764`) in their order, as in folders
-    that were unpacked. SciPy reads the kit.
-    """
+    """The images of the tar of tars and of the validation tar. Classes are named by
+    WordNet's numbers (`n01440764`) in their order, as in folders that were unpacked."""
     needed = (VALIDATION, KIT) if wanted.evaluation_only else (TRAIN, VALIDATION, KIT)
     if missing := [name for name in needed if not (root / name).is_file()]:
         raise ValueError(

@@ -22,10 +22,7 @@ def holds(folder):
 
 def open_source(wanted, root):
     """The images under `train/<class>/`, and those in `val/` with classes from a table.
-
-    Classes are named by WordNet's numbers (`n01440764`) in their order, as the
-    training folders.
-    """
+    Their names are WordNet's numbers (`n01440764`) in their order, as the folders'."""
     images = root / IMAGES
     folders = ["val"] if wanted.evaluation_only else ["train", "val"]
     missing = [f"{IMAGES}/{name}" for name in folders if not (images / name).is_dir()]

@@ -10,8 +10,8 @@ TRIES = 10
 
 
 def draw_boxes(random, images, height, width, probability):
-    """One rectangle for each image, smaller than it in height and in width: (images, 4)
-    int32, top, left, height, width, with a probability, and else 0 x 0.
+    """One rectangle for each image with this probability, smaller than it in height and
+    in width: (images, 4) int32, top, left, height, width, 0 x 0 for none.
 
     Area and aspect ratio are drawn together up to 10 times, until it fits.
     """

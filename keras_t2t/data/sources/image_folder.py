@@ -61,9 +61,9 @@ def _open_flat(wanted, root, names):
 
 
 def _usable(places, split):
-    """The names of splits that are used, and of those that are left alone: without
-    classes, and for testing, or for the same purpose as another that has classes. Any
-    other is used, so that the error names it."""
+    """The names of splits that are used, and of those that are left alone. A split
+    without classes is, if it is for testing or another for the same purpose has them;
+    any other is used, so that the error names it."""
     empty = [name for name, place in places.items() if not look(place, True).folders]
     full = [name for name in places if name not in empty]
     known = {role(name) for name in full}

@@ -53,7 +53,7 @@ def is_visible_folder(entry):
 
 
 def look(folder, whole=False):
-    """What lies in a folder; the `whole` of it, or what is found before an image."""
+    """What lies in a folder; unless the `whole` is asked for, it ends at an image."""
     folders, images = [], False
     with os.scandir(folder) as entries:
         for entry in entries:

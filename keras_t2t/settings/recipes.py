@@ -262,16 +262,11 @@ SHARED = {
 
 
 def find_recipe(config, dataset_name, num_classes):
-    """The row for a run.
+    """The `Recipe` for a run as it was asked for, whose model, weights, recipe,
+    linear_probe and lora choose it.
 
-    Args:
-        config: `TrainingConfig` as it was asked for, whose model, weights, recipe,
-            linear_probe and lora choose the row.
-        dataset_name: as of `TrainingConfig.with_defaults`; a version does not matter.
-
-    Returns:
-        `Recipe`, for ImageNet (or a folder of at least 1,000 classes, which is ImageNet
-        in practice) the model's; designs without a row train as T2TViT14 did.
+    For ImageNet (or a folder of at least 1,000 classes, which is ImageNet in practice)
+    it is the model's; designs without a row train as T2TViT14 did.
     """
     dataset_name = (dataset_name or "").partition(":")[0].partition("/")[0]
     changes = {}

@@ -30,18 +30,8 @@ def compiled_model(
     not_pixels=None,
 ):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
-    variables created.
-
-    Args:
-        config: a complete `TrainingConfig`.
-        class_counts: (num_classes,) training images of each class, needed for
-            `class_weights`.
-        own: `Own`, custom parts that replace the recipe's, or None.
-        say: function that prints a line.
-        not_pixels: why the images cannot be pixels, see `OwnData`; None if they can.
-
-    Raises:
-        ValueError: a custom part does not fit.
+    variables created; `own` has parts that replace the recipe's, and `not_pixels` says
+    why the images cannot be pixels, see `OwnData`. A ValueError if a part does not fit.
     """
     own = own or Own()
     if own.model is not None:

@@ -8,15 +8,8 @@ from keras_t2t.training.ema import averaged_weights, has_average
 
 
 def evaluate(run, model):
-    """Loss and metrics over the validation images, every image counted once.
-
-    Args:
-        model: its compiled model, whose metrics are `weighted_metrics`: padding, which
-            fills the last batch, has weight 0.
-
-    Returns:
-        dict of floats, over all processes.
-    """
+    """Loss and metrics over the validation images of all processes, every image counted
+    once: padding, which fills the last batch, has weight 0 in `weighted_metrics`."""
     run.devices.average_statistics(model)
     num_images, batch_size = run.dataset.num_validation, run.config.batch_size
     steps = num_batches(num_images, batch_size)
@@ -89,10 +82,8 @@ class ValidateEpoch(keras.callbacks.Callback):
     """Adds `val_*` of the raw weights to the logs of an epoch, and `val_*_ema`; and the
     logs to the history of the run.
 
-    Args:
-        save_unvalidated: function of the logs, called if the run stops before the end
-            of a validation. It saves the run without the validation's results; the
-            resumed run repeats the validation.
+    If the run stops before the end of a validation, `save_unvalidated(logs)` saves it
+    without the validation's results; the resumed run repeats the validation.
 
     Attributes:
         resumed: whether the next logs come from such a snapshot.

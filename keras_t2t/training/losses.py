@@ -9,10 +9,6 @@ from keras import ops
 class BalancedCrossentropy(keras.losses.Loss):
     """Cross entropy in which rare classes count as much as frequent ones: the mean of
     -sum(w y log p), where the weight w of a class is images / (classes x its images).
-
-    Args:
-        class_counts: (classes,) training images of each class.
-        label_smoothing: share of a target that is spread over all classes.
     """
 
     def __init__(self, class_counts, label_smoothing=0.0, **kwargs):

@@ -32,7 +32,6 @@ class OwnData(Dataset):
     Args:
         given: the argument `dataset` of `train`.
         validation: `Dataset` for validation if `given` is a function, else None.
-        config: `TrainingConfig` as the user gave it.
         classes: int, the model's outputs, None if not known.
         fewest: 1 if targets may have one column, with values 0..1, else 2.
 
@@ -41,9 +40,6 @@ class OwnData(Dataset):
             custom model need not take; None if they can.
         checksum: int of 31 bits, of the first targets: several processes must have the
             same images in the same order, but may augment each image in another way.
-
-    Raises:
-        ValueError: `given` is none of these, or gives one process's share.
     """
 
     def __init__(self, given, validation, config, classes=None, fewest=2):

@@ -147,11 +147,7 @@ def dtype_policy(name):
 
 
 class Run:
-    """Carries out a plan: trains, saves, finishes.
-
-    Args:
-        verbose: Keras's.
-    """
+    """Carries out a plan: trains, saves, finishes."""
 
     def __init__(self, plan, devices, stop, verbose):
         self.plan = plan
@@ -164,7 +160,6 @@ class Run:
         self.bar = Bar()
 
     def run(self):
-        """Trains, and gives the result."""
         keras.utils.set_random_seed(self.config.seed)
         model = compiled_model(
             self.config,

@@ -53,17 +53,9 @@ class RunFolder:
     nothing is ever removed from any other folder.
 
     Args:
-        path: the folder; it need not exist.
         main: whether this process writes the folder. The others keep nothing, but take
             part in saving: reading weights that are spread over hosts needs all
             processes.
-
-    Attributes:
-        snapshots: `Snapshots`, the run's.
-
-    Raises:
-        ValueError: `path` is a file or cannot be written; on entering, another process
-            holds it.
     """
 
     def __init__(self, path, main=True):
@@ -97,16 +89,9 @@ class RunFolder:
         self.lock.release()
 
     def find_run(self, overwrite=False, resume=False):
-        """The record of the run that is to be continued here, None if there is none.
-
-        Args:
-            overwrite: whether a run in the folder may be replaced.
-            resume: whether a run in the folder is to be continued.
-
-        Raises:
-            ValueError: the folder holds a run, and neither is given; or it holds files
-                with the names of a run's files that this package did not write.
-        """
+        """The record of the run that is to be continued here, None if there is none. A
+        ValueError if a run is here and neither `overwrite` nor `resume` is given, or if
+        files are here that only have the names of a run's."""
         record = self._record()
         name = f"output_dir {str(self.path)!r}"
         if record is None:
@@ -203,11 +188,8 @@ class RunFolder:
 
     def save_model(self, model, name):
         """Saves the model, or for `.weights.h5` its weights, without the optimizer.
-        Adapters are merged; for `ADAPTERS` only they and the head are saved.
-
-        Raises:
-            OSError: it could not be written; what was there before is untouched.
-        """
+        Adapters are merged; for `ADAPTERS` only they and the head are saved. After an
+        OSError, what was there before is untouched."""
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         merged = adapters.merged_adapters if self.adapts else contextlib.nullcontext
         try:

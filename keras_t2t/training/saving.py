@@ -12,12 +12,9 @@ class SaveSnapshots(keras.callbacks.Callback):
     restores a snapshot before the first step.
 
     Custom callbacks come before it: they may change what is saved, and may end the run.
-
-    Attributes:
-        begins: whether the next step is the first of a `fit`.
     """
 
-    begins = False
+    begins = False  # whether the next step is the first of a `fit`
 
     def __init__(self, run):
         super().__init__()

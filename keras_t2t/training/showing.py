@@ -224,11 +224,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
 
 
 class WaitingForData(keras.callbacks.Callback):
-    """Says once how much of the time steps wait for their batches.
-
-    Args:
-        say: function that prints a line.
-    """
+    """Says once how much of the time steps wait for their batches."""
 
     def __init__(self, say):
         super().__init__()

@@ -22,10 +22,8 @@ class Steps(keras.callbacks.CallbackList):
 
     Args:
         progress: `Progress`, counted up here.
-        callbacks: list of `keras.callbacks.Callback`.
         needs_metrics: function of the finished steps, whether to read now.
         not_finite: function (step, loss) that gives the exception to raise.
-        **params: Keras's.
     """
 
     def __init__(self, progress, callbacks, needs_metrics, not_finite, **params):

@@ -48,8 +48,7 @@ class StopSignals:
         number: int, the signal that came, 0 if none came.
         agreed: int, the same, once all processes have agreed on it.
         unsaved: whether there are steps that must be saved first.
-        devices: the run's `Devices`, once they are known.
-        folder: its `RunFolder`, once it is known.
+        devices, folder: the run's `Devices` and `RunFolder`, once they are known.
     """
 
     last: ClassVar["StopSignals | None"] = None  # the process's latest, for scripts
@@ -99,7 +98,6 @@ class StopSignals:
         return self.agreed
 
     def stopped(self, what):
-        """The `Stopped` of all processes."""
         stopped = Stopped(self.agreed, what)
         stopped.agreed = True
         return stopped

@@ -117,11 +117,7 @@ class TorchProcesses(Devices):
 
 
 def join(backend, timeout):
-    """Joins the other processes, at the address that torchrun gave.
-
-    Raises:
-        ValueError: not all come within `timeout` seconds.
-    """
+    """Joins the other processes, at the address that torchrun gave."""
     try:
         torch.distributed.init_process_group(
             backend, timeout=datetime.timedelta(seconds=timeout)

@@ -16,20 +16,12 @@ from keras_t2t._ground.run_files import (
     BEST,
     CLASSES,
     CONFIG,
-    CURVES,
-    EVALUATION,
-    FINAL,
-    FINAL_EMA,
-    HISTORY,
-    INT8,
-    INT8_CLASSES,
-    MANIFEST,
-    ONNX,
-    ONNX_CLASSES,
-    PAGE,
+    CONTENTS,
+    FILES_OF_MODEL,
+    FOLDERS_OF_MODEL,
     RESULT,
+    RESULTS,
     SNAPSHOTS,
-    SUMMARY,
     TENSORBOARD,
     is_record,
 )
@@ -37,12 +29,6 @@ from keras_t2t.checkpoints import adapters, keras_file
 from keras_t2t.settings.recorded import checked_record
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
-
-# Files that a run has only after its first snapshot. The result is removed last, so
-# that an interrupted removal can be recognized.
-RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, ADAPTERS, SNAPSHOTS, RESULT)
-# Everything that a run writes.
-CONTENTS = (CONFIG, CLASSES, CURVES, TENSORBOARD, *RESULTS)
 
 
 class RunFolder:
@@ -251,10 +237,10 @@ class RunFolder:
         if keep_run is not None:
             self.snapshots.remove_others(keep_run)
             names = (*names, SNAPSHOTS)
-            for name, mark in ((EVALUATION, SUMMARY), (PAGE, MANIFEST)):
+            for name, mark in FOLDERS_OF_MODEL.items():
                 if (self.path / name / mark).is_file():  # of the older run's model
                     shutil.rmtree(self.path / name, ignore_errors=True)
-            for name, mark in ((ONNX, ONNX_CLASSES), (INT8, INT8_CLASSES)):
+            for name, mark in FILES_OF_MODEL.items():
                 if (self.path / mark).is_file():
                     (self.path / name).unlink(missing_ok=True)
                     (self.path / mark).unlink()

@@ -17,16 +17,16 @@ class Recipe(NamedTuple):
     """One row; `TrainingConfig` explains the settings."""
 
     model: str
-    image_size: int
     epochs: int
     batch_size: int
     learning_rate: float  # at this row's batch size
     weight_decay: float
     warmup_epochs: float
-    cooldown_epochs: float
-    rate_changes: str
-    drop_path: float
     augmentation: str
+    image_size: int = 224
+    cooldown_epochs: float = 0
+    rate_changes: str = "step"
+    drop_path: float = 0.1
     final_learning_rate: float = 1e-5
     label_smoothing: float = 0.1
     ema_decay: float = 0.99996
@@ -46,7 +46,6 @@ def _imagenet(model, learning_rate, weight_decay):
     """The authors' schedule, with the two values that they set per model."""
     return Recipe(
         model=model,
-        image_size=224,
         epochs=310,
         batch_size=512,
         learning_rate=learning_rate,
@@ -54,7 +53,6 @@ def _imagenet(model, learning_rate, weight_decay):
         warmup_epochs=10,
         cooldown_epochs=10,
         rate_changes="epoch",
-        drop_path=0.1,
         augmentation="full",
     )
 
@@ -95,8 +93,6 @@ DIGITS = Recipe(
     learning_rate=5e-4,
     weight_decay=0.03,
     warmup_epochs=1,
-    cooldown_epochs=0,
-    rate_changes="step",
     drop_path=0.0,
     augmentation="none",
     crop=1.0,
@@ -106,15 +102,11 @@ DIGITS = Recipe(
 #     python examples/train_imagenet.py --data-dir path/to/photographs
 OTHER = Recipe(
     model="T2TViT7",
-    image_size=224,
     epochs=100,
     batch_size=64,
     learning_rate=5e-4,
     weight_decay=0.05,
     warmup_epochs=5,
-    cooldown_epochs=0,
-    rate_changes="step",
-    drop_path=0.1,
     augmentation="full",
 )
 
@@ -124,15 +116,12 @@ OTHER = Recipe(
 #     python examples/transfer_learning.py --dataset cifar10
 FINE_TUNING = Recipe(
     model="T2TViT14",
-    image_size=224,
     epochs=60,
     batch_size=64,
     learning_rate=0.05,
     weight_decay=5e-4,
     warmup_epochs=0,
-    cooldown_epochs=0,
     rate_changes="epoch",
-    drop_path=0.1,
     augmentation="padded",
     final_learning_rate=2e-4,
     label_smoothing=0.0,
@@ -149,15 +138,11 @@ FINE_TUNING = Recipe(
 #     python examples/finetune.py path/to/photographs --weights imagenet
 SMALL_SET = Recipe(
     model="T2TViT7",
-    image_size=224,
     epochs=50,
     batch_size=32,
     learning_rate=5e-4,
     weight_decay=0.05,
     warmup_epochs=2,
-    cooldown_epochs=0,
-    rate_changes="step",
-    drop_path=0.1,
     augmentation="light",
     final_learning_rate=1e-6,
     ema_decay=0.0,
@@ -172,14 +157,11 @@ SMALL_SET = Recipe(
 #     python examples/train_imagenet.py --recipe budget90 --data-dir path/to/imagenet
 BUDGET_90 = Recipe(
     model="T2TViT14",
-    image_size=224,
     epochs=90,
     batch_size=1024,
     learning_rate=1e-3,
     weight_decay=0.1,
     warmup_epochs=8,
-    cooldown_epochs=0,
-    rate_changes="step",
     drop_path=0.0,
     augmentation="moderate",
     final_learning_rate=0.0,
@@ -198,13 +180,11 @@ BUDGET_90 = Recipe(
 #     python examples/train_imagenet.py --recipe modern --data-dir path/to/imagenet
 MODERN = Recipe(
     model="T2TViT14",
-    image_size=224,
     epochs=800,
     batch_size=2048,
     learning_rate=4e-3,
     weight_decay=0.05,
     warmup_epochs=5,
-    cooldown_epochs=0,
     rate_changes="epoch",
     drop_path=0.05,
     augmentation="three",
@@ -229,9 +209,6 @@ SMALL_SCRATCH = Recipe(
     learning_rate=5e-4,
     weight_decay=0.05,
     warmup_epochs=5,
-    cooldown_epochs=0,
-    rate_changes="step",
-    drop_path=0.1,
     augmentation="full",
     final_learning_rate=1e-6,
     ema_decay=0.0,

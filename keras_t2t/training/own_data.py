@@ -1,6 +1,7 @@
 """Custom batches as the data set of a run."""
 
 import contextlib
+import itertools
 import zlib
 
 import keras
@@ -355,16 +356,9 @@ def takes_first_step(source):
 
 def in_batches(batches, size):
     """The same images and targets, `size` at a time."""
-    kept = []
-    for batch in batches:
-        kept.append(batch)
-        while sum(len(images) for images, _ in kept) >= size:
-            images, targets = map(np.concatenate, zip(*kept, strict=True))
-            yield images[:size], targets[:size]
-            rest = images[size:], targets[size:]
-            kept = [rest] if len(rest[0]) else []
-    if kept:
-        yield tuple(map(np.concatenate, zip(*kept, strict=True)))
+    rows = (row for batch in batches for row in zip(*batch, strict=True))
+    while batch := list(itertools.islice(rows, size)):
+        yield tuple(map(np.stack, zip(*batch, strict=True)))
 
 
 def padded(array, rows):

@@ -79,7 +79,7 @@ def built(
         ema_decay: float in [0, 1), the decay of the weights' moving average in long
             runs (see `ema.decay_for`); 0: no average.
     """
-    decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
+    decay = decay_for(ema_decay, total_steps / accumulation)
     optimizer = kind(
         learning_rate=learning_rate,
         **arguments,

@@ -53,10 +53,6 @@ class Plan:
         return self.config.model or self.own.model_name
 
     @property
-    def title(self):
-        return f"{self.model_name} on {self.dataset.name}"
-
-    @property
     def not_restored(self):
         """Texts on what resuming does not restore to the last bit."""
         texts = []

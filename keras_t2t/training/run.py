@@ -244,7 +244,8 @@ class Run:
         if self.progress.last_is_best:
             self.folder.save_best(model)
         if self.devices.main:
-            write_history(self.folder.path, self.progress.history, self.plan.title)
+            title = f"{self.plan.model_name} on {self.dataset.name}"
+            write_history(self.folder.path, self.progress.history, title)
 
     def finish(self, model):
         """Saves the final models and the result, removes the snapshots."""

@@ -201,7 +201,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
     def __init__(self, run):
         super().__init__()
         self.run = run
-        self.started = False
+        self.first = None  # the rate of the first step
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start, self.images = time.perf_counter(), 0
@@ -210,8 +210,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
         self.images += self.run.config.batch_size
         if logs:
             logs["images_per_second"] = self.rate()
-        if not self.started:
-            self.started = True
+        if self.first is None:
             self.first = self.rate()
             self.start, self.images = time.perf_counter(), 0
 

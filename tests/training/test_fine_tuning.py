@@ -166,7 +166,6 @@ def test_an_average_inside_the_optimizer_begins_with_the_weights(
         np.testing.assert_allclose(after[path], array, atol=1e-4, err_msg=path)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("folder", "asked", "share"),
     [("photos", None, 0.5), ("other", None, None), ("photos", 0.1, 0.1)],

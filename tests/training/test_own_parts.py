@@ -24,6 +24,8 @@ from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
 from tests.training.test_stopping import raise_at
 
+pytestmark = pytest.mark.once
+
 OF_DATA = {"dataset": None, "epochs": 2, "steps_per_epoch": 3}
 
 
@@ -139,7 +141,6 @@ def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
         find_classifier(tmp_path / "run")
 
 
-@pytest.mark.once
 def test_resuming_needs_the_same_parts(train, tmp_path):
     with pytest.raises(Killed):
         train(SAVE, kill_at(3), **parts())
@@ -191,7 +192,6 @@ def validation():
     return [batch(1000, 11)]
 
 
-@pytest.mark.once
 def test_functions_that_give_batches(train, tmp_path, capsys):
     """They begin again where a run goes on, and it says so."""
     batches = (endless, validation)
@@ -208,7 +208,6 @@ def test_functions_that_give_batches(train, tmp_path, capsys):
     assert "10 validation images" in capsys.readouterr().out
 
 
-@pytest.mark.once
 def test_what_a_data_set_of_this_package_says_is_recorded(train, tmp_path):
     """`evaluate` and `predict` read it; a resumed run has the same."""
     recipe.write_photographs(tmp_path / "photos")
@@ -228,7 +227,6 @@ def test_what_a_data_set_of_this_package_says_is_recorded(train, tmp_path):
     assert find_classifier(tmp_path / "run").exif_orientation
 
 
-@pytest.mark.once
 def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     """Also if a signal comes between the two."""
     with pytest.raises(Stopped):
@@ -238,7 +236,6 @@ def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     assert not (tmp_path / "run" / "snapshots").exists()
 
 
-@pytest.mark.once
 def test_the_average_has_the_statistics_of_its_own_epoch(train, tmp_path, monkeypatch):
     """With patience the raw weights, and theirs, are of another one."""
     scores, last = iter([0.9, 0.9, 0.1, 0.1]), []  # raw and average, of two epochs
@@ -331,7 +328,6 @@ def several_optimizers():
     )
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("part", "own", "settings", "told"),
     [
@@ -397,7 +393,6 @@ def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, settings
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.once
 def test_floats_of_0_to_1_are_not_pixels():
     """Only a model of one's own that leaves its input as it is may take them."""
     config = TrainingConfig(epochs=1, steps_per_epoch=3)
@@ -462,7 +457,6 @@ class Logged(keras.utils.PyDataset):
         self.log += ")"
 
 
-@pytest.mark.once
 def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
     """As by `fit`, which looks at batches first."""
     training, validation = Logged(), Logged()
@@ -496,7 +490,6 @@ class Indexed:
         return SHRINKING[index]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("source", [Loader(), Indexed(), SHRINKING])
 def test_a_smaller_last_batch_is_told_before_the_first_step(source):
     """Where a run reads it."""
@@ -512,7 +505,6 @@ def test_a_smaller_last_batch_is_told_before_the_first_step(source):
     assert opened(epochs=None, steps_per_epoch=1).num_train == 8
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("said", "found"), [(12, "more"), (20, "16")])
 def test_validation_has_as_many_images_as_it_says(said, found):
     batches = [(IMAGES, TARGETS)] * 2
@@ -525,14 +517,12 @@ def test_validation_has_as_many_images_as_it_says(said, found):
         list(data.validation_batches(32, 8))
 
 
-@pytest.mark.once
 def test_a_loss_of_logits_needs_logits(train):
     loss = keras.losses.CategoricalCrossentropy(True)
     with pytest.raises(ValueError, match="takes logits, and the model gives prob"):
         train({}, model=probabilities, loss=loss)
 
 
-@pytest.mark.once
 def test_another_output_of_a_nested_model_may_be_a_softmax():
     inner = small_model()
     image = keras.Input((32, 32, 3))
@@ -542,7 +532,6 @@ def test_another_output_of_a_nested_model_may_be_a_softmax():
     assert not gives_probabilities(keras.Model(image, logits))
 
 
-@pytest.mark.once
 def test_an_attribute_of_a_function_is_nothing_of_keras():
     class Own:
         reduction = "none"
@@ -553,7 +542,6 @@ def test_an_attribute_of_a_function_is_nothing_of_keras():
     check_loss(Own(), small_model())
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("rate", [1e-3, lambda: 1e-3])
 def test_a_callback_can_change_a_rate_that_is_a_number(rate):
     own = Own(callbacks=[keras.callbacks.ReduceLROnPlateau()])
@@ -563,7 +551,6 @@ def test_a_callback_can_change_a_rate_that_is_a_number(rate):
         own.check_rate(optimizer)
 
 
-@pytest.mark.once
 def test_a_length_that_is_not_known_is_asked_for():
     class Unknown(list):
         def __len__(self):
@@ -575,7 +562,6 @@ def test_a_length_that_is_not_known_is_asked_for():
         opened_data(TrainingConfig(epochs=1), own)
 
 
-@pytest.mark.once
 def test_a_built_model_in_float16_has_its_loss_scaled():
     with dtype_policy("mixed_float16"):
         own = Own(model=small_model())
@@ -588,7 +574,6 @@ def test_a_built_model_in_float16_has_its_loss_scaled():
     assert model.optimizer.loss_scale_factor == 8
 
 
-@pytest.mark.once
 def test_half_precision_must_reach_the_layers():
     """A function that gives layers made outside of it has those of another policy."""
     built = small_model()
@@ -609,7 +594,6 @@ class Second(Devices):
         return number != self.first
 
 
-@pytest.mark.once
 def test_every_process_must_give_the_same_batches(tmp_path):
     """A shuffled source whose seed is another one in each process does not, nor does a
     folder that lacks an image on one host."""
@@ -631,7 +615,6 @@ def test_every_process_must_give_the_same_batches(tmp_path):
             check_plan(config, another, devices)
 
 
-@pytest.mark.once
 def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
     """Their labels may be smoothed already."""
     settings = {"image_size": 32, "batch_size": 8, "label_smoothing": 0.0}
@@ -645,7 +628,6 @@ def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
     assert float(model.loss(targets, logits)) == pytest.approx(float(expected))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
 @pytest.mark.parametrize("labels", [np.ones(8, int), np.ones((8, 1)), np.zeros(8, int)])
 def test_one_output_tells_two_classes_apart(train, activation, labels):
@@ -668,7 +650,6 @@ def test_one_output_tells_two_classes_apart(train, activation, labels):
     assert result["val_top5"] == 1
 
 
-@pytest.mark.once
 def test_several_devices_need_functions():
     """Which make the variables where all devices have them."""
     devices = Devices()
@@ -680,7 +661,6 @@ def test_several_devices_need_functions():
             Own(**{name: part}).check_devices(devices)
 
 
-@pytest.mark.once
 def test_lists_of_batches_are_recorded_as_lists():
     """Not batch by batch."""
     own = Own(dataset=([batch(step, 8) for step in range(9)], validation()))
@@ -694,6 +674,7 @@ def test_lists_of_batches_are_recorded_as_lists():
             own.check_given_again(record, "run")
 
 
+@pytest.mark.every_backend
 def test_a_sum_is_not_averaged_over_processes():
     devices = Devices()
     devices.processes = 2

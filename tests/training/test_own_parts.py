@@ -258,14 +258,24 @@ class Unsavable(keras.layers.Identity):
         super().__init__()
 
 
-def unsavable():
-    model = small_model()
-    return keras.Model(model.inputs, Unsavable(object())(model.output), name="odd")
+def ending_in(last):
+    """A function that builds the small model with one layer or operation more."""
+
+    def build():
+        model = small_model()
+        return keras.Model(model.inputs, last(model.output), name="odd")
+
+    return build
 
 
+probabilities = ending_in(keras.layers.Softmax())
 BEST = keras.callbacks.EarlyStopping(restore_best_weights=True)
 SWAPS = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
 FOCAL = keras.losses.CategoricalFocalCrossentropy()
+
+
+ACTIVATION = keras.layers.Activation(keras.layers.Softmax())
+MEAN = "mean_with_sample_weight"
 
 
 class DistributedSampler:
@@ -291,17 +301,8 @@ SCALED = [(IMAGES / 255, TARGETS)]
 SHRINKING = [(IMAGES, TARGETS), (IMAGES[1:], TARGETS[1:])]
 
 
-MEAN_OF_WEIGHTS = keras.losses.CategoricalCrossentropy(
-    True, reduction="mean_with_sample_weight"
-)
-
-
-SUMMED_BY_NOBODY = keras.losses.CategoricalCrossentropy(True, reduction="none")
-
-
-def probabilities():
-    model = small_model()
-    return keras.Model(model.inputs, keras.layers.Softmax()(model.output))
+def logits_loss(reduction="sum_over_batch_size"):
+    return keras.losses.CategoricalCrossentropy(True, reduction=reduction)
 
 
 def nested():
@@ -309,88 +310,74 @@ def nested():
     return keras.Model(image, probabilities()(image))
 
 
-def by_operation():
-    model = small_model()
-    return keras.Model(model.inputs, keras.ops.softmax(model.output))
-
-
-def by_activation():
-    model = small_model()
-    last = keras.layers.Activation(keras.layers.Softmax())
-    return keras.Model(model.inputs, last(model.output))
-
-
 def several_optimizers():
-    return keras.optimizers.LossScaleOptimizer(
-        keras.optimizers.MultiOptimizer(
-            keras.optimizers.OptimizerMap(keras.optimizers.SGD(1e-3))
-        )
-    )
+    several = keras.optimizers.OptimizerMap(keras.optimizers.SGD(1e-3))
+    several = keras.optimizers.MultiOptimizer(several)
+    return keras.optimizers.LossScaleOptimizer(several)
+
+
+PROBABILITIES = "gives probabilities, and the loss takes logits"
+
+
+@pytest.mark.parametrize(
+    ("part", "own", "told"),
+    [
+        ("optimizer", "lion", "optimizer must be .*'lion'"),
+        ("callbacks", [print], "callbacks must be Keras callbacks"),
+        ("callbacks", [BEST], "restore_best_weights=True .* give patience=N"),
+        ("callbacks", [SWAPS], "swap_on_epoch=True"),
+        ("callbacks", [keras.callbacks.BackupAndRestore("x")], "resume=True"),
+        ("callbacks", [keras.callbacks.ReduceLROnPlateau()], "rate that a schedule"),
+        ("model", lambda: 3, "model must be a Keras model .*, got 3"),
+        ("model", probabilities, PROBABILITIES),
+        ("model", nested, PROBABILITIES),
+        ("model", ending_in(keras.ops.softmax), PROBABILITIES),
+        ("model", ending_in(ACTIVATION), PROBABILITIES),
+        ("model", ending_in(Unsavable(object())), "model: odd cannot be saved: "),
+        ("optimizer", several_optimizers, "MultiOptimizer has no single learning"),
+        ("loss", logits_loss("none"), "reduction='none' gives no single number"),
+        ("loss", logits_loss(MEAN), "loss: reduction='mean_with_sample_weight' counts"),
+        ("loss", FOCAL, "Focal.* takes probabilities, .* from_logits=True"),
+        ("loss", keras.losses.categorical_crossentropy, "takes probabilities"),
+        ("loss", lambda y, x: keras.ops.sum(x), r"one value for each image.*\(\)"),
+        ("dataset", endless, "function gives training batches alon"),
+        ("dataset", (endless(), validation), "generator can be read once only"),
+        ("dataset", (endless, tiny.TinyData()), "cannot be one of a pair"),
+        ("dataset", ([3], validation), r"must be \(images, targets\), got 3"),
+        ("dataset", (endless, validation), "integer targets need class_names"),
+        ("dataset", (COLUMNS, validation), r"got \(8, 1\); squeeze .* \(batch,\)"),
+        ("dataset", ([(IMAGES, 3)], validation), r"\(8,\) integers, got \(\)$"),
+        ("dataset", (SCALED, SCALED), r"0\.\.0\.471 .*; small standardises"),
+        ("dataset", ([(IMAGES, TARGETS)], PADDED), r"no weights, got 0\.\.1: "),
+        ("dataset", (Sharded(), validation), r"DistributedSampler\(num_replicas=2"),
+        ("dataset", (ShardedBatches, validation), "takes its share of each batch"),
+        ("dataset", (lambda: SHRINKING, validation), "has 7 images, the first had 8"),
+        ("dataset", 7, "dataset must be a data set of keras_t2t.data"),
+    ],
+)
+def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, told):
+    own, settings = {part: own}, {}
+    if part == "dataset":
+        own["model"], settings = small_model, OF_DATA
+    with pytest.raises(ValueError, match=told) as error:
+        train(settings, **own)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("part", "own", "settings", "told"),
     [
-        ("optimizer", "lion", {}, "optimizer must be .*'lion'"),
-        ("callbacks", [print], {}, "callbacks must be Keras callbacks"),
-        ("callbacks", [BEST], {}, "restore_best_weights=True .* give patience=N"),
-        ("callbacks", [SWAPS], {}, "swap_on_epoch=True"),
-        ("model", lambda: 3, {}, "model must be a Keras model .*, got 3"),
-        ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
-        ("model", nested, {}, "gives probabilities, and the loss takes logits"),
-        ("model", by_operation, {}, "gives probabilities, and the loss takes logits"),
-        ("model", by_activation, {}, "gives probabilities, and the loss takes logits"),
-        ("callbacks", [keras.callbacks.BackupAndRestore("x")], {}, "resume=True"),
-        (
-            "callbacks",
-            [keras.callbacks.ReduceLROnPlateau()],
-            {},
-            "rate that a schedule",
-        ),
-        ("optimizer", several_optimizers, {}, "MultiOptimizer has no single learning"),
-        ("loss", SUMMED_BY_NOBODY, {}, "reduction='none' gives no single number"),
-        ("model", unsavable, {}, "model: odd cannot be saved: "),
-        ("loss", FOCAL, {}, "Focal.* takes probabilities, .* from_logits=True"),
-        ("loss", keras.losses.categorical_crossentropy, {}, "takes probabilities"),
-        (
-            "loss",
-            MEAN_OF_WEIGHTS,
-            {},
-            "loss: reduction='mean_with_sample_weight' counts",
-        ),
-        ("loss", lambda y, x: keras.ops.sum(x), {}, r"one value for each image.*\(\)"),
-        ("optimizer", keras.optimizers.Lion, {"learning_rate": 0.1}, "rate=0.1 is not"),
-        ("model", small_model, {"drop_path": 0.1}, "drop_path=0.1 is not used where"),
-        ("dataset", Squares(), {"batch_size": 7}, "batch_size=7: the batches .* 8"),
-        ("dataset", Squares(), {"mixup": 0.1}, "mixup=0.1 is not used where dataset"),
-        ("dataset", endless, {}, "function gives training batches alon"),
-        ("dataset", (endless(), validation), {}, "generator can be read once only"),
-        ("dataset", (endless, tiny.TinyData()), {}, "cannot be one of a pair"),
-        ("dataset", ([3], validation), {}, r"must be \(images, targets\), got 3"),
-        ("dataset", (endless, validation), {}, "integer targets need class_names"),
-        ("dataset", (COLUMNS, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
-        ("dataset", ([(IMAGES, 3)], validation), {}, r"\(8,\) integers, got \(\)$"),
-        ("dataset", (SCALED, SCALED), {}, r"0\.\.0\.471 .*; small standardises"),
-        ("dataset", ([(IMAGES, TARGETS)], PADDED), {}, r"no weights, got 0\.\.1: "),
-        ("dataset", (Sharded(), validation), {}, r"DistributedSampler\(num_replicas=2"),
-        ("dataset", (ShardedBatches, validation), {}, "takes its share of each batch"),
-        (
-            "dataset",
-            (lambda: SHRINKING, validation),
-            {},
-            "batch has 7 images, the first had 8",
-        ),
-        ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
+        ("optimizer", keras.optimizers.Lion, {"learning_rate": 0.1}, "is not used"),
+        ("model", small_model, {"drop_path": 0.1}, "is not used where model"),
+        ("dataset", Squares(), {"mixup": 0.1}, "is not used where dataset"),
+        ("dataset", Squares(), {"batch_size": 7}, ": the batches .* 8"),
     ],
 )
-def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, settings, told):
-    own = {part: own}
-    if part == "dataset":
-        own, settings = {**own, "model": small_model}, {**OF_DATA, **settings}
-    with pytest.raises(ValueError, match=told) as error:
-        train(settings, **own)
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "run").exists()
+def test_settings_that_a_part_replaces_are_refused(train, part, own, settings, told):
+    [(name, value)] = settings.items()
+    with pytest.raises(ValueError, match=f"{name}={value} ?{told}"):
+        train({**OF_DATA, **settings}, **{"model": small_model, part: own})
 
 
 def test_floats_of_0_to_1_are_not_pixels():
@@ -518,9 +505,8 @@ def test_validation_has_as_many_images_as_it_says(said, found):
 
 
 def test_a_loss_of_logits_needs_logits(train):
-    loss = keras.losses.CategoricalCrossentropy(True)
     with pytest.raises(ValueError, match="takes logits, and the model gives prob"):
-        train({}, model=probabilities, loss=loss)
+        train(model=probabilities, loss=logits_loss())
 
 
 def test_another_output_of_a_nested_model_may_be_a_softmax():

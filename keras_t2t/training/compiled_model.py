@@ -21,20 +21,13 @@ from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
 
 
-def compiled_model(
-    config,
-    num_classes,
-    class_counts=None,
-    own=None,
-    say=lambda line: None,
-    not_pixels=None,
-):
+def compiled_model(config, dataset, own=Own(), say=print):  # noqa: B008  unchangeable
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
-    variables created; `own` has parts that replace the recipe's, and `not_pixels` says
-    why the images cannot be pixels, see `OwnData`. A ValueError if a part does not fit.
-    """
-    own = own or Own()
+    variables created; `own` has parts that replace the recipe's. A ValueError if a part
+    does not fit; `say` prints a line."""
+    num_classes = dataset.num_classes
     if own.model is not None:
+        not_pixels = getattr(dataset, "not_pixels", None)
         model = own.built_model(config.image_size, num_classes, say, not_pixels)
     else:
         model = recipe_model(config, num_classes)
@@ -50,7 +43,7 @@ def compiled_model(
         optimizer = finished(own.made_optimizer(), model, scales_loss(model, config))
     own.check_rate(optimizer)
     if own.loss is None:
-        loss = recipe_loss(config, class_counts, mixed=not own.augments)
+        loss = recipe_loss(config, dataset.class_counts, mixed=not own.augments)
     else:
         loss = own.loss
         check_loss(loss, model)

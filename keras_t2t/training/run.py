@@ -161,14 +161,7 @@ class Run:
 
     def run(self):
         keras.utils.set_random_seed(self.config.seed)
-        model = compiled_model(
-            self.config,
-            self.dataset.num_classes,
-            self.dataset.class_counts,
-            self.plan.own,
-            self.say,
-            getattr(self.dataset, "not_pixels", None),
-        )
+        model = compiled_model(self.config, self.dataset, self.plan.own, self.say)
         self.devices.check_optimizer(model.optimizer)
         self.begin(model)
         self.devices.prepare(model)

@@ -553,10 +553,10 @@ def test_a_built_model_in_float16_has_its_loss_scaled():
         own = Own(model=small_model())
     settings = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 3}
     config = TrainingConfig(**settings).with_defaults("squares", 4, 24)
-    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     own = Own(own.model, keras.optimizers.SGD(1e-3, loss_scale_factor=8.0))
-    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
     assert model.optimizer.loss_scale_factor == 8
 
 
@@ -607,7 +607,7 @@ def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
     config = TrainingConfig(loss="binary_crossentropy", **settings)
     own = Own(model=small_model, dataset=Squares())
     config = own.settings_in_use(config.with_defaults("squares", 4, 24))
-    model = compiled_model(config, 4, own=own)
+    model = compiled_model(config, tiny.TinyData(), own)
     targets = np.array([[0.91, 0.03, 0.03, 0.03]], "float32")
     logits = np.array([[2, -1, 0, 1]], "float32")
     expected = keras.losses.BinaryCrossentropy(from_logits=True)(targets, logits)

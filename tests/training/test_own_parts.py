@@ -380,42 +380,43 @@ def test_settings_that_a_part_replaces_are_refused(train, part, own, settings, t
         train({**OF_DATA, **settings}, **{"model": small_model, part: own})
 
 
+def opened(batches, model=None, **settings):
+    """The data set that a run makes of its own batches."""
+    config = TrainingConfig(**{"epochs": 1, "steps_per_epoch": 3, **settings})
+    return opened_data(config, Own(model, dataset=batches))
+
+
 def test_floats_of_0_to_1_are_not_pixels():
     """Only a model of one's own that leaves its input as it is may take them."""
-    config = TrainingConfig(epochs=1, steps_per_epoch=3)
 
-    def opened(images, others=None, **parts):
+    def count(images, others=None, model=None):
         others = images if others is None else others
-        batches = tuple([(given, TARGETS)] for given in (images, others))
-        return opened_data(config, Own(dataset=batches, **parts))
+        return opened(([(images, TARGETS)], [(others, TARGETS)]), model).num_train
 
-    standardised = IMAGES / 30 - 2.1
+    small = IMAGES / 255
     for images, told in (
-        (IMAGES / 255, "float64 in 0..0.471"),
-        (standardised, "float64 in -2.1..1.9"),
-        ((IMAGES / 255).astype(ml_dtypes.bfloat16), "bfloat16 in 0..0.471"),
+        (small, "float64 in 0..0.471"),
+        (IMAGES / 30 - 2.1, "float64 in -2.1..1.9"),
+        (small.astype(ml_dtypes.bfloat16), "bfloat16 in 0..0.471"),
     ):
         told = re.escape(f"pixels 0..255, got {told} in the first batch")
         with pytest.raises(ValueError, match=f"^dataset: .*{told}$"):
-            opened(images)
-    assert opened(IMAGES).num_train == opened(0 * IMAGES).num_train == 24
-    assert opened(IMAGES / 255, model=small_model).num_train == 24
+            count(images)
+    assert count(IMAGES) == count(0 * IMAGES) == count(small, model=small_model) == 24
     # Those that validate are like those that train.
-    assert opened(IMAGES.astype("uint8"), IMAGES).num_train == 24
+    assert count(IMAGES.astype("uint8"), IMAGES) == 24
     black = 0.0 * IMAGES
     # Also where the two stand on either side of what looks like pixels.
-    pairs = (IMAGES / 255, black), (black, IMAGES / 255), (IMAGES / 11, IMAGES / 13)
-    for images, others in pairs:
-        assert opened(images, others, model=small_model).num_train == 24
+    for pair in ((small, black), (black, small), (IMAGES / 11, IMAGES / 13)):
+        assert count(*pair, model=small_model) == 24
     with pytest.raises(ValueError, match="must be pixels"):
-        given = {"dataset": lambda: [(IMAGES / 255, np.eye(10)[LABELS])]}
-        config = TrainingConfig(epochs=1, steps_per_epoch=3, dataset="digits")
-        opened_data(config, Own(small_model, **given))
+        alone = [(small, np.eye(10)[LABELS])]
+        opened(lambda: alone, small_model, dataset="digits")
     told = r"alike, got uint8 in 0\.\.120 and float64 in 0\.\.0\.471 in their first"
     with pytest.raises(ValueError, match=told):
-        opened(IMAGES.astype("uint8"), IMAGES / 255)
+        count(IMAGES.astype("uint8"), small)
     with pytest.raises(ValueError, match=r"0\.\.0\.471 and float64 in 0\.\.120 in"):
-        opened(IMAGES / 255, IMAGES, model=small_model)
+        count(small, IMAGES, small_model)
 
     image, said = keras.Input((32, 32, 3)), []
     plain = keras.Model(image, keras.layers.Dense(4)(keras.layers.Flatten()(image)))
@@ -447,8 +448,7 @@ class Logged(keras.utils.PyDataset):
 def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
     """As by `fit`, which looks at batches first."""
     training, validation = Logged(), Logged()
-    config = TrainingConfig(epochs=1, steps_per_epoch=2)
-    data = opened_data(config, Own(dataset=(training, validation)))
+    data = opened((training, validation))
     assert (training.log, validation.log) == ("(0)1", "(01)")
     stream = data.train_batches(32, 8, seed=0)
     assert len(list(itertools.islice(stream, 5))) == 5
@@ -480,16 +480,12 @@ class Indexed:
 @pytest.mark.parametrize("source", [Loader(), Indexed(), SHRINKING])
 def test_a_smaller_last_batch_is_told_before_the_first_step(source):
     """Where a run reads it."""
-
-    def opened(**settings):
-        own = Own(small_model(), dataset=(source, validation))
-        return opened_data(TrainingConfig(**{"epochs": 1, **settings}), own)
-
+    given = (source, validation), small_model()
     told = "has 7 images, the first had 8: leave a smaller last .* drop_last=True"
     with pytest.raises(ValueError, match=told):
-        opened()
-    assert opened(steps_per_epoch=1).num_train == 8
-    assert opened(epochs=None, steps_per_epoch=1).num_train == 8
+        opened(*given, steps_per_epoch=None)
+    for epochs in (1, None):
+        assert opened(*given, epochs=epochs, steps_per_epoch=1).num_train == 8
 
 
 @pytest.mark.parametrize(("said", "found"), [(12, "more"), (20, "16")])
@@ -497,16 +493,15 @@ def test_validation_has_as_many_images_as_it_says(said, found):
     batches = [(IMAGES, TARGETS)] * 2
     given = types.SimpleNamespace(num_validation=said)
     given.train_batches = given.validation_batches = batches
-    config = TrainingConfig(epochs=1, steps_per_epoch=2)
-    data = opened_data(config, Own(dataset=given))
+    data = opened(given)
     told = f"num_validation is {said}, and the validation batches have {found} images"
     with pytest.raises(ValueError, match=told):
         list(data.validation_batches(32, 8))
 
 
-def test_a_loss_of_logits_needs_logits(train):
+def test_a_loss_of_logits_needs_logits():
     with pytest.raises(ValueError, match="takes logits, and the model gives prob"):
-        train(model=probabilities, loss=logits_loss())
+        check_loss(logits_loss(), probabilities())
 
 
 def test_another_output_of_a_nested_model_may_be_a_softmax():
@@ -543,9 +538,8 @@ def test_a_length_that_is_not_known_is_asked_for():
             raise TypeError("The dataset length is unknown.")  # as tf.data does
 
     batches = [(IMAGES, TARGETS)]
-    own = Own(small_model(), dataset=(Unknown(batches), batches))
     with pytest.raises(ValueError, match="give steps_per_epoch, or"):
-        opened_data(TrainingConfig(epochs=1), own)
+        opened((Unknown(batches), batches), steps_per_epoch=None)
 
 
 def test_a_built_model_in_float16_has_its_loss_scaled():
@@ -583,13 +577,13 @@ class Second(Devices):
 def test_every_process_must_give_the_same_batches(tmp_path):
     """A shuffled source whose seed is another one in each process does not, nor does a
     folder that lacks an image on one host."""
-    config = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8)
+    config = TrainingConfig(batch_size=8)
     recipe.write_photographs(tmp_path / "photos")
     whole = open_dataset(data_dir=tmp_path / "photos")
     min((tmp_path / "photos" / "train").glob("*/*")).unlink()
     fewer = open_dataset(data_dir=tmp_path / "photos")
     own, other = (
-        opened_data(config, Own(small_model(), dataset=([given], [given])))
+        opened(([given], [given]), small_model())
         for given in (batch(0, 8), batch(1, 8))
     )
     told = "dataset: process 0 has other images .* or the same whole batches"

@@ -386,9 +386,8 @@ class TrainingConfig:
                 folder and for custom batches.
             num_images: int, of training images, which determine the steps per epoch.
 
-        Raises:
-            ValueError: if warmup and cooldown leave no epoch between them, or settings
-                exclude each other, such as one of fine-tuning without `weights`.
+        A ValueError if settings exclude each other, such as one of fine-tuning without
+        `weights`.
         """
         recipe = find_recipe(self, dataset_name, num_classes)
         accumulation = self.gradient_accumulation or 1

@@ -78,13 +78,7 @@ def dataset_name(record):
 
 def checked_record(value, path, needed=OF_WEIGHTS):
     """A run's record, after a check of every value, with the defaults of settings that
-    it lacks.
-
-    Args:
-        value: any JSON value.
-        path: the file it comes from, for the error.
-        needed: keys that must be there, and not be None.
-    """
+    it lacks; `needed` are keys that must be there, and not be None."""
     if not isinstance(value, dict):
         raise refused(path, f"must hold a record of a run, got {brief(value)}")
     newer = newer_version(value)

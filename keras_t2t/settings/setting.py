@@ -117,15 +117,9 @@ def check_settings(config):
 
 
 def add_flags(parser, config, with_weights, filled_in, titles):
-    """Adds a flag for each setting of the class of a configuration to a parser, in the
-    setting's group; returns the groups by title.
-
-    Args:
-        with_weights: whether to add the settings that need weights to start from.
-        filled_in: configuration whose values `--help` shows for settings without a
-            default of their own, or None.
-        titles: of the groups, in their order.
-    """
+    """Adds a flag for each setting of a configuration's class to a parser, in groups of
+    these titles, which are returned; `with_weights` those too that need weights. For
+    settings without a default `--help` shows the values of `filled_in`, if given."""
     groups = {title: parser.add_argument_group(title) for title in titles}
     for name, default, spec in settings_of(config):
         if spec.with_weights and not with_weights:

@@ -49,12 +49,8 @@ class ClassAccuracy(keras.metrics.Metric):
 
 def measure(model, dataset, batch_size, devices, verbose=0, **transform):
     """Evaluates a model, from pixels 0..255 to logits, on the validation images of a
-    data set of its classes.
-
-    Returns:
-        int array (3, classes + 1): images, right at once, right among the first five;
-        per class and, in the last column, in all.
-    """
+    data set of its classes. Gives an int array (3, classes + 1): images, right at once,
+    right among the first five; per class and, in the last column, in all."""
     metric = ClassAccuracy(dataset.num_classes)
     model.compile(
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
@@ -137,14 +133,10 @@ def worse_than_the_largest_class(dataset, top1):
 
 
 def answers(model, dataset, batch_size=64, **transform):
-    """What a model says of the validation images, batch by batch. For an image with
+    """What a model says of the validation images, batch by batch: uint8 images (batch,
+    size, size, 3), int labels (batch,), scores (batch, classes). For an image with
     several labels, the one that the model predicts counts, else the first; images
-    without labels are left out.
-
-    Yields:
-        `(images, labels, scores)`: uint8 array (batch, size, size, 3), int array
-        (batch,), float array (batch, classes).
-    """
+    without labels are left out."""
     batches = dataset.validation_batches(
         model.input_shape[1], batch_size, pad=True, **transform
     )

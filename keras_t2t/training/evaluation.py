@@ -84,12 +84,9 @@ class ValidateEpoch(keras.callbacks.Callback):
 
     If the run stops before the end of a validation, `save_unvalidated(logs)` saves it
     without the validation's results; the resumed run repeats the validation.
-
-    Attributes:
-        resumed: whether the next logs come from such a snapshot.
     """
 
-    resumed = False
+    resumed = False  # whether the next logs come from such a snapshot
 
     def __init__(self, run, save_unvalidated):
         super().__init__()

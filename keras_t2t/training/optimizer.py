@@ -20,14 +20,9 @@ DECAYED = ("scale",)
 def adamw(
     model, learning_rate, weight_decay, backbone_rate=1.0, layer_decay=1.0, **settings
 ):
-    """A built AdamW for `model`; `**settings` are those of `built`.
-
-    Args:
-        weight_decay: float, decoupled: a step subtracts learning rate times this
-            times the weight.
-        backbone_rate: float, ratio of the backbone's learning rate to the head's.
-        layer_decay: float, ratio of a block's learning rate to the next block's.
-    """
+    """A built AdamW for `model`, which subtracts learning rate times `weight_decay`
+    times the weight; `backbone_rate` is the ratio of the backbone's learning rate to
+    the head's, `layer_decay` of a block's to the next block's."""
     arguments = {"weight_decay": weight_decay, "epsilon": 1e-8}
     if backbone_rate == layer_decay == 1:
         kind = keras.optimizers.AdamW
@@ -70,15 +65,9 @@ def built(
 ):
     """An optimizer of class `kind` with its variables created. One-dimensional weights
     (biases, norms) are not decayed, except those in `DECAYED`; nor are those in
-    `NOT_DECAYED`.
-
-    Args:
-        learning_rate: float or schedule.
-        clip_norm: float, the maximum global norm of the gradients, or None.
-        accumulation: int, steps whose gradients are averaged into one update.
-        ema_decay: float in [0, 1), the decay of the weights' moving average in long
-            runs (see `ema.decay_for`); 0: no average.
-    """
+    `NOT_DECAYED`. The gradients of `accumulation` steps are averaged into one update.
+    `ema_decay` is the decay of the weights' moving average in long runs (see
+    `ema.decay_for`); 0: no average."""
     decay = decay_for(ema_decay, total_steps / accumulation)
     optimizer = kind(
         learning_rate=learning_rate,
@@ -142,11 +131,8 @@ def rate_shares(model, backbone_rate, layer_decay):
 
 
 class AdamW(keras.optimizers.AdamW):
-    """Keras's AdamW with a learning rate for each weight, also for its decay.
-
-    Args:
-        shares: list of floats, for each trainable weight in the model's order the ratio
-            of its learning rate to `learning_rate`.
+    """Keras's AdamW with a learning rate for each weight, also for its decay: `shares`
+    are their ratios to `learning_rate`, in the order of the model's trainable weights.
     """
 
     def __init__(self, shares, **kwargs):
@@ -197,16 +183,12 @@ class Lamb(keras.optimizers.Lamb):
 
 
 class FineTuningSGD(keras.optimizers.SGD):
-    """torch's SGD with momentum 0.9, with which the authors fine-tune, at two rates.
+    """torch's SGD with momentum 0.9, with which the authors fine-tune, at two rates:
+    for weights `in_head`, in the order of the model's trainable weights, and others.
 
     Keras's own has one rate for all weights, multiplies the rate into the momentum,
-    and decays the weights separately.
-
-    Args:
-        learning_rate: float or schedule, for the head.
-        backbone_learning_rate: float or schedule, for all other weights.
-        in_head: list of bool, one per trainable weight in the model's order.
-        coupled_decay: float, the share of a weight that is added to its gradient.
+    and decays the weights separately; here `coupled_decay` is the share of a weight
+    that is added to its gradient.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ class OwnData(Dataset):
     Args:
         given: the argument `dataset` of `train`.
         validation: `Dataset` for validation if `given` is a function, else None.
-        classes: int, the model's outputs, None if not known.
+        classes: the model's outputs, None if not known.
         fewest: 1 if targets may have one column, with values 0..1, else 2.
 
     Attributes:

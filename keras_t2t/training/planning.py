@@ -68,13 +68,9 @@ class Plan:
 
 
 def plan_run(config, folder, record, devices, own):
-    """The `Plan` of a run.
-
-    Args:
-        config: `TrainingConfig` as the user gave it.
-        folder: the `RunFolder` that the user named, locked; None: a new one is made.
-        record: the record in it of the run that is to be continued, or None.
-    """
+    """The `Plan` of a run, from the config as the user gave it, the locked `RunFolder`
+    that the user named, or None for a new one, and the record of the run in it that is
+    to be continued, or None."""
     if record is not None:
         own.check_given_again(record, folder.path)
     own.check_settings(config)

@@ -7,25 +7,16 @@ KEPT = ("history", "unvalidated", "ended", "ends")
 
 @dataclasses.dataclass
 class Progress:
-    """Counts the steps and keeps the results of the epochs.
-
-    Attributes:
-        patience: int, the run ends after this many epochs without a better `val_top1`;
-            0: never.
-        unvalidated: dict, the results of the last epoch's steps if the run was stopped
-            before their validation; else None.
-        ended: whether a custom callback has ended the run.
-        ends: whether a custom callback has asked, in the current epoch, to end it.
-    """
+    """Counts the steps and keeps the results of the epochs."""
 
     epochs: int
     steps_per_epoch: int
-    patience: int = 0
+    patience: int = 0  # epochs without a better `val_top1` that end the run; 0: never
     step: int = 0
     history: list = dataclasses.field(default_factory=list)
-    unvalidated: dict | None = None
-    ended: bool = False
-    ends: bool = False
+    unvalidated: dict | None = None  # results of steps that still need a validation
+    ended: bool = False  # by a custom callback
+    ends: bool = False  # with the current epoch, as a custom callback has asked
 
     def kept(self):
         """What a snapshot keeps of it, in addition to the step."""

@@ -36,12 +36,8 @@ class RunFolder:
 
     A context manager: within, no other process can enter the folder. A folder belongs
     to this package if its `config.json` (or, if that is lost, its snapshots) says so;
-    nothing is ever removed from any other folder.
-
-    Args:
-        main: whether this process writes the folder. The others keep nothing, but take
-            part in saving: reading weights that are spread over hosts needs all
-            processes.
+    nothing is ever removed from any other folder. Only the main process writes it; the
+    others take part: reading weights that are spread over hosts needs all processes.
     """
 
     def __init__(self, path, main=True):

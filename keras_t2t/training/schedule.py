@@ -23,12 +23,9 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
     - from e = T on: final, but never more than the peak.
 
     The cosine starts at epoch 0, not after the warmup, so the rate jumps a little where
-    they meet; Keras's CosineDecay starts it after the warmup.
-
-    Args:
-        peak: float, the rate at the end of the warmup.
-        changes: `"epoch"`: e is the number of finished epochs, as in the authors' code;
-            `"step"`: e grows with every step.
+    they meet; Keras's CosineDecay starts it after the warmup. If the rate changes by
+    "epoch", e is the number of finished epochs, as in the authors' code; by "step", e
+    grows with every step.
     """
 
     peak: float

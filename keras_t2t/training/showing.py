@@ -23,16 +23,13 @@ class StepLog(keras.callbacks.Callback):
     `log_every` steps and, after the first 20 steps, how long the run will take.
 
     It comes after what saves a run: whoever reads of a step can rely on it.
-
-    Attributes:
-        writers: list of functions (step, loss of the last steps), called as often.
     """
 
     def __init__(self, run):
         super().__init__()
         self.run, self.progress = run, run.progress
         self.lines = run.verbose == 2  # they would break a progress bar
-        self.writers = []
+        self.writers = []  # functions of a step and the loss of the last steps
         self.done = 0  # steps, since this process began
         self.last = 0, 0.0  # step of the epoch, mean loss up to it
 

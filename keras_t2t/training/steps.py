@@ -16,14 +16,10 @@ class Steps(keras.callbacks.CallbackList):
     Keras's own list turns every metric of every step into a float, so that the host
     waits for the device each time. Here the callbacks get the metrics of a step once a
     second, at both ends of an epoch and when `needs_metrics(step)`; at other steps they
-    get an empty dict. A loss that is not finite stops the run, and the error names the
-    step at which it occurred. Training begins and ends once for them, also where a
-    resumed run needs two `fit`s: for the rest of an epoch and for the others.
-
-    Args:
-        progress: `Progress`, counted up here.
-        needs_metrics: function of the finished steps, whether to read now.
-        not_finite: function (step, loss) that gives the exception to raise.
+    get an empty dict. A loss that is not finite stops the run with the error that
+    `not_finite(step, loss)` gives for the step at which it occurred. Training begins
+    and ends once for them, also where a resumed run needs two `fit`s: for the rest of
+    an epoch and for the others.
     """
 
     def __init__(self, progress, callbacks, needs_metrics, not_finite, **params):

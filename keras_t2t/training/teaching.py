@@ -23,13 +23,8 @@ class TaughtModel(keras.Model):
     If the student has token labelling, this term is the divergence of its patch tokens
     from what the teacher sees at their places; otherwise it is the divergence of its
     class token from what the teacher sees in the whole image. In training the model
-    gives a dict of logits, otherwise the student's output.
-
-    Args:
-        student: a T2T-ViT or ViT that gives logits.
-        teacher: `keras.Model` from the same images to logits on a grid
-            `(batch, rows, columns, classes)`.
-        weight: of the teacher's term in the loss.
+    gives a dict of logits, otherwise the student's output. The teacher gives logits on
+    a grid `(batch, rows, columns, classes)`.
     """
 
     def __init__(self, student, teacher, weight):

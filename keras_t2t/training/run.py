@@ -128,11 +128,10 @@ def train(
         stop.folder = plan.folder
         if folder is None:
             entered.enter_context(plan.folder)
-        run = Run(plan, devices, stop, verbose if devices.main else 0)
         policy = DTYPE_POLICIES[plan.config.mixed_precision]
         with dtype_policy(policy), devices.scope():
-            result = run.run()
-            return result if devices.main else None
+            result = Run(plan, devices, stop, verbose if devices.main else 0).run()
+        return result if devices.main else None
 
 
 @contextlib.contextmanager

@@ -59,12 +59,11 @@ def repeated_settings(path):
 
 def same_images(one, other):
     """Whether two mappings of settings name the same data set or folder."""
-    return images_named(one) == images_named(other)
-
-
-def images_named(settings):
-    folder = settings["data_dir"]
-    return settings["dataset"], folder and os.path.realpath(os.path.expanduser(folder))
+    one_folder, other_folder = (
+        folder and os.path.realpath(os.path.expanduser(folder))
+        for folder in (one["data_dir"], other["data_dir"])
+    )
+    return one["dataset"] == other["dataset"] and one_folder == other_folder
 
 
 def dataset_name(record):

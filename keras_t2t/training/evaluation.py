@@ -1,6 +1,7 @@
 """Validation after each epoch, of the raw weights and of their average."""
 
 import keras
+from keras import ops
 
 from keras_t2t.data.sharding import num_batches
 from keras_t2t.training import state
@@ -31,20 +32,13 @@ def evaluate(run, model):
     logs.update(run.devices.reduce_metrics(model))
     sums = isinstance(model.loss, keras.losses.Loss) and model.loss.reduction == "sum"
     if not sums:  # then Keras divides a batch's loss by its size, whatever the weights
-        penalty = weights_penalty(model)  # which it adds to every batch's
+        # What regularizers add, and Keras to every batch's.
+        regularized = (w for w in model.trainable_weights if w.regularizer is not None)
+        penalties = (ops.convert_to_numpy(w.regularizer(w)) for w in regularized)
+        penalty = sum(map(float, penalties))
         rest = logs["loss"] - penalty
         logs["loss"] = rest * (steps * batch_size / num_images) + penalty
     return logs
-
-
-def weights_penalty(model):
-    """What the regularizers of a custom model's weights add to its loss."""
-    penalties = (
-        weight.regularizer(weight)
-        for weight in model.trainable_weights
-        if weight.regularizer is not None
-    )
-    return sum(float(keras.ops.convert_to_numpy(penalty)) for penalty in penalties)
 
 
 def last_rate(optimizer):
@@ -54,11 +48,11 @@ def last_rate(optimizer):
     rate = optimizer._learning_rate
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         # `optimizer.learning_rate` is the next step's.
-        finished = int(keras.ops.convert_to_numpy(optimizer._iterations))
+        finished = int(ops.convert_to_numpy(optimizer._iterations))
         rate = rate(max(0, finished - 1))
     else:
         rate = optimizer.learning_rate
-    return float(keras.ops.convert_to_numpy(rate))
+    return float(ops.convert_to_numpy(rate))
 
 
 class UntilStopped(keras.callbacks.CallbackList):

@@ -11,11 +11,7 @@ from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.losses import BalancedCrossentropy, BinaryCrossentropy
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, finished, lamb
 from keras_t2t.training.own import Own
-from keras_t2t.training.own_model import (
-    check_loss,
-    compute_dtypes,
-    gives_probabilities,
-)
+from keras_t2t.training.own_model import check_loss, compute_dtypes, gives_probabilities
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS

@@ -19,12 +19,7 @@ from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.own import Own, trains_alone
 from keras_t2t.training.own_data import OwnData
 from keras_t2t.training.own_model import name_of
-from keras_t2t.training.record import (
-    PLACES,
-    check_same_run,
-    resumed_config,
-    run_record,
-)
+from keras_t2t.training.record import PLACES, check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.source import (
     has_these_classes,

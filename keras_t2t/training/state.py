@@ -106,8 +106,7 @@ def restore_last(model, folder, record):
             restore(model, snapshot.arrays)
         except ValueError as error:
             warnings.warn(
-                f"skipping the snapshot {shown(snapshot.path)}: {error}",
-                stacklevel=2,
+                f"skipping the snapshot {shown(snapshot.path)}: {error}", stacklevel=2
             )
             continue
         return snapshot

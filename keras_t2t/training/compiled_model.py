@@ -111,7 +111,6 @@ def recipe_loss(config, class_counts, mixed=True):
 
 
 def recipe_optimizer(model, config):
-    """The optimizer of the recipe, built."""
     rates = learning_rates(config)
     settings = {
         "clip_norm": config.clip_norm or None,

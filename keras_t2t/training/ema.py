@@ -19,7 +19,6 @@ def decay_for(decay, updates):
 
 
 def has_average(optimizer):
-    """Whether `optimizer` keeps an average."""
     return getattr(optimizer, "inner_optimizer", optimizer).use_ema
 
 

@@ -189,17 +189,14 @@ class RunFolder:
 
     @property
     def adapts(self):
-        """Whether the run trains adapters."""
         return bool(self.record.get("lora"))
 
     def save_best(self, model):
-        """Saves the weights of the best epoch so far."""
         self.save_model(model, BEST)
         if self.adapts:
             self.save_model(model, ADAPTERS)
 
     def load_best(self, model):
-        """Gives a model the weights of the best epoch."""
         plain = keras.Model(model.inputs, model.outputs)
         if self.adapts:  # merged adapters cannot be separated again
             adapters.load_adapters(plain, self.path / ADAPTERS)

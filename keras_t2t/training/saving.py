@@ -42,7 +42,6 @@ class SaveSnapshots(keras.callbacks.Callback):
         state.restore_generators(self.generators)
 
     def restore(self):
-        """Restores the model from the snapshot."""
         between = self.progress.step_in_epoch == 0
         # Keep what callbacks set as the epoch began; the rest is restored already.
         only = ("metrics",) if self.own and between else None

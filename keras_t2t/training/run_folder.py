@@ -237,10 +237,7 @@ class RunFolder:
                 if (self.path / mark).is_file():
                     (self.path / name).unlink(missing_ok=True)
                     (self.path / mark).unlink()
-        for name in CONTENTS:
-            path = self.path / name
-            if name in names:
-                continue
+        for path in [self.path / name for name in CONTENTS if name not in names]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

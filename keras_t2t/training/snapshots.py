@@ -87,9 +87,8 @@ class Snapshots:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kept = {snapshot.path for snapshot in self.readable(run)}
-        for path in self.paths():
-            if path not in kept:
-                path.unlink()
+        for path in {*self.paths()} - kept:
+            path.unlink()
 
     def remove(self):
         """Removes all snapshots, and the folder if nothing else is in it."""

@@ -18,13 +18,13 @@ from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.fitting import fit
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import plan_run
-from keras_t2t.training.progress import Progress
 from keras_t2t.training.record import check_asked
 from keras_t2t.training.recording import end_wandb, result_of, write_history
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.showing import Bar, first_lines
 from keras_t2t.training.source import pretrained, start_from
 from keras_t2t.training.state import restore_last
+from keras_t2t.training.steps import Progress
 from keras_t2t.training.stopping import StopSignals
 
 

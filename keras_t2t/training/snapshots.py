@@ -106,13 +106,12 @@ def read(path):
     metadata = json.loads(arrays.pop(METADATA).tobytes())
     if metadata["format"] != FORMAT:
         raise ValueError(f"format {metadata['format']}, this version reads {FORMAT}")
-    for name, kind in (("step", int), ("history", list), ("config", dict)):
-        if not isinstance(metadata[name], kind):
-            raise ValueError(f"{name} is {metadata[name]!r}")
+    kinds = {"step": int, "history": list, "config": dict, "unvalidated": dict | None}
+    for name, kind in kinds.items():
+        if not isinstance(metadata.get(name), kind):
+            raise ValueError(f"{name} is {metadata.get(name)!r}")
     if not all(isinstance(row, dict) for row in metadata["history"]):
         raise ValueError("the history is no list of epochs")
-    if not isinstance(metadata.get("unvalidated"), (dict, type(None))):
-        raise ValueError("the results of its last steps are not valid")
     check_finite(arrays)
     return Snapshot(Path(path), arrays, metadata)
 

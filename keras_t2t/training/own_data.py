@@ -319,7 +319,15 @@ def opened(source, first_step=0):
         batches = source(first_step=first_step)
     else:
         batches = source() if callable(source) else source
-    check_whole(batches)
+    for owner in (batches, getattr(batches, "batch_sampler", None)):
+        sampler = getattr(owner, "sampler", None)
+        count = getattr(sampler, "num_replicas", 1)
+        if count > 1:
+            raise ValueError(
+                f"dataset: {type(sampler).__name__}(num_replicas={count}) gives this "
+                "process a share of the images, and a run itself takes its share of "
+                "each batch: leave the sampler out"
+            )
     if hasattr(batches, "on_epoch_begin"):
         batches.on_epoch_begin()
     try:
@@ -330,19 +338,6 @@ def opened(source, first_step=0):
     finally:
         if hasattr(batches, "on_epoch_end"):
             batches.on_epoch_end()
-
-
-def check_whole(source):
-    """Raises a ValueError if a `DataLoader` samples the share of one process."""
-    for owner in (source, getattr(source, "batch_sampler", None)):
-        sampler = getattr(owner, "sampler", None)
-        count = getattr(sampler, "num_replicas", 1)
-        if count > 1:
-            raise ValueError(
-                f"dataset: {type(sampler).__name__}(num_replicas={count}) gives this "
-                "process a share of the images, and a run itself takes its share of "
-                "each batch: leave the sampler out"
-            )
 
 
 def indexed(source):

@@ -3,7 +3,6 @@ kept."""
 
 import errno
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -56,8 +55,6 @@ class Snapshots:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, open(temporary, "wb") as file:
                 np.savez(file, **arrays, **{METADATA: np.frombuffer(metadata, "uint8")})
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             raise cannot_save(path, error, self.paths()) from error
         paths = self.paths()

@@ -24,10 +24,6 @@ DATASET = (
     r"\w+(/[\w.+-]+){0,2}(:\d[\w.]*)?",
     "digits, or NAME, NAME/CONFIG or NAME:VERSION in TensorFlow Datasets",
 )
-# Sides of images; position tables are not resized for more tokens than these give.
-SIDES = {"at_least": 16, "at_most": 5792}
-
-TEACHER_WEIGHT = 0.5  # as the authors of token labelling
 
 # What must hold for a complete configuration. The error shows the settings that the
 # text names.
@@ -84,7 +80,8 @@ class TrainingConfig:
         "height and width of the images that the model sees",
         "PIXELS or HEIGHTxWIDTH",
         parse=square,
-        **SIDES,
+        at_least=16,
+        at_most=5792,  # position tables are not resized for more tokens than this gives
     )
     weights: str | None = of_model(
         "weights to start from: a name of published weights, a checkpoint file, "
@@ -386,37 +383,29 @@ class TrainingConfig:
                 folder and for custom batches.
             num_images: int, of training images, which determine the steps per epoch.
 
-        Raises:
-            ValueError: if warmup and cooldown leave no epoch between them, or settings
-                exclude each other, such as one of fine-tuning without `weights`.
+        A ValueError if settings exclude each other, such as one of fine-tuning without
+        `weights`.
         """
-        recipe = find_recipe(self, dataset_name, num_classes)
-        accumulation = self.gradient_accumulation or 1
-        batch_size = self.batch_size or recipe.batch_size
-        epochs = self.epochs or recipe.epochs
-        rate_changes = self.rate_changes or recipe.rate_changes
-        augmentation = AUGMENTATIONS[self.augmentation or recipe.augmentation]
+        recipe = find_recipe(self, dataset_name, num_classes)._asdict()
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        used = {**SHARED, **recipe, **given}
+        batch_size = used["batch_size"]
+        augmentation = AUGMENTATIONS[used["augmentation"]]
         filled = {
-            **SHARED,
-            **recipe._asdict(),
             "recipe": RECIPES[0],
             "mixup": augmentation.mixup_alpha,
             "cutmix": augmentation.cutmix_alpha,
             "randaugment": augmentation.num_operations > 0,
             "random_erasing": augmentation.erasing_probability,
-            "batch_size": batch_size,
-            "learning_rate": recipe.learning_rate
-            * (batch_size * accumulation / recipe.batch_size),
-            **shrunk(recipe._asdict(), epochs, rate_changes),
+            "learning_rate": recipe["learning_rate"]
+            * (batch_size * used["gradient_accumulation"] / recipe["batch_size"]),
+            **shrunk(recipe, used["epochs"], used["rate_changes"]),
         }
         if num_images is not None:
             filled["steps_per_epoch"] = max(1, num_images // batch_size)
         if self.teacher is not None:
-            filled["teacher_weight"] = TEACHER_WEIGHT
-        missing = {
-            name: value for name, value in filled.items() if getattr(self, name) is None
-        }
-        config = dataclasses.replace(self, **missing)
+            filled["teacher_weight"] = 0.5  # as the authors of token labelling
+        config = dataclasses.replace(self, **{**used, **filled, **given})
         for rule, holds in RULES.items():
             if not holds(config):
                 names = [n for n in re.findall(r"\w+", rule) if hasattr(config, n)]

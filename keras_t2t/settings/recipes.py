@@ -5,7 +5,7 @@ Command for an ImageNet row (the folder holds train/<class>/* and val/<class>/*)
     python examples/train_imagenet.py --backend jax --data-dir path/to/imagenet \
         --model T2TViT14 --mixed-precision bfloat16
 
-The comment over a row says what top-1 the authors published for it (`list_models`
+The comment beside a row says what top-1 the authors published for it (`list_models`
 has the numbers) and how long it takes, as an estimate: 6 FLOPs per multiply-accumulate
 and training image at 25% of an A100's 312 TFLOP/s in bfloat16. We have not measured it.
 """
@@ -17,16 +17,16 @@ class Recipe(NamedTuple):
     """One row; `TrainingConfig` explains the settings."""
 
     model: str
-    image_size: int
     epochs: int
     batch_size: int
     learning_rate: float  # at this row's batch size
     weight_decay: float
     warmup_epochs: float
-    cooldown_epochs: float
-    rate_changes: str
-    drop_path: float
     augmentation: str
+    image_size: int = 224
+    cooldown_epochs: float = 0
+    rate_changes: str = "step"
+    drop_path: float = 0.1
     final_learning_rate: float = 1e-5
     label_smoothing: float = 0.1
     ema_decay: float = 0.99996
@@ -42,45 +42,31 @@ class Recipe(NamedTuple):
     clip_norm: float = 0.0
 
 
-def _imagenet(model, learning_rate, weight_decay):
-    """The authors' schedule, with the two values that they set per model."""
-    return Recipe(
-        model=model,
-        image_size=224,
-        epochs=310,
-        batch_size=512,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        warmup_epochs=10,
-        cooldown_epochs=10,
-        rate_changes="epoch",
-        drop_path=0.1,
-        augmentation="full",
-    )
-
-
+# The authors' schedule, which all their models have, with the rates of T2TViT14.
+AUTHORS = Recipe(
+    model="T2TViT14",
+    epochs=310,
+    batch_size=512,
+    learning_rate=5e-4,
+    weight_decay=0.05,
+    warmup_epochs=10,
+    cooldown_epochs=10,
+    rate_changes="epoch",
+    augmentation="full",
+)
 IMAGENET = {
-    recipe.model: recipe
-    for recipe in (
-        # 71.7%, about 10 A100-hours
-        _imagenet("T2TViT7", 1e-3, 0.03),
-        # 75.2%, about 13
-        _imagenet("T2TViT10", 1e-3, 0.03),
-        # 76.5%, about 15
-        _imagenet("T2TViT12", 1e-3, 0.03),
-        # 81.5%, about 41
-        _imagenet("T2TViT14", 5e-4, 0.05),
-        # 81.9%, about 72
-        _imagenet("T2TViT19", 5e-4, 0.065),
-        # 82.3%, about 116
-        _imagenet("T2TViT24", 5e-4, 0.065),
-        _imagenet("T2TViT24TokenLabelling", 5e-4, 0.065),
-        # 81.7%, about 52
-        _imagenet("T2TViTt14", 5e-4, 0.05),
-        # 82.4%, about 83
-        _imagenet("T2TViTt19", 5e-4, 0.065),
-        # 82.6%, about 127
-        _imagenet("T2TViTt24", 5e-4, 0.065),
+    model: AUTHORS._replace(model=model, learning_rate=rate, weight_decay=decay)
+    for model, rate, decay in (
+        ("T2TViT7", 1e-3, 0.03),  # 71.7%, about 10 A100-hours
+        ("T2TViT10", 1e-3, 0.03),  # 75.2%, about 13
+        ("T2TViT12", 1e-3, 0.03),  # 76.5%, about 15
+        ("T2TViT14", 5e-4, 0.05),  # 81.5%, about 41
+        ("T2TViT19", 5e-4, 0.065),  # 81.9%, about 72
+        ("T2TViT24", 5e-4, 0.065),  # 82.3%, about 116
+        ("T2TViT24TokenLabelling", 5e-4, 0.065),
+        ("T2TViTt14", 5e-4, 0.05),  # 81.7%, about 52
+        ("T2TViTt19", 5e-4, 0.065),  # 82.4%, about 83
+        ("T2TViTt24", 5e-4, 0.065),  # 82.6%, about 127
     )
 }
 
@@ -95,8 +81,6 @@ DIGITS = Recipe(
     learning_rate=5e-4,
     weight_decay=0.03,
     warmup_epochs=1,
-    cooldown_epochs=0,
-    rate_changes="step",
     drop_path=0.0,
     augmentation="none",
     crop=1.0,
@@ -106,15 +90,11 @@ DIGITS = Recipe(
 #     python examples/train_imagenet.py --data-dir path/to/photographs
 OTHER = Recipe(
     model="T2TViT7",
-    image_size=224,
     epochs=100,
     batch_size=64,
     learning_rate=5e-4,
     weight_decay=0.05,
     warmup_epochs=5,
-    cooldown_epochs=0,
-    rate_changes="step",
-    drop_path=0.1,
     augmentation="full",
 )
 
@@ -124,15 +104,12 @@ OTHER = Recipe(
 #     python examples/transfer_learning.py --dataset cifar10
 FINE_TUNING = Recipe(
     model="T2TViT14",
-    image_size=224,
     epochs=60,
     batch_size=64,
     learning_rate=0.05,
     weight_decay=5e-4,
     warmup_epochs=0,
-    cooldown_epochs=0,
     rate_changes="epoch",
-    drop_path=0.1,
     augmentation="padded",
     final_learning_rate=2e-4,
     label_smoothing=0.0,
@@ -149,15 +126,11 @@ FINE_TUNING = Recipe(
 #     python examples/finetune.py path/to/photographs --weights imagenet
 SMALL_SET = Recipe(
     model="T2TViT7",
-    image_size=224,
     epochs=50,
     batch_size=32,
     learning_rate=5e-4,
     weight_decay=0.05,
     warmup_epochs=2,
-    cooldown_epochs=0,
-    rate_changes="step",
-    drop_path=0.1,
     augmentation="light",
     final_learning_rate=1e-6,
     ema_decay=0.0,
@@ -172,14 +145,11 @@ SMALL_SET = Recipe(
 #     python examples/train_imagenet.py --recipe budget90 --data-dir path/to/imagenet
 BUDGET_90 = Recipe(
     model="T2TViT14",
-    image_size=224,
     epochs=90,
     batch_size=1024,
     learning_rate=1e-3,
     weight_decay=0.1,
     warmup_epochs=8,
-    cooldown_epochs=0,
-    rate_changes="step",
     drop_path=0.0,
     augmentation="moderate",
     final_learning_rate=0.0,
@@ -198,13 +168,11 @@ BUDGET_90 = Recipe(
 #     python examples/train_imagenet.py --recipe modern --data-dir path/to/imagenet
 MODERN = Recipe(
     model="T2TViT14",
-    image_size=224,
     epochs=800,
     batch_size=2048,
     learning_rate=4e-3,
     weight_decay=0.05,
     warmup_epochs=5,
-    cooldown_epochs=0,
     rate_changes="epoch",
     drop_path=0.05,
     augmentation="three",
@@ -229,9 +197,6 @@ SMALL_SCRATCH = Recipe(
     learning_rate=5e-4,
     weight_decay=0.05,
     warmup_epochs=5,
-    cooldown_epochs=0,
-    rate_changes="step",
-    drop_path=0.1,
     augmentation="full",
     final_learning_rate=1e-6,
     ema_decay=0.0,
@@ -262,16 +227,11 @@ SHARED = {
 
 
 def find_recipe(config, dataset_name, num_classes):
-    """The row for a run.
+    """The `Recipe` for a run as it was asked for, whose model, weights, recipe,
+    linear_probe and lora choose it.
 
-    Args:
-        config: `TrainingConfig` as it was asked for, whose model, weights, recipe,
-            linear_probe and lora choose the row.
-        dataset_name: as of `TrainingConfig.with_defaults`; a version does not matter.
-
-    Returns:
-        `Recipe`, for ImageNet (or a folder of at least 1,000 classes, which is ImageNet
-        in practice) the model's; designs without a row train as T2TViT14 did.
+    For ImageNet (or a folder of at least 1,000 classes, which is ImageNet in practice)
+    it is the model's; designs without a row train as T2TViT14 did.
     """
     dataset_name = (dataset_name or "").partition(":")[0].partition("/")[0]
     changes = {}
@@ -295,5 +255,5 @@ def find_recipe(config, dataset_name, num_classes):
     if dataset_name == "digits":
         return DIGITS
     if dataset_name == "imagenet2012" or num_classes >= 1000:
-        return IMAGENET.get(config.model, IMAGENET["T2TViT14"])
+        return IMAGENET.get(config.model, AUTHORS)
     return OTHER

@@ -26,29 +26,14 @@ VERSION = r"\d+(\.\w+)*([+-][\w.]+)?"
 
 
 def read_record(path, needed=OF_WEIGHTS):
-    """The record in a run folder's `config.json`.
-
-    Returns:
-        dict, see `checked_record`.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: in one line with file and key: it is no JSON or no record.
-    """
+    """The record in a run folder's `config.json`, see `checked_record`."""
     return checked_record(read_json(path), path, needed)
 
 
 def repeated_settings(path):
     """The settings that another run takes over from a run's `config.json`: not those
-    of the machine, nor those of a run that goes on.
-
-    Returns:
-        dict, for a `TrainingConfig`.
-
-    Raises:
-        OSError, ValueError: as `read_record`; or the run had custom parts, which no
-            settings repeat.
-    """
+    of the machine, nor those of a run that goes on. A ValueError if the run had custom
+    parts, which no settings repeat."""
     record = read_record(path, needed=())
     if own := record.get("own"):
         raise refused(
@@ -74,12 +59,11 @@ def repeated_settings(path):
 
 def same_images(one, other):
     """Whether two mappings of settings name the same data set or folder."""
-    return images_named(one) == images_named(other)
-
-
-def images_named(settings):
-    folder = settings["data_dir"]
-    return settings["dataset"], folder and os.path.realpath(os.path.expanduser(folder))
+    one_folder, other_folder = (
+        folder and os.path.realpath(os.path.expanduser(folder))
+        for folder in (one["data_dir"], other["data_dir"])
+    )
+    return one["dataset"] == other["dataset"] and one_folder == other_folder
 
 
 def dataset_name(record):
@@ -92,20 +76,8 @@ def dataset_name(record):
 
 
 def checked_record(value, path, needed=OF_WEIGHTS):
-    """A run's record, after a check of every value.
-
-    Args:
-        value: any JSON value.
-        path: the file it comes from, for the error.
-        needed: keys that must be there, and not be None.
-
-    Returns:
-        The same dict, with the defaults of settings that it lacks.
-
-    Raises:
-        ValueError: in one line, naming the file, the key, the value and what is
-            accepted.
-    """
+    """A run's record, after a check of every value, with the defaults of settings that
+    it lacks; `needed` are keys that must be there, and not be None."""
     if not isinstance(value, dict):
         raise refused(path, f"must hold a record of a run, got {brief(value)}")
     newer = newer_version(value)
@@ -195,15 +167,8 @@ def newer_version(record):
 
 # === The result ===
 def read_result(folder):
-    """The result of a finished run, from `result.json` in its folder.
-
-    Returns:
-        dict with `epochs` and the measured accuracies.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: in one line with file and key: it is no result of a run.
-    """
+    """The result of a finished run, from `result.json` in its folder: a dict with
+    `epochs` and the measured accuracies."""
     path = Path(folder, RESULT)
     content = read_json(path)
     result = content.get("result") if isinstance(content, dict) else None

@@ -23,43 +23,25 @@ ACCEPTED = {
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The description of one setting, beside its name and default.
+    """The description of one setting, beside its name and default."""
 
-    Attributes:
-        help: what it means, for `--help` and the docstring.
-        group: title of its flag's group.
-        metavar: name of its value in `--help`.
-        choices: the accepted values, or None.
-        pattern: regular expression that text must match, and a description; or None.
-        free: whether a resumed run may have another value.
-        with_weights: whether only commands that start from weights have its flag.
-        flag: its flag, where that is not its name.
-        parse: function from the flag's text to a value, where `kind` does not do it.
-        kind: `int`, `float`, `bool` or `str`, the type of every value but None, which
-            `settings_of` takes from the field's annotation.
-    """
-
-    help: str
-    group: str
-    metavar: str | None = None
+    help: str  # for `--help` and the docstring
+    group: str  # title in `--help`
+    metavar: str | None = None  # name of its value in `--help`
     at_least: float = -math.inf
     greater_than: float = -math.inf
     less_than: float = math.inf
     at_most: float = math.inf
-    choices: tuple | None = None
-    pattern: tuple[str, str] | None = None
-    free: bool = False
-    with_weights: bool = False
-    flag: str | None = None
-    parse: Callable | None = None
-    kind: type = str
+    choices: tuple | None = None  # the accepted values
+    pattern: tuple[str, str] | None = None  # what text must match, and a description
+    free: bool = False  # whether a resumed run may have another value
+    with_weights: bool = False  # whether only starting from weights has its flag
+    flag: str | None = None  # where that is not its name
+    parse: Callable | None = None  # from the flag's text, where `kind` does not do it
+    kind: type = str  # of all values but None: int, float, bool or str
 
     def checked(self, name, value):
-        """`value` as Python's own type.
-
-        Raises:
-            ValueError: naming the setting, what it accepts and what it got.
-        """
+        """`value` as Python's own type, if the setting accepts it."""
         if not self.accepts(value):
             raise ValueError(f"{name} must be {self.accepted()}, got {brief(value)}")
         return os.fspath(value) if self.kind is str else self.kind(value)
@@ -126,11 +108,7 @@ def documented(config):
 
 
 def check_settings(config):
-    """Checks all settings, and makes their values Python's own.
-
-    Raises:
-        ValueError: naming the first setting with an invalid value.
-    """
+    """Checks all settings, and makes their values Python's own."""
     for name, default, spec in settings_of(config):
         value = getattr(config, name)
         if value is not None or default is not None:
@@ -139,18 +117,9 @@ def check_settings(config):
 
 
 def add_flags(parser, config, with_weights, filled_in, titles):
-    """Adds a flag for each setting to a parser, in the setting's group.
-
-    Args:
-        config: class of a configuration.
-        with_weights: whether to add the settings that need weights to start from.
-        filled_in: configuration whose values `--help` shows for settings without a
-            default of their own, or None.
-        titles: of the groups, in their order.
-
-    Returns:
-        dict of the groups, by title.
-    """
+    """Adds a flag for each setting of a configuration's class to a parser, in groups of
+    these titles, which are returned; `with_weights` those too that need weights. For
+    settings without a default `--help` shows the values of `filled_in`, if given."""
     groups = {title: parser.add_argument_group(title) for title in titles}
     for name, default, spec in settings_of(config):
         if spec.with_weights and not with_weights:

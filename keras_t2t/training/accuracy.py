@@ -14,38 +14,24 @@ from keras_t2t.data.opening import naming_unreadable
 TOLERANCE = 0.1  # percentage points from the published accuracy
 
 
-@keras.saving.register_keras_serializable(package="keras_t2t")
 class ClassAccuracy(keras.metrics.Metric):
     """Counts images and right answers, in all and per class.
 
     An answer is right if it is one of the image's labels. An image with several labels
     counts once in all, and once in each of its classes; one without any does not count.
     Images of weight 0 are padding. The counts are exact up to 2^24 images.
-
-    Args:
-        k: int, of top-k; at most `classes`.
     """
 
-    def __init__(self, classes, k=5, name="class_accuracy", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.classes = classes
-        self.k = min(k, classes)
+    def __init__(self, classes):
+        super().__init__()
+        self.k = min(5, classes)
         # Rows: images, right at once, right among the first k. The last column: all.
         self.counts = self.add_variable(
             (3, classes + 1), initializer="zeros", dtype="float32", name="counts"
         )
 
-    def get_config(self):
-        return {**super().get_config(), "classes": self.classes, "k": self.k}
-
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """
-
-        Args:
-            y_true: (batch, classes), 1 for each label of an image, else 0.
-            y_pred: (batch, classes), a higher score for a more probable class.
-            sample_weight: (batch,), 0 for padding, else 1.
-        """
+        """Counts a batch, whose `y_true` is 1 for each label of an image, else 0."""
         labels = ops.cast(ops.cast(y_true, "float32") > 0, "float32")
         labels = ops.concatenate([labels, ops.max(labels, 1, keepdims=True)], axis=1)
         if sample_weight is not None:
@@ -62,23 +48,9 @@ class ClassAccuracy(keras.metrics.Metric):
 
 
 def measure(model, dataset, batch_size, devices, verbose=0, **transform):
-    """Evaluates a model on the validation images of a data set.
-
-    Args:
-        model: a `keras.Model` for pixels 0..255 of square images, which gives logits.
-        dataset: what `keras_t2t.data.open_dataset` returns; of the model's classes.
-        devices: the `Devices` that the model was built on.
-        verbose: Keras's.
-        **transform: `crop` and `interpolation` of `dataset.validation_batches`.
-
-    Returns:
-        int array (3, classes + 1): images, right at once, right among the first five;
-        per class and, in the last column, in all.
-
-    Raises:
-        ValueError: no image has a label, or an image cannot be read.
-        FloatingPointError: the model gives something that is no number.
-    """
+    """Evaluates a model, from pixels 0..255 to logits, on the validation images of a
+    data set of its classes. Gives an int array (3, classes + 1): images, right at once,
+    right among the first five; per class and, in the last column, in all."""
     metric = ClassAccuracy(dataset.num_classes)
     model.compile(
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
@@ -106,17 +78,8 @@ def measure(model, dataset, batch_size, devices, verbose=0, **transform):
 
 
 def check_classes(dataset, classes, class_names, weights):
-    """
-
-    Args:
-        dataset: what `keras_t2t.data.open_dataset` returns.
-        class_names: list of their names, None where they are not known.
-        weights: what the model was loaded from, for the error.
-
-    Raises:
-        ValueError: the classes of the data set are not those of the model, or their
-            order cannot be told.
-    """
+    """Raises a ValueError unless the classes of a data set are those of a model, whose
+    names may be None; `weights` is what it was loaded from, for the error."""
     theirs = composed(dataset.class_names)
     if len(theirs) != classes:
         raise ValueError(
@@ -145,15 +108,8 @@ def composed(names):
 
 
 def deviations(published, top1, top5):
-    """How far accuracies are off the published ones.
-
-    Args:
-        published: row of the registry of weights.
-
-    Returns:
-        list of str, one for each accuracy that is more than `TOLERANCE` points off;
-        top-5 counts where it is known.
-    """
+    """A text for each accuracy that is more than `TOLERANCE` points off the one in a
+    row of the registry of weights; top-5 counts where it is known."""
     return [
         f"{name} is {measured:.3f}, published {expected:.3f}"
         for name, measured, expected in zip(
@@ -177,23 +133,10 @@ def worse_than_the_largest_class(dataset, top1):
 
 
 def answers(model, dataset, batch_size=64, **transform):
-    """What a model says of the validation images, batch by batch.
-
-    Args:
-        model: a `keras.Model` for pixels 0..255 of square images, which gives logits
-            or probabilities.
-        dataset: what `keras_t2t.data.open_dataset` returns. For an image with several
-            labels, the one that the model predicts counts, else the first; images
-            without labels are left out.
-        **transform: `crop` and `interpolation` of `dataset.validation_batches`.
-
-    Yields:
-        `(images, labels, scores)`: uint8 array (batch, size, size, 3), int array
-        (batch,), float array (batch, classes).
-
-    Raises:
-        ValueError: an image cannot be read.
-    """
+    """What a model says of the validation images, batch by batch: uint8 images (batch,
+    size, size, 3), int labels (batch,), scores (batch, classes). For an image with
+    several labels, the one that the model predicts counts, else the first; images
+    without labels are left out."""
     batches = dataset.validation_batches(
         model.input_shape[1], batch_size, pad=True, **transform
     )

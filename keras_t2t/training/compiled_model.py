@@ -11,40 +11,19 @@ from keras_t2t.preprocessing import pixel_model
 from keras_t2t.training.losses import BalancedCrossentropy, BinaryCrossentropy
 from keras_t2t.training.optimizer import adamw, fine_tuning_sgd, finished, lamb
 from keras_t2t.training.own import Own
-from keras_t2t.training.own_model import (
-    check_loss,
-    compute_dtypes,
-    gives_probabilities,
-)
+from keras_t2t.training.own_model import check_loss, compute_dtypes, gives_probabilities
 from keras_t2t.training.schedule import WarmupCosineCooldown
 from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
 
 
-def compiled_model(
-    config,
-    num_classes,
-    class_counts=None,
-    own=None,
-    say=lambda line: None,
-    not_pixels=None,
-):
+def compiled_model(config, dataset, own=Own(), say=print):  # noqa: B008  unchangeable
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
-    variables created.
-
-    Args:
-        config: a complete `TrainingConfig`.
-        class_counts: (num_classes,) training images of each class, needed for
-            `class_weights`.
-        own: `Own`, custom parts that replace the recipe's, or None.
-        say: function that prints a line.
-        not_pixels: why the images cannot be pixels, see `OwnData`; None if they can.
-
-    Raises:
-        ValueError: a custom part does not fit.
-    """
-    own = own or Own()
+    variables created; `own` has parts that replace the recipe's. A ValueError if a part
+    does not fit; `say` prints a line."""
+    num_classes = dataset.num_classes
     if own.model is not None:
+        not_pixels = getattr(dataset, "not_pixels", None)
         model = own.built_model(config.image_size, num_classes, say, not_pixels)
     else:
         model = recipe_model(config, num_classes)
@@ -60,7 +39,7 @@ def compiled_model(
         optimizer = finished(own.made_optimizer(), model, scales_loss(model, config))
     own.check_rate(optimizer)
     if own.loss is None:
-        loss = recipe_loss(config, class_counts, mixed=not own.augments)
+        loss = recipe_loss(config, dataset.class_counts, mixed=not own.augments)
     else:
         loss = own.loss
         check_loss(loss, model)
@@ -132,7 +111,6 @@ def recipe_loss(config, class_counts, mixed=True):
 
 
 def recipe_optimizer(model, config):
-    """The optimizer of the recipe, built."""
     rates = learning_rates(config)
     settings = {
         "clip_norm": config.clip_norm or None,

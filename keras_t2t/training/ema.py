@@ -14,18 +14,11 @@ def decay_for(decay, updates):
     `min(decay, updates / (updates + 31))`: the average looks back no further than over
     a 31st of the run (and one update more), as the authors' does. With their 0.99996 in
     a short run it would still be near the initial weights at the end.
-
-    Args:
-        decay: float in [0, 1), the longest.
-
-    Returns:
-        float in [0, 1).
     """
     return min(decay, updates / (updates + SHARE_OF_RUN))
 
 
 def has_average(optimizer):
-    """Whether `optimizer` keeps an average."""
     return getattr(optimizer, "inner_optimizer", optimizer).use_ema
 
 

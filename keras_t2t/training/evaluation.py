@@ -3,21 +3,15 @@
 import math
 
 import keras
+from keras import ops
 
 from keras_t2t.training import state
 from keras_t2t.training.ema import averaged_weights, has_average
 
 
 def evaluate(run, model):
-    """Loss and metrics over the validation images, every image counted once.
-
-    Args:
-        model: its compiled model, whose metrics are `weighted_metrics`: padding, which
-            fills the last batch, has weight 0.
-
-    Returns:
-        dict of floats, over all processes.
-    """
+    """Loss and metrics over the validation images of all processes, every image counted
+    once: padding, which fills the last batch, has weight 0 in `weighted_metrics`."""
     run.devices.average_statistics(model)
     num_images, batch_size = run.dataset.num_validation, run.config.batch_size
     steps = math.ceil(num_images / batch_size)
@@ -39,20 +33,13 @@ def evaluate(run, model):
     logs.update(run.devices.reduce_metrics(model))
     sums = isinstance(model.loss, keras.losses.Loss) and model.loss.reduction == "sum"
     if not sums:  # then Keras divides a batch's loss by its size, whatever the weights
-        penalty = weights_penalty(model)  # which it adds to every batch's
+        # What regularizers add, and Keras to every batch's.
+        regularized = (w for w in model.trainable_weights if w.regularizer is not None)
+        penalties = (ops.convert_to_numpy(w.regularizer(w)) for w in regularized)
+        penalty = sum(map(float, penalties))
         rest = logs["loss"] - penalty
         logs["loss"] = rest * (steps * batch_size / num_images) + penalty
     return logs
-
-
-def weights_penalty(model):
-    """What the regularizers of a custom model's weights add to its loss."""
-    penalties = (
-        weight.regularizer(weight)
-        for weight in model.trainable_weights
-        if weight.regularizer is not None
-    )
-    return sum(float(keras.ops.convert_to_numpy(penalty)) for penalty in penalties)
 
 
 def last_rate(optimizer):
@@ -62,11 +49,11 @@ def last_rate(optimizer):
     rate = optimizer._learning_rate
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         # `optimizer.learning_rate` is the next step's.
-        finished = int(keras.ops.convert_to_numpy(optimizer._iterations))
+        finished = int(ops.convert_to_numpy(optimizer._iterations))
         rate = rate(max(0, finished - 1))
     else:
         rate = optimizer.learning_rate
-    return float(keras.ops.convert_to_numpy(rate))
+    return float(ops.convert_to_numpy(rate))
 
 
 class UntilStopped(keras.callbacks.CallbackList):
@@ -90,16 +77,11 @@ class ValidateEpoch(keras.callbacks.Callback):
     """Adds `val_*` of the raw weights to the logs of an epoch, and `val_*_ema`; and the
     logs to the history of the run.
 
-    Args:
-        save_unvalidated: function of the logs, called if the run stops before the end
-            of a validation. It saves the run without the validation's results; the
-            resumed run repeats the validation.
-
-    Attributes:
-        resumed: whether the next logs come from such a snapshot.
+    If the run stops before the end of a validation, `save_unvalidated(logs)` saves it
+    without the validation's results; the resumed run repeats the validation.
     """
 
-    resumed = False
+    resumed = False  # whether the next logs come from such a snapshot
 
     def __init__(self, run, save_unvalidated):
         super().__init__()

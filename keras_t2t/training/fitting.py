@@ -8,11 +8,7 @@ from keras_t2t.training.steps import Steps
 
 
 def fit(run, model):
-    """Trains a model for the rest of a run.
-
-    Args:
-        model: its compiled model, in the state from which to continue.
-    """
+    """Trains a compiled model, in the state from which to continue, for a run."""
     progress, own = run.progress, run.plan.own
     reads_steps = own.reads_steps
     saver, log = SaveSnapshots(run), StepLog(run)

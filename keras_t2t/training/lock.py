@@ -19,9 +19,6 @@ class FolderLock:
     The operating system keeps the lock (`flock`), so that nothing has to be cleaned
     up after a process that was killed. Where it keeps none (Windows, some network
     file systems) the folder is not protected.
-
-    Args:
-        folder: path; made if it does not exist, with its parents.
     """
 
     def __init__(self, folder):
@@ -53,11 +50,7 @@ class FolderLock:
         self.file = file
 
     def make(self, exist_ok):
-        """Makes the folder, to be removed again if it stays empty.
-
-        Raises:
-            FileExistsError: it is there already, and `exist_ok` is False.
-        """
+        """Makes the folder and its parents, to be removed again if they stay empty."""
         missing = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
         self.folder.mkdir(parents=True, exist_ok=exist_ok)
         self.made += missing
@@ -78,12 +71,11 @@ class FolderLock:
                 folder.rmdir()
 
     def _try(self, file):
-        if fcntl is None:
-            return True
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:  # the file system has no locks
-            return True
+            pass
         return True

@@ -9,10 +9,6 @@ from keras import ops
 class BalancedCrossentropy(keras.losses.Loss):
     """Cross entropy in which rare classes count as much as frequent ones: the mean of
     -sum(w y log p), where the weight w of a class is images / (classes x its images).
-
-    Args:
-        class_counts: (classes,) training images of each class.
-        label_smoothing: share of a target that is spread over all classes.
     """
 
     def __init__(self, class_counts, label_smoothing=0.0, **kwargs):
@@ -31,12 +27,8 @@ class BalancedCrossentropy(keras.losses.Loss):
 
 class BinaryCrossentropy(keras.losses.Loss):
     """Binary cross entropy, averaged over the classes (Wightman et al., "ResNet strikes
-    back", 2021). Both classes of a mixed image have target 1, as in DeiT III.
-
-    Args:
-        label_smoothing: share by which the targets 0 and 1 move towards 0.5.
-        mixed: whether a target above 0 is a class of a mixed image, and counts as 1;
-            else targets are used as they are.
+    back", 2021). With `mixed` both classes of a mixed image have target 1, as in DeiT
+    III; else targets are used as they are. Smoothing moves 0 and 1 towards 0.5.
     """
 
     def __init__(self, label_smoothing=0.0, mixed=True, **kwargs):

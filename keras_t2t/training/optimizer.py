@@ -20,24 +20,15 @@ DECAYED = ("scale",)
 def adamw(
     model, learning_rate, weight_decay, backbone_rate=1.0, layer_decay=1.0, **settings
 ):
-    """AdamW for `model`.
-
-    Args:
-        learning_rate: float or schedule.
-        weight_decay: float, decoupled: a step subtracts learning rate times this
-            times the weight.
-        backbone_rate: float, ratio of the backbone's learning rate to the head's.
-        layer_decay: float, ratio of a block's learning rate to the next block's.
-        **settings: see `built`.
-
-    Returns:
-        A built `keras.optimizers.Optimizer`.
-    """
-    kind, shares = keras.optimizers.AdamW, {}
-    if backbone_rate != 1 or layer_decay != 1:
+    """A built AdamW for `model`, which subtracts learning rate times `weight_decay`
+    times the weight; `backbone_rate` is the ratio of the backbone's learning rate to
+    the head's, `layer_decay` of a block's to the next block's."""
+    arguments = {"weight_decay": weight_decay, "epsilon": 1e-8}
+    if backbone_rate == layer_decay == 1:
+        kind = keras.optimizers.AdamW
+    else:
         kind = AdamW
-        shares["shares"] = rate_shares(model, backbone_rate, layer_decay)
-    arguments = {**shares, "weight_decay": weight_decay, "epsilon": 1e-8}
+        arguments["shares"] = rate_shares(model, backbone_rate, layer_decay)
     return built(kind, model, learning_rate, arguments, **settings)
 
 
@@ -50,17 +41,8 @@ def lamb(model, learning_rate, weight_decay, **settings):
 def fine_tuning_sgd(
     model, learning_rate, backbone_learning_rate, weight_decay, **settings
 ):
-    """SGD for a pretrained `model`, with a lower learning rate for its backbone.
-
-    Args:
-        model: a built model with a layer `head`.
-        learning_rate, backbone_learning_rate: float or schedule, for the head and for
-            all other weights.
-        **settings: see `built`.
-
-    Returns:
-        A built `keras.optimizers.Optimizer`.
-    """
+    """A built `FineTuningSGD` for a pretrained `model`; `**settings` are those of
+    `built`."""
     head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
     arguments = {
         "backbone_learning_rate": backbone_learning_rate,
@@ -81,19 +63,12 @@ def built(
     total_steps=1,
     scale_loss=False,
 ):
-    """An optimizer with its variables created. One-dimensional weights (biases, norms)
-    are not decayed, except those in `DECAYED`; nor are those in `NOT_DECAYED`.
-
-    Args:
-        kind: class of optimizer.
-        learning_rate: float or schedule.
-        clip_norm: float, the maximum global norm of the gradients, or None.
-        accumulation: int, steps whose gradients are averaged into one update.
-        ema_decay: float in [0, 1), the decay of the weights' moving average in long
-            runs (see `ema.decay_for`); 0: no average.
-        scale_loss: whether to scale the loss, for float16's small gradients.
-    """
-    decay = decay_for(ema_decay, total_steps / accumulation) if ema_decay else 0.0
+    """An optimizer of class `kind` with its variables created. One-dimensional weights
+    (biases, norms) are not decayed, except those in `DECAYED`; nor are those in
+    `NOT_DECAYED`. The gradients of `accumulation` steps are averaged into one update.
+    `ema_decay` is the decay of the weights' moving average in long runs (see
+    `ema.decay_for`); 0: no average."""
+    decay = decay_for(ema_decay, total_steps / accumulation)
     optimizer = kind(
         learning_rate=learning_rate,
         **arguments,
@@ -133,9 +108,6 @@ def rate_shares(model, backbone_rate, layer_decay):
     The exponent of the layer decay counts the blocks between a weight and the head
     (Clark et al., "ELECTRA", 2020, table 6): 0 for the head and the last norm, one more
     for each block from the last to the first, and one more for the tokens.
-
-    Raises:
-        ValueError: the layers of `model` have no names of blocks to decay by.
     """
     numbers = [re.match(r"block_(\d+)", layer.name) for layer in model.layers]
     numbers = [int(match[1]) if match else None for match in numbers]
@@ -159,12 +131,8 @@ def rate_shares(model, backbone_rate, layer_decay):
 
 
 class AdamW(keras.optimizers.AdamW):
-    """Keras's AdamW with a learning rate for each weight, also for its decay.
-
-    Args:
-        shares: list of floats, for each trainable weight in the model's order the ratio
-            of its learning rate to `learning_rate`.
-        **kwargs: of `keras.optimizers.AdamW`.
+    """Keras's AdamW with a learning rate for each weight, also for its decay: `shares`
+    are their ratios to `learning_rate`, in the order of the model's trainable weights.
     """
 
     def __init__(self, shares, **kwargs):
@@ -215,17 +183,12 @@ class Lamb(keras.optimizers.Lamb):
 
 
 class FineTuningSGD(keras.optimizers.SGD):
-    """torch's SGD with momentum 0.9, with which the authors fine-tune, at two rates.
+    """torch's SGD with momentum 0.9, with which the authors fine-tune, at two rates:
+    for weights `in_head`, in the order of the model's trainable weights, and others.
 
     Keras's own has one rate for all weights, multiplies the rate into the momentum,
-    and decays the weights separately.
-
-    Args:
-        learning_rate: float or schedule, for the head.
-        backbone_learning_rate: float or schedule, for all other weights.
-        in_head: list of bool, one per trainable weight in the model's order.
-        coupled_decay: float, the share of a weight that is added to its gradient.
-        **kwargs: of `keras.optimizers.SGD`.
+    and decays the weights separately; here `coupled_decay` is the share of a weight
+    that is added to its gradient.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 from keras.callbacks import LearningRateScheduler, ReduceLROnPlateau
+from keras.optimizers import Optimizer
 
 from keras_t2t._ground.arguments import brief, shown
 from keras_t2t.data.dataset import Dataset
@@ -29,10 +30,7 @@ AUGMENTATION = "augmentation mixup cutmix randaugment random_erasing"
 # What each part is.
 KINDS = {
     "model": (keras.Model, "a Keras model or a function that builds one"),
-    "optimizer": (
-        keras.optimizers.Optimizer,
-        "a Keras optimizer or a function that makes one",
-    ),
+    "optimizer": (Optimizer, "a Keras optimizer or a function that makes one"),
     "loss": (keras.losses.Loss, "a Keras loss or a function (targets, outputs)"),
 }
 
@@ -42,7 +40,7 @@ class Own:
     """The custom parts that `train` is given; None: the recipe's."""
 
     model: keras.Model | Callable | None = None
-    optimizer: keras.optimizers.Optimizer | Callable | None = None
+    optimizer: Optimizer | Callable | None = None
     loss: keras.losses.Loss | Callable | None = None
     callbacks: Sequence = ()
     dataset: object = None
@@ -254,7 +252,7 @@ def row_of(part):
     row = {"class": name_of(part)}
     if isinstance(part, keras.Model):
         row["name"] = part.name
-    elif isinstance(part, (keras.optimizers.Optimizer, keras.losses.Loss)):
+    elif isinstance(part, (Optimizer, keras.losses.Loss)):
         try:
             config = {k: v for k, v in part.get_config().items() if k != "name"}
             row["config"] = json.loads(json.dumps(config, allow_nan=False))

@@ -1,6 +1,7 @@
 """Custom batches as the data set of a run."""
 
 import contextlib
+import itertools
 import zlib
 
 import keras
@@ -32,8 +33,7 @@ class OwnData(Dataset):
     Args:
         given: the argument `dataset` of `train`.
         validation: `Dataset` for validation if `given` is a function, else None.
-        config: `TrainingConfig` as the user gave it.
-        classes: int, the model's outputs, None if not known.
+        classes: the model's outputs, None if not known.
         fewest: 1 if targets may have one column, with values 0..1, else 2.
 
     Attributes:
@@ -41,9 +41,6 @@ class OwnData(Dataset):
             custom model need not take; None if they can.
         checksum: int of 31 bits, of the first targets: several processes must have the
             same images in the same order, but may augment each image in another way.
-
-    Raises:
-        ValueError: `given` is none of these, or gives one process's share.
     """
 
     def __init__(self, given, validation, config, classes=None, fewest=2):
@@ -322,7 +319,15 @@ def opened(source, first_step=0):
         batches = source(first_step=first_step)
     else:
         batches = source() if callable(source) else source
-    check_whole(batches)
+    for owner in (batches, getattr(batches, "batch_sampler", None)):
+        sampler = getattr(owner, "sampler", None)
+        count = getattr(sampler, "num_replicas", 1)
+        if count > 1:
+            raise ValueError(
+                f"dataset: {type(sampler).__name__}(num_replicas={count}) gives this "
+                "process a share of the images, and a run itself takes its share of "
+                "each batch: leave the sampler out"
+            )
     if hasattr(batches, "on_epoch_begin"):
         batches.on_epoch_begin()
     try:
@@ -333,19 +338,6 @@ def opened(source, first_step=0):
     finally:
         if hasattr(batches, "on_epoch_end"):
             batches.on_epoch_end()
-
-
-def check_whole(source):
-    """Raises a ValueError if a `DataLoader` samples the share of one process."""
-    for owner in (source, getattr(source, "batch_sampler", None)):
-        sampler = getattr(owner, "sampler", None)
-        count = getattr(sampler, "num_replicas", 1)
-        if count > 1:
-            raise ValueError(
-                f"dataset: {type(sampler).__name__}(num_replicas={count}) gives this "
-                "process a share of the images, and a run itself takes its share of "
-                "each batch: leave the sampler out"
-            )
 
 
 def indexed(source):
@@ -359,16 +351,9 @@ def takes_first_step(source):
 
 def in_batches(batches, size):
     """The same images and targets, `size` at a time."""
-    kept = []
-    for batch in batches:
-        kept.append(batch)
-        while sum(len(images) for images, _ in kept) >= size:
-            images, targets = map(np.concatenate, zip(*kept, strict=True))
-            yield images[:size], targets[:size]
-            rest = images[size:], targets[size:]
-            kept = [rest] if len(rest[0]) else []
-    if kept:
-        yield tuple(map(np.concatenate, zip(*kept, strict=True)))
+    rows = (row for batch in batches for row in zip(*batch, strict=True))
+    while batch := list(itertools.islice(rows, size)):
+        yield tuple(map(np.stack, zip(*batch, strict=True)))
 
 
 def padded(array, rows):

@@ -8,7 +8,12 @@ import keras
 from keras_t2t._ground.arguments import reason, shown
 from keras_t2t.models.pixel_input import graph_of, seen_input
 
-MEAN = "sum_over_batch_size"
+# Reductions of a loss that do not fit, and why.
+UNFIT = {
+    None: "gives no single number",
+    "none": "gives no single number",
+    "mean_with_sample_weight": "counts a last batch that is not full as a whole one",
+}
 
 
 def check_model(model, image_size, classes, say, not_pixels=None):
@@ -85,16 +90,9 @@ def check_loss(loss, model):
                 f"loss: {name} must give one value for each image, of shape (batch,); "
                 f"for two images it gives {shape}"
             )
-        return
-    reduction = loss.reduction
-    if reduction in (None, "none"):
+    elif problem := UNFIT.get(loss.reduction):
         raise ValueError(
-            f"loss: reduction={reduction!r} gives no single number: use {MEAN!r}"
-        )
-    if reduction == "mean_with_sample_weight":
-        raise ValueError(
-            f"loss: reduction={reduction!r} counts a last batch that is not full as a "
-            f"whole one: use {MEAN!r}"
+            f"loss: reduction={loss.reduction!r} {problem}: use 'sum_over_batch_size'"
         )
 
 

@@ -19,12 +19,7 @@ from keras_t2t.settings.config import TrainingConfig
 from keras_t2t.training.own import Own, trains_alone
 from keras_t2t.training.own_data import OwnData
 from keras_t2t.training.own_model import name_of
-from keras_t2t.training.record import (
-    PLACES,
-    check_same_run,
-    resumed_config,
-    run_record,
-)
+from keras_t2t.training.record import PLACES, check_same_run, resumed_config, run_record
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.source import (
     has_these_classes,
@@ -37,34 +32,20 @@ from keras_t2t.training.teaching import RESNET50, check_teacher
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A run that is ready to start.
-
-    Attributes:
-        continues: whether the run is resumed.
-        source: `Classifier` that a new run starts from, or None.
-        dataset: as `data.open_dataset` gives it.
-        config: a complete `TrainingConfig`.
-        augmentation: what it makes of the training images.
-        own: `Own`, the custom parts.
-    """
+    """A run that is ready to start."""
 
     folder: RunFolder
     record: dict
-    continues: bool
-    source: Classifier | None
+    continues: bool  # a run that was begun before
+    source: Classifier | None  # that a new run starts from
     dataset: Dataset
-    config: TrainingConfig
+    config: TrainingConfig  # complete
     augmentation: Augmentation
     own: Own
 
     @property
     def model_name(self):
-        """The name of the model."""
         return self.config.model or self.own.model_name
-
-    @property
-    def title(self):
-        return f"{self.model_name} on {self.dataset.name}"
 
     @property
     def not_restored(self):
@@ -82,18 +63,9 @@ class Plan:
 
 
 def plan_run(config, folder, record, devices, own):
-    """
-
-    Args:
-        config: `TrainingConfig` as the user gave it.
-        folder: the `RunFolder` that the user named, locked; None: a new one is made.
-        record: the record in it of the run that is to be continued, or None.
-        own: `Own`, the custom parts.
-
-    Raises:
-        ValueError: if the weights, the data set, a setting or the devices are not
-            usable, or the recorded run is a different one.
-    """
+    """The `Plan` of a run, from the config as the user gave it, the locked `RunFolder`
+    that the user named, or None for a new one, and the record of the run in it that is
+    to be continued, or None."""
     if record is not None:
         own.check_given_again(record, folder.path)
     own.check_settings(config)
@@ -213,11 +185,7 @@ def check_plan(config, dataset, devices, fewest_classes=2):
 
 
 def opened_data(config, own):
-    """The data set of a run: a custom one, or the one that the settings name.
-
-    Raises:
-        ValueError, ImportError: it cannot be opened, or its batches are not batches.
-    """
+    """The data set of a run: a custom one, or the one that the settings name."""
     given = own.dataset
     if isinstance(given, Dataset):
         return given

@@ -23,13 +23,8 @@ PLACES = ("weights", "teacher")  # settings that may be a path
 
 
 def run_record(config, dataset, before=None, own=None):
-    """What the run folder's `config.json` says: enough to repeat the run.
-
-    Args:
-        config: a complete `TrainingConfig`.
-        before: the record of the run that is continued, or None.
-        own: dict, the record of custom parts, or None.
-    """
+    """What the run folder's `config.json` says, enough to repeat the run; `before` is
+    the record of the run that is continued, `own` that of custom parts."""
     return {
         "backend": keras.backend.backend(),
         "versions": {"keras_t2t": __version__, "keras": keras.__version__},

@@ -20,15 +20,8 @@ PANELS = {
 
 
 def recorders(plan, log):
-    """Callbacks that write the results of each epoch to TensorBoard and to W&B.
-
-    Args:
-        log: the run's `StepLog`, which gets what writes the losses between.
-
-    Raises:
-        ImportError, RuntimeError: the plan has a project of Weights & Biases, and wandb
-            is not installed, or cannot begin a run.
-    """
+    """Callbacks that write the results of each epoch to TensorBoard and to W&B; the
+    run's `StepLog` gets what writes the losses between."""
     callbacks = []
     if not _installed("matplotlib"):
         missing(CURVES, "matplotlib", "visualize")
@@ -114,14 +107,7 @@ def result_of(plan, history, last):
 
 
 def draw_curves(history, path, title):
-    """Loss and top-1 over the epochs, of training, validation and average.
-
-    Args:
-        path: where the PNG goes.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
+    """Draws loss and top-1 over the epochs, of training, validation and average."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
@@ -142,11 +128,8 @@ def draw_curves(history, path, title):
 
 
 def wandb_logger(project, folder, config):
-    """Weights & Biases' own Keras callback, once per epoch.
-
-    A run that goes on does so there too: it is known by the run's own mark. What else
-    this process logs goes elsewhere once `end_wandb` is called.
-    """
+    """Weights & Biases' own Keras callback, once per epoch. A run that goes on does so
+    there too: it is known by the run's own mark."""
     if not _installed("wandb"):
         raise ImportError(
             "wandb= needs wandb, which is not installed: pip install wandb"

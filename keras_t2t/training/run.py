@@ -18,13 +18,13 @@ from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.fitting import fit
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import plan_run
-from keras_t2t.training.progress import Progress
 from keras_t2t.training.record import check_asked
 from keras_t2t.training.recording import end_wandb, result_of, write_history
 from keras_t2t.training.run_folder import RunFolder
 from keras_t2t.training.showing import Bar, first_lines
 from keras_t2t.training.source import pretrained, start_from
 from keras_t2t.training.state import restore_last
+from keras_t2t.training.steps import Progress
 from keras_t2t.training.stopping import StopSignals
 
 
@@ -128,11 +128,10 @@ def train(
         stop.folder = plan.folder
         if folder is None:
             entered.enter_context(plan.folder)
-        run = Run(plan, devices, stop, verbose if devices.main else 0)
         policy = DTYPE_POLICIES[plan.config.mixed_precision]
         with dtype_policy(policy), devices.scope():
-            result = run.run()
-            return result if devices.main else None
+            result = Run(plan, devices, stop, verbose if devices.main else 0).run()
+        return result if devices.main else None
 
 
 @contextlib.contextmanager
@@ -147,11 +146,7 @@ def dtype_policy(name):
 
 
 class Run:
-    """Carries out a plan: trains, saves, finishes.
-
-    Args:
-        verbose: Keras's.
-    """
+    """Carries out a plan: trains, saves, finishes."""
 
     def __init__(self, plan, devices, stop, verbose):
         self.plan = plan
@@ -164,16 +159,8 @@ class Run:
         self.bar = Bar()
 
     def run(self):
-        """Trains, and gives the result."""
         keras.utils.set_random_seed(self.config.seed)
-        model = compiled_model(
-            self.config,
-            self.dataset.num_classes,
-            self.dataset.class_counts,
-            self.plan.own,
-            self.say,
-            getattr(self.dataset, "not_pixels", None),
-        )
+        model = compiled_model(self.config, self.dataset, self.plan.own, self.say)
         self.devices.check_optimizer(model.optimizer)
         self.begin(model)
         self.devices.prepare(model)
@@ -249,7 +236,8 @@ class Run:
         if self.progress.last_is_best:
             self.folder.save_best(model)
         if self.devices.main:
-            write_history(self.folder.path, self.progress.history, self.plan.title)
+            title = f"{self.plan.model_name} on {self.dataset.name}"
+            write_history(self.folder.path, self.progress.history, title)
 
     def finish(self, model):
         """Saves the final models and the result, removes the snapshots."""

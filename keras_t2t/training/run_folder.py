@@ -16,20 +16,12 @@ from keras_t2t._ground.run_files import (
     BEST,
     CLASSES,
     CONFIG,
-    CURVES,
-    EVALUATION,
-    FINAL,
-    FINAL_EMA,
-    HISTORY,
-    INT8,
-    INT8_CLASSES,
-    MANIFEST,
-    ONNX,
-    ONNX_CLASSES,
-    PAGE,
+    CONTENTS,
+    FILES_OF_MODEL,
+    FOLDERS_OF_MODEL,
     RESULT,
+    RESULTS,
     SNAPSHOTS,
-    SUMMARY,
     TENSORBOARD,
     is_record,
 )
@@ -38,32 +30,14 @@ from keras_t2t.settings.recorded import checked_record
 from keras_t2t.training.lock import FolderLock
 from keras_t2t.training.snapshots import Snapshots, cannot_save
 
-# Files that a run has only after its first snapshot. The result is removed last, so
-# that an interrupted removal can be recognized.
-RESULTS = (HISTORY, BEST, FINAL, FINAL_EMA, ADAPTERS, SNAPSHOTS, RESULT)
-# Everything that a run writes.
-CONTENTS = (CONFIG, CLASSES, CURVES, TENSORBOARD, *RESULTS)
-
 
 class RunFolder:
     """Where a run keeps its configuration, history, weights and result.
 
     A context manager: within, no other process can enter the folder. A folder belongs
     to this package if its `config.json` (or, if that is lost, its snapshots) says so;
-    nothing is ever removed from any other folder.
-
-    Args:
-        path: the folder; it need not exist.
-        main: whether this process writes the folder. The others keep nothing, but take
-            part in saving: reading weights that are spread over hosts needs all
-            processes.
-
-    Attributes:
-        snapshots: `Snapshots`, the run's.
-
-    Raises:
-        ValueError: `path` is a file or cannot be written; on entering, another process
-            holds it.
+    nothing is ever removed from any other folder. Only the main process writes it; the
+    others take part: reading weights that are spread over hosts needs all processes.
     """
 
     def __init__(self, path, main=True):
@@ -97,16 +71,9 @@ class RunFolder:
         self.lock.release()
 
     def find_run(self, overwrite=False, resume=False):
-        """The record of the run that is to be continued here, None if there is none.
-
-        Args:
-            overwrite: whether a run in the folder may be replaced.
-            resume: whether a run in the folder is to be continued.
-
-        Raises:
-            ValueError: the folder holds a run, and neither is given; or it holds files
-                with the names of a run's files that this package did not write.
-        """
+        """The record of the run that is to be continued here, None if there is none. A
+        ValueError if a run is here and neither `overwrite` nor `resume` is given, or if
+        files are here that only have the names of a run's."""
         record = self._record()
         name = f"output_dir {str(self.path)!r}"
         if record is None:
@@ -203,11 +170,8 @@ class RunFolder:
 
     def save_model(self, model, name):
         """Saves the model, or for `.weights.h5` its weights, without the optimizer.
-        Adapters are merged; for `ADAPTERS` only they and the head are saved.
-
-        Raises:
-            OSError: it could not be written; what was there before is untouched.
-        """
+        Adapters are merged; for `ADAPTERS` only they and the head are saved. After an
+        OSError, what was there before is untouched."""
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         merged = adapters.merged_adapters if self.adapts else contextlib.nullcontext
         try:
@@ -225,17 +189,14 @@ class RunFolder:
 
     @property
     def adapts(self):
-        """Whether the run trains adapters."""
         return bool(self.record.get("lora"))
 
     def save_best(self, model):
-        """Saves the weights of the best epoch so far."""
         self.save_model(model, BEST)
         if self.adapts:
             self.save_model(model, ADAPTERS)
 
     def load_best(self, model):
-        """Gives a model the weights of the best epoch."""
         plain = keras.Model(model.inputs, model.outputs)
         if self.adapts:  # merged adapters cannot be separated again
             adapters.load_adapters(plain, self.path / ADAPTERS)
@@ -269,17 +230,14 @@ class RunFolder:
         if keep_run is not None:
             self.snapshots.remove_others(keep_run)
             names = (*names, SNAPSHOTS)
-            for name, mark in ((EVALUATION, SUMMARY), (PAGE, MANIFEST)):
+            for name, mark in FOLDERS_OF_MODEL.items():
                 if (self.path / name / mark).is_file():  # of the older run's model
                     shutil.rmtree(self.path / name, ignore_errors=True)
-            for name, mark in ((ONNX, ONNX_CLASSES), (INT8, INT8_CLASSES)):
+            for name, mark in FILES_OF_MODEL.items():
                 if (self.path / mark).is_file():
                     (self.path / name).unlink(missing_ok=True)
                     (self.path / mark).unlink()
-        for name in CONTENTS:
-            path = self.path / name
-            if name in names:
-                continue
+        for path in [self.path / name for name in CONTENTS if name not in names]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

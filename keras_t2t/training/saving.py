@@ -12,12 +12,9 @@ class SaveSnapshots(keras.callbacks.Callback):
     restores a snapshot before the first step.
 
     Custom callbacks come before it: they may change what is saved, and may end the run.
-
-    Attributes:
-        begins: whether the next step is the first of a `fit`.
     """
 
-    begins = False
+    begins = False  # whether the next step is the first of a `fit`
 
     def __init__(self, run):
         super().__init__()
@@ -45,7 +42,6 @@ class SaveSnapshots(keras.callbacks.Callback):
         state.restore_generators(self.generators)
 
     def restore(self):
-        """Restores the model from the snapshot."""
         between = self.progress.step_in_epoch == 0
         # Keep what callbacks set as the epoch began; the rest is restored already.
         only = ("metrics",) if self.own and between else None

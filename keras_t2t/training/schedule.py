@@ -1,5 +1,6 @@
 """The learning rate over a run: warmup, cosine, cooldown."""
 
+import dataclasses
 import math
 
 import keras
@@ -11,6 +12,7 @@ FINAL = 1e-5
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
+@dataclasses.dataclass(eq=False)
 class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
     """The authors' schedule (their training code, timm's cosine scheduler).
 
@@ -21,31 +23,18 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
     - from e = T on: final, but never more than the peak.
 
     The cosine starts at epoch 0, not after the warmup, so the rate jumps a little where
-    they meet; Keras's CosineDecay starts it after the warmup.
-
-    Args:
-        peak: float, the rate at the end of the warmup.
-        changes: `"epoch"`: e is the number of finished epochs, as in the authors' code;
-            `"step"`: e grows with every step.
+    they meet; Keras's CosineDecay starts it after the warmup. If the rate changes by
+    "epoch", e is the number of finished epochs, as in the authors' code; by "step", e
+    grows with every step.
     """
 
-    def __init__(
-        self,
-        peak,
-        epochs,
-        steps_per_epoch,
-        warmup_epochs=0,
-        cooldown_epochs=0,
-        changes="epoch",
-        final=FINAL,
-    ):
-        self.peak = peak
-        self.epochs = epochs
-        self.steps_per_epoch = steps_per_epoch
-        self.warmup_epochs = warmup_epochs
-        self.cooldown_epochs = cooldown_epochs
-        self.changes = changes
-        self.final = final
+    peak: float
+    epochs: int
+    steps_per_epoch: int
+    warmup_epochs: float = 0
+    cooldown_epochs: float = 0
+    changes: str = "epoch"
+    final: float = FINAL
 
     def get_config(self):
         return dict(vars(self))

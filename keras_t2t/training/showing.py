@@ -23,16 +23,13 @@ class StepLog(keras.callbacks.Callback):
     `log_every` steps and, after the first 20 steps, how long the run will take.
 
     It comes after what saves a run: whoever reads of a step can rely on it.
-
-    Attributes:
-        writers: list of functions (step, loss of the last steps), called as often.
     """
 
     def __init__(self, run):
         super().__init__()
         self.run, self.progress = run, run.progress
         self.lines = run.verbose == 2  # they would break a progress bar
-        self.writers = []
+        self.writers = []  # functions of a step and the loss of the last steps
         self.done = 0  # steps, since this process began
         self.last = 0, 0.0  # step of the epoch, mean loss up to it
 
@@ -201,7 +198,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
     def __init__(self, run):
         super().__init__()
         self.run = run
-        self.started = False
+        self.first = None  # the rate of the first step
 
     def on_epoch_begin(self, epoch, logs=None):
         self.start, self.images = time.perf_counter(), 0
@@ -210,8 +207,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
         self.images += self.run.config.batch_size
         if logs:
             logs["images_per_second"] = self.rate()
-        if not self.started:
-            self.started = True
+        if self.first is None:
             self.first = self.rate()
             self.start, self.images = time.perf_counter(), 0
 
@@ -224,11 +220,7 @@ class ImagesPerSecond(keras.callbacks.Callback):
 
 
 class WaitingForData(keras.callbacks.Callback):
-    """Says once how much of the time steps wait for their batches.
-
-    Args:
-        say: function that prints a line.
-    """
+    """Says once how much of the time steps wait for their batches."""
 
     def __init__(self, say):
         super().__init__()

@@ -3,7 +3,6 @@ kept."""
 
 import errno
 import json
-import os
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -30,9 +29,6 @@ class Snapshots:
 
     A snapshot is an uncompressed `.npz` (a zip, whose checksums reveal damage), with
     its metadata as JSON in one more array. Nothing in it is ever unpickled.
-
-    Args:
-        folder: path; created when the first snapshot is saved.
     """
 
     def __init__(self, folder):
@@ -44,12 +40,8 @@ class Snapshots:
 
     def save(self, step, arrays, metadata, kept=2):
         """Writes the snapshot of `step`, then removes the oldest ones beyond `kept`.
-
-        Raises:
-            FloatingPointError: a number in it is not finite.
-            OSError: it could not be written.
-            In both cases the earlier ones are untouched.
-        """
+        The earlier ones are untouched if it cannot be written (OSError), or a number in
+        it is not finite (FloatingPointError)."""
         try:
             check_finite(arrays)
         except FloatingPointError as error:
@@ -63,8 +55,6 @@ class Snapshots:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, open(temporary, "wb") as file:
                 np.savez(file, **arrays, **{METADATA: np.frombuffer(metadata, "uint8")})
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             raise cannot_save(path, error, self.paths()) from error
         paths = self.paths()
@@ -72,18 +62,12 @@ class Snapshots:
             old.unlink()
 
     def readable(self, run=None):
-        """The snapshots that can be read, newest first; others are skipped with a
-        warning.
-
-        Args:
-            run: the recorded identifier of a run: snapshots of other runs are skipped
-                too. None: snapshots of any run.
-        """
+        """The snapshots that can be read, newest first, of any run or of the one with
+        this recorded identifier; others are skipped with a warning."""
         for path in reversed(self.paths()):
             try:
                 snapshot = read(path)
-            # NumPy, zipfile, zlib and JSON raise nearly anything for a damaged file.
-            except Exception as error:
+            except Exception as error:  # by NumPy, zipfile, zlib or JSON
                 problem = f"damaged ({error})"
             else:
                 if run in (None, snapshot.metadata["config"].get("run")):
@@ -100,9 +84,8 @@ class Snapshots:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kept = {snapshot.path for snapshot in self.readable(run)}
-        for path in self.paths():
-            if path not in kept:
-                path.unlink()
+        for path in {*self.paths()} - kept:
+            path.unlink()
 
     def remove(self):
         """Removes all snapshots, and the folder if nothing else is in it."""
@@ -113,24 +96,19 @@ class Snapshots:
 
 
 def read(path):
-    """The `Snapshot` in a file. Every checksum is compared.
-
-    Raises:
-        ValueError: it is not what `Snapshots.save` writes.
-        Exception: of many kinds, for a damaged file.
-    """
+    """The `Snapshot` in a file. Every checksum is compared; a damaged file raises all
+    kinds of exceptions."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     metadata = json.loads(arrays.pop(METADATA).tobytes())
     if metadata["format"] != FORMAT:
         raise ValueError(f"format {metadata['format']}, this version reads {FORMAT}")
-    for name, kind in (("step", int), ("history", list), ("config", dict)):
-        if not isinstance(metadata[name], kind):
-            raise ValueError(f"{name} is {metadata[name]!r}")
+    kinds = {"step": int, "history": list, "config": dict, "unvalidated": dict | None}
+    for name, kind in kinds.items():
+        if not isinstance(metadata.get(name), kind):
+            raise ValueError(f"{name} is {metadata.get(name)!r}")
     if not all(isinstance(row, dict) for row in metadata["history"]):
         raise ValueError("the history is no list of epochs")
-    if not isinstance(metadata.get("unvalidated"), (dict, type(None))):
-        raise ValueError("the results of its last steps are not valid")
     check_finite(arrays)
     return Snapshot(Path(path), arrays, metadata)
 
@@ -143,12 +121,8 @@ def check_finite(arrays):
 
 
 def cannot_save(path, error, snapshots):
-    """The OSError for a file of a run that could not be written.
-
-    Args:
-        error: what came instead; OSError, or HDF5's RuntimeError.
-        snapshots: paths of the snapshots that are there.
-    """
+    """The OSError for a file of a run that could not be written; `error` is an OSError
+    or HDF5's RuntimeError, `snapshots` are the paths of those that are there."""
     number = getattr(error, "errno", None)
     reason = (
         "no space is left on the disk"

@@ -15,11 +15,7 @@ from keras_t2t.variants import RESNET_VARIANTS
 
 
 def pretrained(config):
-    """The `Classifier` that the run starts from.
-
-    Raises:
-        ValueError: the weights cannot be used to start a run.
-    """
+    """The `Classifier` that the run starts from."""
     if config.weights == RANDOM:
         raise ValueError(f"weights={RANDOM!r}: a run without weights starts from these")
     source = find_classifier(config.weights, config.model, needs_head=False)

@@ -12,16 +12,11 @@ from keras_t2t.training.record import differences
 
 
 def collect(model):
-    """The state of a compiled model in training.
-
-    Variables are named by position, since the names of seed generators differ from
-    process to process.
-
-    Returns:
-        dict of NumPy arrays: weights and seed generators (`model/<i>`), optimizer with
-        its averages (`optimizer/<i>`), running metrics (`metrics/<i>`) and, on torch,
-        its generators (`torch/<device>`), from which unseeded dropout draws.
-    """
+    """The state of a compiled model in training, as a dict of NumPy arrays: weights and
+    seed generators (`model/<i>`), optimizer with its averages (`optimizer/<i>`),
+    running metrics (`metrics/<i>`) and, on torch, its generators (`torch/<device>`),
+    from which unseeded dropout draws. Variables are named by position, since the names
+    of seed generators differ from process to process."""
     arrays = {}
     for name, variable in _variables(model).items():
         array = np.array(ops.convert_to_numpy(variable))
@@ -32,10 +27,7 @@ def collect(model):
 
 def restore(model, arrays, only=None):
     """Gives the model the state that `collect` took; with `only`, that of these groups
-    of variables, and of all seed generators.
-
-    Raises:
-        ValueError: the number or the shapes of the variables differ.
+    of variables, and of all seed generators. A ValueError if number or shapes differ.
     """
     variables = _variables(model)
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
@@ -104,14 +96,9 @@ def _variables(model):
 
 
 def restore_last(model, folder, record):
-    """Gives a model the state of the last good snapshot of its run.
-
-    Returns:
-        The `Snapshot`, or None where the run was killed before its first.
-
-    Raises:
-        ValueError: there are snapshots or results, and no snapshot can be used.
-    """
+    """Gives a model the state of the last good snapshot of its run, and returns that
+    `Snapshot`; None where the run was killed before its first. A ValueError if there
+    are snapshots or results, and no snapshot can be used."""
     for snapshot in folder.snapshots.readable(record.get("run")):
         try:
             if found := differences(record, snapshot.metadata["config"]):
@@ -119,8 +106,7 @@ def restore_last(model, folder, record):
             restore(model, snapshot.arrays)
         except ValueError as error:
             warnings.warn(
-                f"skipping the snapshot {shown(snapshot.path)}: {error}",
-                stacklevel=2,
+                f"skipping the snapshot {shown(snapshot.path)}: {error}", stacklevel=2
             )
             continue
         return snapshot

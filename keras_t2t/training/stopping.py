@@ -43,21 +43,15 @@ class StopSignals:
     program's own handlers of SIGUSR1 and SIGHUP stay in place, unless they have an
     attribute `gives_way`. Only the main thread may handle signals: in other threads
     nothing changes.
-
-    Attributes:
-        number: int, the signal that came, 0 if none came.
-        agreed: int, the same, once all processes have agreed on it.
-        unsaved: whether there are steps that must be saved first.
-        devices: the run's `Devices`, once they are known.
-        folder: its `RunFolder`, once it is known.
     """
 
     last: ClassVar["StopSignals | None"] = None  # the process's latest, for scripts
 
     def __init__(self):
+        # The signal that came; the same, once all processes have agreed on it.
         self.number = self.agreed = 0
-        self.unsaved = False
-        self.devices = self.folder = None
+        self.unsaved = False  # whether there are steps that must be saved first
+        self.devices = self.folder = None  # the run's, once they are known
         self.before = {}
 
     def __enter__(self):
@@ -99,7 +93,6 @@ class StopSignals:
         return self.agreed
 
     def stopped(self, what):
-        """The `Stopped` of all processes."""
         stopped = Stopped(self.agreed, what)
         stopped.agreed = True
         return stopped

@@ -23,13 +23,8 @@ class TaughtModel(keras.Model):
     If the student has token labelling, this term is the divergence of its patch tokens
     from what the teacher sees at their places; otherwise it is the divergence of its
     class token from what the teacher sees in the whole image. In training the model
-    gives a dict of logits, otherwise the student's output.
-
-    Args:
-        student: a T2T-ViT or ViT that gives logits.
-        teacher: `keras.Model` from the same images to logits on a grid
-            `(batch, rows, columns, classes)`.
-        weight: float, of the teacher's term in the loss.
+    gives a dict of logits, otherwise the student's output. The teacher gives logits on
+    a grid `(batch, rows, columns, classes)`.
     """
 
     def __init__(self, student, teacher, weight):
@@ -74,12 +69,7 @@ class TaughtModel(keras.Model):
 
 
 def taught(student, config):
-    """`student` with the teacher that `config.teacher` names.
-
-    Raises:
-        ValueError, OSError, ImportError: as of `find_classifier`; `"ResNet50"` is
-            fetched.
-    """
+    """`student` with the teacher that `config.teacher` names."""
     shape = student.input_shape[1:]
     model = teacher_model(config.teacher, shape)
     grid = token_grid(student) if has_token_labels(student) else None
@@ -121,15 +111,9 @@ def logits_on_grid(model, grid=None):
 
     A ResNet50's last Dense is applied at each place of its last grid; a T2T-ViT with
     token labelling has logits for each token; other models see the image as a whole,
-    as does that one without `grid`: its tokens are not all of its answer.
-
-    Args:
-        model: classifier of this package, or `keras.applications.ResNet50`.
-        grid: `(rows, columns)` to resize to, bilinearly; None: not resized.
-
-    Returns:
-        `keras.Model`, images to `(batch, rows, columns, classes)`.
-    """
+    as does that one without `grid`: its tokens are not all of its answer. The model
+    gives `(batch, rows, columns, classes)`, resized to `grid` bilinearly if that is
+    given."""
     names = {layer.name for layer in model.layers}
     if LAST_GRID in names:
         trained = model.get_layer("predictions")

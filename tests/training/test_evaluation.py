@@ -21,7 +21,7 @@ CONFIG = CONFIG.with_defaults("digits", 4)
 @pytest.fixture
 def model(monkeypatch):
     monkeypatch.setattr("keras_t2t.training.compiled_model.builder", tiny.build(0.0))
-    return compiled_model(CONFIG, num_classes=4)
+    return compiled_model(CONFIG, tiny.TinyData())
 
 
 def test_padding_does_not_count(model):

@@ -106,7 +106,7 @@ def test_a_probed_backbone_is_in_inference(monkeypatch):
     settings = {"weights": "imagenet", "linear_probe": True, "image_size": 32}
     config = TrainingConfig(**settings, steps_per_epoch=2)
     config = config.with_defaults("cifar10", 10)
-    model = compiled_model(config, num_classes=10)
+    model = compiled_model(config, Digits())
     # Nothing else here depends on the mode; a stochastic forward pass takes longer.
     layers = model._flatten_layers()
     rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
@@ -166,7 +166,6 @@ def test_an_average_inside_the_optimizer_begins_with_the_weights(
         np.testing.assert_allclose(after[path], array, atol=1e-4, err_msg=path)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("folder", "asked", "share"),
     [("photos", None, 0.5), ("other", None, None), ("photos", 0.1, 0.1)],

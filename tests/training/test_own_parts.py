@@ -24,6 +24,8 @@ from tests.training.conftest import assert_close, history, record, weights
 from tests.training.test_resuming import SAVE, Killed, kill_at
 from tests.training.test_stopping import raise_at
 
+pytestmark = pytest.mark.once
+
 OF_DATA = {"dataset": None, "epochs": 2, "steps_per_epoch": 3}
 
 
@@ -139,7 +141,6 @@ def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
         find_classifier(tmp_path / "run")
 
 
-@pytest.mark.once
 def test_resuming_needs_the_same_parts(train, tmp_path):
     with pytest.raises(Killed):
         train(SAVE, kill_at(3), **parts())
@@ -191,7 +192,6 @@ def validation():
     return [batch(1000, 11)]
 
 
-@pytest.mark.once
 def test_functions_that_give_batches(train, tmp_path, capsys):
     """They begin again where a run goes on, and it says so."""
     batches = (endless, validation)
@@ -208,7 +208,6 @@ def test_functions_that_give_batches(train, tmp_path, capsys):
     assert "10 validation images" in capsys.readouterr().out
 
 
-@pytest.mark.once
 def test_what_a_data_set_of_this_package_says_is_recorded(train, tmp_path):
     """`evaluate` and `predict` read it; a resumed run has the same."""
     recipe.write_photographs(tmp_path / "photos")
@@ -228,7 +227,6 @@ def test_what_a_data_set_of_this_package_says_is_recorded(train, tmp_path):
     assert find_classifier(tmp_path / "run").exif_orientation
 
 
-@pytest.mark.once
 def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     """Also if a signal comes between the two."""
     with pytest.raises(Stopped):
@@ -238,7 +236,6 @@ def test_a_callback_ends_the_run_with_an_epoch(train, tmp_path):
     assert not (tmp_path / "run" / "snapshots").exists()
 
 
-@pytest.mark.once
 def test_the_average_has_the_statistics_of_its_own_epoch(train, tmp_path, monkeypatch):
     """With patience the raw weights, and theirs, are of another one."""
     scores, last = iter([0.9, 0.9, 0.1, 0.1]), []  # raw and average, of two epochs
@@ -261,14 +258,24 @@ class Unsavable(keras.layers.Identity):
         super().__init__()
 
 
-def unsavable():
-    model = small_model()
-    return keras.Model(model.inputs, Unsavable(object())(model.output), name="odd")
+def ending_in(last):
+    """A function that builds the small model with one layer or operation more."""
+
+    def build():
+        model = small_model()
+        return keras.Model(model.inputs, last(model.output), name="odd")
+
+    return build
 
 
+probabilities = ending_in(keras.layers.Softmax())
 BEST = keras.callbacks.EarlyStopping(restore_best_weights=True)
 SWAPS = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
 FOCAL = keras.losses.CategoricalFocalCrossentropy()
+
+
+ACTIVATION = keras.layers.Activation(keras.layers.Softmax())
+MEAN = "mean_with_sample_weight"
 
 
 class DistributedSampler:
@@ -294,17 +301,8 @@ SCALED = [(IMAGES / 255, TARGETS)]
 SHRINKING = [(IMAGES, TARGETS), (IMAGES[1:], TARGETS[1:])]
 
 
-MEAN_OF_WEIGHTS = keras.losses.CategoricalCrossentropy(
-    True, reduction="mean_with_sample_weight"
-)
-
-
-SUMMED_BY_NOBODY = keras.losses.CategoricalCrossentropy(True, reduction="none")
-
-
-def probabilities():
-    model = small_model()
-    return keras.Model(model.inputs, keras.layers.Softmax()(model.output))
+def logits_loss(reduction="sum_over_batch_size"):
+    return keras.losses.CategoricalCrossentropy(True, reduction=reduction)
 
 
 def nested():
@@ -312,128 +310,113 @@ def nested():
     return keras.Model(image, probabilities()(image))
 
 
-def by_operation():
-    model = small_model()
-    return keras.Model(model.inputs, keras.ops.softmax(model.output))
-
-
-def by_activation():
-    model = small_model()
-    last = keras.layers.Activation(keras.layers.Softmax())
-    return keras.Model(model.inputs, last(model.output))
-
-
 def several_optimizers():
-    return keras.optimizers.LossScaleOptimizer(
-        keras.optimizers.MultiOptimizer(
-            keras.optimizers.OptimizerMap(keras.optimizers.SGD(1e-3))
-        )
-    )
+    several = keras.optimizers.OptimizerMap(keras.optimizers.SGD(1e-3))
+    several = keras.optimizers.MultiOptimizer(several)
+    return keras.optimizers.LossScaleOptimizer(several)
 
 
-@pytest.mark.once
+PROBABILITIES = "gives probabilities, and the loss takes logits"
+
+
 @pytest.mark.parametrize(
-    ("part", "own", "settings", "told"),
+    ("part", "own", "told"),
     [
-        ("optimizer", "lion", {}, "optimizer must be .*'lion'"),
-        ("callbacks", [print], {}, "callbacks must be Keras callbacks"),
-        ("callbacks", [BEST], {}, "restore_best_weights=True .* give patience=N"),
-        ("callbacks", [SWAPS], {}, "swap_on_epoch=True"),
-        ("model", lambda: 3, {}, "model must be a Keras model .*, got 3"),
-        ("model", probabilities, {}, "gives probabilities, and the loss takes logits"),
-        ("model", nested, {}, "gives probabilities, and the loss takes logits"),
-        ("model", by_operation, {}, "gives probabilities, and the loss takes logits"),
-        ("model", by_activation, {}, "gives probabilities, and the loss takes logits"),
-        ("callbacks", [keras.callbacks.BackupAndRestore("x")], {}, "resume=True"),
-        (
-            "callbacks",
-            [keras.callbacks.ReduceLROnPlateau()],
-            {},
-            "rate that a schedule",
-        ),
-        ("optimizer", several_optimizers, {}, "MultiOptimizer has no single learning"),
-        ("loss", SUMMED_BY_NOBODY, {}, "reduction='none' gives no single number"),
-        ("model", unsavable, {}, "model: odd cannot be saved: "),
-        ("loss", FOCAL, {}, "Focal.* takes probabilities, .* from_logits=True"),
-        ("loss", keras.losses.categorical_crossentropy, {}, "takes probabilities"),
-        (
-            "loss",
-            MEAN_OF_WEIGHTS,
-            {},
-            "loss: reduction='mean_with_sample_weight' counts",
-        ),
-        ("loss", lambda y, x: keras.ops.sum(x), {}, r"one value for each image.*\(\)"),
-        ("optimizer", keras.optimizers.Lion, {"learning_rate": 0.1}, "rate=0.1 is not"),
-        ("model", small_model, {"drop_path": 0.1}, "drop_path=0.1 is not used where"),
-        ("dataset", Squares(), {"batch_size": 7}, "batch_size=7: the batches .* 8"),
-        ("dataset", Squares(), {"mixup": 0.1}, "mixup=0.1 is not used where dataset"),
-        ("dataset", endless, {}, "function gives training batches alon"),
-        ("dataset", (endless(), validation), {}, "generator can be read once only"),
-        ("dataset", (endless, tiny.TinyData()), {}, "cannot be one of a pair"),
-        ("dataset", ([3], validation), {}, r"must be \(images, targets\), got 3"),
-        ("dataset", (endless, validation), {}, "integer targets need class_names"),
-        ("dataset", (COLUMNS, validation), {}, r"got \(8, 1\); squeeze .* \(batch,\)"),
-        ("dataset", ([(IMAGES, 3)], validation), {}, r"\(8,\) integers, got \(\)$"),
-        ("dataset", (SCALED, SCALED), {}, r"0\.\.0\.471 .*; small standardises"),
-        ("dataset", ([(IMAGES, TARGETS)], PADDED), {}, r"no weights, got 0\.\.1: "),
-        ("dataset", (Sharded(), validation), {}, r"DistributedSampler\(num_replicas=2"),
-        ("dataset", (ShardedBatches, validation), {}, "takes its share of each batch"),
-        (
-            "dataset",
-            (lambda: SHRINKING, validation),
-            {},
-            "batch has 7 images, the first had 8",
-        ),
-        ("dataset", 7, {}, "dataset must be a data set of keras_t2t.data"),
+        ("optimizer", "lion", "optimizer must be .*'lion'"),
+        ("callbacks", [print], "callbacks must be Keras callbacks"),
+        ("callbacks", [BEST], "restore_best_weights=True .* give patience=N"),
+        ("callbacks", [SWAPS], "swap_on_epoch=True"),
+        ("callbacks", [keras.callbacks.BackupAndRestore("x")], "resume=True"),
+        ("callbacks", [keras.callbacks.ReduceLROnPlateau()], "rate that a schedule"),
+        ("model", lambda: 3, "model must be a Keras model .*, got 3"),
+        ("model", probabilities, PROBABILITIES),
+        ("model", nested, PROBABILITIES),
+        ("model", ending_in(keras.ops.softmax), PROBABILITIES),
+        ("model", ending_in(ACTIVATION), PROBABILITIES),
+        ("model", ending_in(Unsavable(object())), "model: odd cannot be saved: "),
+        ("optimizer", several_optimizers, "MultiOptimizer has no single learning"),
+        ("loss", logits_loss("none"), "reduction='none' gives no single number"),
+        ("loss", logits_loss(MEAN), "loss: reduction='mean_with_sample_weight' counts"),
+        ("loss", FOCAL, "Focal.* takes probabilities, .* from_logits=True"),
+        ("loss", keras.losses.categorical_crossentropy, "takes probabilities"),
+        ("loss", lambda y, x: keras.ops.sum(x), r"one value for each image.*\(\)"),
+        ("dataset", endless, "function gives training batches alon"),
+        ("dataset", (endless(), validation), "generator can be read once only"),
+        ("dataset", (endless, tiny.TinyData()), "cannot be one of a pair"),
+        ("dataset", ([3], validation), r"must be \(images, targets\), got 3"),
+        ("dataset", (endless, validation), "integer targets need class_names"),
+        ("dataset", (COLUMNS, validation), r"got \(8, 1\); squeeze .* \(batch,\)"),
+        ("dataset", ([(IMAGES, 3)], validation), r"\(8,\) integers, got \(\)$"),
+        ("dataset", (SCALED, SCALED), r"0\.\.0\.471 .*; small standardises"),
+        ("dataset", ([(IMAGES, TARGETS)], PADDED), r"no weights, got 0\.\.1: "),
+        ("dataset", (Sharded(), validation), r"DistributedSampler\(num_replicas=2"),
+        ("dataset", (ShardedBatches, validation), "takes its share of each batch"),
+        ("dataset", (lambda: SHRINKING, validation), "has 7 images, the first had 8"),
+        ("dataset", 7, "dataset must be a data set of keras_t2t.data"),
     ],
 )
-def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, settings, told):
-    own = {part: own}
+def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, told):
+    own, settings = {part: own}, {}
     if part == "dataset":
-        own, settings = {**own, "model": small_model}, {**OF_DATA, **settings}
+        own["model"], settings = small_model, OF_DATA
     with pytest.raises(ValueError, match=told) as error:
         train(settings, **own)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.once
+@pytest.mark.parametrize(
+    ("part", "own", "settings", "told"),
+    [
+        ("optimizer", keras.optimizers.Lion, {"learning_rate": 0.1}, "is not used"),
+        ("model", small_model, {"drop_path": 0.1}, "is not used where model"),
+        ("dataset", Squares(), {"mixup": 0.1}, "is not used where dataset"),
+        ("dataset", Squares(), {"batch_size": 7}, ": the batches .* 8"),
+    ],
+)
+def test_settings_that_a_part_replaces_are_refused(train, part, own, settings, told):
+    [(name, value)] = settings.items()
+    with pytest.raises(ValueError, match=f"{name}={value} ?{told}"):
+        train({**OF_DATA, **settings}, **{"model": small_model, part: own})
+
+
+def opened(batches, model=None, **settings):
+    """The data set that a run makes of its own batches."""
+    config = TrainingConfig(**{"epochs": 1, "steps_per_epoch": 3, **settings})
+    return opened_data(config, Own(model, dataset=batches))
+
+
 def test_floats_of_0_to_1_are_not_pixels():
     """Only a model of one's own that leaves its input as it is may take them."""
-    config = TrainingConfig(epochs=1, steps_per_epoch=3)
 
-    def opened(images, others=None, **parts):
+    def count(images, others=None, model=None):
         others = images if others is None else others
-        batches = tuple([(given, TARGETS)] for given in (images, others))
-        return opened_data(config, Own(dataset=batches, **parts))
+        return opened(([(images, TARGETS)], [(others, TARGETS)]), model).num_train
 
-    standardised = IMAGES / 30 - 2.1
+    small = IMAGES / 255
     for images, told in (
-        (IMAGES / 255, "float64 in 0..0.471"),
-        (standardised, "float64 in -2.1..1.9"),
-        ((IMAGES / 255).astype(ml_dtypes.bfloat16), "bfloat16 in 0..0.471"),
+        (small, "float64 in 0..0.471"),
+        (IMAGES / 30 - 2.1, "float64 in -2.1..1.9"),
+        (small.astype(ml_dtypes.bfloat16), "bfloat16 in 0..0.471"),
     ):
         told = re.escape(f"pixels 0..255, got {told} in the first batch")
         with pytest.raises(ValueError, match=f"^dataset: .*{told}$"):
-            opened(images)
-    assert opened(IMAGES).num_train == opened(0 * IMAGES).num_train == 24
-    assert opened(IMAGES / 255, model=small_model).num_train == 24
+            count(images)
+    assert count(IMAGES) == count(0 * IMAGES) == count(small, model=small_model) == 24
     # Those that validate are like those that train.
-    assert opened(IMAGES.astype("uint8"), IMAGES).num_train == 24
+    assert count(IMAGES.astype("uint8"), IMAGES) == 24
     black = 0.0 * IMAGES
     # Also where the two stand on either side of what looks like pixels.
-    pairs = (IMAGES / 255, black), (black, IMAGES / 255), (IMAGES / 11, IMAGES / 13)
-    for images, others in pairs:
-        assert opened(images, others, model=small_model).num_train == 24
+    for pair in ((small, black), (black, small), (IMAGES / 11, IMAGES / 13)):
+        assert count(*pair, model=small_model) == 24
     with pytest.raises(ValueError, match="must be pixels"):
-        given = {"dataset": lambda: [(IMAGES / 255, np.eye(10)[LABELS])]}
-        config = TrainingConfig(epochs=1, steps_per_epoch=3, dataset="digits")
-        opened_data(config, Own(small_model, **given))
+        alone = [(small, np.eye(10)[LABELS])]
+        opened(lambda: alone, small_model, dataset="digits")
     told = r"alike, got uint8 in 0\.\.120 and float64 in 0\.\.0\.471 in their first"
     with pytest.raises(ValueError, match=told):
-        opened(IMAGES.astype("uint8"), IMAGES / 255)
+        count(IMAGES.astype("uint8"), small)
     with pytest.raises(ValueError, match=r"0\.\.0\.471 and float64 in 0\.\.120 in"):
-        opened(IMAGES / 255, IMAGES, model=small_model)
+        count(small, IMAGES, small_model)
 
     image, said = keras.Input((32, 32, 3)), []
     plain = keras.Model(image, keras.layers.Dense(4)(keras.layers.Flatten()(image)))
@@ -462,12 +445,10 @@ class Logged(keras.utils.PyDataset):
         self.log += ")"
 
 
-@pytest.mark.once
 def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
     """As by `fit`, which looks at batches first."""
     training, validation = Logged(), Logged()
-    config = TrainingConfig(epochs=1, steps_per_epoch=2)
-    data = opened_data(config, Own(dataset=(training, validation)))
+    data = opened((training, validation))
     assert (training.log, validation.log) == ("(0)1", "(01)")
     stream = data.train_batches(32, 8, seed=0)
     assert len(list(itertools.islice(stream, 5))) == 5
@@ -496,43 +477,33 @@ class Indexed:
         return SHRINKING[index]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("source", [Loader(), Indexed(), SHRINKING])
 def test_a_smaller_last_batch_is_told_before_the_first_step(source):
     """Where a run reads it."""
-
-    def opened(**settings):
-        own = Own(small_model(), dataset=(source, validation))
-        return opened_data(TrainingConfig(**{"epochs": 1, **settings}), own)
-
+    given = (source, validation), small_model()
     told = "has 7 images, the first had 8: leave a smaller last .* drop_last=True"
     with pytest.raises(ValueError, match=told):
-        opened()
-    assert opened(steps_per_epoch=1).num_train == 8
-    assert opened(epochs=None, steps_per_epoch=1).num_train == 8
+        opened(*given, steps_per_epoch=None)
+    for epochs in (1, None):
+        assert opened(*given, epochs=epochs, steps_per_epoch=1).num_train == 8
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("said", "found"), [(12, "more"), (20, "16")])
 def test_validation_has_as_many_images_as_it_says(said, found):
     batches = [(IMAGES, TARGETS)] * 2
     given = types.SimpleNamespace(num_validation=said)
     given.train_batches = given.validation_batches = batches
-    config = TrainingConfig(epochs=1, steps_per_epoch=2)
-    data = opened_data(config, Own(dataset=given))
+    data = opened(given)
     told = f"num_validation is {said}, and the validation batches have {found} images"
     with pytest.raises(ValueError, match=told):
         list(data.validation_batches(32, 8))
 
 
-@pytest.mark.once
-def test_a_loss_of_logits_needs_logits(train):
-    loss = keras.losses.CategoricalCrossentropy(True)
+def test_a_loss_of_logits_needs_logits():
     with pytest.raises(ValueError, match="takes logits, and the model gives prob"):
-        train({}, model=probabilities, loss=loss)
+        check_loss(logits_loss(), probabilities())
 
 
-@pytest.mark.once
 def test_another_output_of_a_nested_model_may_be_a_softmax():
     inner = small_model()
     image = keras.Input((32, 32, 3))
@@ -542,7 +513,6 @@ def test_another_output_of_a_nested_model_may_be_a_softmax():
     assert not gives_probabilities(keras.Model(image, logits))
 
 
-@pytest.mark.once
 def test_an_attribute_of_a_function_is_nothing_of_keras():
     class Own:
         reduction = "none"
@@ -553,7 +523,6 @@ def test_an_attribute_of_a_function_is_nothing_of_keras():
     check_loss(Own(), small_model())
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("rate", [1e-3, lambda: 1e-3])
 def test_a_callback_can_change_a_rate_that_is_a_number(rate):
     own = Own(callbacks=[keras.callbacks.ReduceLROnPlateau()])
@@ -563,32 +532,28 @@ def test_a_callback_can_change_a_rate_that_is_a_number(rate):
         own.check_rate(optimizer)
 
 
-@pytest.mark.once
 def test_a_length_that_is_not_known_is_asked_for():
     class Unknown(list):
         def __len__(self):
             raise TypeError("The dataset length is unknown.")  # as tf.data does
 
     batches = [(IMAGES, TARGETS)]
-    own = Own(small_model(), dataset=(Unknown(batches), batches))
     with pytest.raises(ValueError, match="give steps_per_epoch, or"):
-        opened_data(TrainingConfig(epochs=1), own)
+        opened((Unknown(batches), batches), steps_per_epoch=None)
 
 
-@pytest.mark.once
 def test_a_built_model_in_float16_has_its_loss_scaled():
     with dtype_policy("mixed_float16"):
         own = Own(model=small_model())
     settings = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 3}
     config = TrainingConfig(**settings).with_defaults("squares", 4, 24)
-    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     own = Own(own.model, keras.optimizers.SGD(1e-3, loss_scale_factor=8.0))
-    model = compiled_model(own.settings_in_use(config), 4, own=own)
+    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
     assert model.optimizer.loss_scale_factor == 8
 
 
-@pytest.mark.once
 def test_half_precision_must_reach_the_layers():
     """A function that gives layers made outside of it has those of another policy."""
     built = small_model()
@@ -609,17 +574,16 @@ class Second(Devices):
         return number != self.first
 
 
-@pytest.mark.once
 def test_every_process_must_give_the_same_batches(tmp_path):
     """A shuffled source whose seed is another one in each process does not, nor does a
     folder that lacks an image on one host."""
-    config = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8)
+    config = TrainingConfig(batch_size=8)
     recipe.write_photographs(tmp_path / "photos")
     whole = open_dataset(data_dir=tmp_path / "photos")
     min((tmp_path / "photos" / "train").glob("*/*")).unlink()
     fewer = open_dataset(data_dir=tmp_path / "photos")
     own, other = (
-        opened_data(config, Own(small_model(), dataset=([given], [given])))
+        opened(([given], [given]), small_model())
         for given in (batch(0, 8), batch(1, 8))
     )
     told = "dataset: process 0 has other images .* or the same whole batches"
@@ -631,21 +595,19 @@ def test_every_process_must_give_the_same_batches(tmp_path):
             check_plan(config, another, devices)
 
 
-@pytest.mark.once
 def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
     """Their labels may be smoothed already."""
     settings = {"image_size": 32, "batch_size": 8, "label_smoothing": 0.0}
     config = TrainingConfig(loss="binary_crossentropy", **settings)
     own = Own(model=small_model, dataset=Squares())
     config = own.settings_in_use(config.with_defaults("squares", 4, 24))
-    model = compiled_model(config, 4, own=own)
+    model = compiled_model(config, tiny.TinyData(), own)
     targets = np.array([[0.91, 0.03, 0.03, 0.03]], "float32")
     logits = np.array([[2, -1, 0, 1]], "float32")
     expected = keras.losses.BinaryCrossentropy(from_logits=True)(targets, logits)
     assert float(model.loss(targets, logits)) == pytest.approx(float(expected))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
 @pytest.mark.parametrize("labels", [np.ones(8, int), np.ones((8, 1)), np.zeros(8, int)])
 def test_one_output_tells_two_classes_apart(train, activation, labels):
@@ -668,7 +630,6 @@ def test_one_output_tells_two_classes_apart(train, activation, labels):
     assert result["val_top5"] == 1
 
 
-@pytest.mark.once
 def test_several_devices_need_functions():
     """Which make the variables where all devices have them."""
     devices = Devices()
@@ -680,7 +641,6 @@ def test_several_devices_need_functions():
             Own(**{name: part}).check_devices(devices)
 
 
-@pytest.mark.once
 def test_lists_of_batches_are_recorded_as_lists():
     """Not batch by batch."""
     own = Own(dataset=([batch(step, 8) for step in range(9)], validation()))
@@ -694,6 +654,7 @@ def test_lists_of_batches_are_recorded_as_lists():
             own.check_given_again(record, "run")
 
 
+@pytest.mark.every_backend
 def test_a_sum_is_not_averaged_over_processes():
     devices = Devices()
     devices.processes = 2

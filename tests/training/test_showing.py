@@ -17,7 +17,7 @@ from keras_t2t.data.digits import Digits
 from keras_t2t.training import TrainingConfig, recording, showing
 from keras_t2t.training.accuracy import worse_than_the_largest_class
 from keras_t2t.training.distribution.devices import Devices
-from keras_t2t.training.progress import Progress
+from keras_t2t.training.steps import Progress
 from tests.data import streams
 from tests.training import recipe, tiny
 from tests.training.conftest import history

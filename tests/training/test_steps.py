@@ -4,8 +4,7 @@ import keras
 import pytest
 
 from keras_t2t.training import steps as module
-from keras_t2t.training.progress import Progress
-from keras_t2t.training.steps import Steps
+from keras_t2t.training.steps import Progress, Steps
 
 
 @pytest.fixture

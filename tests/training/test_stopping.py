@@ -15,6 +15,8 @@ from tests.training import tiny
 from tests.training.conftest import history
 from tests.training.test_resuming import compare
 
+pytestmark = pytest.mark.once
+
 SAVE = {"snapshot_every": 100}
 
 
@@ -43,7 +45,6 @@ def saved(tmp_path):
     return sorted(path.stem for path in (tmp_path / "run").glob("snapshots/*.npz"))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("number", SIGNALS)
 def test_each_signal_is_told_from_the_others(tiny_run, tmp_path, number):
     told = f"^stopped by {signal.Signals(number).name}, saved after step 3$"
@@ -55,7 +56,6 @@ def test_each_signal_is_told_from_the_others(tiny_run, tmp_path, number):
     assert saved(tmp_path) == ["step-000000003"]
 
 
-@pytest.mark.once
 def test_from_the_line_about_the_first_step_on(tiny_run, monkeypatch):
     """What reads that line may send a signal at once."""
 
@@ -107,7 +107,6 @@ def test_in_validation(tiny_run, tmp_path, monkeypatch, step, number):
     compare(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(("place", "name"), [(tiny, "TinyData"), (run, "fit")])
 def test_before_the_first_step_nothing_stays(
     tiny_run, tmp_path, monkeypatch, place, name
@@ -124,7 +123,6 @@ def interrupted(*arguments, **keywords):
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.once
 def test_while_a_snapshot_is_written_it_is_written(tiny_run, tmp_path, monkeypatch):
     original = snapshots.np.savez
 
@@ -142,7 +140,6 @@ def test_while_a_snapshot_is_written_it_is_written(tiny_run, tmp_path, monkeypat
         assert snapshots.read(path).metadata["config"]["seed"] == 0
 
 
-@pytest.mark.once
 def test_while_the_final_models_are_saved_the_run_ends(tiny_run, tmp_path, monkeypatch):
     original = RunFolder.save_model
 
@@ -161,7 +158,6 @@ def test_while_the_final_models_are_saved_the_run_ends(tiny_run, tmp_path, monke
     assert tiny_run(epochs=1, resume=True)["epochs"] == 1
 
 
-@pytest.mark.once
 def test_a_second_ctrl_c_does_not_wait(tiny_run, tmp_path, monkeypatch):
     """In the middle of a snapshot; the first is one though it comes twice."""
     original = snapshots.np.savez
@@ -184,7 +180,6 @@ def test_a_second_ctrl_c_does_not_wait(tiny_run, tmp_path, monkeypatch):
     assert snapshot.name == "step-000000002.npz"
 
 
-@pytest.mark.once
 def test_an_older_run_that_is_still_there_is_not_gone_on_with(tiny_run):
     tiny_run(epochs=1)
     with pytest.raises(Stopped) as error, pytest.MonkeyPatch.context() as patch:
@@ -198,7 +193,6 @@ def test_an_older_run_that_is_still_there_is_not_gone_on_with(tiny_run):
     assert error.value.output_dir is not None  # the new run's snapshot
 
 
-@pytest.mark.once
 def test_whose_signals_they_are():
     """What is ignored, or another's, stays so."""
 
@@ -221,7 +215,6 @@ def test_whose_signals_they_are():
             assert signal.getsignal(signal.SIGUSR1) == stop._notice
 
 
-@pytest.mark.once
 def test_another_thread_changes_nothing():
     def elsewhere():
         with StopSignals():
@@ -231,7 +224,6 @@ def test_another_thread_changes_nothing():
         assert threads.submit(elsewhere).result() == signal.SIG_DFL
 
 
-@pytest.mark.once
 def test_who_tells_of_it():
     """Of processes that agreed the first, any that stops by itself."""
     devices = Devices()

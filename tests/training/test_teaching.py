@@ -17,6 +17,8 @@ from tests.training.conftest import assert_close
 from tests.training.test_accuracy import data
 from tests.training.test_resuming import Killed, compare, kill_at
 
+pytestmark = pytest.mark.once
+
 SMALL = {"embed_dim": 16, "depth": 2, "num_heads": 2, "mlp_ratio": 2, "classes": 4}
 SMALL |= {"input_shape": (32, 48, 3), "classifier_activation": None}
 
@@ -66,7 +68,6 @@ def test_the_loss(labels):
     np.testing.assert_allclose(numbers(taught(x)), numbers(model(x)), atol=1e-6)
 
 
-@pytest.mark.once
 def test_a_teacher_with_token_labels_teaches_its_answer():
     """Which its tokens are only a part of."""
     model, *_ = taught_model(labels=True)
@@ -90,7 +91,6 @@ def test_a_step_trains_the_student_alone():
     assert not np.array_equal(model.get_layer("aux_head").get_weights()[0], head[0])
 
 
-@pytest.mark.once
 @pytest.mark.nightly
 @pytest.mark.parametrize(("of_keras", "most"), [(True, 255), (False, 1)])
 def test_what_a_resnet_sees_at_each_place(monkeypatch, of_keras, most):
@@ -144,7 +144,6 @@ def test_a_taught_run_goes_on_after_a_kill(teacher_run, tiny_run, tmp_path, labe
     assert ("aux_head" in names) is labels
 
 
-@pytest.mark.once
 def test_a_teacher_of_other_classes(teacher_run):
     check_teacher(teacher_run, data(*"abcd"))
     for teacher, classes, message in (

@@ -8,13 +8,7 @@ import keras
 
 @contextlib.contextmanager
 def connected(config):
-    """Within, the run's `Devices`, connected to the other processes.
-
-    Raises:
-        ValueError: a setting does not suit the backend, another process does not
-            answer, or the batch cannot be divided.
-        Stopped: a signal has stopped the run.
-    """
+    """Within, the run's `Devices`, connected to the other processes."""
     backend = keras.backend.backend()
     started = "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"])
     if started > 1 and backend != "torch" and config.coordinator is None:

@@ -5,19 +5,13 @@ import zlib
 
 
 class Devices:
-    """The devices of a run.
-
-    Attributes:
-        processes, process: int, their number and the number of this one.
-        accelerated: whether they are GPUs or TPUs.
-        spread: a `keras.distribution.DataParallel` or a `tf.distribute.Strategy`, which
-            spreads a model built within its `scope()` over devices; or None.
-    """
+    """The devices of a run."""
 
     count = 1
-    processes = 1
-    process = 0
-    accelerated = False
+    processes, process = 1, 0  # their number, and the number of this one
+    accelerated = False  # whether the devices are GPUs or TPUs
+    # A `keras.distribution.DataParallel` or a `tf.distribute.Strategy`, which spreads a
+    # model built within its `scope()` over devices.
     spread = None
 
     @property

@@ -27,7 +27,7 @@ class JaxDevices(Devices):
                 "with coordinator"
             )
         if self.connected:
-            connect(config.coordinator, config)
+            connect(config)
         elif config.num_processes or config.process_id:
             raise ValueError(
                 "num_processes and process_id need coordinator, the host:port of "
@@ -76,33 +76,30 @@ def _end(status):
     os._exit(status)
 
 
-def connect(address, config):
+def connect(config):
     """Joins the other processes through JAX's service, which ends this process if one
     of them does not join, or no longer answers.
 
     `keras.distribution.initialize` does the same, but cannot be given a time-out.
     """
+    address, place = config.coordinator, {}
+    if address != "auto":
+        place = {
+            "coordinator_address": address,
+            "num_processes": config.num_processes,
+            "process_id": config.process_id,
+        }
+        if None in place.values():
+            raise ValueError(
+                f"coordinator={address!r} needs num_processes and process_id too"
+            )
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"coordinator must be host:port, got {address!r}")
     timeout = int(config.host_timeout)
     jax.distributed.initialize(
-        **({} if address == "auto" else place(address, config)),
+        **place,
         initialization_timeout=timeout,
         shutdown_timeout_seconds=timeout,
         heartbeat_timeout_seconds=timeout,
     )
-
-
-def place(address, config):
-    """The arguments that say which of how many processes this is."""
-    processes, process = config.num_processes, config.process_id
-    if processes is None or process is None:
-        raise ValueError(
-            f"coordinator={address!r} needs num_processes and process_id too"
-        )
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(f"coordinator must be host:port, got {address!r}")
-    return {
-        "coordinator_address": address,
-        "num_processes": processes,
-        "process_id": process,
-    }

@@ -52,7 +52,16 @@ class TorchProcesses(Devices):
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         self.count = self.processes = int(os.environ["WORLD_SIZE"])
         self.process = int(os.environ["RANK"])
-        join("nccl" if gpus else "gloo", timeout)
+        try:
+            torch.distributed.init_process_group(
+                "nccl" if gpus else "gloo", timeout=datetime.timedelta(seconds=timeout)
+            )
+        except RuntimeError as error:
+            host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
+            raise ValueError(
+                f"the {self.count} processes did not meet at {host}:{port} within "
+                f"{timeout:g} s: {str(error).splitlines()[0]}"
+            ) from error
 
     def prepare(self, model):
         # Keras's own step calls the model through it, stays as it is, and sees the same
@@ -114,24 +123,6 @@ class TorchProcesses(Devices):
         total = tensor.detach().to(device, copy=True)
         torch.distributed.all_reduce(total, operation)
         return total
-
-
-def join(backend, timeout):
-    """Joins the other processes, at the address that torchrun gave.
-
-    Raises:
-        ValueError: not all come within `timeout` seconds.
-    """
-    try:
-        torch.distributed.init_process_group(
-            backend, timeout=datetime.timedelta(seconds=timeout)
-        )
-    except RuntimeError as error:
-        host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
-        raise ValueError(
-            f"the {os.environ['WORLD_SIZE']} processes did not meet at {host}:{port} "
-            f"within {timeout:g} s: {str(error).splitlines()[0]}"
-        ) from error
 
 
 class Forward(torch.nn.Module):

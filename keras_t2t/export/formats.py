@@ -76,10 +76,7 @@ FORMATS = {
     "web": of_onnx(write_web, marker=MANIFEST),
     "triton": of_onnx(write_triton, marker=CONFIG),
     "litert": by_tensorflow(
-        write_litert,
-        runtime="ai_edge_litert",
-        precisions=WITH_INT8,
-        suffix=".tflite",
+        write_litert, runtime="ai_edge_litert", precisions=WITH_INT8, suffix=".tflite"
     ),
     "openvino": by_tensorflow(
         write_openvino,

@@ -135,10 +135,7 @@ def maps_of(model, inputs):
 
 
 def class_attention(
-    model: keras.Model,
-    image: Image,
-    block: int = -1,
-    takes_pixels: bool | None = None,
+    model: keras.Model, image: Image, block: int = -1, takes_pixels: bool | None = None
 ) -> Array:
     """How much the class token attends to each patch, in each head of one block.
 

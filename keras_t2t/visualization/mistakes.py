@@ -64,10 +64,7 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
         label, said = (
             shortened(class_names[mistake[key]], 18) for key in ("label", "said")
         )
-        axes.set_title(
-            f"{label}\n{mistake['probability']:.0%} {said}",
-            fontsize=7,
-        )
+        axes.set_title(f"{label}\n{mistake['probability']:.0%} {said}", fontsize=7)
     figure.suptitle(
         "What it is, and what the model says instead, with its probability", fontsize=8
     )

@@ -10,13 +10,7 @@ import pytest
 from PIL import Image
 
 import keras_t2t
-from keras_t2t.export import (
-    exporting,
-    formats,
-    onnx_format,
-    runtimes,
-    verification,
-)
+from keras_t2t.export import exporting, formats, onnx_format, runtimes, verification
 from keras_t2t.export.photographs import calibration_images
 from keras_t2t.export.serving_model import serving_model
 from tests.export import tiny

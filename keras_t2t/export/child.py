@@ -52,12 +52,9 @@ def write_in_child(format, model, path, options):
 
 
 def run_python(backend, *arguments):
-    """Runs Python in a child process with this Keras backend, on the CPU: a graph that
-    was traced on an accelerator may only run there.
-
-    Returns:
-        Its exit status, and the end of its standard error.
-    """
+    """The exit status and the end of the standard error of Python in a child process
+    with this Keras backend, on the CPU: a graph that was traced on an accelerator may
+    only run there."""
     root = str(Path(__file__).parents[2])
     search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(

@@ -323,7 +323,8 @@ def write(format, served, path, options, here, own):
         if format != "web":  # its page has them
             write_labels(options.labels, temporary)
         checked = own and verify_file(served, temporary, format, options, own)
-        size = size_of(temporary.parent)
+        files = [file for file in temporary.parent.rglob("*") if file.is_file()]
+        size = sum(file.stat().st_size for file in files)
     if path.is_file() and options.labels is None:
         names_file(path).unlink(missing_ok=True)  # those of the file that was replaced
     return size, checked
@@ -375,7 +376,3 @@ def write_labels(labels, path):
 def names_file(path):
     """Where the class names of the file `path` are."""
     return path.with_name(f"{path.stem}.classes.json")
-
-
-def size_of(folder):
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

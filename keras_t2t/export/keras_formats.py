@@ -11,14 +11,8 @@ from keras_t2t.layers.soft_split import copied_patches
 
 
 def write_saved_model(model, path, options):
-    """TensorFlow's SavedModel: the folder `path`.
-
-    Signatures, each giving `logits` and `probabilities` (or `features`):
-    `serving_default` takes `image`, float32 `(batch, height, width, channels)`; with
-    the preprocessing inside there are also `serve_uint8`, the same in uint8, and
-    for 3 channels `serve_jpeg`, which takes `image_bytes`, strings `(batch,)`: files of
-    any size, in JPEG, PNG, GIF, WebP or BMP.
-    """
+    """TensorFlow's SavedModel: the folder `path`, with the signatures that
+    `export_model` describes."""
     import tensorflow as tf
 
     from keras_t2t.export.graph_image import evaluation_image

@@ -79,7 +79,12 @@ def load_keras(path):
 
     from keras_t2t import layers  # noqa: F401  registers them for loading
 
-    model = keras.saving.load_model(path, compile=False)
+    return run_of(keras.saving.load_model(path, compile=False))
+
+
+def run_of(model):
+    """A Keras model that gives a dict as a function, see `load`."""
+    import keras
 
     def run(images):
         outputs = model.predict_on_batch(images)

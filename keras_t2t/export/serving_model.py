@@ -13,19 +13,16 @@ OUTPUTS = ("logits", "probabilities", "features", "head", "aux_head")
 
 
 def serving_model(model, include_preprocessing=True, takes_pixels=None):
-    """The model to export for `model`.
+    """The model to export for `model`, in float32.
+
+    It has the input `image` `(batch, height, width, channels)` and a dict of outputs:
+    `logits` and `probabilities`, each `(batch, classes)`, if the last layer is a Dense
+    or an Activation; else `features`, the model's own output. `probabilities` are those
+    of the model's own activation; without one, softmax, or sigmoid of one logit.
 
     Args:
-        model: a functional `keras.Model` with one image as input, and one output.
         include_preprocessing: whether the exported model takes pixels 0..255.
         takes_pixels: whether `model` itself does; None: its first layers decide.
-
-    Returns:
-        Functional `keras.Model` in float32 with the input `image`
-        `(batch, height, width, channels)` and a dict of outputs: `logits` and
-        `probabilities`, each `(batch, classes)`, if the last layer is a Dense or an
-        Activation; else `features`, the model's own output. `probabilities` are those
-        of the model's own activation; without one, softmax, or sigmoid of one logit.
 
     Raises:
         ValueError: if the model is of another kind, takes pixels although
@@ -120,12 +117,8 @@ def in_precision(model, precision):
 
 
 def with_dtype(model, dtype, keep=()):
-    """A copy of `model` whose layers have the dtype policy `dtype`.
-
-    Args:
-        model: functional `keras.Model`.
-        keep: names of layers that keep their own policy.
-    """
+    """A copy of `model` whose layers, but those named in `keep`, have the dtype policy
+    `dtype`."""
 
     def copy(layer):
         config = layer.get_config()

@@ -35,32 +35,21 @@ def verify_file(served, path, format, options, own):
 
     Args:
         served: the serving model, in float32.
-        options: `Options`; with `images`.
         own: (name, model, inputs): the output `name` is compared with that of the
             original `model` for `inputs`, the same images as that model takes them.
 
     Raises:
         RuntimeError: if the file cannot be run or, in float32, its outputs differ.
     """
-    expected = keras_outputs(served, options.images)
     name, model, inputs = own
     itself = keras.Model(model.inputs[0], {name: model.outputs[0]})
-    expected |= keras_outputs(itself, inputs)
+    expected = {}
+    for model, images in ((served, options.images), (itself, inputs)):
+        run = runtimes.run_of(model)
+        expected |= runtimes.run_in_batches(run, images, KERAS_BATCH)
     batch_size = FILE_BATCH if options.dynamic_batch else 1
     outputs = run_alone(format, path, options.images, batch_size)
     return compare(expected, outputs, exact=options.precision == "float32")
-
-
-def keras_outputs(model, images):
-    """The outputs, as a dict of arrays, of a model that gives a dict."""
-    return runtimes.run_in_batches(
-        lambda batch: {
-            name: keras.ops.convert_to_numpy(value)
-            for name, value in model.predict_on_batch(batch).items()
-        },
-        images,
-        KERAS_BATCH,
-    )
 
 
 def run_alone(format, path, images, batch_size):
@@ -88,9 +77,7 @@ def compare(expected, outputs, exact):
             f"the exported file gives {sorted(outputs)} instead of {sorted(expected)}"
         )
     scores = "logits" if "logits" in expected else "features"
-    differences = {
-        name: np.abs(expected[name] - outputs[name]) for name in sorted(expected)
-    }
+    differences = {name: np.abs(expected[name] - outputs[name]) for name in expected}
     largest = float(np.max([value.max() for value in differences.values()]))
     agreement = None
     if scores == "logits":

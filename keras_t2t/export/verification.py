@@ -44,8 +44,8 @@ def verify_file(served, path, format, options, own):
     name, model, inputs = own
     itself = keras.Model(model.inputs[0], {name: model.outputs[0]})
     expected = {}
-    for model, images in ((served, options.images), (itself, inputs)):
-        run = runtimes.run_of(model)
+    for network, images in ((served, options.images), (itself, inputs)):
+        run = runtimes.run_of(network)
         expected |= runtimes.run_in_batches(run, images, KERAS_BATCH)
     batch_size = FILE_BATCH if options.dynamic_batch else 1
     outputs = run_alone(format, path, options.images, batch_size)

@@ -51,47 +51,29 @@ class Probe:
         with without_gradients():
             tensors = self.probing(ops.convert_to_tensor(inputs), training=False)
         *values, output = tensors
-        count = len(self.stages)
-        features = {
-            name: on_grid(self.model, name, to_array(x))[0]
-            for name, x in zip(self.stages, values[:count], strict=True)
-        }
-        for name, grid in features.items():
+        features = {}
+        for name, x in zip(self.stages, values, strict=False):
+            rows, columns = layer_grid(self.model, self.model.get_layer(name))
+            grid = to_array(x)[0]
+            if grid.ndim == 2:  # tokens, perhaps after the class token
+                grid = grid[len(grid) - rows * columns :].reshape(rows, columns, -1)
             if not np.isfinite(grid).all():
                 raise FloatingPointError(
                     f"{shown(self.model.name)} gives values that are no numbers at "
                     f"{name}"
                 )
-        inside = dict(zip(self.attention, values[count:], strict=True))
+            features[name] = grid
+        inside = dict(zip(self.attention, values[len(self.stages) :], strict=True))
         return features, inside, output
 
 
-def on_grid(model, name, values):
-    """The output of layer `name` on its grid, without the class token.
-
-    Args:
-        values: array `(batch, height, width, channels)`, `(batch, tokens, channels)`
-            or `(batch, 1 + tokens, channels)`.
-
-    Returns:
-        Array `(batch, height, width, channels)`.
-    """
-    rows, columns = layer_grid(model, model.get_layer(name))
-    if values.ndim == 3:
-        values = values[:, values.shape[1] - rows * columns :]
-    return values.reshape(len(values), rows, columns, values.shape[-1])
-
-
-@contextlib.contextmanager
 def without_gradients():
     """Keeps torch from storing all intermediates for a gradient."""
     if keras.backend.backend() != "torch":
-        yield
-        return
+        return contextlib.nullcontext()
     import torch
 
-    with torch.no_grad():
-        yield
+    return torch.no_grad()
 
 
 def to_array(tensor):

@@ -35,10 +35,7 @@ class Probe:
         self.probing = keras.Model(model.input, [*tensors, model.output])
 
     def __call__(self, view):
-        """Runs the model on one image.
-
-        Args:
-            view: the result of `model_view`.
+        """Runs the model on one image, the result of `model_view`.
 
         Returns:
             Dict of stage -> float32 array `(height, width, channels)`, dict of

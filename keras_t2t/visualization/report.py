@@ -30,6 +30,7 @@ from keras_t2t.visualization.pictures import (
 from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE = Path(__file__).with_name("report_page.html")
+COLUMNS = "stage,grid,channels,dead,saturated,redundancy,of noise,attention distance"
 PICTURE_DPI = 120
 PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that fits a phone
 # The page's colours, of lines and text, then of the curve.
@@ -150,19 +151,7 @@ def number_section(model_name, statistics):
     if not any(row.attention_distance for row in statistics):
         quantities.remove("distance")
     plots = "".join(plot(model_name, statistics, quantity) for quantity in quantities)
-    header = "".join(
-        f"<th>{name}</th>"
-        for name in (
-            "stage",
-            "grid",
-            "channels",
-            "dead",
-            "saturated",
-            "redundancy",
-            "of noise",
-            "attention distance",
-        )
-    )
+    header = "".join(f"<th>{name}</th>" for name in COLUMNS.split(","))
     rows = "".join(table_row(row) for row in statistics)
     return (
         "<section><h2>Over the depth</h2>"
@@ -190,9 +179,7 @@ def table_row(row):
 
 def comparison_section(comparison):
     """A figure on a white background, which scrolls in a narrow window."""
-    file = io.BytesIO()
-    comparison.savefig(file, format="png", dpi=PICTURE_DPI)
-    source = data_uri("image/png", file.getvalue())
+    source = data_uri("png", comparison.savefig, dpi=PICTURE_DPI)
     return (
         "<section><h2>Networks side by side</h2><p>An early, a middle and a late stage "
         "of each, channels as above (figure 2 of the T2T-ViT paper).</p>"
@@ -227,16 +214,10 @@ def plot(model_name, statistics, quantity):
         style |= {"figure.facecolor": "none", "axes.facecolor": "none"}
         with matplotlib.rc_context(style):
             drawn = new_figure(*PLOT_SIZE)
-            draw_depth(
-                drawn.subplots(),
-                {model_name: statistics},
-                quantity,
-                ink,
-                [(colour, "o")],
-            )
-            file = io.BytesIO()
-            drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-        sources[theme] = data_uri("image/svg+xml", file.getvalue())
+            tables, series = {model_name: statistics}, [(colour, "o")]
+            draw_depth(drawn.subplots(), tables, quantity, ink, series)
+            settings = {"transparent": True, "metadata": {"Date": None}}
+            sources[theme] = data_uri("svg", drawn.savefig, **settings)
     title = escape(QUANTITIES[quantity])
     return (
         '<figure><picture><source media="(prefers-color-scheme: dark)" '
@@ -251,18 +232,17 @@ def channels_png(mosaic):
     image = Image.fromarray(mosaic).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())
     image.putpalette(palette().tobytes())
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True, transparency=BACKGROUND)
-    return data_uri("image/png", file.getvalue())
+    return data_uri("png", image.save, optimize=True, transparency=BACKGROUND)
 
 
 def photograph(picture):
+    image = import_library("PIL.Image", "visualize").fromarray(np.asarray(picture))
+    return data_uri("jpeg", image.save, quality=88, subsampling=0)
+
+
+def data_uri(format, save, **settings):
+    """What `save` writes into a file of this format, as an address."""
     file = io.BytesIO()
-    import_library("PIL.Image", "visualize").fromarray(np.asarray(picture)).save(
-        file, "JPEG", quality=88, subsampling=0
-    )
-    return data_uri("image/jpeg", file.getvalue())
-
-
-def data_uri(kind, content):
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    save(file, format=format, **settings)
+    kind = "svg+xml" if format == "svg" else format
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

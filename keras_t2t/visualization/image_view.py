@@ -101,11 +101,7 @@ def _pixels(image):
 
 # === Several ===
 def image_list(images):
-    """One image, a list of them or a folder, as a sequence.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """One image, a list of them or a folder, as a sequence that is not empty."""
     if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
         folder = Path(images)
         if holds_containers(folder):

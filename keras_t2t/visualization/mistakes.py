@@ -18,7 +18,6 @@ def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
     Args:
         counts: int array (classes, classes), the images of the row's class that the
             model assigns to the column's.
-        class_names: as many str.
     """
     number = len(class_names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

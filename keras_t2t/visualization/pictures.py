@@ -24,21 +24,18 @@ def palette():
     """uint8 array (256, 3): the shades, white, and the colours of the marks."""
     matplotlib = import_matplotlib()
     shades = matplotlib.colormaps["cividis"](np.linspace(0, 1, SHADES))[:, :3]
-    rest = ["white", *MARKS.values()]
-    colours = [*shades, *(matplotlib.colors.to_rgb(colour) for colour in rest)]
+    rest = map(matplotlib.colors.to_rgb, ("white", *MARKS.values()))
+    colours = [*shades, *rest]
     return np.round(255 * np.array(colours)).astype("uint8")
 
 
 # === Channels ===
 def channel_mosaic(features, count=16, columns=4):
-    """Draws channels side by side, each scaled from its 1st to its 99th percentile.
+    """Draws `count` channels side by side, evenly spread over all of `features`, each
+    scaled from its 1st to its 99th percentile.
 
     A dead channel has an orange frame and a cross, a saturated one a blue frame and a
     filled corner (see `channel_states`).
-
-    Args:
-        features: array `(height, width, channels)`.
-        count: int, channels drawn, evenly spread over all.
 
     Returns:
         uint8 array `(rows of pixels, columns of pixels)` of indices into `palette()`.
@@ -58,11 +55,8 @@ def channel_mosaic(features, count=16, columns=4):
         tiles.append(tile)
     height, width = tiles[0].shape
     rows = math.ceil(len(tiles) / columns)
-    sheet = np.full(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP),
-        BACKGROUND,
-        "uint8",
-    )
+    size = rows * (height + GAP) - GAP, columns * (width + GAP) - GAP
+    sheet = np.full(size, BACKGROUND, "uint8")
     for i, tile in enumerate(tiles):
         top, left = (height + GAP) * (i // columns), (width + GAP) * (i % columns)
         sheet[top : top + height, left : left + width] = tile
@@ -110,7 +104,6 @@ def attention_overlay(view, weights, token=None):
     scale a peak would leave everything else black.
 
     Args:
-        view: uint8 array `(height, width, 3)`.
         weights: array `(rows, columns)`, not negative.
         token: None, or the `(row, column)` of the attending token, which gets a frame.
 

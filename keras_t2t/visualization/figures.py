@@ -97,14 +97,13 @@ def feature_figure(observation: Observation, title: str, channels: int = 16) -> 
     rows = figure.subplots(
         len(mosaics), 2, width_ratios=(1, 5.2), height_ratios=heights, squeeze=False
     )
-    for i, (name, mosaic) in enumerate(mosaics.items()):
-        first, second = rows[i]
-        first.axis("off")
-        if i == 0:
-            first.imshow(drawn_view(observation.view))
-            first.set_anchor("N")
-        draw_mosaic(second, mosaic)
-        second.set_title(stage_title(name, observation.features[name]), loc="left")
+    for axes in rows.flat:
+        axes.axis("off")
+    rows[0, 0].imshow(drawn_view(observation.view))
+    rows[0, 0].set_anchor("N")
+    for axes, (name, mosaic) in zip(rows[:, 1], mosaics.items(), strict=True):
+        axes.imshow(palette()[mosaic], interpolation="none")
+        axes.set_title(stage_title(name, observation.features[name]), loc="left")
     figure.suptitle(title)
     figure.supxlabel(LEGEND, fontsize=7)
     return figure
@@ -133,7 +132,8 @@ def comparison_figure(
         for i, (axes, (name, values)) in enumerate(
             zip(column, features.items(), strict=False)
         ):
-            draw_mosaic(axes, channel_mosaic(values, channels))
+            mosaic = channel_mosaic(values, channels)
+            axes.imshow(palette()[mosaic], interpolation="none")
             heading = stage_title(name, values, separator="\n")
             # Variant and weights, a line each: the columns are narrow.
             title = title.replace(", ", "\n", 1)
@@ -142,21 +142,12 @@ def comparison_figure(
     return figure
 
 
-def draw_mosaic(axes, mosaic):
-    axes.imshow(palette()[mosaic], interpolation="none")
-    axes.axis("off")
-
-
 def stage_title(name, features, separator=", "):
     height, width, channels = features.shape
     states = channel_states(features)
-    return separator.join(
-        (
-            name,
-            f"{channels} channels of {height} x {width}",
-            f"{states.dead.mean():.0%} dead, {states.saturated.mean():.0%} saturated",
-        )
-    )
+    size = f"{channels} channels of {height} x {width}"
+    shares = f"{states.dead.mean():.0%} dead, {states.saturated.mean():.0%} saturated"
+    return separator.join((name, size, shares))
 
 
 # === Attention ===
@@ -212,8 +203,8 @@ def attention_pictures(observation, heads=8):
         for name, weights in attention.of_class.items()
     }
     maps["rollout"] = (attention.rollout, None)
-    for name, (row, place) in attention.of_token.items():
-        maps[f"framed token, {name}"] = (row, place)
+    for name, row_and_place in attention.of_token.items():
+        maps[f"framed token, {name}"] = row_and_place
     for head, weights in enumerate(attention.heads[:heads]):
         maps[f"{block_name(attention.block)}, head {head}"] = (weights, None)
     pictures = {"image": drawn_view(view)}

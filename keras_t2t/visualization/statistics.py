@@ -164,17 +164,13 @@ def depth_statistics(
     sums: dict[str, list] = {}
     for image in images:
         features, inputs, _ = probe(model_view(model, image))
-        for name in stages:
-            states = channel_states(features[name])
-            numbers = [
-                states.dead.mean(),
-                states.saturated.mean(),
-                channel_redundancy(features[name]),
-            ]
+        for name, x in features.items():
+            states, redundancy = channel_states(x), channel_redundancy(x)
+            numbers = states.dead.mean(), states.saturated.mean(), redundancy
             distances = np.empty(0)
             if layer := attention.get(name):
                 distances = _distances(model, layer, inputs[layer])
-            sums.setdefault(name, []).append((features[name].shape, numbers, distances))
+            sums.setdefault(name, []).append((x.shape, numbers, distances))
     return [_averaged(name, sums[name]) for name in stages]
 
 
@@ -201,17 +197,10 @@ def pixels_per_token(model, name):
 
 def _averaged(name, images):
     shapes, numbers, distances = zip(*images, strict=True)
-    height, width, channels = shapes[0]
-    numbers = np.ma.masked_invalid(numbers).mean(axis=0).filled(np.nan)
-    return StageStatistics(
-        name,
-        height,
-        width,
-        channels,
-        *(float(mean) for mean in numbers),
-        redundancy_of_noise(height, width),
-        tuple(float(mean) for mean in np.mean(distances, axis=0)),
-    )
+    numbers = np.ma.masked_invalid(numbers).mean(axis=0).filled(np.nan).tolist()
+    noise = redundancy_of_noise(*shapes[0][:2])
+    distances = tuple(np.mean(distances, axis=0).tolist())
+    return StageStatistics(name, *shapes[0], *numbers, noise, distances)
 
 
 # === On disk ===

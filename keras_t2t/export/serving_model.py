@@ -56,15 +56,12 @@ def check_model(model):
     """Raises a ValueError unless `model` is one that can be exported."""
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(f"`model` must be a built keras.Model, got {model!r}")
-    try:
-        inputs, outputs = model.inputs, model.outputs
-    except AttributeError:
-        inputs = outputs = ()
-    shapes = [tuple(tensor.shape) for tensor in inputs or ()]
-    if len(inputs or ()) != 1 or len(outputs or ()) != 1:
+    inputs, outputs = (getattr(model, x, None) or () for x in ("inputs", "outputs"))
+    shapes = [tuple(tensor.shape) for tensor in inputs]
+    if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(
             "`model` must be a functional model with one input and one output, got "
-            f"{model.name} with inputs {shapes} and {len(outputs or ())} outputs"
+            f"{model.name} with inputs {shapes} and {len(outputs)} outputs"
         )
     if len(shapes[0]) != 4 or None in shapes[0][1:]:
         raise ValueError(

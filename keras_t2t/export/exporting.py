@@ -159,9 +159,8 @@ def export_model(
     served = serving_model(model, include_preprocessing, takes_pixels)
     check_fits_format(served, format, precision, include_preprocessing, calibration)
     shape = served.inputs[0].shape[1:]
-    images = calibration_images(
-        calibration, shape, crop, interpolation, exif_orientation
-    )
+    transform = crop, interpolation, exif_orientation
+    images = calibration_images(calibration, shape, *transform)
     if images is None and verify:
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
@@ -171,9 +170,7 @@ def export_model(
         dynamic_batch,
         precision,
         include_preprocessing,
-        crop,
-        interpolation,
-        exif_orientation,
+        *transform,
         images,
         labels,
         opset,

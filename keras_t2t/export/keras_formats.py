@@ -19,6 +19,7 @@ def write_saved_model(model, path, options):
 
     model = in_precision(model, options.precision)
     _, height, width, channels = model.inputs[0].shape
+    transform = options.crop, options.interpolation, options.exif_orientation
 
     def serving_default(image):
         return model(image, training=False)
@@ -28,13 +29,7 @@ def write_saved_model(model, path, options):
 
     def serve_jpeg(image_bytes):
         images = tf.map_fn(
-            lambda encoded: evaluation_image(
-                encoded,
-                (height, width),
-                options.crop,
-                options.interpolation,
-                options.exif_orientation,
-            ),
+            lambda encoded: evaluation_image(encoded, (height, width), *transform),
             image_bytes,
             fn_output_signature=tf.TensorSpec((height, width, 3), "uint8"),
         )

@@ -121,14 +121,12 @@ def attention_overlay(view, weights, token=None):
         (height, width), (rows, columns) = picture.shape[:2], weights.shape
         top, bottom = (round((token[0] + i) * height / rows) for i in (0, 1))
         left, right = (round((token[1] + i) * width / columns) for i in (0, 1))
+        inside = picture[top:bottom, left:right].copy()
         for reach, colour in ((4, (255, 255, 255)), (2, palette()[DEAD])):
-            frame = np.zeros(picture.shape[:2], bool)
-            frame[
-                max(0, top - reach) : bottom + reach,
-                max(0, left - reach) : right + reach,
-            ] = True
-            frame[top:bottom, left:right] = False
-            picture[frame] = colour
+            down = slice(max(0, top - reach), bottom + reach)
+            across = slice(max(0, left - reach), right + reach)
+            picture[down, across] = colour
+        picture[top:bottom, left:right] = inside
     return picture
 
 

@@ -13,18 +13,12 @@ from keras_t2t.visualization.image_view import model_input
 
 
 class Probe:
-    """A model that also returns features and the inputs of attention layers.
+    """A model that also returns the outputs of the layers `stages`, on their grids, and
+    the inputs of the layers `attention`.
 
     It is a functional model over the same, unchanged layers. It runs eagerly, as
     `model(x)` does, so that its output is equal to the last bit; a compiled `predict`
-    may round differently.
-
-    Args:
-        model: a functional `keras.Model`.
-        stages: names of layers on a grid, whose outputs are wanted.
-        attention: names of attention layers, whose inputs are wanted.
-        takes_pixels: whether the model itself takes pixels 0..255 and standardises
-            them; None: its first layers decide.
+    may round differently. For `takes_pixels` see `feature_maps`.
     """
 
     def __init__(self, model, stages=(), attention=(), takes_pixels=None):

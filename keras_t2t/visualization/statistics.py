@@ -218,8 +218,7 @@ def write_statistics(statistics: Sequence[StageStatistics], path: FilePath) -> N
     if path.suffix.lower() != ".csv":
         raise ValueError(f"`path` must end in .csv, got {str(path)!r}")
     heads = max(len(row.attention_distance) for row in statistics)
-    names = list(StageStatistics._fields[:-1])
-    names.append("attention_distance_px")
+    names = [*StageStatistics._fields[:-1], "attention_distance_px"]
     names += [f"attention_distance_px_head_{head}" for head in range(heads)]
     with (
         replacing(path) as temporary,

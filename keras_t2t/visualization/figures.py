@@ -9,14 +9,9 @@ import numpy as np
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_matplotlib
 from keras_t2t._ground.types import FeatureMaps, Figure, FilePath
+from keras_t2t.visualization import pictures
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.observation import Observation
-from keras_t2t.visualization.pictures import (
-    attention_overlay,
-    channel_mosaic,
-    drawn_view,
-    palette,
-)
 from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE_WIDTH = 7.2  # inches
@@ -88,7 +83,7 @@ def feature_figure(observation: Observation, title: str, channels: int = 16) -> 
         `matplotlib.figure.Figure`.
     """
     mosaics = {
-        name: channel_mosaic(features, channels, columns=8)
+        name: pictures.channel_mosaic(features, channels, columns=8)
         for name, features in observation.features.items()
     }
     shapes = [mosaic.shape for mosaic in mosaics.values()]
@@ -99,10 +94,10 @@ def feature_figure(observation: Observation, title: str, channels: int = 16) -> 
     )
     for axes in rows.flat:
         axes.axis("off")
-    rows[0, 0].imshow(drawn_view(observation.view))
+    rows[0, 0].imshow(pictures.drawn_view(observation.view))
     rows[0, 0].set_anchor("N")
     for axes, (name, mosaic) in zip(rows[:, 1], mosaics.items(), strict=True):
-        axes.imshow(palette()[mosaic], interpolation="none")
+        axes.imshow(pictures.palette()[mosaic], interpolation="none")
         axes.set_title(stage_title(name, observation.features[name]), loc="left")
     figure.suptitle(title)
     figure.supxlabel(LEGEND, fontsize=7)
@@ -132,8 +127,8 @@ def comparison_figure(
         for i, (axes, (name, values)) in enumerate(
             zip(column, features.items(), strict=False)
         ):
-            mosaic = channel_mosaic(values, channels)
-            axes.imshow(palette()[mosaic], interpolation="none")
+            mosaic = pictures.channel_mosaic(values, channels)
+            axes.imshow(pictures.palette()[mosaic], interpolation="none")
             heading = stage_title(name, values, separator="\n")
             # Variant and weights, a line each: the columns are narrow.
             title = title.replace(", ", "\n", 1)
@@ -166,15 +161,15 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
     Raises:
         ValueError: if the model has no attention.
     """
-    pictures = attention_pictures(observation, heads)
+    drawn = attention_pictures(observation, heads)
     columns = 4
-    rows = -(-len(pictures) // columns)
+    rows = -(-len(drawn) // columns)
     height, width = observation.view.shape[:2]
     figure = new_figure(rows * (PAGE_WIDTH / columns * height / width + 0.3) + 0.6)
     cells = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in cells:
         axes.axis("off")
-    for axes, (caption, picture) in zip(cells, pictures.items(), strict=False):
+    for axes, (caption, picture) in zip(cells, drawn.items(), strict=False):
         axes.imshow(picture)
         axes.set_title(caption)
     figure.suptitle(title)
@@ -207,11 +202,11 @@ def attention_pictures(observation, heads=8):
         maps[f"framed token, {name}"] = row_and_place
     for head, weights in enumerate(attention.heads[:heads]):
         maps[f"{block_name(attention.block)}, head {head}"] = (weights, None)
-    pictures = {"image": drawn_view(view)}
+    drawn = {"image": pictures.drawn_view(view)}
     for caption, (weights, place) in maps.items():
         peak = f"{caption}\npeak {weights.max() / (weights.mean() or 1):.1f} x mean"
-        pictures[peak] = attention_overlay(view, weights, place)
-    return pictures
+        drawn[peak] = pictures.attention_overlay(view, weights, place)
+    return drawn
 
 
 def block_name(layer):

@@ -12,6 +12,7 @@ import numpy as np
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_library, import_matplotlib
 from keras_t2t._ground.types import Figure, FilePath
+from keras_t2t.visualization import pictures
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.figures import (
     QUANTITIES,
@@ -21,12 +22,6 @@ from keras_t2t.visualization.figures import (
     new_figure,
 )
 from keras_t2t.visualization.observation import Observation
-from keras_t2t.visualization.pictures import (
-    BACKGROUND,
-    channel_mosaic,
-    drawn_view,
-    palette,
-)
 from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE = Path(__file__).with_name("report_page.html")
@@ -88,7 +83,9 @@ def write_report(
 def image_section(observation, predictions):
     height, width = observation.view.shape[:2]
     caption = f"The image as the model sees it, {height} x {width} px (height x width)."
-    picture = figure(photograph(drawn_view(observation.view)), caption, "the image")
+    picture = figure(
+        photograph(pictures.drawn_view(observation.view)), caption, "the image"
+    )
     if predictions is None:
         return f'<div class="image">{picture}</div>'
     rows = "".join(
@@ -113,7 +110,7 @@ def feature_section(observation, channels_drawn):
             f"<b>{escape(name)}</b><br>{channels} channels of {height} x {width}<br>"
             f"{states.dead.mean():.1%} dead, {states.saturated.mean():.1%} saturated"
         )
-        picture = channels_png(channel_mosaic(features, channels_drawn))
+        picture = channels_png(pictures.channel_mosaic(features, channels_drawn))
         figures.append(figure(picture, caption, f"channels of {name}"))
     return (
         "<section><h2>Feature maps</h2><p>Channels of some stages, from early to late, "
@@ -128,10 +125,10 @@ def feature_section(observation, channels_drawn):
 def attention_section(observation):
     if observation.attention is None:
         return "<section><h2>Attention</h2><p>This model has none.</p></section>"
-    pictures = attention_pictures(observation, heads=len(observation.attention.heads))
+    drawn = attention_pictures(observation, heads=len(observation.attention.heads))
     figures = [
         figure(photograph(picture), two_lines(caption), caption)
-        for caption, picture in pictures.items()
+        for caption, picture in drawn.items()
         if caption != "image"
     ]
     return (
@@ -231,8 +228,8 @@ def channels_png(mosaic):
     Image = import_library("PIL.Image", "visualize")
     image = Image.fromarray(mosaic).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())
-    image.putpalette(palette().tobytes())
-    return data_uri("png", image.save, optimize=True, transparency=BACKGROUND)
+    image.putpalette(pictures.palette().tobytes())
+    return data_uri("png", image.save, optimize=True, transparency=pictures.BACKGROUND)
 
 
 def photograph(picture):

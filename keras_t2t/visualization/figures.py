@@ -216,14 +216,8 @@ def block_name(layer):
 
 # === Numbers over the depth ===
 # Okabe and Ito's colours, each with a marker, so that colour is not needed.
-SERIES = (
-    ("#0072B2", "o"),
-    ("#D55E00", "s"),
-    ("#009E73", "^"),
-    ("#CC79A7", "D"),
-    ("#E69F00", "v"),
-    ("#56B4E9", "P"),
-)
+COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9".split()
+SERIES = tuple(zip(COLOURS, "os^DvP", strict=True))
 QUANTITIES = {
     "dead": "dead channels (%)",
     "redundancy": "redundancy of channels",
@@ -264,7 +258,7 @@ def draw_depth(axes, tables, quantity, ink="black", series=SERIES):
     """
     for i, (network, table) in enumerate(tables.items()):
         colour, marker = series[i % len(series)]
-        depth = np.linspace(0, 1, len(table)) if len(table) > 1 else np.zeros(1)
+        depth = np.linspace(0, 1, len(table))
         if quantity == "dead":
             values = [100 * row.dead_share for row in table]
         elif quantity == "redundancy":

@@ -104,17 +104,20 @@ def study(
     likeliest = top_classes(observation.output, first.class_names)
     if first.classes == 1:  # whose softmax is 1 for any image
         likeliest = None
-    written = [output / REPORT, *write_figures(figures, output, dpi)]
+    report = output / REPORT
+    written = [report, *write_figures(figures, output, dpi)]
     for network, (title, table) in zip(networks, tables.items(), strict=True):
         name = "statistics" if network is first else f"statistics {title}"
         written.append(output / f"{re.sub('[ /]', '_', name)}.csv")
         write_statistics(table, written[-1])
+    facts = description(first, titles[0], image, None if folder is None else files)
+    numbers = tables[titles[0]]
     write_report(
-        written[0],
+        report,
         first.variant,
-        description(first, titles[0], image, None if folder is None else files),
+        facts,
         observation,
-        tables[titles[0]],
+        numbers,
         likeliest,
         channels,
         compared,

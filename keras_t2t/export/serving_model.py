@@ -56,7 +56,8 @@ def check_model(model):
     """Raises a ValueError unless `model` is one that can be exported."""
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(f"`model` must be a built keras.Model, got {model!r}")
-    inputs, outputs = (getattr(model, x, None) or () for x in ("inputs", "outputs"))
+    inputs = getattr(model, "inputs", None) or ()
+    outputs = getattr(model, "outputs", None) or ()
     shapes = [tuple(tensor.shape) for tensor in inputs]
     if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(

@@ -30,12 +30,7 @@ from keras_t2t.export.formats import (
 )
 from keras_t2t.export.onnx_format import OPSET, OPSETS
 from keras_t2t.export.photographs import calibration_images, photographs
-from keras_t2t.export.serving_model import (
-    check_model,
-    own_output,
-    plain_model,
-    serving_model,
-)
+from keras_t2t.export.serving_model import check_model, serving_model
 from keras_t2t.export.verification import Verification, verify_file
 from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocess_input
@@ -178,8 +173,7 @@ def export_model(
     own = None
     if verify:
         standardise = include_preprocessing and not takes_pixels
-        inputs = preprocess_input(images) if standardise else images
-        own = own_output(model), plain_model(model), inputs
+        own = model, preprocess_input(images) if standardise else images
     here = row.backend is None or (
         backend == keras.backend.backend() and not on_accelerator()
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_t2t.export import runtimes
 from keras_t2t.export.child import run_python
+from keras_t2t.export.serving_model import own_output, plain_model
 
 TOLERANCE = 1e-4  # float32: sums in another order, over some hundred layers
 KERAS_BATCH = 8
@@ -35,14 +36,15 @@ def verify_file(served, path, format, options, own):
 
     Args:
         served: the serving model, in float32.
-        own: (name, model, inputs): the output `name` is compared with that of the
-            original `model` for `inputs`, the same images as that model takes them.
+        own: (model, inputs): the original model, which is compared too, and the same
+            images as it takes them.
 
     Raises:
         RuntimeError: if the file cannot be run or, in float32, its outputs differ.
     """
-    name, model, inputs = own
-    itself = keras.Model(model.inputs[0], {name: model.outputs[0]})
+    model, inputs = own
+    plain = plain_model(model)
+    itself = keras.Model(plain.inputs[0], {own_output(model): plain.outputs[0]})
     expected = {}
     for network, images in ((served, options.images), (itself, inputs)):
         run = runtimes.run_of(network)

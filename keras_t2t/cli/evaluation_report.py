@@ -27,8 +27,11 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
         str, why there are no pictures; None if there are.
     """
     from keras_t2t._ground.files import replacing
-    from keras_t2t.visualization.figures import save_figure
-    from keras_t2t.visualization.mistakes import confusion_figure, mistakes_figure
+    from keras_t2t.visualization.figures import (
+        confusion_figure,
+        mistakes_figure,
+        save_figure,
+    )
 
     names = list(dataset.class_names)
     matrix, mistakes = confusions(model, dataset, batch_size, **transform)

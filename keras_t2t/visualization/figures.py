@@ -316,15 +316,9 @@ def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
         axes.set_yticks(range(number), names)
     if number <= MOST_NUMBERS:
         for row, column in np.argwhere(counts):
-            dark = shares[row, column] > 0.5
-            axes.text(
-                column,
-                row,
-                counts[row, column],
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-            )
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            style = {"ha": "center", "va": "center", "color": colour}
+            axes.text(column, row, counts[row, column], **style)
     return figure
 
 
@@ -336,6 +330,7 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
         mistakes: of dict with `image`, uint8 array (height, width, 3), as the model
             sees it, `label` and `said`, int, and `probability`; at least one.
     """
+    names = [shortened(name, 18) for name in class_names]
     rows = -(-len(mistakes) // COLUMNS)
     figure = new_figure(rows * (PAGE_WIDTH / COLUMNS + 0.35) + 0.4)
     cells = figure.subplots(rows, COLUMNS, squeeze=False)
@@ -343,9 +338,7 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
         axes.axis("off")
     for axes, mistake in zip(cells.flat, mistakes, strict=False):
         axes.imshow(mistake["image"])
-        label, said = (
-            shortened(class_names[mistake[key]], 18) for key in ("label", "said")
-        )
+        label, said = names[mistake["label"]], names[mistake["said"]]
         axes.set_title(f"{label}\n{mistake['probability']:.0%} {said}", fontsize=7)
     figure.suptitle(
         "What it is, and what the model says instead, with its probability", fontsize=8

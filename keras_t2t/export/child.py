@@ -21,12 +21,8 @@ ERRORS = {error.__name__: error for error in (ValueError, ImportError, OSError)}
 
 
 def write_in_child(format, model, path, options):
-    """As `FORMATS[format].write(model, path, options)`, on the format's backend.
-
-    Raises:
-        ValueError: if a layer of the model is not Keras's or this package's.
-        RuntimeError: if the child fails; the message ends in the child's.
-    """
+    """As `FORMATS[format].write(model, path, options)`, on the format's backend; with
+    the child's error if that fails."""
     check_layers(model, format)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -298,14 +298,8 @@ def check_fits_format(served, format, precision, include_preprocessing, calibrat
 
 # === Steps ===
 def write(format, served, path, options, here, own):
-    """Writes a file and, unless `own` is None, verifies it before it is in its place.
-
-    Args:
-        here: whether this process writes it, not a child.
-
-    Returns:
-        Its size in bytes, and a `Verification` or None.
-    """
+    """Writes a file, `here` or in a child process, and, unless `own` is None, verifies
+    it before it is in its place; its size in bytes, and a `Verification` or None."""
     with replacing(path) as temporary:
         if here:
             FORMATS[format].write(served, temporary, options)

@@ -91,11 +91,7 @@ FORMATS = {
 
 
 def find_format(name, precision):
-    """The row of `FORMATS` called `name`.
-
-    Raises:
-        ValueError: if there is none, or it has no such `precision`.
-    """
+    """The row of `FORMATS` called `name`, which must have such a `precision`."""
     check_choice("format", name, FORMATS)
     row = FORMATS[name]
     check_choice("precision", precision, PRECISIONS)

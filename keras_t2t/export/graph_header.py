@@ -46,12 +46,9 @@ GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
 def check_header(encoded):
     """The bytes of an image, a scalar string; whoever takes these waits for the check.
 
-    What is no image is let pass, and its decoder refuses it.
-
-    Raises:
-        tf.errors.InvalidArgumentError: the image has more than 178,956,970 pixels
-            (Pillow's limit too), or is a BMP whose palette or compression TensorFlow
-            does not read.
+    It refuses more than 178,956,970 pixels (Pillow's limit too), and a BMP whose
+    palette or compression TensorFlow does not read. What is no image is let pass, and
+    its decoder refuses it.
     """
     head = _bytes(encoded, 0, HEAD)
     # Without branches, which take long to build.

@@ -13,17 +13,8 @@ KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
 
 def evaluation_image(encoded, size, crop=0.9, method="bicubic", exif_orientation=False):
-    """Decode, resize until size / crop is covered, then cut the centre.
-
-    Args:
-        encoded: scalar string, a file's bytes, see `decode`.
-        size: (height, width) of the result, in pixels.
-        crop: float in (0, 1], side of the result over that of the resized image.
-        method: `"bicubic"` or `"bilinear"`.
-
-    Returns:
-        (height, width, 3) uint8, as Pillow computes it to 2 grey levels.
-    """
+    """Decode, resize until size / crop is covered, then cut the centre: a uint8 tensor
+    (height, width, 3) of this `size`, as Pillow computes it to 2 grey levels."""
     image = decode(encoded, exif_orientation)
     least = [math.floor(side / crop) for side in size]
     whole = tf.shape(image, "int64")[:2]
@@ -49,15 +40,10 @@ def evaluation_image(encoded, size, crop=0.9, method="bicubic", exif_orientation
 def decode(encoded, exif_orientation=False):
     """Decode a whole image to (height, width, 3) uint8, red-green-blue.
 
-    Args:
-        encoded: scalar string, a JPEG (colour, grey or CMYK), PNG (also with palette,
-            alpha or 16 bits), GIF (its first frame), still WebP, or BMP without
-            colour palette; of at most 178,956,970 pixels. The format is told by
-            content.
-        exif_orientation: bool, whether it is turned as its EXIF data says.
-
-    Raises:
-        tf.errors.InvalidArgumentError: the bytes are none of these.
+    Its bytes, a scalar string, are a JPEG (colour, grey or CMYK), PNG (also with
+    palette, alpha or 16 bits), GIF (its first frame), still WebP, or BMP without colour
+    palette; of at most 178,956,970 pixels. The format is told by content; all else
+    raises a tf.errors.InvalidArgumentError.
     """
     encoded = check_header(encoded)
     image = tf.cond(

@@ -29,12 +29,8 @@ REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSumSq
 def write_onnx(model, path, options, with_rollout=False):
     """ONNX: the file `path`, with the weights inside; int8 only on torch.
 
-    Args:
-        with_rollout: whether to add an output `rollout` `(batch, rows, columns)`, if
-            the model has attention.
-
-    Returns:
-        `[rows, columns]` of the rollout, or None.
+    `with_rollout` adds an output `rollout` `(batch, rows, columns)` if the model has
+    attention. Returns `[rows, columns]`, or None.
     """
     metadata = metadata_of(model, options)
     if options.precision == "float16":
@@ -164,11 +160,7 @@ def remove_unread(model):
 
 
 def to_17(model):
-    """Converts a model from operator set 18 to 17, in place.
-
-    Raises:
-        ValueError: for an operator that cannot be converted.
-    """
+    """Converts a model from operator set 18 to 17, in place."""
     import onnx
 
     constants = {tensor.name: tensor for tensor in model.graph.initializer}

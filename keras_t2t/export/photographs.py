@@ -50,11 +50,7 @@ def synthetic_images(shape):
 
 def calibration_images(calibration, shape, crop, interpolation, exif_orientation=True):
     """The images that `calibration` of `export_model` names, uint8 `(images, height,
-    width, channels)`; None for None.
-
-    Raises:
-        ValueError: if it is neither a folder with images nor such an array.
-    """
+    width, channels)`; None for None."""
     if calibration is None:
         return None
     height, width, channels = shape

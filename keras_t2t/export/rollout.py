@@ -12,10 +12,7 @@ def rollout_of(called, grid):
 
     Attention rollout (Abnar and Zuidema, 2020, section 3): the product of the layers'
     (A + I) / 2, of which only the first row is computed, from the last layer down.
-
-    Args:
-        called: list of (`MultiHeadSelfAttention`, its input `(batch, tokens,
-            channels)`), in the order in which they are called.
+    `called` are the layers with their inputs, see `inputs_of`.
 
     Returns:
         float32 tensor `(batch, rows, columns)`.
@@ -42,7 +39,7 @@ def attention_blocks(model):
 
 @contextlib.contextmanager
 def inputs_of(layers):
-    """Gives a list to which each call of the layers appends (layer, its input)."""
+    """Gives a list to which each call of the layers appends `(layer, its input)`."""
     called = []
 
     def recording(layer, call):

@@ -13,21 +13,12 @@ OUTPUTS = ("logits", "probabilities", "features", "head", "aux_head")
 
 
 def serving_model(model, include_preprocessing=True, takes_pixels=None):
-    """The model to export for `model`, in float32.
+    """The model to export for `model`, in float32; for arguments see `export_model`.
 
     It has the input `image` `(batch, height, width, channels)` and a dict of outputs:
     `logits` and `probabilities`, each `(batch, classes)`, if the last layer is a Dense
     or an Activation; else `features`, the model's own output. `probabilities` are those
     of the model's own activation; without one, softmax, or sigmoid of one logit.
-
-    Args:
-        include_preprocessing: whether the exported model takes pixels 0..255.
-        takes_pixels: whether `model` itself does; None: its first layers decide.
-
-    Raises:
-        ValueError: if the model is of another kind, takes pixels although
-            `include_preprocessing` is False, or its layers do not decide whether it
-            takes pixels.
     """
     check_model(model)
     if include_preprocessing or takes_pixels is not None:

@@ -32,15 +32,10 @@ class Verification(NamedTuple):
 
 
 def verify_file(served, path, format, options, own):
-    """Runs the file at `path` and `served` on images, and compares their outputs.
+    """Runs the file at `path` and `served` on the images, and compares their outputs.
 
-    Args:
-        served: the serving model, in float32.
-        own: (model, inputs): the original model, which is compared too, and the same
-            images as it takes them.
-
-    Raises:
-        RuntimeError: if the file cannot be run or, in float32, its outputs differ.
+    `own` is `(model, inputs)`: the original model, which is compared too, and the same
+    images as it takes them.
     """
     model, inputs = own
     plain = plain_model(model)
@@ -68,12 +63,8 @@ def run_alone(format, path, images, batch_size):
 
 
 def compare(expected, outputs, exact):
-    """Compares two dicts of arrays.
-
-    Raises:
-        RuntimeError: if they have other names or values that are not finite, or differ
-            although they must be `exact`.
-    """
+    """The `Verification` of two dicts of arrays; a RuntimeError if their names differ,
+    values are not finite, or differ although they must be `exact`."""
     if sorted(expected) != sorted(outputs):
         raise RuntimeError(
             f"the exported file gives {sorted(outputs)} instead of {sorted(expected)}"

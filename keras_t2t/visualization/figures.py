@@ -187,9 +187,6 @@ def attention_pictures(observation, heads=8):
 
     Captions state the largest weight as a multiple of the mean: near 1, the shades of
     the picture mean little.
-
-    Raises:
-        ValueError: if the model has no attention.
     """
     view, attention = observation.view, observation.attention
     if attention is None:

@@ -35,10 +35,7 @@ def channel_mosaic(features, count=16, columns=4):
     scaled from its 1st to its 99th percentile.
 
     A dead channel has an orange frame and a cross, a saturated one a blue frame and a
-    filled corner (see `channel_states`).
-
-    Returns:
-        uint8 array `(rows of pixels, columns of pixels)` of indices into `palette()`.
+    filled corner (see `channel_states`). The pixels are indices into `palette()`.
     """
     states = channel_states(features)
     last = features.shape[-1] - 1
@@ -98,17 +95,11 @@ def mark(tile, colour, cross=False, corner=False):
 
 # === Attention over the image ===
 def attention_overlay(view, weights, token=None):
-    """Draws attention weights over the grey image, yellow where they are largest.
+    """Draws attention weights `(rows, columns)` over the grey image, yellow where they
+    are largest, with a frame around the attending `token`, if it is given.
 
     Shades follow the square root of the weight, up to the 99th percentile: on a linear
     scale a peak would leave everything else black.
-
-    Args:
-        weights: array `(rows, columns)`, not negative.
-        token: None, or the `(row, column)` of the attending token, which gets a frame.
-
-    Returns:
-        uint8 array `(height, width, 3)`, enlarged to at least 224 px.
     """
     Image = import_library("PIL.Image", "visualize")
     photograph = Image.fromarray(drawn_view(view)).convert("L").convert("RGB")

@@ -70,6 +70,15 @@ def new_figure(height, width=PAGE_WIDTH):
     return figure.Figure(figsize=(width, height), layout="constrained")
 
 
+def new_sheet(height, rows, columns, **settings):
+    """A figure for pictures, and their axes, an array `(rows, columns)`."""
+    figure = new_figure(height)
+    cells = figure.subplots(rows, columns, squeeze=False, **settings)
+    for axes in cells.flat:
+        axes.axis("off")
+    return figure, cells
+
+
 # === Feature maps ===
 @styled
 def feature_figure(observation: Observation, title: str, channels: int = 16) -> Figure:
@@ -89,12 +98,8 @@ def feature_figure(observation: Observation, title: str, channels: int = 16) -> 
     }
     shapes = [mosaic.shape for mosaic in mosaics.values()]
     heights = [PAGE_WIDTH * 0.8 * height / width + 0.3 for height, width in shapes]
-    figure = new_figure(sum(heights) + 0.7)
-    rows = figure.subplots(
-        len(mosaics), 2, width_ratios=(1, 5.2), height_ratios=heights, squeeze=False
-    )
-    for axes in rows.flat:
-        axes.axis("off")
+    ratios = {"width_ratios": (1, 5.2), "height_ratios": heights}
+    figure, rows = new_sheet(sum(heights) + 0.7, len(mosaics), 2, **ratios)
     rows[0, 0].imshow(pictures.drawn_view(observation.view))
     rows[0, 0].set_anchor("N")
     for axes, (name, mosaic) in zip(rows[:, 1], mosaics.items(), strict=True):
@@ -120,10 +125,8 @@ def comparison_figure(
     """
     stages = max(len(features) for features in networks.values())
     width = PAGE_WIDTH / len(networks)
-    figure = new_figure(stages * (width + 0.45) + 0.6)
-    cells = figure.subplots(stages, len(networks), squeeze=False)
-    for axes in cells.flat:
-        axes.axis("off")
+    height = stages * (width + 0.45) + 0.6
+    figure, cells = new_sheet(height, stages, len(networks))
     for column, (title, features) in zip(cells.T, networks.items(), strict=True):
         for i, (axes, (name, values)) in enumerate(
             zip(column, features.items(), strict=False)
@@ -166,11 +169,9 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
     columns = 4
     rows = -(-len(drawn) // columns)
     height, width = observation.view.shape[:2]
-    figure = new_figure(rows * (PAGE_WIDTH / columns * height / width + 0.3) + 0.6)
-    cells = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in cells:
-        axes.axis("off")
-    for axes, (caption, picture) in zip(cells, drawn.items(), strict=False):
+    height = rows * (PAGE_WIDTH / columns * height / width + 0.3) + 0.6
+    figure, cells = new_sheet(height, rows, columns)
+    for axes, (caption, picture) in zip(cells.flat, drawn.items(), strict=False):
         axes.imshow(picture)
         axes.set_title(caption)
     figure.suptitle(title)
@@ -329,10 +330,8 @@ def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
     """
     names = [shortened(name, 18) for name in class_names]
     rows = -(-len(mistakes) // COLUMNS)
-    figure = new_figure(rows * (PAGE_WIDTH / COLUMNS + 0.35) + 0.4)
-    cells = figure.subplots(rows, COLUMNS, squeeze=False)
-    for axes in cells.flat:
-        axes.axis("off")
+    height = rows * (PAGE_WIDTH / COLUMNS + 0.35) + 0.4
+    figure, cells = new_sheet(height, rows, COLUMNS)
     for axes, mistake in zip(cells.flat, mistakes, strict=False):
         axes.imshow(mistake["image"])
         label, said = names[mistake["label"]], names[mistake["said"]]

@@ -103,7 +103,6 @@ def main(folder):
     except Exception as error:
         kind = next((k for k, v in ERRORS.items() if isinstance(error, v)), "")
         message = str(error) if kind else f"{type(error).__name__}: {error}"
-        (folder / "error.json").write_text(
-            json.dumps({"type": kind, "message": message})
-        )
+        failure = json.dumps({"type": kind, "message": message})
+        (folder / "error.json").write_text(failure)
         raise

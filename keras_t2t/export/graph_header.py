@@ -215,9 +215,7 @@ def _numbers(part):
 
 
 def _is(head, text):
-    return tf.reduce_all(
-        head[: len(text)] == np.frombuffer(text, "uint8").astype("int64")
-    )
+    return tf.reduce_all(head[: len(text)] == np.array(list(text)))
 
 
 def _number(values, big=False):

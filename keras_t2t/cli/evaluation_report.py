@@ -27,8 +27,7 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
         str, why there are no pictures; None if there are.
     """
     from keras_t2t._ground.files import replacing
-    from keras_t2t.visualization.figures import save_figure
-    from keras_t2t.visualization.mistakes import confusion_figure, mistakes_figure
+    from keras_t2t.visualization import figures
 
     names = list(dataset.class_names)
     matrix, mistakes = confusions(model, dataset, batch_size, **transform)
@@ -40,10 +39,11 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
         write_table(temporary / CONFUSION, ["class", *names], rows)
         (temporary / SUMMARY).write_text(json.dumps(result, indent=2) + "\n")
         try:
-            save_figure(confusion_figure(matrix, names), temporary / MATRIX)
+            figure = figures.confusion_figure(matrix, names)
+            figures.save_figure(figure, temporary / MATRIX)
             if mistakes:
-                figure = mistakes_figure(mistakes, names)
-                save_figure(figure, temporary / MISTAKES)
+                figure = figures.mistakes_figure(mistakes, names)
+                figures.save_figure(figure, temporary / MISTAKES)
         except ImportError as error:
             return str(error)
     return None

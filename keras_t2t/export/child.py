@@ -21,12 +21,8 @@ ERRORS = {error.__name__: error for error in (ValueError, ImportError, OSError)}
 
 
 def write_in_child(format, model, path, options):
-    """As `FORMATS[format].write(model, path, options)`, on the format's backend.
-
-    Raises:
-        ValueError: if a layer of the model is not Keras's or this package's.
-        RuntimeError: if the child fails; the message ends in the child's.
-    """
+    """As `FORMATS[format].write(model, path, options)`, on the format's backend; with
+    the child's error if that fails."""
     check_layers(model, format)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -52,12 +48,9 @@ def write_in_child(format, model, path, options):
 
 
 def run_python(backend, *arguments):
-    """Runs Python in a child process with this Keras backend, on the CPU: a graph that
-    was traced on an accelerator may only run there.
-
-    Returns:
-        Its exit status, and the end of its standard error.
-    """
+    """The exit status and the end of the standard error of Python in a child process
+    with this Keras backend, on the CPU: a graph that was traced on an accelerator may
+    only run there."""
     root = str(Path(__file__).parents[2])
     search = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
@@ -110,7 +103,6 @@ def main(folder):
     except Exception as error:
         kind = next((k for k, v in ERRORS.items() if isinstance(error, v)), "")
         message = str(error) if kind else f"{type(error).__name__}: {error}"
-        (folder / "error.json").write_text(
-            json.dumps({"type": kind, "message": message})
-        )
+        failure = json.dumps({"type": kind, "message": message})
+        (folder / "error.json").write_text(failure)
         raise

@@ -30,12 +30,7 @@ from keras_t2t.export.formats import (
 )
 from keras_t2t.export.onnx_format import OPSET, OPSETS
 from keras_t2t.export.photographs import calibration_images, photographs
-from keras_t2t.export.serving_model import (
-    check_model,
-    own_output,
-    plain_model,
-    serving_model,
-)
+from keras_t2t.export.serving_model import check_model, serving_model
 from keras_t2t.export.verification import Verification, verify_file
 from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocess_input
@@ -159,9 +154,8 @@ def export_model(
     served = serving_model(model, include_preprocessing, takes_pixels)
     check_fits_format(served, format, precision, include_preprocessing, calibration)
     shape = served.inputs[0].shape[1:]
-    images = calibration_images(
-        calibration, shape, crop, interpolation, exif_orientation
-    )
+    transform = crop, interpolation, exif_orientation
+    images = calibration_images(calibration, shape, *transform)
     if images is None and verify:
         images = photographs(shape)
     images = as_input(images, include_preprocessing)
@@ -171,9 +165,7 @@ def export_model(
         dynamic_batch,
         precision,
         include_preprocessing,
-        crop,
-        interpolation,
-        exif_orientation,
+        *transform,
         images,
         labels,
         opset,
@@ -181,8 +173,7 @@ def export_model(
     own = None
     if verify:
         standardise = include_preprocessing and not takes_pixels
-        inputs = preprocess_input(images) if standardise else images
-        own = own_output(model), plain_model(model), inputs
+        own = model, preprocess_input(images) if standardise else images
     here = row.backend is None or (
         backend == keras.backend.backend() and not on_accelerator()
     )
@@ -307,14 +298,8 @@ def check_fits_format(served, format, precision, include_preprocessing, calibrat
 
 # === Steps ===
 def write(format, served, path, options, here, own):
-    """Writes a file and, unless `own` is None, verifies it before it is in its place.
-
-    Args:
-        here: whether this process writes it, not a child.
-
-    Returns:
-        Its size in bytes, and a `Verification` or None.
-    """
+    """Writes a file, `here` or in a child process, and, unless `own` is None, verifies
+    it before it is in its place; its size in bytes, and a `Verification` or None."""
     with replacing(path) as temporary:
         if here:
             FORMATS[format].write(served, temporary, options)
@@ -323,7 +308,8 @@ def write(format, served, path, options, here, own):
         if format != "web":  # its page has them
             write_labels(options.labels, temporary)
         checked = own and verify_file(served, temporary, format, options, own)
-        size = size_of(temporary.parent)
+        files = [file for file in temporary.parent.rglob("*") if file.is_file()]
+        size = sum(file.stat().st_size for file in files)
     if path.is_file() and options.labels is None:
         names_file(path).unlink(missing_ok=True)  # those of the file that was replaced
     return size, checked
@@ -375,7 +361,3 @@ def write_labels(labels, path):
 def names_file(path):
     """Where the class names of the file `path` are."""
     return path.with_name(f"{path.stem}.classes.json")
-
-
-def size_of(folder):
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -76,10 +76,7 @@ FORMATS = {
     "web": of_onnx(write_web, marker=MANIFEST),
     "triton": of_onnx(write_triton, marker=CONFIG),
     "litert": by_tensorflow(
-        write_litert,
-        runtime="ai_edge_litert",
-        precisions=WITH_INT8,
-        suffix=".tflite",
+        write_litert, runtime="ai_edge_litert", precisions=WITH_INT8, suffix=".tflite"
     ),
     "openvino": by_tensorflow(
         write_openvino,
@@ -94,11 +91,7 @@ FORMATS = {
 
 
 def find_format(name, precision):
-    """The row of `FORMATS` called `name`.
-
-    Raises:
-        ValueError: if there is none, or it has no such `precision`.
-    """
+    """The row of `FORMATS` called `name`, which must have such a `precision`."""
     check_choice("format", name, FORMATS)
     row = FORMATS[name]
     check_choice("precision", precision, PRECISIONS)

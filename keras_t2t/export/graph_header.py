@@ -12,9 +12,7 @@ from keras_t2t._ground.optional_imports import import_tensorflow
 
 tf = import_tensorflow()
 
-LITTLE, BIG = 256 ** np.arange(4), 256 ** np.arange(4)[::-1]
 NONE = np.int64(-1)  # instead of a place
-
 HEAD = 64  # bytes that hold the size in every format
 
 
@@ -25,7 +23,7 @@ class Header(NamedTuple):
     at: int  # byte where the file says what it is
     width: tuple
     height: tuple
-    weights: np.ndarray = LITTLE
+    big: bool = False  # big-endian
     shift: tuple = (0, 0)  # bits below the number
     bits: int = 32  # of the number
     plus: int = 0
@@ -34,7 +32,7 @@ class Header(NamedTuple):
 BMP = Header(b"BM", 0, (18, 4), (22, 4))
 # All but JPEG, which TensorFlow reads itself.
 HEADERS = (
-    Header(b"\x89PNG", 0, (16, 4), (20, 4), BIG),
+    Header(b"\x89PNG", 0, (16, 4), (20, 4), big=True),
     Header(b"GIF8", 0, (6, 2), (8, 2)),
     BMP,
     Header(b"WEBPVP8X", 8, (24, 3), (27, 3), plus=1),
@@ -46,19 +44,11 @@ GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
 
 
 def check_header(encoded):
-    """Refuses what would cost gigabytes, or be decoded wrongly.
+    """The bytes of an image, a scalar string; whoever takes these waits for the check.
 
-    Args:
-        encoded: scalar string, an image of any format; one that is none is let pass,
-            and its decoder refuses it.
-
-    Returns:
-        The same bytes; whoever takes these waits for the check.
-
-    Raises:
-        tf.errors.InvalidArgumentError: the image has more than 178,956,970 pixels
-            (Pillow's limit too), or is a BMP whose palette or compression TensorFlow
-            does not read.
+    It refuses more than 178,956,970 pixels (Pillow's limit too), and a BMP whose
+    palette or compression TensorFlow does not read. What is no image is let pass, and
+    its decoder refuses it.
     """
     head = _bytes(encoded, 0, HEAD)
     # Without branches, which take long to build.
@@ -87,7 +77,7 @@ def _pixels(head, row):
     """How many pixels an image of this format has, 0 for other formats."""
     pixels = tf.constant(1.0, "float64")
     for (first, count), shift in zip((row.width, row.height), row.shift, strict=True):
-        side = _number(head[first : first + count], row.weights)
+        side = _number(head[first : first + count], row.big)
         side = side // 2**shift % 2**row.bits
         # A BMP may be upside down: its height is then negative.
         side = tf.minimum(side, 2**32 - side) + row.plus
@@ -97,22 +87,16 @@ def _pixels(head, row):
 
 def _is_plain_bmp(encoded, head):
     """Whether a BMP's pixels are colours or greys as they stand."""
-    header, bits = _number(head[14:18], LITTLE), _number(head[28:30], LITTLE)
-    compression = _number(head[30:34], LITTLE)
+    header, bits = _number(head[14:18]), _number(head[28:30])
+    compression = _number(head[30:34])
     palette = _part(encoded, 14 + header, len(GREYS))
     known = (bits == 24) | (bits == 32) | ((bits == 8) & (palette == GREYS))
     return known & (compression == 0) & (header >= 40)
 
 
 def orientation_of(encoded):
-    """
-
-    Args:
-        encoded: scalar string, a file's bytes.
-
-    Returns:
-        int64 scalar, 1 to 8; 1, upright, where the header tells nothing.
-    """
+    """EXIF's orientation of a file's bytes, an int64 scalar, 1 to 8; 1, upright, where
+    the header tells nothing."""
     head = _bytes(encoded, 0, 16)
     place = tf.case(
         [
@@ -146,13 +130,10 @@ def _among(orientation, numbers):
 
 # === Where the EXIF data begins ===
 def _found(encoded, first, look):
-    """The place of the EXIF data, or `NONE`.
+    """The place of the EXIF data, or `NONE`, in a file whose parts begin at `first`.
 
-    Args:
-        encoded: scalar string.
-        first: where the file's first part begins.
-        look: maps the first 14 bytes of a part to how far the EXIF data is from there
-            (else `NONE`), and how far the next part is (else `NONE`).
+    `look` maps the first 14 bytes of a part to how far the EXIF data is from there, and
+    how far the next part is, each else `NONE`.
     """
     length = tf.strings.length(encoded)
 
@@ -171,7 +152,7 @@ def _found(encoded, first, look):
 
 def _jpeg(head):
     begin, marker = head[0], head[1]
-    length = 2 + _number(head[2:4], BIG)
+    length = 2 + _number(head[2:4], big=True)
     plain = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))
     length = tf.where(plain, np.int64(2), length)
     length = tf.where(marker == 0xFF, np.int64(1), length)
@@ -182,12 +163,12 @@ def _jpeg(head):
 
 def _png(head):
     exif, ends = _is(head[4:], b"eXIf"), _is(head[4:], b"IDAT") | _is(head[4:], b"IEND")
-    length = 12 + _number(head[:4], BIG)
+    length = 12 + _number(head[:4], big=True)
     return tf.where(exif, np.int64(8), NONE), tf.where(ends, NONE, length)
 
 
 def _webp(head):
-    length = _number(head[4:8], LITTLE)
+    length = _number(head[4:8])
     begins = tf.where(_is(head[8:], EXIF), np.int64(14), np.int64(8))
     exif = tf.where(_is(head, b"EXIF"), begins, NONE)
     return exif, 8 + length + length % 2
@@ -199,7 +180,7 @@ def _of_tiff(encoded, place):
     known = little | _is(head, b"MM\0*")
 
     def number(values):
-        return tf.where(little, _number(values, LITTLE), _number(values, BIG))
+        return tf.where(little, _number(values), _number(values, big=True))
 
     first = place + number(head[4:])
     count = number(_bytes(encoded, first, 2))
@@ -234,14 +215,10 @@ def _numbers(part):
 
 
 def _is(head, text):
-    return tf.reduce_all(
-        head[: len(text)] == np.frombuffer(text, "uint8").astype("int64")
-    )
+    return tf.reduce_all(head[: len(text)] == np.array(list(text)))
 
 
-def _number(values, weights):
+def _number(values, big=False):
     """The number that bytes (..., count) hold."""
-    weights = (
-        LITTLE[: values.shape[-1]] if weights is LITTLE else BIG[-values.shape[-1] :]
-    )
-    return tf.reduce_sum(values * weights, axis=-1)
+    weights = 256 ** np.arange(values.shape[-1])
+    return tf.reduce_sum(values * (weights[::-1] if big else weights), axis=-1)

@@ -13,20 +13,8 @@ KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
 
 def evaluation_image(encoded, size, crop=0.9, method="bicubic", exif_orientation=False):
-    """Resize until size / crop is covered, then cut the centre, as Pillow would.
-
-    Args:
-        encoded: scalar string, an image file's bytes.
-        size: (height, width) of the result, in pixels.
-        crop: float in (0, 1], side of the result over that of the resized image.
-        method: `"bicubic"` or `"bilinear"`.
-
-    Returns:
-        (height, width, 3) uint8.
-
-    Raises:
-        tf.errors.InvalidArgumentError: the bytes are no image.
-    """
+    """Decode, resize until size / crop is covered, then cut the centre: a uint8 tensor
+    (height, width, 3) of this `size`, as Pillow computes it to 2 grey levels."""
     image = decode(encoded, exif_orientation)
     least = [math.floor(side / crop) for side in size]
     whole = tf.shape(image, "int64")[:2]
@@ -35,27 +23,27 @@ def evaluation_image(encoded, size, crop=0.9, method="bicubic", exif_orientation
     resized = tf.where(
         upright, least[0] * whole // whole[0], least[1] * whole // whole[1]
     )
-    scale = tf.cast(resized, "float32") / tf.cast(whole, "float32")
+    scale = tf.unstack(tf.cast(resized, "float32") / tf.cast(whole, "float32"))
     # torchvision rounds the offset, halves to even.
-    offset = tf.round(tf.cast(resized - size, "float64") / 2)
-    return resize_and_cut(image, size, tf.unstack(scale), tf.unstack(offset), method)
+    offset = tf.unstack(tf.round(tf.cast(resized - size, "float64") / 2))
+    # Pillow resizes along the width, rounds to 0..255, then resizes along the height.
+    # Without the rounding, pixels at hard edges differ by up to 10 grey levels.
+    height, width = size
+    image, top = _rows_needed(image, height, scale[0], offset[0])
+    columns = tf.transpose(image, (1, 0, 2))
+    columns, left = _rows_needed(columns, width, scale[1], offset[1])
+    columns = _resize_rows(columns, width, scale[1], left, method)
+    rows = tf.transpose(columns, (1, 0, 2))
+    return _resize_rows(rows, height, scale[0], top, method)
 
 
 def decode(encoded, exif_orientation=False):
-    """Decode a whole image.
+    """Decode a whole image to (height, width, 3) uint8, red-green-blue.
 
-    Args:
-        encoded: scalar string, a JPEG (colour, grey or CMYK), PNG (also with palette,
-            alpha or 16 bits), GIF (its first frame), still WebP, or BMP without
-            colour palette; of at most 178,956,970 pixels. The format is told by
-            content.
-        exif_orientation: bool, whether it is turned as its EXIF data says.
-
-    Returns:
-        (height, width, 3) uint8, red-green-blue.
-
-    Raises:
-        tf.errors.InvalidArgumentError: the bytes are none of these.
+    Its bytes, a scalar string, are a JPEG (colour, grey or CMYK), PNG (also with
+    palette, alpha or 16 bits), GIF (its first frame), still WebP, or BMP without colour
+    palette; of at most 178,956,970 pixels. The format is told by content; all else
+    raises a tf.errors.InvalidArgumentError.
     """
     encoded = check_header(encoded)
     image = tf.cond(
@@ -68,30 +56,6 @@ def decode(encoded, exif_orientation=False):
     if exif_orientation:
         image = turned(image, orientation_of(encoded))
     return image
-
-
-def resize_and_cut(image, size, scale, offset=(0.0, 0.0), method="bicubic"):
-    """Resize an image and cut a window out of the result.
-
-    Args:
-        image: (height, width, 3) uint8.
-        size: (height, width) of the window, in pixels.
-        scale: resized over old size, (vertical, horizontal) float32 scalars.
-        offset: where the window starts in the resized image, (top, left) in pixels.
-        method: `"bilinear"` or `"bicubic"`.
-
-    Returns:
-        (window height, window width, 3) uint8, as Pillow computes it to 2 grey levels.
-    """
-    # Pillow resizes along the width, rounds to 0..255, then resizes along the height.
-    # Without the rounding, pixels at hard edges differ by up to 10 grey levels.
-    height, width = size
-    image, top = _rows_needed(image, height, scale[0], offset[0])
-    columns = tf.transpose(image, (1, 0, 2))
-    columns, left = _rows_needed(columns, width, scale[1], offset[1])
-    columns = _resize_rows(columns, width, scale[1], left, method)
-    rows = tf.transpose(columns, (1, 0, 2))
-    return _resize_rows(rows, height, scale[0], top, method)
 
 
 def _rows_needed(image, height, scale, offset):

@@ -11,20 +11,15 @@ from keras_t2t.layers.soft_split import copied_patches
 
 
 def write_saved_model(model, path, options):
-    """TensorFlow's SavedModel: the folder `path`.
-
-    Signatures, each giving `logits` and `probabilities` (or `features`):
-    `serving_default` takes `image`, float32 `(batch, height, width, channels)`; with
-    the preprocessing inside there are also `serve_uint8`, the same in uint8, and
-    for 3 channels `serve_jpeg`, which takes `image_bytes`, strings `(batch,)`: files of
-    any size, in JPEG, PNG, GIF, WebP or BMP.
-    """
+    """TensorFlow's SavedModel: the folder `path`, with the signatures that
+    `export_model` describes."""
     import tensorflow as tf
 
     from keras_t2t.export.graph_image import evaluation_image
 
     model = in_precision(model, options.precision)
     _, height, width, channels = model.inputs[0].shape
+    transform = options.crop, options.interpolation, options.exif_orientation
 
     def serving_default(image):
         return model(image, training=False)
@@ -34,13 +29,7 @@ def write_saved_model(model, path, options):
 
     def serve_jpeg(image_bytes):
         images = tf.map_fn(
-            lambda encoded: evaluation_image(
-                encoded,
-                (height, width),
-                options.crop,
-                options.interpolation,
-                options.exif_orientation,
-            ),
+            lambda encoded: evaluation_image(encoded, (height, width), *transform),
             image_bytes,
             fn_output_signature=tf.TensorSpec((height, width, 3), "uint8"),
         )

@@ -14,7 +14,7 @@ import keras
 from keras_t2t._ground.version import __version__
 from keras_t2t.checkpoints.standardization import standardization_of
 from keras_t2t.export.onnx_int8 import quantize
-from keras_t2t.export.rollout import attention_blocks, outputs_with_rollout
+from keras_t2t.export.rollout import attention_blocks, inputs_of, rollout_of
 from keras_t2t.export.serving_model import in_precision, output_names
 
 OPSETS = (17, 18, 19, 20)
@@ -29,12 +29,8 @@ REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSumSq
 def write_onnx(model, path, options, with_rollout=False):
     """ONNX: the file `path`, with the weights inside; int8 only on torch.
 
-    Args:
-        with_rollout: whether to add an output `rollout` `(batch, rows, columns)`, if
-            the model has attention.
-
-    Returns:
-        `[rows, columns]` of the rollout, or None.
+    `with_rollout` adds an output `rollout` `(batch, rows, columns)` if the model has
+    attention. Returns `[rows, columns]`, or None.
     """
     metadata = metadata_of(model, options)
     if options.precision == "float16":
@@ -44,7 +40,10 @@ def write_onnx(model, path, options, with_rollout=False):
     convert = by_jax if keras.backend.backend() == "jax" else by_torch
 
     def serve(image):
-        outputs = outputs_with_rollout(model, image, blocks, grid)
+        with inputs_of(blocks) as called:
+            outputs = model(image, training=False)
+        if grid:
+            outputs = {**outputs, "rollout": rollout_of(called, grid)}
         return tuple(outputs[name] for name in names)
 
     # They warn about what we do not need: missing types, torchvision's operators.
@@ -161,11 +160,7 @@ def remove_unread(model):
 
 
 def to_17(model):
-    """Converts a model from operator set 18 to 17, in place.
-
-    Raises:
-        ValueError: for an operator that cannot be converted.
-    """
+    """Converts a model from operator set 18 to 17, in place."""
     import onnx
 
     constants = {tensor.name: tensor for tensor in model.graph.initializer}

@@ -16,10 +16,6 @@ def quantize(path, calibration, batch_size):
     ranges come from the calibration images. Products of two activations (attention
     scores, the Performer's sums) and everything between products stay in float32, and
     so does the Performer's product in the exponent, which would magnify errors.
-
-    Args:
-        calibration: array of input images `(images, height, width, channels)`.
-        batch_size: how many of them are run at once; 1 if the file's batch is fixed.
     """
     import onnx
     from onnxruntime import quantization

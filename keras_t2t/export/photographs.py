@@ -13,17 +13,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
 
 
 def photographs(shape):
-    """scikit-learn's two photographs and their mirror images.
-
-    Synthetic images if scikit-learn or Pillow is missing, or the model does not have 3
-    channels.
-
-    Args:
-        shape: (height, width, channels).
-
-    Returns:
-        uint8 array `(4, height, width, channels)`.
-    """
+    """scikit-learn's two photographs and their mirror images, uint8 `(4, height, width,
+    channels)`; synthetic images if scikit-learn or Pillow is missing, or the model does
+    not have 3 channels."""
     height, width, channels = shape
     images = sample_images(height, width) if channels == 3 else None
     if images is None:
@@ -57,14 +49,8 @@ def synthetic_images(shape):
 
 
 def calibration_images(calibration, shape, crop, interpolation, exif_orientation=True):
-    """The images that `calibration` of `export_model` names.
-
-    Returns:
-        uint8 array `(images, height, width, channels)`, None for None.
-
-    Raises:
-        ValueError: if it is neither a folder with images nor such an array.
-    """
+    """The images that `calibration` of `export_model` names, uint8 `(images, height,
+    width, channels)`; None for None."""
     if calibration is None:
         return None
     height, width, channels = shape

@@ -7,33 +7,15 @@ from keras import ops
 from keras_t2t.layers import FlattenGrid, MultiHeadSelfAttention
 
 
-def outputs_with_rollout(model, image, blocks=(), grid=None):
-    """The dict of a serving model's outputs, with `rollout` if there is a grid.
-
-    Args:
-        image: tensor `(batch, height, width, channels)`.
-        blocks, grid: from `attention_blocks`.
-    """
-    with inputs_of(blocks) as called:
-        outputs = model(image, training=False)
-    if grid:
-        rollout = ops.reshape(rollout_of(called)[:, 1:], (-1, *grid))
-        outputs = {**outputs, "rollout": ops.cast(rollout, "float32")}
-    return outputs
-
-
-def rollout_of(called):
-    """How much of each token reaches the class token through all layers.
+def rollout_of(called, grid):
+    """How much of each patch reaches the class token through all layers.
 
     Attention rollout (Abnar and Zuidema, 2020, section 3): the product of the layers'
     (A + I) / 2, of which only the first row is computed, from the last layer down.
-
-    Args:
-        called: list of (`MultiHeadSelfAttention`, its input `(batch, tokens,
-            channels)`), in the order in which they are called.
+    `called` are the layers with their inputs, see `inputs_of`.
 
     Returns:
-        Tensor `(batch, tokens)` in float32 or better; rows sum to 1.
+        float32 tensor `(batch, rows, columns)`.
     """
     row = None
     for layer, x in reversed(called):
@@ -43,7 +25,7 @@ def rollout_of(called):
             row = (attention[:, 0] + ops.cast(first, attention.dtype)) / 2
         else:
             row = (ops.matmul(row[:, None], attention)[:, 0] + row) / 2
-    return row
+    return ops.cast(ops.reshape(row[:, 1:], (-1, *grid)), "float32")
 
 
 def attention_blocks(model):
@@ -57,7 +39,7 @@ def attention_blocks(model):
 
 @contextlib.contextmanager
 def inputs_of(layers):
-    """Gives a list to which each call of the layers appends (layer, its input)."""
+    """Gives a list to which each call of the layers appends `(layer, its input)`."""
     called = []
 
     def recording(layer, call):

@@ -11,29 +11,17 @@ import sys
 import numpy as np
 
 
-def load(format, path, threads=None):
-    """Loads an exported file.
-
-    Args:
-        format: str, as for `keras_t2t.export_model`.
-        path: the file or folder.
-        threads: None, or how many threads the runtime may use.
-
-    Returns:
-        Function: float32 images `(batch, height, width, channels)` -> dict of output
-        name -> float32 array `(batch, ...)`.
-    """
-    return LOADERS[format](str(path), threads)
+def load(format, path):
+    """An exported file as a function: float32 images `(batch, height, width, channels)`
+    -> dict of output name -> float32 array `(batch, ...)`."""
+    return LOADERS[format](str(path))
 
 
-def load_saved_model(path, threads):
+def load_saved_model(path):
     # TensorFlow imports Keras, which would import torch's triton, and crash.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
 
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
     loaded = tf.saved_model.load(path)
     serve = loaded.signatures["serving_default"]
 
@@ -44,14 +32,10 @@ def load_saved_model(path, threads):
     return run
 
 
-def load_onnx(path, threads):
+def load_onnx(path):
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    session = onnxruntime.InferenceSession(
-        path, options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     names = [name for name in names if name != "rollout"]  # Keras's model has none
     return lambda images: dict(
@@ -59,33 +43,27 @@ def load_onnx(path, threads):
     )
 
 
-def load_litert(path, threads):
+def load_litert(path):
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(path, num_threads=threads)
-    runner = interpreter.get_signature_runner("serving_default")
+    runner = Interpreter(path).get_signature_runner("serving_default")
     return lambda images: runner(image=images)
 
 
-def load_openvino(path, threads):
+def load_openvino(path):
     import openvino
 
-    core = openvino.Core()
     # Its CPU plugin may choose bfloat16 by default.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    if threads:
-        settings["INFERENCE_NUM_THREADS"] = threads
-    compiled = core.compile_model(path, "CPU", settings)
+    compiled = openvino.Core().compile_model(path, "CPU", settings)
     return lambda images: {
         output.get_any_name(): value for output, value in compiled(images).items()
     }
 
 
-def load_torch(path, threads):
+def load_torch(path):
     import torch
 
-    if threads:
-        torch.set_num_threads(threads)
     program = torch.export.load(path).module()
 
     def run(images):
@@ -96,12 +74,17 @@ def load_torch(path, threads):
     return run
 
 
-def load_keras(path, threads):
+def load_keras(path):
     import keras
 
     from keras_t2t import layers  # noqa: F401  registers them for loading
 
-    model = keras.saving.load_model(path, compile=False)
+    return run_of(keras.saving.load_model(path, compile=False))
+
+
+def run_of(model):
+    """A Keras model that gives a dict as a function, see `load`."""
+    import keras
 
     def run(images):
         outputs = model.predict_on_batch(images)
@@ -113,8 +96,8 @@ def load_keras(path, threads):
 LOADERS = {
     "tf_saved_model": load_saved_model,
     "onnx": load_onnx,
-    "web": lambda path, threads: load_onnx(f"{path}/model.onnx", threads),
-    "triton": lambda path, threads: load_onnx(f"{path}/1/model.onnx", threads),
+    "web": lambda path: load_onnx(f"{path}/model.onnx"),
+    "triton": lambda path: load_onnx(f"{path}/1/model.onnx"),
     "litert": load_litert,
     "openvino": load_openvino,
     "torch": load_torch,

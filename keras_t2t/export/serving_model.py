@@ -13,24 +13,12 @@ OUTPUTS = ("logits", "probabilities", "features", "head", "aux_head")
 
 
 def serving_model(model, include_preprocessing=True, takes_pixels=None):
-    """The model to export for `model`.
+    """The model to export for `model`, in float32; for arguments see `export_model`.
 
-    Args:
-        model: a functional `keras.Model` with one image as input, and one output.
-        include_preprocessing: whether the exported model takes pixels 0..255.
-        takes_pixels: whether `model` itself does; None: its first layers decide.
-
-    Returns:
-        Functional `keras.Model` in float32 with the input `image`
-        `(batch, height, width, channels)` and a dict of outputs: `logits` and
-        `probabilities`, each `(batch, classes)`, if the last layer is a Dense or an
-        Activation; else `features`, the model's own output. `probabilities` are those
-        of the model's own activation; without one, softmax, or sigmoid of one logit.
-
-    Raises:
-        ValueError: if the model is of another kind, takes pixels although
-            `include_preprocessing` is False, or its layers do not decide whether it
-            takes pixels.
+    It has the input `image` `(batch, height, width, channels)` and a dict of outputs:
+    `logits` and `probabilities`, each `(batch, classes)`, if the last layer is a Dense
+    or an Activation; else `features`, the model's own output. `probabilities` are those
+    of the model's own activation; without one, softmax, or sigmoid of one logit.
     """
     check_model(model)
     if include_preprocessing or takes_pixels is not None:
@@ -59,15 +47,13 @@ def check_model(model):
     """Raises a ValueError unless `model` is one that can be exported."""
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(f"`model` must be a built keras.Model, got {model!r}")
-    try:
-        inputs, outputs = model.inputs, model.outputs
-    except AttributeError:
-        inputs = outputs = ()
-    shapes = [tuple(tensor.shape) for tensor in inputs or ()]
-    if len(inputs or ()) != 1 or len(outputs or ()) != 1:
+    inputs = getattr(model, "inputs", None) or ()
+    outputs = getattr(model, "outputs", None) or ()
+    shapes = [tuple(tensor.shape) for tensor in inputs]
+    if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(
             "`model` must be a functional model with one input and one output, got "
-            f"{model.name} with inputs {shapes} and {len(outputs or ())} outputs"
+            f"{model.name} with inputs {shapes} and {len(outputs)} outputs"
         )
     if len(shapes[0]) != 4 or None in shapes[0][1:]:
         raise ValueError(
@@ -120,12 +106,8 @@ def in_precision(model, precision):
 
 
 def with_dtype(model, dtype, keep=()):
-    """A copy of `model` whose layers have the dtype policy `dtype`.
-
-    Args:
-        model: functional `keras.Model`.
-        keep: names of layers that keep their own policy.
-    """
+    """A copy of `model` whose layers, but those named in `keep`, have the dtype policy
+    `dtype`."""
 
     def copy(layer):
         config = layer.get_config()

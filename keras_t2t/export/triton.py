@@ -16,25 +16,19 @@ def write_triton(model, path, options):
 
 def config_of(model, name, options):
     """Triton's description of the model, in the text format of protocol buffers."""
-    [image] = model.inputs
-    outputs = zip(output_names(model), model.outputs, strict=True)
     limit = MAX_BATCH_SIZE if options.dynamic_batch else 0
     lines = [f'name: "{name}"', 'backend: "onnxruntime"', f"max_batch_size: {limit}"]
-    lines += _tensor("input", "image", image.shape, options)
-    for output, tensor in outputs:
-        lines += _tensor("output", output, tensor.shape, options)
+    names = ["image", *output_names(model)]
+    # If the server assembles batches, the dimensions do not include the batch axis.
+    batch = [] if options.dynamic_batch else [1]
+    for tensor, name in zip([*model.inputs, *model.outputs], names, strict=True):
+        lines += [
+            "input {" if name == "image" else "output {",
+            f'  name: "{name}"',
+            "  data_type: TYPE_FP32",
+            f"  dims: {[*batch, *tensor.shape[1:]]}",
+            "}",
+        ]
     if options.dynamic_batch:
         lines.append("dynamic_batching {}")
     return "\n".join(lines) + "\n"
-
-
-def _tensor(kind, name, shape, options):
-    # If the server assembles batches, the dimensions do not include the batch axis.
-    dims = list(shape[1:]) if options.dynamic_batch else [1, *shape[1:]]
-    return [
-        f"{kind} {{",
-        f'  name: "{name}"',
-        "  data_type: TYPE_FP32",
-        f"  dims: {dims}",
-        "}",
-    ]

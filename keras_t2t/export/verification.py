@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_t2t.export import runtimes
 from keras_t2t.export.child import run_python
+from keras_t2t.export.serving_model import own_output, plain_model
 
 TOLERANCE = 1e-4  # float32: sums in another order, over some hundred layers
 KERAS_BATCH = 8
@@ -31,36 +32,21 @@ class Verification(NamedTuple):
 
 
 def verify_file(served, path, format, options, own):
-    """Runs the file at `path` and `served` on images, and compares their outputs.
+    """Runs the file at `path` and `served` on the images, and compares their outputs.
 
-    Args:
-        served: the serving model, in float32.
-        options: `Options`; with `images`.
-        own: (name, model, inputs): the output `name` is compared with that of the
-            original `model` for `inputs`, the same images as that model takes them.
-
-    Raises:
-        RuntimeError: if the file cannot be run or, in float32, its outputs differ.
+    `own` is `(model, inputs)`: the original model, which is compared too, and the same
+    images as it takes them.
     """
-    expected = keras_outputs(served, options.images)
-    name, model, inputs = own
-    itself = keras.Model(model.inputs[0], {name: model.outputs[0]})
-    expected |= keras_outputs(itself, inputs)
+    model, inputs = own
+    plain = plain_model(model)
+    itself = keras.Model(plain.inputs[0], {own_output(model): plain.outputs[0]})
+    expected = {}
+    for network, images in ((served, options.images), (itself, inputs)):
+        run = runtimes.run_of(network)
+        expected |= runtimes.run_in_batches(run, images, KERAS_BATCH)
     batch_size = FILE_BATCH if options.dynamic_batch else 1
     outputs = run_alone(format, path, options.images, batch_size)
     return compare(expected, outputs, exact=options.precision == "float32")
-
-
-def keras_outputs(model, images):
-    """The outputs, as a dict of arrays, of a model that gives a dict."""
-    return runtimes.run_in_batches(
-        lambda batch: {
-            name: keras.ops.convert_to_numpy(value)
-            for name, value in model.predict_on_batch(batch).items()
-        },
-        images,
-        KERAS_BATCH,
-    )
 
 
 def run_alone(format, path, images, batch_size):
@@ -77,20 +63,14 @@ def run_alone(format, path, images, batch_size):
 
 
 def compare(expected, outputs, exact):
-    """Compares two dicts of arrays.
-
-    Raises:
-        RuntimeError: if they have other names or values that are not finite, or differ
-            although they must be `exact`.
-    """
+    """The `Verification` of two dicts of arrays; a RuntimeError if their names differ,
+    values are not finite, or differ although they must be `exact`."""
     if sorted(expected) != sorted(outputs):
         raise RuntimeError(
             f"the exported file gives {sorted(outputs)} instead of {sorted(expected)}"
         )
     scores = "logits" if "logits" in expected else "features"
-    differences = {
-        name: np.abs(expected[name] - outputs[name]) for name in sorted(expected)
-    }
+    differences = {name: np.abs(expected[name] - outputs[name]) for name in expected}
     largest = float(np.max([value.max() for value in differences.values()]))
     agreement = None
     if scores == "logits":

@@ -66,27 +66,23 @@ def write_web(model, path, options):
 
 
 def copy_runtime(folder):
-    """Copies ONNX Runtime Web's files from the published package.
+    """Copies ONNX Runtime Web's files from the published package, which is kept in
+    Keras's folder, and downloaded if missing or damaged.
 
     Raises:
         ConnectionError, ValueError: it cannot be downloaded, or has another checksum.
     """
-    with tarfile.open(fileobj=io.BytesIO(runtime_package())) as package:
+    kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{VERSION}.tgz"
+    content = kept.read_bytes() if kept.is_file() else None
+    # The hashed bytes are those that are used: the file may change at any time.
+    if content is None or hashlib.sha512(content).hexdigest() != SHA512:
+        if content is not None:
+            logger.warning("%s is not as published: downloading it again", shown(kept))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        download(URL, kept, SHA512)
+        content = kept.read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(content)) as package:
         folder.mkdir()
         for name in RUNTIME:
-            content = package.extractfile(f"package/{name}")
-            (folder / Path(name).name).write_bytes(content.read())
-
-
-def runtime_package():
-    """The package's bytes, from Keras's folder; downloaded if missing or damaged."""
-    kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{VERSION}.tgz"
-    if kept.is_file():
-        content = kept.read_bytes()
-        # The hashed bytes are those that are used: the file may change at any time.
-        if hashlib.sha512(content).hexdigest() == SHA512:
-            return content
-        logger.warning("%s is not as published: downloading it again", shown(kept))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    download(URL, kept, SHA512)
-    return kept.read_bytes()
+            part = package.extractfile(f"package/{name}").read()
+            (folder / Path(name).name).write_bytes(part)

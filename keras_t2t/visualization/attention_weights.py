@@ -24,11 +24,7 @@ def backbone_attention(model):
 
 
 def needed_attention(model):
-    """As `backbone_attention`.
-
-    Raises:
-        ValueError: if the model has none.
-    """
+    """As `backbone_attention`; a ValueError if the model has none."""
     names = backbone_attention(model)
     if not names:
         within = [x.name for x in getattr(model, "layers", []) if backbone_attention(x)]
@@ -45,11 +41,7 @@ def token_layers(model):
 
 
 def chosen_block(model, block):
-    """Name of the attention layer of a block, by its number; -1 is the last.
-
-    Raises:
-        ValueError: if the model has no attention or no such block.
-    """
+    """Name of the attention layer of a block, by its number; -1 is the last."""
     names = needed_attention(model)
     if not is_integer(block, at_least=-len(names)) or block >= len(names):
         raise ValueError(
@@ -135,10 +127,7 @@ def maps_of(model, inputs):
 
 
 def class_attention(
-    model: keras.Model,
-    image: Image,
-    block: int = -1,
-    takes_pixels: bool | None = None,
+    model: keras.Model, image: Image, block: int = -1, takes_pixels: bool | None = None
 ) -> Array:
     """How much the class token attends to each patch, in each head of one block.
 
@@ -244,11 +233,7 @@ def token_row(model, layer, x, token):
 
 
 def chosen_token(model, layer, token=None):
-    """`token`, or the one in the middle of the layer's grid.
-
-    Raises:
-        ValueError: if the model has no such layer, or the grid no such token.
-    """
+    """`token`, or for None the one in the middle of the layer's grid."""
     known = token_layers(model)
     if layer not in known:
         raise ValueError(

@@ -37,12 +37,7 @@ def default_stages(model: keras.Model) -> list[str]:
 
 
 def check_stages(model, stages):
-    """`stages` as a list of names, the default for None.
-
-    Raises:
-        ValueError: if one is no layer of the model, or is not on a grid; the message
-            lists the stages.
-    """
+    """`stages` as a list of names, the default for None."""
     if stages is None:
         return default_stages(model)
     stages = [stages] if isinstance(stages, str) else stages

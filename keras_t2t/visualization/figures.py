@@ -6,17 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_matplotlib
-from keras_t2t._ground.types import FeatureMaps, Figure, FilePath
+from keras_t2t._ground.types import Array, FeatureMaps, Figure, FilePath
+from keras_t2t.visualization import pictures
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.observation import Observation
-from keras_t2t.visualization.pictures import (
-    attention_overlay,
-    channel_mosaic,
-    drawn_view,
-    palette,
-)
 from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE_WIDTH = 7.2  # inches
@@ -74,6 +70,15 @@ def new_figure(height, width=PAGE_WIDTH):
     return figure.Figure(figsize=(width, height), layout="constrained")
 
 
+def new_sheet(height, rows, columns, **settings):
+    """A figure for pictures, and their axes, an array `(rows, columns)`."""
+    figure = new_figure(height)
+    cells = figure.subplots(rows, columns, squeeze=False, **settings)
+    for axes in cells.flat:
+        axes.axis("off")
+    return figure, cells
+
+
 # === Feature maps ===
 @styled
 def feature_figure(observation: Observation, title: str, channels: int = 16) -> Figure:
@@ -88,23 +93,18 @@ def feature_figure(observation: Observation, title: str, channels: int = 16) -> 
         `matplotlib.figure.Figure`.
     """
     mosaics = {
-        name: channel_mosaic(features, channels, columns=8)
+        name: pictures.channel_mosaic(features, channels, columns=8)
         for name, features in observation.features.items()
     }
     shapes = [mosaic.shape for mosaic in mosaics.values()]
     heights = [PAGE_WIDTH * 0.8 * height / width + 0.3 for height, width in shapes]
-    figure = new_figure(sum(heights) + 0.7)
-    rows = figure.subplots(
-        len(mosaics), 2, width_ratios=(1, 5.2), height_ratios=heights, squeeze=False
-    )
-    for i, (name, mosaic) in enumerate(mosaics.items()):
-        first, second = rows[i]
-        first.axis("off")
-        if i == 0:
-            first.imshow(drawn_view(observation.view))
-            first.set_anchor("N")
-        draw_mosaic(second, mosaic)
-        second.set_title(stage_title(name, observation.features[name]), loc="left")
+    ratios = {"width_ratios": (1, 5.2), "height_ratios": heights}
+    figure, rows = new_sheet(sum(heights) + 0.7, len(mosaics), 2, **ratios)
+    rows[0, 0].imshow(pictures.drawn_view(observation.view))
+    rows[0, 0].set_anchor("N")
+    for axes, (name, mosaic) in zip(rows[:, 1], mosaics.items(), strict=True):
+        axes.imshow(pictures.palette()[mosaic], interpolation="none")
+        axes.set_title(stage_title(name, observation.features[name]), loc="left")
     figure.suptitle(title)
     figure.supxlabel(LEGEND, fontsize=7)
     return figure
@@ -125,15 +125,14 @@ def comparison_figure(
     """
     stages = max(len(features) for features in networks.values())
     width = PAGE_WIDTH / len(networks)
-    figure = new_figure(stages * (width + 0.45) + 0.6)
-    cells = figure.subplots(stages, len(networks), squeeze=False)
-    for axes in cells.flat:
-        axes.axis("off")
+    height = stages * (width + 0.45) + 0.6
+    figure, cells = new_sheet(height, stages, len(networks))
     for column, (title, features) in zip(cells.T, networks.items(), strict=True):
         for i, (axes, (name, values)) in enumerate(
             zip(column, features.items(), strict=False)
         ):
-            draw_mosaic(axes, channel_mosaic(values, channels))
+            mosaic = pictures.channel_mosaic(values, channels)
+            axes.imshow(pictures.palette()[mosaic], interpolation="none")
             heading = stage_title(name, values, separator="\n")
             # Variant and weights, a line each: the columns are narrow.
             title = title.replace(", ", "\n", 1)
@@ -142,21 +141,12 @@ def comparison_figure(
     return figure
 
 
-def draw_mosaic(axes, mosaic):
-    axes.imshow(palette()[mosaic], interpolation="none")
-    axes.axis("off")
-
-
 def stage_title(name, features, separator=", "):
     height, width, channels = features.shape
     states = channel_states(features)
-    return separator.join(
-        (
-            name,
-            f"{channels} channels of {height} x {width}",
-            f"{states.dead.mean():.0%} dead, {states.saturated.mean():.0%} saturated",
-        )
-    )
+    size = f"{channels} channels of {height} x {width}"
+    shares = f"{states.dead.mean():.0%} dead, {states.saturated.mean():.0%} saturated"
+    return separator.join((name, size, shares))
 
 
 # === Attention ===
@@ -175,15 +165,13 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
     Raises:
         ValueError: if the model has no attention.
     """
-    pictures = attention_pictures(observation, heads)
+    drawn = attention_pictures(observation, heads)
     columns = 4
-    rows = -(-len(pictures) // columns)
+    rows = -(-len(drawn) // columns)
     height, width = observation.view.shape[:2]
-    figure = new_figure(rows * (PAGE_WIDTH / columns * height / width + 0.3) + 0.6)
-    cells = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in cells:
-        axes.axis("off")
-    for axes, (caption, picture) in zip(cells, pictures.items(), strict=False):
+    height = rows * (PAGE_WIDTH / columns * height / width + 0.3) + 0.6
+    figure, cells = new_sheet(height, rows, columns)
+    for axes, (caption, picture) in zip(cells.flat, drawn.items(), strict=False):
         axes.imshow(picture)
         axes.set_title(caption)
     figure.suptitle(title)
@@ -200,9 +188,6 @@ def attention_pictures(observation, heads=8):
 
     Captions state the largest weight as a multiple of the mean: near 1, the shades of
     the picture mean little.
-
-    Raises:
-        ValueError: if the model has no attention.
     """
     view, attention = observation.view, observation.attention
     if attention is None:
@@ -212,15 +197,15 @@ def attention_pictures(observation, heads=8):
         for name, weights in attention.of_class.items()
     }
     maps["rollout"] = (attention.rollout, None)
-    for name, (row, place) in attention.of_token.items():
-        maps[f"framed token, {name}"] = (row, place)
+    for name, row_and_place in attention.of_token.items():
+        maps[f"framed token, {name}"] = row_and_place
     for head, weights in enumerate(attention.heads[:heads]):
         maps[f"{block_name(attention.block)}, head {head}"] = (weights, None)
-    pictures = {"image": drawn_view(view)}
+    drawn = {"image": pictures.drawn_view(view)}
     for caption, (weights, place) in maps.items():
         peak = f"{caption}\npeak {weights.max() / (weights.mean() or 1):.1f} x mean"
-        pictures[peak] = attention_overlay(view, weights, place)
-    return pictures
+        drawn[peak] = pictures.attention_overlay(view, weights, place)
+    return drawn
 
 
 def block_name(layer):
@@ -230,14 +215,8 @@ def block_name(layer):
 
 # === Numbers over the depth ===
 # Okabe and Ito's colours, each with a marker, so that colour is not needed.
-SERIES = (
-    ("#0072B2", "o"),
-    ("#D55E00", "s"),
-    ("#009E73", "^"),
-    ("#CC79A7", "D"),
-    ("#E69F00", "v"),
-    ("#56B4E9", "P"),
-)
+COLOURS = "#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9".split()
+SERIES = tuple(zip(COLOURS, "os^DvP", strict=True))
 QUANTITIES = {
     "dead": "dead channels (%)",
     "redundancy": "redundancy of channels",
@@ -278,7 +257,7 @@ def draw_depth(axes, tables, quantity, ink="black", series=SERIES):
     """
     for i, (network, table) in enumerate(tables.items()):
         colour, marker = series[i % len(series)]
-        depth = np.linspace(0, 1, len(table)) if len(table) > 1 else np.zeros(1)
+        depth = np.linspace(0, 1, len(table))
         if quantity == "dead":
             values = [100 * row.dead_share for row in table]
         elif quantity == "redundancy":
@@ -305,3 +284,65 @@ def draw_depth(axes, tables, quantity, ink="black", series=SERIES):
         axes.text(
             0.5, 0.5, "no attention", transform=axes.transAxes, ha="center", color=ink
         )
+
+
+# === What a model confuses ===
+MOST_NAMES = 40  # classes whose names stand beside the matrix
+MOST_NUMBERS = 15  # classes whose counts stand in it
+COLUMNS = 5  # of the sheet
+
+
+@styled
+def confusion_figure(counts: Array, class_names: list[str]) -> Figure:
+    """The confusion matrix, each row as shares of its class.
+
+    Args:
+        counts: int array (classes, classes), the images of the row's class that the
+            model assigns to the column's.
+    """
+    number = len(class_names)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = new_figure(PAGE_WIDTH)
+    axes = figure.subplots()
+    axes.grid(False)
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues", interpolation="nearest")
+    axes.set(xlabel="what the model says", ylabel="what it is")
+    figure.colorbar(image, shrink=0.6, label="share of the images of a class")
+    if number <= MOST_NAMES:
+        names = [shortened(name) for name in class_names]
+        axes.set_xticks(range(number), names, rotation=90)
+        axes.set_yticks(range(number), names)
+    if number <= MOST_NUMBERS:
+        for row, column in np.argwhere(counts):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            style = {"ha": "center", "va": "center", "color": colour}
+            axes.text(column, row, counts[row, column], **style)
+    return figure
+
+
+@styled
+def mistakes_figure(mistakes: list, class_names: list[str]) -> Figure:
+    """A sheet of images that are taken for another class.
+
+    Args:
+        mistakes: of dict with `image`, uint8 array (height, width, 3), as the model
+            sees it, `label` and `said`, int, and `probability`; at least one.
+    """
+    names = [shortened(name, 18) for name in class_names]
+    rows = -(-len(mistakes) // COLUMNS)
+    height = rows * (PAGE_WIDTH / COLUMNS + 0.35) + 0.4
+    figure, cells = new_sheet(height, rows, COLUMNS)
+    for axes, mistake in zip(cells.flat, mistakes, strict=False):
+        axes.imshow(mistake["image"])
+        label, said = names[mistake["label"]], names[mistake["said"]]
+        axes.set_title(f"{label}\n{mistake['probability']:.0%} {said}", fontsize=7)
+    figure.suptitle(
+        "What it is, and what the model says instead, with its probability", fontsize=8
+    )
+    return figure
+
+
+def shortened(name, most=24):
+    """A class name that fits beside others."""
+    name = shown(name)
+    return name if len(name) <= most else f"{name[: most - 2]}..."

@@ -53,17 +53,8 @@ def model_view(
 
 
 def model_input(model, view, takes_pixels=None):
-    """A view as a batch of one, standardised unless the model does that itself.
-
-    Args:
-        takes_pixels: whether the model does; None: its first layers decide.
-
-    Returns:
-        float32 array `(1, height, width, 3)`.
-
-    Raises:
-        ValueError: as for `pixel_input.takes_pixels`.
-    """
+    """A view as a batch of one, float32 `(1, height, width, 3)`, standardised unless
+    the model does that itself; None: its first layers decide."""
     batch = view[None].astype("float32")
     if takes_pixels_itself(model, takes_pixels):
         return batch
@@ -73,14 +64,11 @@ def model_input(model, view, takes_pixels=None):
 def _image_size(model):
     """`(height, width)` of the model's input."""
     shape = getattr(model, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] != 3:
+    rgb = isinstance(shape, tuple) and len(shape) == 4 and shape[-1] == 3
+    if not rgb or None in shape[1:3]:
         raise ValueError(
-            "`model` must take RGB images (batch, height, width, 3), got the input "
-            f"shape {shape}"
-        )
-    if None in shape[1:3]:
-        raise ValueError(
-            f"`model` must have a fixed height and width, got the input shape {shape}"
+            "`model` must take RGB images (batch, height, width, 3) of a fixed height "
+            f"and width, got the input shape {shape}"
         )
     return tuple(shape[1:3])
 
@@ -113,11 +101,7 @@ def _pixels(image):
 
 # === Several ===
 def image_list(images):
-    """One image, a list of them or a folder, as a sequence.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """One image, a list of them or a folder, as a sequence that is not empty."""
     if isinstance(images, (str, os.PathLike)) and Path(images).is_dir():
         folder = Path(images)
         if holds_containers(folder):
@@ -133,15 +117,8 @@ def image_list(images):
 
 
 class SplitImages(Sequence):
-    """The validation images of parquet files or tars, as Pillow images of mode RGB,
-    decoded one by one.
-
-    Args:
-        folder: Path of the files, as `data.open_dataset` reads them.
-
-    Raises:
-        ValueError: they, or later an image, cannot be read.
-    """
+    """The validation images of a folder of parquet files or tars, as Pillow images of
+    mode RGB, decoded one by one."""
 
     def __init__(self, folder):
         self._split = find_source(folder, evaluation_only=True).validation

@@ -24,24 +24,18 @@ def palette():
     """uint8 array (256, 3): the shades, white, and the colours of the marks."""
     matplotlib = import_matplotlib()
     shades = matplotlib.colormaps["cividis"](np.linspace(0, 1, SHADES))[:, :3]
-    rest = ["white", *MARKS.values()]
-    colours = [*shades, *(matplotlib.colors.to_rgb(colour) for colour in rest)]
+    rest = map(matplotlib.colors.to_rgb, ("white", *MARKS.values()))
+    colours = [*shades, *rest]
     return np.round(255 * np.array(colours)).astype("uint8")
 
 
 # === Channels ===
 def channel_mosaic(features, count=16, columns=4):
-    """Draws channels side by side, each scaled from its 1st to its 99th percentile.
+    """Draws `count` channels side by side, evenly spread over all of `features`, each
+    scaled from its 1st to its 99th percentile.
 
     A dead channel has an orange frame and a cross, a saturated one a blue frame and a
-    filled corner (see `channel_states`).
-
-    Args:
-        features: array `(height, width, channels)`.
-        count: int, channels drawn, evenly spread over all.
-
-    Returns:
-        uint8 array `(rows of pixels, columns of pixels)` of indices into `palette()`.
+    filled corner (see `channel_states`). The pixels are indices into `palette()`.
     """
     states = channel_states(features)
     last = features.shape[-1] - 1
@@ -58,11 +52,8 @@ def channel_mosaic(features, count=16, columns=4):
         tiles.append(tile)
     height, width = tiles[0].shape
     rows = math.ceil(len(tiles) / columns)
-    sheet = np.full(
-        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP),
-        BACKGROUND,
-        "uint8",
-    )
+    size = rows * (height + GAP) - GAP, columns * (width + GAP) - GAP
+    sheet = np.full(size, BACKGROUND, "uint8")
     for i, tile in enumerate(tiles):
         top, left = (height + GAP) * (i // columns), (width + GAP) * (i % columns)
         sheet[top : top + height, left : left + width] = tile
@@ -104,18 +95,11 @@ def mark(tile, colour, cross=False, corner=False):
 
 # === Attention over the image ===
 def attention_overlay(view, weights, token=None):
-    """Draws attention weights over the grey image, yellow where they are largest.
+    """Draws attention weights `(rows, columns)` over the grey image, yellow where they
+    are largest, with a frame around the attending `token`, if it is given.
 
     Shades follow the square root of the weight, up to the 99th percentile: on a linear
     scale a peak would leave everything else black.
-
-    Args:
-        view: uint8 array `(height, width, 3)`.
-        weights: array `(rows, columns)`, not negative.
-        token: None, or the `(row, column)` of the attending token, which gets a frame.
-
-    Returns:
-        uint8 array `(height, width, 3)`, enlarged to at least 224 px.
     """
     Image = import_library("PIL.Image", "visualize")
     photograph = Image.fromarray(drawn_view(view)).convert("L").convert("RGB")
@@ -128,14 +112,12 @@ def attention_overlay(view, weights, token=None):
         (height, width), (rows, columns) = picture.shape[:2], weights.shape
         top, bottom = (round((token[0] + i) * height / rows) for i in (0, 1))
         left, right = (round((token[1] + i) * width / columns) for i in (0, 1))
+        inside = picture[top:bottom, left:right].copy()
         for reach, colour in ((4, (255, 255, 255)), (2, palette()[DEAD])):
-            frame = np.zeros(picture.shape[:2], bool)
-            frame[
-                max(0, top - reach) : bottom + reach,
-                max(0, left - reach) : right + reach,
-            ] = True
-            frame[top:bottom, left:right] = False
-            picture[frame] = colour
+            down = slice(max(0, top - reach), bottom + reach)
+            across = slice(max(0, left - reach), right + reach)
+            picture[down, across] = colour
+        picture[top:bottom, left:right] = inside
     return picture
 
 

@@ -13,18 +13,12 @@ from keras_t2t.visualization.image_view import model_input
 
 
 class Probe:
-    """A model that also returns features and the inputs of attention layers.
+    """A model that also returns the outputs of the layers `stages`, on their grids, and
+    the inputs of the layers `attention`.
 
     It is a functional model over the same, unchanged layers. It runs eagerly, as
     `model(x)` does, so that its output is equal to the last bit; a compiled `predict`
-    may round differently.
-
-    Args:
-        model: a functional `keras.Model`.
-        stages: names of layers on a grid, whose outputs are wanted.
-        attention: names of attention layers, whose inputs are wanted.
-        takes_pixels: whether the model itself takes pixels 0..255 and standardises
-            them; None: its first layers decide.
+    may round differently. For `takes_pixels` see `feature_maps`.
     """
 
     def __init__(self, model, stages=(), attention=(), takes_pixels=None):
@@ -35,10 +29,7 @@ class Probe:
         self.probing = keras.Model(model.input, [*tensors, model.output])
 
     def __call__(self, view):
-        """Runs the model on one image.
-
-        Args:
-            view: the result of `model_view`.
+        """Runs the model on one image, the result of `model_view`.
 
         Returns:
             Dict of stage -> float32 array `(height, width, channels)`, dict of
@@ -51,47 +42,29 @@ class Probe:
         with without_gradients():
             tensors = self.probing(ops.convert_to_tensor(inputs), training=False)
         *values, output = tensors
-        count = len(self.stages)
-        features = {
-            name: on_grid(self.model, name, to_array(x))[0]
-            for name, x in zip(self.stages, values[:count], strict=True)
-        }
-        for name, grid in features.items():
+        features = {}
+        for name, x in zip(self.stages, values, strict=False):
+            rows, columns = layer_grid(self.model, self.model.get_layer(name))
+            grid = to_array(x)[0]
+            if grid.ndim == 2:  # tokens, perhaps after the class token
+                grid = grid[len(grid) - rows * columns :].reshape(rows, columns, -1)
             if not np.isfinite(grid).all():
                 raise FloatingPointError(
                     f"{shown(self.model.name)} gives values that are no numbers at "
                     f"{name}"
                 )
-        inside = dict(zip(self.attention, values[count:], strict=True))
+            features[name] = grid
+        inside = dict(zip(self.attention, values[len(self.stages) :], strict=True))
         return features, inside, output
 
 
-def on_grid(model, name, values):
-    """The output of layer `name` on its grid, without the class token.
-
-    Args:
-        values: array `(batch, height, width, channels)`, `(batch, tokens, channels)`
-            or `(batch, 1 + tokens, channels)`.
-
-    Returns:
-        Array `(batch, height, width, channels)`.
-    """
-    rows, columns = layer_grid(model, model.get_layer(name))
-    if values.ndim == 3:
-        values = values[:, values.shape[1] - rows * columns :]
-    return values.reshape(len(values), rows, columns, values.shape[-1])
-
-
-@contextlib.contextmanager
 def without_gradients():
     """Keeps torch from storing all intermediates for a gradient."""
     if keras.backend.backend() != "torch":
-        yield
-        return
+        return contextlib.nullcontext()
     import torch
 
-    with torch.no_grad():
-        yield
+    return torch.no_grad()
 
 
 def to_array(tensor):

@@ -12,6 +12,7 @@ import numpy as np
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_library, import_matplotlib
 from keras_t2t._ground.types import Figure, FilePath
+from keras_t2t.visualization import pictures
 from keras_t2t.visualization.features import channel_states
 from keras_t2t.visualization.figures import (
     QUANTITIES,
@@ -21,15 +22,10 @@ from keras_t2t.visualization.figures import (
     new_figure,
 )
 from keras_t2t.visualization.observation import Observation
-from keras_t2t.visualization.pictures import (
-    BACKGROUND,
-    channel_mosaic,
-    drawn_view,
-    palette,
-)
 from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE = Path(__file__).with_name("report_page.html")
+COLUMNS = "stage,grid,channels,dead,saturated,redundancy,of noise,attention distance"
 PICTURE_DPI = 120
 PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that fits a phone
 # The page's colours, of lines and text, then of the curve.
@@ -87,7 +83,9 @@ def write_report(
 def image_section(observation, predictions):
     height, width = observation.view.shape[:2]
     caption = f"The image as the model sees it, {height} x {width} px (height x width)."
-    picture = figure(photograph(drawn_view(observation.view)), caption, "the image")
+    picture = figure(
+        photograph(pictures.drawn_view(observation.view)), caption, "the image"
+    )
     if predictions is None:
         return f'<div class="image">{picture}</div>'
     rows = "".join(
@@ -112,7 +110,7 @@ def feature_section(observation, channels_drawn):
             f"<b>{escape(name)}</b><br>{channels} channels of {height} x {width}<br>"
             f"{states.dead.mean():.1%} dead, {states.saturated.mean():.1%} saturated"
         )
-        picture = channels_png(channel_mosaic(features, channels_drawn))
+        picture = channels_png(pictures.channel_mosaic(features, channels_drawn))
         figures.append(figure(picture, caption, f"channels of {name}"))
     return (
         "<section><h2>Feature maps</h2><p>Channels of some stages, from early to late, "
@@ -127,10 +125,10 @@ def feature_section(observation, channels_drawn):
 def attention_section(observation):
     if observation.attention is None:
         return "<section><h2>Attention</h2><p>This model has none.</p></section>"
-    pictures = attention_pictures(observation, heads=len(observation.attention.heads))
+    drawn = attention_pictures(observation, heads=len(observation.attention.heads))
     figures = [
         figure(photograph(picture), two_lines(caption), caption)
-        for caption, picture in pictures.items()
+        for caption, picture in drawn.items()
         if caption != "image"
     ]
     return (
@@ -150,19 +148,7 @@ def number_section(model_name, statistics):
     if not any(row.attention_distance for row in statistics):
         quantities.remove("distance")
     plots = "".join(plot(model_name, statistics, quantity) for quantity in quantities)
-    header = "".join(
-        f"<th>{name}</th>"
-        for name in (
-            "stage",
-            "grid",
-            "channels",
-            "dead",
-            "saturated",
-            "redundancy",
-            "of noise",
-            "attention distance",
-        )
-    )
+    header = "".join(f"<th>{name}</th>" for name in COLUMNS.split(","))
     rows = "".join(table_row(row) for row in statistics)
     return (
         "<section><h2>Over the depth</h2>"
@@ -190,9 +176,7 @@ def table_row(row):
 
 def comparison_section(comparison):
     """A figure on a white background, which scrolls in a narrow window."""
-    file = io.BytesIO()
-    comparison.savefig(file, format="png", dpi=PICTURE_DPI)
-    source = data_uri("image/png", file.getvalue())
+    source = data_uri("png", comparison.savefig, dpi=PICTURE_DPI)
     return (
         "<section><h2>Networks side by side</h2><p>An early, a middle and a late stage "
         "of each, channels as above (figure 2 of the T2T-ViT paper).</p>"
@@ -227,16 +211,10 @@ def plot(model_name, statistics, quantity):
         style |= {"figure.facecolor": "none", "axes.facecolor": "none"}
         with matplotlib.rc_context(style):
             drawn = new_figure(*PLOT_SIZE)
-            draw_depth(
-                drawn.subplots(),
-                {model_name: statistics},
-                quantity,
-                ink,
-                [(colour, "o")],
-            )
-            file = io.BytesIO()
-            drawn.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-        sources[theme] = data_uri("image/svg+xml", file.getvalue())
+            tables, series = {model_name: statistics}, [(colour, "o")]
+            draw_depth(drawn.subplots(), tables, quantity, ink, series)
+            settings = {"transparent": True, "metadata": {"Date": None}}
+            sources[theme] = data_uri("svg", drawn.savefig, **settings)
     title = escape(QUANTITIES[quantity])
     return (
         '<figure><picture><source media="(prefers-color-scheme: dark)" '
@@ -250,19 +228,18 @@ def channels_png(mosaic):
     Image = import_library("PIL.Image", "visualize")
     image = Image.fromarray(mosaic).convert("L")
     image = Image.frombytes("P", image.size, image.tobytes())
-    image.putpalette(palette().tobytes())
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True, transparency=BACKGROUND)
-    return data_uri("image/png", file.getvalue())
+    image.putpalette(pictures.palette().tobytes())
+    return data_uri("png", image.save, optimize=True, transparency=pictures.BACKGROUND)
 
 
 def photograph(picture):
+    image = import_library("PIL.Image", "visualize").fromarray(np.asarray(picture))
+    return data_uri("jpeg", image.save, quality=88, subsampling=0)
+
+
+def data_uri(format, save, **settings):
+    """What `save` writes into a file of this format, as an address."""
     file = io.BytesIO()
-    import_library("PIL.Image", "visualize").fromarray(np.asarray(picture)).save(
-        file, "JPEG", quality=88, subsampling=0
-    )
-    return data_uri("image/jpeg", file.getvalue())
-
-
-def data_uri(kind, content):
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    save(file, format=format, **settings)
+    kind = "svg+xml" if format == "svg" else format
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"

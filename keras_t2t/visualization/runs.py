@@ -36,18 +36,8 @@ def read_histories(folders):
 
 
 def read_history(folder, name=None):
-    """The history of a run folder.
-
-    Args:
-        folder: the `--output` folder of a run, which need not be finished.
-        name: what to call it; None for the folder's name.
-
-    Returns:
-        `(label, history)`: the name with model and backend, and a list of dict with
-        the numbers of each epoch.
-
-    Raises:
-        ValueError: if there is no `history.csv`, or it has no epoch or no numbers.
+    """`(label, history)` of a run folder, whose run need not be finished: `name` or the
+    folder's, with model and backend, and a list of dict with the numbers of each epoch.
     """
     folder = Path(folder)
     path = folder / HISTORY

@@ -1,6 +1,7 @@
 """Statistics of the stages of a model over its depth."""
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,30 +157,21 @@ def depth_statistics(
     """
     stages = check_stages(model, list_features(model) if stages is None else stages)
     images = image_list(images)
-    attention = _attention_of_stages(model, stages)
-    probe = Probe(model, stages, attention.values(), takes_pixels)
+    layers = token_layers(model) + backbone_attention(model)
+    attention = {layer.removesuffix("_attention"): layer for layer in layers}
+    needed = [attention[name] for name in stages if name in attention]
+    probe = Probe(model, stages, needed, takes_pixels)
     sums: dict[str, list] = {}
     for image in images:
         features, inputs, _ = probe(model_view(model, image))
-        for name in stages:
-            states = channel_states(features[name])
-            numbers = [
-                states.dead.mean(),
-                states.saturated.mean(),
-                channel_redundancy(features[name]),
-            ]
+        for name, x in features.items():
+            states, redundancy = channel_states(x), channel_redundancy(x)
+            numbers = states.dead.mean(), states.saturated.mean(), redundancy
             distances = np.empty(0)
             if layer := attention.get(name):
                 distances = _distances(model, layer, inputs[layer])
-            sums.setdefault(name, []).append((features[name].shape, numbers, distances))
+            sums.setdefault(name, []).append((x.shape, numbers, distances))
     return [_averaged(name, sums[name]) for name in stages]
-
-
-def _attention_of_stages(model, stages):
-    """Dict of stage -> its attention layer, for the stages that have one."""
-    layers = token_layers(model) + backbone_attention(model)
-    candidates = {name: name.removesuffix("_attention") for name in layers}
-    return {stage: name for name, stage in candidates.items() if stage in stages}
 
 
 def _distances(model, name, x):
@@ -191,36 +183,24 @@ def _distances(model, name, x):
 
 
 def pixels_per_token(model, name):
-    """Pixels between the centres of neighbouring tokens in the attention layer `name`.
-
-    Returns:
-        `(vertical, horizontal)`.
-    """
+    """`(vertical, horizontal)` pixels between the centres of neighbouring tokens in the
+    attention layer `name`."""
     if TOKENS.fullmatch(name):
         splits = SOFT_SPLITS[: int(name.rpartition("_")[2])]
     elif any(TOKENS.fullmatch(layer.name) for layer in model.layers):
         splits = SOFT_SPLITS
     else:
         return tuple(model.get_layer("project").strides)
-    pixels = 1
-    for _, strides, _ in splits:
-        pixels *= strides
+    pixels = math.prod(strides for _, strides, _ in splits)
     return (pixels, pixels)
 
 
 def _averaged(name, images):
     shapes, numbers, distances = zip(*images, strict=True)
-    height, width, channels = shapes[0]
-    numbers = np.ma.masked_invalid(numbers).mean(axis=0).filled(np.nan)
-    return StageStatistics(
-        name,
-        height,
-        width,
-        channels,
-        *(float(mean) for mean in numbers),
-        redundancy_of_noise(height, width),
-        tuple(float(mean) for mean in np.mean(distances, axis=0)),
-    )
+    numbers = np.ma.masked_invalid(numbers).mean(axis=0).filled(np.nan).tolist()
+    noise = redundancy_of_noise(*shapes[0][:2])
+    distances = tuple(np.mean(distances, axis=0).tolist())
+    return StageStatistics(name, *shapes[0], *numbers, noise, distances)
 
 
 # === On disk ===
@@ -238,8 +218,7 @@ def write_statistics(statistics: Sequence[StageStatistics], path: FilePath) -> N
     if path.suffix.lower() != ".csv":
         raise ValueError(f"`path` must end in .csv, got {str(path)!r}")
     heads = max(len(row.attention_distance) for row in statistics)
-    names = list(StageStatistics._fields[:-1])
-    names.append("attention_distance_px")
+    names = [*StageStatistics._fields[:-1], "attention_distance_px"]
     names += [f"attention_distance_px_head_{head}" for head in range(heads)]
     with (
         replacing(path) as temporary,
@@ -248,9 +227,8 @@ def write_statistics(statistics: Sequence[StageStatistics], path: FilePath) -> N
         writer = csv.writer(file)
         writer.writerow(names)
         for row in statistics:
-            distances = [row.mean_attention_distance, *row.attention_distance]
-            writer.writerow(map(_cell, [*row[:-1], *distances]))
-
-
-def _cell(value):
-    return f"{value:.6g}" if isinstance(value, float) else table_cell(value)
+            cells = *row[:-1], row.mean_attention_distance, *row.attention_distance
+            writer.writerow(
+                f"{cell:.6g}" if isinstance(cell, float) else table_cell(cell)
+                for cell in cells
+            )

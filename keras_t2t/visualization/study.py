@@ -98,32 +98,35 @@ def study(
         images = [model_view(model, file, **transform) for file in files]
         tables[title] = depth_statistics(model, images)
         if len(networks) > 1:
-            features = observe(model, view, early_middle_late(model)).features
-            side_by_side[title] = features
+            default = default_stages(model)
+            early_middle_late = list(dict.fromkeys([default[0], *default[-2:]]))
+            side_by_side[title] = observe(model, view, early_middle_late).features
         del model  # three large networks need not be in memory together
     figures["depth"] = depth_figure(tables)
-    figures["comparison"] = (
-        comparison_figure(side_by_side, channels) if side_by_side else None
-    )
+    compared = comparison_figure(side_by_side, channels) if side_by_side else None
+    figures["comparison"] = compared
     output.mkdir(parents=True, exist_ok=True)
     likeliest = top_classes(observation.output, first.class_names)
     if first.classes == 1:  # whose softmax is 1 for any image
         likeliest = None
-    written = [output / REPORT, *write_figures(figures, output, dpi)]
+    report = output / REPORT
+    written = [report, *write_figures(figures, output, dpi)]
     names = ["statistics", *(f"statistics {title}" for title in titles[1:])]
     names = unique([re.sub("[ /]", "_", name) for name in names])
     for name, table in zip(names, tables.values(), strict=True):
         written.append(output / f"{name}.csv")
         write_statistics(table, written[-1])
+    facts = description(first, titles[0], image, None if folder is None else files)
+    numbers = tables[titles[0]]
     write_report(
-        written[0],
+        report,
         first.variant,
-        description(first, titles[0], image, None if folder is None else files),
+        facts,
         observation,
-        tables[titles[0]],
+        numbers,
         likeliest,
         channels,
-        figures["comparison"],
+        compared,
     )
     return written
 
@@ -143,12 +146,6 @@ def write_figures(figures, folder, dpi):
     return written
 
 
-def early_middle_late(model):
-    """The first, a middle and the last of the model's default stages."""
-    stages = default_stages(model)
-    return list(dict.fromkeys([stages[0], *stages[-2:]]))
-
-
 def titles_of(networks):
     """Of each network its variant and its weights; a run is named by its folder."""
     paths = [
@@ -157,31 +154,27 @@ def titles_of(networks):
     ]
     # Every run has a final.keras.
     names = told_apart(paths, parts=2 if any(each.run for each in networks) else 1)
-    variants = [each.variant for each in networks]
-    return unique(list(map("{}, {}".format, variants, names)))
-
-
-def unique(titles):
-    """The titles, with numbers for equal ones."""
-    return [
+    titles = [f"{x.variant}, {name}" for x, name in zip(networks, names, strict=True)]
+    return [  # equal ones with a number
         title
         if titles.count(title) == 1
-        else f"{title} ({titles[: i + 1].count(title)})"
+        else f"{title} ({titles[:i].count(title) + 1})"
         for i, title in enumerate(titles)
     ]
 
 
-def numbered(files):
-    return f"{len(files)} image{'s' * (len(files) > 1)} of the folder"
-
-
 def description(network, title, image, files):
     height, width = network.size
+    if files is None:
+        averaged = "of this image"
+    else:
+        averaged = (
+            f"means over {len(files)} image{'s' * (len(files) > 1)} of the folder"
+        )
     lines = [
         f"{title}, input {height} x {width} px (height x width), Keras on "
         f"{keras.backend.backend()}.",
-        f"Image: {Path(image).name}. The numbers over the depth are "
-        + ("of this image." if files is None else f"means over {numbered(files)}."),
+        f"Image: {Path(image).name}. The numbers over the depth are {averaged}.",
     ]
     if network.weights == "random":
         lines.append("The weights are random: nothing here was learned.")

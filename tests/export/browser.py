@@ -14,10 +14,17 @@ needs_chromium = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="needs Chromium and its driver"
 )
 SECONDS = 120
+FLAGS = (
+    "--headless=new --no-sandbox --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-quic --disable-dev-shm-usage "
+    "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+).split()
 WEBGPU = (
-    *("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"),
-    *("--enable-features=Vulkan", "--use-vulkan=swiftshader"),
-)
+    "--enable-unsafe-webgpu --use-webgpu-adapter=swiftshader "
+    "--enable-features=Vulkan --use-vulkan=swiftshader"
+).split()
+# Whatever asks for anything outside gets an error, which the console shows.
+LOCAL = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -46,15 +53,7 @@ def chromium(width=1200, height=900, dark=False, gpu=False):
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in (
-        *("--headless=new", "--no-sandbox", "--no-first-run"),
-        *(WEBGPU if gpu else ("--disable-gpu",)),
-        *("--disable-background-networking", "--disable-component-update"),
-        *("--disable-sync", "--disable-quic", "--disable-dev-shm-usage"),
-        *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-        # Whatever asks for anything outside gets an error, which the console shows.
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    ):
+    for flag in (*FLAGS, *(WEBGPU if gpu else ["--disable-gpu"]), LOCAL):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.ChromeService(executable_path=DRIVER)

@@ -1,5 +1,6 @@
 """What `export_model` refuses, what it leaves behind, and what it finds wrong."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -10,13 +11,7 @@ import pytest
 from PIL import Image
 
 import keras_t2t
-from keras_t2t.export import (
-    exporting,
-    formats,
-    onnx_format,
-    runtimes,
-    verification,
-)
+from keras_t2t.export import exporting, formats, onnx_format, runtimes, verification
 from keras_t2t.export.photographs import calibration_images
 from keras_t2t.export.serving_model import serving_model
 from tests.export import tiny
@@ -24,6 +19,7 @@ from tests.export import tiny
 pytestmark = pytest.mark.once
 
 BACKEND = keras.backend.backend()
+SCALED = functools.partial(keras.layers.Rescaling, 1 / 255)
 
 
 @pytest.fixture(scope="module")
@@ -87,19 +83,23 @@ def test_bad_arguments_leave_nothing(path, settings, message, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("channels", "classes", "message"),
+    ("build", "include_preprocessing", "needed"),
     [
-        (3, 1, "format='web' needs a `model` of at least 2 outputs, got 1"),
-        (1, 2, "format='web' needs a `model` of 3 channels (RGB), as photographs"),
+        (lambda: tiny.own(SCALED(), tiny.SIZE, 1, None), True, "at least 2 outputs"),
+        (lambda: tiny.own(SCALED(), (64, 64, 1)), True, "of 3 channels (RGB), as"),
+        (lambda: tiny.build(include_top=False), True, "that ends in a Dense"),
+        (tiny.build, False, "include_preprocessing=True, got False"),
     ],
 )
-def test_what_no_page_can_show_is_refused(channels, classes, message, tmp_path):
-    model = tiny.own(keras.layers.Rescaling(1 / 255), (64, 64, channels), classes, None)
-    check_refused(message, tmp_path, "page", model, format="web", verify=False)
+def test_what_no_page_can_show_is_refused(
+    build, include_preprocessing, needed, tmp_path
+):
+    settings = {"format": "web", "include_preprocessing": include_preprocessing}
+    check_refused(needed, tmp_path, "page", build(), verify=False, **settings)
 
 
 def test_one_output_has_the_names_of_two_classes(tmp_path):
-    model = tiny.own(keras.layers.Rescaling(1 / 255), classes=1, activation=None)
+    model = tiny.own(SCALED(), classes=1, activation=None)
     export(model, tmp_path / "x.keras", "keras", labels=["no", "yes"], verify=False)
     names = json.loads((tmp_path / "x.classes.json").read_text())
     assert names == ["no", "yes"]
@@ -248,8 +248,8 @@ def test_a_report_says_who_standardises(model, tmp_path, capsys):
     ("begin", "channels", "settings", "image"),
     [
         (keras.layers.Identity(), 3, (True, None), "RGB 0..255"),
-        (keras.layers.Rescaling(1 / 255), 3, (True, None), "RGB 0..255"),
-        (keras.layers.Rescaling(1 / 255), 1, (True, None), "0..255"),
+        (SCALED(), 3, (True, None), "RGB 0..255"),
+        (SCALED(), 1, (True, None), "0..255"),
         (keras.layers.Identity(), 1, (False, None), "the model's own input"),
         (keras.layers.Rescaling(2.0), 3, (False, False), "the model's own input"),
         (keras.layers.Identity(), 3, (False, None), "the model's own input"),

@@ -470,13 +470,3 @@ def test_a_page_of_which_a_part_is_missing_says_so(
         browser.wait_for_state(driver, "error")
         driver.find_element("id", "file").send_keys(str(photograph))
         assert driver.find_element("id", "status").text.startswith(told)
-
-
-def test_a_page_needs_a_classifier(tmp_path):
-    model = tiny.build(include_top=False, pooling="avg")
-    with pytest.raises(ValueError, match="'web' needs a `model` that ends in a Dense"):
-        keras_t2t.export_model(model, tmp_path / "page", "web")
-    given = tiny.build(), tmp_path / "page", "web"
-    with pytest.raises(ValueError, match="needs include_preprocessing=True, got False"):
-        keras_t2t.export_model(*given, include_preprocessing=False)
-    assert not list(tmp_path.iterdir())

@@ -128,17 +128,12 @@ def test_bad_paths_and_models_without_attention(tmp_path):
     with pytest.raises(ValueError, match=r"`path` must end in \.html"):
         write_report(tmp_path / "x.txt", "", [], observation, [])
     for token in ((2, 0), 0.5, (0.5, 0.5, 0.5)):
-        with pytest.raises(
-            ValueError, match=re.escape(f"each from 0 to 1, got {token}")
-        ):
+        told = re.escape(f"each from 0 to 1, got {token}")
+        with pytest.raises(ValueError, match=told):
             observe(small_models.model("performer"), PHOTOGRAPH, token=token)
     resnet, vit = small_models.resnet50(), small_models.model("vit")
     for model, given, told in (
-        (
-            resnet,
-            {"block": 3},
-            "`block` must be -1 for resnet50, which has no attention",
-        ),
+        (resnet, {"block": 3}, "`block` must be -1 for resnet50, which has no att"),
         (resnet, {"token": (0.5, 0.5)}, "`token` must be None for resnet50, which"),
         (vit, {"token": (7, 7)}, "no attention in token layers, got (7, 7)"),
     ):

@@ -33,9 +33,8 @@ def test_every_run_is_drawn(runs):
     assert [row["epoch"] for row in history] == [1, 2, 3]
     figure = runs_figure(runs)
     loss, top1, speed = figure.axes
-    assert [axes.get_title() for axes in figure.axes] == [
-        *("loss", "top-1", "images per second")
-    ]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["loss", "top-1", "images per second"]
     drawn = [line.get_xydata().tolist() for line in top1.lines]
     first = [[1, 0], [2, 1], [3, 2]]
     assert drawn == [first, first, [[1, 10], [2, 11]]]  # the average, too, of the first

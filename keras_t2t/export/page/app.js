@@ -136,9 +136,8 @@ function stopCamera() {
 $("camera").addEventListener("click", async () => {
   let opened;
   try {
-    opened = await navigator.mediaDevices.getUserMedia({
-      video: { facingMode: "environment" },
-    });
+    const video = { facingMode: "environment" };
+    opened = await navigator.mediaDevices.getUserMedia({ video });
   } catch (error) {
     say(`The camera cannot be used: ${error.message}`);
     return;

@@ -15,9 +15,7 @@ let turn = Promise.resolve();
 let newest;
 
 // The threads of ONNX Runtime, if the host allows them.
-self.Worker = function Worker(url, options) {
-  return containedWorker(url, options);
-};
+self.Worker = containedWorker;
 
 // First the manifest, then photographs, which wait until the model is loaded.
 onmessage = async ({ data }) => {

@@ -117,7 +117,7 @@ def save_official(model: keras.Model, path: FilePath) -> None:
             f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
         )
     tensors = {
-        entry.name: np.ascontiguousarray(entry.to_official(_float32(entry.value())))
+        entry.name: np.ascontiguousarray(entry.layout.to_torch(_float32(entry.value())))
         for entry in whole_entries(model, "save_official")
     }
     beside = {GRID: list(token_grid(model)), NUM_HEADS: num_heads(model)}

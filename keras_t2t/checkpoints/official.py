@@ -18,6 +18,9 @@ from keras_t2t.checkpoints.layouts import (
     patch_vector,
 )
 
+# The classifiers of the class token and, with token labelling, of the patch tokens.
+HEADS = ("head", "aux_head")
+
 
 class Entry(NamedTuple):
     """One tensor of the official state dict and the weight it fills."""
@@ -38,18 +41,11 @@ class Entry(NamedTuple):
         has_lora = getattr(self.layer, "lora_enabled", False)
         return self.layer.lora_kernel_b if has_lora else None
 
-    def to_keras(self, tensor):
-        """Official NumPy array -> array in the variable's layout."""
-        return self.layout.to_keras(tensor)
-
-    def to_official(self, array):
-        """Array in the variable's layout -> official NumPy array."""
-        return self.layout.to_torch(array)
-
     @property
     def shape(self):
         """Shape of the official tensor."""
-        return self.to_official(np.broadcast_to(0.0, tuple(self.variable.shape))).shape
+        array = np.broadcast_to(0.0, tuple(self.variable.shape))
+        return self.layout.to_torch(array).shape
 
 
 def official_entries(model):
@@ -82,10 +78,9 @@ def official_entries(model):
         *backbone_entries(layers),
         *norm_entries(layers["norm"], "norm"),
     ]
-    if "head" in layers:
-        entries += dense_entries(layers["head"], "head")
-    if "aux_head" in layers:
-        entries += dense_entries(layers["aux_head"], "aux_head")
+    for head in HEADS:
+        if head in layers:
+            entries += dense_entries(layers[head], head)
     return entries
 
 
@@ -221,14 +216,14 @@ def attention_entries(layer, prefix):
         entries = []
         for part, half, scale in zip("qkv", layer.halves, layer.scales, strict=True):
             entries += dense_entries(half, f"{prefix}.{part}")
-            entries += scale_entries(scale, f"{prefix}.cheap_operation_{part}")
+            entries.append(scale_entry(scale, f"{prefix}.cheap_operation_{part}"))
     return entries + dense_entries(layer.projection, f"{prefix}.proj")
 
 
 def mlp_entries(layer, prefix):
     entries = dense_entries(layer.expand, f"{prefix}.fc1")
     for i, scale in enumerate(getattr(layer, "scales", ()), start=2):
-        entries += scale_entries(scale, f"{prefix}.cheap_operation{i}")
+        entries.append(scale_entry(scale, f"{prefix}.cheap_operation{i}"))
     return entries + dense_entries(layer.contract, f"{prefix}.fc2")
 
 
@@ -256,5 +251,5 @@ def dense_entries(layer, name, layout=LINEAR):
     return entries
 
 
-def scale_entries(layer, name):
-    return [Entry(f"{name}.weight", layer.scale, CHANNEL_SCALE)]
+def scale_entry(layer, name):
+    return Entry(f"{name}.weight", layer.scale, CHANNEL_SCALE)

@@ -6,12 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import (
-    check_choice,
-    check_colours,
-    check_share,
-    shown,
-)
+from keras_t2t._ground.arguments import check_choice, check_colours, check_share, shown
 from keras_t2t._ground.files import read_json
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t._ground.run_files import BEST, CONFIG, is_record

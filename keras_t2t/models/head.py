@@ -5,10 +5,10 @@ A model for other classes gets new layers of the names in `HEADS`.
 
 import keras
 
+from keras_t2t.checkpoints.official import HEADS
 from keras_t2t.layers.platform import at_least_float32
 from keras_t2t.models.backbone import dense
 
-HEADS = ("head", "aux_head")
 TOKEN_SHARE = 0.5  # weight of the patch tokens' largest logits in the sum
 
 

@@ -232,11 +232,7 @@ def fingerprint(part):
 
 
 def check_fit(model, parts, found, label):
-    """Checks that the arrays of a file fit a model.
-
-    Raises:
-        ValueError: in one line, if not.
-    """
+    """Raises a ValueError, in one line, unless the arrays of a file fit a model."""
     heads = {key: tuple(variable.shape) for key, variable in heads_of(model).items()}
     classes, own = np.shape(found.get("head/bias")), heads.get("head/bias")
     if own and len(classes) == 1 and classes != own:

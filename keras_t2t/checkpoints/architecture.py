@@ -68,11 +68,8 @@ OFFICIAL = {
 
 
 def architecture_of(shapes):
-    """The `Architecture` of a T2T-ViT or ViT, None for anything else.
-
-    Args:
-        shapes: dict, name -> shape: official names in the authors' layout, or those of
-            `keras_file.variable_keys` in Keras's.
+    """The `Architecture` of a T2T-ViT or ViT, None for anything else, from its shapes
+    by name: official names, or those of `keras_file.variable_keys` in Keras's layout.
     """
     try:
         return _architecture({_official(name): shapes[name] for name in shapes})

@@ -42,16 +42,8 @@ class Checkpoint(NamedTuple):
 
 
 def load_tensors(model, checkpoint, label):
-    """Fills `model` from `checkpoint`; `label` names it in messages.
-
-    The position table is resized to the model's grid. A head for another number of
-    classes is not loaded: the model keeps its own, which is logged.
-
-    Raises:
-        ValueError: listing what is missing, left over, of another shape or type or
-            not finite, or if the checkpoint is of another variant; the model is then
-            unchanged.
-    """
+    """Fills `model` from `checkpoint` as `load_checkpoint` says, or raises a ValueError
+    and changes nothing; `label` names it in messages."""
     entries, label = official_entries(model), shown(label)
     check_architecture(model, entries, checkpoint, label)
     tensors = dict(checkpoint.tensors)

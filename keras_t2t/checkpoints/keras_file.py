@@ -63,15 +63,8 @@ def variable_keys(model):
 
 
 def read(path):
-    """Reads the weights of a `.weights.h5` or `.keras` file.
-
-    Returns:
-        `Checkpoint` whose names are those of `variable_keys`.
-
-    Raises:
-        ValueError: if the file is damaged, links to something outside, has more data
-            than its size allows, or has no names of layers.
-    """
+    """The `Checkpoint` in a `.weights.h5` or `.keras` file, whose names are those of
+    `variable_keys`."""
     with reading(path, OTHERWISE):
         if Path(path).name.endswith(".keras"):
             arrays, config = _read_archive(path)
@@ -144,11 +137,8 @@ def check_sealed(path):
 
 
 def _check_seal(content, path):
-    """Compares the SHA-256 that `save_weights` appended; Keras's own files have none.
-
-    Raises:
-        ValueError: if it is wrong.
-    """
+    """Raises a ValueError if the SHA-256 that `save_weights` appended is wrong; Keras's
+    own files have none."""
     seal = content[-SEAL_SIZE:]
     if not seal.startswith(SEAL):
         logger.debug("%s has no checksum, so its numbers are not checked", path)
@@ -172,11 +162,7 @@ def _check_bytes(path):
 
 def _check_heaps(content):
     """Walks the objects of each global heap, where HDF5 stores strings, as its library
-    does: an object of size 0 would keep the library (1.14) in an endless loop.
-
-    Raises:
-        ValueError: there is one.
-    """
+    does: an object of size 0 would keep the library (1.14) in an endless loop."""
     for heap in re.finditer(HEAP, content):
         (size,) = struct.unpack_from("<Q", content, heap.end())
         place, end = heap.end() + 8, min(heap.start() + size, len(content))
@@ -212,12 +198,11 @@ def _read_hdf5(file, size):
 
 
 def _find(group, names, seen):
-    """Yields (key, dataset) of all variables of the layers in `group`.
+    """Yields (key, dataset) of all variables of the layers in `group`, which layers of
+    these `names` contain.
 
-    Args:
-        names: tuple, of the layers that contain the group.
-        seen: set of the addresses of groups in the file: hard links can make circles,
-            or 2**100 paths to one group.
+    `seen` has the addresses of groups in the file: hard links can make circles, or
+    2**100 paths to one group.
     """
     if len(names) > MAX_DEPTH:
         raise ValueError(f"{group.name[:MAX_NAME]} is nested too deeply")

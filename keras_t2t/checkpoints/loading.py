@@ -89,13 +89,7 @@ def load_checkpoint(
 
 
 class CheckpointFile:
-    """A checkpoint file of any format, read at most once, when it is first needed.
-
-    Raises:
-        FileNotFoundError: if `path` does not exist.
-        ValueError: if it has another ending; later, if its contents cannot be read.
-        ImportError: later, if safetensors is needed and not installed.
-    """
+    """A checkpoint file of any format, read at most once, when it is first needed."""
 
     def __init__(self, path, ema=True):
         self.path, self.ema = existing_file(path), ema
@@ -109,17 +103,12 @@ class CheckpointFile:
         return foreign_file.read(self.path, self.ema)
 
     def description(self, variant=None):
-        """The `Description` of the model that the weights belong to.
+        """The `Description` of the model that the weights belong to, called `variant`
+        if that is known.
 
         If a file does not say its grid, it is assumed to be square; if it does not say
         its number of heads, and shapes leave more than one variant, it is assumed to be
         the first, and a log line says so.
-
-        Args:
-            variant: public name of the model, if that is known.
-
-        Raises:
-            ValueError: if it belongs to no variant.
         """
         label, contents = shown(self.path.name), self.contents
         architecture = contents.architecture

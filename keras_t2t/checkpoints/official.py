@@ -49,16 +49,10 @@ class Entry(NamedTuple):
 
 
 def official_entries(model):
-    """All tensors of the official state dict of a T2T-ViT or ViT.
-
-    Args:
-        model: a model of `keras_t2t.T2TViT`, `keras_t2t.ViT` or one of their variants.
-
-    Returns:
-        List of `Entry`, one for every weight of the T2T-ViT or ViT.
+    """A list of `Entry`, one for every weight of a T2T-ViT or ViT.
 
     Raises:
-        ValueError: if `model` is not such a model.
+        ValueError: if `model` is not such a model, or is quantized.
     """
     layers = {layer.name: layer for layer in getattr(model, "layers", ())}
     if not {"class_token", "position_embedding", "project", "norm"} <= set(layers):
@@ -85,15 +79,12 @@ def official_entries(model):
 
 
 def whole_entries(model, function):
-    """As `official_entries`, of a model that has no other weights.
-
-    Statistics of pixels in a Normalization and adapters (LoRA) do not count.
-
-    Args:
-        function: str, what the user called, for the message.
+    """As `official_entries`, of a model that has no other weights, but statistics of
+    pixels in a Normalization and adapters (LoRA).
 
     Raises:
-        ValueError: also if other layers have weights; the message names them.
+        ValueError: also if it has; the message names the layers, and the `function`
+            that the user called.
     """
     entries = official_entries(model)
     known = {id(entry.variable) for entry in entries}

@@ -114,14 +114,8 @@ def row_of_file(path):
 
 
 def published_weights(weights, variant):
-    """The row that a builder's `weights` argument names.
-
-    Args:
-        weights: the argument; None and paths name no row.
-        variant: row of `VARIANTS` that is built; None for any other architecture.
-
-    Returns:
-        A `Published`, or None where `weights` is not one of `NAMES`.
+    """The row that a builder's argument `weights` names for a row of `VARIANTS`; None
+    where it is not one of `NAMES`.
 
     Raises:
         ValueError: if there are no such weights for this variant, or it is neither

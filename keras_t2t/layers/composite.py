@@ -102,11 +102,8 @@ def inner_policy(layer):
 
 
 def attributes_of(layer):
-    """What the changeable attributes of the layers inside a layer are now.
-
-    Returns:
-        Mapping of `(path, attribute)` to value, of a type that Keras does not track.
-    """
+    """What the changeable attributes of the layers inside a layer are now: a mapping of
+    `(path, attribute)` to value, of a type that Keras does not track."""
     return types.MappingProxyType(
         {
             (path, name): getattr(part, name)
@@ -121,7 +118,6 @@ def inner_state(layer, as_built):
     """How the layers inside a built layer differ from those that `build` creates.
 
     Args:
-        layer: `keras.Layer`.
         as_built: `attributes_of` the layer when it was built.
 
     Returns:
@@ -148,11 +144,8 @@ def inner_state(layer, as_built):
 
 # === Restoring it ===
 def restore_inner_state(layer, state):
-    """Applies an `inner_state` to the layers inside a built layer.
-
-    Raises:
-        ValueError: `state` belongs to another layer.
-    """
+    """Applies an `inner_state` to the layers inside a built layer; raises a ValueError
+    if it belongs to another."""
     if not layer.trainable:
         layer.trainable = True  # TensorFlow ignores an assignment without a change
         layer.trainable = False  # now also for the layers that `build` made

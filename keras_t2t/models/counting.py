@@ -236,12 +236,8 @@ def _listed(names):
 
 # === The rules, for one layer or operation ===
 def macs_of(operation, args, kwargs, outputs):
-    """MACs of `operation(*args, **kwargs)`, called with `keras.KerasTensor`s.
-
-    Args:
-        operation: layer or other `keras.Operation`.
-        outputs: structure of `keras.KerasTensor`.
-    """
+    """MACs of an operation that is called with `keras.KerasTensor`s; None without a
+    rule."""
     if hasattr(operation, "macs"):
         return operation.macs(first_tensor(args, kwargs).shape)
     for kind in type(operation).__mro__:

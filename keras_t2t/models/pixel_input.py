@@ -15,14 +15,11 @@ SHRINKS, SHIFTS = 1 / 10, 10
 
 
 def takes_pixels(model, answer=None):
-    """Whether a model of images takes pixels 0..255 and standardises them itself.
+    """Whether a functional model of one image, its size known, takes pixels 0..255 and
+    standardises them itself, or takes what `keras_t2t.preprocess_input` gives.
 
     Args:
-        model: functional `keras.Model` of one image, its size known.
         answer: the caller's True or False, which is returned; None: the layers decide.
-
-    Returns:
-        bool. False: the model takes what `keras_t2t.preprocess_input` gives.
 
     Raises:
         ValueError: if `answer` is not True, False or None; or None, and the layers do
@@ -44,15 +41,12 @@ def takes_pixels(model, answer=None):
 
 
 def seen_input(model):
-    """Whether a model takes raw pixels, as its first layers show.
+    """`(whether a model takes raw pixels, None)`, or `(None, why that is unknown)`.
 
     Grey images of three levels are followed from the input up to the first layers that
     learn: through Rescaling, Normalization, Lambda, arithmetic, layers without weights
     and nested models. If they become small numbers, or their mean is removed, the model
     takes raw pixels. Names of layers do not matter.
-
-    Returns:
-        `(whether it takes raw pixels, None)`, or `(None, why that is unknown)`.
     """
     (image,) = model.inputs
     if "int" in image.dtype:

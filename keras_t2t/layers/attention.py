@@ -208,9 +208,6 @@ class MultiHeadSelfAttention(CompositeLayer):
         q, k, _ = (ops.transpose(part, (0, 2, 1, 3)) for part in self.qkv_of(x))
         return probabilities_of(q[:, :, queries], k, self.head_dim**-0.5)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def macs(self, input_shape):
         """Multiply-accumulates of one image: q, k, v, projection, q k^T and the sum
         over v."""

@@ -27,10 +27,7 @@ CHANGEABLE = (
 class CompositeLayer(keras.Layer):
     """Stores in its config how its layers were changed (frozen, quantized, with LoRA,
     of another precision, dropout rate or activation ...), so that loading, cloning and
-    rebuilding from the config restore them.
-
-    Args:
-        parts: None, or the `inner_state` to restore.
+    rebuilding from the config restore them; `parts` is the `inner_state` to restore.
     """
 
     def __init__(self, parts: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -47,6 +44,9 @@ class CompositeLayer(keras.Layer):
         if self.built:
             parts = inner_state(self, self._as_built)
         return {**config, "parts": parts} if parts else config
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
     def _post_build(self):
         for part in self._flatten_layers(include_self=False):

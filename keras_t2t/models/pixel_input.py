@@ -93,6 +93,7 @@ def _seen(model, values):
 def graph_of(operation):
     """The functional model that a model is or holds, else None."""
     graph = getattr(operation, "_functional", operation)  # of a Sequential model
+    # Functional models have no public base class.
     return graph if hasattr(graph, "_nodes_by_depth") else None
 
 

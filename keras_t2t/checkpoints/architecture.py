@@ -38,11 +38,6 @@ class Architecture(NamedTuple):
             f"ratio {self.mlp_ratio:g}" + " and token labelling" * self.token_labelling
         )
 
-    @property
-    def headless(self):
-        """The same without its classifiers."""
-        return self._replace(token_labelling=False)
-
 
 # Name of a tensor -> token type of a model that has it; the first that is there.
 TOKEN_TYPES = {

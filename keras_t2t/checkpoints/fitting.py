@@ -117,7 +117,7 @@ def check_architecture(model, entries, checkpoint, label):
     theirs = checkpoint.architecture
     both = has_head(entry.name for entry in entries) and has_head(checkpoint.tensors)
     if theirs is not None and not both:
-        own, theirs = own.headless, theirs.headless
+        own, theirs = (x._replace(token_labelling=False) for x in (own, theirs))
     if theirs not in (None, own):
         raise ValueError(
             f"{label}: this is {checkpoint.architecture}, but the model "

@@ -79,12 +79,10 @@ def official_entries(model):
 
 
 def whole_entries(model, function):
-    """As `official_entries`, of a model that has no other weights, but statistics of
-    pixels in a Normalization and adapters (LoRA).
+    """As `official_entries`, but raises a ValueError if other layers of the model have
+    weights, except for statistics of pixels in a Normalization and adapters (LoRA).
 
-    Raises:
-        ValueError: also if it has; the message names the layers, and the `function`
-            that the user called.
+    `function` is what the user called, for the message.
     """
     entries = official_entries(model)
     known = {id(entry.variable) for entry in entries}

@@ -63,10 +63,8 @@ class Pretrained:
 
 
 def load_published(model, published, build):
-    """Fills `model` with the weights of a row of the registry.
-
-    Args:
-        build: function of `input_shape` and `classes` that builds its architecture.
+    """Fills `model` with the weights of a row of the registry; `build` is as in
+    `Pretrained.load`.
 
     Raises:
         FileNotFoundError, ConnectionError: if the authors' file cannot be downloaded.

@@ -111,12 +111,7 @@ def row_of_file(path):
 
 def published_weights(weights, variant):
     """The row that a builder's argument `weights` names for a row of `VARIANTS`; None
-    where it is not one of `NAMES`.
-
-    Raises:
-        ValueError: if there are no such weights for this variant, or it is neither
-            text nor a path.
-    """
+    where it is not one of `NAMES`, but nothing or a path."""
     if weights is None:
         return None
     check_path("weights", weights)

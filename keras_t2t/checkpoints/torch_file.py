@@ -57,12 +57,9 @@ def read(path):
     """The object that `torch.save` was given, with read-only NumPy arrays for tensors.
 
     Objects beside dicts, lists, text and numbers, such as an `argparse.Namespace`, come
-    back empty. A file from before torch 1.6 is read by torch.
-
-    Raises:
-        OSError: if the file cannot be opened.
-        ValueError: in one line, if it is damaged, would call a function that tensors
-            do not need, is of another kind, or needs torch, which is not installed.
+    back empty. A file from before torch 1.6 is read by torch. A ValueError, in one
+    line, says that a file is damaged, of another kind, would call a function that
+    tensors do not need, or needs torch, which is not installed.
     """
     with open(path, "rb") as file:
         start = file.read(len(LEGACY_START))

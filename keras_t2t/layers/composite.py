@@ -115,15 +115,12 @@ def attributes_of(layer):
 
 
 def inner_state(layer, as_built):
-    """How the layers inside a built layer differ from those that `build` creates.
+    """How the layers inside a built layer differ from those that `build` creates, of
+    which `as_built` has the `attributes_of`.
 
-    Args:
-        as_built: `attributes_of` the layer when it was built.
-
-    Returns:
-        JSON-compatible dict of path -> dict, with `trainable` if it differs from the
-        containing layer's, `lora_rank` and `lora_alpha` if LoRA is on, and the
-        `attributes` that were changed, as in the part's config.
+    A JSON-compatible dict of path -> dict, with `trainable` if it differs from the
+    containing layer's, `lora_rank` and `lora_alpha` if LoRA is on, and the `attributes`
+    that were changed, as in the part's config.
     """
     state = {}
     now = attributes_of(layer)

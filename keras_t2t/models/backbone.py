@@ -37,12 +37,8 @@ def densely_connected(x, settings, stages, growth, drop_path):
     """Blocks that each add `growth` channels to their input (T2T-ViT-Dense).
 
     A Dense narrows a block's result, which is then concatenated with the block's
-    input. Between stages a Dense halves the width.
-
-    Args:
-        x: tokens `(batch, 1 + tokens, dim)`.
-        stages: number of blocks in each stage.
-        drop_path: float in [0, 1); stage i has i/11 of it, as the authors' do.
+    input. Between stages a Dense halves the width. Of `drop_path` stage i has i/11, as
+    the authors' do.
     """
     block = 0
     for stage, depth in enumerate(stages):

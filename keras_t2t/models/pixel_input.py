@@ -18,12 +18,8 @@ def takes_pixels(model, answer=None):
     """Whether a functional model of one image, its size known, takes pixels 0..255 and
     standardises them itself, or takes what `keras_t2t.preprocess_input` gives.
 
-    Args:
-        answer: the caller's True or False, which is returned; None: the layers decide.
-
-    Raises:
-        ValueError: if `answer` is not True, False or None; or None, and the layers do
-            not decide it.
+    `answer` is the caller's True or False, which is returned, or None: the layers
+    decide. If they do not, or it is none of these, a ValueError asks for it.
     """
     if answer is not None:
         if not isinstance(answer, (bool, np.bool_)):

@@ -67,7 +67,10 @@ def _seen(model, values):
         elif _holds_standardisation(node.operation):
             reason = f"{node.operation.name!r} after the input cannot be looked into"
     outputs = keras.tree.flatten(keras.Model(image, reached)(values, training=False))
-    arrays = dict(zip(map(id, reached), map(_to_array, outputs), strict=True))
+    arrays = {
+        id(x): keras.ops.convert_to_numpy(keras.ops.cast(y, "float32"))
+        for x, y in zip(reached, outputs, strict=True)
+    }
     for x in reached:
         verdict = _verdict(arrays[id(x)])
         if verdict == "pixels":
@@ -122,10 +125,6 @@ def _is_image(x, image):
 
 
 # === The values ===
-def _to_array(tensor):
-    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-
-
 def _verdict(values):
     """Whether the layers so far, which gave these values for the grey levels, are for
     "pixels", or for "other" input than preprocess_input's, or show "nothing"."""

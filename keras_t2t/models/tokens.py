@@ -18,9 +18,7 @@ TOKEN_LAYERS = {
 TOKEN_DROPOUT = {"performer": 0.1, "transformer": 0.0, "convolution": 0.0}
 
 
-def image_to_tokens(
-    x, embed_dim, token_type, token_dropout=None, fused_soft_split=True, remat=False
-):
+def image_to_tokens(x, embed_dim, token_type, token_dropout, fused_soft_split, remat):
     """An image `(batch, height, width, channels)` as tokens of 16 px,
     `(batch, tokens, embed_dim)`, in three steps; arguments as for `T2TViT`."""
     if token_type == "convolution":

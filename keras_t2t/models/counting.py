@@ -41,15 +41,11 @@ class Summary(NamedTuple):
         totals = ("total", "", "", self.trainable, self.fixed, self.macs)
         table = [[_text(cell) for cell in row] for row in (header, *self.rows, totals)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i < 3 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
-        rule = "-" * max(map(len, lines))
-        lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+        sides = zip("<<<>>>", widths, strict=True)
+        aligned = "  ".join(f"{{:{side}{width}}}" for side, width in sides)
+        first, *lines, last = (aligned.format(*row) for row in table)
+        rule = "-" * len(first)
+        lines = [first, rule, *lines, rule, last]
         if self.unknown:
             lines.append(
                 f"MACs not counted, for want of a rule: {_listed(self.unknown)}"

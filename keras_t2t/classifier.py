@@ -34,7 +34,7 @@ from keras_t2t.checkpoints.registry import (
     published_weights,
     row_of_file,
 )
-from keras_t2t.checkpoints.timm_config import timm_preparation
+from keras_t2t.checkpoints.standardization import timm_preparation
 from keras_t2t.models.by_name import builder
 from keras_t2t.preprocessing import (
     IMAGENET_CLASSES,

@@ -20,11 +20,10 @@ from keras_t2t._ground.hub_files import fetched
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.fitting import all_or_nothing, is_finite, numpy_dtype
-from keras_t2t.checkpoints.official import whole_entries
+from keras_t2t.checkpoints.official import HEADS, whole_entries
 from keras_t2t.layers.composite import parts_of
 
 SUFFIX = ".lora.h5"  # as KerasHub's, whose files do not name layers
-HEADS = ("head", "aux_head")
 SHA256_BYTES = 32
 A, B, ALPHA, BASE = "lora_kernel_a", "lora_kernel_b", "lora_alpha", "kernel_sha256"
 
@@ -233,11 +232,7 @@ def fingerprint(part):
 
 
 def check_fit(model, parts, found, label):
-    """Checks that the arrays of a file fit a model.
-
-    Raises:
-        ValueError: in one line, if not.
-    """
+    """Raises a ValueError, in one line, unless the arrays of a file fit a model."""
     heads = {key: tuple(variable.shape) for key, variable in heads_of(model).items()}
     classes, own = np.shape(found.get("head/bias")), heads.get("head/bias")
     if own and len(classes) == 1 and classes != own:

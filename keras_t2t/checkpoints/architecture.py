@@ -38,11 +38,6 @@ class Architecture(NamedTuple):
             f"ratio {self.mlp_ratio:g}" + " and token labelling" * self.token_labelling
         )
 
-    @property
-    def headless(self):
-        """The same without its classifiers."""
-        return self._replace(token_labelling=False)
-
 
 # Name of a tensor -> token type of a model that has it; the first that is there.
 TOKEN_TYPES = {
@@ -68,11 +63,8 @@ OFFICIAL = {
 
 
 def architecture_of(shapes):
-    """The `Architecture` of a T2T-ViT or ViT, None for anything else.
-
-    Args:
-        shapes: dict, name -> shape: official names in the authors' layout, or those of
-            `keras_file.variable_keys` in Keras's.
+    """The `Architecture` of a T2T-ViT or ViT, None for anything else, from its shapes
+    by name: official names, or those of `keras_file.variable_keys` in Keras's layout.
     """
     try:
         return _architecture({_official(name): shapes[name] for name in shapes})

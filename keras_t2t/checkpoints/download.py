@@ -41,15 +41,8 @@ def digest_of(path, algorithm="sha256"):
 
 
 def check_digest(path, expected, name=None):
-    """Compares the checksum of a file.
-
-    Args:
-        expected: its SHA-256, SHA-384 or SHA-512 in hexadecimal; None if not known.
-        name: the file's name in the error; None for its path.
-
-    Raises:
-        ValueError: if the file has another checksum.
-    """
+    """Raises a ValueError if a file, called `name` there, has another SHA-256, SHA-384
+    or SHA-512 than `expected`, in hexadecimal; None if it is not known."""
     if expected is None:
         return
     bits = 4 * len(expected)
@@ -61,12 +54,7 @@ def check_digest(path, expected, name=None):
 
 
 def download(url, path, checksum=None):
-    """Downloads `url` to `path` with a progress bar, through a temporary file.
-
-    Args:
-        url: what to download.
-        path: where the complete, checked file appears.
-        checksum: `expected` of `check_digest`.
+    """Downloads `url` to `path`, where it appears when it is complete and checked.
 
     Raises:
         FileNotFoundError: if the server has no such file.
@@ -100,11 +88,8 @@ def download(url, path, checksum=None):
 
 
 def _fetch(url, path):
-    """Writes the server's answer to `path`.
-
-    Raises:
-        ConnectionError: it is cut off, too large or too slow; and `urllib`'s errors.
-    """
+    """Writes the server's answer to `path`, with a progress bar; raises a
+    ConnectionError if it is cut off, too large or too slow."""
     end = time.monotonic() + SECONDS
     with _answer(url) as response, open(path, "wb") as file:
         # None if the server does not say.

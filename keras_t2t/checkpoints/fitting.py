@@ -42,16 +42,8 @@ class Checkpoint(NamedTuple):
 
 
 def load_tensors(model, checkpoint, label):
-    """Fills `model` from `checkpoint`; `label` names it in messages.
-
-    The position table is resized to the model's grid. A head for another number of
-    classes is not loaded: the model keeps its own, which is logged.
-
-    Raises:
-        ValueError: listing what is missing, left over, of another shape or type or
-            not finite, or if the checkpoint is of another variant; the model is then
-            unchanged.
-    """
+    """Fills `model` from `checkpoint` as `load_checkpoint` says, or raises a ValueError
+    and changes nothing; `label` names it in messages."""
     entries, label = official_entries(model), shown(label)
     check_architecture(model, entries, checkpoint, label)
     tensors = dict(checkpoint.tensors)
@@ -65,7 +57,11 @@ def load_tensors(model, checkpoint, label):
         tensors["pos_embed"] = resized
 
     if problems := differences(entries, tensors, keep_fresh, checkpoint.own_names):
-        problems += advice(checkpoint, problems)
+        if checkpoint.by_keras and problems[-1].startswith("left over: "):
+            problems.append(
+                "(for a file of a model with layers of your own: keras_t2t.load(path), "
+                "or model.load_weights(path))"
+            )
         raise ValueError(
             f"{label} does not fit {model.name}:\n  " + "\n  ".join(problems)
         )
@@ -91,7 +87,7 @@ def assign_all(entries, tensors):
             if entry.name not in tensors:
                 continue
             # A copy, since a backend may keep the array, and with it the file's pages.
-            array = entry.to_keras(tensors[entry.name])
+            array = entry.layout.to_keras(tensors[entry.name])
             dtype = numpy_dtype(entry.variable)
             assign(entry.variable, np.array(array, dtype, order="C"))
             if entry.added is not None:
@@ -121,7 +117,7 @@ def check_architecture(model, entries, checkpoint, label):
     theirs = checkpoint.architecture
     both = has_head(entry.name for entry in entries) and has_head(checkpoint.tensors)
     if theirs is not None and not both:
-        own, theirs = own.headless, theirs.headless
+        own, theirs = (x._replace(token_labelling=False) for x in (own, theirs))
     if theirs not in (None, own):
         raise ValueError(
             f"{label}: this is {checkpoint.architecture}, but the model "
@@ -177,8 +173,8 @@ def resized_table(model, checkpoint, entries):
 
 
 def differences(entries, tensors, keep_fresh, own_names):
-    """One line for each missing or superfluous tensor, or of another shape or type or
-    with NaN."""
+    """One line for each missing tensor, or of another shape or type or with NaN; then
+    for those left over."""
     left, problems = dict(tensors), []
     for entry in entries:
         name, tensor = name_in_file(entry.name, own_names), left.pop(entry.name, None)
@@ -201,17 +197,6 @@ def differences(entries, tensors, keep_fresh, own_names):
             problems.append(f"not finite: {name} has NaN or infinite numbers")
     return problems + [
         f"left over: {name_in_file(name, own_names)}" for name in sorted(left)
-    ]
-
-
-def advice(checkpoint, problems):
-    """A last line for Keras's files of models with more layers than a T2T-ViT; []."""
-    more = any(problem.startswith("left over: ") for problem in problems)
-    if not (more and checkpoint.by_keras):
-        return []
-    return [
-        "(for a file of a model with layers of your own: keras_t2t.load(path), or "
-        "model.load_weights(path))"
     ]
 
 

@@ -55,16 +55,8 @@ def check_torch(flag, path):
 
 
 def read(path, ema=True):
-    """Reads a checkpoint in the authors' or mmpretrain's format.
-
-    Args:
-        path: file that ends in `.pth`, `.pth.tar`, `.pt` or `.safetensors`.
-        ema: bool, whether to take the averaged weights if the file has both.
-
-    Raises:
-        ValueError: if the file is damaged, would run code, or has no state dict.
-        ImportError: if safetensors is needed and not installed.
-    """
+    """The `Checkpoint` in a file in the authors' or mmpretrain's format, with the
+    averaged weights if the file has both and `ema`."""
     if str(path).endswith(".safetensors"):
         tensors, beside = _read_safetensors(path)
     else:
@@ -117,7 +109,7 @@ def save_official(model: keras.Model, path: FilePath) -> None:
             f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
         )
     tensors = {
-        entry.name: np.ascontiguousarray(entry.to_official(_float32(entry.value())))
+        entry.name: np.ascontiguousarray(entry.layout.to_torch(_float32(entry.value())))
         for entry in whole_entries(model, "save_official")
     }
     beside = {GRID: list(token_grid(model)), NUM_HEADS: num_heads(model)}
@@ -168,13 +160,8 @@ def _read_safetensors(path):
 
 
 def sha256(tensors, header):
-    """Hexadecimal SHA-256 of the tensors and the header of one of our files, without
-    the header's own `sha256`.
-
-    Args:
-        tensors: dict, name -> NumPy array.
-        header: dict of str, the metadata.
-    """
+    """Hexadecimal SHA-256 of the tensors and the header (the metadata) of one of our
+    files, without the header's own `sha256`."""
     rest = {name: value for name, value in header.items() if name != SHA256}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
     for name in sorted(tensors):

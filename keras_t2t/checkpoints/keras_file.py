@@ -63,15 +63,8 @@ def variable_keys(model):
 
 
 def read(path):
-    """Reads the weights of a `.weights.h5` or `.keras` file.
-
-    Returns:
-        `Checkpoint` whose names are those of `variable_keys`.
-
-    Raises:
-        ValueError: if the file is damaged, links to something outside, has more data
-            than its size allows, or has no names of layers.
-    """
+    """The `Checkpoint` in a `.weights.h5` or `.keras` file, whose names are those of
+    `variable_keys`."""
     with reading(path, OTHERWISE):
         if Path(path).name.endswith(".keras"):
             arrays, config = _read_archive(path)
@@ -83,11 +76,11 @@ def read(path):
         heads = {int(arrays.pop(k)) for k in list(arrays) if k.endswith(NUM_HEADS)}
         grid = arrays.pop(GRID, None)
         architecture = architecture_of({key: a.shape for key, a in arrays.items()})
+        checkpoint = Checkpoint(arrays, {}, architecture, by_keras=True)
         if architecture is None:  # somebody's own model: its layers may have any names
             described = config.get("config", {}).get("layers", ())
             known = all(isinstance(layer, dict) for layer in described)
-            size = _size(_layers(config)) if known else None
-            return Checkpoint(arrays, {}, None, by_keras=True, size=size)
+            return checkpoint._replace(size=_size(_layers(config)) if known else None)
         layers = _layers(config)
         heads |= {
             int(layer["config"]["num_heads"])
@@ -96,26 +89,29 @@ def read(path):
         }
         if len(heads) > 1:
             raise ValueError(f"its layers have {sorted(heads)} heads")
-        return Checkpoint(
-            arrays,
-            {},
-            architecture,
-            None if grid is None else _checked_grid(grid.tolist()),
-            heads.pop() if heads else None,
-            by_keras=True,
+        if grid is not None and not is_pair(grid.tolist()):
+            raise ValueError(f"its grid is {brief(grid.tolist())}")
+        return checkpoint._replace(
+            grid=None if grid is None else tuple(grid.tolist()),
+            num_heads=heads.pop() if heads else None,
             size=_size(layers),
         )
 
 
 def read_standardization(path):
-    """Mean and standard deviation of pixels in 0..1, of a `.keras` file whose model
-    standardises them itself; else None. The weights are not read.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """Mean and standard deviation of pixels in 0..1, of a `.keras` file whose layer
+    `preprocessing` standardises them; else None. The weights are not read."""
     with reading(path, OTHERWISE), zipfile.ZipFile(path) as archive:
-        return _standardization(_layers(_config(archive)))
+        layer = _layers(_config(archive)).get("preprocessing", {"config": {}})
+        if layer["config"].get("mean") is None:  # another layer, or one that learns it
+            return None
+        mean, variance = (
+            np.ravel(layer["config"][name]).astype(float) / scale
+            for name, scale in (("mean", 255), ("variance", 255**2))
+        )
+        if not mean.size == variance.size == 3 or not (variance > 0).all():
+            raise ValueError(f"its pixels have mean {mean} and variance {variance}")
+        return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())
 
 
 # === Checksums ===
@@ -140,22 +136,6 @@ def check_sealed(path):
             raise Unreadable(f"{shown(path)} is damaged: it has no SHA-256 at its end")
 
 
-def _check_seal(content, path):
-    """Compares the SHA-256 that `save_weights` appended; Keras's own files have none.
-
-    Raises:
-        ValueError: if it is wrong.
-    """
-    seal = content[-SEAL_SIZE:]
-    if not seal.startswith(SEAL):
-        logger.debug("%s has no checksum, so its numbers are not checked", path)
-        return
-    with memoryview(content) as view, view[:-SEAL_SIZE] as sealed:
-        digest = hashlib.sha256(sealed).hexdigest()
-    if seal != SEAL + digest.encode() + b"\n":
-        raise ValueError("the SHA-256 at its end is wrong")
-
-
 # === HDF5 ===
 def _check_bytes(path):
     """Checks a `.weights.h5` before HDF5's library reads it."""
@@ -163,17 +143,20 @@ def _check_bytes(path):
         open(path, "rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        _check_seal(content, path)
+        seal = content[-SEAL_SIZE:]
+        if seal.startswith(SEAL):
+            with memoryview(content) as view, view[:-SEAL_SIZE] as sealed:
+                digest = hashlib.sha256(sealed).hexdigest()
+            if seal != SEAL + digest.encode() + b"\n":
+                raise ValueError("the SHA-256 at its end is wrong")
+        else:  # Keras wrote it
+            logger.debug("%s has no checksum, so its numbers are not checked", path)
         _check_heaps(content)
 
 
 def _check_heaps(content):
     """Walks the objects of each global heap, where HDF5 stores strings, as its library
-    does: an object of size 0 would keep the library (1.14) in an endless loop.
-
-    Raises:
-        ValueError: there is one.
-    """
+    does: an object of size 0 would keep the library (1.14) in an endless loop."""
     for heap in re.finditer(HEAP, content):
         (size,) = struct.unpack_from("<Q", content, heap.end())
         place, end = heap.end() + 8, min(heap.start() + size, len(content))
@@ -209,12 +192,11 @@ def _read_hdf5(file, size):
 
 
 def _find(group, names, seen):
-    """Yields (key, dataset) of all variables of the layers in `group`.
+    """Yields (key, dataset) of all variables of the layers in `group`, which layers of
+    these `names` contain.
 
-    Args:
-        names: tuple, of the layers that contain the group.
-        seen: set of the addresses of groups in the file: hard links can make circles,
-            or 2**100 paths to one group.
+    `seen` has the addresses of groups in the file: hard links can make circles, or
+    2**100 paths to one group.
     """
     if len(names) > MAX_DEPTH:
         raise ValueError(f"{group.name[:MAX_NAME]} is nested too deeply")
@@ -296,29 +278,9 @@ def _layers(config):
     return {layer.get("name", ""): layer for layer in layers}
 
 
-def _checked_grid(grid):
-    if not is_pair(grid) or min(grid) < 1:
-        raise ValueError(f"its grid is {brief(grid)}")
-    return tuple(grid)
-
-
 def _size(layers):
     """`(height, width)` of the images that the model takes, or None."""
     inputs = [x for x in layers.values() if x.get("class_name") == "InputLayer"]
     shape = inputs[0]["config"]["batch_shape"] if len(inputs) == 1 else None
     size = shape[1:3] if isinstance(shape, list) else None
     return tuple(size) if is_pair(size) else None
-
-
-def _standardization(layers):
-    """Mean and standard deviation of the layer `preprocessing`, scaled to 0..1."""
-    settings = layers["preprocessing"]["config"] if "preprocessing" in layers else {}
-    if settings.get("mean") is None:  # or another layer, or one that learns them
-        return None
-    mean, variance = (
-        np.ravel(settings[name]).astype(float) / scale
-        for name, scale in (("mean", 255), ("variance", 255**2))
-    )
-    if not mean.size == variance.size == 3 or not (variance > 0).all():
-        raise ValueError(f"its pixels have mean {mean} and variance {variance}")
-    return tuple(mean.tolist()), tuple(np.sqrt(variance).tolist())

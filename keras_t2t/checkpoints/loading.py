@@ -1,5 +1,6 @@
 """Loads any checkpoint file into a model, or describes it without one."""
 
+import functools
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from keras_t2t._ground.arguments import check_flags, check_pair, check_path, sho
 from keras_t2t._ground.types import FilePath
 from keras_t2t.checkpoints import foreign_file, keras_file
 from keras_t2t.checkpoints.fitting import load_tensors
-from keras_t2t.checkpoints.official import official_entries
+from keras_t2t.checkpoints.official import HEADS, official_entries
 from keras_t2t.checkpoints.position_table import table_grid
 from keras_t2t.checkpoints.registry import row_of_file
 from keras_t2t.checkpoints.standardization import check_standardization
@@ -88,42 +89,26 @@ def load_checkpoint(
 
 
 class CheckpointFile:
-    """A checkpoint file of any format, read at most once, when it is first needed.
-
-    Raises:
-        FileNotFoundError: if `path` does not exist.
-        ValueError: if it has another ending; later, if its contents cannot be read.
-        ImportError: later, if safetensors is needed and not installed.
-    """
+    """A checkpoint file of any format, read at most once, when it is first needed."""
 
     def __init__(self, path, ema=True):
         self.path, self.ema = existing_file(path), ema
         self.by_keras = self.path.name.endswith(keras_file.SUFFIXES)
-        self._contents = None
 
-    @property
+    @functools.cached_property
     def contents(self):
         """The file's `Checkpoint`."""
-        if self._contents is None:
-            self._contents = (
-                keras_file.read(self.path)
-                if self.by_keras
-                else foreign_file.read(self.path, self.ema)
-            )
-        return self._contents
+        if self.by_keras:
+            return keras_file.read(self.path)
+        return foreign_file.read(self.path, self.ema)
 
     def description(self, variant=None):
-        """The `Description` of the model that the weights belong to.
+        """The `Description` of the model that the weights belong to, called `variant`
+        if that is known.
 
         If a file does not say its grid, it is assumed to be square; if it does not say
         its number of heads, and shapes leave more than one variant, it is assumed to be
         the first, and a log line says so.
-
-        Args:
-            variant: public name of the model, if that is known.
-
-        Raises:
-            ValueError: if it belongs to no variant.
         """
         label, contents = shown(self.path.name), self.contents
         architecture = contents.architecture
@@ -168,7 +153,7 @@ class CheckpointFile:
         if grid is not None:
             checkpoint = checkpoint._replace(grid=tuple(grid))
         load_tensors(model, checkpoint, self.path.name)
-        self._contents = None
+        del self.contents
 
 
 def existing_file(path):
@@ -195,10 +180,10 @@ def _from_keras(checkpoint, model, entries):
         shape = tuple(entry.variable.shape)
         same_axes = array.ndim == len(shape) and entry.layout.any_size
         if array.shape == shape or same_axes:
-            array = entry.to_official(array)
+            array = entry.layout.to_torch(array)
         tensors[entry.name], own_names[entry.name] = array, key
     if "head.bias" not in tensors:  # the file's heads, for a model without one
-        for head in ("head", "aux_head"):
+        for head in HEADS:
             for place, name in enumerate(("weight", "bias")):
                 if (array := left.pop(f"{head}/{place}", None)) is not None:
                     tensors[f"{head}.{name}"] = array

@@ -1,24 +1,71 @@
-"""The published state dicts: which tensor is which weight.
+"""The published state dicts: which tensor is which weight, and in which layout.
 
 The names are the authors' for T2T-ViT and timm's for ViT.
+
+A torch Linear stores (out, in) where Dense stores (in, out); a convolution
+(out, in, rows, columns) where Keras has (rows, columns, in, out); and a torch unfold
+orders a patch (channel, row, column) where `SoftSplit` orders it (row, column,
+channel). So weights that read a long patch vector are permuted.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from keras_t2t.checkpoints.layouts import (
-    CHANNEL_SCALE,
-    CONVOLUTION,
-    LINEAR,
-    SAME,
-    Layout,
-    patch_linear,
-    patch_vector,
+# The classifiers of the class token and, with token labelling, of the patch tokens.
+HEADS = ("head", "aux_head")
+
+
+# === Layouts ===
+class Layout(NamedTuple):
+    """A pair of functions, torch array -> Keras array and back."""
+
+    to_keras: Callable
+    to_torch: Callable
+    any_size: bool = True  # whether both take arrays of every size
+
+
+SAME = Layout(np.asarray, np.asarray)
+LINEAR = Layout(np.transpose, np.transpose)
+CONVOLUTION = Layout(
+    lambda tensor: np.transpose(tensor, (2, 3, 1, 0)),
+    lambda array: np.transpose(array, (3, 2, 0, 1)),
+)
+# A depthwise convolution of kernel size 1: (channels, 1, 1) and (channels,).
+CHANNEL_SCALE = Layout(
+    lambda tensor: tensor[:, 0, 0], lambda array: array[:, None, None]
 )
 
 
+def patch_vector(size):
+    """Vectors over patches of `size` rows and columns, such as a norm's."""
+
+    def to_keras(tensor):
+        tensor = tensor.reshape(*tensor.shape[:-1], -1, size, size)
+        tensor = np.moveaxis(tensor, -3, -1)
+        return tensor.reshape(*tensor.shape[:-3], -1)
+
+    def to_torch(array):
+        array = array.reshape(*array.shape[:-1], size, size, -1)
+        array = np.moveaxis(array, -1, -3)
+        return array.reshape(*array.shape[:-3], -1)
+
+    return Layout(to_keras, to_torch, any_size=False)
+
+
+def patch_linear(size):
+    """The kernel of a Linear that reads patches of `size` rows and columns."""
+    vector = patch_vector(size)
+    return Layout(
+        lambda tensor: vector.to_keras(tensor).T,
+        lambda array: vector.to_torch(array.T),
+        any_size=False,
+    )
+
+
+# === All tensors ===
 class Entry(NamedTuple):
     """One tensor of the official state dict and the weight it fills."""
 
@@ -38,31 +85,18 @@ class Entry(NamedTuple):
         has_lora = getattr(self.layer, "lora_enabled", False)
         return self.layer.lora_kernel_b if has_lora else None
 
-    def to_keras(self, tensor):
-        """Official NumPy array -> array in the variable's layout."""
-        return self.layout.to_keras(tensor)
-
-    def to_official(self, array):
-        """Array in the variable's layout -> official NumPy array."""
-        return self.layout.to_torch(array)
-
     @property
     def shape(self):
         """Shape of the official tensor."""
-        return self.to_official(np.broadcast_to(0.0, tuple(self.variable.shape))).shape
+        array = np.broadcast_to(0.0, tuple(self.variable.shape))
+        return self.layout.to_torch(array).shape
 
 
 def official_entries(model):
-    """All tensors of the official state dict of a T2T-ViT or ViT.
-
-    Args:
-        model: a model of `keras_t2t.T2TViT`, `keras_t2t.ViT` or one of their variants.
-
-    Returns:
-        List of `Entry`, one for every weight of the T2T-ViT or ViT.
+    """A list of `Entry`, one for every weight of a T2T-ViT or ViT.
 
     Raises:
-        ValueError: if `model` is not such a model.
+        ValueError: if `model` is not such a model, or is quantized.
     """
     layers = {layer.name: layer for layer in getattr(model, "layers", ())}
     if not {"class_token", "position_embedding", "project", "norm"} <= set(layers):
@@ -82,23 +116,17 @@ def official_entries(model):
         *backbone_entries(layers),
         *norm_entries(layers["norm"], "norm"),
     ]
-    if "head" in layers:
-        entries += dense_entries(layers["head"], "head")
-    if "aux_head" in layers:
-        entries += dense_entries(layers["aux_head"], "aux_head")
+    for head in HEADS:
+        if head in layers:
+            entries += dense_entries(layers[head], head)
     return entries
 
 
 def whole_entries(model, function):
-    """As `official_entries`, of a model that has no other weights.
+    """As `official_entries`, but raises a ValueError if other layers of the model have
+    weights, except for statistics of pixels in a Normalization and adapters (LoRA).
 
-    Statistics of pixels in a Normalization and adapters (LoRA) do not count.
-
-    Args:
-        function: str, what the user called, for the message.
-
-    Raises:
-        ValueError: also if other layers have weights; the message names them.
+    `function` is what the user called, for the message.
     """
     entries = official_entries(model)
     known = {id(entry.variable) for entry in entries}
@@ -221,14 +249,14 @@ def attention_entries(layer, prefix):
         entries = []
         for part, half, scale in zip("qkv", layer.halves, layer.scales, strict=True):
             entries += dense_entries(half, f"{prefix}.{part}")
-            entries += scale_entries(scale, f"{prefix}.cheap_operation_{part}")
+            entries.append(scale_entry(scale, f"{prefix}.cheap_operation_{part}"))
     return entries + dense_entries(layer.projection, f"{prefix}.proj")
 
 
 def mlp_entries(layer, prefix):
     entries = dense_entries(layer.expand, f"{prefix}.fc1")
     for i, scale in enumerate(getattr(layer, "scales", ()), start=2):
-        entries += scale_entries(scale, f"{prefix}.cheap_operation{i}")
+        entries.append(scale_entry(scale, f"{prefix}.cheap_operation{i}"))
     return entries + dense_entries(layer.contract, f"{prefix}.fc2")
 
 
@@ -256,5 +284,5 @@ def dense_entries(layer, name, layout=LINEAR):
     return entries
 
 
-def scale_entries(layer, name):
-    return [Entry(f"{name}.weight", layer.scale, CHANNEL_SCALE)]
+def scale_entry(layer, name):
+    return Entry(f"{name}.weight", layer.scale, CHANNEL_SCALE)

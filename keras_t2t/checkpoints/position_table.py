@@ -33,14 +33,8 @@ def _cubic(distance):
 def resize_table(table, old_grid, new_grid):
     """Resizes a position table as the authors do: class row kept, grid bicubic.
 
-    Args:
-        table: array `(1, 1 + rows * columns, dim)` of positions, the class token's
-            first.
-        old_grid: `(rows, columns)` of `table`.
-        new_grid: `(rows, columns)` to make.
-
-    Returns:
-        float32 array `(1, 1 + new rows * new columns, dim)`.
+    A table is an array `(1, 1 + rows * columns, dim)`, a grid `(rows, columns)`; the
+    result is in float32.
     """
     rows, columns = old_grid
     grid = np.asarray(table[0, 1:], "float64").reshape(rows, columns, -1)
@@ -54,13 +48,9 @@ def table_grid(positions, grid, model_grid):
     """The grid `(rows, columns)` of a table with `positions` rows, including the class
     token's.
 
-    Args:
-        grid: what the file or the caller says, or None. Foreign files do not say it:
-            their grid is assumed to be square, as in all released files, or if that is
-            impossible, to be the model's.
-
-    Raises:
-        ValueError: if no grid fits.
+    `grid` is what the file or the caller says, or None. Foreign files do not say it:
+    their grid is assumed to be square, as in all released files, or if that is
+    impossible, to be the model's.
     """
     patches = positions - 1
     side = math.isqrt(patches)

@@ -28,13 +28,7 @@ class Pretrained:
     """What a builder's argument `weights` names: nothing, published weights, or a
     checkpoint, here or on the Hugging Face hub.
 
-    Args:
-        variant: row of `VARIANTS` that is built; None for any other architecture, for
-            which nothing is published.
-
-    Raises:
-        ValueError: it is none of these.
-        OSError, ImportError: as for `hub_files.fetched_file`.
+    Only for a `variant`, a row of `VARIANTS`, are weights published.
     """
 
     def __init__(self, weights, variant=None):
@@ -60,17 +54,8 @@ class Pretrained:
         return told or NORMALIZATIONS["imagenet"]
 
     def load(self, model, build=None):
-        """Fills `model` with the weights.
-
-        Args:
-            model: a built `keras.Model`.
-            build: function of `input_shape` and `classes` that builds the same
-                architecture; needed for published weights.
-
-        Raises:
-            ValueError: a file is damaged or does not fit.
-            FileNotFoundError, ConnectionError: published weights cannot be downloaded.
-        """
+        """Fills `model` with the weights; for published ones, `build` makes the same
+        architecture from `input_shape` and `classes`."""
         if self.published is not None:
             load_published(model, self.published, build)
         elif self.weights is not None:
@@ -78,11 +63,8 @@ class Pretrained:
 
 
 def load_published(model, published, build):
-    """Fills `model` with published weights.
-
-    Args:
-        published: row of the registry.
-        build: function of `input_shape` and `classes` that builds its architecture.
+    """Fills `model` with the weights of a row of the registry; `build` is as in
+    `Pretrained.load`.
 
     Raises:
         FileNotFoundError, ConnectionError: if the authors' file cannot be downloaded.

@@ -87,11 +87,7 @@ PUBLISHED = (
     Published("T2TViT10", "75.2_T2T_ViT_10.pth.tar", 75.2, (75.15, 92.806)),
     Published("T2TViT12", "76.5_T2T_ViT_12.pth.tar", 76.5, (76.48, 93.484)),
     Published(
-        "T2TViT14",
-        "81.5_T2T_ViT_14.pth.tar",
-        81.5,
-        (81.5, 95.666),
-        checksum=T2T_VIT_14,
+        "T2TViT14", "81.5_T2T_ViT_14.pth.tar", 81.5, (81.5, 95.666), checksum=T2T_VIT_14
     ),
     Published("T2TViT19", "81.9_T2T_ViT_19.pth.tar", 81.9, (81.932, 95.744)),
     Published("T2TViT24", "82.3_T2T_ViT_24.pth.tar", 82.3, (82.276, 95.886)),
@@ -114,19 +110,8 @@ def row_of_file(path):
 
 
 def published_weights(weights, variant):
-    """The row that a builder's `weights` argument names.
-
-    Args:
-        weights: the argument; None and paths name no row.
-        variant: row of `VARIANTS` that is built; None for any other architecture.
-
-    Returns:
-        A `Published`, or None where `weights` is not one of `NAMES`.
-
-    Raises:
-        ValueError: if there are no such weights for this variant, or it is neither
-            text nor a path.
-    """
+    """The row that a builder's argument `weights` names for a row of `VARIANTS`; None
+    where it is not one of `NAMES`, but nothing or a path."""
     if weights is None:
         return None
     check_path("weights", weights)

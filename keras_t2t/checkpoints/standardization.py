@@ -1,17 +1,28 @@
-"""How pixels are standardised: as a file of weights tells, and by a model itself."""
+"""How images are prepared: as a file of weights tells, and by a model itself."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import shown
+from keras_t2t._ground.arguments import check_choice, check_colours, check_share, shown
 from keras_t2t._ground.files import read_json
 from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t._ground.run_files import BEST, CONFIG, is_record
 from keras_t2t.checkpoints import keras_file
 from keras_t2t.checkpoints.registry import row_of_file
-from keras_t2t.checkpoints.timm_config import timm_preparation
+
+FILTERS = ("bicubic", "bilinear")
+
+
+class Preparation(NamedTuple):
+    """How timm prepared the images of a checkpoint."""
+
+    mean: tuple  # of pixels in 0..1, red, green, blue
+    std: tuple
+    crop: float  # as for `preprocessing.evaluation_transform`
+    interpolation: str
 
 
 def check_standardization(model, path):
@@ -43,6 +54,29 @@ def standardization_told(path):
     by_run = is_record(record) or Path(path).name == BEST
     name = record.get("normalization") if by_run and isinstance(record, dict) else None
     return NORMALIZATIONS.get(name) if isinstance(name, str) else None
+
+
+def timm_preparation(path, cut=False):
+    """The `Preparation` in the config.json of timm's repository beside a file of
+    weights, or None; with `cut`, its crop and interpolation must be ones that we have.
+    """
+    beside = Path(path).with_name(CONFIG)
+    config = read_json(beside) if beside.is_file() else None
+    config = config.get("pretrained_cfg") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not {"mean", "std"} <= config.keys():
+        return None
+    mean, std = config["mean"], config["std"]
+    crop, filter = config.get("crop_pct"), config.get("interpolation", "bicubic")
+    crop = 0.9 if crop is None else crop
+    try:
+        check_colours("mean", mean)
+        check_colours("std", std, above=0)
+        if cut:
+            check_share("crop_pct", crop)
+            check_choice("interpolation", filter, FILTERS)
+    except ValueError as error:
+        raise ValueError(f"{shown(beside)}: {error}") from None
+    return Preparation(tuple(map(float, mean)), tuple(map(float, std)), crop, filter)
 
 
 def standardization_of(model):

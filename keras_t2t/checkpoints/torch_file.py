@@ -54,19 +54,12 @@ STORAGES = {
 
 
 def read(path):
-    """The object that `torch.save` was given.
+    """The object that `torch.save` was given, with read-only NumPy arrays for tensors.
 
-    Args:
-        path: a file of `torch.save`; one from before torch 1.6 is read by torch.
-
-    Returns:
-        dict, list, str, number or read-only NumPy array, nested as they were. Any other
-        object, such as an `argparse.Namespace`, comes back empty.
-
-    Raises:
-        OSError: if the file cannot be opened.
-        ValueError: in one line, if it is damaged, would call a function that tensors
-            do not need, is of another kind, or needs torch, which is not installed.
+    Objects beside dicts, lists, text and numbers, such as an `argparse.Namespace`, come
+    back empty. A file from before torch 1.6 is read by torch. A ValueError, in one
+    line, says that a file is damaged, of another kind, would call a function that
+    tensors do not need, or needs torch, which is not installed.
     """
     with open(path, "rb") as file:
         start = file.read(len(LEGACY_START))
@@ -95,11 +88,8 @@ class Tensor(np.ndarray):
 
 
 def _tensor(storage, offset, shape, strides, *others):
-    """The `Tensor` that these arguments of the pickle describe.
-
-    Raises:
-        ValueError: if they are of other types, or it lies outside its storage.
-    """
+    """The `Tensor` that these arguments of the pickle describe; raises a ValueError if
+    they are of other types, or it lies outside its storage."""
     # A tensor in their place may have one number that counts as 2**40.
     if not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise ValueError("a tensor has no tuples for its shape and strides")
@@ -199,17 +189,14 @@ def check_opcodes(file):
 
     Python's unpickler trusts three things with which a few bytes can cost hours or
     gigabytes: lengths; memo numbers, for which it allocates in advance; and keys of
-    dicts, since hashing nested tuples may take for ever.
+    dicts, since hashing nested tuples may take for ever. Such pickles, and those with
+    opcodes that no tensor needs, raise a ValueError.
 
     Args:
         file: binary file at the start of a pickle, left at its end.
 
     Returns:
         List of the full names in its GLOBAL opcodes.
-
-    Raises:
-        ValueError: if the pickle is damaged, or has opcodes that no tensor needs, or
-            such memo numbers or keys.
     """
     names = []
     kinds, marks, memo = [], [], {}  # the unpickler's stack, as kinds of objects
@@ -244,11 +231,7 @@ def check_opcodes(file):
 
 
 def known(path, name):
-    """The stand-in for a name in `GLOBALS`.
-
-    Raises:
-        Unreadable: if there is none.
-    """
+    """The stand-in for a name in `GLOBALS`; other names are refused."""
     name = name.replace("__builtin__.", "builtins.")  # Python 2's, in protocol 2
     if name not in GLOBALS:
         raise Unreadable(
@@ -320,12 +303,8 @@ def _read_zip(path):
 
 
 def _content(archive, data, info):
-    """The bytes of a record, after comparing their checksum; not copied where they are
-    not compressed.
-
-    Args:
-        data: the bytes of the whole file, memory-mapped.
-    """
+    """The bytes of a record, after comparing their checksum; where they are not
+    compressed, they are a part of `data`, the whole file, memory-mapped."""
     if info.compress_type != zipfile.ZIP_STORED:
         content = archive.read(info)  # compares the checksum itself
         if len(content) != info.file_size:

@@ -15,11 +15,8 @@ class Unreadable(ValueError):
 
 @contextlib.contextmanager
 def reading(path, otherwise):
-    """Context in which anything that a damaged file raises becomes `Unreadable`.
-
-    Args:
-        otherwise: what else may be the matter, as in "is damaged or `otherwise`".
-    """
+    """Context in which anything that a damaged file raises becomes `Unreadable`: it "is
+    damaged or `otherwise`"."""
     try:
         yield
     except (Unreadable, MemoryError):

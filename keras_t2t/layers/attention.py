@@ -29,14 +29,10 @@ def scaled_dot_product_attention(q, k, v, scale, dropout=None, training=False):
     scores are recomputed for the gradient.
 
     Args:
-        q, k, v: tensors `(batch, tokens, heads, head_dim)`.
-        scale: float, factor of the logits.
+        q, k, v: tensors `(batch, tokens, heads, head_dim)`, as the result.
         dropout: None, or a function applied to the attention probabilities
             `(batch, heads, query tokens, key tokens)`.
         training: bool, whether a gradient will be computed.
-
-    Returns:
-        Tensor `(batch, tokens, heads, head_dim)`.
     """
     # cuDNN's, as JAX calls it, has no gradient for an odd number of tokens.
     odd = training and q.shape[1] % 2
@@ -171,11 +167,7 @@ class MultiHeadSelfAttention(CompositeLayer):
         store["num_heads"] = np.array(self.num_heads)
 
     def load_own_variables(self, store):
-        """Checks the number of heads.
-
-        Raises:
-            ValueError: if the file has another one.
-        """
+        """Raises a ValueError if the file has another number of heads."""
         if "num_heads" in store.keys():  # noqa: SIM118  a store of Keras, not a dict
             heads = int(store["num_heads"])
             if heads != self.num_heads:
@@ -211,20 +203,10 @@ class MultiHeadSelfAttention(CompositeLayer):
         return ops.reshape(x, (-1, tokens, dim))
 
     def probabilities(self, x, queries=slice(None)):
-        """By how much the query tokens attend to all tokens.
-
-        Args:
-            x: the layer's input, with a batch axis.
-            queries: slice of the query tokens.
-
-        Returns:
-            Tensor `(batch, heads, queries, keys)` in float32 or better.
-        """
+        """By how much the tokens `queries` (a slice) of the input attend to all tokens:
+        `(batch, heads, queries, keys)` in float32 or better."""
         q, k, _ = (ops.transpose(part, (0, 2, 1, 3)) for part in self.qkv_of(x))
         return probabilities_of(q[:, :, queries], k, self.head_dim**-0.5)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
     def macs(self, input_shape):
         """Multiply-accumulates of one image: q, k, v, projection, q k^T and the sum

@@ -27,10 +27,7 @@ CHANGEABLE = (
 class CompositeLayer(keras.Layer):
     """Stores in its config how its layers were changed (frozen, quantized, with LoRA,
     of another precision, dropout rate or activation ...), so that loading, cloning and
-    rebuilding from the config restore them.
-
-    Args:
-        parts: None, or the `inner_state` to restore.
+    rebuilding from the config restore them; `parts` is the `inner_state` to restore.
     """
 
     def __init__(self, parts: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -47,6 +44,9 @@ class CompositeLayer(keras.Layer):
         if self.built:
             parts = inner_state(self, self._as_built)
         return {**config, "parts": parts} if parts else config
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
     def _post_build(self):
         for part in self._flatten_layers(include_self=False):
@@ -102,11 +102,8 @@ def inner_policy(layer):
 
 
 def attributes_of(layer):
-    """What the changeable attributes of the layers inside a layer are now.
-
-    Returns:
-        Mapping of `(path, attribute)` to value, of a type that Keras does not track.
-    """
+    """What the changeable attributes of the layers inside a layer are now: a mapping of
+    `(path, attribute)` to value, of a type that Keras does not track."""
     return types.MappingProxyType(
         {
             (path, name): getattr(part, name)
@@ -118,16 +115,12 @@ def attributes_of(layer):
 
 
 def inner_state(layer, as_built):
-    """How the layers inside a built layer differ from those that `build` creates.
+    """How the layers inside a built layer differ from those that `build` creates, of
+    which `as_built` has the `attributes_of`.
 
-    Args:
-        layer: `keras.Layer`.
-        as_built: `attributes_of` the layer when it was built.
-
-    Returns:
-        JSON-compatible dict of path -> dict, with `trainable` if it differs from the
-        containing layer's, `lora_rank` and `lora_alpha` if LoRA is on, and the
-        `attributes` that were changed, as in the part's config.
+    A JSON-compatible dict of path -> dict, with `trainable` if it differs from the
+    containing layer's, `lora_rank` and `lora_alpha` if LoRA is on, and the `attributes`
+    that were changed, as in the part's config.
     """
     state = {}
     now = attributes_of(layer)
@@ -148,11 +141,8 @@ def inner_state(layer, as_built):
 
 # === Restoring it ===
 def restore_inner_state(layer, state):
-    """Applies an `inner_state` to the layers inside a built layer.
-
-    Raises:
-        ValueError: `state` belongs to another layer.
-    """
+    """Applies an `inner_state` to the layers inside a built layer; raises a ValueError
+    if it belongs to another."""
     if not layer.trainable:
         layer.trainable = True  # TensorFlow ignores an assignment without a change
         layer.trainable = False  # now also for the layers that `build` made

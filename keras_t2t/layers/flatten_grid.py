@@ -28,11 +28,7 @@ class FlattenGrid(keras.layers.Layer):
         store["grid"] = np.array(self.grid)
 
     def load_own_variables(self, store):
-        """Checks the grid.
-
-        Raises:
-            ValueError: if the file has another one.
-        """
+        """Raises a ValueError if the file has another grid."""
         if "grid" in store.keys():  # noqa: SIM118  a store of Keras, not a dict
             grid = tuple(np.ravel(store["grid"]).tolist())
             if grid != self.grid:

@@ -80,9 +80,6 @@ class MLP(CompositeLayer):
     def hidden(self, x):
         return self.expand(x)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def macs(self, input_shape):
         """Multiply-accumulates of one image: the two Dense."""
         _, *positions, dim = input_shape

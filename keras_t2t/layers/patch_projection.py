@@ -24,16 +24,8 @@ from keras_t2t.layers.soft_split import SoftSplit
 
 
 class PatchReader(CompositeLayer):
-    """Base of the layers that apply a Dense to the patches of a soft split.
-
-    Args:
-        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
-            `(kernel_size, strides, padding)` if the input is the image or grid before
-            it. Then the patches are never stored. Weights and outputs are the same.
-
-    Raises:
-        ValueError: if `soft_split` is neither.
-    """
+    """Base of the layers that apply a Dense to the patches of a soft split; for
+    `soft_split` see `PatchProjection`."""
 
     def __init__(
         self, soft_split: tuple[int, int, int] | None = None, **kwargs: Any
@@ -64,16 +56,8 @@ class PatchReader(CompositeLayer):
         return self.soft_split.compute_output_shape(input_shape)
 
     def project(self, x, projection, norm=None):
-        """`projection(norm(patches))`.
-
-        Args:
-            x: the layer's input.
-            projection: a built Dense without activation, for the long patch vectors.
-            norm: None, or a built LayerNormalization for them.
-
-        Returns:
-            Tensor `(batch, grid_height, grid_width, units)`.
-        """
+        """`projection(norm(patches))` of the layer's input `x`, for a Dense without
+        activation: `(batch, grid_height, grid_width, units)`."""
         if self.soft_split is None:
             _, height, width, _ = x.shape
             x = projection(rows(x if norm is None else norm(x)))
@@ -174,10 +158,7 @@ def patch_moments(images, soft_split):
     Computed axis by axis (channels, rows, columns): the variance of a union is the
     mean of the parts' variances plus the variance of their means. All terms are
     squares of differences; `E[x^2] - E[x]^2` would cancel in the flat patches of
-    photographs.
-
-    Returns:
-        Two tensors `(batch, grid_height, grid_width, 1)`.
+    photographs. Both are of shape `(batch, grid_height, grid_width, 1)`.
     """
     mean, variance = moments(images)
     for axis in (1, 2):

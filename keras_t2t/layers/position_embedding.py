@@ -8,16 +8,10 @@ from keras_t2t.layers.host_initializers import kernel_initializer
 
 
 def sinusoid_table(positions, dim):
-    """Fixed sinusoid of Vaswani et al. (2017), computed in float64.
+    """Fixed sinusoid of Vaswani et al. (2017), computed in float64, as a float32 array.
 
-    Args:
-        positions: int, number of positions.
-        dim: int, width of a token.
-
-    Returns:
-        float32 array `(positions, dim)`: the angle at position p and column j is
-        `p / 10000 ** (2 * (j // 2) / dim)`; its sine on even columns, its cosine
-        on odd ones.
+    The angle at position p and column j is `p / 10000 ** (2 * (j // 2) / dim)`; its
+    sine is on even columns, its cosine on odd ones.
     """
     exponents = 2 * (np.arange(dim) // 2) / dim
     angles = np.arange(positions)[:, None] / 10000.0**exponents

@@ -57,9 +57,6 @@ class SqueezeExcitation(CompositeLayer):
         gate = self.excite(self.squeeze(ops.cast(mean, x.dtype)))
         return x * ops.expand_dims(gate, axis=1)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def macs(self, input_shape):
         """Multiply-accumulates of one image: the two Dense, once per image."""
         dim = input_shape[-1]

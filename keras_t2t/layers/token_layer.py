@@ -18,8 +18,15 @@ class TokenLayer(PatchReader):
     A token layer turns long patch vectors into short tokens on the same grid:
     attention over all tokens of the image, then an MLP of ratio 1. Since input and
     output widths differ, the residual around the attention is the value `v`, not the
-    input. Subclasses provide `attend`. Arguments and shapes are those of
-    `TokenTransformer`.
+    input. Arguments and shapes are those of `TokenTransformer`.
+
+    Subclasses provide
+    - `qkv_layer`, the Dense for q, k and v, which `build_attention` builds, with the
+      other weights of `attend`, for `(batch, tokens, patch_dim)` input,
+    - `attend`: q, k and v, `(batch, tokens, 3 * token_dim)` -> (attended, values), both
+      `(batch, tokens, token_dim)`,
+    - `probabilities`, as of `MultiHeadSelfAttention`, for the tokens of the grid, and
+    - `attention_macs`, the multiply-accumulates of `attend` for one image.
     """
 
     # === Config ===
@@ -73,20 +80,6 @@ class TokenLayer(PatchReader):
         return layer
 
     # === Computation ===
-    def build_attention(self, input_shape):
-        """Builds the Dense for q, k and v, and the other weights of `attend`, for
-        `(batch, tokens, patch_dim)` input."""
-        raise NotImplementedError
-
-    def attend(self, qkv, training=False):
-        """q, k and v, `(batch, tokens, 3 * token_dim)` -> (attended, values), both
-        `(batch, tokens, token_dim)`."""
-        raise NotImplementedError
-
-    def probabilities(self, x, queries=slice(None)):
-        """As `MultiHeadSelfAttention.probabilities`, for the tokens of the grid."""
-        raise NotImplementedError
-
     def qkv_of(self, x):
         """The layer's input -> `(batch, tokens, 3 * token_dim)`."""
         _, height, width, _ = self.compute_output_shape(x.shape)
@@ -107,10 +100,6 @@ class TokenLayer(PatchReader):
 
     def compute_output_shape(self, input_shape):
         return (*self.patches_shape(input_shape)[:-1], self.token_dim)
-
-    def attention_macs(self, tokens, patch_dim):
-        """Multiply-accumulates of `attend` for one image."""
-        raise NotImplementedError
 
     def macs(self, input_shape):
         """Multiply-accumulates of one image: attention, projection and MLP."""

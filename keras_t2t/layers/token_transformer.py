@@ -3,10 +3,7 @@
 import keras
 from keras import ops
 
-from keras_t2t.layers.attention import (
-    probabilities_of,
-    scaled_dot_product_attention,
-)
+from keras_t2t.layers.attention import probabilities_of, scaled_dot_product_attention
 from keras_t2t.layers.token_layer import TokenLayer
 
 

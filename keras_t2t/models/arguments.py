@@ -133,16 +133,8 @@ def check_outputs(include_top, pooling, classes, classifier_activation, name, fe
 
 
 def image_input(input_tensor, input_shape, include_preprocessing):
-    """The model's inputs and the image tensor to build on.
-
-    Returns:
-        `(inputs, images)`: what `keras.Model` takes as inputs, and a Keras tensor
-        `(batch, height, width, channels)`.
-
-    Raises:
-        ValueError: if the shape is not three known integers, a side is shorter
-            than 16 px, or it does not fit `input_tensor` or the preprocessing.
-    """
+    """`(inputs, images)`: what `keras.Model` takes as inputs, and the tensor
+    `(batch, height, width, channels)` to build on, of a shape that was checked."""
     check_flags(include_preprocessing=include_preprocessing)
     if input_shape is not None and not isinstance(input_shape, (tuple, list)):
         raise ValueError(

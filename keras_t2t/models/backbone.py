@@ -26,15 +26,8 @@ class BlockSettings(NamedTuple):
 
 
 def deep_narrow(x, settings, depth, drop_path):
-    """`depth` blocks of one width, whose stochastic depth rises from 0 to `drop_path`.
-
-    Args:
-        x: Keras tensor `(batch, 1 + tokens, dim)`.
-        drop_path: float in [0, 1).
-
-    Returns:
-        Keras tensor of the same shape.
-    """
+    """`depth` blocks of one width, whose stochastic depth rises from 0 to `drop_path`,
+    for tokens `(batch, 1 + tokens, dim)`."""
     for i, rate in enumerate(np.linspace(0.0, drop_path, depth).tolist()):
         x = transformer_block(x, settings, rate, f"block_{i}", output=f"block_{i}")
     return x
@@ -44,15 +37,8 @@ def densely_connected(x, settings, stages, growth, drop_path):
     """Blocks that each add `growth` channels to their input (T2T-ViT-Dense).
 
     A Dense narrows a block's result, which is then concatenated with the block's
-    input. Between stages a Dense halves the width.
-
-    Args:
-        x: Keras tensor `(batch, 1 + tokens, dim)`.
-        stages: number of blocks in each stage.
-        drop_path: float in [0, 1); stage i has i/11 of it, as the authors' do.
-
-    Returns:
-        Keras tensor `(batch, 1 + tokens, last of dense_widths(...))`.
+    input. Between stages a Dense halves the width. Of `drop_path` stage i has i/11, as
+    the authors' do.
     """
     block = 0
     for stage, depth in enumerate(stages):

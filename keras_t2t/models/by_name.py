@@ -11,11 +11,8 @@ MODULES = {"t2t_vit": t2t_vit, "vit": vit, "resnet": resnet50}
 
 
 def builder(name):
-    """The function that builds the model called `name`, such as `"T2TViT14"`.
-
-    Raises:
-        ValueError: if there is no such model; the message names the closest.
-    """
+    """The function that builds the model called `name`, such as `"T2TViT14"`; raises a
+    ValueError that names the closest if there is none."""
     return getattr(MODULES[family_of(name)], name)
 
 

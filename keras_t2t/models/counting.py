@@ -9,6 +9,7 @@ import keras
 from keras import layers, tree
 
 from keras_t2t._ground.arguments import short
+from keras_t2t.models.pixel_input import graph_of
 
 
 class LayerCount(NamedTuple):
@@ -40,15 +41,11 @@ class Summary(NamedTuple):
         totals = ("total", "", "", self.trainable, self.fixed, self.macs)
         table = [[_text(cell) for cell in row] for row in (header, *self.rows, totals)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i < 3 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
-        rule = "-" * max(map(len, lines))
-        lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+        sides = zip("<<<>>>", widths, strict=True)
+        aligned = "  ".join(f"{{:{side}{width}}}" for side, width in sides)
+        first, *lines, last = (aligned.format(*row) for row in table)
+        rule = "-" * len(first)
+        lines = [first, rule, *lines, rule, last]
         if self.unknown:
             lines.append(
                 f"MACs not counted, for want of a rule: {_listed(self.unknown)}"
@@ -120,7 +117,7 @@ def summarize(
 
 
 def _count(model, input_shape):
-    graph = _graph(model)
+    graph = graph_of(model)
     if graph is None:
         raise ValueError(
             "`model` must be a functional or a built Sequential keras.Model, got "
@@ -135,14 +132,6 @@ def _count(model, input_shape):
         sum(row.macs or 0 for row in rows),
         [f"{row.name} ({row.type})" for row in rows if row.macs is None],
     )
-
-
-def _graph(operation):
-    """The functional graph of a model, None if it has none."""
-    if isinstance(operation, keras.Sequential):
-        return operation._functional
-    # Functional models have no public base class.
-    return operation if hasattr(operation, "_run_through_graph") else None
 
 
 def _inputs(graph, input_shape):
@@ -181,7 +170,7 @@ def _walk(graph, inputs, prefix, rows, seen):
 
     def visitor(operation):
         def visit(*args, **kwargs):
-            nested = _graph(operation)
+            nested = graph_of(operation)
             if nested is not None:
                 given = tree.flatten(args or kwargs["inputs"])
                 return _walk(nested, given, f"{prefix}{operation.name}/", rows, seen)
@@ -236,14 +225,12 @@ def _listed(names):
 
 # === The rules, for one layer or operation ===
 def macs_of(operation, args, kwargs, outputs):
-    """MACs of `operation(*args, **kwargs)`, called with `keras.KerasTensor`s.
-
-    Args:
-        operation: layer or other `keras.Operation`.
-        outputs: structure of `keras.KerasTensor`.
-    """
+    """MACs of an operation that is called with `keras.KerasTensor`s; None without a
+    rule."""
     if hasattr(operation, "macs"):
-        return operation.macs(first_tensor(args, kwargs).shape)
+        flat = tree.flatten((args, kwargs))
+        first = next(x for x in flat if isinstance(x, keras.KerasTensor))
+        return operation.macs(first.shape)
     for kind in type(operation).__mro__:
         if kind in LAYER_RULES:
             return LAYER_RULES[kind](operation, arguments(operation, args, kwargs))
@@ -255,11 +242,6 @@ def macs_of(operation, args, kwargs, outputs):
             # It has its own computation, to which its base's rule does not apply.
             return None
     return None
-
-
-def first_tensor(args, kwargs):
-    flat = tree.flatten((args, kwargs))
-    return next(x for x in flat if isinstance(x, keras.KerasTensor))
 
 
 def arguments(layer, args, kwargs):

@@ -54,11 +54,8 @@ def blocks_of(names):
 
 
 def check_features(argument, names, model):
-    """Raises a ValueError unless `names` are layers of `model` on a grid.
-
-    Args:
-        argument: name of the caller's argument, for the message.
-    """
+    """Raises a ValueError unless `names`, the caller's `argument`, are layers of the
+    model on a grid."""
     if not isinstance(names, (list, tuple)) or not all(
         isinstance(name, str) for name in names
     ):
@@ -76,19 +73,9 @@ def check_features(argument, names, model):
 
 
 def feature_extractor(model, names):
-    """The model up to its features `names`, with their layers and weights shared.
-
-    Args:
-        model: a functional `keras.Model` that ends in its tokens.
-        names: list of str, of `list_features(model)`.
-
-    Returns:
-        A functional `keras.Model` that returns a dict, for each name a grid
-        `(batch, height, width, channels)` without the class token.
-
-    Raises:
-        ValueError: if a name is no layer on a grid; the message lists the features.
-    """
+    """The model up to its features `names`, with its layers and weights: it returns a
+    dict, for each name a grid `(batch, height, width, channels)` without the class
+    token."""
     check_features("features", names, model)
     grids = {}
     for name in dict.fromkeys(names):

@@ -5,10 +5,10 @@ A model for other classes gets new layers of the names in `HEADS`.
 
 import keras
 
+from keras_t2t.checkpoints.official import HEADS
 from keras_t2t.layers.platform import at_least_float32
 from keras_t2t.models.backbone import dense
 
-HEADS = ("head", "aux_head")
 TOKEN_SHARE = 0.5  # weight of the patch tokens' largest logits in the sum
 
 
@@ -19,12 +19,8 @@ def head_layers(model):
 
 
 def head(x, include_top, pooling, classes, classifier_activation, token_labelling):
-    """The model's output from the normalised tokens `(batch, 1 + tokens, dim)`.
-
-    Returns:
-        Keras tensor `(batch, classes)` with `include_top`; without it the tokens, or
-        `(batch, dim)` with `pooling`.
-    """
+    """The model's output from the normalised tokens `(batch, 1 + tokens, dim)`: classes
+    `(batch, classes)`, the tokens, or with `pooling` features `(batch, dim)`."""
     if include_top and token_labelling:
         return token_labelling_head(x, classes, classifier_activation)
     if include_top:

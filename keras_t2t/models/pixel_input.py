@@ -15,18 +15,11 @@ SHRINKS, SHIFTS = 1 / 10, 10
 
 
 def takes_pixels(model, answer=None):
-    """Whether a model of images takes pixels 0..255 and standardises them itself.
+    """Whether a functional model of one image, its size known, takes pixels 0..255 and
+    standardises them itself, or takes what `keras_t2t.preprocess_input` gives.
 
-    Args:
-        model: functional `keras.Model` of one image, its size known.
-        answer: the caller's True or False, which is returned; None: the layers decide.
-
-    Returns:
-        bool. False: the model takes what `keras_t2t.preprocess_input` gives.
-
-    Raises:
-        ValueError: if `answer` is not True, False or None; or None, and the layers do
-            not decide it.
+    `answer` is the caller's True or False, which is returned, or None: the layers
+    decide. If they do not, or it is none of these, a ValueError asks for it.
     """
     if answer is not None:
         if not isinstance(answer, (bool, np.bool_)):
@@ -44,15 +37,12 @@ def takes_pixels(model, answer=None):
 
 
 def seen_input(model):
-    """Whether a model takes raw pixels, as its first layers show.
+    """`(whether a model takes raw pixels, None)`, or `(None, why that is unknown)`.
 
     Grey images of three levels are followed from the input up to the first layers that
     learn: through Rescaling, Normalization, Lambda, arithmetic, layers without weights
     and nested models. If they become small numbers, or their mean is removed, the model
     takes raw pixels. Names of layers do not matter.
-
-    Returns:
-        `(whether it takes raw pixels, None)`, or `(None, why that is unknown)`.
     """
     (image,) = model.inputs
     if "int" in image.dtype:
@@ -77,7 +67,10 @@ def _seen(model, values):
         elif _holds_standardisation(node.operation):
             reason = f"{node.operation.name!r} after the input cannot be looked into"
     outputs = keras.tree.flatten(keras.Model(image, reached)(values, training=False))
-    arrays = dict(zip(map(id, reached), map(_to_array, outputs), strict=True))
+    arrays = {
+        id(x): keras.ops.convert_to_numpy(keras.ops.cast(y, "float32"))
+        for x, y in zip(reached, outputs, strict=True)
+    }
     for x in reached:
         verdict = _verdict(arrays[id(x)])
         if verdict == "pixels":
@@ -99,6 +92,7 @@ def _seen(model, values):
 def graph_of(operation):
     """The functional model that a model is or holds, else None."""
     graph = getattr(operation, "_functional", operation)  # of a Sequential model
+    # Functional models have no public base class.
     return graph if hasattr(graph, "_nodes_by_depth") else None
 
 
@@ -131,10 +125,6 @@ def _is_image(x, image):
 
 
 # === The values ===
-def _to_array(tensor):
-    return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-
-
 def _verdict(values):
     """Whether the layers so far, which gave these values for the grey levels, are for
     "pixels", or for "other" input than preprocess_input's, or show "nothing"."""

@@ -168,8 +168,7 @@ def T2TViT(
     pretrained = Pretrained(weights, variant_name(**architecture))
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     if include_preprocessing:
-        mean, std = pretrained.standardization
-        x = preprocessing_layer(mean, std, name="preprocessing")(x)
+        x = preprocessing_layer(*pretrained.standardization, name="preprocessing")(x)
 
     x = image_to_tokens(
         x, embed_dim, token_type, token_dropout, fused_soft_split, remat
@@ -194,9 +193,7 @@ def T2TViT(
     x = head(x, include_top, pooling, classes, classifier_activation, token_labelling)
     model = keras.Model(inputs, x, name=name)
     pretrained.load(model, partial(T2TViT, **architecture))
-    if features is not None:
-        return feature_extractor(model, features)
-    return model
+    return model if features is None else feature_extractor(model, features)
 
 
 _named_variant: Callable[[str], NamedT2TViT] = partial(named_variant, T2TViT)

@@ -18,29 +18,9 @@ TOKEN_LAYERS = {
 TOKEN_DROPOUT = {"performer": 0.1, "transformer": 0.0, "convolution": 0.0}
 
 
-def image_to_tokens(
-    x,
-    embed_dim,
-    token_type,
-    token_dropout=None,
-    fused_soft_split=True,
-    remat=False,
-):
-    """An image as tokens of 16 px, in three steps.
-
-    Args:
-        x: Keras tensor `(batch, height, width, channels)`.
-        token_type: `"performer"` or `"transformer"`, the token layers between the
-            soft splits, or `"convolution"`, three convolutions instead.
-        token_dropout: dropout in the token layers, None for the authors' rate.
-        fused_soft_split: whether each soft split and the Dense after it are one
-            convolution, or layers `soft_split_0` to `soft_split_2` store the patches.
-        remat: whether the token layers recompute their attention and MLP for the
-            gradient.
-
-    Returns:
-        Keras tensor `(batch, tokens, embed_dim)`.
-    """
+def image_to_tokens(x, embed_dim, token_type, token_dropout, fused_soft_split, remat):
+    """An image `(batch, height, width, channels)` as tokens of 16 px,
+    `(batch, tokens, embed_dim)`, in three steps; arguments as for `T2TViT`."""
     if token_type == "convolution":
         x = three_convolutions(x, embed_dim)
         return t2t_layers.FlattenGrid(name="flatten_grid")(x)

@@ -94,8 +94,7 @@ def ViT(
     inputs, x = image_input(input_tensor, input_shape, include_preprocessing)
     check_patches(patch_size, x.shape[1:])
     if include_preprocessing:
-        mean, std = pretrained.standardization
-        x = preprocessing_layer(mean, std, name="preprocessing")(x)
+        x = preprocessing_layer(*pretrained.standardization, name="preprocessing")(x)
 
     x = convolution(x, embed_dim, patch_size, patch_size, padding=0, name="project")
     x = t2t_layers.FlattenGrid(name="flatten_grid")(x)
@@ -117,9 +116,7 @@ def ViT(
     x = head(x, include_top, pooling, classes, classifier_activation, False)
     model = keras.Model(inputs, x, name=name)
     pretrained.load(model)
-    if features is not None:
-        return feature_extractor(model, features)
-    return model
+    return model if features is None else feature_extractor(model, features)
 
 
 _named_variant: Callable[[str], NamedViT] = partial(named_variant, ViT)

@@ -7,7 +7,8 @@ import keras
 from keras import ops
 
 from keras_t2t._ground.arguments import shown
-from keras_t2t.models.head import HEADS, head_layers
+from keras_t2t.checkpoints.official import HEADS
+from keras_t2t.models.head import head_layers
 from keras_t2t.training.ema import decay_for
 
 # Weights that are not decayed, whatever their shape: the class token and a learned

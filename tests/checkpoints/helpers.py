@@ -127,7 +127,7 @@ def assert_holds(model, oracle):
     entries = official_entries(model)
     assert {entry.name for entry in entries} == set(state_dict)
     for entry in entries:
-        actual = entry.to_official(np.array(entry.variable.numpy()))
+        actual = entry.layout.to_torch(np.array(entry.variable.numpy()))
         expected = state_dict[entry.name].numpy()
         np.testing.assert_array_equal(actual, expected, err_msg=entry.name)
 

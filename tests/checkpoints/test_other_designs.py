@@ -72,7 +72,7 @@ def test_our_files_tell_the_number_of_heads(tmp_path, caplog):
     file = CheckpointFile(save(model, tmp_path / "x.safetensors"))
     assert file.description().variant == "T2TViT14ResNeXt"
     assert not caplog.text
-    file._contents = file.contents._replace(num_heads=12)
+    file.contents = file.contents._replace(num_heads=12)
     with pytest.raises(ValueError, match="has 12 heads, which is no named variant"):
         file.description()
 

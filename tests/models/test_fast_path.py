@@ -64,7 +64,7 @@ def gradients_of(model, x, factors):
     model.compile(keras.optimizers.SGD(rate), lambda y, logits: ops.sum(y * logits))
     model.train_on_batch(x, factors)
     gradients = {
-        entry.name: entry.to_official((old - entry.variable.numpy()) / rate)
+        entry.name: entry.layout.to_torch((old - entry.variable.numpy()) / rate)
         for entry, old in zip(entries, before, strict=True)
     }
     for entry, old in zip(entries, before, strict=True):

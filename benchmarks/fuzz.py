@@ -266,10 +266,8 @@ def answered(name, surface, cases, seed, folder):
 def run(module, counts, seed=0, seconds=SECONDS, report=None):
     """{surface: `Counter` of the outcomes of its cases}.
 
-    Args:
-        module: importable name of what has `SURFACES`.
-        counts: {surface: how many cases}.
-        report: function of a text, for each case that may not be, or None.
+    `counts` says how many cases of each surface of the module are tried, and `report`
+    takes a text for each that may not be.
     """
     surfaces = importlib.import_module(module).SURFACES
     found = {name: collections.Counter() for name in counts}

@@ -27,9 +27,8 @@ class Ended(NamedTuple):
 def run(*command, tree=ROOT, kill=lambda: False, check=True, group=False):
     """Runs Python with the package of `tree`, until its end or until `kill()` is true.
 
-    Args:
-        check: whether this process ends too, and shows the output, where that fails.
-        group: whether all that the process started ends with it.
+    With `check` this process ends too, and shows the output, where that fails; with
+    `group` all that the process started ends with it.
     """
     command = [sys.executable, "-u", *map(str, command)]
     others = os.environ.get("PYTHONPATH")

@@ -37,11 +37,7 @@ DESIGNS = {
 
 
 def subject(name, model):
-    """What the worker needs to make implementation `name` of `model`.
-
-    Raises:
-        ValueError: if there is no such implementation.
-    """
+    """What the worker needs to make implementation `name` of `model`."""
     source, _, design = name.partition(":")
     if source == "timm":
         model, _, design = design.partition(":")
@@ -90,13 +86,9 @@ class Worker:
 
 # === One comparison ===
 def compare(names, model, setting, rounds, seconds):
-    """Rows of the table, one per implementation.
+    """Rows of the table, one per implementation; those that fail are left out.
 
-    Args:
-        names: implementations; those that fail are reported and left out.
-        setting: dict of mode, precision, batch_size and image_size.
-        rounds: int, how often each takes its turn.
-        seconds: float, how long a turn is, about.
+    Each takes its turn `rounds` times, for about so many `seconds`.
     """
     workers = {}
     for name in names:

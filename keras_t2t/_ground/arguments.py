@@ -80,11 +80,7 @@ def check_counts(**counts):
 
 
 def integer(argument, value, at_least=1):
-    """`value` as Python's integer.
-
-    Raises:
-        ValueError: unless it is an integer of at least `at_least`.
-    """
+    """`value` as Python's integer; a ValueError unless it is one and large enough."""
     value = python_number(value)
     if not is_integer(value, at_least):
         accepted = f"an integer of at least {at_least}"

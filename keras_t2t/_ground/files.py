@@ -186,15 +186,9 @@ def table_cell(value):
 
 
 def check_writable(path, argument):
-    """Checks, before any work, that `path` can be written. Leaves nothing on disk.
-
-    Args:
-        path: file or folder; it and its parents need not exist.
-        argument: the caller's name for it, for the error.
-
-    Raises:
-        ValueError: if it cannot be written.
-    """
+    """Raises a ValueError, before any work, if a file or folder cannot be written;
+    it and its parents need not exist. Leaves nothing on disk. `argument` is for the
+    error."""
     absolute = Path(path).absolute()
     existing = next(p for p in (absolute, *absolute.parents) if p.exists())
     if existing == absolute and not absolute.is_dir():
@@ -209,11 +203,7 @@ def check_writable(path, argument):
 
 
 def read_class_names(path, classes=None):
-    """Class names in a file.
-
-    Args:
-        path: a JSON file with a list of text.
-        classes: int, how many there must be; None: any number.
+    """The list of text in a JSON file: so many `classes`, or any number.
 
     Raises:
         OSError: if it cannot be read.
@@ -230,12 +220,7 @@ def read_class_names(path, classes=None):
 
 
 def read_json(path):
-    """The content of a JSON file.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is no JSON, or larger than 64 MiB.
-    """
+    """The content of a JSON file; a ValueError if it is none, or larger than 64 MiB."""
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_JSON + 1)

@@ -57,11 +57,8 @@ def fetched(weights):
 
 
 def fetched_file(weights):
-    """As `fetched`, but for a run folder the file with its final weights.
-
-    Raises:
-        FileNotFoundError: as `fetched`, or the repository has no final weights.
-    """
+    """As `fetched`, but for a run folder the file with its final weights; a
+    FileNotFoundError if the repository has none."""
     path = fetched(weights)
     if path is weights or path.is_file():
         return path

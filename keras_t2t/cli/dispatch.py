@@ -51,11 +51,10 @@ def main():
 
 
 def run_command(name, words=None, program=None, **defaults):
-    """Runs a command, and ends the process.
+    """Runs a command of `COMMANDS`, and ends the process.
 
     Args:
-        name: of `COMMANDS`.
-        words: list of str, the arguments after it; None: those of this process.
+        words: the arguments after it; None: those of this process.
         program: its name in messages; None: the script's.
         **defaults: defaults of flags that replace the command's own.
     """

@@ -177,12 +177,8 @@ def description(source, config, dataset):
 
 
 def planned(arguments, source):
-    """The `TrainingConfig` of what an evaluation shares with a run, and the data set.
-
-    Raises:
-        ValueError: a flag, the folder of the report or the data is not usable, or the
-            classes are not those of the weights.
-    """
+    """The `TrainingConfig` of what an evaluation shares with a run, and the data set,
+    once flags, the report's folder, data and classes are known to be usable."""
     from keras_t2t.training import accuracy
 
     height, width = source.size

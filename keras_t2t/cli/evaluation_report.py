@@ -14,17 +14,12 @@ KEPT = 25  # of the mistakes
 
 
 def write_report(folder, result, counts, model, dataset, batch_size, **transform):
-    """Writes the files. Pictures need matplotlib, and are left out without it.
+    """Writes the files into a folder, which replaces the one there; returns why there
+    are no pictures, which need matplotlib, else None.
 
-    Args:
-        folder: path of a folder to create, or to replace with all that is in it.
-        result: dict, the accuracy over all images.
-        counts: the result of `accuracy.measure`.
-        model, dataset, batch_size, **transform: arguments of `accuracy.answers`, which
-            runs the model once more.
-
-    Returns:
-        str, why there are no pictures; None if there are.
+    `result` is the accuracy over all images, and `counts` what `accuracy.measure`
+    found; the others are arguments of `accuracy.answers`, which runs the model once
+    more.
     """
     from keras_t2t._ground.files import replacing
     from keras_t2t.visualization.figures import save_figure

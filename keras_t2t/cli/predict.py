@@ -142,11 +142,8 @@ def answered(classifier, files, top, batch_size):
 
 
 def probabilities(model, batch):
-    """float array (images, classes) of the images of a batch that were read.
-
-    Raises:
-        FloatingPointError: an output is not a finite number.
-    """
+    """float array (images, classes) of the images of a batch that were read; a
+    FloatingPointError if an output is not a finite number."""
     import numpy as np
 
     pixels = [pixels for _, pixels, why in batch if why is None]

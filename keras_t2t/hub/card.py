@@ -87,10 +87,9 @@ keras_t2t.load_adapters(model, "hf://{name}/{file}")
 def model_card(
     record, result, class_names, name, license=None, origin=None, adapters=False
 ):
-    """Markdown with the hub's header.
+    """Markdown with the hub's header, of a run's checked record.
 
     Args:
-        record: dict, the configuration of the run, checked.
         name: `"OWNER/NAME"`.
         license: identifier of the hub, or None.
         origin: the weights that the run goes back to, or None; see `push.origin`.

@@ -1,6 +1,7 @@
 """Atomic writes of files and folders: the result is there whole or not at all."""
 
 import contextlib
+import csv
 import errno
 import json
 import os
@@ -143,12 +144,9 @@ def _flush(folder):
     """Flushes all files and names in `folder` to the disk."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            flags = os.O_RDWR if os.name == "nt" else os.O_RDONLY
-            descriptor = os.open(os.path.join(parent, name), flags)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            mode = "r+b" if os.name == "nt" else "rb"
+            with open(os.path.join(parent, name), mode) as file:
+                os.fsync(file.fileno())
         _flush_names(parent)
 
 
@@ -175,6 +173,12 @@ def keras_folder():
             "KERAS_HOME"
         )
     return folder
+
+
+def write_table(path, rows):
+    """Writes a CSV of any text and numbers."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(map(table_cell, row) for row in rows)
 
 
 def table_cell(value):

@@ -247,6 +247,13 @@ def open_data(arguments, source, name, folder):
     unless another is asked for: the other images may have trained."""
     from keras_t2t.data.opening import HasSplits, open_dataset
 
+    reader, turns = arguments.reader, arguments.exif_orientation
+    if source.run and not (reader or arguments.dataset or arguments.data_dir):
+        recorded = source.run["reader"]
+        reader = recorded if recorded and is_installed(recorded) else None
+    if turns is None and arguments.dataset != "digits":
+        turns = source.exif_orientation
+
     def opened(share):
         return open_dataset(
             name,
@@ -254,9 +261,9 @@ def open_data(arguments, source, name, folder):
             arguments.skip_corrupt,
             evaluation_only=True,
             validation_share=share,
-            reader=which_reader(arguments, source),
+            reader=reader,
             split=arguments.split,
-            exif_orientation=which_orientation(arguments, source),
+            exif_orientation=turns,
         )
 
     if arguments.validation_share is None and source.run and name != "digits":
@@ -282,24 +289,6 @@ def changed_data(arguments, source, dataset):
         f"note: the run's data has changed: {now:,} images, where the run had {was:,}; "
         "some that are scored may have trained"
     )
-
-
-def which_reader(arguments, source):
-    """The reader: on a run's own data the run's, if installed; None: the default."""
-    own_data = source.run and not (arguments.dataset or arguments.data_dir)
-    if arguments.reader or not own_data:
-        return arguments.reader
-    recorded = source.run["reader"]
-    installed = recorded is not None and is_installed(recorded)
-    return recorded if installed else None
-
-
-def which_orientation(arguments, source):
-    """Whether photographs are turned: as asked for, else as in the run; None: by the
-    kind of the data set."""
-    if arguments.exif_orientation is not None or arguments.dataset == "digits":
-        return arguments.exif_orientation
-    return source.exif_orientation
 
 
 def check_comparable(arguments, source, dataset):

@@ -1,10 +1,10 @@
 """The report that `evaluate` writes: tables, the confusion matrix, the mistakes."""
 
-import csv
 import heapq
 import json
 from pathlib import Path
 
+from keras_t2t._ground.files import replacing, write_table
 from keras_t2t._ground.run_files import SUMMARY
 
 PER_CLASS, CONFUSION = "per_class.csv", "confusion.csv"
@@ -21,7 +21,6 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
     found; the others are arguments of `accuracy.answers`, which runs the model once
     more.
     """
-    from keras_t2t._ground.files import replacing
     from keras_t2t.visualization.figures import save_figure
     from keras_t2t.visualization.mistakes import confusion_figure, mistakes_figure
 
@@ -32,7 +31,7 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
         temporary.mkdir()
         write_per_class(temporary / PER_CLASS, names, counts)
         rows = ([name, *row] for name, row in zip(names, matrix, strict=True))
-        write_table(temporary / CONFUSION, ["class", *names], rows)
+        write_table(temporary / CONFUSION, [["class", *names], *rows])
         (temporary / SUMMARY).write_text(json.dumps(result, indent=2) + "\n")
         try:
             save_figure(confusion_figure(matrix, names), temporary / MATRIX)
@@ -77,16 +76,8 @@ def confusions(model, dataset, batch_size=64, **transform):
 def write_per_class(path, names, counts):
     """Writes a CSV with a row per class: name, images, top-1 and top-5 as fractions,
     which are empty where there is no image."""
-    rows = []
+    rows = [["class", "images", "top1", "top5"]]
     for name, (images, *right) in zip(names, counts.T, strict=False):
         shares = [f"{number / images:.6f}" if images else "" for number in right]
         rows.append([name, images, *shares])
-    write_table(path, ["class", "images", "top1", "top5"], rows)
-
-
-def write_table(path, header, rows):
-    from keras_t2t._ground.files import table_cell
-
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerows(map(table_cell, row) for row in (header, *rows))
+    write_table(path, rows)

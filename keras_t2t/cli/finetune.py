@@ -138,15 +138,9 @@ def export(source, model, dataset, folder):
         **source.photograph_transform,
     }
     images = calibration_images(dataset, source.size[0], **source.transform)
+    int8 = {"precision": "int8", "calibration": images}
     export_model(model, folder / ONNX, "onnx", **shared)
-    export_model(
-        model,
-        folder / INT8,
-        "onnx",
-        precision="int8",
-        calibration=images,
-        **shared,
-    )
+    export_model(model, folder / INT8, "onnx", **int8, **shared)
     page = folder / PAGE
     export_model(model, page, "web", **shared)
     return [

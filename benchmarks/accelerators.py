@@ -52,7 +52,6 @@ CHIPS = {
     "v5p": Chip(flops=459e12, bytes=2765e9, gib=95),
     "v6e": Chip(flops=918e12, bytes=1640e9, gib=32),
 }
-PATHS = {"fused": {}, "remat": {"remat": True}}
 KEY = ("model", "path", "mode", "precision", "topology", "images")
 COLUMNS = (
     *KEY,
@@ -79,7 +78,7 @@ def build(name, path):
         "drop_path": 0.1,
         "include_preprocessing": True,
         "classifier_activation": None,
-        **PATHS[path],
+        "remat": path == "remat",
     }
     if name == "DeiT-S":
         return keras_t2t.ViT(384, 12, 6, 4, name="deit_s", **settings)
@@ -167,7 +166,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--models", nargs="+", default=["DeiT-S", "T2TViT7", "T2TViT14"])
-    add("--paths", nargs="+", choices=PATHS, default=["fused"])
+    add("--paths", nargs="+", choices=("fused", "remat"), default=["fused"])
     add("--topologies", nargs="+", default=["v5e:2x4"], metavar="CHIP:GRID")
     add("--images", nargs="+", type=int, default=[128], help="of a step on a chip")
     add("--output", type=Path, metavar="CSV")

@@ -137,7 +137,7 @@ def header(record, result, name, license, origin=None):
         )
         for text, value in scores(result)
     ]
-    data = hub.ModelCardData(
+    return hub.ModelCardData(
         license=license,
         base_model=repository(origin),
         library_name="keras",
@@ -146,8 +146,7 @@ def header(record, result, name, license, origin=None):
         metrics=["accuracy"],
         model_name=name,
         eval_results=results,
-    )
-    return data.to_yaml()
+    ).to_yaml()
 
 
 def scores(result):

@@ -6,11 +6,11 @@ A run is a folder that `train` or `finetune` writes; it need not be finished.
 
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.settings.flag_values import user_path
 
 USAGE = "RUN [RUN ...]"
 EXAMPLE = "keras-t2t compare runs/* --output comparison.svg"
-RESUMES = False
 # For a column of a run's history: its title, its best value, its format.
 COLUMNS = {
     "val_top1": ("best top-1", max, "{:.2%}"),
@@ -35,7 +35,6 @@ def add_flags(parser, defaults):
 
 
 def main(arguments):
-    from keras_t2t._ground.arguments import shown
     from keras_t2t.visualization.figures import save_figure
     from keras_t2t.visualization.runs import read_histories, runs_figure
 

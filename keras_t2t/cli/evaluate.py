@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import check_writable
 from keras_t2t._ground.listing import is_litter
 from keras_t2t._ground.optional_imports import is_installed
@@ -31,7 +32,6 @@ from keras_t2t.settings.setting import add_flag, settings_of
 
 USAGE = ""
 EXAMPLE = "keras-t2t evaluate --weights runs/flowers --split test"
-RESUMES = False
 
 
 # What the settings of training mean here, and their defaults.
@@ -102,7 +102,6 @@ def main(arguments):
     """The exit code."""
     import keras
 
-    from keras_t2t._ground.arguments import shown
     from keras_t2t.classifier import find_classifier
     from keras_t2t.training import accuracy
     from keras_t2t.training.distribution import connected
@@ -165,8 +164,6 @@ def main(arguments):
 def description(source, config, dataset):
     """The first line: which weights, images and size."""
     import keras
-
-    from keras_t2t._ground.arguments import shown
 
     return (
         f"{source.variant} on {keras.backend.backend()}: "

@@ -23,7 +23,6 @@ from keras_t2t.settings.flag_values import user_path
 
 USAGE = "IMAGE [IMAGE ...]"
 EXAMPLE = "keras-t2t predict --weights runs/flowers photographs --csv answers.csv"
-RESUMES = False
 THREADS = 8  # that decode, at most
 
 

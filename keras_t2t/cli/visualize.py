@@ -10,12 +10,12 @@ import functools
 import sys
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.cli.classifier_flags import add_classifier_flags
 from keras_t2t.settings.flag_values import classifier_weights, user_path
 
 USAGE = "IMAGE"
 EXAMPLE = "keras-t2t visualize --weights runs/flowers rose.jpg"
-RESUMES = False
 
 
 def add_flags(parser, defaults):
@@ -79,7 +79,6 @@ def compared(text):
 
 
 def main(arguments):
-    from keras_t2t._ground.arguments import shown
     from keras_t2t._ground.images import Encoded, open_file
     from keras_t2t.visualization import study
 

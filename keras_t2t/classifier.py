@@ -36,11 +36,7 @@ from keras_t2t.checkpoints.registry import (
 )
 from keras_t2t.checkpoints.timm_config import timm_preparation
 from keras_t2t.models.by_name import builder
-from keras_t2t.preprocessing import (
-    IMAGENET_CLASSES,
-    decode_predictions,
-    pixel_model,
-)
+from keras_t2t.preprocessing import IMAGENET_CLASSES, decode_predictions, pixel_model
 from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record
 from keras_t2t.variants import RESNET_VARIANTS
 

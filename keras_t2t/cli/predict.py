@@ -153,29 +153,29 @@ def probabilities(model, batch):
 
 
 def batches(files, read, size):
-    """Lists of what `read` gives, in order, each with `size` readable images; meanwhile
-    only the next ones are read."""
+    """Lists of what `read` gives, in order, each with `size` readable images."""
+    batch = []
+    for answer in read_ahead(files, read, 2 * size):
+        batch.append(answer)
+        readable = sum(why is None for *_, why in batch)
+        if readable == size or len(batch) == 8 * size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def read_ahead(files, read, most):
+    """What `read` gives, in order; meanwhile at most so many of the next are read."""
     pool = concurrent.futures.ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
     waiting = collections.deque()
-    batch = []
-
-    def take():
-        batch.append(waiting.popleft().result())
-        whole = sum(why is None for *_, why in batch) == size
-        return whole or len(batch) == 8 * size
-
     try:
         for file in files:
             waiting.append(pool.submit(read, file))
-            if len(waiting) > 2 * size and take():
-                yield batch[:]
-                batch.clear()
+            if len(waiting) > most:
+                yield waiting.popleft().result()
         while waiting:
-            if take():
-                yield batch[:]
-                batch.clear()
-        if batch:
-            yield batch
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -162,8 +162,8 @@ class Stopping:
 
 
 def command_again(folder):
-    """The shell command that resumes this process's run in a folder, None if there is
-    none."""
+    """The shell command that resumes this process's run; no `folder`: it has none
+    yet."""
     flags, names = sys.argv[1:], []
     if "--" in flags:
         flags, names = flags[: flags.index("--")], flags[flags.index("--") :]

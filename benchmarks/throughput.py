@@ -31,22 +31,19 @@ DESIGNS = {
     "tensorflow": ("", "readable", "remat", "graph"),
     "torch": ("", "readable", "remat", "scripts", "compiled"),
     REFERENCE: ("", "compiled"),
-    "timm": ("", "compiled"),
+    "timm:NAME": ("", "compiled"),
 }
 
 
 def subject(name, model):
     """What the worker needs to make implementation `name` of `model`."""
     source, _, design = name.partition(":")
+    kind = source
     if source == "timm":
-        model, _, design = design.partition(":")
-    if design not in DESIGNS.get(source, ()) or not model:
-        accepted = [
-            f"{source}:NAME:{design}" if source == "timm" else f"{source}:{design}"
-            for source, designs in DESIGNS.items()
-            for design in designs
-        ]
-        accepted = ", ".join(name.rstrip(":") for name in accepted)
+        kind, (model, _, design) = "timm:NAME", design.partition(":")
+    if design not in DESIGNS.get(kind, ()) or not model:
+        accepted = [f"{k}:{d}".rstrip(":") for k, ds in DESIGNS.items() for d in ds]
+        accepted = ", ".join(accepted)
         raise ValueError(f"implementation must be one of {accepted}, got {name!r}")
     if source in BACKENDS:
         return {"kind": "keras", "model": model, "backend": source, "design": design}

@@ -245,6 +245,7 @@ def open_data(arguments, source, name, folder):
     from keras_t2t.data.opening import HasSplits, open_dataset
 
     reader, turns = arguments.reader, arguments.exif_orientation
+    # A run's own data is read as it was, where that reader is installed.
     if source.run and not (reader or arguments.dataset or arguments.data_dir):
         recorded = source.run["reader"]
         reader = recorded if recorded and is_installed(recorded) else None

@@ -26,12 +26,8 @@ def main():
 
 
 def run_example(command, **defaults):
-    """Runs a script of `examples/`: a command under the script's own name.
-
-    Args:
-        command: str, the command's name.
-        **defaults: defaults of flags that replace the command's own.
-    """
+    """Runs a script of `examples/`: a command under the script's own name, with other
+    `defaults` of its flags."""
     place_package()
     from keras_t2t.cli import run_command
 

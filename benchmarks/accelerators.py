@@ -52,17 +52,10 @@ CHIPS = {
     "v5p": Chip(flops=459e12, bytes=2765e9, gib=95),
     "v6e": Chip(flops=918e12, bytes=1640e9, gib=32),
 }
-PATHS = {"fused": {}, "remat": {"remat": True}}
-KEY = ("model", "path", "mode", "precision", "topology", "images")
-COLUMNS = (
-    *KEY,
-    *("gib", "tflop", "gb", "arithmetic_ms", "memory_ms", "bound", "mb_per_image"),
-    *("fits", "compile_s"),
-)
+KEY = ("model", "path", "topology", "images")
 HEAD = (
-    *("model", "path", "mode", "precision", "slice", "images a chip", "GiB", "TFLOP"),
-    *("GB", "ms at peak: arithmetic, memory", "MB an image", "fit about"),
-    "compiled in, s",
+    *("model", "path", "slice", "images a chip", "GiB", "TFLOP", "GB"),
+    *("ms at peak: arithmetic, memory", "MB an image", "fit about", "compiled in, s"),
 )
 
 
@@ -79,7 +72,7 @@ def build(name, path):
         "drop_path": 0.1,
         "include_preprocessing": True,
         "classifier_activation": None,
-        **PATHS[path],
+        "remat": path == "remat",
     }
     if name == "DeiT-S":
         return keras_t2t.ViT(384, 12, 6, 4, name="deit_s", **settings)
@@ -148,7 +141,6 @@ def measured(key):
         "gb": round(cost["bytes accessed"] / 1e9, 2),
         "arithmetic_ms": round(arithmetic, 1),
         "memory_ms": round(transfer, 1),
-        "bound": "memory" if transfer > arithmetic else "arithmetic",
         "mb_per_image": round(cost["bytes accessed"] / key["images"] / 1e6, 1),
         # All but the variables grows with the batch.
         "fits": int(key["images"] * (chip.gib * 2**30 - fixed) / (used - fixed)),
@@ -156,18 +148,11 @@ def measured(key):
     }
 
 
-def cells(row):
-    ms = f"{row['arithmetic_ms']}, {row['memory_ms']}: {row['bound']}"
-    names = (*KEY, "gib", "tflop", "gb")
-    others = ("mb_per_image", "fits", "compile_s")
-    return [*(row[n] for n in names), ms, *(row[n] for n in others)]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--models", nargs="+", default=["DeiT-S", "T2TViT7", "T2TViT14"])
-    add("--paths", nargs="+", choices=PATHS, default=["fused"])
+    add("--paths", nargs="+", choices=("fused", "remat"), default=["fused"])
     add("--topologies", nargs="+", default=["v5e:2x4"], metavar="CHIP:GRID")
     add("--images", nargs="+", type=int, default=[128], help="of a step on a chip")
     add("--output", type=Path, metavar="CSV")
@@ -182,16 +167,17 @@ def main():
     done = {tuple(row[name] for name in KEY): row for row in found}
     print(table(HEAD, []), end="")
     for values in itertools.product(
-        *(arguments.models, arguments.paths, ["training"], ["bfloat16"]),
-        *(arguments.topologies, arguments.images),
+        *(arguments.models, arguments.paths, arguments.topologies, arguments.images)
     ):
         key = dict(zip(KEY, values, strict=True))
         row = done.get(tuple(map(str, values)))
         if row is None:
             row = measured(key)
             if arguments.output:
-                append_row(arguments.output, row, COLUMNS)
-        print(line(cells(row)), end="", flush=True)
+                append_row(arguments.output, row, columns=list(row))
+        *figures, arithmetic, memory, each, fits, seconds = row.values()
+        figures += [f"{arithmetic}, {memory}", each, fits, seconds]
+        print(line(figures), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -58,9 +58,7 @@ def main():
 def train(name, data, folder, epochs, policy="mixed_bfloat16", design=None):
     """Trains one design; writes `history.json` and `model.weights.h5` into `folder`.
 
-    Args:
-        policy: the dtype policy of the model.
-        design: `Design` of that name, where it is none of the comparison.
+    `design` is the `Design` of that name, where it is none of the comparison.
     """
     import jax
     import keras
@@ -106,15 +104,9 @@ def train(name, data, folder, epochs, policy="mixed_bfloat16", design=None):
 
 
 def one_epoch(model, state, key, images, labels):
-    """All steps of an epoch; to be traced.
+    """The new state, mean loss and top-1 (0..1) of all steps of an epoch; to be traced.
 
-    Args:
-        state: values of the trainable, the other and the optimizer's variables.
-        images: `(n, size, size, 3)` uint8.
-        labels: `(n,)`.
-
-    Returns:
-        The new state, mean loss and top-1 (0..1) over the epoch.
+    `state` has the values of the trainable, the other and the optimizer's variables.
     """
     import jax
     from jax import numpy as jnp

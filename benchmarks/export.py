@@ -13,7 +13,6 @@ import json
 import os
 import runpy
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.runs import ROOT
+from benchmarks.runs import ROOT, run
 from benchmarks.tables import table
 
 BATCH_SIZE, IMAGE_SIZE = 16, 224
@@ -34,26 +33,28 @@ HEAD = (
 )
 
 
-def measure(format, path, shape):
+def measure(format, path, shape, backend):
     """Times a file in this process; prints the figures as JSON."""
     import numpy as np
 
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
     # Without the package around it, and so without Keras.
     runtimes = runpy.run_path(str(ROOT / "keras_t2t" / "export" / "runtimes.py"))
     generator = np.random.default_rng(0)
     size = (BATCH_SIZE, *json.loads(shape))
     images = generator.uniform(0, 255, size).astype("float32")
     start = time.perf_counter()
-    run = runtimes["load"](format, path)
-    run(images[:1])
+    answer = runtimes["load"](format, path)
+    answer(images[:1])
     figures = {"load": time.perf_counter() - start}
     for name, batch in (("latency", images[:1]), ("batch", images)):
-        run(batch)  # a first call of a shape may compile
+        answer(batch)  # a first call of a shape may compile
         times = []
         end = time.perf_counter() + SECONDS
         while len(times) < 3 or time.perf_counter() < end:
             start = time.perf_counter()
-            run(batch)
+            answer(batch)
             times.append(time.perf_counter() - start)
         figures[name] = statistics.median(times)
     print(json.dumps(figures), flush=True)
@@ -85,15 +86,8 @@ def exported(arguments, folder):
 
 def timed(report, shape, backend):
     """What `measure` finds in a process of its own."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)}
-    if backend:
-        environment["KERAS_BACKEND"] = backend
-    file = report.format, report.path, json.dumps(shape)
-    command = [sys.executable, __file__, "--measure", *file]
-    done = subprocess.run(
-        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    file = report.format, report.path, json.dumps(shape), backend
+    return json.loads(run(__file__, "--measure", *file).printed.splitlines()[-1])
 
 
 def cells(report, backend, rounds):
@@ -121,7 +115,7 @@ def main():
     add("--calibration", help="folder of photographs")
     add("--formats", nargs="+", default=FORMATS)
     add("--precisions", nargs="+", default=["float32", "float16", "int8"])
-    add("--measure", nargs=3, help=argparse.SUPPRESS)
+    add("--measure", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         measure(*arguments.measure)

@@ -20,9 +20,7 @@ import json
 import os
 import re
 import resource
-import select
 import struct
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -32,6 +30,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -223,18 +222,18 @@ def is_clear(error):
     )
 
 
-def work(module, parts, seed):
-    """Answers one line of JSON on standard output at the start of each surface and for
-    each of its cases."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+def work(answers, module, parts, seed):
+    """Sends an answer at the start of each surface and for each of its cases."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for output in (1, 2):  # what libraries print, and crashes
+        os.dup2(nowhere, output)
     warnings.simplefilter("ignore")
     surfaces = importlib.import_module(module).SURFACES
     for name, cases in parts.items():
         with tempfile.TemporaryDirectory() as folder:
             os.environ["KERAS_HOME"] = f"{folder}/home"
             for answer in answered(name, surfaces[name], cases, seed, Path(folder)):
-                print(json.dumps(answer), file=answers, flush=True)
+                answers.send(answer)
 
 
 def answered(name, surface, cases, seed, folder):
@@ -266,32 +265,26 @@ def answered(name, surface, cases, seed, folder):
 def run(module, counts, seed=0, seconds=SECONDS, report=None):
     """{surface: `Counter` of the outcomes of its cases}.
 
-    Args:
-        module: importable name of what has `SURFACES`.
-        counts: {surface: how many cases}.
-        report: function of a text, for each case that may not be, or None.
+    `counts` says how many cases of each surface of the module are tried, and `report`
+    takes a text for each that may not be.
     """
-    surfaces = importlib.import_module(module).SURFACES
+    surfaces, fresh = importlib.import_module(module).SURFACES, get_context("spawn")
     found = {name: collections.Counter() for name in counts}
     while left := {n: c for n, c in counts.items() if found[n].total() < c}:
         parts = {name: (found[name].total(), count) for name, count in left.items()}
-        child = subprocess.Popen(
-            [
-                # Not `-m`: the surfaces raise this module's `Wrong`, not `__main__`'s.
-                *(sys.executable, "-c", "from benchmarks.fuzz import main; main()"),
-                *("--child", module, json.dumps(parts), str(seed)),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=ROOT,
-        )
+        answers, far = fresh.Pipe(duplex=False)
+        child = fresh.Process(target=work, args=(far, module, parts, seed))
+        child.start()
+        far.close()
 
-        def answer(limit, child=child):
+        def answer(limit, answers=answers):
             """What the child says; HANG or CRASH where it says nothing."""
-            if not select.select([child.stdout], [], [], limit)[0]:
+            if not answers.poll(limit):
                 return HANG, f"after {limit} s", ""
-            line = child.stdout.readline()
-            return json.loads(line) if line else (CRASH, "", "")
+            try:
+                return answers.recv()
+            except (EOFError, OSError):
+                return CRASH, "", ""
 
         outcome = None
         for name, (first, last) in parts.items():
@@ -310,7 +303,7 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
                 if outcome in (HANG, CRASH):
                     break
         child.kill()
-        child.communicate()
+        child.join()
     return found
 
 
@@ -325,9 +318,6 @@ def table(counts):
 
 def main(module="benchmarks.fuzz_surfaces"):
     """Tries the surfaces of a module; returns whether one came out as none may."""
-    if sys.argv[1:2] == ["--child"]:
-        module, parts, seed = sys.argv[2:]
-        return work(module, json.loads(parts), int(seed))
     surfaces = importlib.import_module(module).SURFACES
     description = sys.modules[module].__doc__.partition("\n")[0]
     parser = argparse.ArgumentParser(description=description)
@@ -356,4 +346,6 @@ def main(module="benchmarks.fuzz_surfaces"):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from benchmarks import fuzz  # the surfaces raise its `Wrong`, not this module's
+
+    sys.exit(fuzz.main())

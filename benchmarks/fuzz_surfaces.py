@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,20 @@ def records(folder):
     return write_run(folder), use
 
 
+def hub_in_memory(published):
+    """What stands in for `HfApi` of `huggingface_hub`; `published` gets the files."""
+
+    def upload_folder(*, folder_path, delete_patterns, **arguments):
+        for pattern in delete_patterns:
+            published.pop(pattern, None)
+        for path in Path(folder_path).iterdir():
+            published[path.name] = path.read_bytes()
+
+    methods = {"create_repo": lambda *a, **b: None, "upload_folder": upload_folder}
+    endpoint = "https://hub.example"
+    return lambda **arguments: types.SimpleNamespace(endpoint=endpoint, **methods)
+
+
 @surface("hub", "what goes to the hub", NOTHING, 3000)
 def hub(folder):
     import huggingface_hub
@@ -202,19 +217,6 @@ def hub(folder):
     import keras_t2t
 
     published = {}
-
-    class Api:
-        endpoint = "https://hub.example"
-
-        def __init__(self, **arguments):
-            pass
-
-        def create_repo(self, name, **arguments):
-            pass
-
-        def upload_folder(self, *, folder_path, **arguments):
-            for path in Path(folder_path).iterdir():
-                published[path.name] = path.read_bytes()
 
     def use(path):
         published.clear()
@@ -225,7 +227,7 @@ def hub(folder):
             raise Wrong(f"the card shows {live}")
         return dict(published)
 
-    huggingface_hub.HfApi = Api
+    huggingface_hub.HfApi = hub_in_memory(published)
     return write_run(folder), use
 
 

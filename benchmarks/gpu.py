@@ -47,11 +47,10 @@ def work(plan, results, end, command, about, patience=1):
 
     Args:
         plan: {task: its cells}, both in the order of their worth.
-        results: Path of the lines of JSON.
         end: of `time.monotonic`.
         command: function from a cell's line to what Python runs for it.
         about: dict that all lines begin with.
-        patience: float, what the cells' time limits are multiplied by.
+        patience: what the cells' time limits are multiplied by.
     """
     done = [place(line) for line in read_lines(results) if line.get("ended") == "well"]
     shares = {task: TASKS[task].share for task in plan}
@@ -108,15 +107,10 @@ def machine():
 
 # === Photographs ===
 def pack(folder, out, size, limit):
-    """Writes photographs `train/<class>/*`, `val/<class>/*` as tars.
+    """Writes photographs `train/<class>/*`, `val/<class>/*` as tars of `limit` bytes.
 
-    Args:
-        folder, out: Paths, `out` of a new folder.
-        size: int, pixels of the shorter side; what is smaller stays so.
-        limit: int, bytes; some drawn at random are left out where all take more.
-
-    Raises:
-        ValueError: `out` is there already, or there are no photographs.
+    The shorter side gets `size` pixels; what is smaller stays so. Some drawn at random
+    are left out where all take more.
     """
     from PIL import Image
 

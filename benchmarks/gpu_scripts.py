@@ -57,11 +57,8 @@ def scripts(given, backend):
 
 
 def run_part(given, part, command, kill=lambda: False, code=0):
-    """Runs a script, which leaves a line; returns its figures, None of a killed one.
-
-    Raises:
-        RuntimeError: it did not end with `code`.
-    """
+    """Runs a script, which leaves a line and must end with `code`; returns its figures,
+    None of a killed one."""
     figures = given.work / f"{part}.json"
     launcher = "-m", "benchmarks.gpu_scripts", figures
     ended = run(*launcher, *command, kill=kill, check=False)

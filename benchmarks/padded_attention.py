@@ -7,15 +7,9 @@ It moves into `keras_t2t/layers` if a GPU shows right numbers and a gain (`gpu.p
 
 
 def padded_attention(q, k, v, scale, implementation="cudnn"):
-    """softmax(scale * q k^T) v.
+    """softmax(scale * q k^T) v, of JAX arrays `(batch, tokens, heads, head_dim)`.
 
-    Args:
-        q, k, v: JAX arrays `(batch, tokens, heads, head_dim)`.
-        scale: float, factor of the logits.
-        implementation: `"cudnn"`, for bfloat16 and float16 on a GPU, or `"xla"`.
-
-    Returns:
-        Array `(batch, tokens, heads, head_dim)`.
+    `implementation` is `"cudnn"`, for bfloat16 and float16 on a GPU, or `"xla"`.
     """
     import jax
     from jax import numpy as jnp

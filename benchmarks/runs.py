@@ -20,21 +20,19 @@ class Ended(NamedTuple):
     code: int
     killed: bool
     seconds: float
-    memory: int  # the most bytes that the process held
     printed: str
 
 
 def run(*command, tree=ROOT, kill=lambda: False, check=True, group=False):
     """Runs Python with the package of `tree`, until its end or until `kill()` is true.
 
-    Args:
-        check: whether this process ends too, and shows the output, where that fails.
-        group: whether all that the process started ends with it.
+    With `check` this process ends too, and shows the output, where that fails; with
+    `group` all that the process started ends with it.
     """
     command = [sys.executable, "-u", *map(str, command)]
     others = os.environ.get("PYTHONPATH")
     path = f"{tree}{os.pathsep}{others}" if others else str(tree)
-    begin, killed, ended = time.monotonic(), False, (0, 0, None)
+    begin, killed = time.monotonic(), False
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         process = subprocess.Popen(
             command,
@@ -45,23 +43,21 @@ def run(*command, tree=ROOT, kill=lambda: False, check=True, group=False):
             start_new_session=group,
         )
         try:
-            while not ended[0]:
+            while process.poll() is None:
                 if kill():
                     killed = True
-                    os.kill(process.pid, signal.SIGKILL)
+                    process.kill()
                 time.sleep(0.005)
-                ended = os.wait4(process.pid, os.WNOHANG)  # and what it held
         finally:
             if group:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         output.seek(0)
         printed = output.read()
-    code = process.returncode = os.waitstatus_to_exitcode(ended[1])
+    code = process.returncode
     if check and code != 0 and not (killed and code == -9):
         sys.exit(f"{' '.join(command)} ended with {code}:\n{printed[-2000:]}")
-    seconds, memory = time.monotonic() - begin, ended[2].ru_maxrss * 1024
-    return Ended(code, killed, seconds, memory, printed)
+    return Ended(code, killed, time.monotonic() - begin, printed)
 
 
 def history(folder):

@@ -8,8 +8,7 @@ def line(cells):
 def table(head, rows, rule="---"):
     """Markdown of a heading and rows; where a row is shorter, its last cells are empty.
 
-    Args:
-        rule: what stands below the heading of every column but the first.
+    `rule` stands below the heading of every column but the first.
     """
     width = len(head)
     rows = [[*row, *[""] * (width - len(row))] for row in rows]
@@ -17,11 +16,7 @@ def table(head, rows, rule="---"):
 
 
 def with_part(page, begin, end, part):
-    """The page with `part` between two of its lines.
-
-    Raises:
-        ValueError: the page does not hold them.
-    """
+    """The page with `part` between two of its lines."""
     before, opened, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
     if not opened or not closed:

@@ -5,11 +5,10 @@
 
 What is compared runs in processes of its own that take turns, a round each, so that a
 noisy machine treats all alike. Ratios are to `reference`, the torch implementation in
-tests/reference, eager. Prints Markdown; --output also writes that and a CSV file.
+tests/reference, eager. Prints a table in Markdown after each comparison.
 """
 
 import argparse
-import csv
 import itertools
 import json
 import statistics
@@ -32,26 +31,19 @@ DESIGNS = {
     "tensorflow": ("", "readable", "remat", "graph"),
     "torch": ("", "readable", "remat", "scripts", "compiled"),
     REFERENCE: ("", "compiled"),
-    "timm": ("", "compiled"),
+    "timm:NAME": ("", "compiled"),
 }
 
 
 def subject(name, model):
-    """What the worker needs to make implementation `name` of `model`.
-
-    Raises:
-        ValueError: if there is no such implementation.
-    """
+    """What the worker needs to make implementation `name` of `model`."""
     source, _, design = name.partition(":")
+    kind = source
     if source == "timm":
-        model, _, design = design.partition(":")
-    if design not in DESIGNS.get(source, ()) or not model:
-        accepted = [
-            f"{source}:NAME:{design}" if source == "timm" else f"{source}:{design}"
-            for source, designs in DESIGNS.items()
-            for design in designs
-        ]
-        accepted = ", ".join(name.rstrip(":") for name in accepted)
+        kind, (model, _, design) = "timm:NAME", design.partition(":")
+    if design not in DESIGNS.get(kind, ()) or not model:
+        accepted = [f"{k}:{d}".rstrip(":") for k, ds in DESIGNS.items() for d in ds]
+        accepted = ", ".join(accepted)
         raise ValueError(f"implementation must be one of {accepted}, got {name!r}")
     if source in BACKENDS:
         return {"kind": "keras", "model": model, "backend": source, "design": design}
@@ -90,13 +82,9 @@ class Worker:
 
 # === One comparison ===
 def compare(names, model, setting, rounds, seconds):
-    """Rows of the table, one per implementation.
+    """Rows of the table, one per implementation; those that fail are left out.
 
-    Args:
-        names: implementations; those that fail are reported and left out.
-        setting: dict of mode, precision, batch_size and image_size.
-        rounds: int, how often each takes its turn.
-        seconds: float, how long a turn is, about.
+    Each takes its turn `rounds` times, for about so many `seconds`.
     """
     workers = {}
     for name in names:
@@ -155,14 +143,6 @@ HEADER = (
 TITLE = "**{model}, {mode}, {precision}, batch {batch_size}, {image_size} px**"
 
 
-def markdown(comparisons):
-    """One Markdown table per comparison, which is a list of rows."""
-    return "".join(
-        f"{TITLE.format(**rows[0])}\n\n{table(HEADER, map(cells, rows))}\n"
-        for rows in comparisons
-    )
-
-
 def cells(row):
     rates = (row[field] for field in ("images_per_second", "slowest", "fastest"))
     return (
@@ -195,7 +175,6 @@ def main():
     add("--image-sizes", nargs="+", type=int, default=[224])
     add("--rounds", type=int, default=5)
     add("--seconds", type=float, default=3.0, help="of one round")
-    add("--output", type=Path, help="without ending: writes .csv and .md")
     arguments = parser.parse_args()
     names = arguments.implementations
     try:
@@ -203,7 +182,7 @@ def main():
             subject(name, arguments.models[0])
     except ValueError as error:
         parser.error(str(error))
-    comparisons = []
+    ran = False
     for mode, model, batch_size, image_size in itertools.product(
         *(arguments.modes, arguments.models),
         *(arguments.batch_sizes, arguments.image_sizes),
@@ -212,21 +191,11 @@ def main():
         setting["image_size"] = image_size
         rows = compare(names, model, setting, arguments.rounds, arguments.seconds)
         if rows:
-            comparisons.append(rows)
-            if arguments.output:
-                write(arguments.output, comparisons)
-    if not comparisons:
+            ran = True
+            written = table(HEADER, map(cells, rows))
+            print(f"{TITLE.format(**rows[0])}\n\n{written}", flush=True)
+    if not ran:
         sys.exit("no implementation ran")
-    print(markdown(comparisons))
-
-
-def write(path, comparisons):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".md").write_text(markdown(comparisons), encoding="utf-8")
-    with path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, comparisons[0][0])
-        writer.writeheader()
-        writer.writerows(itertools.chain(*comparisons))
 
 
 if __name__ == "__main__":

@@ -48,13 +48,7 @@ def fuse_forward_pass(model, backend="inductor", batch_size=64, training=True):
     """Runs the model through `torch.compile`: the same losses in fewer passes.
 
     Traced first, as Keras's own calls break torch's graph at every layer. Compiles at
-    once, so that no epoch's seconds hold it.
-
-    Args:
-        model: Keras model on torch.
-        backend: of `torch.compile`.
-        batch_size: int, images of a step.
-        training: bool, whether it is training or inference that runs so.
+    once, so that no epoch's seconds hold it; either training or inference runs so.
     """
     import keras
     import torch

@@ -36,11 +36,7 @@ from keras_t2t.checkpoints.registry import (
 )
 from keras_t2t.checkpoints.standardization import timm_preparation
 from keras_t2t.models.by_name import builder
-from keras_t2t.preprocessing import (
-    IMAGENET_CLASSES,
-    decode_predictions,
-    pixel_model,
-)
+from keras_t2t.preprocessing import IMAGENET_CLASSES, decode_predictions, pixel_model
 from keras_t2t.settings.recorded import OF_WEIGHTS, checked_record
 from keras_t2t.variants import RESNET_VARIANTS
 
@@ -348,12 +344,8 @@ def _resnet_classes(file):
 
 
 def final_weights(folder, ema=False):
-    """The file of a run folder with its final weights, raw or averaged.
-
-    Raises:
-        ValueError: the run has no averaged weights, is not finished, or `folder` is no
-            run folder.
-    """
+    """The file of a run folder with its final weights, raw or averaged; a ValueError if
+    it is no finished run, or has no average."""
     path = folder / (FINAL_EMA if ema else FINAL)
     if path.is_file():
         return path
@@ -370,11 +362,8 @@ def final_weights(folder, ema=False):
 
 
 def read_run(path):
-    """The record of the run that made a file of weights, None if there is none.
-
-    Raises:
-        ValueError: in one line with file and key: it is no valid record.
-    """
+    """The record of the run that made a file of weights, None if there is none; a
+    ValueError in one line with file and key, if it is no valid record."""
     beside = path.with_name(CONFIG)
     if not beside.is_file():
         return None
@@ -401,16 +390,11 @@ def own_model(record):
 
 
 def top_classes(probabilities, names, top=5):
-    """The most probable classes of one image.
+    """The most probable classes of one image: `(name, probability)`, best first.
 
-    Args:
-        probabilities: array `(classes,)`.
-        names: list of str, or None for ImageNet's, from Keras. If those cannot be
-            downloaded, a line on standard error says so, and the classes are numbered,
-            as they also are if there are not 1,000.
-
-    Returns:
-        List of `(name, probability)`, most probable first.
+    `names` None means ImageNet's, from Keras. If those cannot be downloaded, a line on
+    standard error says so, and the classes are numbered, as they also are if there are
+    not 1,000.
     """
     if names is None and len(probabilities) == IMAGENET_CLASSES:
         names = imagenet_names()

@@ -82,18 +82,11 @@ def preprocessing_layer(
 
 
 def pixel_model(build, input_shape, mean=IMAGENET_MEAN, std=IMAGENET_STD, **arguments):
-    """A model for RGB pixels 0..255, standardised by any mean and standard deviation.
+    """A model for RGB pixels 0..255, standardised by any mean and standard deviation,
+    three numbers each for pixels in 0..1; `build` and `arguments` are a builder and its
+    own.
 
     With ImageNet's it is the same as `build(include_preprocessing=True)`.
-
-    Args:
-        build: a builder, such as `keras_t2t.T2TViT14`.
-        input_shape: `(height, width, 3)`.
-        mean, std: three numbers each, for pixels in 0..1, red, green, blue.
-        **arguments: of the builder.
-
-    Returns:
-        A functional `keras.Model`.
     """
     image = keras.Input(input_shape, name="image")
     standardised = preprocessing_layer(mean, std, name="preprocessing")(image)
@@ -166,28 +159,17 @@ def decode_and_crop(encoded, size, crop, filter, reduced):
 
 
 def reduction(part, result):
-    """How much smaller a JPEG may be decoded, where a part of it is to be resized.
-
-    Args:
-        part, result: (width, height) in pixels before and after.
-
-    Returns:
-        8, 4, 2 or 1: the most that leaves the part twice as wide and high as the
-        result, so that the filter of the resizing still decides what is seen.
-    """
+    """How much smaller a JPEG may be decoded, where a part of it, (width, height) in
+    pixels, is to be resized: 8, 4, 2 or 1, the most that leaves the part twice as wide
+    and high as the result, so that the filter of the resizing still decides what is
+    seen."""
     most = min(side / (2 * least) for side, least in zip(part, result, strict=True))
     return next((times for times in (8, 4, 2) if times <= most), 1)
 
 
 def resize_and_crop(image, size, crop, filter):
-    """The centre crop of an image that is resized until it covers `size / crop`.
-
-    Args:
-        image: `PIL.Image.Image` of mode RGB.
-        size: `(height, width)` of the result, in pixels.
-        crop: float in (0, 1].
-        filter: Pillow's.
-    """
+    """The centre crop `(height, width)` of an RGB image of Pillow, once it is resized
+    until it covers `size / crop`."""
     return _centre(image, _covering(image.size, size, crop), size, filter)
 
 

@@ -158,11 +158,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 
 def family_of(name):
-    """The key in `FAMILIES` of the model called `name`, such as `"T2TViT14"`.
-
-    Raises:
-        ValueError: if there is no such model; the message names the closest.
-    """
+    """The key in `FAMILIES` of a model, such as `"T2TViT14"`; a ValueError that names
+    the closest, if there is no such model."""
     for family, table in FAMILIES.items():
         if name in table:
             return family

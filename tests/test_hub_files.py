@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ import yaml
 from PIL import Image
 
 import keras_t2t
-from benchmarks.fuzz_surfaces import write_run
+from benchmarks.fuzz_surfaces import hub_in_memory, write_run
 from keras_t2t.training import TrainingConfig, train
 from tests import processes
 from tests.hub_server import Hub
@@ -226,18 +225,7 @@ def push(monkeypatch):
     """Function: run folder -> the files that are published of it."""
     library = pytest.importorskip("huggingface_hub")
     published = {}
-
-    def upload_folder(*, folder_path, delete_patterns, **arguments):
-        for pattern in delete_patterns:
-            published.pop(pattern, None)
-        for path in Path(folder_path).iterdir():
-            published[path.name] = path.read_bytes()
-
-    def api(**arguments):
-        methods = {"create_repo": lambda *a, **b: None, "upload_folder": upload_folder}
-        return SimpleNamespace(endpoint="https://hub.example", **methods)
-
-    monkeypatch.setattr(library, "HfApi", api)
+    monkeypatch.setattr(library, "HfApi", hub_in_memory(published))
 
     def push(run, **arguments):
         keras_t2t.push_to_hub(run, "ada/photos", **arguments)

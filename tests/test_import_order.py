@@ -4,7 +4,6 @@ That is a segmentation fault. Where the installed torch has no triton, a stand-i
 its place, which ends the process when it comes after TensorFlow.
 """
 
-import ast
 import importlib.machinery
 import itertools
 import os
@@ -19,6 +18,7 @@ import keras_t2t
 from keras_t2t.export.formats import FORMATS
 from tests import processes
 from tests.processes import ROOT
+from tests.test_rooms import imported_by
 
 BACKEND = keras.backend.backend()
 PACKAGE = ROOT / "keras_t2t"
@@ -68,10 +68,9 @@ def test_torch_works_beside_tensorflow(first, python):
 @pytest.mark.once
 def test_the_order_is_decided_before_anything_else_is_imported():
     """No module of the package can come before it, nor what it imports."""
-    nodes = ast.walk(tree_of(PACKAGE / "__init__.py"))
-    first = next(x for x in nodes if isinstance(x, ast.Import | ast.ImportFrom))
-    assert ast.unparse(first) == "from keras_t2t._ground import import_order"
-    imported = imported_by(PACKAGE / "_ground" / "import_order.py")
+    first = next(imported_by(PACKAGE / "__init__.py"))
+    assert first == "keras_t2t._ground.import_order"
+    imported = libraries(PACKAGE / "_ground" / "import_order.py")
     assert imported <= sys.stdlib_module_names
 
 
@@ -106,24 +105,14 @@ def test_no_other_module_imports_it_by_itself(library):
     importing = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
-        if library in imported_by(path)
+        if library in libraries(path)
     }
     assert importing == BACKENDS_OWN[library]
 
 
-def tree_of(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def imported_by(path):
-    """The libraries that a file imports by a statement, anywhere in it."""
-    found = set()
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            found.add(node.module.partition(".")[0])
-    return found
+def libraries(path):
+    """Those that a file imports by a statement, anywhere in it."""
+    return {name.partition(".")[0] for name in imported_by(path)}
 
 
 # === The scripts, which import the package late, each in a process of its own ===

@@ -30,25 +30,20 @@ def imports(package):
     found = {}
     for path in sorted(package.rglob("*.py")):
         room = path.relative_to(package).parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            for name in imported(node, package.name):
-                other = [*name.split("."), FACE][1]
-                if other != room:
-                    found.setdefault((room, other), set()).add(path.name)
+        for name in imported_by(path):
+            library, other, *_ = [*name.split("."), FACE]
+            if library == package.name and other != room:
+                found.setdefault((room, other), set()).add(path.name)
     return found
 
 
-def imported(node, package):
-    """Modules of the package that a statement imports."""
-    if isinstance(node, ast.Import):
-        names = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom) and node.module == package:
-        names = [f"{package}.{alias.name}" for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        names = [node.module or ""]
-    else:
-        names = []
-    return [name for name in names if name.split(".")[0] == package]
+def imported_by(path):
+    """What a file imports by a statement, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def violations(package):

@@ -73,6 +73,13 @@ def is_finite(value):
         return False
 
 
+def require(holds, argument, accepted, value, show=None):
+    """Raises a ValueError that names the argument and the value unless it holds."""
+    if not holds:
+        got = (show or brief)(value)
+        raise ValueError(f"`{argument}` must be {accepted}, got {got}")
+
+
 def check_counts(**counts):
     """Raises a ValueError unless every value is an integer of at least 1."""
     for argument, value in counts.items():
@@ -80,59 +87,49 @@ def check_counts(**counts):
 
 
 def integer(argument, value, at_least=1):
-    """`value` as Python's integer.
-
-    Raises:
-        ValueError: unless it is an integer of at least `at_least`.
-    """
+    """`value` as Python's integer; a ValueError unless it is one and large enough."""
     value = python_number(value)
-    if not is_integer(value, at_least):
-        accepted = f"an integer of at least {at_least}"
-        if at_least == 1:
-            accepted = "a positive integer"
-        raise ValueError(f"`{argument}` must be {accepted}, got {brief(value)}")
+    accepted = f"an integer of at least {at_least}"
+    if at_least == 1:
+        accepted = "a positive integer"
+    require(is_integer(value, at_least), argument, accepted, value)
     return value
 
 
 def check_rates(**rates):
     """Raises a ValueError unless every value is in [0, 1)."""
     for argument, value in rates.items():
-        if not is_number(value) or not 0 <= value < 1:
-            raise ValueError(f"`{argument}` must be in [0, 1), got {brief(value)}")
+        require(is_number(value) and 0 <= value < 1, argument, "in [0, 1)", value)
 
 
 def check_positive(**values):
     """Raises a ValueError unless every value is in (0, 2^31)."""
     for argument, value in values.items():
-        if not is_number(value) or not 0 < value <= LARGEST:
-            raise ValueError(f"`{argument}` must be positive, got {brief(value)}")
+        holds = is_number(value) and 0 < value <= LARGEST
+        require(holds, argument, "positive", value)
 
 
 def check_share(argument, value):
     """Raises a ValueError unless the value is in (0, 1]."""
-    if not is_number(value) or not 0 < value <= 1:
-        raise ValueError(f"`{argument}` must be in (0, 1], got {brief(value)}")
+    require(is_number(value) and 0 < value <= 1, argument, "in (0, 1]", value)
 
 
 def check_flags(**flags):
     """Raises a ValueError unless every value is True or False."""
     for argument, value in flags.items():
-        if not isinstance(python_number(value), bool):
-            raise ValueError(f"`{argument}` must be True or False, got {brief(value)}")
+        holds = isinstance(python_number(value), bool)
+        require(holds, argument, "True or False", value)
 
 
 def check_choice(argument, value, accepted):
     """Raises a ValueError unless `value` is one of the names `accepted`."""
-    if not isinstance(value, str) or value not in accepted:
-        raise ValueError(
-            f"`{argument}` must be one of {sorted(accepted)}, got {brief(value)}"
-        )
+    holds = isinstance(value, str) and value in accepted
+    require(holds, argument, f"one of {sorted(accepted)}", value)
 
 
 def check_text(argument, value):
     """Raises a ValueError unless the value is text."""
-    if not isinstance(value, str):
-        raise ValueError(f"`{argument}` must be text, got {short(value)}")
+    require(isinstance(value, str), argument, "text", value, short)
 
 
 def is_unicode(text):
@@ -146,8 +143,8 @@ def is_unicode(text):
 
 def check_path(argument, value):
     """Raises a ValueError unless the value is text or a path."""
-    if not isinstance(value, (str, os.PathLike)):
-        raise ValueError(f"`{argument}` must be text or a path, got {short(value)}")
+    holds = isinstance(value, (str, os.PathLike))
+    require(holds, argument, "text or a path", value, short)
 
 
 def check_colours(argument, value, above=None):
@@ -159,22 +156,16 @@ def check_colours(argument, value, above=None):
         numbers = np.asarray(value, "float64")
     except (TypeError, ValueError):
         numbers = np.full(3, np.nan)
-    if (
-        numbers.shape != (3,)
-        or not np.isfinite(numbers).all()
-        or (above is not None and (numbers <= above).any())
-    ):
-        least = "" if above is None else f" greater than {above}"
-        raise ValueError(
-            f"`{argument}` must be three numbers{least}, for red, green and blue, got "
-            f"{short(value)}"
-        )
+    holds, least = numbers.shape == (3,) and np.isfinite(numbers).all(), ""
+    if above is not None:
+        holds, least = holds and (numbers > above).all(), f" greater than {above}"
+    accepted = f"three numbers{least}, for red, green and blue"
+    require(holds, argument, accepted, value, short)
 
 
 def check_pair(argument, value, meaning="(height, width), at least 1 px each"):
     """Raises a ValueError unless the value is two positive integers."""
-    if not is_pair(value):
-        raise ValueError(f"`{argument}` must be {meaning}, got {brief(value)}")
+    require(is_pair(value), argument, meaning, value)
 
 
 def is_pair(value):

@@ -20,15 +20,9 @@ TYPES = {1: "B", 3: "H", 4: "I"}
 
 
 def orientation_of(file):
-    """The orientation of the image in a file.
-
-    Args:
-        file: binary file object that can seek.
-
-    Returns:
-        int, 1 to 8; 1 (upright) if the header does not say. 5 to 8 swap width and
-        height. None for any other format.
-    """
+    """The orientation of the image in a file that can seek: 1 to 8, of which 5 to 8
+    swap width and height; 1 (upright) if the header does not say, None for other
+    formats."""
     file.seek(0)
     head = file.read(16)
     try:

@@ -1,6 +1,7 @@
 """Atomic writes of files and folders: the result is there whole or not at all."""
 
 import contextlib
+import csv
 import errno
 import json
 import os
@@ -143,12 +144,9 @@ def _flush(folder):
     """Flushes all files and names in `folder` to the disk."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            flags = os.O_RDWR if os.name == "nt" else os.O_RDONLY
-            descriptor = os.open(os.path.join(parent, name), flags)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            mode = "r+b" if os.name == "nt" else "rb"
+            with open(os.path.join(parent, name), mode) as file:
+                os.fsync(file.fileno())
         _flush_names(parent)
 
 
@@ -177,6 +175,12 @@ def keras_folder():
     return folder
 
 
+def write_table(path, rows):
+    """Writes a CSV of any text and numbers."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(map(table_cell, row) for row in rows)
+
+
 def table_cell(value):
     """A cell of a CSV; a ' before text that a spreadsheet would take for a formula."""
     formula = isinstance(value, str) and value.startswith(
@@ -186,15 +190,9 @@ def table_cell(value):
 
 
 def check_writable(path, argument):
-    """Checks, before any work, that `path` can be written. Leaves nothing on disk.
-
-    Args:
-        path: file or folder; it and its parents need not exist.
-        argument: the caller's name for it, for the error.
-
-    Raises:
-        ValueError: if it cannot be written.
-    """
+    """Raises a ValueError, before any work, if a file or folder cannot be written;
+    it and its parents need not exist. Leaves nothing on disk. `argument` is for the
+    error."""
     absolute = Path(path).absolute()
     existing = next(p for p in (absolute, *absolute.parents) if p.exists())
     if existing == absolute and not absolute.is_dir():
@@ -209,11 +207,7 @@ def check_writable(path, argument):
 
 
 def read_class_names(path, classes=None):
-    """Class names in a file.
-
-    Args:
-        path: a JSON file with a list of text.
-        classes: int, how many there must be; None: any number.
+    """The list of text in a JSON file: so many `classes`, or any number.
 
     Raises:
         OSError: if it cannot be read.
@@ -230,12 +224,7 @@ def read_class_names(path, classes=None):
 
 
 def read_json(path):
-    """The content of a JSON file.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is no JSON, or larger than 64 MiB.
-    """
+    """The content of a JSON file; a ValueError if it is none, or larger than 64 MiB."""
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_JSON + 1)

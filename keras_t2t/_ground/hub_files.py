@@ -21,20 +21,17 @@ def is_address(weights):
 
 
 def fetched(weights):
-    """The local path of an address on the hub; anything else is returned unchanged.
+    """The local path of an address on the hub, in the hub's own cache: a run folder, or
+    a file. Anything else is returned unchanged.
 
-    Args:
-        weights: `"hf://OWNER/NAME"`, a repository that `keras_t2t.push_to_hub` made, or
-            `"hf://OWNER/NAME/FILE"`, a checkpoint in any repository; `@REVISION` after
-            the name is a branch, a tag or a commit.
-
-    Returns:
-        Path in the hub's own cache: a run folder, or the file.
+    `hf://OWNER/NAME` is a repository that `keras_t2t.push_to_hub` made, and
+    `hf://OWNER/NAME/FILE` a checkpoint in any repository; `@REVISION` after the name is
+    a branch, a tag or a commit.
 
     Raises:
         ValueError: `weights` begins with hf:// but is no address.
-        FileNotFoundError: there is no such repository, revision or file, or it needs
-            a token.
+        FileNotFoundError: there is no such repository, revision or file, or it needs a
+            token.
         ConnectionError: it is not in the cache, and the hub cannot be reached.
         ImportError: huggingface-hub is not installed.
     """
@@ -57,11 +54,8 @@ def fetched(weights):
 
 
 def fetched_file(weights):
-    """As `fetched`, but for a run folder the file with its final weights.
-
-    Raises:
-        FileNotFoundError: as `fetched`, or the repository has no final weights.
-    """
+    """As `fetched`, but for a run folder the file with its final weights; a
+    FileNotFoundError if the repository has none."""
     path = fetched(weights)
     if path is weights or path.is_file():
         return path

@@ -22,12 +22,7 @@ JPEG = "JPEG", "MPO"  # Pillow's names
 
 
 def open_file(path):
-    """A file to be read as an image.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        OSError: if it is no regular file.
-    """
+    """A file to be read as an image; an OSError if it is missing or no regular file."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file '{shown(path)}'")
     # Opening a pipe would wait for its other end.
@@ -37,16 +32,12 @@ def open_file(path):
 
 
 def decode_rgb(encoded, name="the data", exif_orientation=False):
-    """The image in a file's bytes.
+    """The image in a file's bytes, a `PIL.Image.Image` of mode RGB.
 
     Args:
-        encoded: bytes of an image file in any format that Pillow reads.
-        exif_orientation: bool, whether to turn it as its EXIF data says. Photographs
-            need that, since cameras only record how they were held; torchvision does
-            not do it. Pillow always turns a TIFF.
-
-    Returns:
-        A `PIL.Image.Image` of mode RGB.
+        exif_orientation: whether to turn it as its EXIF data says. Photographs need
+            that, since cameras only record how they were held; torchvision does not do
+            it. Pillow always turns a TIFF.
 
     Raises:
         OSError: if it is no image that Pillow reads, is cut off, has more than
@@ -59,16 +50,13 @@ def decode_rgb(encoded, name="the data", exif_orientation=False):
 class Encoded:
     """An image whose size is known before its pixels are decoded.
 
-    Args:
-        file: binary file object that can seek, open until `decode` has returned.
+    The file must stay open until `decode` has returned. Errors are those of
+    `decode_rgb`.
 
     Attributes:
         size: (width, height) in pixels, once it is turned.
         orientation: EXIF's, that it is turned from; 1 where it is not.
         is_jpeg: bool. Other formats are decoded at once.
-
-    Raises:
-        OSError, ImportError: as for `decode_rgb`.
     """
 
     def __init__(self, file, name="the data", exif_orientation=False):
@@ -98,20 +86,14 @@ class Encoded:
                 self.size = self._decoded.size
 
     def decode(self, reduction=1):
-        """The pixels, once.
+        """The pixels in mode RGB, once, and the box of them that shows all of `size`:
+        (left, top, right, bottom), of which the last at two sides may be in part beyond
+        the photograph.
 
         Args:
             reduction: 1, 2, 4 or 8. A JPEG is decoded to so much less than its width
                 and height, rounded up, which takes a fraction of the time: each block
                 of 8 x 8 to one of 4 x 4, 2 x 2 or 1 pixels. Other formats are not.
-
-        Returns:
-            A `PIL.Image.Image` of mode RGB, and the box of it that shows all of `size`:
-            (left, top, right, bottom) in its pixels, of which the last at two sides may
-            be in part beyond the photograph.
-
-        Raises:
-            OSError: as for `decode_rgb`.
         """
         image = self._decoded
         if image is None:
@@ -148,14 +130,8 @@ class Encoded:
 
 
 def upright(image, orientation=None):
-    """A Pillow image of any mode in mode RGB, turned upright.
-
-    Args:
-        orientation: EXIF's; None: read it through Pillow.
-
-    Raises:
-        ValueError: as for `rgb`.
-    """
+    """A Pillow image of any mode in mode RGB, turned upright from EXIF's `orientation`;
+    None: read it through Pillow."""
     image.load()  # which turns a TIFF
     if orientation is None:
         orientation = image.getexif().get(TAG, UPRIGHT)
@@ -163,11 +139,8 @@ def upright(image, orientation=None):
 
 
 def rgb(image):
-    """A Pillow image of any mode in mode RGB; itself, if it is.
-
-    Raises:
-        ValueError: if its pixels have 32 bits.
-    """
+    """A Pillow image of any mode in mode RGB; itself, if it is. A ValueError if its
+    pixels have 32 bits."""
     image.load()
     # Pillow gives a PGM of 16 bits, and no other PNM, the mode I, and 0..65535.
     is_pgm = image.format == "PPM" and image.mode == "I"

@@ -20,16 +20,13 @@ def is_litter(name):
 def list_images(folder):
     """Finds the files below a folder, whatever their extension.
 
-    Hidden ones (leading dot) and what systems leave are left out; links are followed.
+    Hidden ones (leading dot) and what systems leave are left out; links are followed,
+    and one back to a folder that it lies in is a ValueError: its images would be found
+    again.
 
     Returns:
         `(files, others)`, sorted lists of str: regular files, and what has a file's
         place and cannot be read as one: broken links, pipes, sockets, devices.
-
-    Raises:
-        ValueError: a link leads back to a folder that it lies in, whose images would
-            be found again under it.
-        OSError: a folder cannot be read.
     """
     files, others = [], []
     pending = [(os.fspath(folder), (os.path.realpath(folder),))]

@@ -30,14 +30,8 @@ LIBRARIES = {
 
 
 def import_library(module, extra=None):
-    """Imports an optional library, or a module of it, such as `"PIL.Image"`.
-
-    Args:
-        extra: the extra to name if it is missing; None for that of `LIBRARIES`.
-
-    Raises:
-        ImportError: the library is not installed.
-    """
+    """Imports an optional library, or a module of it, such as `"PIL.Image"`; an
+    ImportError names `extra`, or the one of `LIBRARIES`."""
     library = module.partition(".")[0]
     try:
         return importlib.import_module(module)
@@ -60,15 +54,8 @@ def is_installed(name):
 
 
 def import_tensorflow():
-    """Import TensorFlow; if it only reads data, keep it off the accelerators.
-
-    Returns:
-        The `tensorflow` module. When Keras runs on another backend, TensorFlow sees
-        no GPU and no TPU, so that it takes none of their memory.
-
-    Raises:
-        ImportError: TensorFlow is not installed.
-    """
+    """Imports TensorFlow. When Keras runs on another backend, it only reads data, and
+    sees no GPU and no TPU, so that it takes none of their memory."""
     import keras  # only now: a command's --help works without
 
     tf = import_library("tensorflow")

@@ -23,11 +23,7 @@ def add_backend(parser):
 
 def start_backend(arguments):
     """Imports the package on the backend named by the flags, the environment, the run
-    that is resumed or keras.json, or else on the first that is installed.
-
-    Raises:
-        ImportError: the backend is not installed; the message names the extra.
-    """
+    that is resumed or keras.json, or else on the first that is installed."""
     chosen = vars(arguments).pop("backend")
     if chosen:
         os.environ["KERAS_BACKEND"] = chosen

@@ -20,10 +20,7 @@ def add_classifier_flags(parser, default="imagenet"):
     )
     add_image_size(parser, "(default: that of the weights; 224 if they do not say)")
     parser.add_argument(
-        "--classes",
-        type=user_path,
-        metavar="FILE",
-        help="JSON list of class names",
+        "--classes", type=user_path, metavar="FILE", help="JSON list of class names"
     )
 
 

@@ -6,11 +6,11 @@ A run is a folder that `train` or `finetune` writes; it need not be finished.
 
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.settings.flag_values import user_path
 
 USAGE = "RUN [RUN ...]"
 EXAMPLE = "keras-t2t compare runs/* --output comparison.svg"
-RESUMES = False
 # For a column of a run's history: its title, its best value, its format.
 COLUMNS = {
     "val_top1": ("best top-1", max, "{:.2%}"),
@@ -35,7 +35,6 @@ def add_flags(parser, defaults):
 
 
 def main(arguments):
-    from keras_t2t._ground.arguments import shown
     from keras_t2t.visualization.figures import save_figure
     from keras_t2t.visualization.runs import read_histories, runs_figure
 
@@ -62,10 +61,8 @@ def table(runs):
             row.append(form.format(best(values)) if values else "")
         rows.append(row)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for row in rows
-    )
+    lines = []
+    for name, *cells in rows:
+        cells = [cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)

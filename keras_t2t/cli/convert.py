@@ -9,12 +9,12 @@ import os
 from functools import partial
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.cli.classifier_flags import add_image_size, add_model
 from keras_t2t.settings.flag_values import user_path
 
 USAGE = "INPUT --output FILE"
 EXAMPLE = "keras-t2t convert 81.5_T2T_ViT_14.pth.tar --output t2t_vit_14.weights.h5"
-RESUMES = False
 KERAS_SUFFIXES = (".weights.h5", ".keras")
 
 
@@ -42,7 +42,6 @@ def add_flags(parser, defaults):
 
 
 def main(arguments):
-    from keras_t2t._ground.arguments import shown
     from keras_t2t._ground.files import replacing
     from keras_t2t._ground.hub_files import fetched_file
     from keras_t2t.checkpoints import keras_file

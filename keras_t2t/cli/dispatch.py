@@ -15,7 +15,6 @@ PROGRAM = "keras-t2t"
 #   __doc__               what `--help` says first
 #   USAGE                 the arguments that follow the flags
 #   EXAMPLE               the command with which `--help` ends
-#   RESUMES               whether it has --resume
 #   add_flags(parser, defaults), which may return the group for --backend
 #   main(arguments)       the work; returns the exit status, None for 0
 COMMANDS = {
@@ -28,6 +27,7 @@ COMMANDS = {
     "convert": "convert a checkpoint for Keras, or back",
     "compare": "compare runs: their results and learning curves",
 }
+RESUMING = "train", "finetune"  # those with --resume
 
 
 def main():
@@ -51,18 +51,17 @@ def main():
 
 
 def run_command(name, words=None, program=None, **defaults):
-    """Runs a command, and ends the process.
+    """Runs a command of `COMMANDS`, and ends the process.
 
     Args:
-        name: of `COMMANDS`.
-        words: list of str, the arguments after it; None: those of this process.
+        words: the arguments after it; None: those of this process.
         program: its name in messages; None: the script's.
         **defaults: defaults of flags that replace the command's own.
     """
     program = program or Path(sys.argv[0]).name
     command = importlib.import_module(f"keras_t2t.cli.{name}")
     work = perform, command, program, words, defaults
-    run(*work, name=program, resumes=command.RESUMES)
+    run(*work, name=program, resumes=name in RESUMING)
 
 
 def perform(command, program, words, defaults):

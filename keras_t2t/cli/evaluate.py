@@ -18,6 +18,7 @@ import sys
 import time
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.files import check_writable
 from keras_t2t._ground.listing import is_litter
 from keras_t2t._ground.optional_imports import is_installed
@@ -31,7 +32,6 @@ from keras_t2t.settings.setting import add_flag, settings_of
 
 USAGE = ""
 EXAMPLE = "keras-t2t evaluate --weights runs/flowers --split test"
-RESUMES = False
 
 
 # What the settings of training mean here, and their defaults.
@@ -102,7 +102,6 @@ def main(arguments):
     """The exit code."""
     import keras
 
-    from keras_t2t._ground.arguments import shown
     from keras_t2t.classifier import find_classifier
     from keras_t2t.training import accuracy
     from keras_t2t.training.distribution import connected
@@ -166,8 +165,6 @@ def description(source, config, dataset):
     """The first line: which weights, images and size."""
     import keras
 
-    from keras_t2t._ground.arguments import shown
-
     return (
         f"{source.variant} on {keras.backend.backend()}: "
         f"{dataset.num_validation:,} images of {shown(dataset.name)} at "
@@ -177,12 +174,8 @@ def description(source, config, dataset):
 
 
 def planned(arguments, source):
-    """The `TrainingConfig` of what an evaluation shares with a run, and the data set.
-
-    Raises:
-        ValueError: a flag, the folder of the report or the data is not usable, or the
-            classes are not those of the weights.
-    """
+    """The `TrainingConfig` of what an evaluation shares with a run, and the data set,
+    once flags, the report's folder, data and classes are known to be usable."""
     from keras_t2t.training import accuracy
 
     height, width = source.size
@@ -251,6 +244,14 @@ def open_data(arguments, source, name, folder):
     unless another is asked for: the other images may have trained."""
     from keras_t2t.data.opening import HasSplits, open_dataset
 
+    reader, turns = arguments.reader, arguments.exif_orientation
+    # A run's own data is read as it was, where that reader is installed.
+    if source.run and not (reader or arguments.dataset or arguments.data_dir):
+        recorded = source.run["reader"]
+        reader = recorded if recorded and is_installed(recorded) else None
+    if turns is None and arguments.dataset != "digits":
+        turns = source.exif_orientation
+
     def opened(share):
         return open_dataset(
             name,
@@ -258,9 +259,9 @@ def open_data(arguments, source, name, folder):
             arguments.skip_corrupt,
             evaluation_only=True,
             validation_share=share,
-            reader=which_reader(arguments, source),
+            reader=reader,
             split=arguments.split,
-            exif_orientation=which_orientation(arguments, source),
+            exif_orientation=turns,
         )
 
     if arguments.validation_share is None and source.run and name != "digits":
@@ -286,24 +287,6 @@ def changed_data(arguments, source, dataset):
         f"note: the run's data has changed: {now:,} images, where the run had {was:,}; "
         "some that are scored may have trained"
     )
-
-
-def which_reader(arguments, source):
-    """The reader: on a run's own data the run's, if installed; None: the default."""
-    own_data = source.run and not (arguments.dataset or arguments.data_dir)
-    if arguments.reader or not own_data:
-        return arguments.reader
-    recorded = source.run["reader"]
-    installed = recorded is not None and is_installed(recorded)
-    return recorded if installed else None
-
-
-def which_orientation(arguments, source):
-    """Whether photographs are turned: as asked for, else as in the run; None: by the
-    kind of the data set."""
-    if arguments.exif_orientation is not None or arguments.dataset == "digits":
-        return arguments.exif_orientation
-    return source.exif_orientation
 
 
 def check_comparable(arguments, source, dataset):

@@ -1,10 +1,10 @@
 """The report that `evaluate` writes: tables, the confusion matrix, the mistakes."""
 
-import csv
 import heapq
 import json
 from pathlib import Path
 
+from keras_t2t._ground.files import replacing, write_table
 from keras_t2t._ground.run_files import SUMMARY
 
 PER_CLASS, CONFUSION = "per_class.csv", "confusion.csv"
@@ -14,19 +14,13 @@ KEPT = 25  # of the mistakes
 
 
 def write_report(folder, result, counts, model, dataset, batch_size, **transform):
-    """Writes the files. Pictures need matplotlib, and are left out without it.
+    """Writes the files into a folder, which replaces the one there; returns why there
+    are no pictures, which need matplotlib, else None.
 
-    Args:
-        folder: path of a folder to create, or to replace with all that is in it.
-        result: dict, the accuracy over all images.
-        counts: the result of `accuracy.measure`.
-        model, dataset, batch_size, **transform: arguments of `accuracy.answers`, which
-            runs the model once more.
-
-    Returns:
-        str, why there are no pictures; None if there are.
+    `result` is the accuracy over all images, and `counts` what `accuracy.measure`
+    found; the others are arguments of `accuracy.answers`, which runs the model once
+    more.
     """
-    from keras_t2t._ground.files import replacing
     from keras_t2t.visualization import figures
 
     names = list(dataset.class_names)
@@ -36,7 +30,7 @@ def write_report(folder, result, counts, model, dataset, batch_size, **transform
         temporary.mkdir()
         write_per_class(temporary / PER_CLASS, names, counts)
         rows = ([name, *row] for name, row in zip(names, matrix, strict=True))
-        write_table(temporary / CONFUSION, ["class", *names], rows)
+        write_table(temporary / CONFUSION, [["class", *names], *rows])
         (temporary / SUMMARY).write_text(json.dumps(result, indent=2) + "\n")
         try:
             figure = figures.confusion_figure(matrix, names)
@@ -82,16 +76,8 @@ def confusions(model, dataset, batch_size=64, **transform):
 def write_per_class(path, names, counts):
     """Writes a CSV with a row per class: name, images, top-1 and top-5 as fractions,
     which are empty where there is no image."""
-    rows = []
+    rows = [["class", "images", "top1", "top5"]]
     for name, (images, *right) in zip(names, counts.T, strict=False):
         shares = [f"{number / images:.6f}" if images else "" for number in right]
         rows.append([name, images, *shares])
-    write_table(path, ["class", "images", "top1", "top5"], rows)
-
-
-def write_table(path, header, rows):
-    from keras_t2t._ground.files import table_cell
-
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerows(map(table_cell, row) for row in (header, *rows))
+    write_table(path, rows)

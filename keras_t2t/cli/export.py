@@ -11,7 +11,6 @@ from keras_t2t.settings.flag_values import user_path
 
 USAGE = ""
 EXAMPLE = "keras-t2t export --weights runs/flowers --format onnx --output flowers.onnx"
-RESUMES = False
 
 
 def add_flags(parser, defaults):

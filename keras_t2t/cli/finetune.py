@@ -13,6 +13,7 @@ import signal
 import socket
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t._ground.run_files import INT8, ONNX, PAGE
 from keras_t2t.cli import training_flags
 from keras_t2t.cli.evaluation_report import confusions
@@ -20,7 +21,6 @@ from keras_t2t.cli.stopping import quoted
 
 USAGE = "PHOTOS"
 EXAMPLE = "keras-t2t finetune path/to/photographs --web"
-RESUMES = True
 CALIBRATION = 128  # images
 ADDRESS = ("127.0.0.1", 8000)
 
@@ -113,8 +113,6 @@ def confusion(source, model, dataset):
     """The line that says which class is most often mistaken for which."""
     import numpy as np
 
-    from keras_t2t._ground.arguments import shown
-
     counts, _ = confusions(model, dataset, **source.transform)
     wrong = counts - np.diag(np.diag(counts))
     if not wrong.any():
@@ -129,7 +127,6 @@ def confusion(source, model, dataset):
 
 def export(source, model, dataset, folder):
     """Writes the files; returns the lines that say where they are."""
-    from keras_t2t._ground.arguments import shown
     from keras_t2t.export import export_model
 
     shared = {
@@ -138,15 +135,9 @@ def export(source, model, dataset, folder):
         **source.photograph_transform,
     }
     images = calibration_images(dataset, source.size[0], **source.transform)
+    int8 = {"precision": "int8", "calibration": images}
     export_model(model, folder / ONNX, "onnx", **shared)
-    export_model(
-        model,
-        folder / INT8,
-        "onnx",
-        precision="int8",
-        calibration=images,
-        **shared,
-    )
+    export_model(model, folder / INT8, "onnx", **int8, **shared)
     page = folder / PAGE
     export_model(model, page, "web", **shared)
     return [

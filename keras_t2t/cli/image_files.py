@@ -10,11 +10,9 @@ from keras_t2t._ground.listing import is_litter
 def image_files(words):
     """Finds the images of files, folders and glob patterns.
 
-    Args:
-        words: list of str. In a folder and its subfolders, files with an image's
-            ending count; links to folders are not followed. Folders and patterns leave
-            out hidden files and what operating systems leave, such as thumbnails. What
-            is named itself counts, whatever its ending.
+    In a folder and its subfolders, files with an image's ending count; links to folders
+    are not followed. Folders and patterns leave out hidden files and what operating
+    systems leave, such as thumbnails. What is named itself counts, whatever its ending.
 
     Yields:
         `(path, None)`, sorted within each folder; `(word, reason)` if there is none.

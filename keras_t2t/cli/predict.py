@@ -10,18 +10,19 @@ answer; the exit status is 2 if no image can be read.
 import collections
 import concurrent.futures
 import functools
+import json
 import os
 import sys
 
-from keras_t2t.cli.answers import print_answer, write_csv, write_json
+from keras_t2t._ground.arguments import integer, reason, shown
+from keras_t2t._ground.files import check_writable, replacing, write_table
 from keras_t2t.cli.classifier_flags import add_classifier_flags
-from keras_t2t.cli.ending import BAD_INPUT
+from keras_t2t.cli.ending import BAD_INPUT, tell
 from keras_t2t.cli.image_files import image_files
 from keras_t2t.settings.flag_values import user_path
 
 USAGE = "IMAGE [IMAGE ...]"
 EXAMPLE = "keras-t2t predict --weights runs/flowers photographs --csv answers.csv"
-RESUMES = False
 THREADS = 8  # that decode, at most
 
 
@@ -55,7 +56,6 @@ def add_flags(parser, defaults):
 
 def main(arguments):
     """The exit code."""
-    from keras_t2t._ground.arguments import integer, shown
     from keras_t2t.classifier import find_classifier
 
     top = integer("--top", arguments.top)
@@ -95,8 +95,6 @@ def main(arguments):
 
 def check_files(arguments):
     """Raises an error if --csv or --json cannot be written."""
-    from keras_t2t._ground.files import check_writable
-
     for flag, path in (("--csv", arguments.csv), ("--json", arguments.json)):
         if path and path.is_dir():
             raise ValueError(f"{flag} {str(path)!r} is a folder, not a file")
@@ -109,7 +107,6 @@ def check_files(arguments):
 def answered(classifier, files, top, batch_size):
     """Lists of `(path, the top classes or None, why it could not be read or None)`, one
     for each batch. The model is built when the first image was read."""
-    from keras_t2t._ground.arguments import reason
     from keras_t2t.classifier import numbered, top_classes
     from keras_t2t.preprocessing import evaluation_transform
 
@@ -142,11 +139,8 @@ def answered(classifier, files, top, batch_size):
 
 
 def probabilities(model, batch):
-    """float array (images, classes) of the images of a batch that were read.
-
-    Raises:
-        FloatingPointError: an output is not a finite number.
-    """
+    """float array (images, classes) of the images of a batch that were read; a
+    FloatingPointError if an output is not a finite number."""
     import numpy as np
 
     pixels = [pixels for _, pixels, why in batch if why is None]
@@ -159,28 +153,65 @@ def probabilities(model, batch):
 
 
 def batches(files, read, size):
-    """Lists of what `read` gives, in order, each with `size` readable images; meanwhile
-    only the next ones are read."""
+    """Lists of what `read` gives, in order, each with `size` readable images."""
+    batch = []
+    for answer in read_ahead(files, read, 2 * size):
+        batch.append(answer)
+        readable = sum(why is None for *_, why in batch)
+        if readable == size or len(batch) == 8 * size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def read_ahead(files, read, most):
+    """What `read` gives, in order; meanwhile at most so many of the next are read."""
     pool = concurrent.futures.ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1))
     waiting = collections.deque()
-    batch = []
-
-    def take():
-        batch.append(waiting.popleft().result())
-        whole = sum(why is None for *_, why in batch) == size
-        return whole or len(batch) == 8 * size
-
     try:
         for file in files:
             waiting.append(pool.submit(read, file))
-            if len(waiting) > 2 * size and take():
-                yield batch[:]
-                batch.clear()
+            if len(waiting) > most:
+                yield waiting.popleft().result()
         while waiting:
-            if take():
-                yield batch[:]
-                batch.clear()
-        if batch:
-            yield batch
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+# === Answers ===
+def print_answer(image, classes, error):
+    if error:
+        tell(error)
+        return
+    print(shown(image))
+    for name, probability in classes:
+        print(f"  {probability:6.2%}  {shown(name)}")
+
+
+def write_csv(path, answers, top):
+    """A row per image: its path, `top` classes and their probabilities, the error."""
+    pairs = [(f"class_{i + 1}", f"probability_{i + 1}") for i in range(top)]
+    rows = [["image", *(name for pair in pairs for name in pair), "error"]]
+    for image, classes, error in answers:
+        cells = [cell for name, p in classes or [] for cell in (name, f"{p:.6f}")]
+        cells += [""] * (2 * top - len(cells))
+        rows.append([shown(image), *cells, error or ""])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        write_table(temporary, rows)
+
+
+def write_json(path, answers):
+    """A list with an object per image."""
+    objects = []
+    for image, classes, error in answers:
+        named = [
+            {"class": n, "probability": round(float(p), 6)} for n, p in classes or []
+        ]
+        answer = {"error": error} if error else {"classes": named}
+        objects.append({"image": os.fspath(image), **answer})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(objects, indent=1) + "\n", encoding="utf-8")

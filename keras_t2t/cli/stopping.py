@@ -41,9 +41,7 @@ class Stopping:
     later, or at a second Ctrl-C, whatever the command is then doing. Signals that are
     ignored stay ignored (`nohup`).
 
-    Args:
-        name: the command's name, for its last line.
-        resumes: whether the command has `--resume`, `--output` and `--backend`.
+    `resumes` says whether the command has `--resume`, `--output` and `--backend`.
     """
 
     def __init__(self, name, resumes=False):
@@ -164,11 +162,8 @@ class Stopping:
 
 
 def command_again(folder):
-    """The shell command that resumes this process's run.
-
-    Args:
-        folder: str, the run folder to resume; None if there is none yet.
-    """
+    """The shell command that resumes this process's run; no `folder`: it has none
+    yet."""
     flags, names = sys.argv[1:], []
     if "--" in flags:
         flags, names = flags[: flags.index("--")], flags[flags.index("--") :]

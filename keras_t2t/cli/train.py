@@ -9,7 +9,6 @@ from keras_t2t.cli import training_flags
 
 USAGE = ""
 EXAMPLE = "keras-t2t train --data-dir path/to/photographs --recipe small_scratch"
-RESUMES = True
 
 
 def add_flags(parser, defaults):

@@ -38,16 +38,13 @@ OF_DATA = ("dataset", "data_dir", "validation_share", "exif_orientation", "fresh
 
 
 def add_training_flags(parser, weights=None, recipe=None, dataset=None):
-    """Adds the settings of `TrainingConfig` as flags.
+    """Adds the settings of `TrainingConfig` as flags; returns the group of the
+    devices'.
 
     Args:
-        weights: the default of a command that starts from weights; None for one that
-            does not.
+        weights: the default of a command that starts from weights, else None.
         recipe: the command's default; None: the authors'.
         dataset: the data set if the command line names no data.
-
-    Returns:
-        The group of the flags of devices.
     """
     words = early_words()
     config = words.pop("config", None)
@@ -86,11 +83,7 @@ def add_training_flags(parser, weights=None, recipe=None, dataset=None):
 
 
 def read_config(path):
-    """The settings of another run, from the file that `--config` names.
-
-    Raises:
-        ValueError: it cannot be read, or is no record of a run.
-    """
+    """The settings of another run, from the file that `--config` names."""
     path = Path(os.path.expanduser(path))
     if path.is_dir():
         path = path / CONFIG
@@ -164,14 +157,8 @@ def with_recipe(asked):
 
 
 def train_from_flags(settings):
-    """Calls `train`, with a progress bar only if standard output is a terminal.
-
-    Args:
-        settings: dict of the flags' values; the data set is filled in.
-
-    Returns:
-        What `train` returns.
-    """
+    """Calls `train` with the flags' values and the data set, and with a progress bar
+    only if standard output is a terminal."""
     del settings["config"]
     images = settings.pop("images")
     named = settings["dataset"] or settings["data_dir"]

@@ -10,12 +10,12 @@ import functools
 import sys
 from pathlib import Path
 
+from keras_t2t._ground.arguments import shown
 from keras_t2t.cli.classifier_flags import add_classifier_flags
 from keras_t2t.settings.flag_values import classifier_weights, user_path
 
 USAGE = "IMAGE"
 EXAMPLE = "keras-t2t visualize --weights runs/flowers rose.jpg"
-RESUMES = False
 
 
 def add_flags(parser, defaults):
@@ -79,28 +79,17 @@ def compared(text):
 
 
 def main(arguments):
-    from keras_t2t._ground.arguments import shown
     from keras_t2t._ground.images import Encoded, open_file
     from keras_t2t.visualization import study
 
     with open_file(arguments.image) as file:
         # An unreadable image is reported before weights are downloaded.
         Encoded(file, shown(arguments.image)).decode()
-    draw = functools.partial(
-        study,
-        image=arguments.image,
-        output=arguments.output,
-        stages=arguments.stages,
-        channels=arguments.channels,
-        block=arguments.block,
-        token=arguments.token,
-        folder=arguments.folder,
-        max_images=arguments.max_images,
-        dpi=arguments.dpi,
-        seed=arguments.seed,
-    )
+    names = "image output stages channels block token folder max_images dpi seed"
+    settings = {name: getattr(arguments, name) for name in names.split()}
     try:
-        written = draw(chosen_networks(arguments, arguments.weights or "imagenet"))
+        weights = arguments.weights or "imagenet"
+        written = study(chosen_networks(arguments, weights), **settings)
     except ConnectionError as error:
         if arguments.weights:
             raise
@@ -109,7 +98,7 @@ def main(arguments):
             "run folder",
             file=sys.stderr,
         )
-        written = draw(chosen_networks(arguments, "random"))
+        written = study(chosen_networks(arguments, "random"), **settings)
     for path in written:
         print(shown(path))
 

@@ -6,11 +6,7 @@ import keras
 
 from keras_t2t._ground.optional_imports import import_library
 from keras_t2t._ground.types import Weights
-from keras_t2t.layers.composite import (
-    attributes_of,
-    inner_state,
-    restore_inner_state,
-)
+from keras_t2t.layers.composite import attributes_of, inner_state, restore_inner_state
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.t2t_vit import T2TViT
 from keras_t2t.variants import VARIANTS
@@ -71,10 +67,7 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         keras.config.set_dtype_policy(dtype or policy)
         try:
             model = T2TViT(
-                **settings,
-                include_top=False,
-                input_shape=image_shape,
-                weights=weights,
+                **settings, include_top=False, input_shape=image_shape, weights=weights
             )
             grids = feature_extractor(model, list(PYRAMID.values())).output
             pyramid = {level: grids[name] for level, name in PYRAMID.items()}

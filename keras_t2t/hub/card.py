@@ -87,10 +87,9 @@ keras_t2t.load_adapters(model, "hf://{name}/{file}")
 def model_card(
     record, result, class_names, name, license=None, origin=None, adapters=False
 ):
-    """Markdown with the hub's header.
+    """Markdown with the hub's header, of a run's checked record.
 
     Args:
-        record: dict, the configuration of the run, checked.
         name: `"OWNER/NAME"`.
         license: identifier of the hub, or None.
         origin: the weights that the run goes back to, or None; see `push.origin`.
@@ -138,7 +137,7 @@ def header(record, result, name, license, origin=None):
         )
         for text, value in scores(result)
     ]
-    data = hub.ModelCardData(
+    return hub.ModelCardData(
         license=license,
         base_model=repository(origin),
         library_name="keras",
@@ -147,8 +146,7 @@ def header(record, result, name, license, origin=None):
         metrics=["accuracy"],
         model_name=name,
         eval_results=results,
-    )
-    return data.to_yaml()
+    ).to_yaml()
 
 
 def scores(result):

@@ -128,11 +128,8 @@ def push_to_hub(
 
 
 def published_files(run):
-    """The names of the files of a run folder that are published.
-
-    Raises:
-        ValueError: needed ones are missing, or one is a link or no file.
-    """
+    """The names of the files of a run folder that are published; a ValueError if needed
+    ones are missing, or one is a link or no file."""
     if lacking := [part for part in NEEDED if not (run / part).is_file()]:
         raise ValueError(
             f"`run` must be the folder of a finished run, but {str(run)!r} lacks "
@@ -149,11 +146,8 @@ def published_files(run):
 
 
 def upload(folder, name, private, token, message):
-    """Makes the repository `name` where it is missing, and commits a folder's files.
-
-    Returns:
-        str, the address of the repository.
-    """
+    """Makes the repository `name` where it is missing, commits a folder's files to it,
+    and returns its address."""
     hub = import_huggingface_hub()
     api = hub.HfApi(token=token, library_name="keras_t2t")
     with errors_in_one_line(hub, f"{name!r}"):
@@ -208,12 +202,9 @@ def cached_address(path):
 
 
 def origin(record):
-    """The weights that a run goes back to, through earlier runs on this machine.
-
-    Returns:
-        An address on the hub, a name of published weights, the name of a file of
-        unknown origin; or None, if the first run began from scratch.
-    """
+    """The weights that a run goes back to, through earlier runs on this machine: an
+    address on the hub, a name of published weights, or the name of a file of unknown
+    origin; None, if the first run began from scratch."""
     for _ in range(MAX_RUNS):
         weights = record["weights"]
         known = weights is None or is_address(weights) or weights in NAMES

@@ -154,11 +154,16 @@ def titles_of(networks):
     ]
     # Every run has a final.keras.
     names = told_apart(paths, parts=2 if any(each.run for each in networks) else 1)
-    titles = [f"{x.variant}, {name}" for x, name in zip(networks, names, strict=True)]
-    return [  # equal ones with a number
+    pairs = zip(networks, names, strict=True)
+    return unique([f"{each.variant}, {name}" for each, name in pairs])
+
+
+def unique(titles):
+    """The titles, with numbers for equal ones."""
+    return [
         title
         if titles.count(title) == 1
-        else f"{title} ({titles[:i].count(title) + 1})"
+        else f"{title} ({titles[: i + 1].count(title)})"
         for i, title in enumerate(titles)
     ]
 

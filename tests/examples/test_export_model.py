@@ -12,19 +12,12 @@ from tests.processes import example
 NAMES = [f"flower {i}" for i in range(10)]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Weights with class names beside them."""
-    folder = tmp_path_factory.mktemp("export")
-    torch.save(helpers.random_oracle("T2TViT7").state_dict(), folder / "x.pth")
-    (folder / "classes.json").write_text(json.dumps(NAMES))
-    return folder
-
-
 @pytest.mark.nightly
-def test_a_checkpoint_becomes_a_verified_file_with_class_names(folder, tmp_path):
+def test_a_checkpoint_becomes_a_verified_file_with_class_names(tmp_path):
+    torch.save(helpers.random_oracle("T2TViT7").state_dict(), tmp_path / "x.pth")
+    (tmp_path / "classes.json").write_text(json.dumps(NAMES))
     path = tmp_path / "flowers.keras"
-    weights = ("--weights", folder / "x.pth", "--format", "keras")
+    weights = ("--weights", tmp_path / "x.pth", "--format", "keras")
     done = example("export_model.py", *weights, "--output", path)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()

@@ -12,9 +12,8 @@ from sklearn.datasets import load_sample_images
 
 import keras_t2t
 from keras_t2t.classifier import find_classifier
-from keras_t2t.cli.answers import write_csv, write_json
 from keras_t2t.cli.image_files import image_files
-from keras_t2t.cli.predict import batches
+from keras_t2t.cli.predict import batches, write_csv, write_json
 from keras_t2t.preprocessing import evaluation_transform
 from tests.checkpoints import helpers
 from tests.processes import example

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 import keras_t2t
+from benchmarks.export_matrix import enlarge_weights
 from keras_t2t.export import runtimes
 from keras_t2t.export.photographs import photographs
 from tests.hidden import hiding
@@ -32,11 +33,7 @@ def build(**settings):
     """A tiny T2T-ViT whose weights are large enough to tell images apart."""
     settings = {"input_shape": SIZE, "classes": 10, **settings}
     model = keras_t2t.T2TViT(32, 2, 2, 2, **settings)
-    generator = np.random.default_rng(0)
-    for variable in model.trainable_variables:
-        if len(variable.shape) == 2:
-            scale = variable.shape[0] ** -0.5
-            variable.assign(scale * generator.normal(size=variable.shape))
+    enlarge_weights(model)
     return model
 
 

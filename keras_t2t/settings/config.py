@@ -383,8 +383,9 @@ class TrainingConfig:
                 folder and for custom batches.
             num_images: int, of training images, which determine the steps per epoch.
 
-        A ValueError if settings exclude each other, such as one of fine-tuning without
-        `weights`.
+        Raises:
+            ValueError: if warmup and cooldown leave no epoch between them, or settings
+                exclude each other, such as one of fine-tuning without `weights`.
         """
         recipe = find_recipe(self, dataset_name, num_classes)._asdict()
         given = {name: value for name, value in vars(self).items() if value is not None}

@@ -351,7 +351,9 @@ def takes_first_step(source):
 
 def in_batches(batches, size):
     """The same images and targets, `size` at a time."""
-    rows = (row for batch in batches for row in zip(*batch, strict=True))
+    # Copied: a source may fill one array again and again.
+    copies = (map(np.array, batch) for batch in batches)
+    rows = (row for batch in copies for row in zip(*batch, strict=True))
     while batch := list(itertools.islice(rows, size)):
         yield tuple(map(np.stack, zip(*batch, strict=True)))
 

@@ -16,6 +16,7 @@ from keras_t2t.training import Stopped, TrainingConfig, evaluation
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
+from keras_t2t.training.own_data import in_batches
 from keras_t2t.training.own_model import check_loss, gives_probabilities
 from keras_t2t.training.planning import check_plan, opened_data
 from keras_t2t.training.run import dtype_policy
@@ -572,6 +573,18 @@ class Second(Devices):
     def differs(self, number):
         self.first = number if self.first is None else self.first
         return number != self.first
+
+
+def test_validation_may_fill_one_array_again_and_again():
+    array = np.zeros((5, 1))
+
+    def batches():
+        for first in range(0, 20, 5):
+            array[:, 0] = np.arange(first, first + 5)
+            yield array, array[:, 0].copy()
+
+    images, targets = map(np.concatenate, zip(*in_batches(batches(), 4), strict=True))
+    np.testing.assert_array_equal(images[:, 0], targets)
 
 
 def test_every_process_must_give_the_same_batches(tmp_path):

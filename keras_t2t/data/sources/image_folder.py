@@ -105,8 +105,9 @@ def class_split(wanted, folder, class_names):
 
 
 def _class_names(train, validation):
+    in_validation = visible_folders(validation)
+    in_train = visible_folders(train) if train else in_validation
     train = train or validation
-    in_train, in_validation = map(visible_folders, (train, validation))
     for folder, found in ((train, in_train), (validation, in_validation)):
         if not found:
             images = "images, but " if look(folder).images else ""

@@ -55,8 +55,7 @@ class TarSplit(PackedSplit):
     as their labels (images,)."""
 
     def __init__(self, paths, labels_of):
-        stamps = list(map(stamp_of, paths))
-        self._indices = index_tars(paths, stamps)
+        self._indices, stamps = index_tars(paths)
         super().__init__(paths, stamps, list(map(labels_of, paths, self._indices)))
 
     def read(self, index):
@@ -78,10 +77,12 @@ class TarSplit(PackedSplit):
         return self._indices[file].names
 
 
-def index_tars(paths, stamps):
-    """A list of each tar's `TarIndex`, from the cache if the tar has not changed."""
-    start, news, indices = time.monotonic(), 0, []
-    for path, stamp in zip(paths, stamps, strict=True):
+def index_tars(paths):
+    """Lists of each tar's `TarIndex`, from the cache if the tar has not changed, and of
+    their stamps."""
+    start, news, indices, stamps = time.monotonic(), 0, [], []
+    for path in paths:
+        stamps.append(stamp := stamp_of(path))  # right before it is read
         cached = _cached_path(path)
         index = _read_cache(cached, stamp)
         if index is None:
@@ -93,7 +94,7 @@ def index_tars(paths, stamps):
         images = sum(len(index.names) for index in indices)
         seconds = time.monotonic() - start
         print(f"{images:,} images in {len(paths):,} tars, indexed in {seconds:.0f} s")
-    return indices
+    return indices, stamps
 
 
 def index_tar(path):

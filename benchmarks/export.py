@@ -87,7 +87,9 @@ def exported(arguments, folder):
 def timed(report, shape, backend):
     """What `measure` finds in a process of its own."""
     file = report.format, report.path, json.dumps(shape), backend
-    return json.loads(run(__file__, "--measure", *file).printed.splitlines()[-1])
+    lines = run(__file__, "--measure", *file).printed.splitlines()
+    # A runtime may print more, also after it.
+    return next(json.loads(x) for x in reversed(lines) if x.startswith('{"load"'))
 
 
 def cells(report, backend, rounds):

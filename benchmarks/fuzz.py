@@ -286,24 +286,27 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
             except (EOFError, OSError):
                 return CRASH, "", ""
 
-        outcome = None
-        for name, (first, last) in parts.items():
-            if outcome in (HANG, CRASH):
-                break
-            if answer(START_SECONDS) is not True:
-                child.kill()
-                raise RuntimeError(f"{name} did not start, or refuses what is sound")
-            for case in range(first, last):
-                outcome, text, how = answer(seconds)
-                if surfaces[name].given:  # told also where the child says nothing
-                    _, how = surfaces[name].given[case]
-                found[name][outcome] += 1
-                if report and outcome not in ALLOWED:
-                    report(f"{name} {case}: {outcome}: {how}: {text[:300]}")
+        try:
+            outcome = None
+            for name, (first, last) in parts.items():
                 if outcome in (HANG, CRASH):
                     break
-        child.kill()
-        child.join()
+                if answer(START_SECONDS) is not True:
+                    raise RuntimeError(
+                        f"{name} did not start, or refuses what is sound"
+                    )
+                for case in range(first, last):
+                    outcome, text, how = answer(seconds)
+                    if surfaces[name].given:  # told also where the child says nothing
+                        _, how = surfaces[name].given[case]
+                    found[name][outcome] += 1
+                    if report and outcome not in ALLOWED:
+                        report(f"{name} {case}: {outcome}: {how}: {text[:300]}")
+                    if outcome in (HANG, CRASH):
+                        break
+        finally:  # Python would wait for it at its own end
+            child.kill()
+            child.join()
     return found
 
 

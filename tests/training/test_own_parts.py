@@ -375,10 +375,14 @@ def test_parts_that_do_not_fit_are_one_line(train, tmp_path, part, own, told):
         ("dataset", Squares(), {"batch_size": 7}, ": the batches .* 8"),
     ],
 )
-def test_settings_that_a_part_replaces_are_refused(train, part, own, settings, told):
+def test_settings_that_a_part_replaces_are_refused(
+    train, part, own, settings, told, tmp_path
+):
     [(name, value)] = settings.items()
-    with pytest.raises(ValueError, match=f"{name}={value} ?{told}"):
+    with pytest.raises(ValueError, match=f"{name}={value} ?{told}") as error:
         train({**OF_DATA, **settings}, **{"model": small_model, part: own})
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
 
 
 def opened(batches, model=None, **settings):

@@ -54,7 +54,7 @@ def model_view(
 
 def model_input(model, view, takes_pixels=None):
     """A view as a batch of one, float32 `(1, height, width, 3)`, standardised unless
-    the model does that itself, as `takes_pixels` says; None: its first layers decide."""
+    the model does that itself: `takes_pixels`, or if None its first layers say so."""
     batch = view[None].astype("float32")
     if takes_pixels_itself(model, takes_pixels):
         return batch

@@ -17,11 +17,11 @@ from keras_t2t.training.teaching import taught
 from keras_t2t.variants import VARIANTS
 
 
-def compiled_model(config, dataset, own=Own(), say=print):  # noqa: B008  unchangeable
+def compiled_model(config, dataset, own=None, say=print):
     """The model for RGB pixels 0..255, with its loss, optimizer and metrics, and all
     variables created; `own` has parts that replace the recipe's. A ValueError if a part
     does not fit; `say` prints a line."""
-    num_classes = dataset.num_classes
+    own, num_classes = own or Own(), dataset.num_classes
     if own.model is not None:
         not_pixels = getattr(dataset, "not_pixels", None)
         model = own.built_model(config.image_size, num_classes, say, not_pixels)

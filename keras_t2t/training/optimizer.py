@@ -103,6 +103,17 @@ def finished(optimizer, model, scale_loss):
     return optimizer
 
 
+def begin_average(optimizer, weights):
+    """Lets the average inside Keras's ScheduleFreeAdamW, which took the weights when it
+    was built, begin with those of now."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    kind = getattr(keras.optimizers, "ScheduleFreeAdamW", ())  # not in older ones
+    if isinstance(optimizer, kind):
+        for average, weight in zip(optimizer._momentums, weights, strict=True):
+            if average is not None:
+                average.assign(keras.ops.copy(weight))  # JAX's step gives both away
+
+
 def rate_shares(model, backbone_rate, layer_decay):
     """For each trainable weight, the ratio of its learning rate to the head's.
 

@@ -16,6 +16,7 @@ from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.ema import averaged_weights, has_average
 from keras_t2t.training.fitting import fit
+from keras_t2t.training.optimizer import begin_average
 from keras_t2t.training.own import Own
 from keras_t2t.training.planning import plan_run
 from keras_t2t.training.record import check_asked
@@ -271,14 +272,3 @@ class Run:
         if self.devices.main and self.verbose not in (0, 2):
             print(flush=True)
         self.say(line)
-
-
-def begin_average(optimizer, weights):
-    """Lets the average inside Keras's ScheduleFreeAdamW, which took the weights when it
-    was built, begin with those of now."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    kind = getattr(keras.optimizers, "ScheduleFreeAdamW", ())  # not in older ones
-    if isinstance(optimizer, kind):
-        for average, weight in zip(optimizer._momentums, weights, strict=True):
-            if average is not None:
-                average.assign(keras.ops.copy(weight))  # JAX's step gives both away

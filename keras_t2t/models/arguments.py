@@ -1,24 +1,27 @@
 """Checks of the arguments of the model builders."""
 
+from typing import get_args
+
 import keras
 
 from keras_t2t._ground.arguments import (
-    brief,
     check_choice,
     check_counts,
     check_flags,
     check_positive,
     check_rates,
     is_integer,
+    require,
     short,
 )
+from keras_t2t._ground.types import Pooling
 from keras_t2t.models.backbone import dense_widths
 from keras_t2t.models.block_designs import BLOCK_DESIGNS, SE_RATIO
 from keras_t2t.models.tokens import TOKEN_DROPOUT
 
 MINIMUM_SIZE = 16  # pixels: three soft splits leave one token per 16 px
 DEFAULT_INPUT_SHAPE = (224, 224, 3)
-POOLINGS = (None, "token", "avg")
+POOLINGS = get_args(Pooling)
 
 
 def check_training(dropout, attention_dropout, drop_path, remat):
@@ -118,8 +121,8 @@ def check_outputs(include_top, pooling, classes, classifier_activation, name, fe
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
         raise ValueError(f"`name` must be text without `/`, got {short(name)}")
     check_counts(classes=classes)
-    if not isinstance(pooling, (str, type(None))) or pooling not in POOLINGS:
-        raise ValueError(f"`pooling` must be one of {POOLINGS}, got {brief(pooling)}")
+    holds = isinstance(pooling, (str, type(None))) and pooling in POOLINGS
+    require(holds, "pooling", f"one of {POOLINGS}", pooling)
     if include_top and pooling is not None:
         raise ValueError(
             f"`pooling` needs include_top=False, got pooling={pooling!r} with "

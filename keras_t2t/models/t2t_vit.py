@@ -1,6 +1,6 @@
 """T2T-ViT as a functional Keras model (Yuan et al., ICCV 2021, arXiv:2101.11986)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ from keras_t2t.models.backbone import (
 )
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
-from keras_t2t.models.named_variant import NamedT2TViT, named_variant
+from keras_t2t.models.named_variant import named_t2t_vit
 from keras_t2t.models.tokens import image_to_tokens
 from keras_t2t.preprocessing import preprocessing_layer
 from keras_t2t.variants import variant_name
@@ -196,7 +196,7 @@ def T2TViT(
     return model if features is None else feature_extractor(model, features)
 
 
-_named_variant: Callable[[str], NamedT2TViT] = partial(named_variant, T2TViT)
+_named_variant = named_t2t_vit(T2TViT)
 
 T2TViT7 = _named_variant("T2TViT7")
 T2TViT10 = _named_variant("T2TViT10")

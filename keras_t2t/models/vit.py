@@ -1,8 +1,5 @@
 """ViT as a functional Keras model (Dosovitskiy et al., ICLR 2021), the baseline."""
 
-from collections.abc import Callable
-from functools import partial
-
 import keras
 
 from keras_t2t import layers as t2t_layers
@@ -31,7 +28,7 @@ from keras_t2t.models.arguments import (
 from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
-from keras_t2t.models.named_variant import NamedViT, named_variant
+from keras_t2t.models.named_variant import named_vit
 from keras_t2t.models.tokens import convolution
 from keras_t2t.preprocessing import preprocessing_layer
 
@@ -119,7 +116,7 @@ def ViT(
     return model if features is None else feature_extractor(model, features)
 
 
-_named_variant: Callable[[str], NamedViT] = partial(named_variant, ViT)
+_named_variant = named_vit(ViT)
 
 ViTS16 = _named_variant("ViTS16")
 ViTB16 = _named_variant("ViTB16")

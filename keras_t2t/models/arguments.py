@@ -15,7 +15,6 @@ from keras_t2t._ground.arguments import (
     short,
 )
 from keras_t2t._ground.types import Pooling
-from keras_t2t.models.backbone import dense_widths
 from keras_t2t.models.block_designs import BLOCK_DESIGNS, SE_RATIO
 from keras_t2t.models.tokens import TOKEN_DROPOUT
 
@@ -39,31 +38,20 @@ def check_training(dropout, attention_dropout, drop_path, remat):
 
 
 def check_blocks(embed_dim, num_heads, mlp_ratio):
-    """Raises a ValueError unless blocks of this width can be built."""
+    """Raises a ValueError unless these are numbers of which blocks can be built; that
+    `num_heads` divides their width, the attention checks."""
     check_counts(embed_dim=embed_dim, num_heads=num_heads)
-    if embed_dim % num_heads:
-        raise ValueError(
-            f"`embed_dim` must be divisible by `num_heads`, got "
-            f"embed_dim={embed_dim}, num_heads={num_heads}"
-        )
     check_positive(mlp_ratio=mlp_ratio)
 
 
-def check_stages(embed_dim, num_heads, depth, growth):
-    """Raises a ValueError unless densely connected blocks can be built."""
+def check_stages(depth, growth):
+    """Raises a ValueError unless there are such stages of densely connected blocks."""
     check_counts(growth=growth)
     stages = depth if isinstance(depth, (tuple, list)) else ()
     if not stages or not all(map(is_integer, stages)):
         raise ValueError(
             "with `growth`, `depth` must be the number of blocks in each stage, such "
             f"as (3, 6, 6, 4), got {depth!r}"
-        )
-    *widths, _ = dense_widths(embed_dim, depth, growth)
-    if odd := [width for width in widths if width % num_heads]:
-        raise ValueError(
-            "`num_heads` must divide the width of every block, got "
-            f"num_heads={num_heads} for width {odd[0]} (embed_dim={embed_dim}, "
-            f"growth={growth}: the blocks are {', '.join(map(str, widths))} wide)"
         )
 
 

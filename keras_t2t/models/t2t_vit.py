@@ -151,7 +151,7 @@ def T2TViT(
     if growth is None:
         check_counts(depth=depth)
     else:
-        check_stages(embed_dim, num_heads, depth, growth)
+        check_stages(depth, growth)
     check_training(dropout, attention_dropout, drop_path, remat)
     check_flags(fused_soft_split=fused_soft_split, token_labelling=token_labelling)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)

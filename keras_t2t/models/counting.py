@@ -334,8 +334,8 @@ LAYER_RULES = {
     layers.Attention: attention,
 }
 
-# Keras layers that only move, pool, normalise or rescale values, by the modules that
-# define them, since their base classes have no public names.
+# Layers that only move, pool, normalise or rescale values, by the modules that define
+# them, since Keras's base classes have no public names.
 FREE_MODULES = """
     activations core.embedding core.identity core.input_layer core.masking
     merging.add merging.average merging.concatenate merging.maximum merging.minimum
@@ -344,14 +344,15 @@ FREE_MODULES = """
     normalization.rms_normalization normalization.unit_normalization pooling
     preprocessing.image_preprocessing preprocessing.normalization
     preprocessing.rescaling regularization reshaping
+    channel_scale class_token flatten_grid position_embedding soft_split
 """.split()
+LIBRARIES = ("keras.src.layers", "keras_t2t.layers")
 
 
 def is_free(kind):
-    module = kind.__module__.removeprefix("keras.src.layers.")
-    return module != kind.__module__ and any(
-        module == free or module.startswith(f"{free}.") for free in FREE_MODULES
-    )
+    """Whether a class of Keras or of this package is in `FREE_MODULES`."""
+    free = [f"{library}.{name}." for library in LIBRARIES for name in FREE_MODULES]
+    return f"{kind.__module__}.".startswith(tuple(free))
 
 
 # === Operations of keras.ops in a functional model ===

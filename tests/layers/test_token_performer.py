@@ -8,6 +8,30 @@ from keras import ops
 from keras_t2t.layers import TokenPerformer
 
 
+def test_attention_is_the_formula_also_where_epsilon_decides():
+    """Of q and k so long that some sums of features are below 1e-8."""
+    layer = TokenPerformer(16, num_features=8)
+    layer.build((None, 6, 6, 27))
+    k, q, v = np.random.default_rng(0).normal(size=(3, 5, 16)) * [
+        [[1.5]],
+        [[1.5]],
+        [[1]],
+    ]
+    w = layer.random_projection.numpy().astype("float64")
+
+    def phi(x):
+        return np.exp(x @ w.T - np.square(x).sum(axis=-1, keepdims=True) / 2) / 8**0.5
+
+    kernel = phi(q) @ phi(k).T
+    sums = kernel.sum(axis=-1, keepdims=True)
+    assert sums.min() < 1e-8 < sums.max()
+    kqv = ops.convert_to_tensor(np.concatenate([k, q, v], axis=-1)[None], "float32")
+    attended, values = layer.attend(kqv)
+    expected = kernel @ v / (sums + 1e-8)
+    np.testing.assert_allclose(ops.convert_to_numpy(attended)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(values)[0], v, atol=1e-6)
+
+
 @pytest.mark.nightly_elsewhere
 def test_half_precision_is_as_good_as_its_inputs():
     """Norms of q and k for which exp overflows or vanishes in float16."""

@@ -57,21 +57,21 @@ class Attention(nn.Module):
 
     def __init__(
         self,
-        in_width,
         width,
         num_heads,
-        scale,
         dropout,
         attention_dropout,
         qkv_bias=False,
-        squeeze_excitation=False,
+        in_width=None,
+        scale=None,
     ):
         super().__init__()
-        self.num_heads, self.scale = num_heads, scale
-        self.qkv = nn.Linear(in_width, 3 * width, bias=qkv_bias)
+        self.num_heads = num_heads
+        self.scale = scale or (width // num_heads) ** -0.5
+        self.qkv = nn.Linear(in_width or width, 3 * width, bias=qkv_bias)
         self.attn_drop = nn.Dropout(attention_dropout)
         self.proj = nn.Linear(width, width)
-        self.se_layer = SqueezeExcitation(width) if squeeze_excitation else None
+        self.se_layer = None
         self.proj_drop = nn.Dropout(dropout)
 
     def forward(self, x):
@@ -81,6 +81,14 @@ class Attention(nn.Module):
         if self.se_layer is not None:
             y = self.se_layer(y)
         return self.proj_drop(y), v
+
+
+class GatedAttention(Attention):
+    """The same, with squeeze and excitation after the projection."""
+
+    def __init__(self, width, *others):
+        super().__init__(width, *others)
+        self.se_layer = SqueezeExcitation(width)
 
 
 class ChannelScale(nn.Conv1d):
@@ -96,13 +104,13 @@ class ChannelScale(nn.Conv1d):
 class GhostAttention(nn.Module):
     """Attention whose q, k and v are half computed, half scaled copies of that half."""
 
-    def __init__(self, width, num_heads, scale, dropout, attention_dropout):
+    def __init__(self, width, num_heads, dropout, attention_dropout, qkv_bias):
         super().__init__()
-        self.num_heads, self.scale = num_heads, scale
+        self.num_heads, self.scale = num_heads, (width // num_heads) ** -0.5
         half = width // 2
-        self.q = nn.Linear(width, half, bias=False)
-        self.k = nn.Linear(width, half, bias=False)
-        self.v = nn.Linear(width, half, bias=False)
+        self.q = nn.Linear(width, half, bias=qkv_bias)
+        self.k = nn.Linear(width, half, bias=qkv_bias)
+        self.v = nn.Linear(width, half, bias=qkv_bias)
         self.cheap_operation_q = ChannelScale(half)
         self.cheap_operation_k = ChannelScale(half)
         self.cheap_operation_v = ChannelScale(half)
@@ -142,13 +150,11 @@ class GhostMlp(nn.Module):
 
     def __init__(self, width, hidden, dropout, hidden_dropout):
         super().__init__()
-        if hidden != 3 * width:
-            raise ValueError(f"hidden {hidden}, expected 3 x {width}")
         self.fc1 = nn.Linear(width, width)
         self.cheap_operation2 = ChannelScale(width)
         self.cheap_operation3 = ChannelScale(width)
         self.hidden_drop = nn.Dropout(hidden_dropout)
-        self.fc2 = nn.Linear(3 * width, width)
+        self.fc2 = nn.Linear(hidden, width)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x):
@@ -162,6 +168,8 @@ class GhostMlp(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block, (batch, tokens, width) -> the same."""
 
+    attention, perceptron = Attention, Mlp
+
     def __init__(
         self,
         width,
@@ -174,20 +182,12 @@ class Block(nn.Module):
         epsilon=1e-5,
     ):
         super().__init__()
-        rates = dropout, attention_dropout
         self.norm1 = nn.LayerNorm(width, eps=epsilon)
-        self.attn = self._attention(width, heads, *rates, qkv_bias)
+        self.attn = self.attention(width, heads, dropout, attention_dropout, qkv_bias)
         self.drop_path = StochasticDepth(drop_path)
         self.norm2 = nn.LayerNorm(width, eps=epsilon)
-        self.mlp = self._mlp(width, int(width * mlp_ratio), dropout)
-
-    def _attention(self, width, heads, dropout, attention_dropout, qkv_bias):
-        scale = (width // heads) ** -0.5
-        rates = dropout, attention_dropout
-        return Attention(width, width, heads, scale, *rates, qkv_bias=qkv_bias)
-
-    def _mlp(self, width, hidden, dropout):
-        return Mlp(width, hidden, dropout, dropout)
+        hidden = int(width * mlp_ratio)
+        self.mlp = self.perceptron(width, hidden, dropout, dropout)
 
     def forward(self, x):
         x = x + self.drop_path(self.attn(self.norm1(x))[0])
@@ -195,27 +195,11 @@ class Block(nn.Module):
 
 
 class SqueezeExcitationBlock(Block):
-    """A block whose projected attention goes through squeeze and excitation."""
-
-    def _attention(self, width, heads, dropout, attention_dropout, qkv_bias):
-        scale = (width // heads) ** -0.5
-        rates = dropout, attention_dropout
-        return Attention(
-            width, width, heads, scale, *rates, qkv_bias, squeeze_excitation=True
-        )
+    attention = GatedAttention
 
 
 class GhostBlock(Block):
-    """A block with ghost attention and a ghost MLP."""
-
-    def _attention(self, width, heads, dropout, attention_dropout, qkv_bias):
-        if qkv_bias:
-            raise ValueError("ghost attention has no bias in q, k and v")
-        scale = (width // heads) ** -0.5
-        return GhostAttention(width, heads, scale, dropout, attention_dropout)
-
-    def _mlp(self, width, hidden, dropout):
-        return GhostMlp(width, hidden, dropout, dropout)
+    attention, perceptron = GhostAttention, GhostMlp
 
 
 class DenseBlock(Block):

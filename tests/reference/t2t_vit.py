@@ -151,7 +151,8 @@ class TransformerTokenLayer(nn.Module):
         width = TOKEN_WIDTH
         self.norm1 = nn.LayerNorm(in_width, eps=1e-5)
         # the released models scale by the input's width, not by that of q and k
-        self.attn = Attention(in_width, width, 1, in_width**-0.5, dropout, 0.0)
+        others = {"in_width": in_width, "scale": in_width**-0.5}
+        self.attn = Attention(width, 1, dropout, 0.0, **others)
         self.norm2 = nn.LayerNorm(width, eps=1e-5)
         self.mlp = Mlp(width, width, dropout, 0.0)
 

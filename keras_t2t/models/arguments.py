@@ -78,11 +78,8 @@ def check_tokens(token_type, token_dropout):
 def check_patches(patch_size, image_shape):
     """Raises a ValueError unless an image `(height, width, channels)` has a patch."""
     check_counts(patch_size=patch_size)
-    if min(image_shape[:2]) < patch_size:
-        raise ValueError(
-            "`patch_size` must be at most the image's height and width, got "
-            f"{patch_size} for input_shape {tuple(image_shape)}"
-        )
+    accepted = f"at most the image's height and width, {tuple(image_shape[:2])}"
+    require(patch_size <= min(image_shape[:2]), "patch_size", accepted, patch_size)
 
 
 def check_outputs(include_top, pooling, classes, classifier_activation, name, features):
@@ -118,11 +115,9 @@ def image_input(input_tensor, input_shape, include_preprocessing):
     check_flags(include_preprocessing=include_preprocessing)
     shape = tuple(input_shape) if isinstance(input_shape, list) else input_shape
     if input_tensor is not None:
-        if not keras.backend.is_keras_tensor(input_tensor):
-            raise ValueError(
-                "`input_tensor` must be a Keras tensor, such as keras.Input(...), got "
-                f"{type(input_tensor).__name__}"
-            )
+        holds = keras.backend.is_keras_tensor(input_tensor)
+        accepted = "a Keras tensor, such as keras.Input(...)"
+        require(holds, "input_tensor", accepted, input_tensor, short)
         tensor_shape = tuple(input_tensor.shape[1:])
         if isinstance(shape, tuple) and shape != tensor_shape:
             raise ValueError(

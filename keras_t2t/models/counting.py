@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, tree
 
-from keras_t2t._ground.arguments import short
+from keras_t2t._ground.arguments import require, short
 from keras_t2t.models.pixel_input import graph_of
 
 
@@ -118,11 +118,8 @@ def summarize(
 
 def _count(model, input_shape):
     graph = graph_of(model)
-    if graph is None:
-        raise ValueError(
-            "`model` must be a functional or a built Sequential keras.Model, got "
-            f"{type(model).__name__}"
-        )
+    accepted = "a functional or a built Sequential keras.Model"
+    require(graph is not None, "model", accepted, model, short)
     rows, seen = [], set()
     _walk(graph, _inputs(graph, input_shape), "", rows, seen)
     return Summary(

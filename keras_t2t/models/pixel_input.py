@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import brief
+from keras_t2t._ground.arguments import require
 
 STANDARDISES = (keras.layers.Normalization, keras.layers.Rescaling)
 # Their weights are statistics of the input, not learned for the task.
@@ -22,10 +22,8 @@ def takes_pixels(model, answer=None):
     decide. If they do not, or it is none of these, a ValueError asks for it.
     """
     if answer is not None:
-        if not isinstance(answer, (bool, np.bool_)):
-            raise ValueError(
-                f"`takes_pixels` must be True, False or None, got {brief(answer)}"
-            )
+        holds = isinstance(answer, (bool, np.bool_))
+        require(holds, "takes_pixels", "True, False or None", answer)
         return bool(answer)
     pixels, reason = seen_input(model)
     if pixels is None:

@@ -64,7 +64,7 @@ def test_positions_start_small():
     [
         ({"num_heads": 3}, "`num_heads` must divide .*num_heads=3 for width 32"),
         ({"patch_size": 0}, "`patch_size` must be a positive integer, got 0"),
-        ({"patch_size": 50}, r"`patch_size` must be at most .*, got 50 for .*\(48, 64"),
+        ({"patch_size": 50}, r"`patch_size` must be at most .*\(48, 64\), got 50"),
         ({"remat": True, "dropout": 0.1}, "`remat=True` needs"),
         ({"features": ["norm"]}, "`features` need include_top=False and pooling"),
         ({"epsilon": float("nan")}, "`epsilon` must be positive, got nan"),

@@ -55,7 +55,7 @@ def named_variant(general, public_name):
     build.__module__ = general.__module__
     build.__signature__ = signature
     build.__doc__ = (
-        f"{row.summary}\n\nArguments, outputs and errors are those of "
+        f"{row}\n\nArguments, outputs and errors are those of "
         f"`keras_t2t.{general.__name__}`."
     )
     return build

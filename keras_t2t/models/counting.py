@@ -263,20 +263,16 @@ def einsum_dense(layer, call):
 
 
 def convolution(layer, call):
-    """Each output position takes a product with the kernel (of its channel group)."""
+    """Each output position takes a product with the kernel (of its channel group); a
+    separable convolution has two."""
     shape = layer.compute_output_shape(call["inputs"].shape)
-    return spatial(layer, shape) * math.prod(layer.kernel.shape)
+    names = ("kernel", "depthwise_kernel", "pointwise_kernel")
+    return spatial(layer, shape) * sum(kernel_size(layer, name) for name in names)
 
 
 def transposed_convolution(layer, call):
     """Each input position takes a product with the kernel."""
-    return spatial(layer, call["inputs"].shape) * math.prod(layer.kernel.shape)
-
-
-def separable_convolution(layer, call):
-    shape = layer.compute_output_shape(call["inputs"].shape)
-    kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
-    return spatial(layer, shape) * sum(math.prod(kernel.shape) for kernel in kernels)
+    return spatial(layer, call["inputs"].shape) * kernel_size(layer, "kernel")
 
 
 def spatial(layer, shape):
@@ -291,12 +287,10 @@ def multi_head_attention(layer, call):
     axes = getattr(layer, "_attention_axes", None) or range(1, len(query) - 1)
     pairs = positions(query) * math.prod(value[axis] for axis in axes)
     # Value and key may have other widths than the query, and so may their kernels.
-    projections = (
-        positions(query) * kernel_size(layer, "_query_dense")
-        + positions(query) * kernel_size(layer, "_gate_dense")
-        + positions(key) * kernel_size(layer, "_key_dense")
-        + positions(value) * kernel_size(layer, "_value_dense")
-        + positions(query) * kernel_size(layer, "_output_dense")
+    read = {"query": query, "gate": query, "key": key, "value": value, "output": query}
+    projections = sum(
+        positions(shape) * kernel_size(getattr(layer, f"_{part}_dense", None), "kernel")
+        for part, shape in read.items()
     )
     *_, heads, key_dim = layer._query_dense.kernel.shape
     value_dim = layer._value_dense.kernel.shape[-1]
@@ -304,8 +298,9 @@ def multi_head_attention(layer, call):
 
 
 def kernel_size(layer, name):
-    part = getattr(layer, name, None)
-    return 0 if part is None else math.prod(part.kernel.shape)
+    """The number of weights in a kernel; 0 if there is none."""
+    kernel = getattr(layer, name, None)
+    return 0 if kernel is None else math.prod(kernel.shape)
 
 
 def attention(layer, call):
@@ -321,8 +316,7 @@ LAYER_RULES = {
     layers.EinsumDense: einsum_dense,
     **dict.fromkeys((layers.Conv1D, layers.Conv2D, layers.Conv3D), convolution),
     **dict.fromkeys((layers.DepthwiseConv1D, layers.DepthwiseConv2D), convolution),
-    layers.SeparableConv1D: separable_convolution,
-    layers.SeparableConv2D: separable_convolution,
+    **dict.fromkeys((layers.SeparableConv1D, layers.SeparableConv2D), convolution),
     layers.Conv1DTranspose: transposed_convolution,
     layers.Conv2DTranspose: transposed_convolution,
     layers.Conv3DTranspose: transposed_convolution,

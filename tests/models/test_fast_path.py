@@ -33,7 +33,7 @@ def photographs():
 
 
 def oracle(token_type):
-    settings = {"image_size": SIZE, "num_classes": 10, "token_dropout": 0.0}
+    settings = {"image_size": SIZE, "num_classes": 10}
     model = reference.T2TViT(**ARCHITECTURE, token_type=token_type, **settings)
     return reference.randomize_(model, seed=0).eval()
 

@@ -114,7 +114,7 @@ def scaled_halves_first(self, x):
     q = torch.cat([self.cheap_operation_q(q), q], dim=-1)
     k = torch.cat([self.cheap_operation_k(k), k], dim=-1)
     v = torch.cat([self.cheap_operation_v(v), v], dim=-1)
-    y = blocks.softmax_attention(q, k, v, self.num_heads, self.scale, self.attn_drop)
+    y = blocks.softmax_attention(q, k, v, self.num_heads, self.scale)
     return self.proj(y), v
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .backbone import Backbone
-from .blocks import Block, uniform_blocks
+from .blocks import Block
 from .randomize import randomize_
 
 __all__ = ["VARIANTS", "ViT", "build", "randomize_"]
@@ -67,9 +67,6 @@ class ViT(Backbone):
         image_size=(224, 224),
         in_channels=3,
         num_classes=1000,
-        drop_rate=0.0,
-        attn_drop_rate=0.0,
-        drop_path_rate=0.0,
     ):
         super().__init__()
         self.image_size = tuple(image_size)
@@ -77,10 +74,8 @@ class ViT(Backbone):
         patches = math.prod(n // patch_size for n in self.image_size)
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + patches, embed_dim))
-        self.pos_drop = nn.Dropout(drop_rate)
-        settings = num_heads, mlp_ratio, (drop_rate, attn_drop_rate), drop_path_rate
-        settings = *settings, qkv_bias, epsilon
-        self.blocks = uniform_blocks(Block, embed_dim, depth, *settings)
+        settings = embed_dim, num_heads, mlp_ratio, qkv_bias, epsilon
+        self.blocks = nn.ModuleList(Block(*settings) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=epsilon)
         self.head = nn.Linear(embed_dim, num_classes)
         nn.init.normal_(self.pos_embed, std=0.02)

@@ -22,7 +22,7 @@ from .blocks import (
 )
 from .randomize import randomize_
 
-__all__ = ["VARIANTS", "T2TViT", "build", "randomize_", "sinusoid_table"]
+__all__ = ["VARIANTS", "T2TViT", "build", "randomize_"]
 
 TOKEN_WIDTH = 64
 TOKEN_DROPOUT = 0.1  # of the Performer's layers, as the authors' code has it
@@ -92,12 +92,12 @@ class SoftSplit(nn.Module):
 
     def __init__(self, kernel, stride, padding):
         super().__init__()
-        self.kernel, self.stride, self.padding = kernel, stride, padding
+        self.split = kernel, stride, padding
         self.unfold = nn.Unfold(kernel, stride=stride, padding=padding)
 
     def grid(self, size):
         """The token grid (h', w') made from an image or grid of `size` (h, w)."""
-        return _grid(size, self.kernel, self.stride, self.padding)
+        return _grid(size, *self.split)
 
     def forward(self, x):
         return self.unfold(x).transpose(1, 2)
@@ -163,13 +163,11 @@ class TransformerTokenLayer(nn.Module):
 class ConvolutionTokens(nn.Module):
     """Three convolutions in place of `TokensToToken`, with nothing between them."""
 
-    def __init__(self, in_channels, embed_dim):
+    def __init__(self, embed_dim):
         super().__init__()
-        first, second, third = (dict(stride=s, padding=p) for _, s, p in SPLITS)
-        width = TOKEN_WIDTH
-        self.soft_split0 = nn.Conv2d(in_channels, width, SPLITS[0][0], **first)
-        self.soft_split1 = nn.Conv2d(width, width, SPLITS[1][0], **second)
-        self.project = nn.Conv2d(width, embed_dim, SPLITS[2][0], **third)
+        self.soft_split0 = nn.Conv2d(3, TOKEN_WIDTH, *SPLITS[0])
+        self.soft_split1 = nn.Conv2d(TOKEN_WIDTH, TOKEN_WIDTH, *SPLITS[1])
+        self.project = nn.Conv2d(TOKEN_WIDTH, embed_dim, *SPLITS[2])
 
     def forward(self, x):
         x = self.project(self.soft_split1(self.soft_split0(x)))
@@ -182,11 +180,11 @@ TOKEN_LAYERS = {"performer": PerformerTokenLayer, "transformer": TransformerToke
 class TokensToToken(nn.Module):
     """(batch, channels, height, width) -> (batch, patch tokens, embed_dim)."""
 
-    def __init__(self, in_channels, embed_dim, token_type):
+    def __init__(self, embed_dim, token_type):
         super().__init__()
         self.splits = nn.ModuleList(SoftSplit(*split) for split in SPLITS)
         layer = TOKEN_LAYERS[token_type]
-        self.attention1 = layer(in_channels * SPLITS[0][0] ** 2)
+        self.attention1 = layer(3 * SPLITS[0][0] ** 2)
         self.attention2 = layer(TOKEN_WIDTH * SPLITS[1][0] ** 2)
         self.project = nn.Linear(TOKEN_WIDTH * SPLITS[2][0] ** 2, embed_dim)
 
@@ -234,7 +232,6 @@ class T2TViT(Backbone):
         mlp_ratio,
         token_type="performer",
         image_size=(224, 224),
-        in_channels=3,
         num_classes=1000,
         block_type="standard",
         growth=None,
@@ -243,9 +240,9 @@ class T2TViT(Backbone):
         super().__init__()
         self.image_size = tuple(image_size)
         if token_type == "convolution":
-            self.tokens_to_token = ConvolutionTokens(in_channels, embed_dim)
+            self.tokens_to_token = ConvolutionTokens(embed_dim)
         else:
-            self.tokens_to_token = TokensToToken(in_channels, embed_dim, token_type)
+            self.tokens_to_token = TokensToToken(embed_dim, token_type)
         positions = 1 + math.prod(token_grid(self.image_size))
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(

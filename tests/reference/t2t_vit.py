@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from .backbone import Backbone
 from .blocks import (
@@ -76,31 +77,14 @@ def sinusoid_table(positions, dim):
     return table[None].to(torch.get_default_dtype())
 
 
-def _grid(size, kernel, stride, padding):
+def grid_of(size, kernel, stride, padding):
+    """The token grid (h', w') of a split of an image or grid of `size` (h, w)."""
     return tuple((n + 2 * padding - kernel) // stride + 1 for n in size)
 
 
-def token_grid(size):
-    """The final token grid (h, w) for an image of `size` (height, width)."""
-    for split in SPLITS:
-        size = _grid(size, *split)
-    return size
-
-
-class SoftSplit(nn.Module):
+def soft_split(x, kernel, stride, padding):
     """Overlapping patches: (batch, channels, h, w) -> (batch, h' * w', c * k * k)."""
-
-    def __init__(self, kernel, stride, padding):
-        super().__init__()
-        self.split = kernel, stride, padding
-        self.unfold = nn.Unfold(kernel, stride=stride, padding=padding)
-
-    def grid(self, size):
-        """The token grid (h', w') made from an image or grid of `size` (h, w)."""
-        return _grid(size, *self.split)
-
-    def forward(self, x):
-        return self.unfold(x).transpose(1, 2)
+    return F.unfold(x, kernel, stride=stride, padding=padding).transpose(1, 2)
 
 
 class PerformerTokenLayer(nn.Module):
@@ -182,7 +166,6 @@ class TokensToToken(nn.Module):
 
     def __init__(self, embed_dim, token_type):
         super().__init__()
-        self.splits = nn.ModuleList(SoftSplit(*split) for split in SPLITS)
         layer = TOKEN_LAYERS[token_type]
         self.attention1 = layer(3 * SPLITS[0][0] ** 2)
         self.attention2 = layer(TOKEN_WIDTH * SPLITS[1][0] ** 2)
@@ -190,10 +173,10 @@ class TokensToToken(nn.Module):
 
     def forward(self, x):
         layers = (self.attention1, self.attention2)
-        for split, layer in zip(self.splits[:2], layers, strict=True):
-            grid = split.grid(x.shape[2:])
-            x = layer(split(x)).transpose(1, 2).unflatten(2, grid)
-        return self.project(self.splits[2](x))
+        for split, layer in zip(SPLITS[:2], layers, strict=True):
+            grid = grid_of(x.shape[2:], *split)
+            x = layer(soft_split(x, *split)).transpose(1, 2).unflatten(2, grid)
+        return self.project(soft_split(x, *SPLITS[2]))
 
 
 BLOCKS = {
@@ -243,10 +226,12 @@ class T2TViT(Backbone):
             self.tokens_to_token = ConvolutionTokens(embed_dim)
         else:
             self.tokens_to_token = TokensToToken(embed_dim, token_type)
-        positions = 1 + math.prod(token_grid(self.image_size))
+        grid = self.image_size
+        for split in SPLITS:
+            grid = grid_of(grid, *split)
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(
-            sinusoid_table(positions, embed_dim), requires_grad=False
+            sinusoid_table(1 + math.prod(grid), embed_dim), requires_grad=False
         )
         settings, width = (num_heads, mlp_ratio), embed_dim
         if block_type == "dense":

@@ -133,18 +133,15 @@ def _count(model, input_shape):
 
 def _inputs(graph, input_shape):
     """KerasTensors like the inputs of `graph`, with `input_shape` if given."""
-    if input_shape is None:
-        return [keras.KerasTensor(x.shape, x.dtype) for x in graph.inputs]
-    one = len(graph.inputs) == 1
-    shapes = [input_shape] if one else input_shape
-    if not isinstance(shapes, (list, tuple)):
-        shapes = []
     accepted = [x.shape[1:] for x in graph.inputs]
-    if len(shapes) != len(accepted) or not all(map(_fits, shapes, accepted)):
-        raise ValueError(
-            f"`input_shape` must fit the inputs of {graph.name}, "
-            f"{accepted[0] if one else accepted}, got {short(input_shape)}"
-        )
+    if input_shape is None:
+        shapes = accepted
+    else:
+        shapes = [input_shape] if len(accepted) == 1 else input_shape
+        holds = isinstance(shapes, (list, tuple)) and len(shapes) == len(accepted)
+        holds = holds and all(map(_fits, shapes, accepted))
+        what = f"like the inputs of {graph.name}, {', '.join(map(str, accepted))}"
+        require(holds, "input_shape", what, input_shape, short)
     return [
         keras.KerasTensor((x.shape[0], *shape), x.dtype)
         for x, shape in zip(graph.inputs, shapes, strict=True)

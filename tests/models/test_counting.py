@@ -142,7 +142,7 @@ def test_open_sizes_need_an_input_shape():
     assert keras_t2t.count_macs(inner, (8, 8, 3)) == 36 * 27 * 5
     image = keras.Input((10, 8, 3))
     assert keras_t2t.count_macs(keras.Model(image, inner(image))) == 8 * 6 * 27 * 5
-    with pytest.raises(ValueError, match="`input_shape` must fit the inputs of net"):
+    with pytest.raises(ValueError, match="`input_shape` must be like the inputs"):
         keras_t2t.count_macs(inner, (8, 8, 4))
 
 

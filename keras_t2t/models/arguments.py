@@ -44,8 +44,12 @@ def check_blocks(embed_dim, num_heads, mlp_ratio):
     check_positive(mlp_ratio=mlp_ratio)
 
 
-def check_stages(depth, growth):
-    """Raises a ValueError unless there are such stages of densely connected blocks."""
+def check_depth(depth, growth):
+    """Raises a ValueError unless it is a number of blocks, with `growth` of each stage
+    of densely connected ones."""
+    if growth is None:
+        check_counts(depth=depth)
+        return
     check_counts(growth=growth)
     stages = depth if isinstance(depth, (tuple, list)) else ()
     accepted = "the number of blocks in each stage with `growth`, such as (3, 6, 6, 4)"

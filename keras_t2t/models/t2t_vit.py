@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t._ground.arguments import check_counts, check_flags, python_numbers
+from keras_t2t._ground.arguments import check_flags, python_numbers
 from keras_t2t._ground.types import (
     Activation,
     BlockType,
@@ -21,9 +21,9 @@ from keras_t2t._ground.types import (
 from keras_t2t.checkpoints.published_file import Pretrained
 from keras_t2t.models.arguments import (
     check_blocks,
+    check_depth,
     check_design,
     check_outputs,
-    check_stages,
     check_tokens,
     check_training,
     image_input,
@@ -148,10 +148,7 @@ def T2TViT(
     check_tokens(token_type, token_dropout)
     check_blocks(embed_dim, num_heads, mlp_ratio)
     check_design(block_type, embed_dim, mlp_ratio)
-    if growth is None:
-        check_counts(depth=depth)
-    else:
-        check_stages(depth, growth)
+    check_depth(depth, growth)
     check_training(dropout, attention_dropout, drop_path, remat)
     check_flags(fused_soft_split=fused_soft_split, token_labelling=token_labelling)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)

@@ -3,12 +3,7 @@
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t._ground.arguments import (
-    check_counts,
-    check_flags,
-    check_positive,
-    python_numbers,
-)
+from keras_t2t._ground.arguments import check_counts, check_positive, python_numbers
 from keras_t2t._ground.types import (
     Activation,
     Features,
@@ -84,7 +79,6 @@ def ViT(
     check_counts(depth=depth)
     check_blocks(embed_dim, num_heads, mlp_ratio)
     check_training(dropout, attention_dropout, drop_path, remat)
-    check_flags(qkv_bias=qkv_bias)
     check_positive(epsilon=epsilon)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
     pretrained = Pretrained(weights)

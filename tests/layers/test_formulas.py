@@ -1,22 +1,49 @@
-"""The Performer's float32 island and what is fixed in it."""
+"""What single layers compute, against their formulas; and the Performer's precision."""
+
+import math
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_t2t.layers import TokenPerformer
+from keras_t2t.layers import SinusoidPositionEmbedding, SoftSplit, TokenPerformer
 
 
-def test_attention_is_the_formula_also_where_epsilon_decides():
+@pytest.mark.parametrize(("kernel_size", "strides", "padding"), [(7, 4, 2), (3, 2, 1)])
+def test_soft_split_is_a_loop_over_the_padded_image(kernel_size, strides, padding):
+    images = np.random.default_rng(0).normal(size=(2, 11, 18, 3)).astype("float32")
+    padded = np.pad(images, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)))
+    rows = range(0, padded.shape[1] - kernel_size + 1, strides)
+    columns = range(0, padded.shape[2] - kernel_size + 1, strides)
+    patches = [
+        padded[:, row : row + kernel_size, column : column + kernel_size].reshape(2, -1)
+        for row in rows
+        for column in columns
+    ]
+    expected = np.stack(patches, axis=1).reshape(2, len(rows), len(columns), -1)
+    actual = SoftSplit(kernel_size, strides, padding)(ops.convert_to_tensor(images))
+    # Pixels are copied, not computed.
+    np.testing.assert_array_equal(ops.convert_to_numpy(actual), expected)
+
+
+def test_positions_are_a_fixed_sinusoid():
+    layer = SinusoidPositionEmbedding()
+    layer.build((None, 50, 6))
+    assert not layer.trainable_weights
+    for position, row in enumerate(layer.table.numpy()[0]):
+        for column, value in enumerate(row):
+            angle = position / 10000 ** (2 * (column // 2) / 6)
+            expected = math.cos(angle) if column % 2 else math.sin(angle)
+            assert abs(value - expected) < 1e-7
+
+
+def test_performer_is_its_formula_also_where_epsilon_decides():
     """Of q and k so long that some sums of features are below 1e-8."""
     layer = TokenPerformer(16, num_features=8)
     layer.build((None, 6, 6, 27))
-    k, q, v = np.random.default_rng(0).normal(size=(3, 5, 16)) * [
-        [[1.5]],
-        [[1.5]],
-        [[1]],
-    ]
+    k, q, v = np.random.default_rng(0).normal(size=(3, 5, 16))
+    k, q = 1.5 * k, 1.5 * q
     w = layer.random_projection.numpy().astype("float64")
 
     def phi(x):
@@ -33,7 +60,7 @@ def test_attention_is_the_formula_also_where_epsilon_decides():
 
 
 @pytest.mark.nightly_elsewhere
-def test_half_precision_is_as_good_as_its_inputs():
+def test_performer_in_half_precision_is_as_good_as_its_inputs():
     """Norms of q and k for which exp overflows or vanishes in float16."""
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 27)).astype("float32")
     exact = TokenPerformer(16, num_features=8)
@@ -51,7 +78,7 @@ def test_half_precision_is_as_good_as_its_inputs():
         np.testing.assert_allclose(y, expected, atol=0.03 * np.abs(expected).max())
 
 
-def test_random_projection_has_orthogonal_rows_of_length_sqrt_m():
+def test_performer_projection_has_orthogonal_rows_of_length_sqrt_m():
     """Also in pure half precision, which has no orthogonal starts on the CPU."""
     layer = TokenPerformer(16, num_features=8, dtype="bfloat16")
     y = layer(ops.ones((1, 3, 3, 27), "bfloat16"))

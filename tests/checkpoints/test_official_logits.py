@@ -16,7 +16,8 @@ def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, tmp_pat
     oracle = helpers.random_oracle(variant)
     path = helpers.save(oracle, tmp_path / "x.pth.tar")
     model = helpers.build(variant, (48, 80), weights=path)
-    helpers.assert_same_logits(model, helpers.resized_oracle(oracle, (48, 80), variant))
+    resized = helpers.build_oracle(variant, (48, 80), 10)
+    helpers.assert_same_logits(model, helpers.resized_into(resized, oracle))
 
 
 @pytest.mark.nightly
@@ -26,5 +27,5 @@ def test_from_224_to_384_and_to_a_wide_image(variant, tmp_path):
     path = helpers.save(oracle, tmp_path / "x.pth.tar")
     for size in ((224, 224), (384, 384), (96, 160)):
         model = helpers.build(variant, size, weights=path)
-        resized = helpers.resized_oracle(oracle, size, variant)
-        helpers.assert_same_logits(model, resized)
+        resized = helpers.build_oracle(variant, size, 10)
+        helpers.assert_same_logits(model, helpers.resized_into(resized, oracle))

@@ -81,12 +81,6 @@ def test_what_is_told_beside_a_file_is_refused_too(name, config, tmp_path):
     keras_t2t.load_checkpoint(built, path)
 
 
-def test_another_program_s_configuration_tells_nothing(tmp_path):
-    path = save(small(), tmp_path / "model.weights.h5")
-    (tmp_path / "config.json").write_text(json.dumps({"normalization": "inception"}))
-    keras_t2t.load_checkpoint(small(include_preprocessing=True), path)
-
-
 def test_fine_tuning_may_choose_another_mean_than_the_file_s(cifar_file):
     """As docs/training.md says of `--normalization`."""
     find_classifier(cifar_file).load(small(include_preprocessing=True))

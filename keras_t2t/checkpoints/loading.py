@@ -147,9 +147,9 @@ class CheckpointFile:
 
     def load(self, model, grid=None):
         """Fills `model`, as `load_checkpoint` says; the file is then let go."""
-        entries, checkpoint = official_entries(model), self.contents
+        checkpoint = self.contents
         if self.by_keras:
-            checkpoint = _from_keras(checkpoint, entries)
+            checkpoint = _from_keras(checkpoint, official_entries(model))
         if grid is not None:
             checkpoint = checkpoint._replace(grid=tuple(grid))
         load_tensors(model, checkpoint, self.path.name)

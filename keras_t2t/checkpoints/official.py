@@ -187,7 +187,8 @@ class Entry(NamedTuple):
 
 
 def variable_keys(model):
-    """Dict of name in Keras's files -> (layer, variable), of all weights of `model`."""
+    """Dict of name in Keras's files -> (layer, variable), of all weights of `model` but
+    adapters (LoRA), which are merged in files."""
     return {
         f"{path}/{index}": (layer, variable)
         for path, layer, _ in parts_of(model)
@@ -195,6 +196,7 @@ def variable_keys(model):
         for index, variable in enumerate(
             layer._trainable_variables + layer._non_trainable_variables
         )
+        if variable.name not in ("lora_kernel_a", "lora_kernel_b")
     }
 
 
@@ -243,17 +245,12 @@ def whole_entries(model, function):
     `function` is what the user called, for the message.
     """
     entries = official_entries(model)
-    known = {id(entry.variable) for entry in entries}
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.Normalization):
-            known.update(map(id, layer.weights))
-        for name in ("lora_kernel_a", "lora_kernel_b"):
-            known.add(id(getattr(layer, name, None)))
-    others = [
-        layer.name
-        for layer in model.layers
-        if not known.issuperset(map(id, layer.weights))
-    ]
+    known = {entry.key for entry in entries}
+    others = {
+        key.partition("/")[0]: None
+        for key, (layer, _) in variable_keys(model).items()
+        if key not in known and not isinstance(layer, keras.layers.Normalization)
+    }
     if others:
         raise ValueError(
             f"`model` {model.name!r} has weights outside the T2T-ViT, in the layers "

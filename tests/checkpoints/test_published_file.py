@@ -269,7 +269,10 @@ def test_another_file_under_a_known_name(original, tmp_path, monkeypatch):
         keras_t2t.T2TViT14(weights="imagenet")
 
 
-def test_a_cached_file_that_was_changed(mirror, cache):
+def test_a_cached_file_that_was_changed_or_is_none(
+    cache, oracle, original, monkeypatch
+):
+    monkeypatch.setenv(published_file.MIRROR, str(original.parent))
     build()
     path = cache / CONVERTED
     for change in (lambda data: data[:-1], lambda data: b"x" + data[1:]):
@@ -278,14 +281,6 @@ def test_a_cached_file_that_was_changed(mirror, cache):
             build()
         path.unlink()
         build()
-
-
-def test_a_folder_or_link_in_the_place_of_the_cache(
-    cache, oracle, original, monkeypatch
-):
-    monkeypatch.setenv(published_file.MIRROR, str(original.parent))
-    build()
-    path = cache / CONVERTED
     path.unlink()
     path.symlink_to("gone")
     helpers.assert_holds(build(), oracle)

@@ -33,7 +33,7 @@ def run_folder(tmp_path_factory):
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A hub on this machine, also for new processes; nothing of it is in the cache."""
-    constants = pytest.importorskip("huggingface_hub").constants
+    constants = pytest.importorskip("huggingface_hub.constants")
     with Hub() as hub:
         files = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
         monkeypatch.setattr(constants, "ENDPOINT", hub.address)

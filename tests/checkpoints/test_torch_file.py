@@ -6,7 +6,6 @@ import collections
 import os
 import pickle
 import struct
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -117,8 +116,6 @@ def test_objects_beside_the_weights_are_ignored(legacy, tmp_path):
     torch.load(path, weights_only=True)
     save({**content, "args": argparse.Namespace(lr=0.1)}, path, legacy)
     np.testing.assert_array_equal(foreign_file.read(path).tensors["a"], [1, 1])
-    save({**content, "args": subprocess.CompletedProcess([], 0)}, path, legacy)
-    refused(path, "is refused: loading it would call .*CompletedProcess")
 
 
 # === Damage ===

@@ -6,8 +6,8 @@ import torch
 
 import keras_t2t
 from keras_t2t.checkpoints.architecture import architecture_of
-from keras_t2t.checkpoints.keras_file import variable_keys
 from keras_t2t.checkpoints.loading import CheckpointFile
+from keras_t2t.checkpoints.official import variable_keys
 from tests.checkpoints import helpers
 from tests.checkpoints.helpers import SMALL, assert_same_logits, save
 from tests.reference import t2t_vit, vit
@@ -62,8 +62,8 @@ def test_a_variant_is_recognised_by_its_shapes(variant):
     shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
     assert architecture_of(shapes).variants == [variant]
     model = getattr(keras_t2t, variant)(input_shape=(32, 32, 3))
-    keys = variable_keys(model).items()
-    assert architecture_of({k: v.shape for k, v in keys}).variants == [variant]
+    shapes = {key: v.shape for key, (_, v) in variable_keys(model).items()}
+    assert architecture_of(shapes).variants == [variant]
 
 
 def test_our_files_tell_the_number_of_heads(tmp_path, caplog):

@@ -28,14 +28,14 @@ def target_of(labels, num_classes, split, index):
 def mixed_and_erased(images, targets, positions, asked):
     """Mixes and erases images (n, size, size, 3) uint8 at positions (n,), two where
     images are mixed, as of a `Training`. Those that are mixed or erased are float32."""
-    how = asked.seed, asked.image_size, asked.augmentation
     if asked.augmentation.mixes:
-        mixing = batch_mixing(int(positions[0]) // asked.batch_size, *how)
+        batch = int(positions[0]) // asked.batch_size
+        mixing = batch_mixing(batch, asked.seed, asked.image_size, asked.augmentation)
         images, targets = mix_pair(images, targets, mixing)
     if asked.augmentation.erasing_probability:
         images = images.astype("float32", copy=False)
         for image, position in zip(images, positions, strict=True):
-            erase(image, draws_at(position, *how).erased, asked.seed, int(position))
+            erase(image, draws_at(position, asked).erased, asked.seed, int(position))
     return images, targets
 
 

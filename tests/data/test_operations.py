@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
+from keras_t2t.data.dataset import Training
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.operations import FILL, NUMBERS_OF, draw_operations
 from keras_t2t.data.draws.operations import OPERATIONS as RAND_AUGMENT
@@ -164,14 +165,14 @@ def test_one_of_three_then_all_of_the_jitter_in_any_order():
     assert 0 <= blurred.min() < 0.01 and 0.99 < blurred.max() <= 1
     for settings, number in (({"three_augment": False}, 3), ({"color_jitter": 0.0}, 1)):
         row = dataclasses.replace(AUGMENTATIONS["three"], **settings)
-        assert draws_at(0, 3, 32, row).operations.shape == (number,)
+        assert image_draws([0], 3, 32, row).operations.shape == (1, number)
 
 
 def test_both_readers_follow_the_draws_of_3_augment(images):
     """One operation after the other."""
     image, seen = Image.fromarray(images[0]), set()
     for position in range(24):
-        one = draws_at(position, 3, 32, AUGMENTATIONS["three"])
+        one = draws_at(position, Training(32, 1, 3, AUGMENTATIONS["three"]))
         columns = one.operations, one.levels, one.signs
         expected = image
         for number, level, sign in zip(*columns, strict=True):

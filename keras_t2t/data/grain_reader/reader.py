@@ -28,49 +28,45 @@ class ReadError(Exception):
 
 def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
-    image_size, batch_size, seed, augmentation, first_step, shard, *transform = asked
-    shard = Shard(batch_size, shard, augmentation.mixes)
+    augmentation = asked.augmentation
+    shard = Shard(asked.batch_size, asked.shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
     reduced = num_classes < IMAGENET_CLASSES
 
     def load(number):
         """One image, or the two that are mixed with each other."""
         positions = shard.positions(number * together + np.arange(together))
-        indices = shuffled_indices(positions, len(split), seed, augmentation.repeats)
-        images, targets = [], []
+        how = len(split), asked.seed, augmentation.repeats
+        indices, images, targets = shuffled_indices(positions, *how), [], []
         for position, index in zip(positions, indices, strict=True):
-            draws = draws_at(position, seed, image_size, augmentation)
-            how = draws, augmentation, exif_orientation, *transform, reduced
+            draws = draws_at(position, asked)
             with _reading(split, index) as (encoded, label):
-                image = training_image(encoded, image_size, *how)
+                image = training_image(encoded, draws, asked, exif_orientation, reduced)
             images.append(image)
             targets.append(target_of(label, num_classes, split, index))
         images, targets = np.stack(images), np.stack(targets)
         return mixed_and_erased(images, targets, positions, asked)
 
     each = shard.batch_size // together
-    numbers = grain.MapDataset.range(first_step * each, FOREVER)
+    numbers = grain.MapDataset.range(asked.first_step * each, FOREVER)
     return _batches(numbers.map(load), each)
 
 
 def validation_batches(split, asked, num_classes, exif_orientation=False):
-    image_size, batch_size, shard, pad, crop, interpolation = asked
-    shard = Shard(batch_size, shard)
+    shard = Shard(asked.batch_size, asked.shard)
     reduced = num_classes < IMAGENET_CLASSES
 
     def load(number):
         index = int(shard.positions(number))
         if index >= len(split):
-            image = np.zeros((1, image_size, image_size, 3), "uint8")
+            image = np.zeros((1, asked.image_size, asked.image_size, 3), "uint8")
             return image, np.zeros((1, num_classes), "float32"), np.zeros(1, "float32")
         with _reading(split, index) as (encoded, label):
-            image = evaluation_image(
-                encoded, image_size, crop, interpolation, exif_orientation, reduced
-            )
+            image = evaluation_image(encoded, asked, exif_orientation, reduced)
         columns = image[None], target_of(label, num_classes, split, index)[None]
-        return (*columns, np.ones(1, "float32")) if pad else columns
+        return (*columns, np.ones(1, "float32")) if asked.pad else columns
 
-    numbers = grain.MapDataset.range(shard.num_rows(len(split), pad))
+    numbers = grain.MapDataset.range(shard.num_rows(len(split), asked.pad))
     return _batches(numbers.map(load), shard.batch_size)
 
 

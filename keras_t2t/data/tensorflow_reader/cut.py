@@ -60,10 +60,9 @@ class Side(NamedTuple):
     shift: float
 
 
-def training_cut(
-    encoded, image_size, draws, augmentation, exif_orientation, crop, reduced
-):
+def training_cut(encoded, draws, asked, exif_orientation, reduced):
     """What a training image shows, by what was drawn."""
+    image_size, augmentation = asked.image_size, asked.augmentation
 
     def choose(size):
         if augmentation.crop_scale:
@@ -78,7 +77,7 @@ def training_cut(
             padding = int(image_size * augmentation.crop_padding)
             offsets = padded_corner(*resized, image_size, padding, draws.crop)
             return _placed(size, resized, offsets, image_size)
-        return _centred(size, image_size, crop)
+        return _centred(size, image_size, asked.crop)
 
     reduced = reduced or not augmentation.crops_centre
     cut = _cut(encoded, choose, image_size, exif_orientation, reduced)
@@ -87,10 +86,10 @@ def training_cut(
     )
 
 
-def evaluation_cut(encoded, image_size, crop, exif_orientation, reduced):
+def evaluation_cut(encoded, asked, exif_orientation, reduced):
     """The centre, where the image is resized until image_size / crop is covered."""
-    choose = functools.partial(_centred, image_size=image_size, crop=crop)
-    return _cut(encoded, choose, image_size, exif_orientation, reduced)
+    choose = functools.partial(_centred, image_size=asked.image_size, crop=asked.crop)
+    return _cut(encoded, choose, asked.image_size, exif_orientation, reduced)
 
 
 def _cut(encoded, choose, image_size, exif_orientation, reduced):

@@ -78,12 +78,6 @@ def images(photographs):
     ]
 
 
-def test_every_operation_is_compared():
-    assert len(RAND_AUGMENT) == 15 and tuple(NUMBERS_OF)[:15] == RAND_AUGMENT
-    assert set(tensorflow.OPERATIONS) == set(pillow.OPERATIONS) == set(NUMBERS_OF)
-    assert tuple(EXPECTED) == tuple(NUMBERS_OF)
-
-
 @pytest.mark.parametrize("name", EXPECTED)
 def test_operation_of_tensorflow_is_near_pillows(images, name):
     """By its number. The same direction and size, where Pillow's own changes anything:
@@ -115,13 +109,12 @@ def test_operation_of_the_other_reader_is_pillows(images, name):
             assert np.abs(difference).max() <= 1
 
 
-def draws(augmentation, number=3000):
-    """Four arrays (number, num_operations)."""
-    return draw_operations(np.random.default_rng(5), number, augmentation)
-
-
-def test_draws_have_timms_distribution():
-    operations, levels, signs, bicubic = draws(Augmentation())
+def test_every_operation_is_drawn_as_by_timm():
+    assert len(RAND_AUGMENT) == 15 and tuple(NUMBERS_OF)[:15] == RAND_AUGMENT
+    assert set(tensorflow.OPERATIONS) == set(pillow.OPERATIONS) == set(NUMBERS_OF)
+    assert tuple(EXPECTED) == tuple(NUMBERS_OF)
+    random = np.random.default_rng(5)
+    operations, levels, signs, bicubic = draw_operations(random, 3000, Augmentation())
     assert operations.shape == (3000, 2)
     # 6,000 draws: half are applied; each operation in one of 30, +- 4 deviations.
     counts = np.bincount(operations.ravel(), minlength=16)
@@ -138,12 +131,11 @@ def test_draws_have_timms_distribution():
     assert abs(np.quantile(magnitudes, 0.125) - (9 - 1.15 * 0.5)) < 0.05
     assert abs(signs.mean()) < 4 / math.sqrt(6000) and set(signs.ravel()) == {-1, 1}
     assert abs(bicubic.mean() - 0.5) < 2 / math.sqrt(6000)
-
-
-def test_settings_reach_the_draws():
+    # The settings reach them.
     settings = {"num_operations": 3, "operation_probability": 1, "magnitude": 4}
     settings |= {"magnitude_std": 0, "interpolation": "bilinear"}
-    operations, levels, _, bicubic = draws(Augmentation(**settings), number=20)
+    drawn = draw_operations(random, 20, Augmentation(**settings))
+    operations, levels, _, bicubic = drawn
     assert operations.shape == (20, 3) and operations.max() < 15
     np.testing.assert_allclose(levels, 0.4)
     assert not bicubic.any()

@@ -40,14 +40,12 @@ def mixed_and_erased(images, targets, positions, asked):
 
 
 def mix_pair(images, targets, mixing):
-    """Mix two images with each other; the first keeps the share that the second does.
+    """Mix two images (2, height, width, 3), which become float32 and are not rounded,
+    and their targets (2, classes) float32; both keep the same share of themselves.
 
     The authors mix each image with the one at its place in the reversed batch. The
     order is random, so any pairs are as good: neighbours can be mixed before they are
     batched, in parallel, and stay together when the batch is cut into shards.
-
-    The images (2, height, width, 3) become float32 and are not rounded; the targets (2,
-    classes) float32 keep their sums of 1.
     """
     share = kept_share(mixing, *images.shape[1:3])
     targets = share * targets + (1 - share) * targets[::-1]

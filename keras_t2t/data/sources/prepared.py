@@ -48,14 +48,16 @@ def open_source(name, wanted):
                 "another split"
             )
     if choice.shared is not None:
-        splits[choice.shared].read_labels()
-        check_labels(splits[choice.shared], names)
+        shared = splits[choice.shared]
+        labels = [shared.example(index)[1] for index in range(len(shared))]
+        shared.labels = np.array(labels, "int64")
+        check_labels(shared, names)
     return assembled(wanted, names, choice, splits)
 
 
 class RecordSplit(Split):
     """The records of a split, which hold images and labels. A label is known once its
-    record is read; `read_labels` reads them all."""
+    record is read."""
 
     labels = None
 
@@ -81,21 +83,14 @@ class RecordSplit(Split):
         return len(self._records)
 
     def read(self, index):
-        return self._record(index)["image"]
+        return self.example(index)[0]
 
     def example(self, index):
-        record = self._record(index)
+        record = self._decode(self._records[int(index)])
         return record["image"], np.asarray(record[self._label], "int64")
 
     def name(self, index):
         return f"{self._name}, record {int(index):,}"
-
-    def read_labels(self):
-        """Reads all records for their labels, (images,) int64."""
-        self.labels = np.array([self.example(i)[1] for i in range(len(self))], "int64")
-
-    def _record(self, index):
-        return self._decode(self._records[int(index)])
 
 
 class TFRecords:

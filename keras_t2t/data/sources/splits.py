@@ -88,14 +88,9 @@ def choose_splits(names, wanted, kind):
 
 
 def open_splits(names, wanted, kind, open_split, labels_held_back):
-    """The `Choice` of splits, and {name: `Split`} of those that are read. A test split
-    whose labels competitions hold back is left alone, unless it is asked for by name or
-    there is no other.
-
-    Args:
-        open_split: function of a name that gives a `Split`.
-        labels_held_back: function of a `Split`: whether they are.
-    """
+    """The `Choice` of splits, and {name: `Split`} of those that are read, of functions
+    of a name and of a `Split`. A test split whose labels competitions hold back is left
+    alone, unless it is asked for by name or there is no other."""
 
     def opened(choice):
         return {name: open_split(name) for name in choice.read}
@@ -112,9 +107,8 @@ def open_splits(names, wanted, kind, open_split, labels_held_back):
 
 
 def assembled(wanted, class_names, choice, splits, slash="", notes=()):
-    """The `Source` of chosen splits; without a validation split a share of training is
-    taken for it. `slash` follows the names in messages; `notes` are further sentences.
-    """
+    """The `Source` of chosen splits; without one for validation a share of training is
+    taken. `slash` follows the names in messages; `notes` are further sentences."""
     verb = "is evaluated" if wanted.evaluation_only else "validates"
     names = choice.train or "", choice.validation or choice.shared
     if choice.shared is None:

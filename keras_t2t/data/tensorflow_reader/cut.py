@@ -96,12 +96,9 @@ def _cut(encoded, choose, image_size, exif_orientation, reduced):
     image = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
     rows, columns = choose(image.size[::-1])
     if not image.is_jpeg:
-        pixels = np.asarray(image.decode()[0])
-        inside = (
-            slice(side.first, side.first + side.length) for side in (rows, columns)
-        )
-        pixels = np.ascontiguousarray(pixels[tuple(inside)])
-        return _cut_of(rows, columns)._replace(pixels=pixels)
+        right, bottom = columns.first + columns.length, rows.first + rows.length
+        part = image.decode()[0].crop((columns.first, rows.first, right, bottom))
+        return _cut_of(rows, columns)._replace(pixels=np.asarray(part))
     turn = image.orientation
     swapped, down, sideways = turn in SWAPPED, turn in DOWN, turn in SIDEWAYS
     rows = _mirrored(rows, image.size[1], image_size) if down else rows

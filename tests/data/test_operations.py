@@ -11,8 +11,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
 from keras_t2t.data.dataset import Training
 from keras_t2t.data.draws.image_draws import draws_at
-from keras_t2t.data.draws.operations import FILL, NUMBERS_OF, draw_operations
-from keras_t2t.data.draws.operations import OPERATIONS as RAND_AUGMENT
+from keras_t2t.data.draws.operations import FILL, NONE, NUMBERS_OF, draw_operations
 from keras_t2t.data.grain_reader import operations as pillow
 from keras_t2t.data.tensorflow_reader import operations as tensorflow
 from tests.data.draws import image_draws
@@ -110,9 +109,8 @@ def test_operation_of_the_other_reader_is_pillows(images, name):
 
 
 def test_every_operation_is_drawn_as_by_timm():
-    assert len(RAND_AUGMENT) == 15 and tuple(NUMBERS_OF)[:15] == RAND_AUGMENT
+    assert NONE == 15 and tuple(EXPECTED) == tuple(NUMBERS_OF)
     assert set(tensorflow.OPERATIONS) == set(pillow.OPERATIONS) == set(NUMBERS_OF)
-    assert tuple(EXPECTED) == tuple(NUMBERS_OF)
     random = np.random.default_rng(5)
     operations, levels, signs, bicubic = draw_operations(random, 3000, Augmentation())
     assert operations.shape == (3000, 2)

@@ -8,7 +8,7 @@ from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 Image, ImageEnhance, ImageFilter, ImageOps = (
-    import_library(f"PIL.{name}", "data")
+    import_library(f"PIL.{name}")
     for name in ("Image", "ImageEnhance", "ImageFilter", "ImageOps")
 )
 

@@ -138,14 +138,10 @@ def only_folder(folder):
     if look(folder).images or any(look(folder / name).images for name in names):
         return None
     if len(names) > 1:
-        names = [name for name in names if not _is_beside(folder / name)]
+        # What is not empty and holds no image lies beside it.
+        places = (folder / name for name in names)
+        names = [at.name for at in places if holds_images(at) or not os.listdir(at)]
     return folder / names[0] if len(names) == 1 else None
-
-
-def _is_beside(folder):
-    """Whether a folder is not empty, but holds no image."""
-    with os.scandir(folder) as entries:
-        return any(entries) and not holds_images(folder)
 
 
 def _inner(place):

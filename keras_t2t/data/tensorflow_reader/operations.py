@@ -21,9 +21,7 @@ from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 tf = import_tensorflow()
 layers = import_keras_cv().layers
-Image, ImageFilter = (
-    import_library(f"PIL.{name}", "data") for name in ("Image", "ImageFilter")
-)
+Image, ImageFilter = import_library("PIL.Image"), import_library("PIL.ImageFilter")
 
 # Their own draws are never made: the factors here have no effect.
 COMMON = {"value_range": (0, 255), "dtype": "float32"}

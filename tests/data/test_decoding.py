@@ -95,7 +95,7 @@ def test_training_shows_the_same(large, name, decoded, monkeypatch):
     def images():
         drawn = [draws_at(position, asked) for position in range(4)]
         how = asked, False, True
-        return [transforms.training_image(large, one, *how) for one in drawn]
+        return [transforms.transformed(large, one, *how) for one in drawn]
 
     ours = images()
     assert min(decoded) >= 2

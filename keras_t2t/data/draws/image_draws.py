@@ -28,8 +28,8 @@ class ImageDraws(NamedTuple):
 
 
 def draws_at(position, asked):
-    """Draw for one image of a `Training`; where the crop is evaluation's, the filter is
-    too."""
+    """Draw for one image of a `Training` or `Validation`; where the crop is
+    evaluation's, the filter is too."""
     block, row = divmod(int(position), BLOCK)
     whole = _block(block, int(asked.seed), int(asked.image_size), asked.augmentation)
     draws = ImageDraws(*(column[row] for column in whole))

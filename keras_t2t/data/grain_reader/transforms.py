@@ -1,4 +1,4 @@
-"""One encoded image to the pixels that a model sees, in training and in evaluation."""
+"""One encoded image to the pixels that a model sees."""
 
 import io
 
@@ -10,9 +10,9 @@ from keras_t2t.data.grain_reader.operations import FILTERS, Image, operated
 from keras_t2t.preprocessing import covering, decode_and_crop, reduction, resize_and_cut
 
 
-def training_image(encoded, draws, asked, exif_orientation, reduced):
-    """Random crop, horizontal flip and the operations that were drawn, of the bytes of
-    an image file: (image_size, image_size, 3) uint8.
+def transformed(encoded, draws, asked, exif_orientation, reduced):
+    """The bytes of an image file, cropped, flipped and operated on as was drawn, as a
+    `Training` or `Validation` asks: (image_size, image_size, 3) uint8.
 
     What an augmentation does to batches is not done here.
     """
@@ -28,15 +28,6 @@ def training_image(encoded, draws, asked, exif_orientation, reduced):
     if draws.flipped:
         image = image.transpose(Image.FLIP_LEFT_RIGHT)
     return np.asarray(operated(image, draws))
-
-
-def evaluation_image(encoded, asked, exif_orientation, reduced):
-    """Resize until image_size / crop is covered, then cut the centre: (image_size,
-    image_size, 3) uint8."""
-    encoded = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
-    size = asked.image_size, asked.image_size
-    filter = FILTERS[asked.interpolation == "bicubic"]
-    return np.asarray(decode_and_crop(encoded, size, asked.crop, filter, reduced))
 
 
 def _random_crop(encoded, size, draws, augmentation, filter):

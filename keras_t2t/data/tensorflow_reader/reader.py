@@ -15,14 +15,7 @@ from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import mixed_and_erased, target_of
 from keras_t2t.data.sharding import Shard
-from keras_t2t.data.tensorflow_reader.cut import (
-    BLACK,
-    JPEG,
-    Cut,
-    evaluation_cut,
-    pixels,
-    training_cut,
-)
+from keras_t2t.data.tensorflow_reader.cut import BLACK, JPEG, Cut, cut_of, pixels
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 tf = import_tensorflow()
@@ -48,7 +41,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         [index] = shuffled_indices(position[None], *how)
         draws = draws_at(position, asked)
         encoded, label = split.example(index)
-        cut = training_cut(encoded, draws, asked, exif_orientation, reduced)
+        cut = cut_of(encoded, draws, asked, exif_orientation, reduced)
         target = target_of(label, num_classes, split, index)
         drawn = draws.operations, draws.levels, draws.signs
         return *cut, target, draws.bicubic, *drawn
@@ -102,7 +95,8 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         if index >= len(split):
             return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
         encoded, label = split.example(index)
-        cut = evaluation_cut(encoded, asked, exif_orientation, reduced)
+        draws = draws_at(index, asked)
+        cut = cut_of(encoded, draws, asked, exif_orientation, reduced)
         return *cut, target_of(label, num_classes, split, index), np.float32(1)
 
     def load(number):

@@ -184,6 +184,7 @@ def check_classes(source, place, kind="image"):
 
 
 def listed(names, most=10):
-    names = [str(name) for name in names]
+    """Names from outside as a text that is safe to print."""
+    names = [shown(name) for name in names]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "none") + more

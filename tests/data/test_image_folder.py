@@ -12,7 +12,7 @@ from keras_t2t._ground.optional_imports import import_tensorflow
 from keras_t2t.data.opening import naming_unreadable
 from tests.data import streams
 from tests.data.streams import read
-from tests.photographs import encode
+from tests.photographs import encode, oriented
 
 pytestmark = pytest.mark.usefixtures("reader")
 NONE, FULL = data.AUGMENTATIONS["none"], data.AUGMENTATIONS["full"]
@@ -72,16 +72,14 @@ def test_formats_are_told_by_content(write_folder, photographs):
     read(dataset.train_batches(32, 12, seed=0), 2)
 
 
-@pytest.fixture
-def corrupt_files(photographs):
-    cut = encode(photographs[0], "JPEG")[:5000]
-    return {"empty.jpg": b"", "text.png": b"no image", "cut.jpg": cut}
+CUT = oriented(1, size=(640, 427))[:5000]
+CORRUPT = {"empty.jpg": b"", "text.png": b"no image", "cut.jpg": CUT}
 
 
-@pytest.mark.parametrize("name", ["empty.jpg", "text.png", "cut.jpg"])
+@pytest.mark.parametrize("name", CORRUPT)
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_a_corrupt_file_is_named(write_folder, small_files, corrupt_files, name, split):
-    small_files[f"{split}/dog/{name}"] = corrupt_files[name]
+def test_a_corrupt_file_is_named(write_folder, small_files, name, split):
+    small_files[f"{split}/dog/{name}"] = CORRUPT[name]
     dataset = data.open_dataset(data_dir=write_folder(small_files))
     stream = dataset.validation_batches(16, 5)
     if split == "train":
@@ -99,11 +97,11 @@ def test_diagnose_leaves_other_errors_alone(write_folder, small_files):
 
 
 def test_skip_corrupt_leaves_out_what_no_reader_decodes(
-    write_folder, small_files, corrupt_files, capsys
+    write_folder, small_files, capsys
 ):
     deep = encode(np.zeros((9, 9), "int32"), "TIFF")
     sound = {"a.heic": b"\0\0\0\x18ftypheic" + bytes(50), "b.tif": deep}
-    for name, content in {**corrupt_files, **sound, "c.tif": deep[:60]}.items():
+    for name, content in {**CORRUPT, **sound, "c.tif": deep[:60]}.items():
         small_files[f"train/dog/{name}"] = content
     small_files["val/cat/text.jpg"] = b"no image"
     dataset = data.open_dataset(data_dir=write_folder(small_files), skip_corrupt=True)

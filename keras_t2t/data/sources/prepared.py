@@ -33,15 +33,12 @@ def open_source(name, wanted):
     label = _label_feature(name, features, wanted.evaluation_only)
     _check_prepared(name, builder, wanted.folder)
     names = tuple(getattr(features[label], "feature", features[label]).names)
+    open_split = functools.partial(RecordSplit, builder, label)
     choice, splits = open_splits(
-        sorted(builder.info.splits),
-        wanted,
-        "records",
-        functools.partial(RecordSplit, builder, label),
-        _labels_held_back,
+        sorted(builder.info.splits), wanted, "records", open_split
     )
     for split_name, split in splits.items():
-        if _labels_held_back(split):
+        if split.holds_labels_back():
             raise ValueError(
                 f"{wanted.place}: the labels of the split {split_name} are held back "
                 f"({split.name(0)} has the label {split.example(0)[1]}): choose "
@@ -92,6 +89,9 @@ class RecordSplit(Split):
     def name(self, index):
         return f"{self._name}, record {int(index):,}"
 
+    def holds_labels_back(self):  # seen by the first record
+        return len(self) > 0 and np.any(self.example(0)[1] < 0)
+
 
 class TFRecords:
     """The records of some TFRecord files, one file after the other, each as bytes.
@@ -134,11 +134,6 @@ class TFRecords:
                 f"{self._counts[number]:,} records and no more"
             )
         return np.array(offsets)
-
-
-def _labels_held_back(split):
-    """Whether the first record has the label -1, as TFDS writes where there is none."""
-    return len(split) > 0 and np.any(split.example(0)[1] < 0)
 
 
 def _open_builder(name, data_dir):

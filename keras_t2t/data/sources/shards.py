@@ -38,15 +38,11 @@ def open_shards(wanted, root, suffix, kind, open_split):
     `open_split` gives for the paths of a split a `Split` with labels.
 
     Classes have the names that the files themselves tell, else those in
-    `classnames.txt` beside, else numbers. Labels that are all -1 are held back.
+    `classnames.txt` beside, else numbers.
     """
     found = find_shards(root, suffix) or find_shards(root, suffix, loosely=True)
     choice, splits = open_splits(
-        found,
-        wanted,
-        kind,
-        lambda name: open_split(found[name]),
-        lambda split: (split.labels == -1).all(),
+        found, wanted, kind, lambda name: open_split(found[name])
     )
     known = {path for paths in found.values() for path in paths}
     beside = _files(found[choice.read[0]][0].parent, suffix)

@@ -61,6 +61,10 @@ class Split(abc.ABC):
         """A sentence on a file that has changed since it was opened, or None."""
         return None
 
+    def holds_labels_back(self):
+        """Whether its labels are all -1, as competitions write them."""
+        return (self.labels == -1).all()
+
 
 class Part(Split):
     """Some images of a split, in the order of `indices` (images,)."""

@@ -122,10 +122,10 @@ def test_a_share_of_each_class_validates_where_nothing_is_split(tree):
 
 def sides(root):
     """{name: whether it validates} of the images of a folder without splits."""
-    source = find_source(root)
-    return dict.fromkeys(names_of(source.train), False) | dict.fromkeys(
-        names_of(source.validation), True
-    )
+    splits = find_source(root).splits
+    return {
+        name: key == "validation" for key in splits for name in names_of(splits[key])
+    }
 
 
 def test_a_file_that_comes_or_goes_moves_one_image_of_its_class_at_most(tree):

@@ -78,14 +78,6 @@ def _contrast(image, factor):
     return mean + factor * (image - mean)
 
 
-def _posterize(image, bits):
-    return image - image % 2.0 ** (8 - bits)
-
-
-def _solarize(image, threshold):
-    return _apply(SOLARIZATION, image, {"thresholds": threshold, "additions": 0.0})
-
-
 # Each takes (image, level, sign): float32 (height, width, 3) in 0..255, the shape known
 # when traced; the level is magnitude / 10, in 0..1; the sign is 1 or -1.
 OPERATIONS = {
@@ -93,9 +85,13 @@ OPERATIONS = {
     "equalize": lambda image, level, sign: _apply(EQUALIZATION, image),
     "invert": lambda image, level, sign: 255 - image,
     "rotate": lambda image, level, sign: _rotate(image, sign * 30 * level),
-    "posterize": lambda image, level, sign: _posterize(image, 4 - tf.floor(4 * level)),
-    "solarize": lambda image, level, sign: _solarize(
-        image, 256 - tf.floor(256 * level)
+    "posterize": lambda image, level, sign: (
+        image - image % 2.0 ** (4 + tf.floor(4 * level))
+    ),
+    "solarize": lambda image, level, sign: _apply(
+        SOLARIZATION,
+        image,
+        {"thresholds": 256 - tf.floor(256 * level), "additions": 0.0},
     ),
     "solarize_add": lambda image, level, sign: tf.where(
         image < 128, image + tf.floor(110 * level), image

@@ -5,7 +5,6 @@ import os
 import re
 from collections import Counter
 
-from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import holds_images, look, visible_folders
 from keras_t2t.data.sources.source import TRAIN, listed
 from keras_t2t.data.sources.splits import accepted, role
@@ -30,44 +29,36 @@ def find_splits(folder):
     places = {name: _inner(folder / name) for name in names if role(name)}
     # A whole data set may have such a name too: test/train/<class>.
     places = {name: at for name, at in places.items() if not _holds_splits(at)}
-    if not places:
-        return {}
     looks = {name: look(place, whole=True) for name, place in places.items()}
     if any(
         role(name) != role(other) and _alike(looks[name], looks[other])
         for name, other in itertools.combinations(places, 2)
     ):  # then they are splits, whatever else the folder holds
         return places
-    others = [name for name in names if name not in places]
     of_folders = [name for name in places if looks[name].of_folders]
-    if not of_folders:
-        return _loose(folder, looks, others, places)
-    beside = [name for name in others if holds_images(folder / name)]
-    if beside and _one_folder_each(folder, [*of_folders, *beside]):
+    loose = [name for name in places if looks[name].images]
+    if not (of_folders or loose):
         return {}
-    roles = {role(name) for name in places}
-    alone = not beside or (len(beside) == 1 and TRAIN in roles and len(roles) > 1)
-    if not alone:  # one folder more is accepted: Train/<class>, Test/* and Meta/*
-        known = f"{_slashed(of_folders)} by name and content"
-        raise ValueError(
-            f"data_dir={str(folder)!r} holds {known} a split, and beside it images in "
-            f"{_slashed(beside)}: name the splits train/<class>/* and val/<class>/* "
-            f"(or the like), or give {of_folders[0]}/ as data_dir"
-        )
-    return places
-
-
-def _loose(folder, looks, others, places):
-    """As `find_splits`, if no folder with a split's name holds folders only."""
-    loose = [name for name in looks if looks[name].images]
-    if not loose:
-        return {}
+    others = (name for name in names if name not in places)
     beside = [name for name in others if holds_images(folder / name)]
-    if not beside and any(looks[name].folders for name in loose):
+    if not of_folders and not beside and any(looks[name].folders for name in loose):
         return places
-    if not beside or (
-        len(beside) == 1 and len(loose) > 1 and TRAIN in {role(name) for name in loose}
-    ):
+    roles = {role(name) for name in (places if of_folders else loose)}
+    several = len(roles if of_folders else loose) > 1
+    # One folder more is accepted: Train/<class>, Test/* and Meta/*.
+    alone = not beside or (len(beside) == 1 and TRAIN in roles and several)
+    if of_folders:
+        if beside and _one_folder_each(folder, [*of_folders, *beside]):
+            return {}
+        if alone:
+            return places
+        raise ValueError(
+            f"data_dir={str(folder)!r} holds {_slashed(of_folders)} by name and "
+            f"content a split, and beside it images in {_slashed(beside)}: name the "
+            "splits train/<class>/* and val/<class>/* (or the like), or give "
+            f"{of_folders[0]}/ as data_dir"
+        )
+    if alone:
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(loose)} would be a split by the "
             f"name, and holds images without folders of classes; expected "
@@ -96,8 +87,8 @@ def check_classes_only(folder, names):
     if len(of_splits) == 1:
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(of_splits)} holds splits "
-            f"({listed(sorted(map(shown, inside[of_splits[0]])), 4)}), so it "
-            "is no class: give it as data_dir"
+            f"({listed(sorted(inside[of_splits[0]]), 4)}), so it is no class: give it "
+            "as data_dir"
         )
     copies = [name for name, folders in inside.items() if _most(folders, names)]
     if copies:
@@ -114,7 +105,7 @@ def check_classes_only(folder, names):
         examples = sorted(shared & inside[alike[0]])
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(alike)} hold no images but folders "
-            f"of the same names ({listed(map(shown, examples), 4)}), so that they look "
+            f"of the same names ({listed(examples, 4)}), so that they look "
             f"like splits, not classes: call them one of {accepted()}, or give one of "
             "them as data_dir"
         )
@@ -138,14 +129,10 @@ def only_folder(folder):
     if look(folder).images or any(look(folder / name).images for name in names):
         return None
     if len(names) > 1:
-        names = [name for name in names if not _is_beside(folder / name)]
+        # What is not empty and holds no image lies beside it.
+        places = (folder / name for name in names)
+        names = [at.name for at in places if holds_images(at) or not os.listdir(at)]
     return folder / names[0] if len(names) == 1 else None
-
-
-def _is_beside(folder):
-    """Whether a folder is not empty, but holds no image."""
-    with os.scandir(folder) as entries:
-        return any(entries) and not holds_images(folder)
 
 
 def _inner(place):
@@ -203,4 +190,4 @@ def _one_folder_each(folder, names):
 
 
 def _slashed(names):
-    return listed([f"{shown(name)}/" for name in names], 4)
+    return listed([f"{name}/" for name in names], 4)

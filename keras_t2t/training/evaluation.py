@@ -42,15 +42,15 @@ def evaluate(run, model):
     return logs
 
 
-def last_rate(optimizer):
-    """The learning rate of an optimizer's last step, a float. In float16, steps whose
-    gradients overflow do not count."""
+def last_rate(optimizer, finished=None):
+    """The learning rate of an optimizer's last step, or of the one after so many, a
+    float. In float16, steps whose gradients overflow do not count."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     rate = optimizer._learning_rate
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        # `optimizer.learning_rate` is the next step's.
-        finished = int(ops.convert_to_numpy(optimizer._iterations))
-        rate = rate(max(0, finished - 1))
+        if finished is None:  # `optimizer.learning_rate` is the next step's
+            finished = max(0, int(ops.convert_to_numpy(optimizer._iterations)) - 1)
+        rate = rate(finished)
     else:
         rate = optimizer.learning_rate
     return float(ops.convert_to_numpy(rate))

@@ -110,8 +110,8 @@ def plan_run(config, folder, record, devices, own):
     changed = augmentation(config)
     Shard(config.batch_size, devices.shard, changed.mixes)  # checks them
     if folder is None:
-        name = config.model or own.model_name
-        folder = RunFolder.new(default_folder(name, dataset), devices.main)
+        path = default_folder(config.model or own.model_name, dataset)
+        folder = RunFolder.new(path, devices.main)
         config = dataclasses.replace(config, output_dir=str(folder.path))
     planned = run_record(config, dataset, record, own.record())
     if record is not None:

@@ -57,14 +57,12 @@ def last_rate(optimizer, finished=None):
 
 
 class UntilStopped(keras.callbacks.CallbackList):
-    """Moves the run's bar, and ends an evaluation early if the run is to stop. Unlike
-    Keras's own list, it does not read the metrics of each batch, which would make the
-    host wait."""
+    """Moves the run's bar, and ends an evaluation early if the run is to stop; without
+    the metrics of each batch, for which Keras's own list makes the host wait."""
 
     def __init__(self, run, steps, model):
         super().__init__(model=model)
-        self.run, self.steps = run, steps
-        self.batches = 0
+        self.run, self.steps, self.batches = run, steps, 0
 
     def on_test_batch_end(self, batch, logs=None):
         self.batches += 1
@@ -75,18 +73,14 @@ class UntilStopped(keras.callbacks.CallbackList):
 
 class ValidateEpoch(keras.callbacks.Callback):
     """Adds `val_*` of the raw weights to the logs of an epoch, and `val_*_ema`; and the
-    logs to the history of the run.
-
-    If the run stops before the end of a validation, `save_unvalidated(logs)` saves it
-    without the validation's results; the resumed run repeats the validation.
-    """
+    logs to the history of the run. What stops in a validation is saved without its
+    results by `save_unvalidated(logs)`, and the resumed run repeats it."""
 
     resumed = False  # whether the next logs come from such a snapshot
 
     def __init__(self, run, save_unvalidated):
         super().__init__()
-        self.run, self.stop = run, run.stop
-        self.save_unvalidated = save_unvalidated
+        self.run, self.stop, self.save_unvalidated = run, run.stop, save_unvalidated
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.resumed:

@@ -62,12 +62,11 @@ class SaveSnapshots(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.generators = state.generators()
-        if self.own and (self.progress.ends or self.model.stop_training):
-            self.progress.ended = self.model.stop_training = True
+        if self.own and self.model.stop_training:
+            self.progress.ends = True
         self.save()
         self.run.write_epoch(self.model)
-        if self.progress.stalled:
-            self.model.stop_training = True
+        self.model.stop_training = self.progress.finished
 
     def save_unvalidated(self, logs):
         """Saves a run that is stopped between an epoch's last step and the end of its

@@ -11,7 +11,7 @@ from keras import ops
 # Seconds between two readings of the metrics, which wait for the device.
 READ_EVERY = 1.0
 # What a snapshot keeps of the progress, in addition to the step.
-KEPT = ("history", "unvalidated", "ended", "ends")
+KEPT = ("history", "unvalidated", "ends")
 
 
 @dataclasses.dataclass
@@ -24,7 +24,6 @@ class Progress:
     step: int = 0
     history: list = dataclasses.field(default_factory=list)
     unvalidated: dict | None = None  # results of steps that still need a validation
-    ended: bool = False  # by a custom callback
     ends: bool = False  # with the current epoch, as a custom callback has asked
 
     def kept(self):
@@ -40,7 +39,8 @@ class Progress:
     def finished(self):
         """Whether all steps are done, or training no longer improves, or was ended."""
         done = self.step >= self.epochs * self.steps_per_epoch
-        return self.unvalidated is None and (self.ended or self.stalled or done)
+        ended = self.ends and self.step_in_epoch == 0
+        return self.unvalidated is None and (ended or self.stalled or done)
 
     @property
     def stalled(self):

@@ -2,8 +2,6 @@
 file is what each of the processes does."""
 
 import json
-import os
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -16,6 +14,7 @@ from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.optimizer import adamw
+from tests.processes import python
 from tests.training.conftest import QUIET, torchrun
 
 others = pytest.mark.skipif(
@@ -92,8 +91,8 @@ def write_results(folder):
 def two(tmp_path_factory):
     """What each of two processes had in the end."""
     folder = tmp_path_factory.mktemp("two")
-    command = [sys.executable, *torchrun(2), __file__, folder]
-    subprocess.run(command, env={**os.environ, **QUIET}, check=True)
+    done = python(*torchrun(2), __file__, folder, **QUIET)
+    assert done.returncode == 0, done.stderr
     return [json.loads(path.read_text()) for path in sorted(folder.iterdir())]
 
 

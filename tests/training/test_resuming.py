@@ -33,24 +33,14 @@ def compare(run, uninterrupted, tolerance=1e-5):
         assert row == pytest.approx(expected, abs=tolerance)
 
 
-@pytest.mark.nightly
-def test_killed_three_times_it_ends_the_same(tiny_run, tmp_path):
-    """In the middle of epochs 1, 2 and 4 of 5 steps each, with dropout; once between
-    two snapshots, once right after one, once before the first."""
-    tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
-    for step in (1, 8, 17):
-        with pytest.raises(Killed):
-            tiny_run(drop=0.2, on_step=kill_at(step), resume=True, **SAVE)
-    assert tiny_run(drop=0.2, resume=True, **SAVE)["epochs"] == 4
-    compare(tmp_path / "run", tmp_path / "whole")
-    assert not (tmp_path / "run" / "snapshots").exists()
-
-
 @pytest.mark.processes
 @pytest.mark.usefixtures("keras_initializers")
 def test_killed_and_terminated_as_a_process(tiny_run, start, tmp_path, capsys):
-    """SIGKILL in the middle of an epoch, then SIGTERM in the middle of another."""
+    """Killed before the first snapshot, then in the middle of an epoch, right after a
+    snapshot, then terminated in the middle of another."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
+    with pytest.raises(Killed):
+        tiny_run(drop=0.2, on_step=kill_at(1), **SAVE)
     config = {"output_dir": str(tmp_path / "run"), "resume": True, **SAVE}
     killed = start(config, DROP="0.2", SIGNAL="9@8")
     assert killed.wait() == -signal.SIGKILL, killed.stderr.read()

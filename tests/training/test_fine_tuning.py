@@ -27,22 +27,14 @@ def test_the_optimizer_is_torch_s_at_two_rates(accumulation):
     inputs = keras.Input((4,))
     hidden = keras.layers.Dense(5, name="body")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(3, name="head")(hidden))
-    model.compile(loss="mse")
     steps = {"epochs": 3, "steps_per_epoch": 2 * accumulation}
     config = TrainingConfig(weights="imagenet", **steps).with_defaults("cifar10", 3)
-    optimizer = fine_tuning_sgd(
-        model,
-        learning_rates(config),
-        learning_rates(config, config.backbone_rate),
-        config.weight_decay,
-        accumulation=accumulation,
-    )
+    rates = learning_rates(config), learning_rates(config, config.backbone_rate)
+    settings = {"weight_decay": config.weight_decay, "accumulation": accumulation}
+    optimizer = fine_tuning_sgd(model, *rates, **settings)
     trained = model.trainable_weights
     weights = [torch.tensor(w.numpy(), requires_grad=True) for w in trained]
-    groups = [
-        {"params": weights[:2], "lr": 0.01 * 0.05},
-        {"params": weights[2:], "lr": 0.05},
-    ]
+    groups = {"params": weights[:2], "lr": 0.01 * 0.05}, {"params": weights[2:]}
     oracle = torch.optim.SGD(groups, lr=0.05, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(oracle, 3, eta_min=2e-4)
     random = np.random.default_rng(0)
@@ -104,11 +96,9 @@ def test_a_probed_backbone_is_in_inference(monkeypatch):
     builder = "keras_t2t.training.compiled_model.builder"
     monkeypatch.setattr(builder, lambda name: recipe.performer)
     settings = {"weights": "imagenet", "linear_probe": True, "image_size": 32}
-    config = TrainingConfig(**settings, steps_per_epoch=2)
-    config = config.with_defaults("cifar10", 10)
-    model = compiled_model(config, Digits())
+    config = TrainingConfig(**settings).with_defaults("cifar10", 10, 500)
+    layers = compiled_model(config, Digits())._flatten_layers()
     # Nothing else here depends on the mode; a stochastic forward pass takes longer.
-    layers = model._flatten_layers()
     rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
     assert rates and not any(rates)
 

@@ -187,8 +187,7 @@ def test_the_augmentation_is_a_row_with_changes():
 
 
 def test_warmup_and_cooldown_keep_their_share_of_a_short_run():
-    """A warmup of whole epochs where the rate changes by epoch: with a part of one the
-    first has a rate of 1e-6. More shares are in tests/cli/test_flags.py."""
+    """By whole epochs where the rate changes so; more is in tests/cli/test_flags.py."""
     check(filled(epochs=31), warmup_epochs=1, cooldown_epochs=1)
     check(filled(epochs=50), warmup_epochs=2)
     check(filled("flowers", 5, epochs=10, rate_changes="epoch"), warmup_epochs=0)

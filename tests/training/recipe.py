@@ -16,8 +16,7 @@ SETTINGS = {"image_size": 32, "batch_size": 8, "epochs": 2, "learning_rate": 5e-
 
 
 def write_photographs(folder, classes=4, train=6, val=3):
-    """JPEGs of several sizes, in classes that differ in colour; so many in each split
-    of each class. Batches of 8 are not filled in validation."""
+    """JPEGs of several sizes, in classes that differ in colour."""
     random = np.random.default_rng(0)
     for label in range(classes):
         for split, count in (("train", train), ("val", val)):

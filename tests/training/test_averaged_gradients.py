@@ -63,7 +63,6 @@ def trained(case, devices):
 
 
 def state(model):
-    """Weights, and the optimizer's variables, as lists."""
     variables = [*model.weights, *model.optimizer.variables]
     return [keras.ops.convert_to_numpy(variable).tolist() for variable in variables]
 

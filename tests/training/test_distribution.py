@@ -29,8 +29,7 @@ not_tensorflow = pytest.mark.skipif(BACKEND == "tensorflow", reason="it refuses 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """The settings of a run on them. What each shard of a batch is, is tested in
-    tests/data/test_image_folder.py."""
+    """A run's settings; what each shard reads is in tests/data/test_image_folder.py."""
     folder = tmp_path_factory.mktemp("photographs")
     recipe.write_photographs(folder)
     return {"data_dir": str(folder)}
@@ -92,9 +91,7 @@ def test_adapters_on_two_devices(one, photographs, start, tmp_path):
 @pytest.mark.nightly
 @not_tensorflow
 def test_two_processes_of_which_one_is_terminated(start, tmp_path):
-    """Both stop at the same step, with the same status, and one tells of it; resumed,
-    they end as two that were let alone. Every process takes part in the snapshots, one
-    keeps them."""
+    """Both stop at one step, one tells of it; resumed, they end as two let alone."""
     twenty_steps = {"epochs": 5, "steps_per_epoch": 4}
     config = {"output_dir": str(tmp_path / "two"), "resume": True, **twenty_steps}
     processes = start_both(start, config, [{}, {"SIGNAL": "15@8"}])

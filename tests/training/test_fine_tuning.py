@@ -135,15 +135,6 @@ def test_a_run_folder_as_a_source(source, tmp_path):
         find_classifier("imagenet", ema=True)
 
 
-def test_pixels_are_standardised_as_the_run_did_whose_weights_it_starts_from():
-    source = Classifier("run", "T2TViT7", (32, 32), 4, run={"normalization": "cifar"})
-    for asked, expected in ((None, "cifar"), ("imagenet", "imagenet")):
-        config = TrainingConfig(weights="run", normalization=asked)
-        assert like_its_source(config, source).normalization == expected
-    published = source._replace(run=None)
-    assert like_its_source(TrainingConfig(weights="x"), published).normalization is None
-
-
 @pytest.mark.every_backend
 def test_an_average_inside_the_optimizer_begins_with_the_weights(
     source, tiny_run, tmp_path
@@ -156,16 +147,20 @@ def test_an_average_inside_the_optimizer_begins_with_the_weights(
         np.testing.assert_allclose(after[path], array, atol=1e-4, err_msg=path)
 
 
-@pytest.mark.parametrize(
-    ("folder", "asked", "share"),
-    [("photos", None, 0.5), ("other", None, None), ("photos", 0.1, 0.1)],
-)
-def test_images_that_trained_the_weights_do_not_validate(
-    folder, asked, share, tmp_path, monkeypatch
+def test_pixels_and_validation_are_those_of_the_run_whose_weights_it_starts_from(
+    tmp_path, monkeypatch
 ):
+    """Images that trained the weights do not validate."""
     monkeypatch.chdir(tmp_path)
     run = {"dataset": None, "data_dir": str(tmp_path / "photos")}
-    run |= {"normalization": "imagenet", "validation_share": 0.5}
+    run |= {"normalization": "cifar", "validation_share": 0.5}
     source = Classifier("run", "T2TViT7", (32, 32), 4, run=run)
-    config = TrainingConfig(weights="run", data_dir=folder, validation_share=asked)
-    assert like_its_source(config, source).validation_share == share
+    for asked, expected in (
+        ({"data_dir": "photos"}, ("cifar", 0.5)),
+        ({"data_dir": "other", "normalization": "imagenet"}, ("imagenet", None)),
+        ({"data_dir": "photos", "validation_share": 0.1}, ("cifar", 0.1)),
+    ):
+        config = like_its_source(TrainingConfig(weights="run", **asked), source)
+        assert (config.normalization, config.validation_share) == expected
+    published = source._replace(run=None)
+    assert like_its_source(TrainingConfig(weights="x"), published).normalization is None

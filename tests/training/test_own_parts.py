@@ -32,14 +32,12 @@ OF_DATA = {"dataset": None, "epochs": 2, "steps_per_epoch": 3}
 
 
 def focal(targets, logits):
-    """A loss of one's own."""
     chances = keras.ops.softmax(logits)
     return keras.ops.sum(-targets * (1 - chances) * keras.ops.log(chances), axis=-1)
 
 
 class Halve(keras.callbacks.Callback):
-    """Changes the rate as an epoch begins, which Keras's schedulers do, and at its end;
-    looks at each step."""
+    """Changes the rate as an epoch begins, as Keras's schedulers do, and at its end."""
 
     def __init__(self):
         super().__init__()
@@ -64,8 +62,6 @@ class Halve(keras.callbacks.Callback):
 
 @pytest.fixture
 def train(tiny_run):
-    """Trains the small model, with parts; returns the result."""
-
     def train(settings=None, on_step=None, **parts):
         settings = {"learning_rate": None, **(settings or {})}
         return tiny_run(drop=0.2, on_step=on_step, parts=parts, **settings)
@@ -95,8 +91,7 @@ class Ends(keras.callbacks.Callback):
 
 @pytest.mark.nightly_elsewhere
 def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
-    """To the last bit, killed within an epoch and right at its end; the model is a
-    function, as several devices need it."""
+    """To the last bit; killed within an epoch, and right at its end."""
 
     def run(on_step=None, **settings):
         own = {"model": small_model, "dataset": Squares(), **parts()}
@@ -556,8 +551,7 @@ def test_validation_may_fill_one_array_again_and_again():
 
 
 def test_every_process_must_give_the_same_batches(tmp_path):
-    """A shuffled source of another seed in each does not, nor does a folder that lacks
-    an image on one host."""
+    """Not of another seed in each, nor of a folder that lacks an image on one host."""
     config = TrainingConfig(batch_size=8)
     recipe.write_photographs(tmp_path / "photos")
     whole = open_dataset(data_dir=tmp_path / "photos")

@@ -36,8 +36,7 @@ def compare(run, uninterrupted, tolerance=1e-5):
 @pytest.mark.processes
 @pytest.mark.usefixtures("keras_initializers")
 def test_killed_and_terminated_as_a_process(tiny_run, start, tmp_path, capsys):
-    """Killed before the first snapshot, then in the middle of an epoch, right after a
-    snapshot, then terminated in the middle of another."""
+    """Killed before the first snapshot, then within an epoch; terminated in another."""
     tiny_run(drop=0.2, output_dir=str(tmp_path / "whole"))
     with pytest.raises(Killed):
         tiny_run(drop=0.2, on_step=kill_at(1), **SAVE)
@@ -105,8 +104,7 @@ def test_the_generator_of_a_mac_s_gpu_is_kept(monkeypatch):
 )
 @pytest.mark.nightly_elsewhere
 def test_killed_at_its_end(tiny_run, tmp_path, monkeypatch, capsys, name):
-    """After the last snapshot no step is left: the trained weights are saved all the
-    same, and the same command once more gives the same result."""
+    """No step is left: the trained weights are saved all the same."""
     replacing = run_folder.replacing
 
     def dying(path):
@@ -183,8 +181,7 @@ def killed(tiny_run, tmp_path):
 
 @pytest.mark.nightly_elsewhere
 def test_an_odd_snapshot_gives_way_to_the_one_before(tiny_run, killed):
-    """It reads well, and does not fit the model. Settings that are left out are the
-    run's."""
+    """It reads well, and does not fit. Settings that are left out are the run's."""
     newest = sorted((killed / "snapshots").iterdir())[-1]
     with np.load(newest) as file:
         arrays = dict(file)

@@ -35,8 +35,7 @@ def small_model():
 
 @pytest.fixture
 def train_on_photos(tmp_path):
-    """Trains one epoch on ten tiny JPEGs of two classes, into the folder `run`; returns
-    the result."""
+    """Trains one epoch on ten tiny JPEGs of two classes, into the folder `run`."""
     recipe.write_photographs(tmp_path / "photos", classes=2, train=5, val=2)
 
     def train_on_photos(**settings):

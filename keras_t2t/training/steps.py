@@ -119,8 +119,7 @@ class Steps(keras.callbacks.CallbackList):
         super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch, logs=None):
-        for callback in self.callbacks:
-            callback.on_train_batch_begin(batch + self.done_before, logs={})
+        super().on_train_batch_begin(batch + self.done_before)
 
     def on_train_batch_end(self, batch, logs=None):
         progress = self.progress

@@ -395,8 +395,8 @@ def test_floats_of_0_to_1_are_not_pixels():
             count(images)
     assert count(IMAGES) == count(0 * IMAGES) == count(small, model=small_model) == 24
     # Those that validate are like those that train.
-    assert count(IMAGES.astype("uint8"), IMAGES) == 24
-    black = 0.0 * IMAGES
+    pixels, black = IMAGES.astype("uint8"), 0.0 * IMAGES
+    assert count(pixels, IMAGES) == 24
     # Also where the two stand on either side of what looks like pixels.
     for pair in ((small, black), (black, small), (IMAGES / 11, IMAGES / 13)):
         assert count(*pair, model=small_model) == 24
@@ -516,16 +516,19 @@ def test_a_length_that_is_not_known_is_asked_for():
         opened((endless, validation), small_model(), steps_per_epoch=None)
 
 
+def compiled(own, **settings):
+    config = TrainingConfig(image_size=32, batch_size=8, **settings)
+    config = own.settings_in_use(config.with_defaults("squares", 4, 24))
+    return compiled_model(config, tiny.TinyData(), own)
+
+
 def test_a_built_model_in_float16_has_its_loss_scaled():
     with dtype_policy("mixed_float16"):
         own = Own(model=small_model())
-    settings = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 3}
-    config = TrainingConfig(**settings).with_defaults("squares", 4, 24)
-    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
-    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    optimizer = compiled(own).optimizer
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     own = Own(own.model, keras.optimizers.SGD(1e-3, loss_scale_factor=8.0))
-    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
-    assert model.optimizer.loss_scale_factor == 8
+    assert compiled(own).optimizer.loss_scale_factor == 8
 
 
 def test_half_precision_must_reach_the_layers():
@@ -578,11 +581,8 @@ def test_every_process_must_give_the_same_batches(tmp_path):
 
 def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
     """Their labels may be smoothed already."""
-    settings = {"image_size": 32, "batch_size": 8, "label_smoothing": 0.0}
-    config = TrainingConfig(loss="binary_crossentropy", **settings)
     own = Own(model=small_model, dataset=Squares())
-    config = own.settings_in_use(config.with_defaults("squares", 4, 24))
-    model = compiled_model(config, tiny.TinyData(), own)
+    model = compiled(own, loss="binary_crossentropy", label_smoothing=0.0)
     targets = np.array([[0.91, 0.03, 0.03, 0.03]], "float32")
     logits = np.array([[2, -1, 0, 1]], "float32")
     expected = keras.losses.BinaryCrossentropy(from_logits=True)(targets, logits)

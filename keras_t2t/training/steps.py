@@ -1,5 +1,4 @@
-"""The steps of a run: how far it is, and its callbacks, called without waiting for the
-device at every step."""
+"""The steps of a run: how far it is, and its callbacks."""
 
 import dataclasses
 import math
@@ -75,15 +74,13 @@ class Progress:
 
 
 class Steps(keras.callbacks.CallbackList):
-    """Calls the callbacks after each step; reads the metrics only now and then.
+    """Calls the callbacks; reads the metrics only now and then, at the ends of an epoch
+    and when `needs_metrics(step)`, and gives an empty dict at other steps: Keras's own
+    list makes the host wait for the device at every step.
 
-    Keras's own list turns every metric of every step into a float, so that the host
-    waits for the device each time. Here the callbacks get the metrics of a step once a
-    second, at both ends of an epoch and when `needs_metrics(step)`; at other steps they
-    get an empty dict. A loss that is not finite stops the run with the error that
-    `not_finite(step, loss)` gives for the step at which it occurred. Training begins
-    and ends once for them, also where a resumed run needs two `fit`s: for the rest of
-    an epoch and for the others.
+    A loss that is not finite raises `not_finite(step, loss)`, of the step at which it
+    occurred. Training begins and ends once for the callbacks, also where a resumed run
+    needs two `fit`s, for the rest of an epoch and for the others.
     """
 
     def __init__(self, progress, callbacks, needs_metrics, not_finite, **params):

@@ -260,7 +260,7 @@ def test_tensorflow_refuses_what_keras_does_wrong(start, tmp_path):
     settings = {"devices": 2, "gradient_accumulation": 2}
     process = start({**settings, "output_dir": str(tmp_path / "run")})
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert re.search("accumulation=2: .* 2 devices", errors.strip().splitlines()[-1])
 
 

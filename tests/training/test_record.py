@@ -5,12 +5,7 @@ import os
 import pytest
 
 from keras_t2t.training import TrainingConfig
-from keras_t2t.training.record import (
-    check_asked,
-    differences,
-    is_place,
-    resumed_config,
-)
+from keras_t2t.training.record import check_asked, differences, is_place, resumed_config
 
 pytestmark = pytest.mark.once
 

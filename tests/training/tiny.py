@@ -130,10 +130,7 @@ def script():
     install(setattr, float(os.environ.get("DROP", "0")), on_step)
     for settings in sys.argv[1:]:
         config = TrainingConfig(**{**SETTINGS, **json.loads(settings)})
-        try:
-            result = run.train(config, verbose=0, **own)
-        except (ValueError, OSError, FloatingPointError) as error:
-            sys.exit(f"error: {error}")
+        result = run.train(config, verbose=0, **own)
         if result is not None:
             print(json.dumps(result), flush=True)
 

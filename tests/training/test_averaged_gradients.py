@@ -77,15 +77,6 @@ def sums(model):
     return sum(event.name == "c10d::allreduce_" for event in profiled.events())
 
 
-def write_results(folder):
-    """Each case's state, and how often the processes add gradients up in a step."""
-    with connected(TrainingConfig(host_timeout=300)) as devices:
-        models = {case: trained(case, devices) for case in CASES}
-        found = {case: state(model) for case, model in models.items()}
-        found["sums"] = sums(models["plain"])
-        Path(folder, f"{devices.shard[0]}.json").write_text(json.dumps(found))
-
-
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """What each of two processes had in the end."""
@@ -134,4 +125,8 @@ def test_after_a_resume_each_process_has_its_share_of_the_metrics():
 
 
 if __name__ == "__main__":
-    write_results(sys.argv[1])
+    with connected(TrainingConfig(host_timeout=300)) as devices:
+        models = {case: trained(case, devices) for case in CASES}
+        found = {case: state(model) for case, model in models.items()}
+        found["sums"] = sums(models["plain"])
+        Path(sys.argv[1], f"{devices.process}.json").write_text(json.dumps(found))

@@ -15,6 +15,7 @@ from keras_t2t.training.optimizer import fine_tuning_sgd
 from keras_t2t.training.source import has_these_classes, like_its_source
 from tests.training import recipe
 from tests.training.conftest import assert_close, record, weights
+from tests.training.test_accuracy import data
 from tests.training.test_optimizer import apply
 
 pytestmark = pytest.mark.once
@@ -84,11 +85,8 @@ def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"epochs: the run has 1, now 3\. .*weights='"):
         tiny_run(weights=source, learning_rate=1e-12, epochs=3, resume=True)
     assert not has_these_classes(find_classifier(source), Digits())
-    run, photos = (
-        types.SimpleNamespace(run={}, class_names=names)  # as macOS writes it
-        for names in (["\xe4", "b"], ("a\u0308", "b"))
-    )
-    assert has_these_classes(run, photos)
+    run = types.SimpleNamespace(run={}, class_names=["\xe4", "b"])
+    assert has_these_classes(run, data("a\u0308", "b"))  # as macOS writes it
 
 
 def test_a_probed_backbone_is_in_inference(monkeypatch):
@@ -123,12 +121,10 @@ def test_a_run_folder_as_a_source(source, tmp_path):
     assert (found.variant, found.size, found.classes) == ("T2TViT7", (32, 32), 4)
     assert (found.crop, found.class_names) == (0.9, list("abcd"))
     assert find_classifier(source, ema=True).weights.name == "final_ema.keras"
-    (tmp_path / "source" / "final_ema.keras").unlink()
-    with pytest.raises(ValueError, match=r"no final_ema.keras: its run averaged no"):
-        find_classifier(source, ema=True)
-    (tmp_path / "source" / "final.keras").unlink()
-    with pytest.raises(ValueError, match=r"no final.keras: its run is not finished"):
-        find_classifier(source)
+    for name, told in (("final_ema", "averaged no"), ("final", "is not finished")):
+        (tmp_path / "source" / f"{name}.keras").unlink()
+        with pytest.raises(ValueError, match=rf"no {name}\.keras: its run {told}"):
+            find_classifier(source, ema=name == "final_ema")
     best = find_classifier(f"{source}/best.weights.h5")
     assert (best.variant, best.classes) == ("T2TViT7", 4)
     with pytest.raises(ValueError, match="--ema chooses the "):

@@ -2,14 +2,13 @@
 
 import base64
 import hashlib
-import io
 import json
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
 
+from benchmarks.data_layouts import write_tar
 from keras_t2t.export import formats, web
 from tests.export import tiny
 
@@ -19,14 +18,8 @@ pytestmark = pytest.mark.once
 @pytest.fixture
 def published(monkeypatch, tmp_path):
     """The package's bytes, which any download gives; and how often one was made."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as package:
-        for name in web.RUNTIME:
-            content = f"the published {name}".encode()
-            entry = tarfile.TarInfo(f"package/{name}")
-            entry.size = len(content)
-            package.addfile(entry, io.BytesIO(content))
-    published = buffer.getvalue()
+    files = {f"package/{name}": f"published {name}".encode() for name in web.RUNTIME}
+    published = write_tar(tmp_path / "published.tgz", files, "w:gz").read_bytes()
     fetched = []
 
     def download(url, path, checksum):
@@ -43,7 +36,7 @@ def published(monkeypatch, tmp_path):
 def check_copy(folder):
     web.copy_runtime(folder)
     for name in web.RUNTIME:
-        assert (folder / Path(name).name).read_text() == f"the published {name}"
+        assert (folder / Path(name).name).read_text() == f"published {name}"
 
 
 def test_it_is_fetched_once_and_again_if_it_differs(published, tmp_path, monkeypatch):
@@ -76,16 +69,14 @@ def test_the_policy_names_the_script_that_stands_in_the_page():
 
 def test_a_model_s_address_is_of_its_content(tmp_path, monkeypatch):
     """So a page that is replaced does not get the former model from a cache."""
+    contents, named = [b"a", b"a", b"b"], []
     monkeypatch.setattr(web, "copy_runtime", lambda folder: None)
-    named = []
-    for content in (b"a", b"b", b"b"):
-
-        def write(model, path, *options, content=content, **how):
-            path.write_bytes(content)
-
-        monkeypatch.setattr(web, "write_onnx", write)
-        page = tmp_path / str(len(named))
-        web.write_web(tiny.build(), page, formats.Options())
-        named.append(json.loads((page / "manifest.json").read_text())["file"])
+    monkeypatch.setattr(
+        web, "write_onnx", lambda _, path, *__, **___: path.write_bytes(contents.pop())
+    )
+    for i in range(3):
+        web.write_web(tiny.build(), tmp_path / f"{i}", formats.Options())
+        manifest = json.loads((tmp_path / f"{i}" / "manifest.json").read_text())
+        named.append(manifest["file"])
     assert named[0] != named[1] == named[2]
     assert named[0].startswith("model.onnx?")

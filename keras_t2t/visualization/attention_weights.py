@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import is_integer
+from keras_t2t._ground.arguments import is_integer, require
 from keras_t2t._ground.types import Array, Image, Tensor
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.layers.token_layer import TokenLayer
@@ -43,11 +43,9 @@ def token_layers(model):
 def chosen_block(model, block):
     """Name of the attention layer of a block, by its number; -1 is the last."""
     names = needed_attention(model)
-    if not is_integer(block, at_least=-len(names)) or block >= len(names):
-        raise ValueError(
-            f"`block` must be an integer from {-len(names)} to {len(names) - 1} for "
-            f"{model.name}, got {block!r}"
-        )
+    known = is_integer(block, at_least=-len(names)) and block < len(names)
+    accepted = f"an integer from {-len(names)} to {len(names) - 1} for {model.name}"
+    require(known, "block", accepted, block)
     return names[block]
 
 
@@ -248,9 +246,6 @@ def chosen_token(model, layer, token=None):
     except (TypeError, ValueError):
         row = column = None
     whole = is_integer(row, at_least=0) and is_integer(column, at_least=0)
-    if not whole or row >= rows or column >= columns:
-        raise ValueError(
-            f"`token` must be two integers, (row, column) on the {rows} x {columns} "
-            f"grid of {layer}, got {token!r}"
-        )
+    accepted = f"two integers, (row, column) on the {rows} x {columns} grid of {layer}"
+    require(whole and row < rows and column < columns, "token", accepted, token)
     return int(row), int(column)

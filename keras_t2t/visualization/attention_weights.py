@@ -11,7 +11,6 @@ from keras_t2t._ground.types import Array, Image, Tensor
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.layers.token_layer import TokenLayer
 from keras_t2t.models.feature_grids import token_grid
-from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
 
 
@@ -111,8 +110,7 @@ def attention_maps(
                 f"`layers`: {name!r} is no attention layer of {model.name}; these are "
                 f"{', '.join(token_layers(model) + known)}"
             )
-    probe = Probe(model, attention=layers, takes_pixels=takes_pixels)
-    _, inputs, _ = probe(model_view(model, image))
+    _, inputs, _ = Probe(model, attention=layers, takes_pixels=takes_pixels)(image)
     return maps_of(model, inputs)
 
 
@@ -215,8 +213,7 @@ def token_attention(
         ValueError: if the model has no such layer, or the grid no such token.
     """
     token = chosen_token(model, layer, token)
-    probe = Probe(model, attention=[layer], takes_pixels=takes_pixels)
-    _, inputs, _ = probe(model_view(model, image))
+    _, inputs, _ = Probe(model, attention=[layer], takes_pixels=takes_pixels)(image)
     return token_row(model, layer, inputs[layer], token)
 
 

@@ -17,8 +17,7 @@ from tests.photographs import encode
 
 BACKEND = keras.backend.backend()
 FIVE = ["tf_saved_model", "onnx", "litert", "openvino", "torch"]
-# Each backend's own; JAX's is in test_jax_onnx.py. What a child process writes is for
-# the night.
+# Each backend's own; JAX's is at the end. What a child process writes is for the night.
 CASES = [name for name in FIVE if FORMATS[name].backend == BACKEND]
 CASES += [pytest.param(x, marks=pytest.mark.nightly) for x in FIVE if x not in CASES]
 TOLERANCE = 1e-4  # float32: sums in another order
@@ -100,7 +99,7 @@ def check_metadata(path, names):
 KINDS = {
     "performer": {},
     "transformer": {"token_type": "transformer"},
-    "convolution": {"token_type": "convolution"},
+    "convolution, ghost": {"token_type": "convolution", "block_type": "ghost"},
     "se": {"block_type": "se"},
     "ghost": {"block_type": "ghost", "fused_soft_split": False},
 }
@@ -180,3 +179,39 @@ def test_a_saved_model_of_grey_images_takes_no_files(tmp_path):
     signatures = tf.saved_model.load(tmp_path / "model").signatures
     assert {"serving_default", "serve_uint8"} <= set(signatures)
     assert "serve_jpeg" not in signatures
+
+
+of_jax = pytest.mark.skipif(BACKEND != "jax", reason="JAX writes it, where jax2onnx is")
+
+
+@of_jax
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"input_shape": (64, 96, 3)},
+        pytest.param(KINDS["transformer"], marks=pytest.mark.nightly),
+        pytest.param(KINDS["convolution, ghost"], marks=pytest.mark.nightly),
+    ],
+)
+def test_what_jax_writes_is_verified_in_its_runtime(tmp_path, settings, capsys):
+    pytest.importorskip("jax2onnx")
+    model = tiny.build(classifier_activation=None, **settings)
+    report = keras_t2t.export_model(model, tmp_path / "x.onnx", "onnx", opset=17)
+    assert report.written_on == "jax"
+    assert "child process" not in capsys.readouterr().out
+
+    written = graphs.check_onnx(tmp_path / "x.onnx")
+    (opset,) = written.opset_import
+    assert (opset.domain, opset.version) == ("", 17)
+    assert written.ir_version == 8
+    read = {name for node in written.graph.node for name in node.input}
+    assert {constant.name for constant in written.graph.initializer} <= read
+
+
+@of_jax
+def test_int8_and_a_missing_library_go_to_torch(monkeypatch):
+    assert writer_of("onnx", "int8")[0] == "torch"
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "jax2onnx" else 1
+    )
+    assert writer_of("onnx", "float32")[0] == "torch"

@@ -227,7 +227,7 @@ def token_row(model, layer, x, token):
     return to_array(weights)[0, 0, 0].reshape(rows, columns)
 
 
-def chosen_token(model, layer, token=None):
+def chosen_token(model, layer, token):
     """`token`, or for None the one in the middle of the layer's grid."""
     known = token_layers(model)
     if layer not in known:

@@ -11,7 +11,6 @@ from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.attention_weights import (
     backbone_attention,
     chosen_block,
-    chosen_token,
     class_rows,
     maps_of,
     rollout,
@@ -78,6 +77,7 @@ def observe(
     given = token is not None
     require(not given or tokens, "token", f"None {lacks} in token layers", token)
     chosen = chosen_block(model, block) if blocks else ""
+    token = token if given else (0.5, 0.5)
     places = {name: _place(model, name, token) for name in tokens}
     view = model_view(model, image)
     features, inputs, output = Probe(model, stages, tokens + blocks, takes_pixels)(view)
@@ -101,8 +101,6 @@ def observe(
 
 def _place(model, layer, token):
     """The token of a layer at a place in the image."""
-    if token is None:
-        return chosen_token(model, layer)
     inside = np.shape(token) == (2,) and all(0 <= place <= 1 for place in token)
     require(inside, "token", "(vertical, horizontal), each from 0 to 1", token)
     grid = model.get_layer(layer).output.shape[1:3]

@@ -90,8 +90,8 @@ def image_section(observation, predictions):
         return f'<div class="image">{picture}</div>'
     rows = "".join(
         f'<li><div class="name"><span>{escape(str(name))}</span>'
-        f"<span>{probability:.1%}</span></div>"
-        f'<div class="bar"><div style="width:{100 * probability:.1f}%"></div></div>'
+        f'<span>{probability:.1%}</span></div><div class="bar">'
+        f'<div style="width:{100 * probability:.1f}%"></div></div></li>'
         for name, probability in predictions
     )
     return (

@@ -61,7 +61,7 @@ def test_it_is_fetched_once_and_again_if_it_differs(published, tmp_path, monkeyp
 
 
 def test_the_policy_names_the_script_that_stands_in_the_page():
-    text = (web.PAGE / web.INDEX).read_text(encoding="utf-8")
+    text = (web.PAGE / "index.html").read_text(encoding="utf-8")
     [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"'sha256-{digest}'" in text

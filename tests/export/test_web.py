@@ -351,17 +351,12 @@ class Isolated(browser.Quiet):
 
 
 def collecting(seen):
-    """What a server of another host is asked for, which it would let all have."""
+    """A host that notes what it is asked for."""
 
     class Other(browser.Quiet):
         def do_GET(self):
             seen.append(self.path)
-            self.send_response(200)
-            self.send_header("Access-Control-Allow-Origin", "*")
-            self.send_header("Cross-Origin-Resource-Policy", "cross-origin")
-            self.send_header("Content-Type", "text/javascript")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.send_error(404)
 
     return Other
 

@@ -7,8 +7,6 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-import numpy as np
-
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_library, import_matplotlib
 from keras_t2t._ground.types import Figure, FilePath
@@ -196,15 +194,13 @@ def plot(model_name, statistics, quantity):
 
 def channels_png(mosaic):
     """Indices into the palette as a PNG with transparent gaps."""
-    Image = import_library("PIL.Image", "visualize")
-    image = Image.fromarray(mosaic).convert("L")
-    image = Image.frombytes("P", image.size, image.tobytes())
+    image = import_library("PIL.Image", "visualize").fromarray(mosaic)
     image.putpalette(pictures.palette().tobytes())
     return data_uri("png", image.save, optimize=True, transparency=pictures.BACKGROUND)
 
 
 def photograph(picture):
-    image = import_library("PIL.Image", "visualize").fromarray(np.asarray(picture))
+    image = import_library("PIL.Image", "visualize").fromarray(picture)
     return data_uri("jpeg", image.save, quality=88, subsampling=0)
 
 

@@ -83,7 +83,6 @@ TABLE = {
         TINY,
         {**BLOCKS, **MODEL, "patch_size": COUNT, "qkv_bias": FLAG, "epsilon": POSITIVE},
     ),
-    "T2TViT7": (SMALL, MODEL | TOKENS),
     "layers.MultiHeadSelfAttention": (
         {"num_heads": 2},
         {"num_heads": COUNT, **each("qkv_bias remat", FLAG)}

@@ -3,6 +3,7 @@ the function gives its result, otherwise one clear line names the argument or va
 
 import contextlib
 import importlib
+import inspect
 import io
 
 import keras
@@ -45,7 +46,6 @@ PLACES = {"text"}
 
 # Accepted values by kind of argument.
 COUNT = {"1", "NumPy's 2"}
-WHOLE = COUNT | {"0"}
 RATE = {"0", "0.5", "NumPy's 0.5"}
 SHARE = {"1", "0.5", "NumPy's 0.5"}
 POSITIVE = SHARE | {"1.5", "NumPy's 2"}
@@ -56,109 +56,92 @@ def each(arguments, accepted):
     return dict.fromkeys(arguments.split(), accepted)
 
 
-BLOCKS = each("embed_dim depth num_heads", COUNT)
-BLOCKS |= {"mlp_ratio": POSITIVE, "remat": FLAG}
-MODEL = {
-    **each("include_top include_preprocessing", FLAG),
-    **each("weights input_tensor input_shape pooling", NONE),
-    **each("dropout attention_dropout drop_path", RATE),
-    "classes": COUNT,
+# What each argument accepts, in whatever function.
+ACCEPTED = {
+    **each("embed_dim depth num_heads patch_size classes", COUNT),
+    **each("hidden_dim ratio kernel_size strides token_dim num_features", COUNT),
+    **each("units top", COUNT),
+    **each("dropout attention_dropout hidden_dropout drop_path", RATE),
+    **each("mlp_ratio epsilon", POSITIVE),
+    **each("include_top include_preprocessing remat qkv_bias fused_soft_split", FLAG),
+    **each("ema dynamic_batch verify overwrite", FLAG),
+    **each("weights input_tensor input_shape pooling growth soft_split grid", NONE),
+    **each("stages family", NONE),
+    **each("images mean std", {"an array"}),
+    **each("model image predictions token_type block_type format precision", NOTHING),
+    "token_dropout": RATE | NONE,
     "classifier_activation": NONE | {"a function"},
     "name": NAME | NONE,
+    "padding": COUNT | {"0"},
+    "crop": SHARE,
+    "interpolation": NOTHING,
+    "size": {"a list"},
+    "block": {"-1", "0"},
 }
-TOKENS = {"token_dropout": RATE | NONE, "fused_soft_split": FLAG}
 SMALL = {"input_shape": (32, 32, 3), "classes": 3}
 TINY = {"embed_dim": 8, "depth": 1, "num_heads": 1, "mlp_ratio": 2, **SMALL}
 # Words in capitals are what `made` has.
 OF_MODEL, VIEW = {"model": "MODEL"}, {"model": "MODEL", "image": "PHOTOGRAPH"}
-
-# Function, its arguments for a good call, what each argument accepts.
-TABLE = {
-    "T2TViT": (
-        TINY,
-        {**BLOCKS, **MODEL, **TOKENS, **each("token_type block_type", NOTHING)}
-        | {"growth": NONE},
-    ),
-    "ViT": (
-        TINY,
-        {**BLOCKS, **MODEL, "patch_size": COUNT, "qkv_bias": FLAG, "epsilon": POSITIVE},
-    ),
-    "layers.MultiHeadSelfAttention": (
-        {"num_heads": 2},
-        {"num_heads": COUNT, **each("qkv_bias remat", FLAG)}
-        | each("attention_dropout dropout", RATE),
-    ),
-    "layers.MLP": (
-        {"hidden_dim": 4},
-        {"hidden_dim": COUNT, "remat": FLAG, **each("hidden_dropout dropout", RATE)},
-    ),
-    "layers.GhostMLP": ({}, {"ratio": COUNT}),
-    "layers.SqueezeExcitation": ({"ratio": 4}, {"ratio": COUNT}),
-    "layers.SoftSplit": (
-        {"kernel_size": 3, "strides": 2, "padding": 1},
-        {**each("kernel_size strides", COUNT), "padding": WHOLE},
-    ),
-    "layers.TokenPerformer": (
-        {},
-        {**each("token_dim num_features", COUNT), "dropout": RATE, "remat": FLAG}
-        | {"soft_split": NONE},
-    ),
-    "layers.TokenTransformer": (
-        {},
-        {"token_dim": COUNT, "dropout": RATE, "remat": FLAG, "soft_split": NONE},
-    ),
-    "layers.PatchProjection": ({"units": 4}, {"units": COUNT, "soft_split": NONE}),
-    "load_checkpoint": (
-        {"model": "MODEL", "path": "CHECKPOINT"},
-        {**each("model path", NOTHING), "ema": FLAG, "grid": NONE},
-    ),
-    "save_official": ({"model": "MODEL", "path": "NEW"}, {"model": NOTHING}),
-    "count_macs": (OF_MODEL, {"model": NOTHING, "input_shape": NONE}),
-    "summarize": (OF_MODEL, {"model": NOTHING, "input_shape": NONE}),
-    "list_models": (
-        {},
-        {"pattern": {"text", "empty text"}}
-        | each("family token_type block_type", NONE),
-    ),
-    "preprocess_input": (
-        {"images": np.zeros((1, 4, 4, 3), "uint8")},
-        each("images mean std", {"an array"}),
-    ),
-    "decode_predictions": (
-        {"predictions": np.zeros((1, 1000), "float32")},
-        {"predictions": NOTHING, "top": COUNT},
-    ),
-    "preprocessing.evaluation_transform": (
-        {"image": "PHOTOGRAPH"},
-        {**each("image interpolation", NOTHING), "size": {"a list"}, "crop": SHARE},
-    ),
-    "export_model": (
-        {"model": "MODEL", "path": "x.onnx"},
-        {
-            **each("model format precision interpolation", NOTHING),
-            **each("include_preprocessing dynamic_batch verify overwrite", FLAG),
-            **{"path": NAME, "crop": SHARE},
-        },
-    ),
-    "visualization.model_view": (VIEW, each("model image", NOTHING)),
-    "visualization.class_attention": (
-        VIEW,
-        {**each("model image", NOTHING), "block": {"-1", "0"}},
-    ),
-    "visualization.feature_maps": (VIEW, {"model": NOTHING, "stages": NONE}),
-    "training.TrainingConfig": (
-        {},
-        {
-            **each("epochs batch_size steps_per_epoch", COUNT | NONE),
-            **each("gradient_accumulation", COUNT | NONE),
-            **each("snapshot_every snapshots_kept", COUNT),
-            **each("drop_path label_smoothing", RATE | NONE),
-            **each("mixed_precision interpolation augmentation", NONE),
-            **{"crop": SHARE | NONE, "randaugment": FLAG | NONE, "skip_corrupt": FLAG},
-            "resume": NOTHING,  # not without a folder
-        },
-    ),
+# Functions, and their arguments for a good call.
+CALLS = {
+    "T2TViT": TINY,
+    "ViT": TINY,
+    "layers.MultiHeadSelfAttention": {"num_heads": 2},
+    "layers.MLP": {"hidden_dim": 4},
+    "layers.GhostMLP": {},
+    "layers.SqueezeExcitation": {"ratio": 4},
+    "layers.SoftSplit": {"kernel_size": 3, "strides": 2, "padding": 1},
+    "layers.TokenPerformer": {},
+    "layers.TokenTransformer": {},
+    "layers.PatchProjection": {"units": 4},
+    "load_checkpoint": {"model": "MODEL", "path": "CHECKPOINT"},
+    "save_official": {"model": "MODEL", "path": "NEW"},
+    "count_macs": OF_MODEL,
+    "summarize": OF_MODEL,
+    "list_models": {},
+    "preprocess_input": {"images": np.zeros((1, 4, 4, 3), "uint8")},
+    "decode_predictions": {"predictions": np.zeros((1, 1000), "float32")},
+    "preprocessing.evaluation_transform": {"image": "PHOTOGRAPH"},
+    "export_model": {"model": "MODEL", "path": "x.onnx"},
+    "visualization.model_view": VIEW,
+    "visualization.class_attention": VIEW,
+    "visualization.feature_maps": VIEW,
+    "training.TrainingConfig": {},
 }
+# Where an argument accepts other values than elsewhere, or is of this function alone.
+OTHERS = {
+    "layers.TokenPerformer": {"dropout": RATE, "remat": FLAG, "soft_split": NONE},
+    "load_checkpoint": {"path": NOTHING},
+    "list_models": {
+        "pattern": {"text", "empty text"},
+        **each("token_type block_type", NONE),
+    },
+    "export_model": {"path": NAME},
+    "visualization.feature_maps": {"image": NOTHING},
+    "training.TrainingConfig": {
+        **each("epochs batch_size steps_per_epoch gradient_accumulation", COUNT | NONE),
+        **each("snapshot_every snapshots_kept", COUNT),
+        **each("drop_path label_smoothing", RATE | NONE),
+        **each("mixed_precision interpolation augmentation model", NONE),
+        "weights": NONE | {"text", "empty text"},  # a run looks for them
+        **{"crop": SHARE | NONE, "randaugment": FLAG | NONE, "skip_corrupt": FLAG},
+        "resume": NOTHING,  # not without a folder
+    },
+}
+
+
+def arguments_of(name):
+    """{argument: accepted values} of a function."""
+    named = inspect.signature(function(name)).parameters
+    accepted = {x: ACCEPTED[x] for x in named if x in ACCEPTED}
+    return accepted | OTHERS.get(name, {})
+
+
+def function(name):
+    room, _, function = f"keras_t2t.{name}".rpartition(".")
+    return getattr(importlib.import_module(room), function)
+
+
 # Good calls take seconds, and others try them.
 ONLY_REFUSALS = ("export_model", "decode_predictions")
 ON_TOKENS = ("MultiHeadSelfAttention", "MLP", "GhostMLP", "SqueezeExcitation")
@@ -180,10 +163,10 @@ def made(tmp_path_factory):
 
 def call(name, arguments):
     """Calls a public function; a layer also on an input."""
-    room, _, function = f"keras_t2t.{name}".rpartition(".")
-    result = getattr(importlib.import_module(room), function)(**arguments)
-    if room == "keras_t2t.layers":
-        shape = (1, 16, 8) if function in ON_TOKENS else (1, 8, 8, 8)
+    result = function(name)(**arguments)
+    room, _, kind = name.rpartition(".")
+    if room == "layers":
+        shape = (1, 16, 8) if kind in ON_TOKENS else (1, 8, 8, 8)
         result(np.zeros(shape, "float32"))
 
 
@@ -204,17 +187,16 @@ def fault(name, arguments, argument, value, accepted):
         keras.backend.clear_session(free_memory=False)
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", CALLS)
 def test_a_value_is_accepted_or_told_in_one_line(name, made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    base, arguments = TABLE[name]
     base = {
         key: made.get(value, value) if isinstance(value, str) else value
-        for key, value in base.items()
+        for key, value in CALLS[name].items()
     }
     found = {
         f"{argument}={value}": fault(name, base, argument, value, accepted)
-        for argument, accepted in arguments.items()
+        for argument, accepted in arguments_of(name).items()
         for value in VALUES
         if name not in ONLY_REFUSALS or value not in accepted | HUGE
     }

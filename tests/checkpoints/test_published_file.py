@@ -1,11 +1,13 @@
 """`weights="imagenet"` against a local server and a cache, with their faults: the
 weights come, or one line of ours, and nothing is kept."""
 
+import contextlib
 import functools
 import shutil
 import socket
 import struct
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -14,7 +16,6 @@ import numpy as np
 import pytest
 
 import keras_t2t
-from benchmarks.fuzz_surfaces import serving
 from keras_t2t._ground.normalizations import CIFAR_MEAN, CIFAR_STD
 from keras_t2t.checkpoints import download, published_file, registry
 from keras_t2t.checkpoints.download import digest_of
@@ -50,13 +51,21 @@ def server(original):
     """What it answers, whatever is asked, and how, and how often it was."""
     server = SimpleNamespace(answer=response(original.read_bytes()), requests=0)
     server.send = socket.socket.sendall
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server.port = listening.getsockname()[1]
 
-    def answer(connection):
-        server.requests += 1
-        server.send(connection, server.answer)
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with contextlib.suppress(OSError), connection:
+                        connection.recv(65536)
+                        server.requests += 1
+                        server.send(connection, server.answer)
 
-    with serving(answer) as server.port:
+        threading.Thread(target=serve, daemon=True).start()
         yield server
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from keras_t2t._ground.arguments import (
     check_pair,
     check_share,
     python_number,
-    require,
     short,
     shown,
 )
@@ -50,11 +49,12 @@ def preprocess_input(
         ValueError: if `images` is no array, its last axis does not hold 3 channels, or
             `mean` or `std` are not three numbers.
     """
-    require(hasattr(images, "shape"), "images", "an array or tensor", images, short)
-    shape = tuple(images.shape)
-    if shape[-1:] != (3,):
+    shape = getattr(images, "shape", None)
+    if shape is None:
+        raise ValueError(f"`images` must be an array or tensor, got {short(images)}")
+    if not len(shape) or shape[-1] != 3:
         raise ValueError(
-            f"`images` must have 3 channels on the last axis, got shape {shape}"
+            f"`images` must have 3 channels on the last axis, got shape {tuple(shape)}"
         )
     check_colours("mean", mean)
     check_colours("std", std, above=0)
@@ -137,8 +137,11 @@ def evaluation_transform(
     check_flags(exif_orientation=exif_orientation, reduced=reduced)
     size = python_number(size)
     check_pair("size", size)
-    holds = isinstance(image, (Image.Image, str, os.PathLike))
-    require(holds, "image", "a PIL.Image.Image or the path of a file", image, short)
+    if not isinstance(image, (Image.Image, str, os.PathLike)):
+        raise ValueError(
+            "`image` must be a PIL.Image.Image or the path of a file, got "
+            f"{short(image)}"
+        )
     filter = filters[interpolation]
     if isinstance(image, Image.Image):
         image = upright(image) if exif_orientation else rgb(image)

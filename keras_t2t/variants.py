@@ -31,6 +31,10 @@ class Variant(NamedTuple):
         """The arguments of `T2TViT` that build this row."""
         return _architecture(self)
 
+    @property
+    def summary(self):
+        return f"T2T-ViT, {self}: {self.top1}% top-1 on ImageNet-1k as published."
+
     def __str__(self):
         design = {"standard": "", "se": "SE ", "ghost": "ghost "}[self.block_type]
         depth, width = self.depth, f"width {self.embed_dim}"
@@ -39,14 +43,12 @@ class Variant(NamedTuple):
             design, depth = f"densely connected {design}", sum(depth)
             width += f" growing by {self.growth} each (stages of {self.depth})"
         return (
-            f"T2T-ViT, {self.token_type} tokens, {depth} {design}blocks of {width} "
-            f"with {self.num_heads} heads and MLP ratio {self.mlp_ratio}{labels}: "
-            f"{self.top1}% top-1 on ImageNet-1k as published."
+            f"{self.token_type} tokens, {depth} {design}blocks of {width} with "
+            f"{self.num_heads} heads and MLP ratio {self.mlp_ratio}{labels}"
         )
 
 
 _ablation = functools.partial(Variant, section="4.2")
-_labelled = functools.partial(Variant, section=None, token_labelling=True)
 
 VARIANTS = {
     "T2TViT7": Variant("performer", 256, 4, 7, 2, 71.7, "t2t_vit_7"),
@@ -59,8 +61,16 @@ VARIANTS = {
     "T2TViTt19": Variant("transformer", 448, 7, 19, 3, 82.4, "t2t_vit_t_19"),
     "T2TViTt24": Variant("transformer", 512, 8, 24, 3, 82.6, "t2t_vit_t_24"),
     # Jiang et al., 2021, arXiv:2104.10858, by the authors of T2T-ViT.
-    "T2TViT24TokenLabelling": _labelled(
-        "performer", 512, 8, 24, 3, 84.2, "t2t_vit_24_token_labelling"
+    "T2TViT24TokenLabelling": Variant(
+        "performer",
+        512,
+        8,
+        24,
+        3,
+        84.2,
+        "t2t_vit_24_token_labelling",
+        section=None,
+        token_labelling=True,
     ),
     # The ablations: designs of CNNs in the backbone, then convolutions as tokens.
     "T2TViT14ResNeXt": _ablation(
@@ -111,12 +121,16 @@ class ViTVariant(NamedTuple):
         """The arguments of `ViT` that build this row."""
         return _architecture(self)
 
+    @property
+    def summary(self):
+        reported = f"{self.top1}% top-1 on ImageNet-1k as the T2T-ViT paper reports."
+        return f"ViT, {self}: {reported}"
+
     def __str__(self):
         return (
-            f"ViT, patches of {self.patch_size} px, {self.depth} blocks of width "
+            f"patches of {self.patch_size} px, {self.depth} blocks of width "
             f"{self.embed_dim} with {self.num_heads} heads and MLP ratio "
-            f"{self.mlp_ratio}: {self.top1}% top-1 on ImageNet-1k as the T2T-ViT paper "
-            "reports."
+            f"{self.mlp_ratio}"
         )
 
 

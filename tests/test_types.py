@@ -16,17 +16,17 @@ import keras_t2t
 
 model: keras.Model = keras_t2t.T2TViT14(pooling="avg", include_top=False)
 keras_t2t.T2TViT7(weights="imagenet", features=("block_0",))
-keras_t2t.T2TViT14(token_labelling=True)
+keras_t2t.T2TViT14(include_tops=False)
 keras_t2t.T2TViT14(pooling="max")
-keras_t2t.ViTB16(include_top=False, epsilon=1e-5)
+keras_t2t.ViTB16(token_dropout=0.1)
 keras_t2t.T2TViT(384, 14, 6, 3, token_type="perform")
 keras_t2t.export_model(model, "x.onnx", format="onxx")
 macs: str = keras_t2t.count_macs(model)
 """
 ERRORS = {
-    7: 'Unexpected keyword argument "token_labelling"',
-    8: 'Argument "pooling" has incompatible type',
-    9: 'Unexpected keyword argument "epsilon"',
+    7: 'Unexpected keyword argument "include_tops"',
+    8: 'Argument "pooling" to "__call__" of "NamedT2TViT" has incompatible type',
+    9: 'Unexpected keyword argument "token_dropout"',
     10: 'Argument "token_type" to "T2TViT" has incompatible type',
     11: 'Argument "format" to "export_model" has incompatible type',
     12: "Incompatible types in assignment",

@@ -15,7 +15,7 @@ Size = tuple[int, int]  # height and width in pixels
 # Arguments of the models.
 Weights = FilePath | None
 Shape = tuple[int, int, int] | None
-Pooling = Literal["token", "avg", None]
+Pooling = Literal["token", "avg"] | None
 Features = Sequence[str] | None
 Activation = str | Callable[..., Any] | None
 TokenType = Literal["performer", "transformer", "convolution"]

@@ -4,7 +4,6 @@ import itertools
 import re
 from typing import NamedTuple
 
-from keras_t2t.checkpoints.official import official_names
 from keras_t2t.variants import VARIANTS, VIT_VARIANTS
 
 
@@ -47,16 +46,37 @@ TOKEN_TYPES = {
     "tokens_to_token.soft_split0.weight": "convolution",
     "patch_embed.proj.weight": "patches",
 }
+# Name in Keras's files -> official name of a tensor that shows the same.
+OFFICIAL = {
+    "class_token/0": "cls_token",
+    "tokens_1/kqv/0": "tokens_to_token.attention1.kqv.weight",
+    "tokens_1/qkv/0": "tokens_to_token.attention1.attn.qkv.weight",
+    "convolution_0/0": "tokens_to_token.soft_split0.weight",
+    "project/0": "patch_embed.proj.weight",
+    r"block_(\d+)_norm_1/0": r"blocks.\1.norm1.weight",
+    r"block_(\d+)_mlp/contract/0": r"blocks.\1.mlp.fc2.weight",
+    r"block_(\d+)_squeeze_excitation/squeeze/0": r"blocks.\1.attn.se_layer.fc.0.weight",
+    r"block_(\d+)_mlp/scale_2/0": r"blocks.\1.mlp.cheap_operation2.weight",
+    r"block_(\d+)_growth/1": r"blocks.\1.dense_linear.bias",
+    "aux_head/1": "aux_head.bias",
+}
 
 
 def architecture_of(shapes):
     """The `Architecture` of a T2T-ViT or ViT, None for anything else, from its shapes
-    by name: official names, or those of Keras's files and in its layout."""
-    official = {name: shapes[key] for key, name in official_names(shapes).items()}
+    by name: official names, or those of `keras_file.variable_keys` in Keras's layout.
+    """
     try:
-        return _architecture(official | shapes)
+        return _architecture({_official(name): shapes[name] for name in shapes})
     except (ValueError, IndexError, ZeroDivisionError):
         return None  # a tensor of these names has another number of axes
+
+
+def _official(name):
+    for pattern, official in OFFICIAL.items():
+        if match := re.fullmatch(pattern, name):
+            return match.expand(official)
+    return name
 
 
 def _architecture(shapes):

@@ -23,7 +23,7 @@ LOADED_DTYPES = ("float64", "float32", "float16", "bfloat16")
 class Checkpoint(NamedTuple):
     """The content of a file of any format."""
 
-    # Name -> NumPy array: official names, or those of Keras's files.
+    # Name -> NumPy array: official names, or of Keras's files `variable_keys`.
     tensors: dict
     own_names: dict  # official name -> the file's own name, where it differs
     architecture: Architecture | None  # None if it is no T2T-ViT or ViT

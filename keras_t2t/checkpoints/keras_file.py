@@ -25,6 +25,7 @@ from keras_t2t._ground.arguments import brief, is_pair, shown
 from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.fitting import Checkpoint
 from keras_t2t.checkpoints.unreadable import Unreadable, check_total, reading
+from keras_t2t.layers.composite import parts_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,25 @@ MAX_DEPTH = 32  # of nested layers
 MAX_NAME = 200  # characters
 
 
+def variable_keys(model):
+    """Dict of key in the file -> variable, for all weights of `model`.
+
+    A key has the names of the nested layers and the index of the variable in its
+    layer: `block_3_attention/qkv/0`.
+    """
+    return {
+        f"{path}/{place}": variable
+        for path, layer, _ in parts_of(model)
+        # Not the variable's path: that depends on where the model was built.
+        for place, variable in enumerate(
+            layer._trainable_variables + layer._non_trainable_variables
+        )
+    }
+
+
 def read(path):
-    """The `Checkpoint` in a `.weights.h5` or `.keras` file."""
+    """The `Checkpoint` in a `.weights.h5` or `.keras` file, whose names are those of
+    `variable_keys`."""
     with reading(path, OTHERWISE):
         if Path(path).name.endswith(".keras"):
             arrays, config = _read_archive(path)

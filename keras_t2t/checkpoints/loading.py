@@ -147,9 +147,9 @@ class CheckpointFile:
 
     def load(self, model, grid=None):
         """Fills `model`, as `load_checkpoint` says; the file is then let go."""
-        checkpoint = self.contents
+        entries, checkpoint = official_entries(model), self.contents
         if self.by_keras:
-            checkpoint = _from_keras(checkpoint, official_entries(model))
+            checkpoint = _from_keras(checkpoint, model, entries)
         if grid is not None:
             checkpoint = checkpoint._replace(grid=tuple(grid))
         load_tensors(model, checkpoint, self.path.name)
@@ -169,17 +169,19 @@ def existing_file(path):
     return path
 
 
-def _from_keras(checkpoint, entries):
+def _from_keras(checkpoint, model, entries):
     """The `Checkpoint` of a file that Keras wrote, by the names of `entries`."""
+    keys = {id(v): key for key, v in keras_file.variable_keys(model).items()}
     left, tensors, own_names = dict(checkpoint.tensors), {}, {}
     for entry in entries:
-        if (array := left.pop(entry.key, None)) is None:
+        key = keys[id(entry.variable)]
+        if (array := left.pop(key, None)) is None:
             continue
         shape = tuple(entry.variable.shape)
         same_axes = array.ndim == len(shape) and entry.layout.any_size
         if array.shape == shape or same_axes:
             array = entry.layout.to_torch(array)
-        tensors[entry.name], own_names[entry.name] = array, entry.key
+        tensors[entry.name], own_names[entry.name] = array, key
     if "head.bias" not in tensors:  # the file's heads, for a model without one
         for head in HEADS:
             for place, name in enumerate(("weight", "bias")):

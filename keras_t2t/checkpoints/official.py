@@ -8,87 +8,14 @@ orders a patch (channel, row, column) where `SoftSplit` orders it (row, column,
 channel). So weights that read a long patch vector are permuted.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
-from keras_t2t.layers.composite import parts_of
-
 # The classifiers of the class token and, with token labelling, of the patch tokens.
 HEADS = ("head", "aux_head")
-
-
-# === Names ===
-# A weight's name in Keras's files is its layer's path in the model, such as
-# `block_3_attention/qkv`, and its index there. These are the layers' official names,
-# and those of weights that are no layer's `weight` (index 0) or `bias` (1).
-WEIGHTS = {
-    "class_token/0": "cls_token",
-    "position_embedding/0": "pos_embed",
-    "tokens_1/0": "tokens_to_token.attention1.w",
-    "tokens_2/0": "tokens_to_token.attention2.w",
-}
-SOFT_SPLIT = {
-    r"tokens_([12])/norm_([12])": r"tokens_to_token.attention\1.norm\2",
-    "project/dense": "tokens_to_token.project",
-}
-TOKENS = {  # by a layer that only this type of tokens has
-    "tokens_1/kqv": {
-        **SOFT_SPLIT,
-        r"tokens_([12])/kqv": r"tokens_to_token.attention\1.kqv",
-        r"tokens_([12])/projection": r"tokens_to_token.attention\1.proj",
-        r"tokens_([12])/mlp/expand": r"tokens_to_token.attention\1.mlp.0",
-        r"tokens_([12])/mlp/contract": r"tokens_to_token.attention\1.mlp.2",
-    },
-    "tokens_1/qkv": {
-        **SOFT_SPLIT,
-        r"tokens_([12])/qkv": r"tokens_to_token.attention\1.attn.qkv",
-        r"tokens_([12])/projection": r"tokens_to_token.attention\1.attn.proj",
-        r"tokens_([12])/mlp/expand": r"tokens_to_token.attention\1.mlp.fc1",
-        r"tokens_([12])/mlp/contract": r"tokens_to_token.attention\1.mlp.fc2",
-    },
-    "convolution_0": {
-        r"convolution_([01])": r"tokens_to_token.soft_split\1",
-        "project": "tokens_to_token.project",
-    },
-    "project": {"project": "patch_embed.proj"},
-}
-LAYERS = {
-    r"block_(\d+)_norm_([12])": r"blocks.\1.norm\2",
-    r"block_(\d+)_attention/qkv": r"blocks.\1.attn.qkv",
-    r"block_(\d+)_attention/query": r"blocks.\1.attn.q",
-    r"block_(\d+)_attention/query_scale": r"blocks.\1.attn.cheap_operation_q",
-    r"block_(\d+)_attention/key": r"blocks.\1.attn.k",
-    r"block_(\d+)_attention/key_scale": r"blocks.\1.attn.cheap_operation_k",
-    r"block_(\d+)_attention/value": r"blocks.\1.attn.v",
-    r"block_(\d+)_attention/value_scale": r"blocks.\1.attn.cheap_operation_v",
-    r"block_(\d+)_attention/projection": r"blocks.\1.attn.proj",
-    r"block_(\d+)_squeeze_excitation/squeeze": r"blocks.\1.attn.se_layer.fc.0",
-    r"block_(\d+)_squeeze_excitation/excite": r"blocks.\1.attn.se_layer.fc.2",
-    r"block_(\d+)_mlp/expand": r"blocks.\1.mlp.fc1",
-    r"block_(\d+)_mlp/scale_(\d+)": r"blocks.\1.mlp.cheap_operation\2",
-    r"block_(\d+)_mlp/contract": r"blocks.\1.mlp.fc2",
-    r"block_(\d+)_growth": r"blocks.\1.dense_linear",
-    r"transition_(\d+)": r"blocks.\1.linear",
-    r"norm|head|aux_head": r"\g<0>",
-}
-
-
-def official_names(keys):
-    """Dict of name in Keras's files -> official name, for the weights of a T2T-ViT or
-    ViT among `keys`."""
-    found = (names for layer, names in TOKENS.items() if f"{layer}/0" in keys)
-    layers = LAYERS | next(found, {})
-    names = {key: name for key, name in WEIGHTS.items() if key in keys}
-    for key in keys:
-        path, _, index = key.rpartition("/")
-        for pattern, name in layers.items() if index in ("0", "1") else ():
-            if match := re.fullmatch(pattern, path):
-                names[key] = match.expand(name) + (".weight", ".bias")[int(index)]
-    return names
 
 
 # === Layouts ===
@@ -138,33 +65,14 @@ def patch_linear(size):
     )
 
 
-# By pattern of the name in Keras's files.
-LAYOUTS = {
-    "tokens_1/norm_1/[01]": patch_vector(7),
-    "tokens_2/norm_1/[01]": patch_vector(3),
-    "tokens_1/(kqv|qkv)/0": patch_linear(7),
-    "tokens_2/(kqv|qkv)/0": patch_linear(3),
-    "project/dense/0": patch_linear(3),
-    "(convolution_[01]|project)/0": CONVOLUTION,
-    r".*/(\w+_scale|scale_\d+)/0": CHANNEL_SCALE,
-}
-
-
-def layout_of(key, layer):
-    """The `Layout` of a weight of `layer`."""
-    found = (row for pattern, row in LAYOUTS.items() if re.fullmatch(pattern, key))
-    return next(found, LINEAR if isinstance(layer, keras.layers.Dense) else SAME)
-
-
 # === All tensors ===
 class Entry(NamedTuple):
     """One tensor of the official state dict and the weight it fills."""
 
     name: str  # official name
-    key: str  # name in Keras's files
     variable: Any  # Keras variable
-    layer: Any  # whose weight it is
-    layout: Layout
+    layout: Layout = SAME
+    layer: Any = None  # a Dense, whose kernel may have LoRA
 
     def value(self):
         """The weight as a NumPy array, with LoRA merged."""
@@ -175,29 +83,13 @@ class Entry(NamedTuple):
     def added(self):
         """LoRA's second factor, zero where it adds nothing; None without LoRA."""
         has_lora = getattr(self.layer, "lora_enabled", False)
-        if has_lora and self.variable is self.layer._kernel:
-            return self.layer.lora_kernel_b
-        return None
+        return self.layer.lora_kernel_b if has_lora else None
 
     @property
     def shape(self):
         """Shape of the official tensor."""
         array = np.broadcast_to(0.0, tuple(self.variable.shape))
         return self.layout.to_torch(array).shape
-
-
-def variable_keys(model):
-    """Dict of name in Keras's files -> (layer, variable), of all weights of `model` but
-    adapters (LoRA), which are merged in files."""
-    return {
-        f"{path}/{index}": (layer, variable)
-        for path, layer, _ in parts_of(model)
-        # Not the variable's path: that depends on where the model was built.
-        for index, variable in enumerate(
-            layer._trainable_variables + layer._non_trainable_variables
-        )
-        if variable.name not in ("lora_kernel_a", "lora_kernel_b")
-    }
 
 
 def official_entries(model):
@@ -217,25 +109,17 @@ def official_entries(model):
             f"`model` must have floating-point weights, but {model.name!r} is "
             f"quantized: its layer {quantized[0]!r} has integers"
         )
-    weights = variable_keys(model)
-    entries, places = [], {}
-    for key, name in official_names(weights).items():
-        # Transitions of the dense design count as blocks.
-        if match := re.match(r"(block|transition)_\d+", key):
-            place = places.setdefault(match[0], len(places))
-            name = re.sub(r"\d+", str(place), name, count=1)
-        layer, variable = weights[key]
-        entries.append(Entry(name, key, variable, layer, layout_of(key, layer)))
+    entries = [
+        Entry("cls_token", layers["class_token"].class_token),
+        Entry("pos_embed", layers["position_embedding"].table),
+        *token_entries(layers),
+        *backbone_entries(layers),
+        *norm_entries(layers["norm"], "norm"),
+    ]
+    for head in HEADS:
+        if head in layers:
+            entries += dense_entries(layers[head], head)
     return entries
-
-
-def is_quantized(layer):
-    if isinstance(layer, keras.layers.Normalization):  # it counts the images it saw
-        return False
-    return any(
-        "int" in keras.backend.standardize_dtype(weight.dtype)
-        for weight in layer.weights
-    )
 
 
 def whole_entries(model, function):
@@ -245,12 +129,17 @@ def whole_entries(model, function):
     `function` is what the user called, for the message.
     """
     entries = official_entries(model)
-    known = {entry.key for entry in entries}
-    others = {
-        key.partition("/")[0]: None
-        for key, (layer, _) in variable_keys(model).items()
-        if key not in known and not isinstance(layer, keras.layers.Normalization)
-    }
+    known = {id(entry.variable) for entry in entries}
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            known.update(map(id, layer.weights))
+        for name in ("lora_kernel_a", "lora_kernel_b"):
+            known.add(id(getattr(layer, name, None)))
+    others = [
+        layer.name
+        for layer in model.layers
+        if not known.issuperset(map(id, layer.weights))
+    ]
     if others:
         raise ValueError(
             f"`model` {model.name!r} has weights outside the T2T-ViT, in the layers "
@@ -268,3 +157,132 @@ def num_heads(model):
 def token_grid(model):
     """`(rows, columns)` of the patch tokens, as the model was built."""
     return tuple(model.get_layer("project").output.shape[1:3])
+
+
+# === From the image to the tokens ===
+def token_entries(layers):
+    if "tokens_1" in layers:
+        return soft_split_entries(layers)
+    if "convolution_0" in layers:
+        names = {
+            "convolution_0": "tokens_to_token.soft_split0",
+            "convolution_1": "tokens_to_token.soft_split1",
+            "project": "tokens_to_token.project",
+        }
+    else:
+        names = {"project": "patch_embed.proj"}
+    return [
+        entry
+        for layer, name in names.items()
+        for entry in dense_entries(layers[layer], name, CONVOLUTION)
+    ]
+
+
+def soft_split_entries(layers):
+    entries = []
+    for i in (1, 2):
+        name = f"tokens_to_token.attention{i}"
+        size = patch_size(layers, i - 1, f"tokens_{i}")
+        entries += token_layer_entries(layers[f"tokens_{i}"], name, size)
+    layout = patch_linear(patch_size(layers, 2, "project"))
+    dense = layers["project"].dense
+    return entries + dense_entries(dense, "tokens_to_token.project", layout)
+
+
+def patch_size(layers, i, reader):
+    """Side of a patch of soft split `i`, which may be inside the layer `reader`."""
+    return (layers.get(f"soft_split_{i}") or layers[reader].soft_split).kernel_size
+
+
+def token_layer_entries(layer, prefix, patch_size):
+    vector, linear = patch_vector(patch_size), patch_linear(patch_size)
+    entries = norm_entries(layer.norm_1, f"{prefix}.norm1", vector)
+    if hasattr(layer, "random_projection"):
+        entries += [Entry(f"{prefix}.w", layer.random_projection)]
+        entries += dense_entries(layer.kqv, f"{prefix}.kqv", linear)
+        entries += dense_entries(layer.projection, f"{prefix}.proj")
+        mlp_names = ("mlp.0", "mlp.2")
+    else:
+        entries += dense_entries(layer.qkv, f"{prefix}.attn.qkv", linear)
+        entries += dense_entries(layer.projection, f"{prefix}.attn.proj")
+        mlp_names = ("mlp.fc1", "mlp.fc2")
+    entries += norm_entries(layer.norm_2, f"{prefix}.norm2")
+    entries += dense_entries(layer.mlp.expand, f"{prefix}.{mlp_names[0]}")
+    entries += dense_entries(layer.mlp.contract, f"{prefix}.{mlp_names[1]}")
+    return entries
+
+
+# === Blocks ===
+def backbone_entries(layers):
+    """In the order of computation; transitions of the dense design count as blocks."""
+    entries, place = [], 0
+    for name, layer in layers.items():
+        if name.startswith("transition_"):
+            entries += dense_entries(layer, f"blocks.{place}.linear")
+            place += 1
+        elif name.startswith("block_") and name.endswith("_attention"):
+            block = name.removesuffix("_attention")
+            entries += block_entries(layers, block, f"blocks.{place}")
+            place += 1
+    return entries
+
+
+def block_entries(layers, block, prefix):
+    entries = [
+        *norm_entries(layers[f"{block}_norm_1"], f"{prefix}.norm1"),
+        *attention_entries(layers[f"{block}_attention"], f"{prefix}.attn"),
+        *norm_entries(layers[f"{block}_norm_2"], f"{prefix}.norm2"),
+        *mlp_entries(layers[f"{block}_mlp"], f"{prefix}.mlp"),
+    ]
+    if (gate := layers.get(f"{block}_squeeze_excitation")) is not None:
+        entries += dense_entries(gate.squeeze, f"{prefix}.attn.se_layer.fc.0")
+        entries += dense_entries(gate.excite, f"{prefix}.attn.se_layer.fc.2")
+    if (growth := layers.get(f"{block}_growth")) is not None:
+        entries += dense_entries(growth, f"{prefix}.dense_linear")
+    return entries
+
+
+def attention_entries(layer, prefix):
+    if not hasattr(layer, "scales"):
+        entries = dense_entries(layer.qkv, f"{prefix}.qkv")
+    else:
+        entries = []
+        for part, half, scale in zip("qkv", layer.halves, layer.scales, strict=True):
+            entries += dense_entries(half, f"{prefix}.{part}")
+            entries.append(scale_entry(scale, f"{prefix}.cheap_operation_{part}"))
+    return entries + dense_entries(layer.projection, f"{prefix}.proj")
+
+
+def mlp_entries(layer, prefix):
+    entries = dense_entries(layer.expand, f"{prefix}.fc1")
+    for i, scale in enumerate(getattr(layer, "scales", ()), start=2):
+        entries.append(scale_entry(scale, f"{prefix}.cheap_operation{i}"))
+    return entries + dense_entries(layer.contract, f"{prefix}.fc2")
+
+
+# === Single layers ===
+def is_quantized(layer):
+    if isinstance(layer, keras.layers.Normalization):  # it counts the images it saw
+        return False
+    return any(
+        "int" in keras.backend.standardize_dtype(weight.dtype)
+        for weight in layer.weights
+    )
+
+
+def norm_entries(layer, name, layout=SAME):
+    return [
+        Entry(f"{name}.weight", layer.gamma, layout),
+        Entry(f"{name}.bias", layer.beta, layout),
+    ]
+
+
+def dense_entries(layer, name, layout=LINEAR):
+    entries = [Entry(f"{name}.weight", layer._kernel, layout, layer)]
+    if layer.use_bias:
+        entries.append(Entry(f"{name}.bias", layer.bias))
+    return entries
+
+
+def scale_entry(layer, name):
+    return Entry(f"{name}.weight", layer.scale, CHANNEL_SCALE)

@@ -27,3 +27,7 @@ class ChannelScale(keras.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none, as for every elementwise product."""
+        return 0

@@ -29,3 +29,7 @@ class ClassToken(keras.Layer):
     def compute_output_shape(self, input_shape):
         batch, tokens, dim = input_shape
         return (batch, 1 + tokens, dim)
+
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none."""
+        return 0

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_t2t._ground.arguments import integer, require
+from keras_t2t._ground.arguments import integer
 from keras_t2t.layers.composite import CompositeLayer, dense
 from keras_t2t.layers.platform import (
     at_least_float32,
@@ -33,9 +33,11 @@ class PatchReader(CompositeLayer):
         super().__init__(**kwargs)
         self.soft_split: SoftSplit | None = None
         if soft_split is not None:
-            holds = isinstance(soft_split, (tuple, list)) and len(soft_split) == 3
-            accepted = "None or (kernel_size, strides, padding)"
-            require(holds, "soft_split", accepted, soft_split)
+            if not isinstance(soft_split, (tuple, list)) or len(soft_split) != 3:
+                raise ValueError(
+                    "`soft_split` must be None or (kernel_size, strides, padding), "
+                    f"got {soft_split!r}"
+                )
             self.soft_split = SoftSplit(
                 *soft_split, dtype=self.dtype_policy, name="soft_split"
             )

@@ -37,6 +37,10 @@ class PositionEmbedding(keras.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none."""
+        return 0
+
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
 class SinusoidPositionEmbedding(PositionEmbedding):

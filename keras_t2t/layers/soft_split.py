@@ -109,6 +109,10 @@ class SoftSplit(keras.Layer):
             self.kernel_size**2 * channels,
         )
 
+    def macs(self, input_shape):
+        """Multiply-accumulates of one image: none, pixels are only copied."""
+        return 0
+
 
 @contextlib.contextmanager
 def copied_patches(model):

@@ -28,12 +28,21 @@ class TokenPerformer(TokenLayer):
     float16 the exponential overflows and 1e-8 is zero.
 
     Args:
+        token_dim: int, width of the output tokens.
         num_features: int, m, the number of random features.
+        dropout: float in [0, 1), dropout after the projection and after the MLP.
+        soft_split: None if the input is the patches of a `SoftSplit`; or that layer's
+            `(kernel_size, strides, padding)` if the input is the image or grid before
+            it. Then the patches are never stored. Weights and outputs are the same.
+        remat: bool, whether attention and MLP are recomputed for the gradient.
 
-    The other arguments, the shapes and the errors are those of `TokenTransformer`.
+    Input shape: `(batch, grid_height, grid_width, patch_dim)`, or with `soft_split`
+        `(batch, height, width, channels)`.
+    Output shape: `(batch, grid_height, grid_width, token_dim)`.
 
     Raises:
-        ValueError: also if `num_features` is not a positive integer.
+        ValueError: if `token_dim` or `num_features` is not a positive integer, or
+            `soft_split` is not valid.
     """
 
     # === Config ===

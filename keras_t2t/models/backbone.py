@@ -56,6 +56,17 @@ def densely_connected(x, settings, stages, growth, drop_path):
     return x
 
 
+def dense_widths(embed_dim, stages, growth):
+    """The widths of the blocks of `densely_connected`, and of its output."""
+    widths = [embed_dim]
+    for stage, depth in enumerate(stages):
+        if stage > 0:
+            widths[-1] //= 2
+        for _ in range(depth):
+            widths.append(widths[-1] + growth)
+    return widths
+
+
 def transformer_block(x, settings, drop_path, name, output):
     """One pre-norm block (equation 5); its result is the layer called `output`."""
     attention, mlp = BLOCK_DESIGNS[settings.block_type](name, x.shape[-1], settings)

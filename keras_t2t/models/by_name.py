@@ -2,7 +2,7 @@
 
 import fnmatch
 
-from keras_t2t._ground.arguments import check_text, require
+from keras_t2t._ground.arguments import brief, check_text
 from keras_t2t._ground.types import BlockType, TokenType
 from keras_t2t.models import resnet50, t2t_vit, vit
 from keras_t2t.variants import FAMILIES, family_of
@@ -50,8 +50,10 @@ def list_models(
     filters = {key: value for key, value in filters.items() if value is not None}
     for key, value in filters.items():
         accepted = sorted({row[key] for _, row in rows if key in row})
-        holds = isinstance(value, str) and value in accepted
-        require(holds, key, f"None or one of {accepted}", value)
+        if not isinstance(value, str) or value not in accepted:
+            raise ValueError(
+                f"`{key}` must be None or one of {accepted}, got {brief(value)}"
+            )
     return [
         name
         for name, row in rows

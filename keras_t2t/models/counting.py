@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, tree
 
-from keras_t2t._ground.arguments import require, short
+from keras_t2t._ground.arguments import short
 from keras_t2t.models.pixel_input import graph_of
 
 
@@ -118,8 +118,11 @@ def summarize(
 
 def _count(model, input_shape):
     graph = graph_of(model)
-    accepted = "a functional or a built Sequential keras.Model"
-    require(graph is not None, "model", accepted, model, short)
+    if graph is None:
+        raise ValueError(
+            "`model` must be a functional or a built Sequential keras.Model, got "
+            f"{type(model).__name__}"
+        )
     rows, seen = [], set()
     _walk(graph, _inputs(graph, input_shape), "", rows, seen)
     return Summary(
@@ -133,15 +136,18 @@ def _count(model, input_shape):
 
 def _inputs(graph, input_shape):
     """KerasTensors like the inputs of `graph`, with `input_shape` if given."""
-    accepted = [x.shape[1:] for x in graph.inputs]
     if input_shape is None:
-        shapes = accepted
-    else:
-        shapes = [input_shape] if len(accepted) == 1 else input_shape
-        holds = isinstance(shapes, (list, tuple)) and len(shapes) == len(accepted)
-        holds = holds and all(map(_fits, shapes, accepted))
-        what = f"like the inputs of {graph.name}, {', '.join(map(str, accepted))}"
-        require(holds, "input_shape", what, input_shape, short)
+        return [keras.KerasTensor(x.shape, x.dtype) for x in graph.inputs]
+    one = len(graph.inputs) == 1
+    shapes = [input_shape] if one else input_shape
+    if not isinstance(shapes, (list, tuple)):
+        shapes = []
+    accepted = [x.shape[1:] for x in graph.inputs]
+    if len(shapes) != len(accepted) or not all(map(_fits, shapes, accepted)):
+        raise ValueError(
+            f"`input_shape` must fit the inputs of {graph.name}, "
+            f"{accepted[0] if one else accepted}, got {short(input_shape)}"
+        )
     return [
         keras.KerasTensor((x.shape[0], *shape), x.dtype)
         for x, shape in zip(graph.inputs, shapes, strict=True)
@@ -260,16 +266,20 @@ def einsum_dense(layer, call):
 
 
 def convolution(layer, call):
-    """Each output position takes a product with the kernel (of its channel group); a
-    separable convolution has two."""
+    """Each output position takes a product with the kernel (of its channel group)."""
     shape = layer.compute_output_shape(call["inputs"].shape)
-    names = ("kernel", "depthwise_kernel", "pointwise_kernel")
-    return spatial(layer, shape) * sum(kernel_size(layer, name) for name in names)
+    return spatial(layer, shape) * math.prod(layer.kernel.shape)
 
 
 def transposed_convolution(layer, call):
     """Each input position takes a product with the kernel."""
-    return spatial(layer, call["inputs"].shape) * kernel_size(layer, "kernel")
+    return spatial(layer, call["inputs"].shape) * math.prod(layer.kernel.shape)
+
+
+def separable_convolution(layer, call):
+    shape = layer.compute_output_shape(call["inputs"].shape)
+    kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
+    return spatial(layer, shape) * sum(math.prod(kernel.shape) for kernel in kernels)
 
 
 def spatial(layer, shape):
@@ -284,10 +294,12 @@ def multi_head_attention(layer, call):
     axes = getattr(layer, "_attention_axes", None) or range(1, len(query) - 1)
     pairs = positions(query) * math.prod(value[axis] for axis in axes)
     # Value and key may have other widths than the query, and so may their kernels.
-    read = {"query": query, "gate": query, "key": key, "value": value, "output": query}
-    projections = sum(
-        positions(shape) * kernel_size(getattr(layer, f"_{part}_dense", None), "kernel")
-        for part, shape in read.items()
+    projections = (
+        positions(query) * kernel_size(layer, "_query_dense")
+        + positions(query) * kernel_size(layer, "_gate_dense")
+        + positions(key) * kernel_size(layer, "_key_dense")
+        + positions(value) * kernel_size(layer, "_value_dense")
+        + positions(query) * kernel_size(layer, "_output_dense")
     )
     *_, heads, key_dim = layer._query_dense.kernel.shape
     value_dim = layer._value_dense.kernel.shape[-1]
@@ -295,9 +307,8 @@ def multi_head_attention(layer, call):
 
 
 def kernel_size(layer, name):
-    """The number of weights in a kernel; 0 if there is none."""
-    kernel = getattr(layer, name, None)
-    return 0 if kernel is None else math.prod(kernel.shape)
+    part = getattr(layer, name, None)
+    return 0 if part is None else math.prod(part.kernel.shape)
 
 
 def attention(layer, call):
@@ -313,7 +324,8 @@ LAYER_RULES = {
     layers.EinsumDense: einsum_dense,
     **dict.fromkeys((layers.Conv1D, layers.Conv2D, layers.Conv3D), convolution),
     **dict.fromkeys((layers.DepthwiseConv1D, layers.DepthwiseConv2D), convolution),
-    **dict.fromkeys((layers.SeparableConv1D, layers.SeparableConv2D), convolution),
+    layers.SeparableConv1D: separable_convolution,
+    layers.SeparableConv2D: separable_convolution,
     layers.Conv1DTranspose: transposed_convolution,
     layers.Conv2DTranspose: transposed_convolution,
     layers.Conv3DTranspose: transposed_convolution,
@@ -322,8 +334,8 @@ LAYER_RULES = {
     layers.Attention: attention,
 }
 
-# Layers that only move, pool, normalise or rescale values, by the modules that define
-# them, since Keras's base classes have no public names.
+# Keras layers that only move, pool, normalise or rescale values, by the modules that
+# define them, since their base classes have no public names.
 FREE_MODULES = """
     activations core.embedding core.identity core.input_layer core.masking
     merging.add merging.average merging.concatenate merging.maximum merging.minimum
@@ -332,15 +344,14 @@ FREE_MODULES = """
     normalization.rms_normalization normalization.unit_normalization pooling
     preprocessing.image_preprocessing preprocessing.normalization
     preprocessing.rescaling regularization reshaping
-    channel_scale class_token flatten_grid position_embedding soft_split
 """.split()
-LIBRARIES = ("keras.src.layers", "keras_t2t.layers")
 
 
 def is_free(kind):
-    """Whether a class of Keras or of this package is in `FREE_MODULES`."""
-    free = [f"{library}.{name}." for library in LIBRARIES for name in FREE_MODULES]
-    return f"{kind.__module__}.".startswith(tuple(free))
+    module = kind.__module__.removeprefix("keras.src.layers.")
+    return module != kind.__module__ and any(
+        module == free or module.startswith(f"{free}.") for free in FREE_MODULES
+    )
 
 
 # === Operations of keras.ops in a functional model ===

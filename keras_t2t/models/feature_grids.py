@@ -4,7 +4,7 @@ import re
 
 import keras
 
-from keras_t2t._ground.arguments import require, short
+from keras_t2t._ground.arguments import short
 
 # Names of layers in T2T-ViT and ViT, and in ResNet50.
 TOKENS = re.compile(r"(tokens|convolution)_\d+")
@@ -26,8 +26,10 @@ def list_features(model: keras.Model) -> list[str]:
     Raises:
         ValueError: if `model` is no functional Keras model, or has no such layer.
     """
-    holds = isinstance(model, keras.Model) and hasattr(model, "get_layer")
-    require(holds, "model", "a functional keras.Model", model, short)
+    if not isinstance(model, keras.Model) or not hasattr(model, "get_layer"):
+        raise ValueError(
+            f"`model` must be a functional keras.Model, got {type(model).__name__}"
+        )
     patterns = (TOKENS, BLOCKS, REST)
     names = [layer.name for layer in model.layers]
     if blocks_of(names) or any(map(TOKENS.fullmatch, names)):
@@ -54,9 +56,10 @@ def blocks_of(names):
 def check_features(argument, names, model):
     """Raises a ValueError unless `names`, the caller's `argument`, are layers of the
     model on a grid."""
-    holds = isinstance(names, (list, tuple))
-    holds = holds and all(isinstance(name, str) for name in names)
-    require(holds, argument, "names of layers", names, short)
+    if not isinstance(names, (list, tuple)) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise ValueError(f"`{argument}` must be names of layers, got {short(names)}")
     layers = {layer.name: layer for layer in model.layers}
     for name in names:
         if name not in layers or layer_grid(model, layers[name]) is None:

@@ -1,34 +1,69 @@
-"""Makes the public builders of the rows of `variants.py`."""
+"""Makes the public builder of one row of `variants.py`.
+
+Editors and type checkers read its signature from the protocols, which
+`tests/models/test_signatures.py` compares with the real one.
+"""
 
 import inspect
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Concatenate, ParamSpec
+from typing import Protocol
 
 import keras
 
+from keras_t2t._ground.types import (
+    Activation,
+    Features,
+    Pooling,
+    Shape,
+    Tensor,
+    Weights,
+)
 from keras_t2t.variants import FAMILIES, family_of
 
-# What type checkers and editors know of the builder of a row: the arguments of the
-# general one, but for the first, which are the architecture.
-Rest = ParamSpec("Rest")
-Named = Callable[[str], Callable[Rest, keras.Model]]
+
+class NamedViT(Protocol):
+    """A builder such as `keras_t2t.ViTB16`; arguments as for `keras_t2t.ViT`."""
+
+    def __call__(
+        self,
+        include_top: bool = True,
+        include_preprocessing: bool = False,
+        weights: Weights = None,
+        input_tensor: Tensor = None,
+        input_shape: Shape = None,
+        pooling: Pooling = None,
+        classes: int = 1000,
+        classifier_activation: Activation = "softmax",
+        name: str = ...,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        remat: bool = False,
+        features: Features = None,
+    ) -> keras.Model: ...
 
 
-def named_t2t_vit(
-    general: Callable[
-        Concatenate[Any, Any, Any, Any, Any, Any, Any, Any, Rest], keras.Model
-    ],
-) -> Named[Rest]:
-    return partial(named_variant, general)
+class NamedT2TViT(Protocol):
+    """A builder such as `keras_t2t.T2TViT14`; arguments as for `keras_t2t.T2TViT`."""
 
-
-def named_vit(
-    general: Callable[
-        Concatenate[Any, Any, Any, Any, Any, Any, Any, Rest], keras.Model
-    ],
-) -> Named[Rest]:
-    return partial(named_variant, general)
+    def __call__(
+        self,
+        include_top: bool = True,
+        include_preprocessing: bool = False,
+        weights: Weights = None,
+        input_tensor: Tensor = None,
+        input_shape: Shape = None,
+        pooling: Pooling = None,
+        classes: int = 1000,
+        classifier_activation: Activation = "softmax",
+        name: str = ...,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        drop_path: float = 0.0,
+        remat: bool = False,
+        token_dropout: float | None = None,
+        fused_soft_split: bool = True,
+        features: Features = None,
+    ) -> keras.Model: ...
 
 
 def named_variant(general, public_name):
@@ -55,7 +90,7 @@ def named_variant(general, public_name):
     build.__module__ = general.__module__
     build.__signature__ = signature
     build.__doc__ = (
-        f"{row}\n\nArguments, outputs and errors are those of "
+        f"{row.summary}\n\nArguments, outputs and errors are those of "
         f"`keras_t2t.{general.__name__}`."
     )
     return build

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import require
+from keras_t2t._ground.arguments import brief
 
 STANDARDISES = (keras.layers.Normalization, keras.layers.Rescaling)
 # Their weights are statistics of the input, not learned for the task.
@@ -22,8 +22,10 @@ def takes_pixels(model, answer=None):
     decide. If they do not, or it is none of these, a ValueError asks for it.
     """
     if answer is not None:
-        holds = isinstance(answer, (bool, np.bool_))
-        require(holds, "takes_pixels", "True, False or None", answer)
+        if not isinstance(answer, (bool, np.bool_)):
+            raise ValueError(
+                f"`takes_pixels` must be True, False or None, got {brief(answer)}"
+            )
         return bool(answer)
     pixels, reason = seen_input(model)
     if pixels is None:

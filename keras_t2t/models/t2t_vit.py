@@ -1,13 +1,13 @@
 """T2T-ViT as a functional Keras model (Yuan et al., ICCV 2021, arXiv:2101.11986)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t._ground.arguments import check_flags, python_numbers
+from keras_t2t._ground.arguments import check_counts, check_flags, python_numbers
 from keras_t2t._ground.types import (
     Activation,
     BlockType,
@@ -21,9 +21,9 @@ from keras_t2t._ground.types import (
 from keras_t2t.checkpoints.published_file import Pretrained
 from keras_t2t.models.arguments import (
     check_blocks,
-    check_depth,
     check_design,
     check_outputs,
+    check_stages,
     check_tokens,
     check_training,
     image_input,
@@ -36,7 +36,7 @@ from keras_t2t.models.backbone import (
 )
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
-from keras_t2t.models.named_variant import named_t2t_vit
+from keras_t2t.models.named_variant import NamedT2TViT, named_variant
 from keras_t2t.models.tokens import image_to_tokens
 from keras_t2t.preprocessing import preprocessing_layer
 from keras_t2t.variants import variant_name
@@ -148,7 +148,10 @@ def T2TViT(
     check_tokens(token_type, token_dropout)
     check_blocks(embed_dim, num_heads, mlp_ratio)
     check_design(block_type, embed_dim, mlp_ratio)
-    check_depth(depth, growth)
+    if growth is None:
+        check_counts(depth=depth)
+    else:
+        check_stages(embed_dim, num_heads, depth, growth)
     check_training(dropout, attention_dropout, drop_path, remat)
     check_flags(fused_soft_split=fused_soft_split, token_labelling=token_labelling)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
@@ -193,7 +196,7 @@ def T2TViT(
     return model if features is None else feature_extractor(model, features)
 
 
-_named_variant = named_t2t_vit(T2TViT)
+_named_variant: Callable[[str], NamedT2TViT] = partial(named_variant, T2TViT)
 
 T2TViT7 = _named_variant("T2TViT7")
 T2TViT10 = _named_variant("T2TViT10")

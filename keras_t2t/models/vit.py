@@ -1,9 +1,17 @@
 """ViT as a functional Keras model (Dosovitskiy et al., ICLR 2021), the baseline."""
 
+from collections.abc import Callable
+from functools import partial
+
 import keras
 
 from keras_t2t import layers as t2t_layers
-from keras_t2t._ground.arguments import check_counts, check_positive, python_numbers
+from keras_t2t._ground.arguments import (
+    check_counts,
+    check_flags,
+    check_positive,
+    python_numbers,
+)
 from keras_t2t._ground.types import (
     Activation,
     Features,
@@ -23,7 +31,7 @@ from keras_t2t.models.arguments import (
 from keras_t2t.models.backbone import BlockSettings, deep_narrow, layer_norm
 from keras_t2t.models.feature_grids import feature_extractor
 from keras_t2t.models.head import head
-from keras_t2t.models.named_variant import named_vit
+from keras_t2t.models.named_variant import NamedViT, named_variant
 from keras_t2t.models.tokens import convolution
 from keras_t2t.preprocessing import preprocessing_layer
 
@@ -79,6 +87,7 @@ def ViT(
     check_counts(depth=depth)
     check_blocks(embed_dim, num_heads, mlp_ratio)
     check_training(dropout, attention_dropout, drop_path, remat)
+    check_flags(qkv_bias=qkv_bias)
     check_positive(epsilon=epsilon)
     check_outputs(include_top, pooling, classes, classifier_activation, name, features)
     pretrained = Pretrained(weights)
@@ -110,7 +119,7 @@ def ViT(
     return model if features is None else feature_extractor(model, features)
 
 
-_named_variant = named_vit(ViT)
+_named_variant: Callable[[str], NamedViT] = partial(named_variant, ViT)
 
 ViTS16 = _named_variant("ViTS16")
 ViTB16 = _named_variant("ViTB16")

@@ -7,7 +7,7 @@ import torch
 import keras_t2t
 from keras_t2t.checkpoints.architecture import architecture_of
 from keras_t2t.checkpoints.loading import CheckpointFile
-from keras_t2t.checkpoints.official import variable_keys
+from keras_t2t.checkpoints.keras_file import variable_keys
 from tests.checkpoints import helpers
 from tests.checkpoints.helpers import SMALL, assert_same_logits, save
 from tests.reference import t2t_vit, vit
@@ -62,7 +62,7 @@ def test_a_variant_is_recognised_by_its_shapes(variant):
     shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
     assert architecture_of(shapes).variants == [variant]
     model = getattr(keras_t2t, variant)(input_shape=(32, 32, 3))
-    shapes = {key: v.shape for key, (_, v) in variable_keys(model).items()}
+    shapes = {key: v.shape for key, v in variable_keys(model).items()}
     assert architecture_of(shapes).variants == [variant]
 
 

@@ -1,13 +1,10 @@
 """Finding models by name, family and design."""
 
-import inspect
-
 import pytest
 
 import keras_t2t
 from keras_t2t import list_models
 from keras_t2t.models.by_name import builder
-from keras_t2t.variants import VARIANTS, VIT_VARIANTS
 
 pytestmark = pytest.mark.once
 
@@ -16,22 +13,6 @@ def test_every_listed_model_is_a_public_function_found_by_name():
     for name in list_models():
         assert getattr(keras_t2t, name) is builder(name)
         assert builder(name).__name__ == name
-
-
-@pytest.mark.parametrize(
-    ("general", "table"),
-    [(keras_t2t.T2TViT, VARIANTS), (keras_t2t.ViT, VIT_VARIANTS)],
-)
-def test_a_named_builder_takes_what_follows_the_architecture(general, table):
-    for name, row in table.items():
-        taken = list(inspect.signature(general).parameters.values())
-        first, rest = taken[: len(row.architecture)], taken[len(row.architecture) :]
-        assert {parameter.name for parameter in first} == set(row.architecture)
-        own = inspect.signature(builder(name)).parameters
-        assert own["name"].default == row.default_name
-        assert [p for p in own.values() if p.name != "name"] == [
-            parameter for parameter in rest if parameter.name != "name"
-        ]
 
 
 def test_filters():

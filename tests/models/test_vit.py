@@ -62,9 +62,9 @@ def test_positions_start_small():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_heads": 3}, "`num_heads` must divide .*num_heads=3 for width 32"),
+        ({"num_heads": 3}, "`embed_dim` must be divisible by `num_heads`, got "),
         ({"patch_size": 0}, "`patch_size` must be a positive integer, got 0"),
-        ({"patch_size": 50}, r"`patch_size` must be at most .*\(48, 64\), got 50"),
+        ({"patch_size": 50}, r"`patch_size` must be at most .*, got 50 for .*\(48, 64"),
         ({"remat": True, "dropout": 0.1}, "`remat=True` needs"),
         ({"features": ["norm"]}, "`features` need include_top=False and pooling"),
         ({"epsilon": float("nan")}, "`epsilon` must be positive, got nan"),

@@ -6,8 +6,8 @@ import torch
 
 import keras_t2t
 from keras_t2t.checkpoints.architecture import architecture_of
-from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.checkpoints.keras_file import variable_keys
+from keras_t2t.checkpoints.loading import CheckpointFile
 from tests.checkpoints import helpers
 from tests.checkpoints.helpers import SMALL, assert_same_logits, save
 from tests.reference import t2t_vit, vit

@@ -132,7 +132,7 @@ def test_the_bar_moves_in_validation(capfd):
             bar.validated(batch, 4)
     bar.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
     output = capfd.readouterr().out
-    shown = re.findall(r"(average )?validated: (\S+)", output)
+    shown = re.findall(r"(average )?validated: ([\d.]+)", output)
     shares = ["0.2500", "0.5000", "0.7500", "1.0000"]
     assert shown == [(which, x) for which in ("", "average ") for x in shares]
     last = output.rpartition("\r")[2]

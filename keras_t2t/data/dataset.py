@@ -33,9 +33,9 @@ class Validation(NamedTuple):
     pad: bool = False
     crop: float = 0.9
     interpolation: str = "bicubic"
-    # Always: it is training without augmentation, for which nothing is drawn.
-    augmentation: Augmentation = AUGMENTATIONS["none"]
-    seed: int = 0
+    # No fields: it is always training without augmentation, for which nothing is drawn.
+    augmentation = AUGMENTATIONS["none"]
+    seed = 0
 
 
 class Dataset(abc.ABC):

@@ -33,9 +33,14 @@ class Validation(NamedTuple):
     pad: bool = False
     crop: float = 0.9
     interpolation: str = "bicubic"
-    # No fields: it is always training without augmentation, for which nothing is drawn.
-    augmentation = AUGMENTATIONS["none"]
-    seed = 0
+
+    @property
+    def augmentation(self):
+        return AUGMENTATIONS["none"]
+
+    @property
+    def seed(self):
+        return 0  # nothing is drawn
 
 
 class Dataset(abc.ABC):

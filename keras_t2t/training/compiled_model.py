@@ -122,8 +122,8 @@ def recipe_optimizer(model, config):
         return lamb(model, rates, config.weight_decay, **settings)
     if config.optimizer == "adamw":
         layer_decay = 1.0 if config.linear_probe else config.layer_decay
-        shares = config.backbone_rate, layer_decay
-        return adamw(model, rates, config.weight_decay, *shares, **settings)
+        settings |= {"backbone_rate": config.backbone_rate, "layer_decay": layer_decay}
+        return adamw(model, rates, config.weight_decay, **settings)
     backbone = learning_rates(config, config.backbone_rate)
     return fine_tuning_sgd(model, rates, backbone, config.weight_decay, **settings)
 

@@ -42,17 +42,21 @@ def evaluate(run, model):
     return logs
 
 
-def last_rate(optimizer, finished=None):
-    """The learning rate of an optimizer's last step, or of the one after so many, a
-    float. In float16, steps whose gradients overflow do not count."""
+def last_rate(optimizer):
+    """The learning rate of an optimizer's last step, a float. In float16, steps whose
+    gradients overflow do not count."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # `optimizer.learning_rate` is the next step's.
+    finished = int(ops.convert_to_numpy(optimizer._iterations))
+    return rate_after(optimizer, max(0, finished - 1))
+
+
+def rate_after(optimizer, steps):
+    """The learning rate of the step that follows so many, a float."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     rate = optimizer._learning_rate
-    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        if finished is None:  # `optimizer.learning_rate` is the next step's
-            finished = max(0, int(ops.convert_to_numpy(optimizer._iterations)) - 1)
-        rate = rate(finished)
-    else:
-        rate = optimizer.learning_rate
+    schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    rate = rate(steps) if schedule else optimizer.learning_rate
     return float(ops.convert_to_numpy(rate))
 
 

@@ -202,7 +202,7 @@ class Own:
         return optimizer
 
     def check_rate(self, optimizer):
-        """Raises a ValueError if a callback would set a rate that is no number."""
+        """Raises a ValueError if a callback would set a rate that a schedule gives."""
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(optimizer._learning_rate, keras.Variable):
             return

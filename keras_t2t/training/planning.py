@@ -209,7 +209,8 @@ def opened_data(config, own):
 
 
 def description(dataset, config):
-    """The first line of a run: its data and, where it named none, how to get more."""
+    """The first line of a run: its data; for the digits by default, how to get
+    ImageNet."""
     line = (
         f"Data: {shown(dataset.name)}, {dataset.num_train:,} training and "
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"

@@ -164,13 +164,11 @@ class RunFolder:
         OSError, what was there before is untouched."""
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         merged = adapters.merged_adapters if self.adapts else contextlib.nullcontext
-        here = contextlib.nullcontext(self.path)
+        # Only the main process's file is kept.
+        kept = contextlib.nullcontext(self.path)
+        folder = kept if self.main else tempfile.TemporaryDirectory()
         try:
-            # Only the main process's file is kept.
-            with (
-                here if self.main else tempfile.TemporaryDirectory() as folder,
-                replacing(Path(folder, name)) as path,
-            ):
+            with folder as place, replacing(Path(place, name)) as path:
                 if name == ADAPTERS:
                     adapters.write_adapters(plain, path)
                 elif name.endswith(".weights.h5"):

@@ -3,7 +3,7 @@
 import keras
 
 from keras_t2t.training import state
-from keras_t2t.training.evaluation import last_rate
+from keras_t2t.training.evaluation import rate_after
 from keras_t2t.training.snapshots import last_good
 
 
@@ -62,11 +62,12 @@ class SaveSnapshots(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.generators = state.generators()
-        if self.own and self.model.stop_training:
-            self.progress.ends = True
+        if self.own and (self.progress.ends or self.model.stop_training):
+            self.progress.ended = self.model.stop_training = True
         self.save()
         self.run.write_epoch(self.model)
-        self.model.stop_training = self.progress.finished
+        if self.progress.stalled:
+            self.model.stop_training = True
 
     def save_unvalidated(self, logs):
         """Saves a run that is stopped between an epoch's last step and the end of its
@@ -92,7 +93,7 @@ class SaveSnapshots(keras.callbacks.Callback):
         epoch = (step - 1) // self.progress.steps_per_epoch + 1
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
-        rate = last_rate(self.model.optimizer, step - 1)
+        rate = rate_after(self.model.optimizer, step - 1)
         return FloatingPointError(
             f"the loss became {loss} at step {step} (epoch {epoch}), at learning rate "
             f"{rate:.3g}; {last_good(self.run.folder.snapshots.paths())}. A lower "

@@ -1,4 +1,5 @@
-"""The steps of a run: how far it is, and its callbacks."""
+"""The steps of a run: how far it is, and its callbacks, called without waiting for the
+device at every step."""
 
 import dataclasses
 import math
@@ -10,7 +11,7 @@ from keras import ops
 # Seconds between two readings of the metrics, which wait for the device.
 READ_EVERY = 1.0
 # What a snapshot keeps of the progress, in addition to the step.
-KEPT = ("history", "unvalidated", "ends")
+KEPT = ("history", "unvalidated", "ended", "ends")
 
 
 @dataclasses.dataclass
@@ -23,6 +24,7 @@ class Progress:
     step: int = 0
     history: list = dataclasses.field(default_factory=list)
     unvalidated: dict | None = None  # results of steps that still need a validation
+    ended: bool = False  # by a custom callback
     ends: bool = False  # with the current epoch, as a custom callback has asked
 
     def kept(self):
@@ -38,8 +40,7 @@ class Progress:
     def finished(self):
         """Whether all steps are done, or training no longer improves, or was ended."""
         done = self.step >= self.epochs * self.steps_per_epoch
-        ended = self.ends and self.step_in_epoch == 0
-        return self.unvalidated is None and (ended or self.stalled or done)
+        return self.unvalidated is None and (self.ended or self.stalled or done)
 
     @property
     def stalled(self):
@@ -74,13 +75,15 @@ class Progress:
 
 
 class Steps(keras.callbacks.CallbackList):
-    """Calls the callbacks; reads the metrics only now and then, at the ends of an epoch
-    and when `needs_metrics(step)`, and gives an empty dict at other steps: Keras's own
-    list makes the host wait for the device at every step.
+    """Calls the callbacks after each step; reads the metrics only now and then.
 
-    A loss that is not finite raises `not_finite(step, loss)`, of the step at which it
-    occurred. Training begins and ends once for the callbacks, also where a resumed run
-    needs two `fit`s, for the rest of an epoch and for the others.
+    Keras's own list turns every metric of every step into a float, so that the host
+    waits for the device each time. Here the callbacks get the metrics of a step once a
+    second, at both ends of an epoch and when `needs_metrics(step)`; at other steps they
+    get an empty dict. A loss that is not finite stops the run with the error that
+    `not_finite(step, loss)` gives for the step at which it occurred. Training begins
+    and ends once for them, also where a resumed run needs two `fit`s: for the rest of
+    an epoch and for the others.
     """
 
     def __init__(self, progress, callbacks, needs_metrics, not_finite, **params):
@@ -116,7 +119,8 @@ class Steps(keras.callbacks.CallbackList):
         super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch, logs=None):
-        super().on_train_batch_begin(batch + self.done_before)
+        for callback in self.callbacks:
+            callback.on_train_batch_begin(batch + self.done_before, logs={})
 
     def on_train_batch_end(self, batch, logs=None):
         progress = self.progress

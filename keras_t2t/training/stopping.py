@@ -40,8 +40,8 @@ class StopSignals:
     Before the run has finished a step, they raise `Stopped` at once. From then on they
     are only noted, and the run calls `asked` where stopping loses nothing. A second
     Ctrl-C always raises. Signals that are ignored stay so (`nohup`), as do a program's
-    own handlers of SIGUSR1 and SIGHUP without an attribute `gives_way`, and all in
-    other threads than the main one, which may handle none.
+    own handlers of SIGUSR1 and SIGHUP without an attribute `gives_way`. Only the main
+    thread may handle signals: in other threads nothing changes.
     """
 
     last: ClassVar["StopSignals | None"] = None  # the process's latest, for scripts

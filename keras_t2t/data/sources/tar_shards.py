@@ -134,13 +134,14 @@ def _write_cache(cached, path, stamp, index):
     names = "".join(f"{name}\0" for name in index.names)
     names = names.encode("utf-8", "surrogateescape")
     columns = index._asdict() | {"names": np.frombuffer(names, "uint8")}
-    np.savez(arrays := io.BytesIO(), stamp=(VERSION, *stamp), **columns)
-    # A zip's own checksums do not cover its directory.
-    content = arrays.getvalue() + hashlib.sha256(arrays.getvalue()).digest()
+    file = io.BytesIO()
+    np.savez(file, stamp=(VERSION, *stamp), **columns)
+    content = file.getvalue()
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with replacing(cached) as temporary:
-            temporary.write_bytes(content)
+            # A zip's own checksums do not cover its directory.
+            temporary.write_bytes(content + hashlib.sha256(content).digest())
     except OSError as error:  # a cache that cannot be written only costs time
         reason = error.strerror or error
         print(f"the index of {shown(path)} is not kept: {reason}")

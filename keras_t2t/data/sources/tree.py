@@ -29,36 +29,44 @@ def find_splits(folder):
     places = {name: _inner(folder / name) for name in names if role(name)}
     # A whole data set may have such a name too: test/train/<class>.
     places = {name: at for name, at in places.items() if not _holds_splits(at)}
+    if not places:
+        return {}
     looks = {name: look(place, whole=True) for name, place in places.items()}
     if any(
         role(name) != role(other) and _alike(looks[name], looks[other])
         for name, other in itertools.combinations(places, 2)
     ):  # then they are splits, whatever else the folder holds
         return places
+    others = [name for name in names if name not in places]
     of_folders = [name for name in places if looks[name].of_folders]
-    loose = [name for name in places if looks[name].images]
-    if not (of_folders or loose):
-        return {}
-    others = (name for name in names if name not in places)
+    if not of_folders:
+        return _loose(folder, looks, others, places)
     beside = [name for name in others if holds_images(folder / name)]
-    if not of_folders and not beside and any(looks[name].folders for name in loose):
-        return places
-    roles = {role(name) for name in (places if of_folders else loose)}
-    several = len(roles if of_folders else loose) > 1
-    # One folder more is accepted: Train/<class>, Test/* and Meta/*.
-    alone = not beside or (len(beside) == 1 and TRAIN in roles and several)
-    if of_folders:
-        if beside and _one_folder_each(folder, [*of_folders, *beside]):
-            return {}
-        if alone:
-            return places
+    if beside and _one_folder_each(folder, [*of_folders, *beside]):
+        return {}
+    roles = {role(name) for name in places}
+    alone = not beside or (len(beside) == 1 and TRAIN in roles and len(roles) > 1)
+    if not alone:  # one folder more is accepted: Train/<class>, Test/* and Meta/*
+        known = f"{_slashed(of_folders)} by name and content"
         raise ValueError(
-            f"data_dir={str(folder)!r} holds {_slashed(of_folders)} by name and "
-            f"content a split, and beside it images in {_slashed(beside)}: name the "
-            "splits train/<class>/* and val/<class>/* (or the like), or give "
-            f"{of_folders[0]}/ as data_dir"
+            f"data_dir={str(folder)!r} holds {known} a split, and beside it images in "
+            f"{_slashed(beside)}: name the splits train/<class>/* and val/<class>/* "
+            f"(or the like), or give {of_folders[0]}/ as data_dir"
         )
-    if alone:
+    return places
+
+
+def _loose(folder, looks, others, places):
+    """As `find_splits`, if no folder with a split's name holds folders only."""
+    loose = [name for name in looks if looks[name].images]
+    if not loose:
+        return {}
+    beside = [name for name in others if holds_images(folder / name)]
+    if not beside and any(looks[name].folders for name in loose):
+        return places
+    if not beside or (
+        len(beside) == 1 and len(loose) > 1 and TRAIN in {role(name) for name in loose}
+    ):
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(loose)} would be a split by the "
             f"name, and holds images without folders of classes; expected "

@@ -16,10 +16,12 @@ import collections
 import contextlib
 import importlib
 import io
+import itertools
 import json
 import os
 import re
 import resource
+import signal
 import struct
 import sys
 import tarfile
@@ -29,7 +31,7 @@ import traceback
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +66,6 @@ class Surface(NamedTuple):
     tells: str
     cases: int
     start: Callable
-    given: Sequence = ()  # (bytes, how) of each case, where damage is not drawn
 
 
 class Wrong(Exception):
@@ -222,22 +223,26 @@ def is_clear(error):
     )
 
 
-def work(answers, module, parts, seed):
-    """Sends an answer at the start of each surface and for each of its cases."""
+def work(answers, module, cases, seed, seconds):
+    """Sends None once a sound file is read, then (outcome, text, how) of each case."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for output in (1, 2):  # what libraries print, and crashes
         os.dup2(nowhere, output)
     warnings.simplefilter("ignore")
+    signal.alarm(START_SECONDS)  # which ends this process, whatever it hangs in
     surfaces = importlib.import_module(module).SURFACES
-    for name, cases in parts.items():
+    for name, group in itertools.groupby(cases, key=lambda case: case[0]):
         with tempfile.TemporaryDirectory() as folder:
             os.environ["KERAS_HOME"] = f"{folder}/home"
-            for answer in answered(name, surfaces[name], cases, seed, Path(folder)):
+            numbers = [number for _, number in group]
+            for answer in answered(name, surfaces[name], numbers, seed, Path(folder)):
                 answers.send(answer)
+                signal.alarm(seconds)
+        signal.alarm(START_SECONDS)
+    os._exit(0)  # libraries may end late, or crash
 
 
-def answered(name, surface, cases, seed, folder):
-    """Yields True, if a sound file is read, then (outcome, text, how) of each case."""
+def answered(name, surface, numbers, seed, folder):
     files, use = surface.start(folder)
     sound = {path: path.read_bytes() for path in files}
     expected = dict.fromkeys(files)
@@ -245,16 +250,15 @@ def answered(name, surface, cases, seed, folder):
         # A format may be refused as a whole.
         with contextlib.suppress(ValueError):
             expected[path] = use(path)
-    yield any(expected.values())
+    if not any(expected.values()):
+        raise ValueError("what is sound is refused")
+    yield None
     used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
     resource.setrlimit(resource.RLIMIT_AS, (used + BYTES, -1))
-    for case in range(*cases):
-        rng = np.random.default_rng([zlib.crc32(name.encode()), case, seed])
+    for number in numbers:
+        rng = np.random.default_rng([zlib.crc32(name.encode()), number, seed])
         path = files[rng.integers(len(files))]
-        if surface.given:
-            data, how = surface.given[case]
-        else:
-            data, how = damaged(path, sound[path], rng)
+        data, how = damaged(path, sound[path], rng)
         path.write_bytes(data)
         found = outcome_of(use, path, surface, expected[path], how)
         path.write_bytes(sound[path])
@@ -268,62 +272,37 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
     `counts` says how many cases of each surface of the module are tried, and `report`
     takes a text for each that may not be.
     """
-    surfaces, fresh = importlib.import_module(module).SURFACES, get_context("spawn")
-    found = {name: collections.Counter() for name in counts}
-    while left := {n: c for n, c in counts.items() if found[n].total() < c}:
-        parts = {name: (found[name].total(), count) for name, count in left.items()}
+    cases = [(name, i) for name, count in counts.items() for i in range(count)]
+    found, told = {name: collections.Counter() for name in counts}, []
+    fresh = get_context("spawn")
+    while left := cases[len(told) :]:
         answers, far = fresh.Pipe(duplex=False)
-        child = fresh.Process(target=work, args=(far, module, parts, seed))
+        given = far, module, left, seed, seconds
+        child = fresh.Process(target=work, args=given, daemon=True)
         child.start()
         far.close()
-
-        def answer(limit, answers=answers):
-            """What the child says; HANG or CRASH where it says nothing."""
-            if not answers.poll(limit):
-                return HANG, f"after {limit} s", ""
-            try:
-                return answers.recv()
-            except (EOFError, OSError):
-                return CRASH, "", ""
-
-        try:
-            outcome = None
-            for name, (first, last) in parts.items():
-                if outcome in (HANG, CRASH):
-                    break
-                if answer(START_SECONDS) is not True:
-                    raise RuntimeError(
-                        f"{name} did not start, or refuses what is sound"
-                    )
-                for case in range(first, last):
-                    outcome, text, how = answer(seconds)
-                    if surfaces[name].given:  # told also where the child says nothing
-                        _, how = surfaces[name].given[case]
-                    found[name][outcome] += 1
-                    if report and outcome not in ALLOWED:
-                        report(f"{name} {case}: {outcome}: {how}: {text[:300]}")
-                    if outcome in (HANG, CRASH):
-                        break
-        finally:  # Python would wait for it at its own end
-            child.kill()
-            child.join()
+        new = []
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                new.append(answers.recv())
+        child.join()
+        if child.exitcode > 0 or not new:
+            raise RuntimeError(f"{left[0][0]} did not start, or refuses what is sound")
+        told += [answer for answer in new if answer]
+        if child.exitcode < 0:  # a signal's number
+            late = child.exitcode == -signal.SIGALRM
+            told.append((HANG if late else CRASH, "", ""))
+    for (name, number), (outcome, text, how) in zip(cases, told, strict=True):
+        found[name][outcome] += 1
+        if report and outcome not in ALLOWED:
+            report(f"{name} {number}: {outcome}: {how}: {text[:300]}")
     return found
 
 
-def table(counts):
-    """Markdown of {row: `Counter`}."""
-    rows = [
-        [row, *(f"{n:,}" for n in (found.total(), *(found[o] for o in OUTCOMES)))]
-        for row, found in counts.items()
-    ]
-    return tables.table(("input", "tried", *OUTCOMES), rows, "---:")
-
-
-def main(module="benchmarks.fuzz_surfaces"):
-    """Tries the surfaces of a module; returns whether one came out as none may."""
+def main():
+    module = "benchmarks.fuzz_surfaces"
     surfaces = importlib.import_module(module).SURFACES
-    description = sys.modules[module].__doc__.partition("\n")[0]
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     rows = list(dict.fromkeys(surface.row for surface in surfaces.values()))
     chosen = [*surfaces, *rows]
@@ -344,8 +323,12 @@ def main(module="benchmarks.fuzz_surfaces"):
         if counts:
             found[row] = sum(outcomes.values(), collections.Counter())
             print(f"{row}: {time.monotonic() - begin:.0f} s", flush=True)
-    print(table(found))
-    return not all(set(counts) <= set(ALLOWED) for counts in found.values())
+    cells = [
+        [row, *(f"{n:,}" for n in (counted.total(), *(counted[o] for o in OUTCOMES)))]
+        for row, counted in found.items()
+    ]
+    print(tables.table(("input", "tried", *OUTCOMES), cells, "---:"))
+    return not all(set(counted) <= set(ALLOWED) for counted in found.values())
 
 
 if __name__ == "__main__":

@@ -1,15 +1,11 @@
 """What `fuzz.py` damages: sound files of every kind that is read from outside."""
 
-import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 import os
 import re
 import shutil
-import socket
-import threading
 import types
 from pathlib import Path
 
@@ -361,102 +357,3 @@ for tells, part, kinds in (
     for reader, cases in (("grain", 1000), ("tensorflow", 50)):
         surface(f"{reader}{part}", "images", tells, cases, kinds, reader)(batched)
     surface(f"evaluation_transform{part}", "images", tells, 3000, kinds)(transformed)
-
-
-# === Downloads ===
-@contextlib.contextmanager
-def serving(answer):
-    """Port of a server that calls `answer` with each connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve():
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = server.accept()
-                    with contextlib.suppress(OSError), connection:
-                        connection.recv(65536)
-                        answer(connection)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-
-
-def published(folder):
-    """(file of the release, its folder in the cache, function that fetches it)."""
-    import keras_t2t
-    from keras_t2t.checkpoints import download, published_file, registry
-    from keras_t2t.variants import VARIANTS
-
-    small = {"embed_dim": 8, "depth": 1, "num_heads": 2, "mlp_ratio": 1.0}
-    row = registry.PUBLISHED[0]._replace(variant="Small", size=16, classes=3)
-    registry.PUBLISHED = (row,)
-    VARIANTS["Small"] = VARIANTS["T2TViT7"]._replace(**small)
-    download.TIMEOUT, download.SECONDS = 1, 3
-
-    def build(weights):
-        shape = {"input_shape": (16, 16, 3), "classes": 3}
-        return keras_t2t.T2TViT(**small, **shape, weights=weights)
-
-    keras_t2t.save_official(build(None), folder / row.file)
-    cache = published_file.cache_folder()
-    return folder / row.file, cache, lambda: arrays(build("imagenet"))
-
-
-def fetching(folder):
-    """(the file of the release, function of a server's answer that fetches it)."""
-    file, cache, fetch = published(folder)
-
-    def fetch_from(answer):
-        shutil.rmtree(cache, ignore_errors=True)
-        with serving(answer) as port:
-            os.environ["KERAS_T2T_WEIGHTS"] = f"http://127.0.0.1:{port}/release"
-            try:
-                return fetch()
-            except Exception:
-                if [path for path in cache.rglob("*") if path.is_file()]:
-                    raise Wrong("refused, and yet something is kept") from None
-                raise
-
-    return file, fetch_from
-
-
-@surface("response", "downloads", ALL, 250)
-def response(folder):
-    file, fetch_from = fetching(folder)
-    answer, content = folder / "response", file.read_bytes()
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
-    answer.write_bytes(head.encode() + content)
-    return [answer], lambda path: fetch_from(lambda c: c.sendall(path.read_bytes()))
-
-
-@surface("what was fetched", "downloads", ALL, 250)
-def fetched(folder):
-    _, cache, fetch = published(folder)
-    os.environ["KERAS_T2T_WEIGHTS"] = str(folder)
-    fetch()
-    kept = sorted(path for path in cache.rglob("*") if path.is_file())
-    return kept, lambda path: fetch()
-
-
-@surface("page", "page", ALL, 1000)
-def page(folder):
-    """The archive of ONNX Runtime Web that is kept for pages."""
-    from keras_t2t._ground.files import keras_folder
-    from keras_t2t.export import web
-
-    kept = keras_folder() / "keras_t2t" / f"onnxruntime-web-{web.VERSION}.tgz"
-    kept.parent.mkdir(parents=True)
-    members = {f"package/{name}": bytes(range(100)) for name in web.RUNTIME}
-    data_layouts.write_tar(kept, members, "w:gz")
-    sound = kept.read_bytes()
-    web.SHA512 = hashlib.sha512(sound).hexdigest()
-    web.download = lambda url, path, checksum: Path(path).write_bytes(sound)
-
-    def use(path):
-        target = folder / "ort"
-        shutil.rmtree(target, ignore_errors=True)
-        web.copy_runtime(target)
-        return {path.name: path.read_bytes() for path in target.iterdir()}
-
-    return [kept], use

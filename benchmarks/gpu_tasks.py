@@ -205,22 +205,23 @@ def scratch_cells(rehearsal):
 
 
 def scratch(given, model, epochs):
-    """Photographs on the device, an epoch as one program: `claim_accelerator.py`."""
+    """Photographs on the device, an epoch as one program, as in `claim.py`."""
     os.environ["KERAS_BACKEND"] = "jax"
-    from benchmarks import claim_accelerator as accelerator
-    from benchmarks.claim import Design, evaluated
+    import keras
+
+    from benchmarks import claim
     from keras_t2t import count_macs
 
     width, depth, heads = (16, 1, 2) if given.rehearsal else (384, 14, 6)
     tokens = "performer" if model == "T2TViT14" else 16
     depth += tokens == 16 and not given.rehearsal  # 1.51 GMACs to 1.48 at 128 px
-    design = Design(model, tokens, width, depth, heads, most_images=0, mlp_ratio=3)
+    design = claim.Design(model, tokens, width, depth, heads, 0, mlp_ratio=3)
     if given.rehearsal:
-        accelerator.SIZE, accelerator.BATCH_SIZE = 32, 8
-    data = pixels(given.photographs, accelerator.SIZE)
-    accelerator.train(model, data, given.work, epochs, design=design)
-    history = json.loads((given.work / "history.json").read_text(encoding="utf-8"))
-    trained = design.build(accelerator.SIZE)
+        claim.DEVICE_BATCH_SIZE = 8
+    data = pixels(given.photographs, 32 if given.rehearsal else claim.DEVICE_SIZE)
+    keras.utils.set_random_seed(0)
+    training, rate = (data.images, data.labels), claim.DEVICE_RATE
+    trained, history = claim.trained_on_device(design, training, rate, 0, epochs)
     seconds = statistics.median(history["seconds"])
     figures = {
         "gmacs": count_macs(trained) / 1e9,
@@ -231,8 +232,7 @@ def scratch(given, model, epochs):
         "images_per_second": len(data.images) / seconds,
     }
     given.tell(**figures)  # evaluating compiles once more
-    trained.load_weights(given.work / "model.weights.h5")
-    top1 = evaluated(trained, (data.test_images, data.test_labels))
+    top1 = claim.evaluated(trained, (data.test_images, data.test_labels))
     given.tell(**figures, top1=top1)
 
 

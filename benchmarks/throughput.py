@@ -107,21 +107,18 @@ def compare(names, model, setting, rounds, seconds):
     peak = statistics.median(rates.pop(MATMUL)) * workers[MATMUL].start["macs"]
     rows = []
     for name, own in rates.items():
-        rate, start = statistics.median(own), workers[name].start
+        rate, worker = statistics.median(own), workers[name]
+        saved = worker.ask("saved")["saved"]
         rows.append(
-            {
-                **setting,
-                "model": name[5:] if name.startswith("timm:") else model,
-                "implementation": name,
-                "images_per_second": rate,
-                "slowest": min(own),
-                "fastest": max(own),
-                "ratio": ratio(own, rates.get(REFERENCE)),
-                "share_of_peak": rate * start["macs"] * passes / peak,
-                "first_step": start["first_step"],
-                "memory": start["memory"],
-                "saved": workers[name].ask("saved")["saved"],
-            }
+            (
+                name,
+                f"{rate:.1f} ({min(own):.1f} to {max(own):.1f})",
+                ratio(own, rates.get(REFERENCE)),
+                f"{rate * worker.start['macs'] * passes / peak:.0%}",
+                f"{worker.start['first_step']:.1f}",
+                f"{worker.start['memory'] / 1e6:.0f}",
+                "" if saved is None else f"{saved / 1e6:.0f}",
+            )
         )
     for worker in workers.values():
         worker.close()
@@ -129,31 +126,17 @@ def compare(names, model, setting, rounds, seconds):
 
 
 def ratio(rates, reference):
-    """Median over the rounds of how many times faster; None without a reference."""
+    """How many times faster, the median over the rounds; empty without a reference."""
     if reference is None:
-        return None
-    return statistics.median(a / b for a, b in zip(rates, reference, strict=True))
+        return ""
+    times = map(float.__truediv__, rates, reference)
+    return f"{statistics.median(times):.2f}"
 
 
-# === Output ===
 HEADER = (
     *("implementation", "images/s (slowest to fastest)", "ratio", "of matmul peak"),
     *("first step, s", "peak memory, MB", "saved, MB"),
 )
-TITLE = "**{model}, {mode}, {precision}, batch {batch_size}, {image_size} px**"
-
-
-def cells(row):
-    rates = (row[field] for field in ("images_per_second", "slowest", "fastest"))
-    return (
-        row["implementation"],
-        "{:.1f} ({:.1f} to {:.1f})".format(*rates),
-        "" if row["ratio"] is None else f"{row['ratio']:.2f}",
-        f"{row['share_of_peak']:.0%}",
-        f"{row['first_step']:.1f}",
-        f"{row['memory'] / 1e6:.0f}",
-        "" if row["saved"] is None else f"{row['saved'] / 1e6:.0f}",
-    )
 
 
 def main():
@@ -192,8 +175,9 @@ def main():
         rows = compare(names, model, setting, arguments.rounds, arguments.seconds)
         if rows:
             ran = True
-            written = table(HEADER, map(cells, rows))
-            print(f"{TITLE.format(**rows[0])}\n\n{written}", flush=True)
+            size = f"batch {batch_size}, {image_size} px"
+            print(f"**{model}, {mode}, float32, {size}**\n\n{table(HEADER, rows)}")
+            sys.stdout.flush()
     if not ran:
         sys.exit("no implementation ran")
 

@@ -221,8 +221,10 @@ def find_classifier(
     """
     weights = fetched(weights)
     by_name = weights in (RANDOM, *NAMES)
-    if by_name or variant is not None:
-        builder(variant or DEFAULT_VARIANT)  # an unknown name is an error first
+    if by_name and variant is None:
+        variant = DEFAULT_VARIANT
+    if variant is not None:
+        builder(variant)  # an unknown name is an error first
     path = Path(weights)
     if ema and not path.is_dir():
         raise ValueError(
@@ -231,10 +233,13 @@ def find_classifier(
         )
     if raw:
         check_torch("--raw", weights)
-    if not by_name and not path.exists():
+    if weights == RANDOM:  # which does not know ImageNet's classes
+        names = numbered(IMAGENET_CLASSES)
+        found = Classifier(RANDOM, variant, DEFAULT_SIZE, IMAGENET_CLASSES, names)
+    elif by_name:
+        found = _of_published(weights, published_weights(weights, variant))
+    elif not path.exists():
         raise FileNotFoundError(not_found(weights))
-    if by_name:
-        found = _by_name(weights, variant or DEFAULT_VARIANT)
     else:
         path = final_weights(path, ema) if path.is_dir() else path
         file = CheckpointFile(path, ema=not raw)
@@ -259,14 +264,6 @@ def not_found(weights):
         f"weights={shown(weights)!r} is no file or run folder that exists, nor one of "
         f"{', '.join(known[: len(NAMES) + 1])}, nor hf://OWNER/NAME{hint}"
     )
-
-
-def _by_name(weights, variant):
-    if weights != RANDOM:
-        return _of_published(weights, published_weights(weights, variant))
-    # Random weights do not know ImageNet's classes.
-    names = numbered(IMAGENET_CLASSES)
-    return Classifier(RANDOM, variant, DEFAULT_SIZE, IMAGENET_CLASSES, names)
 
 
 def _of_file(file, variant, reads_names):

@@ -140,46 +140,24 @@ def unset_weights(monkeypatch):
 @pytest.fixture(autouse=True)
 def numpy_initializers(request, monkeypatch):
     """On JAX every shape's random numbers are a program to compile; NumPy draws the
-    same distributions, of the same seeds."""
+    distribution of most of Keras's layers, of the same seeds."""
     import keras
 
     as_users = "keras_initializers" in request.fixturenames
     if keras.backend.backend() == "jax" and not as_users:
         from keras.src.initializers import random_initializers as module
 
-        drawn = types.SimpleNamespace(
-            make_default_seed=module.random.make_default_seed,
-            SeedGenerator=module.random.SeedGenerator,
-            normal=normal,
-            truncated_normal=truncated_normal,
-            uniform=uniform,
-        )
+        drawn = types.SimpleNamespace(**{**vars(module.random), "uniform": uniform})
         monkeypatch.setattr(module, "random", drawn)
+
+
+def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
+    import keras
+
+    draws = np.random.default_rng(seed).uniform(minval, maxval, shape)
+    return keras.ops.convert_to_tensor(draws.astype("float32"), dtype=dtype)
 
 
 @pytest.fixture
 def keras_initializers():
     """For a test that compares with another process, which has no such fixtures."""
-
-
-def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
-    draws = np.random.default_rng(seed).standard_normal(shape)
-    return as_tensor(mean + stddev * draws, dtype)
-
-
-def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
-    random = np.random.default_rng(seed)
-    draws = random.standard_normal(shape)
-    while (beyond := np.abs(draws) > 2).any():
-        draws[beyond] = random.standard_normal(beyond.sum())
-    return as_tensor(mean + stddev * draws, dtype)
-
-
-def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
-    return as_tensor(np.random.default_rng(seed).uniform(minval, maxval, shape), dtype)
-
-
-def as_tensor(draws, dtype):
-    import keras
-
-    return keras.ops.convert_to_tensor(draws.astype("float32"), dtype=dtype)

@@ -24,36 +24,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
         hub, path = self.server.hub, self.path.partition("?")[0]
         match = API.fullmatch(path) or RESOLVE.fullmatch(path)
         if not match:
-            self.send_json({}, 404)
-        elif (name := match["name"]) not in hub.repositories:
-            self.refuse(401 if name in hub.private else 404, "RepoNotFound")
-        elif match["revision"] not in ("main", hub.commit(name)):
-            self.refuse(404, "RevisionNotFound")
-        elif match.re is API:
-            self.tell(name, match["what"])
-        elif match["file"] not in hub.repositories[name]:
-            self.refuse(404, "EntryNotFound")
-        else:
-            body = hub.repositories[name][match["file"]]
-            headers = {"ETag": f'"{digest(body)}"', "X-Repo-Commit": hub.commit(name)}
-            headers["Content-Type"] = "application/octet-stream"
-            self.send(200, body, headers)
+            return self.send_json({}, 404)
+        name = match["name"]
+        if (files := hub.repositories.get(name)) is None:
+            return self.refuse(401 if name in hub.private else 404, "RepoNotFound")
+        commit = hub.commit(name)
+        if match["revision"] not in ("main", commit):
+            return self.refuse(404, "RevisionNotFound")
+        if match.re is RESOLVE:
+            if (body := files.get(match["file"])) is None:
+                return self.refuse(404, "EntryNotFound")
+            headers = {"ETag": f'"{digest(body)}"', "X-Repo-Commit": commit}
+            return self.send(200, body, headers)
+        if match["what"] == "tree":
+            return self.send_json(
+                [
+                    {"type": "file", "path": path, "size": len(x), "oid": digest(x)}
+                    for path, x in files.items()
+                ]
+            )
+        siblings = [{"rfilename": file} for file in files]
+        return self.send_json({"id": name, "sha": commit, "siblings": siblings})
 
     do_HEAD = do_GET
-
-    def tell(self, name, what):
-        """What is in a repository."""
-        files = self.server.hub.repositories[name]
-        if what == "tree":
-            entries = [
-                {"type": "file", "path": path, "size": len(body), "oid": digest(body)}
-                for path, body in files.items()
-            ]
-            self.send_json(entries)
-        else:
-            siblings = [{"rfilename": file} for file in files]
-            commit = self.server.hub.commit(name)
-            self.send_json({"id": name, "sha": commit, "siblings": siblings})
 
     def do_POST(self):
         hub = self.server.hub

@@ -2,7 +2,7 @@
 
 import contextlib
 import ctypes
-import os
+import re
 import sys
 from pathlib import Path
 
@@ -20,18 +20,19 @@ def begin():
 
 def peak():
     """The most bytes held since `begin`; 0 where it is not known."""
-    with contextlib.suppress(OSError):
-        for line in (PROCESS / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
-    return 0
+    return _held("VmHWM")
 
 
 def held():
     """Bytes held now; 0 where it is not known."""
+    return _held("VmRSS")
+
+
+def _held(name):
     with contextlib.suppress(OSError):
-        pages = int((PROCESS / "statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        status = (PROCESS / "status").read_text()
+        if found := re.search(rf"{name}:\s+(\d+)", status):
+            return 1024 * int(found[1])
     return 0
 
 

@@ -6,6 +6,7 @@ A `Case` builds a functional model, around one layer or as a whole; each functio
 
 import functools
 import json
+import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -109,15 +110,16 @@ def check_config_round_trip(case):
     np.testing.assert_array_equal(outputs(copy, x), expected)
 
 
-def check_save_and_load(case, tmp_path):
+def check_save_and_load(case):
     model, x, expected = built(case)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(outputs(loaded, x), expected)
-    model.save_weights(tmp_path / "model.weights.h5")
-    fresh = case.build()
-    fresh.load_weights(tmp_path / "model.weights.h5")
-    np.testing.assert_array_equal(outputs(fresh, x), expected)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        loaded = keras.saving.load_model(f"{folder}/model.keras")
+        np.testing.assert_array_equal(outputs(loaded, x), expected)
+        model.save_weights(f"{folder}/model.weights.h5")
+        fresh = case.build()
+        fresh.load_weights(f"{folder}/model.weights.h5")
+        np.testing.assert_array_equal(outputs(fresh, x), expected)
 
 
 def check_fit_changes_exactly_the_trainable_weights(case):
@@ -173,19 +175,13 @@ CHECKS = (
 
 
 def every_check(cases):
-    """Decorator: the test gets (case, check) for every pair, case by case."""
+    """A test that is run with every pair of case and check, case by case."""
 
-    def decorate(test):
-        test = pytest.mark.parametrize("case", cases, ids=str)(test)
-        return pytest.mark.parametrize(
-            "check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_")
-        )(test)
-
-    return decorate
-
-
-def run(check, case, tmp_path):
-    if check is check_save_and_load:
-        check(case, tmp_path)
-    else:
+    @pytest.mark.parametrize(
+        "check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_")
+    )
+    @pytest.mark.parametrize("case", cases, ids=str)
+    def test(case, check):
         check(case)
+
+    return test

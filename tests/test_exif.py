@@ -47,14 +47,13 @@ def test_the_transform_turns_files_and_pillow_images_once(orientation, tmp_path)
 
 
 def test_headers_of_all_kinds():
-    def tiff(*entries, order="<", count=None):
-        mark = b"II*\0" if order == "<" else b"MM\0*"
-        count = count or len(entries)
-        return mark + struct.pack(f"{order}IH", 8, count) + b"".join(entries)
-
-    def entry(value, order="<", kind=3, tag=0x0112):
+    def tiff(*values, order="<", kind=3, tag=0x0112, count=None):
+        content = b"II*\0" if order == "<" else b"MM\0*"
+        content += struct.pack(f"{order}IH", 8, count or len(values))
         form = {1: "B3x", 3: "H2x", 4: "I", 9: "i"}[kind]
-        return struct.pack(f"{order}HHI{form}", tag, kind, 1, value)
+        for place, value in enumerate(values, 1 - len(values)):  # the last of this tag
+            content += struct.pack(f"{order}HHI{form}", tag + place, kind, 1, value)
+        return content
 
     def jpeg(*segments):
         head = b"\xff\xd8"
@@ -67,13 +66,13 @@ def test_headers_of_all_kinds():
         return 0xE1, b"Exif\0\0" + content
 
     jfif, adobe = (0xE0, b"JFIF\0" + bytes(9)), (0xE1, b"http://ns.adobe.com/")
-    other, six = entry(5, tag=0x0100), tiff(entry(6))
+    six = tiff(6)
     filled = jpeg(jfif, exif(six)).replace(b"\xff\xe1", b"\xff\xff\xff\xe1")
     damaged = (
-        jpeg(exif(tiff(entry(0)))),
-        jpeg(exif(tiff(entry(9)))),
-        jpeg(exif(tiff(entry(6, kind=9)))),
-        jpeg(exif(tiff(other, count=65535))),
+        jpeg(exif(tiff(0))),
+        jpeg(exif(tiff(9))),
+        jpeg(exif(tiff(6, kind=9))),
+        jpeg(exif(tiff(5, tag=0x0100, count=65535))),
         jpeg(exif(b"II*\0\xff\xff\xff\xff\x01\0")),
         jpeg(exif(b"PP*\0" + six[4:])),
         jpeg(exif(b"")),
@@ -85,11 +84,11 @@ def test_headers_of_all_kinds():
     )
     foreign = b"", b"GIF89a", b"BM", six
     for content, expected in {
-        jpeg(exif(tiff(other, entry(6)))): 6,
-        jpeg(jfif, exif(tiff(entry(8, ">"), order=">"))): 8,
-        jpeg(adobe, exif(tiff(entry(3)))): 3,
-        jpeg(exif(tiff(entry(7, kind=1)))): 7,
-        jpeg(exif(tiff(entry(7, kind=4)))): 7,
+        jpeg(exif(tiff(5, 6))): 6,
+        jpeg(jfif, exif(tiff(8, order=">"))): 8,
+        jpeg(adobe, exif(tiff(3))): 3,
+        jpeg(exif(tiff(7, kind=1))): 7,
+        jpeg(exif(tiff(7, kind=4))): 7,
         filled: 6,
         **dict.fromkeys(damaged, 1),
         **dict.fromkeys(foreign),

@@ -93,17 +93,14 @@ def test_a_detector_trains_a_step():
     assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+def test_bad_arguments():
+    for arguments, message in (
         ({"token_type": "convolution"}, "`token_type` must be 'performer' or"),
         ({"include_preprocessing": True}, "a backbone takes what keras_t2t.prepro"),
         ({"image_shape": (16, 64, 3)}, "at least 32 px each way"),
-    ],
-)
-def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        backbone(**arguments)
+    ):
+        with pytest.raises(ValueError, match=message):
+            backbone(**arguments)
     with pytest.raises(ValueError, match="`name` must be one of T2TViT7, "):
         libraries()[1].from_variant("T2TViT13")
 

@@ -41,9 +41,6 @@ class Proxy:
     def __setattr__(self, name, value):
         setattr(self.loader, name, value)
 
-    def exec_module(self, module):
-        self.loader.exec_module(module)
-
 
 class Proxies:
     def find_spec(self, name, path=None, target=None):

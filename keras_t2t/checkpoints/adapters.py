@@ -262,10 +262,6 @@ def check_fit(model, parts, found, label):
                 f"{label} is for another model: {key} has shape {found[key].shape}, "
                 f"but the model needs {shape}"
             )
-    check_numbers(parts, found, label)
-
-
-def check_numbers(parts, found, label):
     for key, array in found.items():
         finite = array.dtype.kind == "f" and is_finite(array, np.dtype("float32"))
         if not finite and not key.endswith(BASE):

@@ -108,10 +108,11 @@ def save_official(model: keras.Model, path: FilePath) -> None:
         raise ValueError(
             f"`path` must end in one of {', '.join(SUFFIXES)}, got {str(path)!r}"
         )
-    tensors = {
-        entry.name: np.ascontiguousarray(entry.layout.to_torch(_float32(entry.value())))
-        for entry in whole_entries(model, "save_official")
-    }
+    tensors = {}
+    for entry in whole_entries(model, "save_official"):
+        array = entry.layout.to_torch(entry.value())
+        dtype = "float64" if array.dtype == np.float64 else "float32"
+        tensors[entry.name] = np.array(array, dtype, order="C")
     beside = {GRID: list(token_grid(model)), NUM_HEADS: num_heads(model)}
     if path.name.endswith(".safetensors"):
         save = import_safetensors().numpy.save_file
@@ -136,11 +137,6 @@ def _official_names(names):
                 k: name.replace(theirs, authors) for k, name in official.items()
             }
     return official
-
-
-def _float32(array):
-    """A copy in float32, or in float64 if it is that."""
-    return array.astype("float64" if array.dtype == np.float64 else "float32")
 
 
 # === safetensors ===

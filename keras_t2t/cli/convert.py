@@ -19,15 +19,14 @@ KERAS_SUFFIXES = (".weights.h5", ".keras")
 
 
 def add_flags(parser, defaults):
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "input",
         type=os.path.expanduser,
         metavar="INPUT",
         help="checkpoint to read, or hf://OWNER/NAME/FILE",
     )
-    parser.add_argument(
-        "--output", type=user_path, required=True, metavar="FILE", help="file to write"
-    )
+    add("--output", type=user_path, required=True, metavar="FILE", help="file to write")
     add_model(
         parser,
         "T2TViT14ResNeXt (default: that of the file; if it does not say its number of "
@@ -36,9 +35,7 @@ def add_flags(parser, defaults):
     add_image_size(
         parser, "(default: that of the file); the position table is resized for it"
     )
-    parser.add_argument(
-        "--raw", action="store_true", help="take the raw weights, not their average"
-    )
+    add("--raw", action="store_true", help="take the raw weights, not their average")
 
 
 def main(arguments):

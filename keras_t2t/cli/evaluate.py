@@ -110,8 +110,8 @@ def main(arguments):
     source = find_classifier(
         arguments.weights, arguments.model, ema=arguments.ema, raw=arguments.raw
     )
-    config, dataset = planned(arguments, source)
     output = which_output(arguments)
+    config, dataset = planned(arguments, source, output)
     transform = {"crop": config.crop, "interpolation": source.interpolation}
     policy = DTYPE_POLICIES[arguments.mixed_precision]
     with dtype_policy(policy), connected(config) as devices, devices.scope():
@@ -173,7 +173,7 @@ def description(source, config, dataset):
     )
 
 
-def planned(arguments, source):
+def planned(arguments, source, output):
     """The `TrainingConfig` of what an evaluation shares with a run, and the data set,
     once flags, the report's folder, data and classes are known to be usable."""
     from keras_t2t.training import accuracy
@@ -193,7 +193,7 @@ def planned(arguments, source):
         crop=source.crop if arguments.crop is None else arguments.crop,
         devices=arguments.devices,
     )
-    if output := which_output(arguments):
+    if output:
         check_report(output)
     dataset = open_data(arguments, source, name, folder)
     accuracy.check_classes(
@@ -218,7 +218,7 @@ def check_report(folder):
     check_writable(folder, "--output")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--output {str(folder)!r} is a file, not a folder")
-    names = set(os.listdir(folder)) if folder.is_dir() else set()
+    names = os.listdir(folder) if folder.is_dir() else ()
     names = {name for name in names if not is_litter(name)}
     if names and (SUMMARY not in names or names - set(FILES)):
         raise ValueError(

@@ -15,49 +15,46 @@ EXAMPLE = "keras-t2t export --weights runs/flowers --format onnx --output flower
 
 def add_flags(parser, defaults):
     add_classifier_flags(parser)
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--output",
         type=user_path,
         metavar="PATH",
         help="file or folder to write (default: the model's name, in this folder)",
     )
-    parser.add_argument(
+    add(
         "--format",
         default="tf_saved_model",
         metavar="NAME",
         help="tf_saved_model (default), onnx, web, triton, litert, openvino, torch or "
         "keras",
     )
-    parser.add_argument(
+    add(
         "--precision",
         choices=("float32", "float16", "int8", "int4"),
         default="float32",
         help="precision of the weights in the file (default: float32)",
     )
-    parser.add_argument(
+    add(
         "--calibration",
         type=user_path,
         metavar="DIR",
         help="folder of photographs: needed for ONNX in int8, which takes its ranges "
         "from them; float16 and int8 are compared with Keras on them",
     )
-    parser.add_argument(
-        "--static-batch", action="store_true", help="fix the batch at one image"
-    )
-    parser.add_argument(
+    add("--static-batch", action="store_true", help="fix the batch at one image")
+    add(
         "--opset",
         type=int,
         metavar="N",
         help="ONNX operator set, 17 to 20 (default: 20; 17 is for older runtimes)",
     )
-    parser.add_argument(
+    add(
         "--no-verify",
         action="store_true",
         help="do not run the file and compare its outputs with the model's",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an existing file or folder"
-    )
+    add("--overwrite", action="store_true", help="replace an existing file or folder")
 
 
 def main(arguments):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_t2t._ground.arguments import check_choice, check_share, integer
-from keras_t2t.data.augmentation import Augmentation
+from keras_t2t.data.augmentation import AUGMENTATIONS, Augmentation
 
 METHODS = "bilinear", "bicubic"
 
@@ -33,6 +33,14 @@ class Validation(NamedTuple):
     pad: bool = False
     crop: float = 0.9
     interpolation: str = "bicubic"
+
+    @property
+    def augmentation(self):
+        return AUGMENTATIONS["none"]
+
+    @property
+    def seed(self):
+        return 0  # nothing is drawn
 
 
 class Dataset(abc.ABC):

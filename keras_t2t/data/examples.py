@@ -28,26 +28,24 @@ def target_of(labels, num_classes, split, index):
 def mixed_and_erased(images, targets, positions, asked):
     """Mixes and erases images (n, size, size, 3) uint8 at positions (n,), two where
     images are mixed, as of a `Training`. Those that are mixed or erased are float32."""
-    how = asked.seed, asked.image_size, asked.augmentation
     if asked.augmentation.mixes:
-        mixing = batch_mixing(int(positions[0]) // asked.batch_size, *how)
+        batch = int(positions[0]) // asked.batch_size
+        mixing = batch_mixing(batch, asked.seed, asked.image_size, asked.augmentation)
         images, targets = mix_pair(images, targets, mixing)
     if asked.augmentation.erasing_probability:
         images = images.astype("float32", copy=False)
         for image, position in zip(images, positions, strict=True):
-            erase(image, draws_at(position, *how).erased, asked.seed, int(position))
+            erase(image, draws_at(position, asked).erased, asked.seed, int(position))
     return images, targets
 
 
 def mix_pair(images, targets, mixing):
-    """Mix two images with each other; the first keeps the share that the second does.
+    """Mix two images (2, height, width, 3), which become float32 and are not rounded,
+    and their targets (2, classes) float32; both keep the same share of themselves.
 
     The authors mix each image with the one at its place in the reversed batch. The
     order is random, so any pairs are as good: neighbours can be mixed before they are
     batched, in parallel, and stay together when the batch is cut into shards.
-
-    The images (2, height, width, 3) become float32 and are not rounded; the targets (2,
-    classes) float32 keep their sums of 1.
     """
     share = kept_share(mixing, *images.shape[1:3])
     targets = share * targets + (1 - share) * targets[::-1]

@@ -88,8 +88,7 @@ def _unreadable(split, reader):
 
 
 def _pillow_reads(name):
-    Image = import_library("PIL.Image", "data")
-    features = import_library("PIL.features", "data")
+    Image, features = import_library("PIL.Image"), import_library("PIL.features")
     Image.init()
     format, part = PILLOW.get(name, (name.upper(), None))
     return format in Image.OPEN and (part is None or bool(features.check(part)))

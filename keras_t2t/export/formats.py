@@ -108,19 +108,14 @@ def writer_of(name, precision):
     """The Keras backend that writes a format here, and the modules that it needs."""
     row, active = FORMATS[name], keras.backend.backend()
     by_jax = active == "jax" and name in ONNX and precision in FLOATS
-    if by_jax and not missing(ONNX_BY_JAX):
+    if by_jax and all(map(is_installed, ONNX_BY_JAX)):
         return active, ONNX_BY_JAX
     return row.backend or active, row.packages
 
 
-def missing(modules):
-    """Those of `modules` that are not installed."""
-    return [module for module in modules if not is_installed(module)]
-
-
 def check_installed(name, modules):
     """Raises an ImportError that names the extra if one of `modules` is missing."""
-    absent = missing(modules)
+    absent = [module for module in modules if not is_installed(module)]
     if absent:
         raise ImportError(
             f"format={name!r} needs {' and '.join(absent)}, which is not installed: "

@@ -48,9 +48,9 @@ def synthetic_images(shape):
     return np.stack([image, 255 - image[:, ::-1]])
 
 
-def calibration_images(calibration, shape, crop, interpolation, exif_orientation=True):
+def calibration_images(calibration, shape, *transform):
     """The images that `calibration` of `export_model` names, uint8 `(images, height,
-    width, channels)`; None for None."""
+    width, channels)`; None for None. `transform` is for `evaluation_transform`."""
     if calibration is None:
         return None
     height, width, channels = shape
@@ -74,11 +74,6 @@ def calibration_images(calibration, shape, crop, interpolation, exif_orientation
         )
     # Spread over the folder, since its first files may all be of one class.
     chosen = np.linspace(0, len(files) - 1, min(len(files), CALIBRATION_IMAGES))
-    return np.stack(
-        [
-            evaluation_transform(
-                files[i], (height, width), crop, interpolation, exif_orientation
-            )
-            for i in chosen.astype(int)
-        ]
-    )
+    files = [files[i] for i in chosen.astype(int)]
+    size = height, width
+    return np.stack([evaluation_transform(file, size, *transform) for file in files])

@@ -1,6 +1,7 @@
 """Attention rollout as an additional output of an exported model."""
 
 import contextlib
+import functools
 
 from keras import ops
 
@@ -42,15 +43,12 @@ def inputs_of(layers):
     """Gives a list to which each call of the layers appends `(layer, its input)`."""
     called = []
 
-    def recording(layer, call):
-        def recorded(x, *arguments, **settings):
-            called.append((layer, x))
-            return call(x, *arguments, **settings)
-
-        return recorded
+    def recorded(layer, call, x, *arguments, **settings):
+        called.append((layer, x))
+        return call(x, *arguments, **settings)
 
     for layer in layers:
-        layer.call = recording(layer, layer.call)
+        layer.call = functools.partial(recorded, layer, layer.call)
     try:
         yield called
     finally:

@@ -18,8 +18,7 @@ from keras_t2t.export.onnx_format import write_onnx
 logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
-MODEL, INDEX = "model.onnx", "index.html"
-TITLE = "What is in this photograph?"
+MODEL = "model.onnx"
 
 # ONNX Runtime Web, from npm, under the MIT licence.
 VERSION = "1.30.0"
@@ -48,7 +47,6 @@ def write_web(model, path, options):
     copy_runtime(path / "ort")
     _, height, width, _ = model.inputs[0].shape
     manifest = {
-        "title": TITLE,
         "model": model.name,
         # By its content, so that no browser's cache answers with an older model.
         "file": f"{MODEL}?{digest_of(path / MODEL)[:16]}",

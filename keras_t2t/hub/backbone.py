@@ -57,7 +57,11 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         **settings: Any,
     ) -> None:
         image_shape = check_shape(image_shape)
-        check_tokens(settings.get("token_type"))
+        if settings.get("token_type") == "convolution":
+            raise ValueError(
+                "`token_type` must be 'performer' or 'transformer', since their token "
+                "layers make the pyramid, got 'convolution'"
+            )
         if settings.get("include_preprocessing"):
             raise ValueError(
                 "`include_preprocessing` must be False, got True: a backbone takes "
@@ -115,14 +119,6 @@ class T2TViTBackbone(keras_hub.models.FeaturePyramidBackbone):
             **self.settings,
             **({"parts": parts} if parts else {}),
         }
-
-
-def check_tokens(token_type):
-    if token_type == "convolution":
-        raise ValueError(
-            "`token_type` must be 'performer' or 'transformer', since their token "
-            f"layers make the pyramid, got {token_type!r}"
-        )
 
 
 def check_shape(image_shape):

@@ -9,7 +9,7 @@ from keras_t2t._ground.normalizations import NORMALIZATIONS
 from keras_t2t.data.augmentation import AUGMENTATIONS
 from keras_t2t.data.readers import READERS
 from keras_t2t.settings.flag_values import square, start_weights
-from keras_t2t.settings.recipes import RECIPES, SHARED, find_recipe
+from keras_t2t.settings.recipes import RECIPES, find_recipe
 from keras_t2t.settings.setting import check_settings, documented, setting, settings_of
 from keras_t2t.variants import family_of
 
@@ -389,7 +389,7 @@ class TrainingConfig:
         """
         recipe = find_recipe(self, dataset_name, num_classes)._asdict()
         given = {name: value for name, value in vars(self).items() if value is not None}
-        used = {**SHARED, **recipe, **given}
+        used = {**recipe, **given}
         batch_size = used["batch_size"]
         augmentation = AUGMENTATIONS[used["augmentation"]]
         filled = {

@@ -40,6 +40,11 @@ class Recipe(NamedTuple):
     class_weights: str = "none"
     patience: int = 0
     clip_norm: float = 0.0
+    gradient_accumulation: int = 1
+    mixed_precision: str = "none"
+    linear_probe: bool = False
+    lora: int = 0
+    seed: int = 0
 
 
 # The authors' schedule, which all their models have, with the rates of T2TViT14.
@@ -214,15 +219,6 @@ LORA = {
     "learning_rate": 2e-3,
     "backbone_rate": 1.0,
     "layer_decay": 1.0,
-}
-
-# Defaults of every row.
-SHARED = {
-    "linear_probe": False,
-    "lora": 0,
-    "gradient_accumulation": 1,
-    "mixed_precision": "none",
-    "seed": 0,
 }
 
 

@@ -19,7 +19,7 @@ class ClassAccuracy(keras.metrics.Metric):
 
     An answer is right if it is one of the image's labels. An image with several labels
     counts once in all, and once in each of its classes; one without any does not count.
-    Images of weight 0 are padding. The counts are exact up to 2^24 images.
+    Counts are exact up to 2^24 images.
     """
 
     def __init__(self, classes):

@@ -100,8 +100,7 @@ def recipe_model(config, num_classes):
 
 
 def recipe_loss(config, class_counts, mixed=True):
-    """Cross entropy with smoothed labels, binary or with weighted classes if asked;
-    `mixed` as of `BinaryCrossentropy`."""
+    """Cross entropy with smoothed labels; `mixed` as of `BinaryCrossentropy`."""
     smoothing = config.label_smoothing
     if config.loss == "binary_crossentropy":
         return BinaryCrossentropy(smoothing, mixed)
@@ -122,10 +121,9 @@ def recipe_optimizer(model, config):
     if config.optimizer == "lamb":
         return lamb(model, rates, config.weight_decay, **settings)
     if config.optimizer == "adamw":
-        shares = {"backbone_rate": config.backbone_rate}
-        if not config.linear_probe:
-            shares["layer_decay"] = config.layer_decay
-        return adamw(model, rates, config.weight_decay, **shares, **settings)
+        layer_decay = 1.0 if config.linear_probe else config.layer_decay
+        settings |= {"backbone_rate": config.backbone_rate, "layer_decay": layer_decay}
+        return adamw(model, rates, config.weight_decay, **settings)
     backbone = learning_rates(config, config.backbone_rate)
     return fine_tuning_sgd(model, rates, backbone, config.weight_decay, **settings)
 

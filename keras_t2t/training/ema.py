@@ -23,7 +23,6 @@ def has_average(optimizer):
 
 
 def averages(optimizer):
-    """The averages of the trainable weights, in their order."""
     return [v for v in optimizer.variables if v.name.endswith("_average")]
 
 

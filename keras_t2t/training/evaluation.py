@@ -46,25 +46,27 @@ def last_rate(optimizer):
     """The learning rate of an optimizer's last step, a float. In float16, steps whose
     gradients overflow do not count."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # `optimizer.learning_rate` is the next step's.
+    finished = int(ops.convert_to_numpy(optimizer._iterations))
+    return rate_after(optimizer, max(0, finished - 1))
+
+
+def rate_after(optimizer, steps):
+    """The learning rate of the step that follows so many, a float."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     rate = optimizer._learning_rate
-    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        # `optimizer.learning_rate` is the next step's.
-        finished = int(ops.convert_to_numpy(optimizer._iterations))
-        rate = rate(max(0, finished - 1))
-    else:
-        rate = optimizer.learning_rate
+    schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    rate = rate(steps) if schedule else optimizer.learning_rate
     return float(ops.convert_to_numpy(rate))
 
 
 class UntilStopped(keras.callbacks.CallbackList):
-    """Moves the run's bar, and ends an evaluation early if the run is to stop. Unlike
-    Keras's own list, it does not read the metrics of each batch, which would make the
-    host wait."""
+    """Moves the run's bar, and ends an evaluation early if the run is to stop; without
+    the metrics of each batch, for which Keras's own list makes the host wait."""
 
     def __init__(self, run, steps, model):
         super().__init__(model=model)
-        self.run, self.steps = run, steps
-        self.batches = 0
+        self.run, self.steps, self.batches = run, steps, 0
 
     def on_test_batch_end(self, batch, logs=None):
         self.batches += 1
@@ -75,18 +77,14 @@ class UntilStopped(keras.callbacks.CallbackList):
 
 class ValidateEpoch(keras.callbacks.Callback):
     """Adds `val_*` of the raw weights to the logs of an epoch, and `val_*_ema`; and the
-    logs to the history of the run.
-
-    If the run stops before the end of a validation, `save_unvalidated(logs)` saves it
-    without the validation's results; the resumed run repeats the validation.
-    """
+    logs to the history of the run. What stops in a validation is saved without its
+    results by `save_unvalidated(logs)`, and the resumed run repeats it."""
 
     resumed = False  # whether the next logs come from such a snapshot
 
     def __init__(self, run, save_unvalidated):
         super().__init__()
-        self.run, self.stop = run, run.stop
-        self.save_unvalidated = save_unvalidated
+        self.run, self.stop, self.save_unvalidated = run, run.stop, save_unvalidated
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.resumed:

@@ -24,45 +24,45 @@ def adamw(
     """A built AdamW for `model`, which subtracts learning rate times `weight_decay`
     times the weight; `backbone_rate` is the ratio of the backbone's learning rate to
     the head's, `layer_decay` of a block's to the next block's."""
-    arguments = {"weight_decay": weight_decay, "epsilon": 1e-8}
+    settings |= {"weight_decay": weight_decay, "epsilon": 1e-8}
     if backbone_rate == layer_decay == 1:
-        kind = keras.optimizers.AdamW
-    else:
-        kind = AdamW
-        arguments["shares"] = rate_shares(model, backbone_rate, layer_decay)
-    return built(kind, model, learning_rate, arguments, **settings)
+        return built(keras.optimizers.AdamW, model, learning_rate, **settings)
+    shares = rate_shares(model, backbone_rate, layer_decay)
+    return built(AdamW, model, learning_rate, shares=shares, **settings)
 
 
 def lamb(model, learning_rate, weight_decay, **settings):
     """`Lamb` for `model`; arguments as for `adamw`."""
-    arguments = {"weight_decay": weight_decay, "epsilon": 1e-8}
-    return built(Lamb, model, learning_rate, arguments, **settings)
+    settings |= {"weight_decay": weight_decay, "epsilon": 1e-8}
+    return built(Lamb, model, learning_rate, **settings)
 
 
 def fine_tuning_sgd(
     model, learning_rate, backbone_learning_rate, weight_decay, **settings
 ):
-    """A built `FineTuningSGD` for a pretrained `model`; `**settings` are those of
-    `built`."""
+    """A built `FineTuningSGD` for a pretrained `model`; `settings` as of `built`."""
     head = {id(weight) for layer in head_layers(model) for weight in layer.weights}
-    arguments = {
-        "backbone_learning_rate": backbone_learning_rate,
-        "in_head": [id(weight) in head for weight in model.trainable_weights],
-        "coupled_decay": weight_decay,
-    }
-    return built(FineTuningSGD, model, learning_rate, arguments, **settings)
+    return built(
+        FineTuningSGD,
+        model,
+        learning_rate,
+        backbone_learning_rate=backbone_learning_rate,
+        in_head=[id(weight) in head for weight in model.trainable_weights],
+        coupled_decay=weight_decay,
+        **settings,
+    )
 
 
 def built(
     kind,
     model,
     learning_rate,
-    arguments,
     clip_norm=None,
     accumulation=1,
     ema_decay=0.0,
     total_steps=1,
     scale_loss=False,
+    **arguments,
 ):
     """An optimizer of class `kind` with its variables created. One-dimensional weights
     (biases, norms) are not decayed, except those in `DECAYED`; nor are those in
@@ -79,15 +79,14 @@ def built(
         # Keras averages at each step, even between two updates.
         ema_momentum=decay ** (1 / accumulation),
     )
-    if "weight_decay" in arguments:
-        optimizer.exclude_from_weight_decay(
-            var_list=[
-                weight
-                for weight in model.trainable_weights
-                if weight.name in NOT_DECAYED
-                or (len(weight.shape) == 1 and weight.name not in DECAYED)
-            ]
-        )
+    optimizer.exclude_from_weight_decay(
+        var_list=[
+            weight
+            for weight in model.trainable_weights
+            if weight.name in NOT_DECAYED
+            or (len(weight.shape) == 1 and weight.name not in DECAYED)
+        ]
+    )
     return finished(optimizer, model, scale_loss)
 
 

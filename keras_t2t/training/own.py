@@ -136,8 +136,8 @@ class Own:
             )
 
     def check_devices(self, devices):
-        """Raises a ValueError if a part has variables already, and several devices need
-        variables of their own; or if torch would average a sum over its processes."""
+        """Raises a ValueError if a part that each device must make is made already, or
+        torch would average a sum over its processes."""
         is_loss = isinstance(self.loss, keras.losses.Loss)
         summed = is_loss and self.loss.reduction == "sum"
         if summed and devices.processes > 1 and keras.backend.backend() == "torch":
@@ -202,8 +202,7 @@ class Own:
         return optimizer
 
     def check_rate(self, optimizer):
-        """Raises a ValueError if a callback would set a rate that a schedule or a
-        function gives."""
+        """Raises a ValueError if a callback would set a rate that a schedule gives."""
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(optimizer._learning_rate, keras.Variable):
             return
@@ -221,8 +220,8 @@ class Own:
         return {name: described(part) for name, part in self.given.items()} or None
 
     def check_given_again(self, record, folder):
-        """Raises a ValueError unless the parts are those with which a recorded run, in
-        this folder, began; there may be more callbacks."""
+        """Raises a ValueError unless these are the parts with which a recorded run
+        began; there may be more callbacks."""
         before, now = record.get("own") or {}, self.record() or {}
         lost = {*classes(before.get("callbacks"))} - {*classes(now.get("callbacks"))}
         if lost or {*before, "callbacks"} != {*now, "callbacks"}:
@@ -238,15 +237,14 @@ class Own:
 
 
 def described(part):
-    """What can be recorded of a part: its class or function, and its configuration
-    where JSON can hold that."""
+    """What can be recorded of a part, or of each of several."""
     if isinstance(part, (tuple, list)):  # callbacks; training and validation batches
         return [row_of(one) for one in part]
     return row_of(part)
 
 
 def row_of(part):
-    """What can be recorded of one object."""
+    """Its class or function, and its configuration where JSON can hold that."""
     if inspect.isroutine(part) or isinstance(part, (type, functools.partial)):
         return {"function": name_of(part)}
     row = {"class": name_of(part)}

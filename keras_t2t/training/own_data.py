@@ -16,19 +16,12 @@ ACCEPTED = (
     "validation_batches, a pair (training, validation) of functions or iterables that "
     "give batches, or a function that gives training batches"
 )
-
-
 SCALED = 10  # images that were scaled have smaller numbers, pixels larger ones
 
 
 class OwnData(Dataset):
-    """Custom batches, as `train` describes them. Training batches must all have the
-    same size, and may have a third array, the weights of the images (batch,);
-    validation batches may differ in size, and have no weights but 1.
-
-    A function that takes `first_step` gives the batches from that step on. For other
-    functions and for iterables, the batches before that step are read and dropped. A
-    source that ends is started again.
+    """Custom batches, as `train` describes them; validation batches may differ in size,
+    and have no weights but 1. A source that ends is started again.
 
     Args:
         given: the argument `dataset` of `train`.
@@ -74,7 +67,6 @@ class OwnData(Dataset):
 
     @property
     def starts_anywhere(self):
-        """Whether the training batches can start at any step."""
         return takes_first_step(self._train)
 
     def _train_batches(self, asked):
@@ -103,7 +95,7 @@ class OwnData(Dataset):
         return self._validation and self._validation.diagnose(error)
 
     def _train_from(self, first_step):
-        """Endless batches from a step on."""
+        """Endless batches from a step on; a source that cannot start there is read."""
         step = first_step if self.starts_anywhere else 0
         while True:
             begun = step
@@ -310,11 +302,8 @@ def sources(given, validation):
 
 
 def opened(source, first_step=0):
-    """One pass over the batches of a source, from `first_step` on if it takes that.
-
-    A source with `on_epoch_begin` and `on_epoch_end`, such as Keras's `PyDataset`, is
-    told where the pass begins and ends, even if it ends early, as `fit` tells it.
-    """
+    """One pass over the batches of a source, from `first_step` on if it takes that. A
+    `PyDataset` is told where the pass begins and ends, also early, as by `fit`."""
     if takes_first_step(source):
         batches = source(first_step=first_step)
     else:

@@ -64,8 +64,7 @@ class Plan:
 
 def plan_run(config, folder, record, devices, own):
     """The `Plan` of a run, from the config as the user gave it, the locked `RunFolder`
-    that the user named, or None for a new one, and the record of the run in it that is
-    to be continued, or None."""
+    that it names, or None, and the record of the run in it to be continued, or None."""
     if record is not None:
         own.check_given_again(record, folder.path)
     own.check_settings(config)
@@ -110,8 +109,8 @@ def plan_run(config, folder, record, devices, own):
     changed = augmentation(config)
     Shard(config.batch_size, devices.shard, changed.mixes)  # checks them
     if folder is None:
-        name = config.model or own.model_name
-        folder = RunFolder.new(default_folder(name, dataset), devices.main)
+        path = default_folder(config.model or own.model_name, dataset)
+        folder = RunFolder.new(path, devices.main)
         config = dataclasses.replace(config, output_dir=str(folder.path))
     planned = run_record(config, dataset, record, own.record())
     if record is not None:
@@ -158,8 +157,7 @@ def augmentation(config):
 
 
 def check_plan(config, dataset, devices, fewest_classes=2):
-    """Raises a ValueError if a setting of the complete config is not possible with this
-    data set or on these devices, or the data has nothing to tell apart."""
+    """Raises a ValueError if a complete config does not go with data or devices."""
     if dataset.num_classes < fewest_classes:
         names = ", ".join(map(repr, dataset.class_names))
         custom = isinstance(dataset, OwnData)
@@ -211,8 +209,8 @@ def opened_data(config, own):
 
 
 def description(dataset, config):
-    """The first line that a run prints: which data it uses, which split for validation,
-    and how to get ImageNet."""
+    """The first line of a run: its data; for the digits by default, how to get
+    ImageNet."""
     line = (
         f"Data: {shown(dataset.name)}, {dataset.num_train:,} training and "
         f"{dataset.num_validation:,} validation images of {dataset.num_classes} classes"

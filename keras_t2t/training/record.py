@@ -106,30 +106,25 @@ def is_place(path, recorded):
 
 def differences(now, record):
     """The differences between two records, each as a text."""
-    found = []
-    for name in dict.fromkeys([*record, *now]):
-        old, new = record.get(name), now.get(name)
-        if name in (*FREE, "versions", "run"):
-            continue
-        if name == "data" and not (now.get("dataset") or record.get("dataset")):
-            old, new = _without(old, "name"), _without(new, "name")  # of a folder
-        if name == "own":
-            old, new = _compared(old), _compared(new)
-        found += _differences(name, old, new)
-    return found
+    of_folder = not (now.get("dataset") or record.get("dataset"))
+    return _differences("", _compared(record, of_folder), _compared(now, of_folder))
 
 
-def _without(value, name):
+def _compared(record, of_folder):
+    """What of a record must be the same: not the name of a folder of images, nor that
+    of a model, which Keras may number."""
+    found = {k: v for k, v in record.items() if k not in (*FREE, "versions", "run")}
+    if of_folder:
+        found["data"] = _without_name(record.get("data"))
+    parts = (record.get("own") or {}).items()
+    own = {name: _without_name(p) for name, p in parts if name not in NOT_COMPARED}
+    return {**found, "own": own}
+
+
+def _without_name(value):
     if not isinstance(value, dict):
         return value
-    return {key: part for key, part in value.items() if key != name}
-
-
-def _compared(own):
-    """The custom parts that must be the same; without a model's name, which Keras may
-    number."""
-    parts = (own or {}).items()
-    return {name: _without(p, "name") for name, p in parts if name not in NOT_COMPARED}
+    return {key: part for key, part in value.items() if key != "name"}
 
 
 def _differences(name, old, new):
@@ -140,7 +135,8 @@ def _differences(name, old, new):
         keys = dict.fromkeys([*old, *new])
         if name.startswith("own: ") and name.endswith(": config"):
             keys = [key for key in old if key in new]  # of what both Keras's record
-        parts = [_differences(f"{name}: {k}", old.get(k), new.get(k)) for k in keys]
+        start = name and f"{name}: "
+        parts = [_differences(f"{start}{k}", old.get(k), new.get(k)) for k in keys]
         return [text for part in parts for text in part]
     if isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):

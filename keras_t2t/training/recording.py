@@ -20,8 +20,8 @@ PANELS = {
 
 
 def recorders(plan, log):
-    """Callbacks that write the results of each epoch to TensorBoard and to W&B; the
-    run's `StepLog` gets what writes the losses between."""
+    """Callbacks that write each epoch's results to TensorBoard and W&B; the `StepLog`
+    gets what writes the losses between."""
     callbacks = []
     if not _installed("matplotlib"):
         missing(CURVES, "matplotlib", "visualize")
@@ -90,8 +90,7 @@ def write_history(folder, history, title):
 
 
 def result_of(plan, history, last):
-    """What a run reports: of the weights of its epoch `last`, and of the average of the
-    weights after all epochs."""
+    """What a run reports: of its epoch `last`, and of the average after all epochs."""
     average = history[-1].get("val_top1_ema")
     rate = statistics.median_low(epoch["images_per_second"] for epoch in history)
     return {
@@ -107,7 +106,6 @@ def result_of(plan, history, last):
 
 
 def draw_curves(history, path, title):
-    """Draws loss and top-1 over the epochs, of training, validation and average."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")

@@ -158,24 +158,17 @@ class RunFolder:
         if self.main:
             self._write(RESULT, {"run": self.record.get("run"), "result": result})
 
-    @contextlib.contextmanager
-    def saving(self, name):
-        """The path at which to save `name`. Only the main process's file is kept."""
-        if self.main:
-            with replacing(self.path / name) as path:
-                yield path
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                yield Path(folder) / name
-
     def save_model(self, model, name):
         """Saves the model, or for `.weights.h5` its weights, without the optimizer.
         Adapters are merged; for `ADAPTERS` only they and the head are saved. After an
         OSError, what was there before is untouched."""
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         merged = adapters.merged_adapters if self.adapts else contextlib.nullcontext
+        # Only the main process's file is kept.
+        kept = contextlib.nullcontext(self.path)
+        folder = kept if self.main else tempfile.TemporaryDirectory()
         try:
-            with self.saving(name) as path:
+            with folder as place, replacing(Path(place, name)) as path:
                 if name == ADAPTERS:
                     adapters.write_adapters(plain, path)
                 elif name.endswith(".weights.h5"):

@@ -3,7 +3,7 @@
 import keras
 
 from keras_t2t.training import state
-from keras_t2t.training.compiled_model import learning_rates
+from keras_t2t.training.evaluation import rate_after
 from keras_t2t.training.snapshots import last_good
 
 
@@ -91,13 +91,9 @@ class SaveSnapshots(keras.callbacks.Callback):
     def not_finite(self, step, loss):
         """The error for a loss that is NaN or infinite."""
         epoch = (step - 1) // self.progress.steps_per_epoch + 1
-        if self.run.plan.own.optimizer is None:
-            rate = learning_rates(self.run.config)(step - 1)
-        else:
-            if keras.backend.backend() == "jax":
-                self.model.jax_state_sync()
-            rate = self.model.optimizer.learning_rate
-        rate = float(keras.ops.convert_to_numpy(rate))
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        rate = rate_after(self.model.optimizer, step - 1)
         return FloatingPointError(
             f"the loss became {loss} at step {step} (epoch {epoch}), at learning rate "
             f"{rate:.3g}; {last_good(self.run.folder.snapshots.paths())}. A lower "

@@ -6,9 +6,7 @@ import math
 import keras
 from keras import ops
 
-# The rates at the first epoch and at the end, as in the authors' code for ImageNet.
-WARMUP_START = 1e-6
-FINAL = 1e-5
+WARMUP_START = 1e-6  # as in the authors' code for ImageNet
 
 
 @keras.saving.register_keras_serializable(package="keras_t2t")
@@ -34,7 +32,7 @@ class WarmupCosineCooldown(keras.optimizers.schedules.LearningRateSchedule):
     warmup_epochs: float = 0
     cooldown_epochs: float = 0
     changes: str = "epoch"
-    final: float = FINAL
+    final: float = 1e-5
 
     def get_config(self):
         return dict(vars(self))

@@ -14,9 +14,8 @@ from keras_t2t.training.record import differences
 def collect(model):
     """The state of a compiled model in training, as a dict of NumPy arrays: weights and
     seed generators (`model/<i>`), optimizer with its averages (`optimizer/<i>`),
-    running metrics (`metrics/<i>`) and, on torch, its generators (`torch/<device>`),
-    from which unseeded dropout draws. Variables are named by position, since the names
-    of seed generators differ from process to process."""
+    running metrics (`metrics/<i>`) and, on torch, its generators (`torch/<device>`).
+    By position, since names of seed generators differ from process to process."""
     arrays = {}
     for name, variable in _variables(model).items():
         array = np.array(ops.convert_to_numpy(variable))

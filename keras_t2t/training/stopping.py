@@ -39,10 +39,9 @@ class StopSignals:
 
     Before the run has finished a step, they raise `Stopped` at once. From then on they
     are only noted, and the run calls `asked` where stopping loses nothing. A second
-    Ctrl-C always raises. Signals that are ignored stay ignored (`nohup`), and a
-    program's own handlers of SIGUSR1 and SIGHUP stay in place, unless they have an
-    attribute `gives_way`. Only the main thread may handle signals: in other threads
-    nothing changes.
+    Ctrl-C always raises. Signals that are ignored stay so (`nohup`), as do a program's
+    own handlers of SIGUSR1 and SIGHUP without an attribute `gives_way`. Only the main
+    thread may handle signals: in other threads nothing changes.
     """
 
     last: ClassVar["StopSignals | None"] = None  # the process's latest, for scripts

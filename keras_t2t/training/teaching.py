@@ -18,14 +18,10 @@ LAST_GRID = "conv5_block3_out"  # of a ResNet50
 
 
 class TaughtModel(keras.Model):
-    """A functional student whose loss has a term for its teacher.
-
-    If the student has token labelling, this term is the divergence of its patch tokens
-    from what the teacher sees at their places; otherwise it is the divergence of its
-    class token from what the teacher sees in the whole image. In training the model
-    gives a dict of logits, otherwise the student's output. The teacher gives logits on
-    a grid `(batch, rows, columns, classes)`.
-    """
+    """A functional student whose loss has a term for its teacher, which gives logits on
+    a grid `(batch, rows, columns, classes)`: the divergence from these of its patch
+    tokens if it has token labelling, else of its class token from their mean. In
+    training the model gives a dict of logits, otherwise the student's output."""
 
     def __init__(self, student, teacher, weight):
         super().__init__(student.inputs, student.outputs, name=student.name)
@@ -106,14 +102,12 @@ def teacher_model(name, input_shape):
 
 
 def logits_on_grid(model, grid=None):
-    """A classifier's logits at each place of the image, whose mean over the places is
-    its answer where `grid` is None.
+    """A classifier's logits (batch, rows, columns, classes) at each place of an image,
+    resized to `grid` bilinearly; if that is None, their mean is its answer.
 
     A ResNet50's last Dense is applied at each place of its last grid; a T2T-ViT with
     token labelling has logits for each token; other models see the image as a whole,
-    as does that one without `grid`: its tokens are not all of its answer. The model
-    gives `(batch, rows, columns, classes)`, resized to `grid` bilinearly if that is
-    given."""
+    as does that one without `grid`: its tokens are not all of its answer."""
     names = {layer.name for layer in model.layers}
     if LAST_GRID in names:
         trained = model.get_layer("predictions")

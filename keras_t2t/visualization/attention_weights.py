@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import is_integer
+from keras_t2t._ground.arguments import is_integer, require
 from keras_t2t._ground.types import Array, Image, Tensor
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.layers.token_layer import TokenLayer
 from keras_t2t.models.feature_grids import token_grid
-from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
 
 
@@ -43,11 +42,9 @@ def token_layers(model):
 def chosen_block(model, block):
     """Name of the attention layer of a block, by its number; -1 is the last."""
     names = needed_attention(model)
-    if not is_integer(block, at_least=-len(names)) or block >= len(names):
-        raise ValueError(
-            f"`block` must be an integer from {-len(names)} to {len(names) - 1} for "
-            f"{model.name}, got {block!r}"
-        )
+    known = is_integer(block, at_least=-len(names)) and block < len(names)
+    accepted = f"an integer from {-len(names)} to {len(names) - 1} for {model.name}"
+    require(known, "block", accepted, block)
     return names[block]
 
 
@@ -113,8 +110,7 @@ def attention_maps(
                 f"`layers`: {name!r} is no attention layer of {model.name}; these are "
                 f"{', '.join(token_layers(model) + known)}"
             )
-    probe = Probe(model, attention=layers, takes_pixels=takes_pixels)
-    _, inputs, _ = probe(model_view(model, image))
+    _, inputs, _ = Probe(model, attention=layers, takes_pixels=takes_pixels)(image)
     return maps_of(model, inputs)
 
 
@@ -217,8 +213,7 @@ def token_attention(
         ValueError: if the model has no such layer, or the grid no such token.
     """
     token = chosen_token(model, layer, token)
-    probe = Probe(model, attention=[layer], takes_pixels=takes_pixels)
-    _, inputs, _ = probe(model_view(model, image))
+    _, inputs, _ = Probe(model, attention=[layer], takes_pixels=takes_pixels)(image)
     return token_row(model, layer, inputs[layer], token)
 
 
@@ -232,7 +227,7 @@ def token_row(model, layer, x, token):
     return to_array(weights)[0, 0, 0].reshape(rows, columns)
 
 
-def chosen_token(model, layer, token=None):
+def chosen_token(model, layer, token):
     """`token`, or for None the one in the middle of the layer's grid."""
     known = token_layers(model)
     if layer not in known:
@@ -248,9 +243,6 @@ def chosen_token(model, layer, token=None):
     except (TypeError, ValueError):
         row = column = None
     whole = is_integer(row, at_least=0) and is_integer(column, at_least=0)
-    if not whole or row >= rows or column >= columns:
-        raise ValueError(
-            f"`token` must be two integers, (row, column) on the {rows} x {columns} "
-            f"grid of {layer}, got {token!r}"
-        )
+    accepted = f"two integers, (row, column) on the {rows} x {columns} grid of {layer}"
+    require(whole and row < rows and column < columns, "token", accepted, token)
     return int(row), int(column)

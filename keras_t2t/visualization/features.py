@@ -12,7 +12,6 @@ from keras_t2t.models.feature_grids import (
     check_features,
     list_features,
 )
-from keras_t2t.visualization.image_view import model_view
 from keras_t2t.visualization.probe import Probe
 
 # Relative to the median magnitude of a stage's channels, see `channel_states`.
@@ -74,8 +73,7 @@ def feature_maps(
         FloatingPointError: the model gives values that are no numbers.
     """
     stages = check_stages(model, stages)
-    probe = Probe(model, stages, takes_pixels=takes_pixels)
-    features, *_ = probe(model_view(model, image))
+    features, *_ = Probe(model, stages, takes_pixels=takes_pixels)(image)
     return features
 
 

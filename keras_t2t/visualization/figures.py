@@ -166,6 +166,7 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
         ValueError: if the model has no attention.
     """
     drawn = attention_pictures(observation, heads)
+    drawn = {"image": pictures.drawn_view(observation.view), **drawn}
     columns = 4
     rows = -(-len(drawn) // columns)
     height, width = observation.view.shape[:2]
@@ -183,8 +184,8 @@ def attention_figure(observation: Observation, title: str, heads: int = 8) -> Fi
     return figure
 
 
-def attention_pictures(observation, heads=8):
-    """Dict of caption -> uint8 array `(height, width, 3)`, the image first.
+def attention_pictures(observation, heads):
+    """Dict of caption, of two lines, -> uint8 array `(height, width, 3)`.
 
     Captions state the largest weight as a multiple of the mean: near 1, the shades of
     the picture mean little.
@@ -201,7 +202,7 @@ def attention_pictures(observation, heads=8):
         maps[f"framed token, {name}"] = row_and_place
     for head, weights in enumerate(attention.heads[:heads]):
         maps[f"{block_name(attention.block)}, head {head}"] = (weights, None)
-    drawn = {"image": pictures.drawn_view(view)}
+    drawn = {}
     for caption, (weights, place) in maps.items():
         peak = f"{caption}\npeak {weights.max() / (weights.mean() or 1):.1f} x mean"
         drawn[peak] = pictures.attention_overlay(view, weights, place)

@@ -70,7 +70,7 @@ def _image_size(model):
             "`model` must take RGB images (batch, height, width, 3) of a fixed height "
             f"and width, got the input shape {shape}"
         )
-    return tuple(shape[1:3])
+    return shape[1:3]
 
 
 def _pixels(image):

@@ -5,13 +5,12 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_t2t._ground.arguments import brief
+from keras_t2t._ground.arguments import require
 from keras_t2t._ground.types import Image, Stages
 from keras_t2t.models.feature_grids import token_grid
 from keras_t2t.visualization.attention_weights import (
     backbone_attention,
     chosen_block,
-    chosen_token,
     class_rows,
     maps_of,
     rollout,
@@ -73,17 +72,12 @@ def observe(
     stages = check_stages(model, stages)
     blocks = backbone_attention(model)
     tokens = token_layers(model) if blocks else []
-    if block != -1 and not blocks:
-        raise ValueError(
-            f"`block` must be -1 for {model.name}, which has no attention, got "
-            f"{brief(block)}"
-        )
-    if token is not None and not tokens:
-        raise ValueError(
-            f"`token` must be None for {model.name}, which has no attention in token "
-            f"layers, got {brief(token)}"
-        )
+    lacks = f"for {model.name}, which has no attention"
+    require(block == -1 or blocks, "block", f"-1 {lacks}", block)
+    given = token is not None
+    require(not given or tokens, "token", f"None {lacks} in token layers", token)
     chosen = chosen_block(model, block) if blocks else ""
+    token = token if given else (0.5, 0.5)
     places = {name: _place(model, name, token) for name in tokens}
     view = model_view(model, image)
     features, inputs, output = Probe(model, stages, tokens + blocks, takes_pixels)(view)
@@ -107,13 +101,8 @@ def observe(
 
 def _place(model, layer, token):
     """The token of a layer at a place in the image."""
-    if token is None:
-        return chosen_token(model, layer)
-    if np.shape(token) != (2,) or not all(0 <= place <= 1 for place in token):
-        raise ValueError(
-            "`token` must be (vertical, horizontal), each from 0 to 1, got "
-            f"{brief(token)}"
-        )
+    inside = np.shape(token) == (2,) and all(0 <= place <= 1 for place in token)
+    require(inside, "token", "(vertical, horizontal), each from 0 to 1", token)
     grid = model.get_layer(layer).output.shape[1:3]
     return tuple(
         min(int(place * size), size - 1)

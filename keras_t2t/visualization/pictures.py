@@ -46,9 +46,9 @@ def channel_mosaic(features, count=16, columns=4):
         tile = enlarged(shades(features[..., channel]))
         if states.dead[channel]:
             tile[:] = 0
-            mark(tile, DEAD, cross=True)
+            mark(tile, DEAD)
         elif states.saturated[channel]:
-            mark(tile, SATURATED, corner=True)
+            mark(tile, SATURATED)
         tiles.append(tile)
     height, width = tiles[0].shape
     rows = math.ceil(len(tiles) / columns)
@@ -80,16 +80,16 @@ def enlarged(tile):
     return np.array(Image.fromarray(tile).resize(size, Image.BOX))
 
 
-def mark(tile, colour, cross=False, corner=False):
+def mark(tile, colour):
     """Frames a tile in place; the shape says the same as the colour."""
     height, width = tile.shape
     thick = max(2, max(tile.shape) // 28)
     tile[:thick] = tile[-thick:] = tile[:, :thick] = tile[:, -thick:] = colour
-    if cross:
+    if colour == DEAD:
         y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1)
         line = thick / 2 / min(tile.shape)
         tile[(np.abs(y - x) < line) | (np.abs(y + x - 1) < line)] = colour
-    if corner:
+    else:
         tile[: height // 4, : width // 4] = colour
 
 

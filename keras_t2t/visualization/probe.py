@@ -9,7 +9,7 @@ from keras import ops
 from keras_t2t._ground.arguments import shown
 from keras_t2t.models.feature_grids import layer_grid
 from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
-from keras_t2t.visualization.image_view import model_input
+from keras_t2t.visualization.image_view import model_input, model_view
 
 
 class Probe:
@@ -28,14 +28,15 @@ class Probe:
         tensors += [model.get_layer(name).input for name in self.attention]
         self.probing = keras.Model(model.input, [*tensors, model.output])
 
-    def __call__(self, view):
-        """Runs the model on one image, the result of `model_view`.
+    def __call__(self, image):
+        """Runs the model on one image, see `model_view`.
 
         Returns:
             Dict of stage -> float32 array `(height, width, channels)`, dict of
             attention layer -> its input, and the model's own output; the last two are
             tensors with a batch axis.
         """
+        view = model_view(self.model, image)
         # The first layers are followed once, not for every image.
         self.takes_pixels = takes_pixels_itself(self.model, self.takes_pixels)
         inputs = model_input(self.model, view, self.takes_pixels)

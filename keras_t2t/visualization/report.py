@@ -7,8 +7,6 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-import numpy as np
-
 from keras_t2t._ground.files import replacing
 from keras_t2t._ground.optional_imports import import_library, import_matplotlib
 from keras_t2t._ground.types import Figure, FilePath
@@ -25,7 +23,6 @@ from keras_t2t.visualization.observation import Observation
 from keras_t2t.visualization.statistics import StageStatistics
 
 PAGE = Path(__file__).with_name("report_page.html")
-COLUMNS = "stage,grid,channels,dead,saturated,redundancy,of noise,attention distance"
 PICTURE_DPI = 120
 PLOT_SIZE = (3.2, 3.8)  # inches: height, and a width that fits a phone
 # The page's colours, of lines and text, then of the curve.
@@ -63,17 +60,18 @@ def write_report(
     path = Path(path)
     if path.suffix.lower() != ".html":
         raise ValueError(f"`path` must end in .html, got {str(path)!r}")
-    sections = [
-        image_section(observation, predictions),
-        feature_section(observation, channels),
-        attention_section(observation),
-        number_section(model_name, statistics),
-        "" if comparison is None else comparison_section(comparison),
-    ]
+    quantities = list(QUANTITIES)
+    if not any(row.attention_distance for row in statistics):
+        quantities.remove("distance")
     page = Template(PAGE.read_text(encoding="utf-8")).substitute(
         model=escape(model_name),
         facts="<br>".join(map(escape, facts)),
-        sections="\n".join(sections),
+        image=image_section(observation, predictions),
+        stages=stage_figures(observation, channels),
+        attention=attention_section(observation),
+        plots="".join(plot(model_name, statistics, name) for name in quantities),
+        rows="".join(map(table_row, statistics)),
+        comparison="" if comparison is None else comparison_section(comparison),
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -90,8 +88,8 @@ def image_section(observation, predictions):
         return f'<div class="image">{picture}</div>'
     rows = "".join(
         f'<li><div class="name"><span>{escape(str(name))}</span>'
-        f"<span>{probability:.1%}</span></div>"
-        f'<div class="bar"><div style="width:{100 * probability:.1f}%"></div></div>'
+        f'<span>{probability:.1%}</span></div><div class="bar">'
+        f'<div style="width:{100 * probability:.1f}%"></div></div></li>'
         for name, probability in predictions
     )
     return (
@@ -101,7 +99,7 @@ def image_section(observation, predictions):
     )
 
 
-def feature_section(observation, channels_drawn):
+def stage_figures(observation, channels_drawn):
     figures = []
     for name, features in observation.features.items():
         height, width, channels = features.shape
@@ -112,25 +110,17 @@ def feature_section(observation, channels_drawn):
         )
         picture = channels_png(pictures.channel_mosaic(features, channels_drawn))
         figures.append(figure(picture, caption, f"channels of {name}"))
-    return (
-        "<section><h2>Feature maps</h2><p>Channels of some stages, from early to late, "
-        "each from dark (its 1st percentile) to bright (its 99th). They are spread "
-        "evenly over all channels, not picked by hand. "
-        '<span class="key dead"></span>&nbsp;dead: near zero everywhere. '
-        '<span class="key saturated"></span>&nbsp;saturated: far larger than others.'
-        f'</p><div class="stages">{"".join(figures)}</div></section>'
-    )
+    return "".join(figures)
 
 
 def attention_section(observation):
     if observation.attention is None:
         return "<section><h2>Attention</h2><p>This model has none.</p></section>"
     drawn = attention_pictures(observation, heads=len(observation.attention.heads))
-    figures = [
-        figure(photograph(picture), two_lines(caption), caption)
-        for caption, picture in drawn.items()
-        if caption != "image"
-    ]
+    figures = []
+    for caption, picture in drawn.items():
+        name, peak = map(escape, caption.split("\n"))
+        figures.append(figure(photograph(picture), f"<b>{name}</b><br>{peak}", caption))
     return (
         "<section><h2>Attention</h2><p>Which patches the class token attends to "
         "(mean over the heads of a block, then each head of one block), all blocks "
@@ -140,22 +130,6 @@ def attention_section(observation):
         "Each picture has its own scale: where the peak is about the mean, all patches "
         "are attended to alike.</p>"
         f'<div class="maps">{"".join(figures)}</div></section>'
-    )
-
-
-def number_section(model_name, statistics):
-    quantities = list(QUANTITIES)
-    if not any(row.attention_distance for row in statistics):
-        quantities.remove("distance")
-    plots = "".join(plot(model_name, statistics, quantity) for quantity in quantities)
-    header = "".join(f"<th>{name}</th>" for name in COLUMNS.split(","))
-    rows = "".join(table_row(row) for row in statistics)
-    return (
-        "<section><h2>Over the depth</h2>"
-        "<p>Dotted: the redundancy of noise with as many positions. Faint dots: single "
-        f'heads.</p><div class="plots">{plots}</div>'
-        '<h3>The numbers</h3><div class="table" tabindex="0"><table><thead><tr>'
-        f"{header}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
@@ -187,11 +161,6 @@ def comparison_section(comparison):
 
 
 # === Pieces ===
-def two_lines(caption):
-    first, _, rest = caption.partition("\n")
-    return f"<b>{escape(first)}</b><br>{escape(rest)}"
-
-
 def figure(source, caption, alternative):
     return (
         f'<figure><img alt="{escape(alternative)}" src="{source}">'
@@ -225,15 +194,13 @@ def plot(model_name, statistics, quantity):
 
 def channels_png(mosaic):
     """Indices into the palette as a PNG with transparent gaps."""
-    Image = import_library("PIL.Image", "visualize")
-    image = Image.fromarray(mosaic).convert("L")
-    image = Image.frombytes("P", image.size, image.tobytes())
+    image = import_library("PIL.Image", "visualize").fromarray(mosaic)
     image.putpalette(pictures.palette().tobytes())
     return data_uri("png", image.save, optimize=True, transparency=pictures.BACKGROUND)
 
 
 def photograph(picture):
-    image = import_library("PIL.Image", "visualize").fromarray(np.asarray(picture))
+    image = import_library("PIL.Image", "visualize").fromarray(picture)
     return data_uri("jpeg", image.save, quality=88, subsampling=0)
 
 

@@ -20,7 +20,7 @@ from keras_t2t.visualization.attention_weights import (
     token_layers,
 )
 from keras_t2t.visualization.features import channel_states, check_stages
-from keras_t2t.visualization.image_view import image_list, model_view
+from keras_t2t.visualization.image_view import image_list
 from keras_t2t.visualization.probe import Probe, to_array
 
 MAX_PROBABILITIES = 2**24  # in memory at once, of one layer
@@ -163,7 +163,7 @@ def depth_statistics(
     probe = Probe(model, stages, needed, takes_pixels)
     sums: dict[str, list] = {}
     for image in images:
-        features, inputs, _ = probe(model_view(model, image))
+        features, inputs, _ = probe(image)
         for name, x in features.items():
             states, redundancy = channel_states(x), channel_redundancy(x)
             numbers = states.dead.mean(), states.saturated.mean(), redundancy

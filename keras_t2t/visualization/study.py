@@ -92,8 +92,8 @@ def study(
             observation = observe(model, view, stages, block, token)
             figures["features"] = feature_figure(observation, title, channels)
             figures["attention"] = None
-            if observation.attention is not None:
-                heads = len(observation.attention.heads)
+            if attention := observation.attention:
+                heads = len(attention.heads)
                 figures["attention"] = attention_figure(observation, title, heads)
         images = [model_view(model, file, **transform) for file in files]
         tables[title] = depth_statistics(model, images)
@@ -109,8 +109,8 @@ def study(
     likeliest = top_classes(observation.output, first.class_names)
     if first.classes == 1:  # whose softmax is 1 for any image
         likeliest = None
-    report = output / REPORT
-    written = [report, *write_figures(figures, output, dpi)]
+    page = output / REPORT
+    written = [page, *write_figures(figures, output, dpi)]
     names = ["statistics", *(f"statistics {title}" for title in titles[1:])]
     names = unique([re.sub("[ /]", "_", name) for name in names])
     for name, table in zip(names, tables.values(), strict=True):
@@ -119,14 +119,7 @@ def study(
     facts = description(first, titles[0], image, None if folder is None else files)
     numbers = tables[titles[0]]
     write_report(
-        report,
-        first.variant,
-        facts,
-        observation,
-        numbers,
-        likeliest,
-        channels,
-        compared,
+        page, first.variant, facts, observation, numbers, likeliest, channels, compared
     )
     return written
 
@@ -160,22 +153,19 @@ def titles_of(networks):
 
 def unique(titles):
     """The titles, with numbers for equal ones."""
+    numbers = [titles[: i + 1].count(title) for i, title in enumerate(titles)]
     return [
-        title
-        if titles.count(title) == 1
-        else f"{title} ({titles[: i + 1].count(title)})"
-        for i, title in enumerate(titles)
+        title if titles.count(title) == 1 else f"{title} ({number})"
+        for title, number in zip(titles, numbers, strict=True)
     ]
 
 
 def description(network, title, image, files):
     height, width = network.size
-    if files is None:
-        averaged = "of this image"
-    else:
-        averaged = (
-            f"means over {len(files)} image{'s' * (len(files) > 1)} of the folder"
-        )
+    averaged = "of this image"
+    if files is not None:
+        number = f"{len(files)} image{'s' * (len(files) > 1)}"
+        averaged = f"means over {number} of the folder"
     lines = [
         f"{title}, input {height} x {width} px (height x width), Keras on "
         f"{keras.backend.backend()}.",

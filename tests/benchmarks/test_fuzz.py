@@ -1,32 +1,27 @@
-"""A part of the damaged files and of the wrong arguments; `benchmarks/fuzz.py` and
-`bad_input.py` try all."""
+"""A part of the damaged files; `benchmarks/fuzz.py` tries all."""
 
 import ctypes
 import time
 
 import pytest
 
-from benchmarks import bad_input, fuzz, fuzz_surfaces
+from benchmarks import fuzz, fuzz_surfaces
 from benchmarks.fuzz import Surface
 from keras_t2t.checkpoints.loading import existing_file
 
 pytestmark = pytest.mark.nightly
-ROWS = dict.fromkeys(
-    (module, surface.row)
-    for module in (fuzz_surfaces, bad_input)
-    for surface in module.SURFACES.values()
-)
+ROWS = dict.fromkeys(surface.row for surface in fuzz_surfaces.SURFACES.values())
 
 
-@pytest.mark.parametrize(("module", "row"), ROWS)
-def test_what_is_bad_is_right_or_told_in_one_line(module, row):
+@pytest.mark.parametrize("row", ROWS)
+def test_what_is_damaged_is_right_or_told_in_one_line(row):
     counts = {
         name: max(10, surface.cases // 10)
-        for name, surface in module.SURFACES.items()
+        for name, surface in fuzz_surfaces.SURFACES.items()
         if surface.row == row
     }
     told = []
-    fuzz.run(module.__name__, counts, seed=1, report=told.append)
+    fuzz.run("benchmarks.fuzz_surfaces", counts, seed=1, report=told.append)
     assert not told, "\n".join(told)
 
 

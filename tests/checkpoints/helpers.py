@@ -46,11 +46,6 @@ def random_oracle(variant=None, size=(64, 64), classes=10, seed=0, **settings):
     return oracle
 
 
-def resized_oracle(oracle, size, variant=None):
-    """The oracle at another size."""
-    return resized_into(build_oracle(variant, size, oracle.head.out_features), oracle)
-
-
 def resized_into(resized, oracle):
     """`resized`, built for another size, with the weights of `oracle`; its table is
     resized by torch, as the authors do."""
@@ -104,14 +99,6 @@ def change_config(path, change):
         config = json.loads(archive.read("config.json"))
     change(config)
     rewrite(path, {"config.json": json.dumps(config)})
-
-
-def response(body, status="200 OK", *headers, length=True):
-    """A server's answer. `length` is announced: True for the body's, None for none."""
-    head = [f"HTTP/1.1 {status}", *headers]
-    if length is not None:
-        head.append(f"Content-Length: {len(body) if length is True else length}")
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
 def load_state_dict(model, state_dict):

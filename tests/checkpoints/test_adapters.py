@@ -1,4 +1,4 @@
-"""Adapters of low rank: nothing at first, a file of their own, one-line errors."""
+"""Adapters of low rank: nothing at first, a file of their own, merged in all others."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 import keras_t2t
 from keras_t2t.checkpoints import adapters, keras_file
-from tests.checkpoints.helpers import arrays, refusal
+from tests.checkpoints.helpers import arrays, refusal, save
 from tests.examples.small_run import IMAGES, SIZE, outputs, random_model
 
 RANK = 3
@@ -47,23 +47,17 @@ def test_adapters_begin_as_nothing():
 @pytest.mark.every_backend
 def test_a_file_of_the_adapters_alone(file, tmp_path):
     expected, model = outputs(adapted()), random_model()
+    model.predict(IMAGES, verbose=0)  # what is compiled knows nothing of adapters
     keras_t2t.load_adapters(model, file)
     np.testing.assert_array_equal(outputs(model), expected)
+    predicted = model.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-5)
     assert len(model.trainable_weights) == 2 + 8
     keras_t2t.save_adapters(adapted(seed=1), tmp_path / "y.lora.h5")
     keras_t2t.load_adapters(model, tmp_path / "y.lora.h5")
     np.testing.assert_array_equal(outputs(model), outputs(adapted(seed=1)))
     keras_t2t.load_adapters(model, file)  # in the place of the others
     np.testing.assert_array_equal(outputs(model), expected)
-
-
-@pytest.mark.every_backend
-def test_what_was_compiled_without_the_adapters_is_not_kept(file):
-    model = random_model()
-    model.predict(IMAGES, verbose=0)
-    keras_t2t.load_adapters(model, file)
-    predicted = model.predict(IMAGES, verbose=0)
-    np.testing.assert_allclose(predicted, outputs(model), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("frozen", [slice(None, -1), slice(None)])
@@ -99,6 +93,7 @@ def test_adapters_of_another_model_are_refused(file, tmp_path):
     load, add, other = keras_t2t.load_adapters, keras_t2t.add_adapters, random_model()
     of_rank_2, of_other_weights = random_model(), random_model(seed=1)
     add(of_rank_2, 2)
+    of_keras = with_low_rank("qkv", "projection", "expand", "contract")
     for function, model, value, message in (
         (load, of_other_weights, file, "was trained on other weights"),
         (load, random_model(classes=5), file, "head for 7 classes, but .* for 5"),
@@ -112,18 +107,16 @@ def test_adapters_of_another_model_are_refused(file, tmp_path):
         (add, of_rank_2, 2, "has adapters already"),
         (add, other, 0, "`rank` must be"),
         (keras_t2t.save_adapters, other, file, "has no adapters"),
+        (
+            keras_t2t.save_adapters,
+            of_keras,
+            file,
+            "also trains ",
+        ),  # kernels alone froze
     ):
         before = arrays(model)
         refusal(function, model, value, match=message)
         np.testing.assert_equal(arrays(model), before)
-
-
-def test_other_weights_that_are_trained_are_not_lost(file):
-    """Keras's own LoRA freezes kernels alone."""
-    model = random_model()
-    for part in adapters.adaptable(model).values():
-        part.enable_lora(RANK)
-    refusal(keras_t2t.save_adapters, model, file, match="also trains ")
 
 
 def test_layers_of_ones_own_are_neither_frozen_nor_lost(file, tmp_path):
@@ -156,20 +149,62 @@ def test_statistics_of_pixels_are_not_layers_of_ones_own(tmp_path):
     keras_t2t.save_official(model, tmp_path / "x.pth")
 
 
-def test_a_damaged_file_is_refused(file):
+def test_a_damaged_file_is_refused(file, tmp_path):
     whole = file.read_bytes()
     middle = len(whole) // 2
     changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    for content in (whole[:-1], whole[:middle], b"", changed):
-        file.write_bytes(content)
-        refusal(keras_t2t.load_adapters, random_model(), file, match="is damaged")
-
-
-def test_numbers_that_are_not_finite_are_refused(file, tmp_path):
     model = adapted()
     model.get_layer("block_0_mlp").expand.lora_kernel_b.assign(np.full((3, 32), np.nan))
     keras_t2t.save_adapters(model, file)
-    refusal(keras_t2t.load_adapters, random_model(), file, match="finite numbers")
+    not_finite = file.read_bytes()
     keras_file.save_weights(random_model(), tmp_path / "x.weights.h5")
-    (tmp_path / "x.weights.h5").rename(file)
-    refusal(keras_t2t.load_adapters, random_model(), file, match="has no adapters")
+    of_no_adapters = (tmp_path / "x.weights.h5").read_bytes()
+    for content, match in (
+        *((damaged, "is damaged") for damaged in (whole[:-1], b"", changed)),
+        (not_finite, "finite numbers"),
+        (of_no_adapters, "has no adapters"),
+    ):
+        file.write_bytes(content)
+        refusal(keras_t2t.load_adapters, random_model(), file, match=match)
+
+
+# === Keras's own LoRA, and what raises in loading ===
+def with_low_rank(*names):
+    model = random_model()
+    for path, part in adapters.adaptable(model).items():
+        if path.endswith(names):
+            part.enable_lora(2, lora_alpha=3)
+            part.lora_kernel_b.assign(np.full(part.lora_kernel_b.shape, 0.5))
+    return model
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("name", ["x.safetensors", "x.weights.h5", "x.keras"])
+def test_what_is_saved_is_merged(name, tmp_path):
+    model = with_low_rank("qkv", "expand")
+    save(model, tmp_path / name)
+    expected = outputs(model)
+    for other in (random_model(seed=1), with_low_rank("qkv", "expand")):
+        keras_t2t.load_checkpoint(other, tmp_path / name)
+        np.testing.assert_allclose(outputs(other), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt])
+def test_an_error_in_loading_changes_nothing(raised, tmp_path, monkeypatch):
+    keras_t2t.save_official(random_model(seed=1), tmp_path / "x.safetensors")
+    model = with_low_rank("qkv", "expand")
+    before = arrays(model)
+    assign, calls = keras.Variable.assign, []
+
+    def fails_once(variable, value):
+        calls.append(variable)
+        if len(calls) == 12:
+            raise raised("at the twelfth")
+        return assign(variable, value)
+
+    monkeypatch.setattr(keras.Variable, "assign", fails_once)
+    with pytest.raises(raised):
+        keras_t2t.load_checkpoint(model, tmp_path / "x.safetensors")
+    assert len(calls) > 12
+    np.testing.assert_equal(arrays(model), before)

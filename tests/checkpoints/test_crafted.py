@@ -33,11 +33,12 @@ ENDINGS = {
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """Function: a format -> its sound file, of one small ViT."""
+    """Format -> its sound file, of one small ViT."""
     folder, model = tmp_path_factory.mktemp("sound"), filled()
-    for name, ending in ENDINGS.items():
-        write_checkpoint(name, model, folder / f"{name}.{ending}")
-    return lambda name: folder / f"{name}.{ENDINGS[name]}"
+    files = {name: folder / f"{name}.{ending}" for name, ending in ENDINGS.items()}
+    for name, path in files.items():
+        write_checkpoint(name, model, path)
+    return files
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def crafted(sound, tmp_path):
 
     def craft(name, change):
         path = tmp_path / f"crafted.{ENDINGS[name]}"
-        shutil.copy(sound(name), path)
+        shutil.copy(sound[name], path)
         change(path)
         return path
 
@@ -59,29 +60,26 @@ def empty():
 
 
 # === Of every format ===
-def replaced(make):
-    def change(path):
-        path.unlink()
-        make(path)
-
-    return change
-
-
-ANY = {
-    "nothing": lambda path: path.write_bytes(b""),
-    "0xff": lambda path: path.write_bytes(b"\xff" * 5000),
-    "its beginning": lambda path: path.write_bytes(path.read_bytes()[:-200]),
-    "a folder": replaced(lambda path: path.mkdir()),
-    "a pipe": replaced(os.mkfifo),
-    "a link to nothing": replaced(lambda path: path.symlink_to("gone")),
-    "a link to itself": replaced(lambda path: path.symlink_to(path)),
+ANY = {  # what is made at the path of a sound file that had these bytes
+    "nothing": lambda path, sound: path.touch(),
+    "0xff": lambda path, sound: path.write_bytes(b"\xff" * 5000),
+    "its beginning": lambda path, sound: path.write_bytes(sound[:-200]),
+    "a folder": lambda path, sound: path.mkdir(),
+    "a pipe": lambda path, sound: os.mkfifo(path),
+    "a link to nothing": lambda path, sound: path.symlink_to("gone"),
+    "a link to itself": lambda path, sound: path.symlink_to(path),
 }
 
 
 @pytest.mark.parametrize("name", ENDINGS)
 @pytest.mark.parametrize("case", ANY)
 def test_contents_of_no_format(case, name, crafted, empty):
-    assert_refused(empty, crafted(name, ANY[case]))
+    def change(path):
+        sound = path.read_bytes()
+        path.unlink()
+        ANY[case](path, sound)
+
+    assert_refused(empty, crafted(name, change))
 
 
 # === torch ===
@@ -165,14 +163,10 @@ def doubling(file):
     file["layers/chain"] = file["chain"]
 
 
-def variables(file, layer):
+def variables(file, layer="head"):
     """The group of a layer's weights."""
     groups = [file[f"layers/{each}/vars"] for each in file["layers"]]
     return next(group for group in groups if group.attrs.get("name") == layer)
-
-
-def head(file):
-    return variables(file, "head")
 
 
 def dataset(*arguments, **settings):
@@ -207,7 +201,7 @@ def grid(value):
 
 
 def named(value):
-    return lambda file: head(file).attrs.__setitem__("name", value)
+    return lambda file: variables(file).attrs.__setitem__("name", value)
 
 
 KERNELS = {
@@ -237,7 +231,7 @@ GROUPS = {
     "numbers at layers": layers_are(np.ones(3)),
     "no layers": lambda file: file.__delitem__("layers"),
     **{f"a grid of {value}": grid(value) for value in GRIDS},
-    "no name": lambda file: head(file).attrs.__delitem__("name"),
+    "no name": lambda file: variables(file).attrs.__delitem__("name"),
     **{f"the name {name!r:.20}": named(name) for name in NAMES},
 }
 
@@ -268,7 +262,7 @@ def test_hdf5_of_other_contents(name, case, crafted, empty):
             if case in GROUPS:
                 GROUPS[case](file)
             else:
-                place = f"{head(file).name}/0"
+                place = f"{variables(file).name}/0"
                 del file[place]
                 KERNELS[case](file, place)
 

@@ -11,17 +11,16 @@ from keras_t2t.checkpoints.loading import CheckpointFile
 from keras_t2t.checkpoints.position_table import resize_table
 from keras_t2t.checkpoints.standardization import standardization_of
 from tests.checkpoints import helpers
+from tests.examples.small_run import SIZE, outputs, random_model
 
-SUFFIXES = ["weights.h5", "keras"]
+both_formats = pytest.mark.parametrize("suffix", ["weights.h5", "keras"])
 
 
 def small(size=(64, 64), **kwargs):
-    """`helpers.build`, with random weights everywhere unless it loads some."""
-    model = helpers.build(None, size, **kwargs)
-    if kwargs.get("weights") is None:
-        rng = np.random.default_rng(0)
-        for weight in model.weights:
-            weight.assign(rng.normal(size=weight.shape))
+    """Random weights everywhere, also in the position table."""
+    model, rng = helpers.build(None, size, **kwargs), np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape))
     return model
 
 
@@ -30,19 +29,19 @@ def save(model, folder, suffix):
 
 
 @pytest.mark.every_backend
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@both_formats
 def test_equal_models_are_restored_as_keras_itself_does(suffix, tmp_path):
     model = small()
     model.compile("adamw", "sparse_categorical_crossentropy")  # its state is no weight
     model.optimizer.build(model.trainable_variables)
     path = save(model, tmp_path, suffix)
-    helpers.assert_equal_weights(model, small(weights=path))
-    again = small(weights=None, name="again")
+    helpers.assert_equal_weights(model, helpers.build(weights=path))
+    again = helpers.build(name="again")
     again.load_weights(path)
     helpers.assert_equal_weights(model, again)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@both_formats
 @pytest.mark.parametrize(
     "settings",
     [
@@ -54,45 +53,31 @@ def test_what_has_no_weights_may_differ(settings, suffix, tmp_path):
     model = small()
     for one, other in ({}, settings), (settings, {}):
         path = save(small(**one), tmp_path, suffix)
-        helpers.assert_equal_weights(model, small(weights=path, **other))
+        helpers.assert_equal_weights(model, helpers.build(weights=path, **other))
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@both_formats
 def test_other_sizes_and_class_counts(suffix, tmp_path):
-    model = small()
-    other = small((96, 160), classes=3, weights=save(model, tmp_path, suffix))
+    model = small((64, 256))  # whose grid is not the square of as many tokens
+    path = save(model, tmp_path, suffix)
+    other = helpers.build(None, (96, 160), classes=3, weights=path)
     helpers.assert_equal_weights(model, other, but=["head", "position_embedding"])
-    assert_resized(model, other, (4, 4), (6, 10))
-
-
-def assert_resized(model, other, old, new):
-    """The table of `other`, on the grid `new`, is that of `model`, on `old`."""
     table, found = (
         each.get_layer("position_embedding").table.numpy() for each in (model, other)
     )
-    np.testing.assert_array_equal(found, resize_table(table, old, new))
+    np.testing.assert_array_equal(found, resize_table(table, (4, 16), (6, 10)))
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@both_formats
 def test_with_and_without_a_top(suffix, tmp_path, caplog):
     model = small()
-    backbone = small(include_top=False, weights=save(model, tmp_path, suffix))
+    path = save(model, tmp_path, suffix)
+    backbone = helpers.build(include_top=False, weights=path)
     helpers.assert_equal_weights(backbone, model)
     path = save(backbone, tmp_path, suffix)
     with caplog.at_level(logging.INFO, "keras_t2t"):
-        helpers.assert_equal_weights(backbone, small(weights=path))
+        helpers.assert_equal_weights(backbone, helpers.build(weights=path))
     assert "head for no classes and the model for 10" in caplog.text
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_tells_its_grid(suffix, tmp_path):
-    """The other has as many tokens: Keras itself does not load it."""
-    model, other = small((64, 256)), small((128, 128))
-    path = save(model, tmp_path, suffix)
-    with pytest.raises(ValueError, match=r"could not be loaded|a grid of"):
-        other.load_weights(path)
-    keras_t2t.load_checkpoint(other, path)
-    assert_resized(model, other, (4, 16), (8, 8))
 
 
 def test_a_keras_file_tells_its_size(tmp_path):
@@ -106,13 +91,7 @@ def test_a_keras_file_tells_its_size(tmp_path):
     assert found._replace(size=(100, 100)).input_shape == (48, 48, 3)
 
 
-def test_other_models(tmp_path):
-    other = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
-    path = save(other, tmp_path, "weights.h5")
-    helpers.assert_refused(helpers.build(), path, "missing: cls_token")
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@both_formats
 def test_a_model_with_layers_of_ones_own_is_loaded_by_keras(suffix, tmp_path):
     base = small(include_top=False, pooling="token")
     own = keras.layers.Dense(4, name="classifier")(base.output)
@@ -123,24 +102,31 @@ def test_a_model_with_layers_of_ones_own_is_loaded_by_keras(suffix, tmp_path):
     model.load_weights(path)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_keras_itself_refuses_another_number_of_heads(suffix, tmp_path):
-    """No shape tells it: 4 heads took the weights of 2."""
-    path = save(small(), tmp_path, suffix)
-    with pytest.raises(ValueError, match="has 2 heads, but the model's has 4"):
-        small(num_heads=4).load_weights(path)
+@both_formats
+def test_keras_itself_refuses_what_no_shape_tells(suffix, tmp_path):
+    """Another number of heads, or another grid of as many tokens."""
+    path = save(small((64, 256)), tmp_path, suffix)
+    for other, match in (
+        (helpers.build(size=(64, 256), num_heads=4), "has 2 heads, but the model's"),
+        (helpers.build(size=(128, 128)), r"could not be loaded|a grid of"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            other.load_weights(path)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_numbers_that_are_not_finite_are_refused(suffix, tmp_path):
+def test_what_does_not_fit_is_told_by_its_name_in_the_file(tmp_path):
     broken = small()
     head = broken.get_layer("head").kernel
     head.assign(np.full(head.shape, np.nan))
-    path = save(broken, tmp_path, suffix)
-    helpers.assert_refused(small(), path, r"not finite: head/0 \(head\.weight\)")
+    other = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    for model, match in (
+        (broken, r"not finite: head/0 \(head\.weight\)"),
+        (other, "missing: cls_token"),
+    ):
+        helpers.assert_refused(small(), save(model, tmp_path, "weights.h5"), match)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@both_formats
 def test_a_text_that_has_no_size(suffix, tmp_path):
     """HDF5's library reads it for ever."""
     model = small()
@@ -175,3 +161,25 @@ def test_a_standardization_that_was_learnt_from_data():
     layer.adapt(np.arange(24.0).reshape(1, 2, 4, 3))
     model = keras.Sequential([keras.Input((2, 4, 3)), layer])
     assert standardization_of(model) is None
+
+
+class Wrapped(keras.Layer):
+    """Builds its model itself, so that paths begin with its own name."""
+
+    def build(self, input_shape):
+        self.model = random_model(seed=2)
+
+
+@pytest.mark.every_backend
+@both_formats
+def test_a_model_that_another_layer_builds(suffix, tmp_path):
+    model = random_model()
+    path = save(model, tmp_path, suffix)
+    layer = Wrapped(name="around")
+    layer.build((None, SIZE, SIZE, 3))
+    assert layer.model.weights[0].path.startswith("around/")
+    keras_t2t.load_checkpoint(layer.model, path)
+    np.testing.assert_array_equal(outputs(layer.model), outputs(model))
+    fresh = random_model(seed=3)
+    keras_t2t.load_checkpoint(fresh, save(layer.model, tmp_path, suffix))
+    np.testing.assert_array_equal(outputs(fresh), outputs(model))

@@ -62,8 +62,8 @@ def test_a_variant_is_recognised_by_its_shapes(variant):
     shapes = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
     assert architecture_of(shapes).variants == [variant]
     model = getattr(keras_t2t, variant)(input_shape=(32, 32, 3))
-    keys = variable_keys(model).items()
-    assert architecture_of({k: v.shape for k, v in keys}).variants == [variant]
+    shapes = {key: v.shape for key, v in variable_keys(model).items()}
+    assert architecture_of(shapes).variants == [variant]
 
 
 def test_our_files_tell_the_number_of_heads(tmp_path, caplog):

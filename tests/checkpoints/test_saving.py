@@ -68,8 +68,7 @@ def test_nothing_half_written_stays(suffix, tmp_path, monkeypatch):
     path.write_bytes(b"what was there")
 
     def half(content, target, **kwargs):
-        with open(target, "wb") as file:
-            file.write(b"half")
+        target.write_bytes(b"half")
         raise OSError("no space left on device")
 
     monkeypatch.setattr(torch, "save", half)

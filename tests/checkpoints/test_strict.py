@@ -9,6 +9,7 @@ import torch
 
 import keras_t2t
 from keras_t2t.checkpoints.position_table import table_grid
+from keras_t2t.variants import VARIANTS
 from tests.checkpoints import helpers
 
 
@@ -31,6 +32,31 @@ def save(tmp_path):
         return tmp_path / "x.pth.tar"
 
     return save
+
+
+# At equal sizes, all variants: tests/models/test_parity.py, and below.
+@pytest.mark.every_backend
+@pytest.mark.parametrize(
+    "variant",
+    ["T2TViT7", pytest.param("T2TViTt14", marks=pytest.mark.nightly_elsewhere)],
+)
+def test_a_checkpoint_gives_the_oracle_s_logits_at_another_size(variant, tmp_path):
+    oracle = helpers.random_oracle(variant)
+    path = helpers.save(oracle, tmp_path / "x.pth.tar")
+    model = helpers.build(variant, (48, 80), weights=path)
+    resized = helpers.build_oracle(variant, (48, 80), 10)
+    helpers.assert_same_logits(model, helpers.resized_into(resized, oracle))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_from_224_to_384_and_to_a_wide_image(variant, tmp_path):
+    oracle = helpers.random_oracle(variant, (224, 224))
+    path = helpers.save(oracle, tmp_path / "x.pth.tar")
+    for size in ((224, 224), (384, 384), (96, 160)):
+        model = helpers.build(variant, size, weights=path)
+        resized = helpers.build_oracle(variant, size, 10)
+        helpers.assert_same_logits(model, helpers.resized_into(resized, oracle))
 
 
 def test_every_difference_is_listed_and_nothing_is_changed(model, oracle, save):

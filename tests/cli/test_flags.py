@@ -1,6 +1,5 @@
 """Flags mean the same in every command, each is explained, and none takes Keras."""
 
-import argparse
 import dataclasses
 import importlib
 
@@ -12,41 +11,38 @@ from keras_t2t.settings.config import TrainingConfig
 from tests.examples.small_run import write_run
 
 
-def parser(name, monkeypatch, *words):
-    monkeypatch.setattr("sys.argv", ["keras-t2t", name, *map(str, words)])
-    command = importlib.import_module(f"keras_t2t.cli.{name}")
-    return parser_of(command, f"keras-t2t {name}", {})
+@pytest.fixture
+def parser(monkeypatch):
+    """Function: command, its words, defaults of a script -> the parser."""
+
+    def parser(name, *words, **defaults):
+        monkeypatch.setattr("sys.argv", ["keras-t2t", name, *words])
+        command = importlib.import_module(f"keras_t2t.cli.{name}")
+        return parser_of(command, f"keras-t2t {name}", defaults)
+
+    return parser
 
 
-def flags(name, monkeypatch):
-    """{flag: its action}, of those that help lists."""
-    return {
-        flag: action
-        for action in parser(name, monkeypatch)._actions
-        for flag in action.option_strings
-        if action.help != argparse.SUPPRESS
-    }
+@pytest.fixture
+def parsed(parser):
+    """The same -> what the words give."""
+    return lambda name, *words, **defaults: parser(name, *words, **defaults).parse_args(
+        words
+    )
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_flag_is_explained(name, monkeypatch):
-    for action in parser(name, monkeypatch)._actions:
-        assert action.help and len(action.help) > 8, action
-
-
-def test_flags_agree_over_all_commands(monkeypatch):
-    found = {name: flags(name, monkeypatch) for name in COMMANDS}
-    shared = {flag for given in found.values() for flag in given}
-    for flag in shared:
-        kinds = {
-            (type(given[flag]), given[flag].metavar)
-            for given in found.values()
-            if flag in given
-        }
+def test_flags_are_explained_and_agree_over_all_commands(parser):
+    kinds = {}
+    for name in COMMANDS:
+        for action in parser(name)._actions:
+            assert action.help and len(action.help) > 8, action
+            for flag in action.option_strings:
+                kinds.setdefault(flag, {})[name] = type(action), action.metavar
+    for flag, found in kinds.items():
         # A file for some, a folder for others.
-        assert len(kinds) == 1 or flag in ("--output", "--weights"), (flag, kinds)
-    writing = set(COMMANDS) - {"predict", "evaluate"}
-    assert all("--output" in found[name] for name in writing)
+        same = len(set(found.values())) == 1
+        assert same or flag in ("--output", "--weights"), (flag, found)
+    assert set(COMMANDS) - {"predict", "evaluate"} <= set(kinds["--output"])
 
 
 @pytest.mark.parametrize(
@@ -62,8 +58,8 @@ def test_flags_agree_over_all_commands(monkeypatch):
         ("export", "--weights", "none", "random"),
     ],
 )
-def test_a_value_is_written_alike(name, flag, text, value, monkeypatch):
-    assert flags(name, monkeypatch)[flag].type(text) == value
+def test_a_value_is_written_alike(name, flag, text, value, parser):
+    assert parser(name)._option_string_actions[flag].type(text) == value
 
 
 @pytest.mark.parametrize(
@@ -77,8 +73,8 @@ def test_a_value_is_written_alike(name, flag, text, value, monkeypatch):
         ("train", [], "(default: authors)"),
     ],
 )
-def test_help_has_the_defaults_of_the_recipe(name, words, said, monkeypatch):
-    text = " ".join(parser(name, monkeypatch, *words).format_help().split())
+def test_help_has_the_defaults_of_the_recipe(name, words, said, parser):
+    text = " ".join(parser(name, *words).format_help().split())
     assert said in text
     titles = ("model", "data", "schedule", "optimizer", "regularization")
     for group in (*titles, "augmentation", "run", "devices"):
@@ -86,7 +82,7 @@ def test_help_has_the_defaults_of_the_recipe(name, words, said, monkeypatch):
     assert ("--linear-probe" in text) == (name == "finetune")
 
 
-def test_a_run_s_configuration_is_taken_over(tmp_path, monkeypatch):
+def test_a_run_s_configuration_is_taken_over(tmp_path, parser):
     write_run(
         tmp_path / "run",
         ["a", "b"],
@@ -96,7 +92,7 @@ def test_a_run_s_configuration_is_taken_over(tmp_path, monkeypatch):
         versions={"keras_t2t": "0.1.0"},
     )
     words = ["--config", str(tmp_path / "run"), "--epochs", "9"]
-    made = parser("train", monkeypatch, *words)
+    made = parser("train", *words)
     assert "(default: 0.25)" in " ".join(made.format_help().split())
     given = made.parse_args(words)
     assert (given.epochs, given.learning_rate, given.seed) == (9, 0.25, 3)
@@ -112,25 +108,22 @@ def data_of(images):
 
 
 @pytest.mark.parametrize("weights", [None, "cifar10"])
-def test_a_repeated_run_starts_from_what_it_did(weights, tmp_path, monkeypatch):
+def test_a_repeated_run_starts_from_what_it_did(weights, tmp_path, parsed):
     """Not from the weights that finetune starts from, nor on the data of a script."""
     settings = {"epochs": 7, "weights": weights, "data_dir": "/photos"}
     write_run(tmp_path / "run", ["a"], **settings)
-    words = ["--config", str(tmp_path / "run")]
-    monkeypatch.setattr("sys.argv", ["transfer_learning.py", *words])
-    defaults = {"recipe": None, "dataset": "cifar10"}
-    given = parser_of(finetune, "script", defaults).parse_args(words)
+    words = ("--config", str(tmp_path / "run"))
+    given = parsed("finetune", *words, recipe=None, dataset="cifar10")
     assert given.weights == weights and data_of(given.images) == (None, "/photos")
 
 
 @pytest.fixture
-def repeated(tmp_path, monkeypatch):
+def repeated(tmp_path, parsed):
     """What `--config` makes of a run's record and of the words after it."""
 
     def repeated(name, words, **recorded):
         write_run(tmp_path / "run", ["a"], **{"epochs": 7, **recorded})
-        words = ["--config", str(tmp_path / "run"), *words.split()]
-        return parser(name, monkeypatch, *words).parse_args(words)
+        return parsed(name, "--config", str(tmp_path / "run"), *words.split())
 
     return repeated
 
@@ -282,15 +275,15 @@ def test_other_data_than_the_run_s_is_read_in_its_own_way(
         ("visualize", ["--compare", "ResNet50=~/x", "--", "a.jpg"], "compare"),
     ],
 )
-def test_a_home_that_the_shell_leaves(name, words, flag, monkeypatch):
+def test_a_home_that_the_shell_leaves(name, words, flag, parsed, monkeypatch):
     monkeypatch.setenv("HOME", "/home")
-    given = vars(parser(name, monkeypatch, *words).parse_args(words))
+    given = vars(parsed(name, *words))
     assert "~" not in str(given[flag]) and "/home/x" in str(given[flag])
 
 
-def test_networks_beside_the_first_have_weights_or_random_ones(monkeypatch):
+def test_networks_beside_the_first_have_weights_or_random_ones(parsed):
     words = ["a.jpg", "--compare", "ViTL16", "ResNet50=none", "T2TViT7=imagenet"]
-    given = parser("visualize", monkeypatch, *words).parse_args(words)
+    given = parsed("visualize", *words)
     names = ["random", "random", "imagenet"]
     assert [weights for _, weights in given.compare] == names
 
@@ -305,7 +298,7 @@ def test_networks_beside_the_first_have_weights_or_random_ones(monkeypatch):
     ],
 )
 def test_resume_starts_on_the_same_data(
-    name, defaults, words, images, run, tmp_path, monkeypatch, trained
+    name, defaults, words, images, run, tmp_path, monkeypatch, parsed, trained
 ):
     """As without it; a run that is there goes on with its own."""
     monkeypatch.chdir(tmp_path)
@@ -313,10 +306,8 @@ def test_resume_starts_on_the_same_data(
     if run is not None:
         (tmp_path / "new" / run).parent.mkdir(parents=True)
         (tmp_path / "new" / run).touch()
-    words = [*words, "--output", "new", "--resume"]
-    monkeypatch.setattr("sys.argv", ["script", *words])
+    given = parsed(name, *words, "--output", "new", "--resume", **defaults)
     command = importlib.import_module(f"keras_t2t.cli.{name}")
-    given = parser_of(command, "script", defaults).parse_args(words)
     del given.stop_timeout, given.backend  # as `perform`
     if images is None and run is None:
         told = r"give PHOTOS, .* \(--resume found no run in 'new'\)"
@@ -329,11 +320,10 @@ def test_resume_starts_on_the_same_data(
     assert (config.dataset, config.data_dir) == expected
 
 
-def test_a_configuration_is_taken_over_by_a_flag_cut_short(tmp_path, monkeypatch):
+def test_a_configuration_is_taken_over_by_a_flag_cut_short(tmp_path, parsed):
     """Or it is an error, never nothing."""
     write_run(tmp_path / "run", ["a"], epochs=7, batch_size=4)
-    words = ["--conf", str(tmp_path / "run")]
-    assert parser("train", monkeypatch, *words).parse_args(words).epochs == 7
-    words[0] = "--co"  # also --coordinator, --cooldown-epochs
+    run = str(tmp_path / "run")
+    assert parsed("train", "--conf", run).epochs == 7
     with pytest.raises(SystemExit):
-        parser("train", monkeypatch, *words).parse_args(words)
+        parsed("train", "--co", run)  # also --coordinator, --cooldown-epochs

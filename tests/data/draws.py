@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from keras_t2t.data.dataset import Training
 from keras_t2t.data.draws.image_draws import ImageDraws, draws_at
 
 
-def image_draws(positions, *settings):
+def image_draws(positions, seed, image_size, augmentation):
     """`ImageDraws` of arrays (images, ...) at some positions."""
-    drawn = [draws_at(position, *settings) for position in positions]
+    asked = Training(image_size, 1, seed, augmentation)
+    drawn = [draws_at(position, asked) for position in positions]
     return ImageDraws(*map(np.stack, zip(*drawn, strict=True)))

@@ -76,13 +76,9 @@ def check_validation(dataset):
         assert not images[weights == 0].any() and not labels[weights == 0].any()
 
 
-BAD = [
-    *(("batch_size", size) for size in (0, 8.0)),
-    *(("shard", shard) for shard in ((2, 2), (-1, 2), 1, (0, 1.5))),
-    ("crop", 0),
-    ("interpolation", "area"),
-]
-BAD_TRAINING = [*BAD, *(("first_step", step) for step in (-1, 1.5, None))]
+BAD = {"batch_size": [0, 8.0], "crop": [0], "interpolation": ["area"]}
+BAD["shard"] = [(2, 2), (-1, 2), 1, (0, 1.5)]
+BAD_TRAINING = {**BAD, "first_step": [-1, 1.5, None]}
 
 
 def check_bad_arguments(dataset):
@@ -91,7 +87,8 @@ def check_bad_arguments(dataset):
     for stream, bad in ((train, BAD_TRAINING), (validation, BAD)):
         with pytest.raises(ValueError, match=r"batch_size=5 .* number of shards, 2"):
             stream(batch_size=5, shard=(0, 2))
-        for name, value in bad:
-            message = f"`?{name}`? must be .* got {re.escape(repr(value))}"
-            with pytest.raises(ValueError, match=message):
-                stream(**{"batch_size": 4, name: value})
+        for name, values in bad.items():
+            for value in values:
+                message = f"`?{name}`? must be .* got {re.escape(repr(value))}"
+                with pytest.raises(ValueError, match=message):
+                    stream(**{"batch_size": 4, name: value})

@@ -49,20 +49,13 @@ def test_other_rows_are_the_full_one_with_changes(name):
     assert row.is_off == (name == "none")
 
 
-def test_one_part_is_enough_to_be_on():
+def test_one_part_is_enough_to_be_on_but_for_mixing():
     for part in ({"color_jitter": 0.1}, {"three_augment": True}):
         assert not dataclasses.replace(AUGMENTATIONS["none"], **part).is_off
-
-
-def test_mixing_is_off_without_probability_or_alphas():
     assert AUGMENTATIONS["full"].mixes
     assert not Augmentation(mixing_probability=0).mixes
     assert not Augmentation(mixup_alpha=0, cutmix_alpha=0).mixes
     assert Augmentation(mixup_alpha=0).mixes and Augmentation(cutmix_alpha=0).mixes
-
-
-def test_lists_from_a_configuration_file_are_ranges():
-    assert Augmentation(crop_scale=[0.5, 1]) == Augmentation(crop_scale=(0.5, 1.0))
 
 
 BAD = {
@@ -91,6 +84,7 @@ def test_a_bad_value_is_named(attribute, value):
     assert repr(value) in str(error.value)
 
 
-def test_one_kind_of_crop_excludes_the_other():
+def test_crops_of_two_kinds_and_from_a_configuration_file():
     with pytest.raises(ValueError, match="crop_padding and crop_scale exclude each"):
         Augmentation(crop_padding=0.125)
+    assert Augmentation(crop_scale=[0.5, 1]) == Augmentation(crop_scale=(0.5, 1.0))

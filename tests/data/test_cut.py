@@ -8,37 +8,31 @@ import pytest
 from PIL import Image, ImageOps
 
 from keras_t2t.data.augmentation import AUGMENTATIONS
+from keras_t2t.data.dataset import Training, Validation
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.grain_reader import transforms
-from keras_t2t.data.tensorflow_reader.cut import (
-    evaluation_cut,
-    pixels,
-    tf,
-    training_cut,
-)
+from keras_t2t.data.tensorflow_reader.cut import cut_of, pixels, tf
 from keras_t2t.preprocessing import evaluation_transform
 from tests.photographs import ORIENTATIONS, encode, oriented
 
 
 def evaluated(encoded, image_size, crop=0.9, method="bicubic"):
     """What TensorFlow's reader makes of a file."""
-    cut = evaluation_cut(encoded, image_size, crop, False, False)
-    return pixels(cut, image_size, method).numpy()
+    asked = Validation(image_size, 1, crop=crop)
+    cut = cut_of(encoded, draws_at(0, asked), asked, False, False)
+    return pixels(cut, image_size, method)
 
 
 def trained(reader, encoded, image_size, augmentation, positions, turned=False):
     """(positions, image_size, image_size, 3) float32: one image, cut by these draws."""
-    images = []
+    asked, images = Training(image_size, 1, 5, augmentation), []
     for position in positions:
-        draws = draws_at(position, 5, image_size, augmentation)
-        arguments = encoded, image_size, draws, augmentation, turned
+        arguments = encoded, draws_at(position, asked), asked, turned, True
         if reader == "grain":
-            image = transforms.training_image(*arguments, 0.9, "bicubic", True)
-            images.append(image)
+            images.append(transforms.transformed(*arguments))
         else:
-            method = "bicubic" if draws.bicubic else "bilinear"
-            image = pixels(training_cut(*arguments, 0.9, True), image_size, method)
-            images.append(image.numpy())
+            method = "bicubic" if arguments[1].bicubic else "bilinear"
+            images.append(pixels(cut_of(*arguments), image_size, method))
     return np.stack(images).astype("float32")
 
 
@@ -113,7 +107,9 @@ def test_very_long_images_cost_no_more_than_others(shape):
     """A column of 5,000 pixels was resized to 1,240,000 rows: over a gigabyte."""
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype="uint8")
     png = encode(noise, "PNG")
-    assert max(evaluation_cut(png, 224, 0.9, False, False).pixels.shape) <= 10
+    asked = Validation(224, 1)
+    cut = cut_of(png, draws_at(0, asked), asked, False, False)
+    assert max(cut.pixels.shape) <= 10
     expected = evaluation_transform(Image.fromarray(noise))
     difference = np.abs(evaluated(png, 224) - expected)
     # Pillow rounds between its two passes, which shows at hard edges alone.
@@ -126,10 +122,11 @@ def test_large_jpegs_are_reduced_alike(photographs):
     image = Image.fromarray(photographs[0]).resize((1001, 667), Image.BICUBIC)
     encoded = encode(image, "JPEG")
     for size, times in ((64, 4), (128, 2)):
-        cut = evaluation_cut(encoded, size, 0.9, False, True)
+        asked = Validation(size, 1)
+        arguments = encoded, draws_at(0, asked), asked, False, True
+        cut = cut_of(*arguments)
         assert 2**cut.reduction == times
-        how = 0.9, "bicubic", False, True
-        theirs = transforms.evaluation_image(encoded, size, *how)
+        theirs = transforms.transformed(*arguments)
         assert np.abs(pixels(cut, size, "bicubic") - theirs).mean() <= 0.6
         exact = np.abs(evaluated(encoded, size) - theirs).mean()
         assert 0.3 < exact < 1  # the photograph is sharp to its last pixel

@@ -14,15 +14,11 @@ def digits():
     return data.open_dataset("digits")
 
 
-def test_description(digits):
+def test_description_and_a_validation_split_that_is_stratified(digits):
     assert digits.name == "digits"
-    assert digits.class_names == tuple("0123456789")
-    assert digits.num_classes == 10
+    assert digits.class_names == tuple("0123456789") and digits.num_classes == 10
     assert (digits.num_train, digits.num_validation) == (1437, 360)
     assert digits.diagnose(ValueError()) is None
-
-
-def test_validation_is_stratified_and_ends_in_a_partial_batch(digits):
     batches = streams.batches(digits.validation_batches(8, 64))
     assert [len(images) for images, _ in batches] == [64] * 5 + [40]
     images, labels = streams.read(batches)
@@ -39,18 +35,17 @@ def test_every_epoch_and_validation_hold_every_digit_once_with_its_label(digits)
     # At 8 px nothing is resized: the pixels are the source's, 0..16 stretched to 255.
     expected = np.column_stack([np.round(source.data * 255 / 16), source.target])
 
-    def rows(stream):
-        images, labels = streams.read(stream)
+    def rows(batches):
+        images, labels = streams.read(batches)
         pixels = images[..., 0].reshape(-1, 64).astype(int)
-        return np.column_stack([pixels, labels.argmax(axis=1)])
+        return np.column_stack([pixels, labels.argmax(axis=1)]).tolist()
 
-    stream = digits.train_batches(8, 479, seed=3)
-    epochs = [rows(stream[step] for step in steps) for steps in ((0, 1, 2), (3, 4, 5))]
-    validation = rows(digits.validation_batches(8, 64))
+    batches = streams.batches(digits.train_batches(8, 479, seed=3), 6)
+    epochs = rows(batches[:3]), rows(batches[3:])
     for epoch in epochs:
-        together = np.concatenate([epoch, validation])
-        assert sorted(together.tolist()) == sorted(expected.astype(int).tolist())
-    assert not np.array_equal(*epochs)
+        together = epoch + rows(digits.validation_batches(8, 64))
+        assert sorted(together) == sorted(expected.astype(int).tolist())
+    assert epochs[0] != epochs[1]
 
 
 def test_upscaling_is_bilinear(digits):
@@ -64,17 +59,14 @@ def test_upscaling_is_bilinear(digits):
         assert np.abs(image.astype(int) - np.asarray(expected)).max() <= 2
 
 
-def test_streams_start_anywhere_and_are_cut_into_shards(digits):
+def test_streams_start_anywhere_and_are_cut_into_shards_but_not_augmented(digits):
     streams.check_training(digits)
     streams.check_validation(digits)
     streams.check_bad_arguments(digits)
-
-
-def test_digits_are_not_augmented(digits):
-    with pytest.raises(ValueError, match="augmentation of the digits must be None"):
-        digits.train_batches(8, 4, 0, data.AUGMENTATIONS["light"])
     plain, none = (
         streams.batches(digits.train_batches(8, 4, 0, augmentation), 2)
         for augmentation in (None, data.AUGMENTATIONS["none"])
     )
     streams.assert_same(plain, none)
+    with pytest.raises(ValueError, match="augmentation of the digits must be None"):
+        digits.train_batches(8, 4, 0, data.AUGMENTATIONS["light"])

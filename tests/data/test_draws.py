@@ -72,25 +72,20 @@ def test_windows_are_torchvisions():
     expected = expected_windows(375, 500, *ranges, (375, 500), draws=4000)
     # Between two samples of 4,000, a quantile has a standard error of some 1%.
     assert_same_distribution(windows / sides, expected / sides, atol=0.04)
-
-
-def test_every_offset_occurs():
+    # Every offset occurs.
     windows = draw(4, 4, draws=1000)
     small = windows[(windows[:, 2:] == 2).all(axis=1), :2]
     assert {tuple(w) for w in small} == {(i, j) for i in range(3) for j in range(3)}
 
 
-@pytest.mark.parametrize(
-    ("size", "window"),
-    [
-        ((10, 1000), (0, 493, 10, 13)),
-        ((1000, 10), (493, 0, 13, 10)),
-        ((1, 300), (0, 149, 1, 1)),
-        ((1, 1), (0, 0, 1, 1)),
-    ],
-)
-def test_an_image_that_no_window_fits_is_cut_at_its_centre(size, window):
-    assert {tuple(w) for w in draw(*size, draws=20)} == {window}
+def test_an_image_that_no_window_fits_is_cut_at_its_centre():
+    for size, window in {
+        (10, 1000): (0, 493, 10, 13),
+        (1000, 10): (493, 0, 13, 10),
+        (1, 300): (0, 149, 1, 1),
+        (1, 1): (0, 0, 1, 1),
+    }.items():
+        assert {tuple(w) for w in draw(*size, draws=20)} == {window}
 
 
 def test_one_rectangle_is_noise_of_the_normalised_image(photographs):
@@ -119,18 +114,13 @@ def test_boxes_have_the_authors_distribution():
     expected = expected_windows(200, 224, *ranges, (199, 223), draws=20_000)
     # A quantile of 3,000 draws has a standard error of some 1% of the side.
     assert_same_distribution(boxes / 224, expected / 224, atol=0.04)
-
-
-def test_the_probability_counts_images():
+    # Some of all images have one, and none that it does not fit.
     boxes = image_draws(np.arange(1000), 2, 16, Augmentation()).erased
     assert 195 <= boxes[:, 2:].all(axis=1).sum() <= 305  # 250 +- 4 deviations
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
-def test_an_image_that_no_rectangle_fits_is_left_alone(size):
-    [box] = draw_boxes(np.random.default_rng(0), 1, *size, 1.0)
-    erase(image := np.full((*size, 3), 7.0), box, 0, 0)
-    assert (image == 7).all()
+    for size in ((1, 1), (1, 40), (40, 1)):
+        [box] = draw_boxes(np.random.default_rng(0), 1, *size, 1.0)
+        erase(image := np.full((*size, 3), 7.0), box, 0, 0)
+        assert (image == 7).all()
 
 
 def kept_pixels(mixing, height, width):
@@ -174,19 +164,14 @@ def test_mixup_keeps_one_share_drawn_from_beta():
     assert_same_distribution(kept[:, 0, 0], expected, atol=0.045)
 
 
-def timm_boxes(height, width, random, number):
+def timm_boxes(*size, number):
     """Shares kept when timm's box is drawn with NumPy."""
-    shares = []
-    for _ in range(number):
-        side = np.sqrt(1 - random.beta(1, 1))
-        lengths = int(height * side), int(width * side)
-        centre = random.integers(0, height), random.integers(0, width)
-        rows, columns = (
-            min(c + cut // 2, size) - max(c - cut // 2, 0)
-            for c, cut, size in zip(centre, lengths, (height, width), strict=True)
-        )
-        shares.append(1 - rows * columns / (height * width))
-    return shares
+    random = np.random.default_rng(0)
+    side = np.sqrt(1 - random.beta(1, 1, (number, 1)))
+    half = (size * side).astype(int) // 2
+    centre = random.integers(0, size, (number, 2))
+    cut = np.minimum(centre + half, size) - np.maximum(centre - half, 0)
+    return 1 - cut.prod(axis=1) / np.prod(size)
 
 
 def test_cutmix_cuts_one_box_of_timms_distribution():
@@ -194,7 +179,7 @@ def test_cutmix_cuts_one_box_of_timms_distribution():
     assert set(np.unique(kept)) == {0, 1}
     for one in kept[:50]:
         assert_is_rectangle(one == 0)
-    expected = timm_boxes(20, 30, np.random.default_rng(0), 20_000)
+    expected = timm_boxes(20, 30, number=20_000)
     assert_same_distribution(kept.mean(axis=(1, 2)), expected, atol=0.045)
     # Every corner is reached: the box may lie partly outside.
     assert not kept[:, [0, 0, -1, -1], [0, -1, 0, -1]].min(axis=0).any()

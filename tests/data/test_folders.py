@@ -8,7 +8,7 @@ from keras_t2t.data.sources.layouts import find_source
 from keras_t2t.data.sources.splits import role
 
 PETS = ("cat", "dog")
-IMAGES = "{cat,dog}/{1..5}.png"
+COUNTS = {"*": 5, "+": 4, "?": 3}  # of cats and of dogs
 
 
 def expanded(pattern):
@@ -25,11 +25,13 @@ def expanded(pattern):
 @pytest.fixture
 def tree(tmp_path):
     """tree("train/*, val/") -> a folder with ten images of cats and dogs in train/, see
-    `expanded`, and an empty folder val/."""
+    `COUNTS` and `expanded`, and an empty folder val/."""
 
     def tree(patterns):
         root = tmp_path / "archive"
-        for pattern in patterns.replace("*", IMAGES).split(", "):
+        for mark, count in COUNTS.items():
+            patterns = patterns.replace(mark, f"{{cat,dog}}/{{1..{count}}}.png")
+        for pattern in patterns.split(", "):
             for path in expanded(pattern):
                 folder = root / path.rpartition("/")[0]
                 folder.mkdir(parents=True, exist_ok=True)
@@ -66,31 +68,17 @@ def test_names_of_splits(name, expected):
     assert role(name) == expected
 
 
-@pytest.mark.parametrize(
-    ("splits", "note"),
-    [
-        (("train", "valid", "test"), "valid/ validates, test/ is left alone"),
-        (("train", "test", "val"), "val/ validates, test/ is left alone"),
-        (("TRAIN", "DEV", "TEST"), "DEV/ validates, TEST/ is left alone"),
-        (("Training", "Testing"), "Testing/ validates"),
-        (("seg_train/seg_train", "seg_test/seg_test"), "seg_test/ validates"),
-        (("train/train", "validation/validation"), "validation/ validates"),
-        (("train/images", "val/images"), "val/ validates"),
-    ],
-)
-def test_splits_by_any_name(tree, splits, note):
-    """Roboflow's valid/ was not seen, and test/ chose the best weights."""
-    for images, name in zip((5, 4, 3), splits, strict=False):
-        root = tree(f"{name}/{{cat,dog}}/{{1..{images}}}.png")
-        if name.startswith(note.partition("/")[0]):
-            validating = 2 * images
-    assert opened(root) == (PETS, 10, validating, note)
-
-
 SHARED = "20% of each class validates"
 LITTER = "{Thumbs.db,desktop.ini,.DS_Store,._1.png,@eaDir/1.png/x.jpg}"
 ONE = "20% of Train/ validates, Test/ {} left alone"
 FOUND = {
+    # Roboflow's valid/ was not seen, and test/ chose the best weights.
+    "train/*, valid/+, test/?": (10, 8, "valid/ validates, test/ is left alone"),
+    "TRAIN/*, DEV/+, TEST/?": (10, 8, "DEV/ validates, TEST/ is left alone"),
+    "Training/*, Testing/+": (10, 8, "Testing/ validates"),
+    "seg_train/seg_train/*, seg_test/seg_test/+": (10, 8, "seg_test/ validates"),
+    "train/train/*, validation/validation/+": (10, 8, "validation/ validates"),
+    "train/images/*, val/images/+": (10, 8, "val/ validates"),
     # What lies beside splits: Kaggle's test images, and GTSRB's Meta/.
     "train/*, val/*, README.roboflow.txt": (10, 10, "val/ validates"),
     "train/*, val/*, __MACOSX/._x": (10, 10, "val/ validates"),
@@ -134,10 +122,10 @@ def test_a_share_of_each_class_validates_where_nothing_is_split(tree):
 
 def sides(root):
     """{name: whether it validates} of the images of a folder without splits."""
-    source = find_source(root)
-    return dict.fromkeys(names_of(source.train), False) | dict.fromkeys(
-        names_of(source.validation), True
-    )
+    splits = find_source(root).splits
+    return {
+        name: key == "validation" for key in splits for name in names_of(splits[key])
+    }
 
 
 def test_a_file_that_comes_or_goes_moves_one_image_of_its_class_at_most(tree):

@@ -48,6 +48,11 @@ with tfds.core.registered.skip_registration():
         def _labels(self, split, i):
             return {"label": int(i >= self.FIRST_BRIGHT)}
 
+    class Cifar10(Colours):
+        """Stands for the real cifar10 (3.0.2 in TFDS's code), prepared long ago."""
+
+        VERSION = tfds.core.Version("2.0.0")
+
     class Alone(Colours):
         """A training split and no other, with more of one class."""
 
@@ -106,28 +111,19 @@ def numbers_of(stream, count=None):
     return images[:, 0, 0, 0] // 10, targets
 
 
-def test_description_and_version(tmp_path, monkeypatch):
-    Colours(data_dir=tmp_path).download_and_prepare()
+@pytest.mark.parametrize(
+    ("builder", "name"), [(Colours, "colours:1.0.0"), (Cifar10, "cifar10")]
+)
+def test_description_and_version(tmp_path, monkeypatch, builder, name):
+    """An older one on disk is preferred to a newer one in code."""
+    builder(data_dir=tmp_path).download_and_prepare()
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    assert data.is_prepared("colours")
-    colours = data.open_dataset("colours:1.0.0")
-    assert colours.class_names == ("dark", "bright")
-    assert (colours.num_train, colours.num_validation) == (20, 5)
-    assert colours.known_as == "colours:1.0.0"
-    assert colours.diagnose(ValueError()) is None
-
-
-def test_older_version_on_disk_is_preferred_to_a_newer_one_in_code(tmp_path):
-    with tfds.core.registered.skip_registration():
-
-        class Cifar10(Colours):
-            """Stands for the real cifar10 (3.0.2 in TFDS's code), prepared long ago."""
-
-            VERSION = tfds.core.Version("2.0.0")
-
-    Cifar10(data_dir=tmp_path).download_and_prepare()
-    assert data.is_prepared("cifar10", tmp_path)
-    assert data.open_dataset("cifar10", tmp_path).num_train == 20
+    assert data.is_prepared(builder.name) and data.is_prepared(builder.name, tmp_path)
+    dataset = data.open_dataset(name)
+    assert dataset.class_names == ("dark", "bright")
+    assert (dataset.num_train, dataset.num_validation) == (20, 5)
+    assert dataset.known_as == name
+    assert dataset.diagnose(ValueError()) is None
 
 
 CLOSEST = "is not known; the closest names are [^;]*"

@@ -64,24 +64,8 @@ def test_from_photographs_to_a_page(photographs, tmp_path, success):
     assert again.splitlines()[-3:] == [top1, confusion, last]
 
 
-def test_a_finished_run_of_other_photographs(tmp_path, monkeypatch):
-    """Whose names would stand in the page of this one."""
-    found = types.SimpleNamespace(
-        classes=2,
-        class_names=["china", "flower"],
-        run={"validation_share": 0.2, "reader": "grain"},
-        exif_orientation=True,
-        build=lambda **arguments: None,
-    )
-    pets = types.SimpleNamespace(name="pets", class_names=("cat", "dog"))
-    monkeypatch.setattr("keras_t2t.classifier.find_classifier", lambda folder: found)
-    monkeypatch.setattr("keras_t2t.data.open_dataset", lambda *names, **settings: pets)
-    settings = {"dataset": None, "data_dir": "pets", "skip_corrupt": False}
-    with pytest.raises(ValueError, match="class 0 is 'cat' in the data and 'china' in"):
-        finetune.trained(tmp_path, settings)
-
-
 def test_a_finished_run_s_own_photographs_are_read_as_it_did(tmp_path, monkeypatch):
+    """Of others the names would stand in its page."""
     run = {"dataset": None, "data_dir": "/photos", "skip_corrupt": True}
     run |= {"validation_share": 0.2, "reader": "grain"}
     found = Mock(run=run, classes=2, class_names=["cat", "dog"])
@@ -93,6 +77,9 @@ def test_a_finished_run_s_own_photographs_are_read_as_it_did(tmp_path, monkeypat
     finetune.trained(tmp_path, settings)
     assert opened.call_args.args == (None, "/photos")
     assert opened.call_args.kwargs["skip_corrupt"]
+    found.class_names = ["china", "flower"]
+    with pytest.raises(ValueError, match="class 0 is 'cat' in the data and 'china' in"):
+        finetune.trained(tmp_path, {**settings, "data_dir": "pets"})
 
 
 def test_the_page_s_command_is_one_for_a_shell(monkeypatch):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import softmax
 
 from keras_t2t import classifier, visualization
 from keras_t2t.classifier import find_classifier
@@ -12,7 +13,6 @@ from keras_t2t.export import web
 from keras_t2t.export.formats import Options
 from keras_t2t.preprocessing import evaluation_transform
 from tests.examples.small_run import SIZE, build, random_model, write_run
-from tests.export.tiny import softmax
 from tests.photographs import ORIENTATIONS, oriented
 
 NAMES = list("abcdefg")

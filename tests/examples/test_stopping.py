@@ -67,16 +67,13 @@ def ended(process):
 def test_the_status_tells_the_signal(start, tmp_path, name):
     number = getattr(signal, name)
     process = start("--output", "a b")
+    other = start("--evaluate")  # which has nothing to go on with
     process.send_signal(number)
+    other.send_signal(number)
     again = [sys.executable, f"{tmp_path}/train it.py", "--output", "a b"]
     told = f"stopped by {name}; go on with: {shlex.join([*again, '--resume'])}"
     assert ended(process) == (128 + number, f"train it.py: {told}")
-
-
-def test_other_scripts_have_nothing_to_go_on_with(start):
-    process = start("--evaluate")
-    process.send_signal(signal.SIGTERM)
-    assert ended(process) == (143, "train it.py: stopped by SIGTERM")
+    assert ended(other) == (128 + number, f"train it.py: stopped by {name}")
 
 
 def test_nothing_holds_it_for_ever(start):

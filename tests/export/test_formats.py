@@ -11,13 +11,13 @@ import keras_t2t
 from keras_t2t.export.formats import FORMATS, writer_of
 from keras_t2t.export.photographs import photographs
 from keras_t2t.preprocessing import evaluation_transform
-from tests.export import tiny
+from keras_t2t.visualization import attention_rollout
+from tests.export import graphs, tiny
 from tests.photographs import encode
 
 BACKEND = keras.backend.backend()
 FIVE = ["tf_saved_model", "onnx", "litert", "openvino", "torch"]
-# Each backend's own; JAX's is in test_jax_onnx.py. What a child process writes is for
-# the night.
+# Each backend's own; JAX's is at the end. What a child process writes is for the night.
 CASES = [name for name in FIVE if FORMATS[name].backend == BACKEND]
 CASES += [pytest.param(x, marks=pytest.mark.nightly) for x in FIVE if x not in CASES]
 TOLERANCE = 1e-4  # float32: sums in another order
@@ -52,16 +52,20 @@ def test_a_file_answers_alone_as_keras_does(format, tmp_path, capsys):
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(expected))
     np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=TOLERANCE)
     if format == "onnx":
+        graphs.check_onnx(path)
         check_metadata(path, names)
+    if format == "litert":
+        graphs.check_litert(path)
     if format == "tf_saved_model" and BACKEND == "tensorflow":
         check_other_signatures(path, model, pixels)
 
 
 def check_other_signatures(path, model, pixels):
-    """Those of a SavedModel for pixels in uint8, and for whole files."""
+    """Those of a SavedModel for pixels in uint8, and for whole files; and its graph."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
+    graphs.check_saved_model(loaded)
     found = loaded.signatures["serve_uint8"](image=tf.cast(pixels, tf.uint8))
     expected = tiny.logits_of(model, pixels)
     np.testing.assert_allclose(found["logits"], expected, atol=TOLERANCE)
@@ -95,7 +99,7 @@ def check_metadata(path, names):
 KINDS = {
     "performer": {},
     "transformer": {"token_type": "transformer"},
-    "convolution": {"token_type": "convolution"},
+    "convolution, ghost": {"token_type": "convolution", "block_type": "ghost"},
     "se": {"block_type": "se"},
     "ghost": {"block_type": "ghost", "fused_soft_split": False},
 }
@@ -134,3 +138,80 @@ def test_a_smaller_file_says_nearly_the_same_of_photographs(
     found = keras_t2t.export_model(model, path, format, **settings).verification
     assert 1e-6 < found.max_difference < LARGEST[precision]
     assert found.images == 4 and found.top1_agreement >= 0.75
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(BACKEND != "torch", reason="torch writes it")
+def test_triton(tmp_path):
+    path = tmp_path / "flowers"
+    keras_t2t.export_model(tiny.build(classifier_activation=None), path, "triton")
+    config = (path / "config.pbtxt").read_text()
+    assert config.startswith(
+        'name: "flowers"\nbackend: "onnxruntime"\nmax_batch_size: 64\n'
+        'input {\n  name: "image"\n  data_type: TYPE_FP32\n  dims: [64, 64, 3]\n}'
+    )
+    assert config.count("output {") == 2 and config.count("  dims: [10]") == 2
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="torch writes it there too")
+def test_the_page_s_rollout(tmp_path):
+    import onnxruntime
+
+    model = tiny.build(classifier_activation=None, input_shape=(64, 96, 3))
+    path = tmp_path / "page"
+    keras_t2t.export_model(model, path, "web", verify=False)
+    session = onnxruntime.InferenceSession(path / "model.onnx")
+    pixels = tiny.images((64, 96, 3))
+    [found] = session.run(["rollout"], {"image": pixels})
+    expected = [attention_rollout(model, image) for image in pixels.astype("uint8")]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert json.loads((path / "manifest.json").read_text())["rollout"] == [4, 6]
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="TensorFlow writes it")
+def test_a_saved_model_of_grey_images_takes_no_files(tmp_path):
+    import tensorflow as tf
+
+    model = tiny.own(keras.layers.Rescaling(1 / 255), (64, 64, 1))
+    keras_t2t.export_model(model, tmp_path / "model", verify=False)
+    signatures = tf.saved_model.load(tmp_path / "model").signatures
+    assert {"serving_default", "serve_uint8"} <= set(signatures)
+    assert "serve_jpeg" not in signatures
+
+
+of_jax = pytest.mark.skipif(BACKEND != "jax", reason="JAX writes it, where jax2onnx is")
+
+
+@of_jax
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"input_shape": (64, 96, 3)},
+        pytest.param(KINDS["transformer"], marks=pytest.mark.nightly),
+        pytest.param(KINDS["convolution, ghost"], marks=pytest.mark.nightly),
+    ],
+)
+def test_what_jax_writes_is_verified_in_its_runtime(tmp_path, settings, capsys):
+    pytest.importorskip("jax2onnx")
+    model = tiny.build(classifier_activation=None, **settings)
+    report = keras_t2t.export_model(model, tmp_path / "x.onnx", "onnx", opset=17)
+    assert report.written_on == "jax"
+    assert "child process" not in capsys.readouterr().out
+
+    written = graphs.check_onnx(tmp_path / "x.onnx")
+    (opset,) = written.opset_import
+    assert (opset.domain, opset.version) == ("", 17)
+    assert written.ir_version == 8
+    read = {name for node in written.graph.node for name in node.input}
+    assert {constant.name for constant in written.graph.initializer} <= read
+
+
+@of_jax
+def test_int8_and_a_missing_library_go_to_torch(monkeypatch):
+    assert writer_of("onnx", "int8")[0] == "torch"
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "jax2onnx" else 1
+    )
+    assert writer_of("onnx", "float32")[0] == "torch"

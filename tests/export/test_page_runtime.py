@@ -2,73 +2,56 @@
 
 import base64
 import hashlib
-import io
 import json
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
 
+from benchmarks.data_layouts import write_tar
 from keras_t2t.export import formats, web
 from tests.export import tiny
 
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture
-def published(monkeypatch, tmp_path):
-    """The package's bytes, which any download gives; and how often one was made."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as package:
-        for name in web.RUNTIME:
-            content = f"the published {name}".encode()
-            entry = tarfile.TarInfo(f"package/{name}")
-            entry.size = len(content)
-            package.addfile(entry, io.BytesIO(content))
-    published = buffer.getvalue()
-    fetched = []
+def test_it_is_fetched_once_and_again_if_it_differs(tmp_path, monkeypatch):
+    files = {f"package/{name}": f"published {name}".encode() for name in web.RUNTIME}
+    published = write_tar(tmp_path / "published.tgz", files, "w:gz").read_bytes()
+    checksum = hashlib.sha512(published).hexdigest()
+    fetched, answers = [], [published, None, published]
 
-    def download(url, path, checksum):
-        assert (url, checksum) == (web.URL, hashlib.sha512(published).hexdigest())
-        fetched.append(url)
-        Path(path).write_bytes(published)
+    def download(url, path, expected):
+        assert (url, expected) == (web.URL, checksum)
+        fetched.append(answers.pop(0))
+        if fetched[-1] is None:
+            raise ConnectionError("no network")
+        path.write_bytes(fetched[-1])
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(web, "SHA512", hashlib.sha512(published).hexdigest())
+    monkeypatch.setattr(web, "SHA512", checksum)
     monkeypatch.setattr(web, "download", download)
-    return published, fetched
 
+    def check_copy(folder):
+        web.copy_runtime(folder)
+        for name in web.RUNTIME:
+            assert (folder / Path(name).name).read_text() == f"published {name}"
 
-def check_copy(folder):
-    web.copy_runtime(folder)
-    for name in web.RUNTIME:
-        assert (folder / Path(name).name).read_text() == f"the published {name}"
-
-
-def test_it_is_fetched_once_and_again_if_it_differs(published, tmp_path, monkeypatch):
-    content, fetched = published
     check_copy(tmp_path / "first")
     check_copy(tmp_path / "second")
     assert len(fetched) == 1
     [kept] = web.keras_folder().glob("keras_t2t/*")
     # Another time in gzip's header: an archive of the same size and the same files.
-    kept.write_bytes(content[:4] + bytes([content[4] ^ 1]) + content[5:])
-
-    def fail(url, path, checksum):
-        raise ConnectionError("no network")
-
-    with monkeypatch.context() as offline:
-        offline.setattr(web, "download", fail)
-        with pytest.raises(ConnectionError, match="no network"):
-            web.copy_runtime(tmp_path / "third")
+    kept.write_bytes(published[:4] + bytes([published[4] ^ 1]) + published[5:])
+    with pytest.raises(ConnectionError, match="no network"):
+        web.copy_runtime(tmp_path / "third")
     assert not (tmp_path / "third").exists()
     check_copy(tmp_path / "third")
-    assert len(fetched) == 2 and kept.read_bytes() == content
+    assert len(fetched) == 3 and kept.read_bytes() == published
 
 
 def test_the_policy_names_the_script_that_stands_in_the_page():
-    text = (web.PAGE / web.INDEX).read_text(encoding="utf-8")
+    text = (web.PAGE / "index.html").read_text(encoding="utf-8")
     [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"'sha256-{digest}'" in text
@@ -76,16 +59,14 @@ def test_the_policy_names_the_script_that_stands_in_the_page():
 
 def test_a_model_s_address_is_of_its_content(tmp_path, monkeypatch):
     """So a page that is replaced does not get the former model from a cache."""
+    contents, named = [b"a", b"a", b"b"], []
     monkeypatch.setattr(web, "copy_runtime", lambda folder: None)
-    named = []
-    for content in (b"a", b"b", b"b"):
-
-        def write(model, path, *options, content=content, **how):
-            path.write_bytes(content)
-
-        monkeypatch.setattr(web, "write_onnx", write)
-        page = tmp_path / str(len(named))
-        web.write_web(tiny.build(), page, formats.Options())
-        named.append(json.loads((page / "manifest.json").read_text())["file"])
+    monkeypatch.setattr(
+        web, "write_onnx", lambda _, path, *__, **___: path.write_bytes(contents.pop())
+    )
+    for i in range(3):
+        web.write_web(tiny.build(), tmp_path / f"{i}", formats.Options())
+        manifest = json.loads((tmp_path / f"{i}" / "manifest.json").read_text())
+        named.append(manifest["file"])
     assert named[0] != named[1] == named[2]
     assert named[0].startswith("model.onnx?")

@@ -54,11 +54,6 @@ def logits_of(model, pixels):
     return keras.ops.convert_to_numpy(model(keras_t2t.preprocess_input(pixels)))
 
 
-def softmax(logits):
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
 def use_alone(format, path, pixels, folder):
     """What a file gives in a process without Keras and this package."""
     images, outputs = folder / "images.npy", folder / "outputs.npz"

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from keras_t2t import layers as ours
-from tests.shared_case import every_check, layer_case, run
+from tests.shared_case import every_check, layer_case
 
 SPLIT = {"soft_split": (3, 2, 1)}
 FAST = {**SPLIT, "remat": True}
@@ -42,9 +42,7 @@ def test_no_layer_is_left_out():
     assert tested == set(ours.__all__)
 
 
-@every_check(LAYERS)
-def test_layer(case, check, tmp_path):
-    run(check, case, tmp_path)
+test_layer = every_check(LAYERS)
 
 
 @pytest.mark.parametrize(

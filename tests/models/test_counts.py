@@ -1,16 +1,12 @@
 """Exact parameters and MACs of every named model, and the docs' table of them."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 import keras_t2t
+from benchmarks import model_table  # builds each model once, and remembers its counts
 from keras_t2t import list_models
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("unset_weights")]
-
-ROOT = Path(__file__).parents[2]
 
 # All parameters, those that are trained, and 1e9 MACs to the last digit given: computed
 # from the paper's architectures, at 224 px, 1000 classes.
@@ -44,18 +40,8 @@ NAMES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def model_table():
-    """The script as a module. It builds each model once and remembers its counts."""
-    path = ROOT / "benchmarks" / "model_table.py"
-    spec = importlib.util.spec_from_file_location("model_table", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_and_macs(model_table, name):
+def test_parameters_and_macs(name):
     parameters, trainable, macs = COUNTS[name]
     counted = model_table.counts(name)
     assert (counted.parameters, counted.trainable) == (parameters, trainable)
@@ -75,7 +61,7 @@ def test_no_model_is_left_out():
 
 
 @pytest.mark.nightly
-def test_the_page_holds_the_table_of_now(model_table):
+def test_the_page_holds_the_table_of_now():
     text = model_table.PAGE.read_text(encoding="utf-8")
     assert model_table.with_table(text) == text, "run python benchmarks/model_table.py"
     with pytest.raises(ValueError, match="the page must hold the lines"):

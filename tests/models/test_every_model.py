@@ -3,7 +3,7 @@
 import pytest
 
 import keras_t2t
-from tests.shared_case import Case, every_check, run
+from tests.shared_case import Case, every_check
 
 TINY = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 
@@ -42,12 +42,9 @@ MODELS = [
 
 # The other designs' layers have cases of their own, and test_parity.py compares all
 # designs' logits with the oracle's.
-CASES = [
-    MODELS[0],
-    *(pytest.param(c, marks=pytest.mark.nightly_elsewhere) for c in MODELS[1:]),
-]
-
-
-@every_check(CASES)
-def test_model(case, check, tmp_path):
-    run(check, case, tmp_path)
+test_model = every_check(
+    [
+        MODELS[0],
+        *(pytest.param(c, marks=pytest.mark.nightly_elsewhere) for c in MODELS[1:]),
+    ]
+)

@@ -12,15 +12,12 @@ from sklearn.datasets import load_sample_images
 
 import keras_t2t
 from keras_t2t.checkpoints.official import official_entries
-from tests.checkpoints.helpers import load_state_dict
-from tests.models.test_every_model import TINY
-from tests.reference import t2t_vit as reference
+from tests.checkpoints import helpers
 from tests.shared_case import outputs
 
 SIZE = (96, 128)
 # TensorFlow's gradient of the head now and then is 3e-4 off, whichever the path.
 NOISE = 5e-4 if keras.backend.backend() == "tensorflow" else 0.0
-ARCHITECTURE = {**TINY, "embed_dim": 64}
 
 
 def photographs():
@@ -33,22 +30,19 @@ def photographs():
 
 
 def oracle(token_type):
-    settings = {"image_size": SIZE, "num_classes": 10, "token_dropout": 0.0}
-    model = reference.T2TViT(**ARCHITECTURE, token_type=token_type, **settings)
-    return reference.randomize_(model, seed=0).eval()
+    return helpers.random_oracle(size=SIZE, token_type=token_type)
 
 
 def build(token_type, **kwargs):
-    kwargs |= {"input_shape": (*SIZE, 3), "classes": 10, "token_dropout": 0.0}
-    kwargs |= {"classifier_activation": None, "token_type": token_type}
-    return keras_t2t.T2TViT(**ARCHITECTURE, **kwargs)
+    kwargs |= {"token_type": token_type, "token_dropout": 0.0}
+    return helpers.build(size=SIZE, **kwargs)
 
 
 def loaded(token_type="performer", **kwargs):
     """A model with the oracle's weights."""
     model = build(token_type, **kwargs)
     tensors = oracle(token_type).state_dict()
-    load_state_dict(model, {k: v.numpy() for k, v in tensors.items()})
+    helpers.load_state_dict(model, {k: v.numpy() for k, v in tensors.items()})
     return model
 
 

@@ -25,7 +25,7 @@ class Backbone(nn.Module):
             raise ValueError(f"image {tuple(x.shape[2:])}, expected {self.image_size}")
         x = self.patch_tokens(x)
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
-        x = self.pos_drop(x + self.pos_embed)
+        x = x + self.pos_embed
         for block in self.blocks:
             x = block(x)
         return self.norm(x)

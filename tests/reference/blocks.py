@@ -9,27 +9,13 @@ from torch import nn
 from torch.nn import functional as F
 
 
-class StochasticDepth(nn.Module):
-    """Drops a residual branch (batch, tokens, width) for whole samples."""
-
-    def __init__(self, rate):
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x):
-        if not self.training or self.rate == 0.0:
-            return x
-        keep = 1.0 - self.rate
-        return x * x.new_empty(x.shape[0], 1, 1).bernoulli_(keep) / keep
-
-
-def softmax_attention(q, k, v, num_heads, scale, dropout):
+def softmax_attention(q, k, v, num_heads, scale):
     """Multi-head attention of q, k, v, each (batch, tokens, width), to the same shape.
 
-    A head is a run of neighbouring channels. `dropout` acts on the weights.
+    A head is a run of neighbouring channels.
     """
     q, k, v = (x.unflatten(2, (num_heads, -1)).transpose(1, 2) for x in (q, k, v))
-    weights = dropout((q @ k.transpose(2, 3) * scale).softmax(dim=-1))
+    weights = (q @ k.transpose(2, 3) * scale).softmax(dim=-1)
     return (weights @ v).transpose(1, 2).flatten(2)
 
 
@@ -55,32 +41,28 @@ class Attention(nn.Module):
     Returns the projected result and v, which token layers use as their residual.
     """
 
-    def __init__(
-        self,
-        in_width,
-        width,
-        num_heads,
-        scale,
-        dropout,
-        attention_dropout,
-        qkv_bias=False,
-        squeeze_excitation=False,
-    ):
+    def __init__(self, width, num_heads, qkv_bias=False, in_width=None, scale=None):
         super().__init__()
-        self.num_heads, self.scale = num_heads, scale
-        self.qkv = nn.Linear(in_width, 3 * width, bias=qkv_bias)
-        self.attn_drop = nn.Dropout(attention_dropout)
+        self.num_heads = num_heads
+        self.scale = scale or (width // num_heads) ** -0.5
+        self.qkv = nn.Linear(in_width or width, 3 * width, bias=qkv_bias)
         self.proj = nn.Linear(width, width)
-        self.se_layer = SqueezeExcitation(width) if squeeze_excitation else None
-        self.proj_drop = nn.Dropout(dropout)
+        self.se_layer = None
 
     def forward(self, x):
         q, k, v = self.qkv(x).chunk(3, dim=-1)
-        y = softmax_attention(q, k, v, self.num_heads, self.scale, self.attn_drop)
-        y = self.proj(y)
+        y = self.proj(softmax_attention(q, k, v, self.num_heads, self.scale))
         if self.se_layer is not None:
             y = self.se_layer(y)
-        return self.proj_drop(y), v
+        return y, v
+
+
+class GatedAttention(Attention):
+    """The same, with squeeze and excitation after the projection."""
+
+    def __init__(self, width, num_heads, qkv_bias):
+        super().__init__(width, num_heads, qkv_bias)
+        self.se_layer = SqueezeExcitation(width)
 
 
 class ChannelScale(nn.Conv1d):
@@ -96,19 +78,17 @@ class ChannelScale(nn.Conv1d):
 class GhostAttention(nn.Module):
     """Attention whose q, k and v are half computed, half scaled copies of that half."""
 
-    def __init__(self, width, num_heads, scale, dropout, attention_dropout):
+    def __init__(self, width, num_heads, qkv_bias):
         super().__init__()
-        self.num_heads, self.scale = num_heads, scale
+        self.num_heads, self.scale = num_heads, (width // num_heads) ** -0.5
         half = width // 2
-        self.q = nn.Linear(width, half, bias=False)
-        self.k = nn.Linear(width, half, bias=False)
-        self.v = nn.Linear(width, half, bias=False)
+        self.q = nn.Linear(width, half, bias=qkv_bias)
+        self.k = nn.Linear(width, half, bias=qkv_bias)
+        self.v = nn.Linear(width, half, bias=qkv_bias)
         self.cheap_operation_q = ChannelScale(half)
         self.cheap_operation_k = ChannelScale(half)
         self.cheap_operation_v = ChannelScale(half)
-        self.attn_drop = nn.Dropout(attention_dropout)
         self.proj = nn.Linear(width, width)
-        self.proj_drop = nn.Dropout(dropout)
 
     def forward(self, x):
         q, k, v = self.q(x), self.k(x), self.v(x)
@@ -116,22 +96,19 @@ class GhostAttention(nn.Module):
         q = torch.cat([q, self.cheap_operation_q(q)], dim=-1)
         k = torch.cat([k, self.cheap_operation_k(k)], dim=-1)
         v = torch.cat([v, self.cheap_operation_v(v)], dim=-1)
-        y = softmax_attention(q, k, v, self.num_heads, self.scale, self.attn_drop)
-        return self.proj_drop(self.proj(y)), v
+        return self.proj(softmax_attention(q, k, v, self.num_heads, self.scale)), v
 
 
 class Mlp(nn.Module):
     """Two dense layers around an exact GELU, (batch, tokens, width) -> the same."""
 
-    def __init__(self, width, hidden, dropout, hidden_dropout):
+    def __init__(self, width, hidden):
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
-        self.hidden_drop = nn.Dropout(hidden_dropout)
         self.fc2 = nn.Linear(hidden, width)
-        self.drop = nn.Dropout(dropout)
 
     def forward(self, x):
-        return self.drop(self.fc2(self.hidden_drop(F.gelu(self.fc1(x)))))
+        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class GhostMlp(nn.Module):
@@ -140,89 +117,50 @@ class GhostMlp(nn.Module):
     The other two thirds are GELUs of scaled copies of the activated first.
     """
 
-    def __init__(self, width, hidden, dropout, hidden_dropout):
+    def __init__(self, width, hidden):
         super().__init__()
-        if hidden != 3 * width:
-            raise ValueError(f"hidden {hidden}, expected 3 x {width}")
         self.fc1 = nn.Linear(width, width)
         self.cheap_operation2 = ChannelScale(width)
         self.cheap_operation3 = ChannelScale(width)
-        self.hidden_drop = nn.Dropout(hidden_dropout)
-        self.fc2 = nn.Linear(3 * width, width)
-        self.drop = nn.Dropout(dropout)
+        self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x):
         first = F.gelu(self.fc1(x))
         second = F.gelu(self.cheap_operation2(first))
         third = F.gelu(self.cheap_operation3(first))
-        x = torch.cat([first, second, third], dim=-1)
-        return self.drop(self.fc2(self.hidden_drop(x)))
+        return self.fc2(torch.cat([first, second, third], dim=-1))
 
 
 class Block(nn.Module):
     """Pre-norm transformer block, (batch, tokens, width) -> the same."""
 
-    def __init__(
-        self,
-        width,
-        heads,
-        mlp_ratio,
-        dropout,
-        attention_dropout,
-        drop_path,
-        qkv_bias=False,
-        epsilon=1e-5,
-    ):
+    attention, perceptron = Attention, Mlp
+
+    def __init__(self, width, heads, mlp_ratio, qkv_bias=False, epsilon=1e-5):
         super().__init__()
-        rates = dropout, attention_dropout
         self.norm1 = nn.LayerNorm(width, eps=epsilon)
-        self.attn = self._attention(width, heads, *rates, qkv_bias)
-        self.drop_path = StochasticDepth(drop_path)
+        self.attn = self.attention(width, heads, qkv_bias)
         self.norm2 = nn.LayerNorm(width, eps=epsilon)
-        self.mlp = self._mlp(width, int(width * mlp_ratio), dropout)
-
-    def _attention(self, width, heads, dropout, attention_dropout, qkv_bias):
-        scale = (width // heads) ** -0.5
-        rates = dropout, attention_dropout
-        return Attention(width, width, heads, scale, *rates, qkv_bias=qkv_bias)
-
-    def _mlp(self, width, hidden, dropout):
-        return Mlp(width, hidden, dropout, dropout)
+        self.mlp = self.perceptron(width, int(width * mlp_ratio))
 
     def forward(self, x):
-        x = x + self.drop_path(self.attn(self.norm1(x))[0])
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        x = x + self.attn(self.norm1(x))[0]
+        return x + self.mlp(self.norm2(x))
 
 
 class SqueezeExcitationBlock(Block):
-    """A block whose projected attention goes through squeeze and excitation."""
-
-    def _attention(self, width, heads, dropout, attention_dropout, qkv_bias):
-        scale = (width // heads) ** -0.5
-        rates = dropout, attention_dropout
-        return Attention(
-            width, width, heads, scale, *rates, qkv_bias, squeeze_excitation=True
-        )
+    attention = GatedAttention
 
 
 class GhostBlock(Block):
-    """A block with ghost attention and a ghost MLP."""
-
-    def _attention(self, width, heads, dropout, attention_dropout, qkv_bias):
-        if qkv_bias:
-            raise ValueError("ghost attention has no bias in q, k and v")
-        scale = (width // heads) ** -0.5
-        return GhostAttention(width, heads, scale, dropout, attention_dropout)
-
-    def _mlp(self, width, hidden, dropout):
-        return GhostMlp(width, hidden, dropout, dropout)
+    attention, perceptron = GhostAttention, GhostMlp
 
 
 class DenseBlock(Block):
     """A block that appends `growth` channels made from its result to its input."""
 
-    def __init__(self, width, growth, heads, mlp_ratio, *rates):
-        super().__init__(width, heads, mlp_ratio, *rates)
+    def __init__(self, width, growth, heads, mlp_ratio):
+        super().__init__(width, heads, mlp_ratio)
         self.dense_linear = nn.Linear(width, growth)
 
     def forward(self, x):
@@ -238,12 +176,3 @@ class Transition(nn.Module):
 
     def forward(self, x):
         return F.gelu(self.linear(x))
-
-
-def uniform_blocks(block, width, depth, heads, mlp_ratio, rates, drop_path, *others):
-    """`depth` equal blocks of one class; `rates` and `others` as in `Block`."""
-    steps = max(depth - 1, 1)
-    return nn.ModuleList(
-        block(width, heads, mlp_ratio, *rates, drop_path * i / steps, *others)
-        for i in range(depth)
-    )

@@ -25,15 +25,12 @@ def randomize_(model, seed):
     its kernels tiny. Values depend on `seed` only. Returns `model`.
     """
     generator = torch.Generator().manual_seed(seed)
-    parameters = dict(model.named_parameters())
-    learned_positions = "pos_embed" in parameters and (
-        parameters["pos_embed"].requires_grad
-    )
-    for name, parameter in parameters.items():
-        # float32 on the CPU always: a float64 or GPU model gets the same values
-        value = torch.empty(parameter.shape, dtype=torch.float32, device="cpu")
+    learned_positions = model.pos_embed.requires_grad
+    for name, parameter in model.named_parameters():
         if name == "pos_embed" and not learned_positions:
             continue
+        # float32 on the CPU always: a float64 or GPU model gets the same values
+        value = torch.empty(parameter.shape, dtype=torch.float32, device="cpu")
         if name.endswith(".w"):
             gain = math.sqrt(parameter.shape[0])
             nn.init.orthogonal_(value, gain=gain, generator=generator)

@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from .backbone import Backbone
 from .blocks import (
@@ -19,15 +20,14 @@ from .blocks import (
     Mlp,
     SqueezeExcitationBlock,
     Transition,
-    uniform_blocks,
 )
 from .randomize import randomize_
 
-__all__ = ["VARIANTS", "T2TViT", "build", "randomize_", "sinusoid_table"]
+__all__ = ["VARIANTS", "T2TViT", "build", "randomize_"]
 
 TOKEN_WIDTH = 64
+TOKEN_DROPOUT = 0.1  # of the Performer's layers, as the authors' code has it
 NUM_FEATURES = 32  # random features of the Performer kernel
-DENSE_RAMP_STEPS = 12  # of the drop-path ramp, whatever the number of dense blocks
 SPLITS = ((7, 4, 2), (3, 2, 1), (3, 2, 1))  # (kernel, stride, zero padding)
 
 
@@ -77,37 +77,20 @@ def sinusoid_table(positions, dim):
     return table[None].to(torch.get_default_dtype())
 
 
-def _grid(size, kernel, stride, padding):
+def grid_of(size, kernel, stride, padding):
+    """The token grid (h', w') of a split of an image or grid of `size` (h, w)."""
     return tuple((n + 2 * padding - kernel) // stride + 1 for n in size)
 
 
-def token_grid(size):
-    """The final token grid (h, w) for an image of `size` (height, width)."""
-    for split in SPLITS:
-        size = _grid(size, *split)
-    return size
-
-
-class SoftSplit(nn.Module):
+def soft_split(x, kernel, stride, padding):
     """Overlapping patches: (batch, channels, h, w) -> (batch, h' * w', c * k * k)."""
-
-    def __init__(self, kernel, stride, padding):
-        super().__init__()
-        self.kernel, self.stride, self.padding = kernel, stride, padding
-        self.unfold = nn.Unfold(kernel, stride=stride, padding=padding)
-
-    def grid(self, size):
-        """The token grid (h', w') made from an image or grid of `size` (h, w)."""
-        return _grid(size, self.kernel, self.stride, self.padding)
-
-    def forward(self, x):
-        return self.unfold(x).transpose(1, 2)
+    return F.unfold(x, kernel, stride=stride, padding=padding).transpose(1, 2)
 
 
 class PerformerTokenLayer(nn.Module):
     """Linear-attention token layer: (batch, tokens, in_width) -> (..., TOKEN_WIDTH)."""
 
-    def __init__(self, in_width, dropout):
+    def __init__(self, in_width):
         super().__init__()
         width = TOKEN_WIDTH
         # stored and counted like a weight, but never trained
@@ -116,13 +99,13 @@ class PerformerTokenLayer(nn.Module):
         self.norm1 = nn.LayerNorm(in_width, eps=1e-5)
         self.kqv = nn.Linear(in_width, 3 * width)
         self.proj = nn.Linear(width, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(TOKEN_DROPOUT)
         self.norm2 = nn.LayerNorm(width, eps=1e-5)
         self.mlp = nn.Sequential(
             nn.Linear(width, width),
             nn.GELU(),
             nn.Linear(width, width),
-            nn.Dropout(dropout),
+            nn.Dropout(TOKEN_DROPOUT),
         )
 
     def features(self, x):
@@ -146,14 +129,14 @@ class PerformerTokenLayer(nn.Module):
 class TransformerTokenLayer(nn.Module):
     """Softmax token layer: (batch, tokens, in_width) -> (..., TOKEN_WIDTH)."""
 
-    def __init__(self, in_width, dropout):
+    def __init__(self, in_width):
         super().__init__()
         width = TOKEN_WIDTH
         self.norm1 = nn.LayerNorm(in_width, eps=1e-5)
         # the released models scale by the input's width, not by that of q and k
-        self.attn = Attention(in_width, width, 1, in_width**-0.5, dropout, 0.0)
+        self.attn = Attention(width, 1, in_width=in_width, scale=in_width**-0.5)
         self.norm2 = nn.LayerNorm(width, eps=1e-5)
-        self.mlp = Mlp(width, width, dropout, 0.0)
+        self.mlp = Mlp(width, width)
 
     def forward(self, x):
         y, v = self.attn(self.norm1(x))
@@ -164,13 +147,11 @@ class TransformerTokenLayer(nn.Module):
 class ConvolutionTokens(nn.Module):
     """Three convolutions in place of `TokensToToken`, with nothing between them."""
 
-    def __init__(self, in_channels, embed_dim):
+    def __init__(self, embed_dim):
         super().__init__()
-        first, second, third = (dict(stride=s, padding=p) for _, s, p in SPLITS)
-        width = TOKEN_WIDTH
-        self.soft_split0 = nn.Conv2d(in_channels, width, SPLITS[0][0], **first)
-        self.soft_split1 = nn.Conv2d(width, width, SPLITS[1][0], **second)
-        self.project = nn.Conv2d(width, embed_dim, SPLITS[2][0], **third)
+        self.soft_split0 = nn.Conv2d(3, TOKEN_WIDTH, *SPLITS[0])
+        self.soft_split1 = nn.Conv2d(TOKEN_WIDTH, TOKEN_WIDTH, *SPLITS[1])
+        self.project = nn.Conv2d(TOKEN_WIDTH, embed_dim, *SPLITS[2])
 
     def forward(self, x):
         x = self.project(self.soft_split1(self.soft_split0(x)))
@@ -183,20 +164,19 @@ TOKEN_LAYERS = {"performer": PerformerTokenLayer, "transformer": TransformerToke
 class TokensToToken(nn.Module):
     """(batch, channels, height, width) -> (batch, patch tokens, embed_dim)."""
 
-    def __init__(self, in_channels, embed_dim, token_type, dropout):
+    def __init__(self, embed_dim, token_type):
         super().__init__()
-        self.splits = nn.ModuleList(SoftSplit(*split) for split in SPLITS)
         layer = TOKEN_LAYERS[token_type]
-        self.attention1 = layer(in_channels * SPLITS[0][0] ** 2, dropout)
-        self.attention2 = layer(TOKEN_WIDTH * SPLITS[1][0] ** 2, dropout)
+        self.attention1 = layer(3 * SPLITS[0][0] ** 2)
+        self.attention2 = layer(TOKEN_WIDTH * SPLITS[1][0] ** 2)
         self.project = nn.Linear(TOKEN_WIDTH * SPLITS[2][0] ** 2, embed_dim)
 
     def forward(self, x):
         layers = (self.attention1, self.attention2)
-        for split, layer in zip(self.splits[:2], layers, strict=True):
-            grid = split.grid(x.shape[2:])
-            x = layer(split(x)).transpose(1, 2).unflatten(2, grid)
-        return self.project(self.splits[2](x))
+        for split, layer in zip(SPLITS[:2], layers, strict=True):
+            grid = grid_of(x.shape[2:], *split)
+            x = layer(soft_split(x, *split)).transpose(1, 2).unflatten(2, grid)
+        return self.project(soft_split(x, *SPLITS[2]))
 
 
 BLOCKS = {
@@ -206,17 +186,15 @@ BLOCKS = {
 }
 
 
-def dense_blocks(width, stages, growth, heads, mlp_ratio, rates, drop_path):
-    """Stages of dense blocks, transitions between, and the width after them; `rates` as
-    in `Block`."""
+def dense_blocks(width, stages, growth, heads, mlp_ratio):
+    """Stages of dense blocks, transitions between, and the width after them."""
     blocks = nn.ModuleList()
     for stage, depth in enumerate(stages):
         if stage > 0:
             blocks.append(Transition(width))
             width //= 2
-        rate = drop_path * stage / (DENSE_RAMP_STEPS - 1)
         for _ in range(depth):
-            blocks.append(DenseBlock(width, growth, heads, mlp_ratio, *rates, rate))
+            blocks.append(DenseBlock(width, growth, heads, mlp_ratio))
             width += growth
     return blocks, width
 
@@ -224,10 +202,9 @@ def dense_blocks(width, stages, growth, heads, mlp_ratio, rates, drop_path):
 class T2TViT(Backbone):
     """T2T-ViT: images (batch, channels, height, width) -> logits (batch, classes).
 
-    `image_size` is (height, width). `token_dropout=None` is the authors' value: 0.1
-    for Performer tokens, 0.0 for others. `block_type` is "standard",
-    "squeeze_excitation", "ghost" or "dense"; the last takes a tuple of stage depths
-    as `depth`, and `growth`. `token_labelling` adds a head over the patch tokens.
+    `image_size` is (height, width). `block_type` is "standard", "squeeze_excitation",
+    "ghost" or "dense"; the last takes a tuple of stage depths as `depth`, and `growth`.
+    `token_labelling` adds a head over the patch tokens.
     """
 
     def __init__(
@@ -238,38 +215,30 @@ class T2TViT(Backbone):
         mlp_ratio,
         token_type="performer",
         image_size=(224, 224),
-        in_channels=3,
         num_classes=1000,
-        drop_rate=0.0,
-        attn_drop_rate=0.0,
-        drop_path_rate=0.0,
-        token_dropout=None,
         block_type="standard",
         growth=None,
         token_labelling=False,
     ):
         super().__init__()
-        if token_dropout is None:
-            token_dropout = 0.1 if token_type == "performer" else 0.0
         self.image_size = tuple(image_size)
         if token_type == "convolution":
-            self.tokens_to_token = ConvolutionTokens(in_channels, embed_dim)
+            self.tokens_to_token = ConvolutionTokens(embed_dim)
         else:
-            self.tokens_to_token = TokensToToken(
-                in_channels, embed_dim, token_type, token_dropout
-            )
-        positions = 1 + math.prod(token_grid(self.image_size))
+            self.tokens_to_token = TokensToToken(embed_dim, token_type)
+        grid = self.image_size
+        for split in SPLITS:
+            grid = grid_of(grid, *split)
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(
-            sinusoid_table(positions, embed_dim), requires_grad=False
+            sinusoid_table(1 + math.prod(grid), embed_dim), requires_grad=False
         )
-        self.pos_drop = nn.Dropout(drop_rate)
-        settings = num_heads, mlp_ratio, (drop_rate, attn_drop_rate), drop_path_rate
+        settings, width = (num_heads, mlp_ratio), embed_dim
         if block_type == "dense":
-            self.blocks, width = dense_blocks(embed_dim, depth, growth, *settings)
+            self.blocks, width = dense_blocks(width, depth, growth, *settings)
         else:
-            width = embed_dim
-            self.blocks = uniform_blocks(BLOCKS[block_type], width, depth, *settings)
+            blocks = (BLOCKS[block_type](width, *settings) for _ in range(depth))
+            self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(width, eps=1e-5)
         self.head = nn.Linear(width, num_classes)
         if token_labelling:

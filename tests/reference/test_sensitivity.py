@@ -4,7 +4,6 @@ logits, and rounding does not."""
 import copy
 from operator import attrgetter
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -39,20 +38,15 @@ def images():
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_logits_are_well_conditioned(name):
+def test_logits_show_every_parameter_and_no_rounding(name):
     """Of unit size, with a float32 error far below the 1e-4 of parity tests."""
     model, x = small(name), images()
+    logits = model(x)
     with torch.no_grad():
-        logits = model(x)
         exact = copy.deepcopy(model).double()(x.double())
     assert 0.5 < logits.std().item() < 2.0
     assert (logits - exact).abs().max() < 2e-5
-
-
-@pytest.mark.parametrize("name", [name for name in SMALL if name.startswith("T2T")])
-def test_every_parameter_moves_the_logits(name):
-    model = small(name)
-    model(images()).square().sum().backward()
+    logits.square().sum().backward()
     for key, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad.abs().max() > 1e-3, key
@@ -72,8 +66,8 @@ def computing(forward):
     return lambda module: setattr(module, "forward", forward.__get__(module))
 
 
-def times(factor, index=...):
-    return lambda parameter: parameter.data[index].mul_(factor)
+def short_rows(parameter):
+    parameter.data.mul_(32**-0.5)
 
 
 def swapping(first, second):
@@ -120,7 +114,7 @@ def scaled_halves_first(self, x):
     q = torch.cat([self.cheap_operation_q(q), q], dim=-1)
     k = torch.cat([self.cheap_operation_k(k), k], dim=-1)
     v = torch.cat([self.cheap_operation_v(v), v], dim=-1)
-    y = blocks.softmax_attention(q, k, v, self.num_heads, self.scale, self.attn_drop)
+    y = blocks.softmax_attention(q, k, v, self.num_heads, self.scale)
     return self.proj(y), v
 
 
@@ -154,8 +148,7 @@ def gelu_after(self, x):
 
 MISTAKES = [  # model, part, mistake
     ("T2TViT7", "tokens_to_token.attention2.kqv", swap_thirds),
-    ("T2TViT7", "tokens_to_token.attention1.kqv.bias", times(0, np.s_[:128])),
-    ("T2TViT7", "tokens_to_token.attention1.w", times(32**-0.5)),
+    ("T2TViT7", "tokens_to_token.attention1.w", short_rows),
     ("T2TViTt14", "tokens_to_token.attention1.attn.qkv", swap_thirds),
     ("T2TViTt14", "tokens_to_token.attention1.attn", having("scale", 64**-0.5)),
     ("T2TViTt14", "blocks.1.attn", having("scale", 64**-0.5)),
@@ -172,7 +165,6 @@ MISTAKES = [  # model, part, mistake
         "blocks.1.attn",
         swapping("cheap_operation_q", "cheap_operation_v"),
     ),
-    ("T2TViT16Ghost", "blocks.1.attn.cheap_operation_q", computing(unscaled)),
     ("T2TViT16Ghost", "blocks.1.attn.cheap_operation_v", computing(unscaled)),
     ("T2TViT16Ghost", "blocks.1.attn", swapping("q", "k")),
     ("T2TViT16Ghost", "blocks.1.attn", computing(scaled_halves_first)),
@@ -181,24 +173,13 @@ MISTAKES = [  # model, part, mistake
     ("T2TViT16Ghost", "blocks.1.mlp", computing(copies_of_the_linear_part)),
     ("T2TViTDense", "blocks.0", computing(new_channels_first)),
     ("T2TViTDense", "blocks.2", computing(without_gelu)),
-    ("T2TViTDense", "blocks.0.dense_linear.bias", times(0)),
-    ("T2TViTDense", "blocks.2.linear.bias", times(0)),
     ("T2TViTDense", "blocks.1.attn", having("scale", 8**-0.5)),
     ("T2TViTc14", "tokens_to_token.soft_split0", computing(same_padding)),
     ("T2TViTc14", "tokens_to_token.soft_split1", computing(gelu_after)),
-    ("T2TViTc14", "tokens_to_token.soft_split0.bias", times(0)),
     ("T2TViTc14", "tokens_to_token.project", swap_axes),
-    ("ViTB16", "pos_embed", times(0, np.s_[:, 0])),
-    ("ViTB16", "pos_embed", times(0, np.s_[:, 1:])),
     ("ViTB16", "", class_token_last),
-    ("ViTB16", "cls_token", times(0)),
-    ("ViTB16", "patch_embed.proj.bias", times(0)),
     ("ViTB16", "patch_embed.proj", swap_axes),
     ("ViTB16", "", larger_epsilon),
-    ("ViTB16", "blocks.1.attn.qkv", swap_thirds),
-    ("ViTB16", "blocks.1.attn.qkv.bias", times(0, np.s_[:64])),
-    ("ViTB16", "blocks.1.attn.qkv.bias", times(0, np.s_[128:])),
-    ("ViTB16", "blocks.1.attn", having("scale", 64**-0.5)),
 ]
 
 

@@ -10,20 +10,16 @@ import torch
 from torch import nn
 
 from .backbone import Backbone
-from .blocks import Block, uniform_blocks
+from .blocks import Block
 from .randomize import randomize_
 
 __all__ = ["VARIANTS", "ViT", "build", "randomize_"]
 
+PATCH_SIZE = 16
 VARIANTS = {
     # the T2T-ViT paper's own small model, not DeiT's (384 wide, 12 blocks)
     "ViTS16": dict(
-        embed_dim=768,
-        depth=8,
-        num_heads=8,
-        mlp_ratio=3,
-        qkv_bias=False,
-        epsilon=1e-5,
+        embed_dim=768, depth=8, num_heads=8, mlp_ratio=3, qkv_bias=False, epsilon=1e-5
     ),
     "ViTB16": dict(embed_dim=768, depth=12, num_heads=12),
     "ViTL16": dict(embed_dim=1024, depth=24, num_heads=16),
@@ -41,9 +37,9 @@ class PatchEmbedding(nn.Module):
     Pixels right of or below the last whole patch are not seen.
     """
 
-    def __init__(self, patch_size, in_channels, embed_dim):
+    def __init__(self, embed_dim):
         super().__init__()
-        self.proj = nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size)
+        self.proj = nn.Conv2d(3, embed_dim, PATCH_SIZE, stride=PATCH_SIZE)
 
     def forward(self, x):
         return self.proj(x).flatten(2).transpose(1, 2)
@@ -63,24 +59,17 @@ class ViT(Backbone):
         mlp_ratio=4,
         qkv_bias=True,
         epsilon=1e-6,
-        patch_size=16,
         image_size=(224, 224),
-        in_channels=3,
         num_classes=1000,
-        drop_rate=0.0,
-        attn_drop_rate=0.0,
-        drop_path_rate=0.0,
     ):
         super().__init__()
         self.image_size = tuple(image_size)
-        self.patch_embed = PatchEmbedding(patch_size, in_channels, embed_dim)
-        patches = math.prod(n // patch_size for n in self.image_size)
+        self.patch_embed = PatchEmbedding(embed_dim)
+        patches = math.prod(n // PATCH_SIZE for n in self.image_size)
         self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + patches, embed_dim))
-        self.pos_drop = nn.Dropout(drop_rate)
-        settings = num_heads, mlp_ratio, (drop_rate, attn_drop_rate), drop_path_rate
-        settings = *settings, qkv_bias, epsilon
-        self.blocks = uniform_blocks(Block, embed_dim, depth, *settings)
+        settings = embed_dim, num_heads, mlp_ratio, qkv_bias, epsilon
+        self.blocks = nn.ModuleList(Block(*settings) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=epsilon)
         self.head = nn.Linear(embed_dim, num_classes)
         nn.init.normal_(self.pos_embed, std=0.02)

@@ -50,7 +50,6 @@ def test_any_value_is_taken_or_told_in_one_line(tmp_path, key, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model": None}, "lacks `model`"),
         ({"reader": "torch"}, "`reader`: .*grain, tensorflow"),
         ({"crop": 1.5}, "`crop`: crop must be greater than 0 and at most 1, got 1.5"),
         ({"model": "T2TViT8"}, "`model`: unknown model 'T2TViT8'"),
@@ -101,7 +100,6 @@ def test_a_run_that_is_resumed_is_checked_too(tmp_path):
 
 
 def test_a_run_with_parts_of_its_own_is_not_repeated(tmp_path):
-    """The recipe's in their place would be another run."""
     own = {"model": {"class": "Net"}, "callbacks": [{"class": "Log"}]}
     written(tmp_path, {**RECORD, "model": None, "own": own})
     told = r"config\.json `own`: the run had its own model, callbacks, which"

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -13,12 +10,11 @@ import numpy as np
 import pytest
 
 from keras_t2t.preprocessing import pixel_model
+from tests import processes
 from tests.examples.small_run import SIZE, write_run
-from tests.processes import ROOT
 from tests.training import tiny
 
 QUIET = {
-    "PYTHONPATH": str(ROOT),
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",
     "PYTHONWARNINGS": "ignore",
@@ -48,16 +44,10 @@ def start():
     started = []
 
     def start(*configs, script="tiny.py", launcher=(), **environment):
-        process = subprocess.Popen(
-            [sys.executable, *launcher, str(ROOT / "tests" / "training" / script)]
-            + [json.dumps(config) for config in configs],
-            env={**os.environ, **QUIET, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
+        path = Path(__file__).with_name(script)
+        arguments = *launcher, path, *map(json.dumps, configs)
+        started.append(processes.start(*arguments, **QUIET, **environment))
+        return started[-1]
 
     yield start
     for process in started:

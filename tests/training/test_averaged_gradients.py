@@ -2,8 +2,6 @@
 file is what each of the processes does."""
 
 import json
-import os
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -16,6 +14,7 @@ from keras_t2t.training import TrainingConfig
 from keras_t2t.training.distribution import connected
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.optimizer import adamw
+from tests.processes import python
 from tests.training.conftest import QUIET, torchrun
 
 others = pytest.mark.skipif(
@@ -64,7 +63,6 @@ def trained(case, devices):
 
 
 def state(model):
-    """Weights, and the optimizer's variables, as lists."""
     variables = [*model.weights, *model.optimizer.variables]
     return [keras.ops.convert_to_numpy(variable).tolist() for variable in variables]
 
@@ -79,21 +77,12 @@ def sums(model):
     return sum(event.name == "c10d::allreduce_" for event in profiled.events())
 
 
-def write_results(folder):
-    """Each case's state, and how often the processes add gradients up in a step."""
-    with connected(TrainingConfig(host_timeout=300)) as devices:
-        models = {case: trained(case, devices) for case in CASES}
-        found = {case: state(model) for case, model in models.items()}
-        found["sums"] = sums(models["plain"])
-        Path(folder, f"{devices.shard[0]}.json").write_text(json.dumps(found))
-
-
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """What each of two processes had in the end."""
     folder = tmp_path_factory.mktemp("two")
-    command = [sys.executable, *torchrun(2), __file__, folder]
-    subprocess.run(command, env={**os.environ, **QUIET}, check=True)
+    done = python(*torchrun(2), __file__, folder, **QUIET)
+    assert done.returncode == 0, done.stderr
     return [json.loads(path.read_text()) for path in sorted(folder.iterdir())]
 
 
@@ -136,4 +125,8 @@ def test_after_a_resume_each_process_has_its_share_of_the_metrics():
 
 
 if __name__ == "__main__":
-    write_results(sys.argv[1])
+    with connected(TrainingConfig(host_timeout=300)) as devices:
+        models = {case: trained(case, devices) for case in CASES}
+        found = {case: state(model) for case, model in models.items()}
+        found["sums"] = sums(models["plain"])
+        Path(sys.argv[1], f"{devices.process}.json").write_text(json.dumps(found))

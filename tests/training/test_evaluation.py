@@ -1,6 +1,6 @@
 """Validation: every image once, the dominant label under soft targets."""
 
-import types
+from unittest import mock
 
 import keras
 import numpy as np
@@ -25,22 +25,16 @@ def model(monkeypatch):
 
 
 def test_padding_does_not_count(model):
-    """10 images in batches of 4, the last with 2 of padding, against NumPy; what a
-    regularizer adds counts once."""
+    """10 images in batches of 4, against NumPy; what a regularizer adds counts once."""
     kernel = model.get_layer("head").kernel
     kernel.regularizer = keras.regularizers.L2(0.5)
     penalty = 0.5 * (keras.ops.convert_to_numpy(kernel) ** 2).sum()
     assert penalty > 1e-3
-    moved = []
-    run = types.SimpleNamespace(
-        dataset=tiny.TinyData(),
-        config=CONFIG,
-        devices=Devices(),
-        stop=types.SimpleNamespace(asked=lambda batches: False),
-        bar=types.SimpleNamespace(validated=lambda *done: moved.append(done)),
-    )
+    run = mock.Mock(dataset=tiny.TinyData(), config=CONFIG, devices=Devices())
+    run.stop.asked.return_value = 0
     logs = evaluate(run, model)
-    assert moved == [(1, 3), (2, 3), (3, 3)]
+    moved = run.bar.validated.call_args_list
+    assert moved == [mock.call(1, 3), mock.call(2, 3), mock.call(3, 3)]
 
     batches = tiny.TinyBatches(Validation(32, 4), count=10)
     images, labels = (

@@ -15,6 +15,7 @@ from keras_t2t.training.optimizer import fine_tuning_sgd
 from keras_t2t.training.source import has_these_classes, like_its_source
 from tests.training import recipe
 from tests.training.conftest import assert_close, record, weights
+from tests.training.test_accuracy import data
 from tests.training.test_optimizer import apply
 
 pytestmark = pytest.mark.once
@@ -27,22 +28,14 @@ def test_the_optimizer_is_torch_s_at_two_rates(accumulation):
     inputs = keras.Input((4,))
     hidden = keras.layers.Dense(5, name="body")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(3, name="head")(hidden))
-    model.compile(loss="mse")
     steps = {"epochs": 3, "steps_per_epoch": 2 * accumulation}
     config = TrainingConfig(weights="imagenet", **steps).with_defaults("cifar10", 3)
-    optimizer = fine_tuning_sgd(
-        model,
-        learning_rates(config),
-        learning_rates(config, config.backbone_rate),
-        config.weight_decay,
-        accumulation=accumulation,
-    )
+    rates = learning_rates(config), learning_rates(config, config.backbone_rate)
+    settings = {"weight_decay": config.weight_decay, "accumulation": accumulation}
+    optimizer = fine_tuning_sgd(model, *rates, **settings)
     trained = model.trainable_weights
     weights = [torch.tensor(w.numpy(), requires_grad=True) for w in trained]
-    groups = [
-        {"params": weights[:2], "lr": 0.01 * 0.05},
-        {"params": weights[2:], "lr": 0.05},
-    ]
+    groups = {"params": weights[:2], "lr": 0.01 * 0.05}, {"params": weights[2:]}
     oracle = torch.optim.SGD(groups, lr=0.05, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(oracle, 3, eta_min=2e-4)
     random = np.random.default_rng(0)
@@ -92,11 +85,8 @@ def test_a_run_is_trained_on_with_its_head(source, tiny_run, tmp_path, capsys):
     with pytest.raises(ValueError, match=r"epochs: the run has 1, now 3\. .*weights='"):
         tiny_run(weights=source, learning_rate=1e-12, epochs=3, resume=True)
     assert not has_these_classes(find_classifier(source), Digits())
-    run, photos = (
-        types.SimpleNamespace(run={}, class_names=names)  # as macOS writes it
-        for names in (["\xe4", "b"], ("a\u0308", "b"))
-    )
-    assert has_these_classes(run, photos)
+    run = types.SimpleNamespace(run={}, class_names=["\xe4", "b"])
+    assert has_these_classes(run, data("a\u0308", "b"))  # as macOS writes it
 
 
 def test_a_probed_backbone_is_in_inference(monkeypatch):
@@ -104,11 +94,9 @@ def test_a_probed_backbone_is_in_inference(monkeypatch):
     builder = "keras_t2t.training.compiled_model.builder"
     monkeypatch.setattr(builder, lambda name: recipe.performer)
     settings = {"weights": "imagenet", "linear_probe": True, "image_size": 32}
-    config = TrainingConfig(**settings, steps_per_epoch=2)
-    config = config.with_defaults("cifar10", 10)
-    model = compiled_model(config, Digits())
+    config = TrainingConfig(**settings).with_defaults("cifar10", 10, 500)
+    layers = compiled_model(config, Digits())._flatten_layers()
     # Nothing else here depends on the mode; a stochastic forward pass takes longer.
-    layers = model._flatten_layers()
     rates = [x.rate for x in layers if isinstance(x, keras.layers.Dropout)]
     assert rates and not any(rates)
 
@@ -133,25 +121,14 @@ def test_a_run_folder_as_a_source(source, tmp_path):
     assert (found.variant, found.size, found.classes) == ("T2TViT7", (32, 32), 4)
     assert (found.crop, found.class_names) == (0.9, list("abcd"))
     assert find_classifier(source, ema=True).weights.name == "final_ema.keras"
-    (tmp_path / "source" / "final_ema.keras").unlink()
-    with pytest.raises(ValueError, match=r"no final_ema.keras: its run averaged no"):
-        find_classifier(source, ema=True)
-    (tmp_path / "source" / "final.keras").unlink()
-    with pytest.raises(ValueError, match=r"no final.keras: its run is not finished"):
-        find_classifier(source)
+    for name, told in (("final_ema", "averaged no"), ("final", "is not finished")):
+        (tmp_path / "source" / f"{name}.keras").unlink()
+        with pytest.raises(ValueError, match=rf"no {name}\.keras: its run {told}"):
+            find_classifier(source, ema=name == "final_ema")
     best = find_classifier(f"{source}/best.weights.h5")
     assert (best.variant, best.classes) == ("T2TViT7", 4)
     with pytest.raises(ValueError, match="--ema chooses the "):
         find_classifier("imagenet", ema=True)
-
-
-def test_pixels_are_standardised_as_the_run_did_whose_weights_it_starts_from():
-    source = Classifier("run", "T2TViT7", (32, 32), 4, run={"normalization": "cifar"})
-    for asked, expected in ((None, "cifar"), ("imagenet", "imagenet")):
-        config = TrainingConfig(weights="run", normalization=asked)
-        assert like_its_source(config, source).normalization == expected
-    published = source._replace(run=None)
-    assert like_its_source(TrainingConfig(weights="x"), published).normalization is None
 
 
 @pytest.mark.every_backend
@@ -166,16 +143,20 @@ def test_an_average_inside_the_optimizer_begins_with_the_weights(
         np.testing.assert_allclose(after[path], array, atol=1e-4, err_msg=path)
 
 
-@pytest.mark.parametrize(
-    ("folder", "asked", "share"),
-    [("photos", None, 0.5), ("other", None, None), ("photos", 0.1, 0.1)],
-)
-def test_images_that_trained_the_weights_do_not_validate(
-    folder, asked, share, tmp_path, monkeypatch
+def test_pixels_and_validation_are_those_of_the_run_whose_weights_it_starts_from(
+    tmp_path, monkeypatch
 ):
+    """Images that trained the weights do not validate."""
     monkeypatch.chdir(tmp_path)
     run = {"dataset": None, "data_dir": str(tmp_path / "photos")}
-    run |= {"normalization": "imagenet", "validation_share": 0.5}
+    run |= {"normalization": "cifar", "validation_share": 0.5}
     source = Classifier("run", "T2TViT7", (32, 32), 4, run=run)
-    config = TrainingConfig(weights="run", data_dir=folder, validation_share=asked)
-    assert like_its_source(config, source).validation_share == share
+    for asked, expected in (
+        ({"data_dir": "photos"}, ("cifar", 0.5)),
+        ({"data_dir": "other", "normalization": "imagenet"}, ("imagenet", None)),
+        ({"data_dir": "photos", "validation_share": 0.1}, ("cifar", 0.1)),
+    ):
+        config = like_its_source(TrainingConfig(weights="run", **asked), source)
+        assert (config.normalization, config.validation_share) == expected
+    published = source._replace(run=None)
+    assert like_its_source(TrainingConfig(weights="x"), published).normalization is None

@@ -1,8 +1,6 @@
 """AdamW and LAMB are the published ones; the rate of each weight, which weights decay,
 the average of the weights, clipping and accumulation."""
 
-from functools import partial
-
 import keras
 import numpy as np
 import pytest
@@ -19,19 +17,17 @@ from tests.training.conftest import assert_close
 
 @pytest.mark.nightly_elsewhere
 @pytest.mark.parametrize(
-    "build",
+    ("build", "design"),
     [
-        keras_t2t.T2TViT,
-        pytest.param(
-            partial(keras_t2t.T2TViT, block_type="ghost"), marks=pytest.mark.once
-        ),
-        pytest.param(keras_t2t.ViT, marks=pytest.mark.once),
+        (keras_t2t.T2TViT, {}),
+        pytest.param(keras_t2t.T2TViT, {"block_type": "ghost"}, marks=pytest.mark.once),
+        pytest.param(keras_t2t.ViT, {}, marks=pytest.mark.once),
     ],
 )
-def test_only_kernels_decay(build):
+def test_only_kernels_decay(build, design):
     """With zero gradients a step shrinks what is decayed and nothing else: neither
     biases and norms, nor the class token and a learned position table."""
-    model = build(32, 1, 2, 2, input_shape=(32, 32, 3), classes=4)
+    model = build(32, 1, 2, 2, input_shape=(32, 32, 3), classes=4, **design)
     for weight in model.trainable_weights:
         weight.assign(weight.numpy() + 1.0)
     optimizer = adamw(model, learning_rate=0.5, weight_decay=0.2)
@@ -46,10 +42,7 @@ def test_only_kernels_decay(build):
 
 def small_model():
     inputs = keras.Input((4,))
-    outputs = keras.layers.Dense(3, name="head")(inputs)
-    model = keras.Model(inputs, outputs)
-    model.compile(loss="mse")
-    return model
+    return keras.Model(inputs, keras.layers.Dense(3, name="head")(inputs))
 
 
 def apply(model, optimizer, gradients):
@@ -169,12 +162,17 @@ def test_each_weight_decays_and_moves_at_its_own_rate():
     assert_close(weights, (whole, quarter), rtol=1e-5, atol=5e-6)
 
 
+def shares(model, **settings):
+    """By the identity of each weight."""
+    weights = map(id, model.trainable_weights)
+    return dict(zip(weights, rate_shares(model, **settings), strict=True))
+
+
 @pytest.mark.parametrize("heads", [["head"], ["head", "aux_head"]])
 def test_rates_fall_from_the_heads_to_the_tokens(heads):
     settings = {"input_shape": (32, 32, 3), "token_labelling": len(heads) == 2}
     model = keras_t2t.T2TViT(32, 3, 2, 2, classes=4, **settings)
-    shares = rate_shares(model, backbone_rate=0.5, layer_decay=0.1)
-    share_of = dict(zip(map(id, model.trainable_weights), shares, strict=True))
+    share_of = shares(model, backbone_rate=0.5, layer_decay=0.1)
     found = {}
     for layer in model.layers:
         part = layer.name[:7] if layer.name.startswith("block") else layer.name
@@ -191,13 +189,9 @@ def test_rates_fall_from_the_heads_to_the_tokens(heads):
 def test_what_joins_two_stages_has_the_rate_of_the_later():
     settings = {"input_shape": (32, 32, 3), "growth": 8}
     model = keras_t2t.T2TViT(16, (2, 2), 2, 2, classes=4, **settings)
-    shares = rate_shares(model, backbone_rate=1.0, layer_decay=0.5)
-    share_of = dict(zip(map(id, model.trainable_weights), shares, strict=True))
-    joins, later = (
-        share_of[id(model.get_layer(name).trainable_weights[0])]
-        for name in ("transition_0", "block_2_growth")
-    )
-    assert joins == later == 0.25
+    share_of = shares(model, backbone_rate=1.0, layer_decay=0.5)
+    for name in ("transition_0", "block_2_growth"):
+        assert share_of[id(model.get_layer(name).trainable_weights[0])] == 0.25
 
 
 def test_a_decay_per_block_needs_blocks():
@@ -229,9 +223,8 @@ def test_lamb_equals_a_numpy_loop():
 
 def test_in_lamb_weights_of_zeros_take_adam_s_step():
     model = small_model()
-    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
-    ones = [np.ones((4, 3), "float32"), np.ones(3, "float32")]
-    for weight in apply(model, lamb(model, 0.02, 0.3), ones):
+    model.set_weights([np.zeros((4, 3)), np.zeros(3)])
+    for weight in apply(model, lamb(model, 0.02, 0.3), [np.ones((4, 3)), np.ones(3)]):
         np.testing.assert_allclose(weight, -0.02, rtol=1e-4)
 
 

@@ -1,6 +1,7 @@
 """Parts of one's own in a run: model, optimizer, loss, callbacks, data set."""
 
 import contextlib
+import functools
 import itertools
 import re
 import types
@@ -31,14 +32,12 @@ OF_DATA = {"dataset": None, "epochs": 2, "steps_per_epoch": 3}
 
 
 def focal(targets, logits):
-    """A loss of one's own."""
     chances = keras.ops.softmax(logits)
     return keras.ops.sum(-targets * (1 - chances) * keras.ops.log(chances), axis=-1)
 
 
 class Halve(keras.callbacks.Callback):
-    """Changes the rate as an epoch begins, which Keras's schedulers do, and at its end;
-    looks at each step."""
+    """Changes the rate as an epoch begins, as Keras's schedulers do, and at its end."""
 
     def __init__(self):
         super().__init__()
@@ -63,8 +62,6 @@ class Halve(keras.callbacks.Callback):
 
 @pytest.fixture
 def train(tiny_run):
-    """Trains the small model, with parts; returns the result."""
-
     def train(settings=None, on_step=None, **parts):
         settings = {"learning_rate": None, **(settings or {})}
         return tiny_run(drop=0.2, on_step=on_step, parts=parts, **settings)
@@ -73,11 +70,8 @@ def train(tiny_run):
 
 
 def parts():
-    return {
-        "optimizer": keras.optimizers.Lion(1e-3, weight_decay=0.1, use_ema=True),
-        "loss": focal,
-        "callbacks": [Halve()],
-    }
+    optimizer = keras.optimizers.Lion(1e-3, weight_decay=0.1, use_ema=True)
+    return {"optimizer": optimizer, "loss": focal, "callbacks": [Halve()]}
 
 
 def small_model():
@@ -95,20 +89,9 @@ class Ends(keras.callbacks.Callback):
         self.model.stop_training = batch == 1
 
 
-def same(one, other):
-    """To the last bit."""
-    for row, expected in zip(history(one), history(other), strict=True):
-        row["images_per_second"] = expected["images_per_second"]
-        assert row == expected
-    for name in ("final.keras", "final_ema.keras"):
-        # Each run's model numbers its layers anew.
-        assert_close(*(weights(run, name).values() for run in (one, other)))
-
-
 @pytest.mark.nightly_elsewhere
 def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
-    """In the middle of an epoch, and right at the end of one; the model is a function,
-    as several devices need it."""
+    """To the last bit; killed within an epoch, and right at its end."""
 
     def run(on_step=None, **settings):
         own = {"model": small_model, "dataset": Squares(), **parts()}
@@ -122,7 +105,12 @@ def test_killed_and_resumed_it_ends_the_same(train, tmp_path, capsys):
         with pytest.raises(Killed):
             run(kill_at(step), resume=True, **SAVE)
     result = run(resume=True, **SAVE)
-    same(tmp_path / "run", tmp_path / "whole")
+    both = [tmp_path / name for name in ("run", "whole")]
+    for row, expected in zip(*map(history, both), strict=True):
+        assert row | {"images_per_second": 0} == expected | {"images_per_second": 0}
+    for name in ("final.keras", "final_ema.keras"):
+        # Each run's model numbers its layers anew.
+        assert_close(*(weights(run, name).values() for run in both))
     assert result["val_top1_ema"] == whole["val_top1_ema"]
     rates = [row["learning_rate"] for row in history(tmp_path / "run")]
     assert rates == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
@@ -180,8 +168,7 @@ class Squares:
 
 
 def batch(step, size):
-    random = np.random.default_rng(step)
-    labels = random.integers(4, size=size)
+    labels = np.random.default_rng(step).integers(4, size=size)
     return np.full((size, 32, 32, 3), 40.0) * labels[:, None, None, None], labels
 
 
@@ -290,8 +277,7 @@ class Sharded(list):
 
 
 class ShardedBatches(list):
-    sampler = None
-    batch_sampler = Sharded()
+    sampler, batch_sampler = None, Sharded()
 
 
 IMAGES, LABELS = batch(0, 8)
@@ -409,8 +395,8 @@ def test_floats_of_0_to_1_are_not_pixels():
             count(images)
     assert count(IMAGES) == count(0 * IMAGES) == count(small, model=small_model) == 24
     # Those that validate are like those that train.
-    assert count(IMAGES.astype("uint8"), IMAGES) == 24
-    black = 0.0 * IMAGES
+    pixels, black = IMAGES.astype("uint8"), 0.0 * IMAGES
+    assert count(pixels, IMAGES) == 24
     # Also where the two stand on either side of what looks like pixels.
     for pair in ((small, black), (black, small), (IMAGES / 11, IMAGES / 13)):
         assert count(*pair, model=small_model) == 24
@@ -462,24 +448,21 @@ def test_a_py_dataset_is_told_where_a_pass_begins_and_ends():
     assert validation.log == "(01)" * 2
 
 
-class Loader:
-    """What torch's `DataLoader` tells by default of 15 images."""
-
-    drop_last, batch_size, sampler = False, 8, range(15)
-
-    def __len__(self):
-        return 2
-
-    def __iter__(self):
-        return iter(SHRINKING)
-
-
 class Indexed:
     def __len__(self):
         return 2
 
     def __getitem__(self, index):
         return SHRINKING[index]
+
+
+class Loader(Indexed):
+    """What torch's `DataLoader` tells by default of 15 images."""
+
+    drop_last, batch_size, sampler = False, 8, range(15)
+
+    def __iter__(self):
+        return iter(SHRINKING)
 
 
 @pytest.mark.parametrize("source", [Loader(), Indexed(), SHRINKING])
@@ -495,37 +478,28 @@ def test_a_smaller_last_batch_is_told_before_the_first_step(source):
 
 @pytest.mark.parametrize(("said", "found"), [(12, "more"), (20, "16")])
 def test_validation_has_as_many_images_as_it_says(said, found):
-    batches = [(IMAGES, TARGETS)] * 2
     given = types.SimpleNamespace(num_validation=said)
-    given.train_batches = given.validation_batches = batches
+    given.train_batches = given.validation_batches = [(IMAGES, TARGETS)] * 2
     data = opened(given)
     told = f"num_validation is {said}, and the validation batches have {found} images"
     with pytest.raises(ValueError, match=told):
         list(data.validation_batches(32, 8))
 
 
-def test_a_loss_of_logits_needs_logits():
+def test_what_a_loss_may_take():
     with pytest.raises(ValueError, match="takes logits, and the model gives prob"):
         check_loss(logits_loss(), probabilities())
-
-
-def test_another_output_of_a_nested_model_may_be_a_softmax():
+    # An attribute of a function is nothing of Keras.
+    given = functools.partial(focal)
+    given.reduction = "none"
+    check_loss(given, small_model())
+    # Another output of a nested model may be a softmax.
     inner = small_model()
     image = keras.Input((32, 32, 3))
     both = keras.Model(inner.inputs, [keras.ops.softmax(inner.output), inner.output])
     chances, logits = both(image)
     assert gives_probabilities(keras.Model(image, chances))
     assert not gives_probabilities(keras.Model(image, logits))
-
-
-def test_an_attribute_of_a_function_is_nothing_of_keras():
-    class Own:
-        reduction = "none"
-
-        def __call__(self, targets, logits):
-            return focal(targets, logits)
-
-    check_loss(Own(), small_model())
 
 
 @pytest.mark.parametrize("rate", [1e-3, lambda: 1e-3])
@@ -538,25 +512,23 @@ def test_a_callback_can_change_a_rate_that_is_a_number(rate):
 
 
 def test_a_length_that_is_not_known_is_asked_for():
-    class Unknown(list):
-        def __len__(self):
-            raise TypeError("The dataset length is unknown.")  # as tf.data does
-
-    batches = [(IMAGES, TARGETS)]
     with pytest.raises(ValueError, match="give steps_per_epoch, or"):
-        opened((Unknown(batches), batches), steps_per_epoch=None)
+        opened((endless, validation), small_model(), steps_per_epoch=None)
+
+
+def compiled(own, **settings):
+    config = TrainingConfig(image_size=32, batch_size=8, **settings)
+    config = own.settings_in_use(config.with_defaults("squares", 4, 24))
+    return compiled_model(config, tiny.TinyData(), own)
 
 
 def test_a_built_model_in_float16_has_its_loss_scaled():
     with dtype_policy("mixed_float16"):
         own = Own(model=small_model())
-    settings = {"image_size": 32, "batch_size": 8, "steps_per_epoch": 3}
-    config = TrainingConfig(**settings).with_defaults("squares", 4, 24)
-    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
-    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    optimizer = compiled(own).optimizer
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     own = Own(own.model, keras.optimizers.SGD(1e-3, loss_scale_factor=8.0))
-    model = compiled_model(own.settings_in_use(config), tiny.TinyData(), own)
-    assert model.optimizer.loss_scale_factor == 8
+    assert compiled(own).optimizer.loss_scale_factor == 8
 
 
 def test_half_precision_must_reach_the_layers():
@@ -567,16 +539,6 @@ def test_half_precision_must_reach_the_layers():
         pytest.raises(ValueError, match=r"mixed_precision: no layer of .* com"),
     ):
         Own(model=lambda: built).built_model(32, 4, print)
-
-
-class Second(Devices):
-    """The second process, which is asked for the first one's numbers before."""
-
-    first = None
-
-    def differs(self, number):
-        self.first = number if self.first is None else self.first
-        return number != self.first
 
 
 def test_validation_may_fill_one_array_again_and_again():
@@ -592,8 +554,7 @@ def test_validation_may_fill_one_array_again_and_again():
 
 
 def test_every_process_must_give_the_same_batches(tmp_path):
-    """A shuffled source whose seed is another one in each process does not, nor does a
-    folder that lacks an image on one host."""
+    """Not of another seed in each, nor of a folder that lacks an image on one host."""
     config = TrainingConfig(batch_size=8)
     recipe.write_photographs(tmp_path / "photos")
     whole = open_dataset(data_dir=tmp_path / "photos")
@@ -605,7 +566,13 @@ def test_every_process_must_give_the_same_batches(tmp_path):
     )
     told = "dataset: process 0 has other images .* or the same whole batches"
     for data, another in ((own, other), (whole, fewer)):
-        devices = Second()
+        devices, numbers = Devices(), set()
+
+        def differs(number, numbers=numbers):
+            numbers.add(number)
+            return len(numbers) > 1
+
+        devices.differs = differs
         for _ in range(2):
             check_plan(config, data, devices)
         with pytest.raises(ValueError, match=told):
@@ -614,11 +581,8 @@ def test_every_process_must_give_the_same_batches(tmp_path):
 
 def test_binary_cross_entropy_takes_targets_of_own_batches_as_given():
     """Their labels may be smoothed already."""
-    settings = {"image_size": 32, "batch_size": 8, "label_smoothing": 0.0}
-    config = TrainingConfig(loss="binary_crossentropy", **settings)
     own = Own(model=small_model, dataset=Squares())
-    config = own.settings_in_use(config.with_defaults("squares", 4, 24))
-    model = compiled_model(config, tiny.TinyData(), own)
+    model = compiled(own, loss="binary_crossentropy", label_smoothing=0.0)
     targets = np.array([[0.91, 0.03, 0.03, 0.03]], "float32")
     logits = np.array([[2, -1, 0, 1]], "float32")
     expected = keras.losses.BinaryCrossentropy(from_logits=True)(targets, logits)
@@ -648,7 +612,6 @@ def test_one_output_tells_two_classes_apart(train, activation, labels):
 
 
 def test_several_devices_need_functions():
-    """Which make the variables where all devices have them."""
     devices = Devices()
     devices.count, devices.spread = 2, "a strategy"
     Own(small_model, keras.optimizers.Lion).check_devices(devices)

@@ -5,12 +5,7 @@ import os
 import pytest
 
 from keras_t2t.training import TrainingConfig
-from keras_t2t.training.record import (
-    check_asked,
-    differences,
-    is_place,
-    resumed_config,
-)
+from keras_t2t.training.record import check_asked, differences, is_place, resumed_config
 
 pytestmark = pytest.mark.once
 
@@ -92,16 +87,12 @@ def test_a_name_or_another_folder_is_no_recorded_path(tmp_path, monkeypatch):
     assert not is_place("imagenet", "/home/runs/imagenet")
 
 
-def test_a_run_that_skips_corrupt_images_goes_on_so():
-    record = {"data_dir": "/photos", "skip_corrupt": True}
+def test_a_run_goes_on_reading_as_it_did_unless_told():
+    record = {"data_dir": "/photos", "skip_corrupt": True, "reader": "grain"}
     assert resumed_config(TrainingConfig(), record).skip_corrupt
-    assert not resumed_config(TrainingConfig(data_dir="/other"), record).skip_corrupt
-
-
-def test_a_run_goes_on_with_its_reader_unless_told():
-    record = {"reader": "grain", "model": "T2TViT7"}
-    asked = TrainingConfig(dataset="digits")
-    assert resumed_config(asked, record).reader == "grain"
-    told = TrainingConfig(dataset="digits", reader="tensorflow")
+    other = TrainingConfig(data_dir="/other")
+    config = resumed_config(other, record)
+    assert (config.skip_corrupt, config.reader) == (False, "grain")
+    told = TrainingConfig(reader="tensorflow")
     assert resumed_config(told, record).reader == "tensorflow"
-    assert resumed_config(asked, {"model": "T2TViT7"}).reader is None
+    assert resumed_config(other, {"model": "T2TViT7"}).reader is None

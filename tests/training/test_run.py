@@ -34,20 +34,13 @@ def small_model():
 
 
 @pytest.fixture
-def photos(tmp_path):
-    """Two classes of tiny JPEGs, 5 for training and 2 for validation each."""
+def train_on_photos(tmp_path):
+    """Trains one epoch on ten tiny JPEGs of two classes, into the folder `run`."""
     recipe.write_photographs(tmp_path / "photos", classes=2, train=5, val=2)
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def train_on_photos(tmp_path, photos):
-    """Trains one epoch, into the folder `run`; returns the result."""
 
     def train_on_photos(**settings):
-        few = {**SHORT, "batch_size": 8, "epochs": 1}  # for ten images
-        places = {"data_dir": photos, "output_dir": tmp_path / "run"}
-        return train(TrainingConfig(**{**few, **places, **settings}), verbose=0)
+        few = {"data_dir": tmp_path / "photos", "batch_size": 8, "epochs": 1}
+        return train_on_digits(tmp_path / "run", dataset=None, **{**few, **settings})
 
     return train_on_photos
 
@@ -77,9 +70,8 @@ def test_a_run_leaves_its_folder(finished):
         *("best.weights.h5", "final.keras", "final_ema.keras", "result.json"),
     }
     assert json.loads((folder / "classes.json").read_text()) == list("0123456789")
-    config = record(folder)
+    config, rows = record(folder), history(folder)
     assert (config["epochs"], config["learning_rate"]) == (2, 5e-4 * 40 / 64)
-    rows = history(folder)
     assert len(rows) == 2
     assert {"loss", "top1", "top5", "val_top1", "images_per_second"} <= set(rows[0])
     assert rows[-1]["val_top1"] == result["val_top1"]
@@ -139,19 +131,17 @@ def test_an_image_folder_trains(tmp_path, train_on_photos, reader):
 
 @pytest.mark.once
 def test_the_share_of_a_flat_folder_and_which_way_up_are_the_run_s(
-    tmp_path, photos, train_on_photos
+    tmp_path, train_on_photos
 ):
-    settings = {"data_dir": photos / "train", "augmentation": "light"}
+    settings = {"data_dir": tmp_path / "photos/train", "augmentation": "light"}
     train_on_photos(**settings)
     recorded = record(tmp_path / "run")
     assert (recorded["validation_share"], recorded["exif_orientation"]) == (0.2, True)
     assert recorded["data"]["training images"] == 8
-    for other, message in (
-        ({"validation_share": 0.4}, r"validation_share: the run has 0\.2, now 0"),
-        ({"exif_orientation": False}, "exif_orientation: the run has True, now False"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            train_on_photos(**settings, **other, resume=True)
+    for name, other in (("validation_share", 0.4), ("exif_orientation", False)):
+        told = f"{name}: the run has {recorded[name]}, now {other}"
+        with pytest.raises(ValueError, match=told):
+            train_on_photos(**settings, **{name: other}, resume=True)
     train_on_photos(**settings, resume=True)
 
 
@@ -166,9 +156,9 @@ def test_one_class_is_nothing_to_learn(tmp_path, train_on_photos):
 @pytest.mark.parametrize("reader", READER)
 @pytest.mark.once
 def test_a_corrupt_image_is_named_and_nothing_is_left(
-    tmp_path, photos, train_on_photos, reader
+    tmp_path, train_on_photos, reader
 ):
-    path = photos / "train" / "class 0" / "0.jpg"
+    path = tmp_path / "photos" / "train" / "class 0" / "0.jpg"
     path.write_bytes(b"\xff\xd8\xff no image")
     settings = {"augmentation": "light", "reader": reader}
     with pytest.raises(ValueError, match=r"class 0/0\.jpg.* --skip-corrupt"):

@@ -2,10 +2,10 @@
 
 import functools
 
-import numpy as np
 from sklearn.datasets import load_sample_image
 
 import keras_t2t
+from tests.shared_case import randomized
 
 SMALL = {"embed_dim": 32, "depth": 2, "num_heads": 2, "mlp_ratio": 2}
 SHAPE = (48, 64, 3)  # a grid of 3 x 4 patches: rows and columns differ
@@ -25,14 +25,7 @@ def model(design):
     settings = {**SMALL, "input_shape": SHAPE, "classes": 5, **DESIGNS[design]}
     if design != "vit":
         settings = {"token_type": "performer"} | settings
-    model = settings.pop("builder", keras_t2t.T2TViT)(**settings)
-    # Attention is not uniform, and no Performer underflows.
-    random = np.random.default_rng(0)
-    for variable in model.trainable_variables:
-        if len(variable.shape) > 1:
-            scale = 0.3 / np.sqrt(np.prod(variable.shape[:-1]))
-            variable.assign(random.normal(0.0, scale, variable.shape))
-    return model
+    return randomized(settings.pop("builder", keras_t2t.T2TViT)(**settings))
 
 
 @functools.cache

@@ -1,6 +1,5 @@
 """Runs compared in one figure: the numbers of their history, on the right axes."""
 
-import csv
 import json
 
 import numpy as np
@@ -17,13 +16,12 @@ def runs(tmp_path):
         (tmp_path / name).mkdir()
         config = {"model": "T2TViT7", "backend": "torch"}
         (tmp_path / name / "config.json").write_text(json.dumps(config))
-        with open(tmp_path / name / "history.csv", "w", newline="") as file:
-            names = ["epoch", "loss", "val_loss", "val_top1", "images_per_second"]
-            writer = csv.DictWriter(file, names + ["val_top1_ema"] * (i == 0))
-            writer.writeheader()
-            for epoch in range(3 - i):
-                row = {name: epoch + 10 * i for name in writer.fieldnames}
-                writer.writerow(row | {"epoch": epoch + 1})
+        history = "epoch,loss,val_loss,val_top1,images_per_second"
+        history += ",val_top1_ema" * (i == 0)
+        others = history.count(",")
+        for epoch in range(3 - i):
+            history += f"\n{epoch + 1}" + f",{epoch + 10 * i}" * others
+        (tmp_path / name / "history.csv").write_text(history)
     return [tmp_path / "first", tmp_path / "second"]
 
 
@@ -43,12 +41,9 @@ def test_every_run_is_drawn(runs):
     colours = [line.get_color() for line in speed.lines]
     assert colours[0] == top1.lines[0].get_color() != colours[1]
     np.testing.assert_allclose(speed.lines[1].get_ydata(), [10, 11])
-
-
-def test_a_run_with_a_custom_model_has_its_name(runs):
     record = {"model": None, "backend": "torch", "own": {"model": {"function": "mine"}}}
     (runs[0] / "config.json").write_text(json.dumps(record))
-    assert read_history(runs[0])[0] == "first (mine, torch)"
+    assert read_history(runs[0])[0] == "first (mine, torch)"  # of a custom model
 
 
 def test_runs_of_one_name_are_told_apart(runs, tmp_path):

@@ -4,12 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks.data_layouts import write_parquet
 from keras_t2t import visualization
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.visualization import statistics
+from tests.photographs import encode
 from tests.visualization import small_models
 from tests.visualization.small_models import PHOTOGRAPH
 
@@ -75,16 +75,13 @@ def test_means_over_a_folder(tmp_path):
     model = small_models.model("performer")
     halves = [PHOTOGRAPH[:, :320], PHOTOGRAPH[:, 320:]]
     (tmp_path / "class").mkdir()
+    files = {"train/x/0": b"not read"}
     for i, half in enumerate(halves):
-        Image.fromarray(half).save(tmp_path / "class" / f"{i}.png")
-    for name in (".hidden", "class/Thumbs.db", "@eaDir/0.png", ".trash/0.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("no image")
+        files[f"val/x/{i}"] = encode(half, "PNG")
+        (tmp_path / "class" / f"{i}.png").write_bytes(files[f"val/x/{i}"])
+    (tmp_path / "class" / "Thumbs.db").write_text("no image")
     stages = ["tokens_1", "block_0"]
     mean = visualization.depth_statistics(model, tmp_path, stages)
-    files = {"train/x/0": b"not read", "val/x/0": b"", "val/x/1": b""}
-    for i in range(2):
-        files[f"val/x/{i}"] = (tmp_path / "class" / f"{i}.png").read_bytes()
     parquet = tmp_path.with_name("parquet")
     write_parquet(parquet, files)
     assert visualization.depth_statistics(model, parquet, stages) == mean

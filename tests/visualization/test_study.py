@@ -1,6 +1,5 @@
 """What a study writes into its folder, and by which names."""
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -10,15 +9,10 @@ from keras_t2t.visualization.study import write_figures
 from tests.visualization import small_models
 
 
-@pytest.fixture
-def photograph(tmp_path):
-    path = tmp_path / "photograph.png"
-    Image.fromarray(np.asarray(small_models.PHOTOGRAPH)).save(path)
-    return path
-
-
-def test_runs_have_the_names_of_their_folders(photograph, tmp_path, monkeypatch):
+def test_runs_have_the_names_of_their_folders(tmp_path, monkeypatch):
     """And a second study, of a network without attention, leaves none of theirs."""
+    photograph = tmp_path / "photograph.png"
+    Image.fromarray(small_models.PHOTOGRAPH).save(photograph)
     monkeypatch.setattr(Classifier, "build", lambda _: small_models.model("performer"))
     networks, out = [], tmp_path / "out"
     for name in ("plain", "distilled"):
@@ -49,15 +43,10 @@ def test_a_picture_of_no_study_stays(tmp_path):
     assert (tmp_path / "attention.png").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told_first(
-    photograph, tmp_path, monkeypatch
-):
+def test_a_folder_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
     monkeypatch.setattr(Classifier, "build", lambda _: pytest.fail("built"))
     network = Classifier("random", "T2TViT7", (32, 32), 2)
     (tmp_path / "file").touch()
-    for output, told in (
-        ("file", "must be a folder, got the file"),
-        ("file/x", "be w"),
-    ):
+    for output, told in (("file", "a folder, got the file"), ("file/x", "be written")):
         with pytest.raises(ValueError, match=told):
-            study([network], photograph, tmp_path / output)
+            study([network], tmp_path / "gone.jpg", tmp_path / output)

@@ -27,11 +27,15 @@ class ImageDraws(NamedTuple):
     erased: Array  # (4,) int32: top, left, height, width; 0 x 0 for nothing
 
 
-def draws_at(position, seed, image_size, augmentation):
-    """Draw for one image, of this height and width after the crop."""
+def draws_at(position, asked):
+    """Draw for one image of a `Training` or `Validation`; where the crop is
+    evaluation's, the filter is too."""
     block, row = divmod(int(position), BLOCK)
-    whole = _block(block, int(seed), int(image_size), augmentation)
-    return ImageDraws(*(column[row] for column in whole))
+    whole = _block(block, int(asked.seed), int(asked.image_size), asked.augmentation)
+    draws = ImageDraws(*(column[row] for column in whole))
+    if asked.augmentation.crops_centre:
+        return draws._replace(bicubic=np.bool_(asked.interpolation == "bicubic"))
+    return draws
 
 
 @functools.lru_cache(maxsize=64)

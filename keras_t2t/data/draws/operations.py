@@ -9,17 +9,13 @@ import numpy as np
 
 from keras_t2t._ground.normalizations import IMAGENET_MEAN
 
-OPERATIONS = tuple(
-    """
+# RandAugment's are before "none", 3-Augment's own after it.
+NAMES = """
     auto_contrast equalize invert rotate posterize solarize solarize_add color contrast
-    brightness sharpness shear_x shear_y translate_x translate_y
-    """.split()
-)
-NONE = len(OPERATIONS)
-# The last two are 3-Augment's.
-NUMBERS_OF = {
-    name: number for number, name in enumerate((*OPERATIONS, "none", "grey", "blur"))
-}
+    brightness sharpness shear_x shear_y translate_x translate_y none grey blur
+""".split()
+NUMBERS_OF = {name: number for number, name in enumerate(NAMES)}
+NONE = NUMBERS_OF["none"]
 ONE_OF = [NUMBERS_OF[name] for name in ("grey", "solarize", "blur")]
 JITTERED = [NUMBERS_OF[name] for name in ("brightness", "contrast", "color")]
 SOLARIZE_FROM_128 = 0.5  # a level
@@ -43,7 +39,7 @@ def draw_operations(random, images, augmentation):
     )
     operations = np.where(
         applied < augmentation.operation_probability,
-        (which * len(OPERATIONS)).astype("int32"),
+        (which * NONE).astype("int32"),
         np.int32(NONE),
     )
     levels = (np.clip(magnitudes, 0, 10) / 10).astype("float32")

@@ -8,7 +8,7 @@ from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 Image, ImageEnhance, ImageFilter, ImageOps = (
-    import_library(f"PIL.{name}", "data")
+    import_library(f"PIL.{name}")
     for name in ("Image", "ImageEnhance", "ImageFilter", "ImageOps")
 )
 
@@ -21,12 +21,6 @@ def _posterize(image, level, sign, filter):
     bits = 4 - int(4 * level)
     # Today's Pillow refuses 0 bits; the authors' made the image black.
     return ImageOps.posterize(image, bits) if bits else Image.new("RGB", image.size)
-
-
-def _solarize_add(image, level, sign, filter):
-    amount = int(110 * level)
-    table = [value + amount if value < 128 else value for value in range(256)]
-    return image.point(3 * table)
 
 
 def _enhanced(kind):
@@ -44,7 +38,9 @@ OPERATIONS = {
     "solarize": lambda image, level, sign, filter: ImageOps.solarize(
         image, 256 - int(256 * level)
     ),
-    "solarize_add": _solarize_add,
+    "solarize_add": lambda image, level, sign, filter: image.point(
+        lambda value: value + int(110 * level) * (value < 128)
+    ),
     "color": _enhanced(ImageEnhance.Color),
     "contrast": _enhanced(ImageEnhance.Contrast),
     "brightness": _enhanced(ImageEnhance.Brightness),

@@ -1,6 +1,5 @@
 """A split of encoded images to batches: decoded, augmented and mixed in threads."""
 
-import contextlib
 import io
 import os
 
@@ -11,7 +10,7 @@ from keras_t2t._ground.optional_imports import import_library
 from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import mixed_and_erased, target_of
-from keras_t2t.data.grain_reader.transforms import evaluation_image, training_image
+from keras_t2t.data.grain_reader.transforms import transformed
 from keras_t2t.data.sharding import Shard
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
@@ -28,49 +27,40 @@ class ReadError(Exception):
 
 def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
-    image_size, batch_size, seed, augmentation, first_step, shard, *transform = asked
-    shard = Shard(batch_size, shard, augmentation.mixes)
+    augmentation = asked.augmentation
+    shard = Shard(asked.batch_size, asked.shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
-    reduced = num_classes < IMAGENET_CLASSES
+    how = asked, num_classes, exif_orientation
 
     def load(number):
         """One image, or the two that are mixed with each other."""
         positions = shard.positions(number * together + np.arange(together))
-        indices = shuffled_indices(positions, len(split), seed, augmentation.repeats)
-        images, targets = [], []
-        for position, index in zip(positions, indices, strict=True):
-            draws = draws_at(position, seed, image_size, augmentation)
-            how = draws, augmentation, exif_orientation, *transform, reduced
-            with _reading(split, index) as (encoded, label):
-                image = training_image(encoded, image_size, *how)
-            images.append(image)
-            targets.append(target_of(label, num_classes, split, index))
-        images, targets = np.stack(images), np.stack(targets)
+        order = len(split), asked.seed, augmentation.repeats
+        indices = shuffled_indices(positions, *order)
+        numbered = zip(positions, indices, strict=True)
+        examples = [_example(split, index, at, *how) for at, index in numbered]
+        images, targets = map(np.stack, zip(*examples, strict=True))
         return mixed_and_erased(images, targets, positions, asked)
 
     each = shard.batch_size // together
-    numbers = grain.MapDataset.range(first_step * each, FOREVER)
+    numbers = grain.MapDataset.range(asked.first_step * each, FOREVER)
     return _batches(numbers.map(load), each)
 
 
 def validation_batches(split, asked, num_classes, exif_orientation=False):
-    image_size, batch_size, shard, pad, crop, interpolation = asked
-    shard = Shard(batch_size, shard)
-    reduced = num_classes < IMAGENET_CLASSES
+    shard = Shard(asked.batch_size, asked.shard)
+    black = np.zeros((asked.image_size, asked.image_size, 3), "uint8")
+    nothing = black, np.zeros(num_classes, "float32")
+    how = asked, num_classes, exif_orientation
 
     def load(number):
         index = int(shard.positions(number))
-        if index >= len(split):
-            image = np.zeros((1, image_size, image_size, 3), "uint8")
-            return image, np.zeros((1, num_classes), "float32"), np.zeros(1, "float32")
-        with _reading(split, index) as (encoded, label):
-            image = evaluation_image(
-                encoded, image_size, crop, interpolation, exif_orientation, reduced
-            )
-        columns = image[None], target_of(label, num_classes, split, index)[None]
-        return (*columns, np.ones(1, "float32")) if pad else columns
+        there = index < len(split)
+        example = _example(split, index, index, *how) if there else nothing
+        columns = (*example, np.float32(there)) if asked.pad else example
+        return tuple(column[None] for column in columns)
 
-    numbers = grain.MapDataset.range(shard.num_rows(len(split), pad))
+    numbers = grain.MapDataset.range(shard.num_rows(len(split), asked.pad))
     return _batches(numbers.map(load), shard.batch_size)
 
 
@@ -91,13 +81,16 @@ def is_read_error(error):
     return isinstance(error, ReadError) or f"{ReadError.__name__}: " in str(error)
 
 
-@contextlib.contextmanager
-def _reading(split, index):
-    """An image's bytes and label; errors become a `ReadError` that names the image."""
+def _example(split, index, position, asked, num_classes, exif_orientation):
+    """An image at a position of the stream, and its target; a `ReadError` names an
+    image that cannot be read."""
+    draws, reduced = draws_at(position, asked), num_classes < IMAGENET_CLASSES
     try:
-        yield split.example(index)
+        encoded, label = split.example(index)
+        image = transformed(encoded, draws, asked, exif_orientation, reduced)
     except DECODING_ERRORS as error:
         raise ReadError(f"{split.name(index)}: {error}") from error
+    return image, target_of(label, num_classes, split, index)
 
 
 def _batches(examples, number):

@@ -1,4 +1,4 @@
-"""One encoded image to the pixels that a model sees, in training and in evaluation."""
+"""One encoded image to the pixels that a model sees."""
 
 import io
 
@@ -9,36 +9,25 @@ from keras_t2t.data.draws.crop import crop_window, padded_corner
 from keras_t2t.data.grain_reader.operations import FILTERS, Image, operated
 from keras_t2t.preprocessing import covering, decode_and_crop, reduction, resize_and_cut
 
-METHODS = dict(zip(("bilinear", "bicubic"), FILTERS, strict=True))
 
-
-def training_image(
-    encoded, image_size, draws, augmentation, exif_orientation, crop, method, reduced
-):
-    """Random crop, horizontal flip and the operations that were drawn, of the bytes of
-    an image file: (image_size, image_size, 3) uint8.
+def transformed(encoded, draws, asked, exif_orientation, reduced):
+    """The bytes of an image file, cropped, flipped and operated on as was drawn, as a
+    `Training` or `Validation` asks: (image_size, image_size, 3) uint8.
 
     What an augmentation does to batches is not done here.
     """
     encoded = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
-    filter, size = FILTERS[bool(draws.bicubic)], (image_size, image_size)
+    augmentation, filter = asked.augmentation, FILTERS[bool(draws.bicubic)]
+    size = asked.image_size, asked.image_size
     if augmentation.crop_scale:
         image = _random_crop(encoded, size, draws, augmentation, filter)
     elif augmentation.crop_padding:
-        image = _padded_crop(encoded, image_size, draws, augmentation, filter)
+        image = _padded_crop(encoded, size, draws, augmentation, filter)
     else:
-        image = decode_and_crop(encoded, size, crop, METHODS[method], reduced)
+        image = decode_and_crop(encoded, size, asked.crop, filter, reduced)
     if draws.flipped:
         image = image.transpose(Image.FLIP_LEFT_RIGHT)
     return np.asarray(operated(image, draws))
-
-
-def evaluation_image(encoded, image_size, crop, method, exif_orientation, reduced):
-    """Resize until image_size / crop is covered, then cut the centre: (image_size,
-    image_size, 3) uint8."""
-    size = image_size, image_size
-    encoded = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
-    return np.asarray(decode_and_crop(encoded, size, crop, METHODS[method], reduced))
 
 
 def _random_crop(encoded, size, draws, augmentation, filter):
@@ -56,14 +45,15 @@ def _random_crop(encoded, size, draws, augmentation, filter):
     return image.resize(size, filter, box)
 
 
-def _padded_crop(encoded, image_size, draws, augmentation, filter):
-    size = width, height = covering(encoded.size, (image_size, image_size))
-    image, box = encoded.decode(reduction(encoded.size, size))
-    padding = int(image_size * augmentation.crop_padding)
-    top, left = padded_corner(height, width, image_size, padding, draws.crop)
-    right, bottom = min(left + image_size, width), min(top + image_size, height)
+def _padded_crop(encoded, size, draws, augmentation, filter):
+    side, resized = size[0], covering(encoded.size, size)
+    image, box = encoded.decode(reduction(encoded.size, resized))
+    padding = int(side * augmentation.crop_padding)
+    width, height = resized
+    top, left = padded_corner(height, width, side, padding, draws.crop)
+    right, bottom = min(left + side, width), min(top + side, height)
     inside = max(left, 0), max(top, 0), right, bottom
-    square = Image.new("RGB", (image_size, image_size))
-    part = resize_and_cut(image, size, inside, filter, box)
+    square = Image.new("RGB", size)
+    part = resize_and_cut(image, resized, inside, filter, box)
     square.paste(part, (inside[0] - left, inside[1] - top))
     return square

@@ -148,7 +148,7 @@ def told_apart(names, others):
         return unicodedata.normalize("NFKC", name).strip()
 
     alike = {look_of(name) for name in names} & {look_of(name) for name in others}
-    show = ascii if alike else shown
+    show = ascii if alike else str
     return [listed(map(show, side)) for side in (names, others)]
 
 
@@ -156,7 +156,7 @@ def class_files(folder, skip_others):
     """Sorted paths of the files below a folder, as bytes."""
     files, others = list_images(folder)
     if others:
-        found = f"broken links, or no files: {listed(map(shown, others))}"
+        found = f"broken links, or no files: {listed(others)}"
         if not skip_others:
             raise ValueError(
                 f"data_dir: {found}; remove them, or leave them out with "

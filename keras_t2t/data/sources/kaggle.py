@@ -44,19 +44,17 @@ def open_source(wanted, root):
     stems = [os.path.splitext(os.path.basename(os.fsdecode(path)))[0] for path in paths]
     if unknown := [stem for stem in stems if stem not in truth]:
         raise ValueError(
-            f"data_dir: {SOLUTION} does not give the class of "
-            f"{listed(map(shown, unknown))}"
+            f"data_dir: {SOLUTION} does not give the class of {listed(unknown)}"
         )
     found, needed = Counter(stems), Counter(truth.keys())
     if twice := found - needed:
         raise ValueError(
-            f"data_dir: {IMAGES}/val holds more than one file of "
-            f"{listed(map(shown, twice))}"
+            f"data_dir: {IMAGES}/val holds more than one file of {listed(twice)}"
         )
     if (lost := needed - found) and not wanted.skip_corrupt:
         raise ValueError(
             f"data_dir: {IMAGES}/val lacks {len(lost):,} of the {len(truth):,} images "
-            f"of {SOLUTION}: {listed(map(shown, lost))}; unpack them again, take out "
+            f"of {SOLUTION}: {listed(lost)}; unpack them again, take out "
             "their rows, or give --skip-corrupt (skip_corrupt=True)"
         )
     label = {name: i for i, name in enumerate(names)}

@@ -93,9 +93,9 @@ def _contents(folder):
     )
     contents = f"it holds the folders {folders}" if folders else "it holds no folder"
     if files:
-        contents += f", and the files {listed(map(shown, files), 4)}"
+        contents += f", and the files {listed(files, 4)}"
     if packed := [name for name in files if PACKED.search(name)]:
-        contents += f"; unpack {listed(map(shown, packed), 4)} first"
+        contents += f"; unpack {listed(packed, 4)} first"
         if any(COMPRESSED.search(name) for name in packed):
             contents += " (shards of compressed tars cannot be read: make them .tar)"
     elif look(folder).images:

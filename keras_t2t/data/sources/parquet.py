@@ -136,12 +136,9 @@ def _columns(schema, path):
             )
         columns.append(found[0])
     image = schema.field(columns[0]).type
-    parts = (
-        {image.field(i).name: image.field(i).type for i in range(image.num_fields)}
-        if types.is_struct(image)
-        else {"bytes": image}
-    )
-    stored = parts.get("bytes")
+    stored = image
+    if types.is_struct(image):
+        stored = {part.name: part.type for part in image}.get("bytes")
     if stored is None or not (types.is_binary(stored) or types.is_large_binary(stored)):
         raise ValueError(
             f"data_dir: {path}: the column {columns[0]} must hold encoded images, "

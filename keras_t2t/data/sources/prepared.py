@@ -33,29 +33,28 @@ def open_source(name, wanted):
     label = _label_feature(name, features, wanted.evaluation_only)
     _check_prepared(name, builder, wanted.folder)
     names = tuple(getattr(features[label], "feature", features[label]).names)
+    open_split = functools.partial(RecordSplit, builder, label)
     choice, splits = open_splits(
-        sorted(builder.info.splits),
-        wanted,
-        "records",
-        functools.partial(RecordSplit, builder, label),
-        _labels_held_back,
+        sorted(builder.info.splits), wanted, "records", open_split
     )
     for split_name, split in splits.items():
-        if _labels_held_back(split):
+        if split.holds_labels_back():
             raise ValueError(
                 f"{wanted.place}: the labels of the split {split_name} are held back "
                 f"({split.name(0)} has the label {split.example(0)[1]}): choose "
                 "another split"
             )
     if choice.shared is not None:
-        splits[choice.shared].read_labels()
-        check_labels(splits[choice.shared], names)
+        shared = splits[choice.shared]
+        labels = [shared.example(index)[1] for index in range(len(shared))]
+        shared.labels = np.array(labels, "int64")
+        check_labels(shared, names)
     return assembled(wanted, names, choice, splits)
 
 
 class RecordSplit(Split):
     """The records of a split, which hold images and labels. A label is known once its
-    record is read; `read_labels` reads them all."""
+    record is read."""
 
     labels = None
 
@@ -81,21 +80,17 @@ class RecordSplit(Split):
         return len(self._records)
 
     def read(self, index):
-        return self._record(index)["image"]
+        return self.example(index)[0]
 
     def example(self, index):
-        record = self._record(index)
+        record = self._decode(self._records[int(index)])
         return record["image"], np.asarray(record[self._label], "int64")
 
     def name(self, index):
         return f"{self._name}, record {int(index):,}"
 
-    def read_labels(self):
-        """Reads all records for their labels, (images,) int64."""
-        self.labels = np.array([self.example(i)[1] for i in range(len(self))], "int64")
-
-    def _record(self, index):
-        return self._decode(self._records[int(index)])
+    def holds_labels_back(self):  # seen by the first record
+        return len(self) > 0 and np.any(self.example(0)[1] < 0)
 
 
 class TFRecords:
@@ -139,11 +134,6 @@ class TFRecords:
                 f"{self._counts[number]:,} records and no more"
             )
         return np.array(offsets)
-
-
-def _labels_held_back(split):
-    """Whether the first record has the label -1, as TFDS writes where there is none."""
-    return len(split) > 0 and np.any(split.example(0)[1] < 0)
 
 
 def _open_builder(name, data_dir):

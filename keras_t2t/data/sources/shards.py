@@ -33,24 +33,16 @@ FOREIGN = "ilsvrc2012_"  # image-net.org's own tars
 
 
 def open_shards(wanted, root, suffix, kind, open_split):
-    """The images of files named by split and number, as of a layout's `open_source`.
+    """The images of files named by split and number, as of a layout's `open_source`;
+    `suffix` is without the dot, `kind` what they are, for errors: "tars", and
+    `open_split` gives for the paths of a split a `Split` with labels.
 
-    The names of the classes are those that the files themselves tell, else the lines of
-    `classnames.txt` beside, else their numbers. A test split whose labels are all -1,
-    as competitions hold them back, is ignored.
-
-    Args:
-        suffix: of the files, without the dot; here and below.
-        kind: what they are, for errors: "tars".
-        open_split: function of the paths of a split that gives a `Split` with labels.
+    Classes have the names that the files themselves tell, else those in
+    `classnames.txt` beside, else numbers.
     """
     found = find_shards(root, suffix) or find_shards(root, suffix, loosely=True)
     choice, splits = open_splits(
-        found,
-        wanted,
-        kind,
-        lambda name: open_split(found[name]),
-        lambda split: (split.labels == -1).all(),
+        found, wanted, kind, lambda name: open_split(found[name])
     )
     known = {path for paths in found.values() for path in paths}
     beside = _files(found[choice.read[0]][0].parent, suffix)
@@ -87,14 +79,12 @@ def check_same_names(names, others, path):
 
 def find_shards(folder, suffix, loosely=False):
     """The shards in a folder, in its folder `data/` or in folders of splits: {name of a
-    split, in lower case: list of Path, in order}.
+    split, in lower case: list of Path, in order}; `loosely`, also files without a
+    number (`train.tar`) where none has one and, where no name tells a split, all as
+    training.
 
     A ValueError says which is missing by the others' names, has the place of another,
     has an unclear name, or lies in another of `FOLDERS`.
-
-    Args:
-        loosely: take files without a number (`train.tar`) where none has one and, where
-            no name tells a split, all as training.
     """
     places = [folder / name for name in FOLDERS if (folder / name).is_dir()]
     for place in places:

@@ -61,6 +61,10 @@ class Split(abc.ABC):
         """A sentence on a file that has changed since it was opened, or None."""
         return None
 
+    def holds_labels_back(self):
+        """Whether its labels are all -1, as competitions write them."""
+        return (self.labels == -1).all()
+
 
 class Part(Split):
     """Some images of a split, in the order of `indices` (images,)."""
@@ -184,6 +188,7 @@ def check_classes(source, place, kind="image"):
 
 
 def listed(names, most=10):
-    names = [str(name) for name in names]
+    """Names from outside as a text that is safe to print."""
+    names = [shown(name) for name in names]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "none") + more

@@ -87,15 +87,10 @@ def choose_splits(names, wanted, kind):
     return Choice(train, validation, shared, left)
 
 
-def open_splits(names, wanted, kind, open_split, labels_held_back):
-    """The `Choice` of splits, and {name: `Split`} of those that are read. A test split
-    whose labels competitions hold back is left alone, unless it is asked for by name or
-    there is no other.
-
-    Args:
-        open_split: function of a name that gives a `Split`.
-        labels_held_back: function of a `Split`: whether they are.
-    """
+def open_splits(names, wanted, kind, open_split):
+    """The `Choice` of splits, and {name: `Split`} of those that are read, by a function
+    of a name. A test split that holds its labels back is left alone, unless it is asked
+    for by name or there is no other."""
 
     def opened(choice):
         return {name: open_split(name) for name in choice.read}
@@ -104,7 +99,7 @@ def open_splits(names, wanted, kind, open_split, labels_held_back):
     splits, test = opened(choice), choice.validation
     others = [name for name in names if name != test]
     asked = wanted.split == TEST or role(test or "") != TEST
-    if asked or not others or not labels_held_back(splits[test]):
+    if asked or not others or not splits[test].holds_labels_back():
         return choice, splits
     choice = choose_splits(others, wanted, kind)
     choice = choice._replace(left=(*choice.left, test))
@@ -112,9 +107,8 @@ def open_splits(names, wanted, kind, open_split, labels_held_back):
 
 
 def assembled(wanted, class_names, choice, splits, slash="", notes=()):
-    """The `Source` of chosen splits; without a validation split a share of training is
-    taken for it. `slash` follows the names in messages; `notes` are further sentences.
-    """
+    """The `Source` of chosen splits; without one for validation a share of training is
+    taken. `slash` follows the names in messages; `notes` are further sentences."""
     verb = "is evaluated" if wanted.evaluation_only else "validates"
     names = choice.train or "", choice.validation or choice.shared
     if choice.shared is None:

@@ -23,12 +23,12 @@ class Member(NamedTuple):
 
 def tar_members(file, path, start=0, end=None, prefix=""):
     """The files of the tar at bytes `start` to `end` of an open file, in its order,
-    with a prefix before their names.
+    with a prefix before their names; also those of tars inside it, and of tars that
+    `tar -A` or `cat` joined to it.
 
-    They include the files of tars inside it, and of tars that `tar -A` or `cat` joined
-    to it. Links are replaced by their targets in the tar. Hidden files and `LITTER` are
-    left out. A ValueError says what is no tar, cut off, damaged, compressed, sparse, or
-    a link that leads out of it.
+    Links are replaced by their targets. Hidden files and `LITTER` are left out. A
+    ValueError says what is no tar, cut off, damaged, compressed, sparse, or a link that
+    leads out of it.
     """
     if end is None:
         end = os.fstat(file.fileno()).st_size

@@ -48,7 +48,7 @@ def samples(file, path, members):
 def _paired(key, images, labels, path):
     """[(image or None, its labels)]: one sample, or one for each image."""
     if len(images) < 2:
-        return [(images[0] if images else None, labels)] if images or labels else []
+        return [(images[0] if images else None, labels)]
     stems = {}
     for kind, several in enumerate((images, labels)):
         for member in several:

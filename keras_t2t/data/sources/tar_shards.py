@@ -1,7 +1,9 @@
 """The images in tars, read where they lie by an index that is kept in a cache, and
 WebDataset's shards, as hubs keep ImageNet: imagenet1k-train-0000.tar."""
 
+import contextlib
 import hashlib
+import io
 import os
 import time
 from typing import NamedTuple
@@ -16,7 +18,8 @@ from keras_t2t.data.sources.tar_members import tar_members
 from keras_t2t.data.sources.tar_samples import NO_LABEL, samples
 
 LAYOUT = "*train-0000.tar and *validation-0000.tar"
-VERSION = 3  # of what the cache holds
+VERSION = 4  # of what the cache holds
+DIGEST = hashlib.sha256().digest_size  # bytes after it
 
 
 def holds(folder, loosely=False):
@@ -114,43 +117,31 @@ def _cached_path(path):
 
 def _read_cache(cached, stamp):
     """The index in the cache; None if it is missing, damaged or of an older file."""
-    try:
-        with np.load(cached, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
-        if arrays["stamp"].tolist() != [VERSION, *stamp]:
+    with contextlib.suppress(OSError):
+        content = cached.read_bytes()
+        digest, arrays = content[-DIGEST:], content[:-DIGEST]
+        if digest != hashlib.sha256(arrays).digest():
             return None
-        if bytes(arrays.pop("digest")) != _digest(arrays):
-            return None
-        names = bytes(arrays["names"]).decode("utf-8", "surrogateescape")
-        columns = (arrays[name] for name in TarIndex._fields[1:])
-        return TarIndex(names.split("\0")[:-1], *columns)
-    # For damaged files NumPy, zipfile and zlib raise exceptions of many classes.
-    except Exception:
-        return None
-
-
-def _digest(arrays):
-    """The digest of a whole index; a zip's own checksums do not cover its directory."""
-    digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.tobytes())
-    return digest.digest()
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
+            if kept["stamp"].tolist() == [VERSION, *stamp]:
+                names = bytes(kept["names"]).decode("utf-8", "surrogateescape")
+                columns = (kept[name] for name in TarIndex._fields[1:])
+                return TarIndex(names.split("\0")[:-1], *columns)
+    return None
 
 
 def _write_cache(cached, path, stamp, index):
     names = "".join(f"{name}\0" for name in index.names)
     names = names.encode("utf-8", "surrogateescape")
-    arrays = {
-        "stamp": np.array((VERSION, *stamp), "int64"),
-        "names": np.frombuffer(names, "uint8"),
-        **dict(zip(index._fields[1:], index[1:], strict=True)),
-    }
-    arrays["digest"] = np.frombuffer(_digest(arrays), "uint8")
+    columns = index._asdict() | {"names": np.frombuffer(names, "uint8")}
+    file = io.BytesIO()
+    np.savez(file, stamp=(VERSION, *stamp), **columns)
+    content = file.getvalue()
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with replacing(cached) as temporary:
-            np.savez(temporary, **arrays)
+            # A zip's own checksums do not cover its directory.
+            temporary.write_bytes(content + hashlib.sha256(content).digest())
     except OSError as error:  # a cache that cannot be written only costs time
         reason = error.strerror or error
         print(f"the index of {shown(path)} is not kept: {reason}")

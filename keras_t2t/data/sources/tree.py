@@ -5,7 +5,6 @@ import os
 import re
 from collections import Counter
 
-from keras_t2t._ground.images import shown
 from keras_t2t.data.sources.listing import holds_images, look, visible_folders
 from keras_t2t.data.sources.source import TRAIN, listed
 from keras_t2t.data.sources.splits import accepted, role
@@ -96,8 +95,8 @@ def check_classes_only(folder, names):
     if len(of_splits) == 1:
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(of_splits)} holds splits "
-            f"({listed(sorted(map(shown, inside[of_splits[0]])), 4)}), so it "
-            "is no class: give it as data_dir"
+            f"({listed(sorted(inside[of_splits[0]]), 4)}), so it is no class: give it "
+            "as data_dir"
         )
     copies = [name for name, folders in inside.items() if _most(folders, names)]
     if copies:
@@ -114,7 +113,7 @@ def check_classes_only(folder, names):
         examples = sorted(shared & inside[alike[0]])
         raise ValueError(
             f"data_dir={str(folder)!r}: {_slashed(alike)} hold no images but folders "
-            f"of the same names ({listed(map(shown, examples), 4)}), so that they look "
+            f"of the same names ({listed(examples, 4)}), so that they look "
             f"like splits, not classes: call them one of {accepted()}, or give one of "
             "them as data_dir"
         )
@@ -138,14 +137,10 @@ def only_folder(folder):
     if look(folder).images or any(look(folder / name).images for name in names):
         return None
     if len(names) > 1:
-        names = [name for name in names if not _is_beside(folder / name)]
+        # What is not empty and holds no image lies beside it.
+        places = (folder / name for name in names)
+        names = [at.name for at in places if holds_images(at) or not os.listdir(at)]
     return folder / names[0] if len(names) == 1 else None
-
-
-def _is_beside(folder):
-    """Whether a folder is not empty, but holds no image."""
-    with os.scandir(folder) as entries:
-        return any(entries) and not holds_images(folder)
 
 
 def _inner(place):
@@ -203,4 +198,4 @@ def _one_folder_each(folder, names):
 
 
 def _slashed(names):
-    return listed([f"{shown(name)}/" for name in names], 4)
+    return listed([f"{name}/" for name in names], 4)

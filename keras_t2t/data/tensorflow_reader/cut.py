@@ -60,70 +60,64 @@ class Side(NamedTuple):
     shift: float
 
 
-def training_cut(
-    encoded, image_size, draws, augmentation, exif_orientation, crop, reduced
-):
-    """What a training image shows, by what was drawn."""
-
-    def choose(size):
-        if augmentation.crop_scale:
-            scale, ratio = augmentation.crop_scale, augmentation.crop_ratio
-            window = crop_window(*size, draws.crop, scale, ratio)
-            return [
-                Side(first, length, image_size / length, 0.0)
-                for first, length in zip(window[:2], window[2:], strict=True)
-            ]
-        if augmentation.crop_padding:
-            resized = covering(size[::-1], (image_size, image_size))[::-1]
-            padding = int(image_size * augmentation.crop_padding)
-            offsets = padded_corner(*resized, image_size, padding, draws.crop)
-            return _placed(size, resized, offsets, image_size)
-        return _centred(size, image_size, crop)
-
-    reduced = reduced or not augmentation.crops_centre
-    cut = _cut(encoded, choose, image_size, exif_orientation, reduced)
-    return cut._replace(
-        steps=cut.steps * np.array([1, -1 if draws.flipped else 1], "int32")
-    )
-
-
-def evaluation_cut(encoded, image_size, crop, exif_orientation, reduced):
-    """The centre, where the image is resized until image_size / crop is covered."""
-    choose = functools.partial(_centred, image_size=image_size, crop=crop)
-    return _cut(encoded, choose, image_size, exif_orientation, reduced)
-
-
-def _cut(encoded, choose, image_size, exif_orientation, reduced):
+def cut_of(encoded, draws, asked, exif_orientation, reduced):
+    """What is shown of the bytes of an image file, by what was drawn, as a `Training`
+    or `Validation` asks."""
     image = Encoded(io.BytesIO(encoded), exif_orientation=exif_orientation)
-    rows, columns = choose(image.size[::-1])
+    rows, columns = _sides(image.size[::-1], draws, asked)
+    flip = -1 if draws.flipped else 1
     if not image.is_jpeg:
-        pixels = np.asarray(image.decode()[0])
-        inside = (
-            slice(side.first, side.first + side.length) for side in (rows, columns)
-        )
-        pixels = np.ascontiguousarray(pixels[tuple(inside)])
-        return _cut_of(rows, columns)._replace(pixels=pixels)
-    turn = image.orientation
+        right, bottom = columns.first + columns.length, rows.first + rows.length
+        part = image.decode()[0].crop((columns.first, rows.first, right, bottom))
+        steps = np.array([1, flip], "int32")
+        return _cut(rows, columns, pixels=np.asarray(part), steps=steps)
+    turn, size = image.orientation, asked.image_size
     swapped, down, sideways = turn in SWAPPED, turn in DOWN, turn in SIDEWAYS
-    rows = _mirrored(rows, image.size[1], image_size) if down else rows
-    columns = _mirrored(columns, image.size[0], image_size) if sideways else columns
+    rows = _mirrored(rows, image.size[1], size) if down else rows
+    columns = _mirrored(columns, image.size[0], size) if sideways else columns
     stored = (columns, rows) if swapped else (rows, columns)
-    times = reduction([1 / side.scale for side in stored], (1, 1)) if reduced else 1
-    return _cut_of(*(_reduced(side, times) for side in stored))._replace(
+    times = 1
+    if reduced or not asked.augmentation.crops_centre:
+        times = reduction([1 / side.scale for side in stored], (1, 1))
+    return _cut(
+        *(_reduced(side, times) for side in stored),
         jpeg=encoded,
         reduction=np.int32(times.bit_length() - 1),
         pixels=BLACK.pixels[:0],
         axes=np.array((1, 0, 2) if swapped else (0, 1, 2), "int32"),
-        steps=np.array([-1 if down else 1, -1 if sideways else 1], "int32"),
+        steps=np.array([-1 if down else 1, -flip if sideways else flip], "int32"),
     )
 
 
-def _cut_of(rows, columns):
+def _sides(size, draws, asked):
+    """Of an image of this height and width the `Side`s that are shown."""
+    image_size, augmentation = asked.image_size, asked.augmentation
+    if augmentation.crop_scale:
+        ranges = augmentation.crop_scale, augmentation.crop_ratio
+        top, left, height, width = crop_window(*size, draws.crop, *ranges)
+        return [
+            Side(first, length, image_size / length, 0.0)
+            for first, length in ((top, height), (left, width))
+        ]
+    if augmentation.crop_padding:
+        resized = covering(size[::-1], (image_size, image_size))[::-1]
+        padding = int(image_size * augmentation.crop_padding)
+        offsets = padded_corner(*resized, image_size, padding, draws.crop)
+    else:
+        least = math.floor(image_size / asked.crop)
+        resized = covering(size[::-1], (least, least))[::-1]
+        # torchvision rounds the offset, halves to even.
+        offsets = [round((side - image_size) / 2) for side in resized]
+    return _placed(size, resized, offsets, image_size)
+
+
+def _cut(rows, columns, **others):
     firsts, lengths, scales, shifts = zip(rows, columns, strict=True)
     return BLACK._replace(
         window=np.array([*firsts, *lengths], "int32"),
         scale=np.array(scales, "float32"),
         shift=np.array(shifts, "float32"),
+        **others,
     )
 
 
@@ -141,15 +135,6 @@ def _mirrored(side, whole, image_size):
         first=whole - side.first - side.length,
         shift=image_size - side.shift - side.scale * side.length,
     )
-
-
-def _centred(size, image_size, crop):
-    """The centre of an image of this height and width, once it is resized."""
-    least = math.floor(image_size / crop)
-    resized = covering(size[::-1], (least, least))[::-1]
-    # torchvision rounds the offset, halves to even.
-    offsets = [round((side - image_size) / 2) for side in resized]
-    return _placed(size, resized, offsets, image_size)
 
 
 def _placed(size, resized, offsets, image_size):

@@ -21,9 +21,7 @@ from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
 
 tf = import_tensorflow()
 layers = import_keras_cv().layers
-Image, ImageFilter = (
-    import_library(f"PIL.{name}", "data") for name in ("Image", "ImageFilter")
-)
+Image, ImageFilter = import_library("PIL.Image"), import_library("PIL.ImageFilter")
 
 # Their own draws are never made: the factors here have no effect.
 COMMON = {"value_range": (0, 255), "dtype": "float32"}
@@ -80,14 +78,6 @@ def _contrast(image, factor):
     return mean + factor * (image - mean)
 
 
-def _posterize(image, bits):
-    return image - image % 2.0 ** (8 - bits)
-
-
-def _solarize(image, threshold):
-    return _apply(SOLARIZATION, image, {"thresholds": threshold, "additions": 0.0})
-
-
 # Each takes (image, level, sign): float32 (height, width, 3) in 0..255, the shape known
 # when traced; the level is magnitude / 10, in 0..1; the sign is 1 or -1.
 OPERATIONS = {
@@ -95,9 +85,13 @@ OPERATIONS = {
     "equalize": lambda image, level, sign: _apply(EQUALIZATION, image),
     "invert": lambda image, level, sign: 255 - image,
     "rotate": lambda image, level, sign: _rotate(image, sign * 30 * level),
-    "posterize": lambda image, level, sign: _posterize(image, 4 - tf.floor(4 * level)),
-    "solarize": lambda image, level, sign: _solarize(
-        image, 256 - tf.floor(256 * level)
+    "posterize": lambda image, level, sign: (
+        image - image % 2.0 ** (4 + tf.floor(4 * level))
+    ),
+    "solarize": lambda image, level, sign: _apply(
+        SOLARIZATION,
+        image,
+        {"thresholds": 256 - tf.floor(256 * level), "additions": 0.0},
     ),
     "solarize_add": lambda image, level, sign: tf.where(
         image < 128, image + tf.floor(110 * level), image

@@ -15,14 +15,7 @@ from keras_t2t.data.draws.image_draws import draws_at
 from keras_t2t.data.draws.order import shuffled_indices
 from keras_t2t.data.examples import mixed_and_erased, target_of
 from keras_t2t.data.sharding import Shard
-from keras_t2t.data.tensorflow_reader.cut import (
-    BLACK,
-    JPEG,
-    Cut,
-    evaluation_cut,
-    pixels,
-    training_cut,
-)
+from keras_t2t.data.tensorflow_reader.cut import BLACK, JPEG, Cut, cut_of, pixels
 from keras_t2t.preprocessing import IMAGENET_CLASSES
 
 tf = import_tensorflow()
@@ -36,21 +29,19 @@ CUT_SHAPES = Cut((), (None, None, 3), (4,), (), (2,), (2,), (3,), (2,))
 
 def train_batches(split, asked, num_classes, exif_orientation=False):
     """See `readers`, as of all below."""
-    image_size, batch_size, seed, augmentation, first_step, shard, *_ = asked
-    shard = Shard(batch_size, shard, augmentation.mixes)
+    image_size, augmentation = asked.image_size, asked.augmentation
+    shard = Shard(asked.batch_size, asked.shard, augmentation.mixes)
     together = 2 if augmentation.mixes else 1
     operations = augmentation.operations_per_image
     reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
         position = shard.positions(number)
-        [index] = shuffled_indices(
-            position[None], len(split), seed, augmentation.repeats
-        )
-        draws = _draws(position, asked)
+        how = len(split), asked.seed, augmentation.repeats
+        [index] = shuffled_indices(position[None], *how)
+        draws = draws_at(position, asked)
         encoded, label = split.example(index)
-        how = draws, augmentation, exif_orientation, asked.crop, reduced
-        cut = training_cut(encoded, image_size, *how)
+        cut = cut_of(encoded, draws, asked, exif_orientation, reduced)
         target = target_of(label, num_classes, split, index)
         drawn = draws.operations, draws.levels, draws.signs
         return *cut, target, draws.bicubic, *drawn
@@ -87,7 +78,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
         images = tf.reshape(images, (shard.batch_size, image_size, image_size, 3))
         return images, tf.reshape(targets, (shard.batch_size, num_classes))
 
-    numbers = tf.data.Dataset.range(first_step * shard.batch_size, FOREVER)
+    numbers = tf.data.Dataset.range(asked.first_step * shard.batch_size, FOREVER)
     batches = numbers.map(load, THREADS).batch(together, drop_remainder=True)
     if augmentation.mixes or augmentation.erasing_probability:
         batches = batches.map(finished, THREADS)
@@ -96,8 +87,7 @@ def train_batches(split, asked, num_classes, exif_orientation=False):
 
 
 def validation_batches(split, asked, num_classes, exif_orientation=False):
-    image_size, batch_size, shard, pad, crop, interpolation = asked
-    shard = Shard(batch_size, shard)
+    shard = Shard(asked.batch_size, asked.shard)
     reduced = num_classes < IMAGENET_CLASSES
 
     def example(number):
@@ -105,16 +95,18 @@ def validation_batches(split, asked, num_classes, exif_orientation=False):
         if index >= len(split):
             return *BLACK, np.zeros(num_classes, "float32"), np.float32(0)
         encoded, label = split.example(index)
-        cut = evaluation_cut(encoded, image_size, crop, exif_orientation, reduced)
+        draws = draws_at(index, asked)
+        cut = cut_of(encoded, draws, asked, exif_orientation, reduced)
         return *cut, target_of(label, num_classes, split, index), np.float32(1)
 
     def load(number):
         shapes = [(num_classes,), ()]
         cut, target, weight = _called(example, number, ["float32", "float32"], shapes)
-        image = tf.cast(tf.round(pixels(cut, image_size, interpolation)), "uint8")
-        return (image, target, weight) if pad else (image, target)
+        image = pixels(cut, asked.image_size, asked.interpolation)
+        image = tf.cast(tf.round(image), "uint8")
+        return (image, target, weight) if asked.pad else (image, target)
 
-    numbers = tf.data.Dataset.range(shard.num_rows(len(split), pad))
+    numbers = tf.data.Dataset.range(shard.num_rows(len(split), asked.pad))
     return _ahead(numbers.map(load, THREADS).batch(shard.batch_size))
 
 
@@ -137,14 +129,6 @@ def decode_roughly(encoded):
 
 def is_read_error(error):
     return isinstance(error, tf.errors.OpError)
-
-
-def _draws(position, asked):
-    """`ImageDraws`, with evaluation's filter where the crop is evaluation's."""
-    draws = draws_at(position, asked.seed, asked.image_size, asked.augmentation)
-    if asked.augmentation.crops_centre:
-        draws = draws._replace(bicubic=np.bool_(asked.interpolation == "bicubic"))
-    return draws
 
 
 def _called(example, number, types, shapes):

@@ -14,9 +14,6 @@ let ready = false;
 let asked = 0;
 let shown = null; // { view: ImageData, rollout: Float32Array or null }
 
-document.title = manifest.title;
-$("title").textContent = manifest.title;
-
 worker.onmessage = ({ data }) => {
   if (data.kind === "ready") {
     ready = true;

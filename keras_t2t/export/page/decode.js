@@ -132,7 +132,7 @@ function photographOf(bitmap, orientation) {
             data.set(pixels, 4 * (row * width + x - left));
           }
         }
-        yield { top: y, height, data };
+        yield { height, data };
       }
     },
   };

@@ -66,8 +66,7 @@ async function answer(number, blob) {
   await loaded;
   const start = performance.now();
   const [height, width] = manifest.size;
-  const upright = manifest.exif_orientation !== false;
-  const pixels = await withPhotograph(blob, upright, (photograph) =>
+  const pixels = await withPhotograph(blob, manifest.exif_orientation, (photograph) =>
     seenByModel(photograph, height, width, manifest.crop, manifest.interpolation));
   const image = new ort.Tensor("float32", Float32Array.from(pixels), [1, height, width, 3]);
   const outputs = await session.run({ image });

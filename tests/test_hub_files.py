@@ -39,6 +39,9 @@ def hub(monkeypatch, tmp_path):
         monkeypatch.setattr(constants, "ENDPOINT", hub.address)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        # Nor is a token of this machine's user sent to it.
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
         yield hub
@@ -282,7 +285,9 @@ def test_adapters_and_averages_are_published_while_they_are_there(written_run, p
     assert "lora" not in push(run)["README.md"].decode()
     for part in parts:
         (run / part).write_bytes(b"content")
+    (run / "history.csv").unlink()
     published = push(run)
+    assert "history.csv" not in published
     assert [published[part] for part in parts] == [b"content"] * 2
     code = 'keras_t2t.load_adapters(model, "hf://ada/photos/adapters.lora.h5")'
     assert code in published["README.md"].decode()
@@ -318,15 +323,16 @@ def test_what_cannot_be_published(written_run, push, tmp_path):
         with pytest.raises(ValueError, match=rf"config\.json {told}"):
             push(written_run(**changes))
     run = written_run()
-    for name, content in (
-        ("history.csv", "epoch,loss\n0,<b>\n"),
-        ("history.csv", "a b,c\n1,2\n"),
-        ("history.csv", "\x00"),
-        ("result.json", "[]"),
-        ("result.json", '{"result": {"epochs": 1, "val_top1": "x"}}'),
+    damaged = r"history\.csv is damaged"
+    for name, content, told in (
+        ("history.csv", "epoch,loss\n0,<b>\n", damaged),
+        ("history.csv", "a b,c\n1,2\n", damaged),
+        ("history.csv", "\x00", damaged),
+        ("result.json", "[]", r"result\.json"),
+        ("result.json", '{"result": {"epochs": 1, "val_top1": "x"}}', r"result\.json"),
     ):
         sound = (run / name).read_text()
         (run / name).write_text(content)
-        with pytest.raises(ValueError, match=name):
+        with pytest.raises(ValueError, match=told):
             push(run)
         (run / name).write_text(sound)

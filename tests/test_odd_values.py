@@ -137,6 +137,11 @@ def arguments_of(name):
     return accepted | OTHERS.get(name, {})
 
 
+def test_every_value_is_of_an_argument_there_is():
+    named = {x for name in CALLS for x in inspect.signature(function(name)).parameters}
+    assert set(ACCEPTED) <= named
+
+
 def function(name):
     room, _, function = f"keras_t2t.{name}".rpartition(".")
     return getattr(importlib.import_module(room), function)

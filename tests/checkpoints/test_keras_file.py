@@ -114,7 +114,8 @@ def test_keras_itself_refuses_what_no_shape_tells(suffix, tmp_path):
             other.load_weights(path)
 
 
-def test_what_does_not_fit_is_told_by_its_name_in_the_file(tmp_path):
+@both_formats
+def test_what_does_not_fit_is_told_by_its_name_in_the_file(suffix, tmp_path):
     broken = small()
     head = broken.get_layer("head").kernel
     head.assign(np.full(head.shape, np.nan))
@@ -123,7 +124,7 @@ def test_what_does_not_fit_is_told_by_its_name_in_the_file(tmp_path):
         (broken, r"not finite: head/0 \(head\.weight\)"),
         (other, "missing: cls_token"),
     ):
-        helpers.assert_refused(small(), save(model, tmp_path, "weights.h5"), match)
+        helpers.assert_refused(small(), save(model, tmp_path, suffix), match)
 
 
 @both_formats

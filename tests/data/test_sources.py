@@ -75,6 +75,8 @@ def test_image_net_s_own_tars(folder, small_files, write_folder, capsys):
     cat, dog = map(layouts.synset, range(2))
     assert find_source(folder).class_names == (dog, cat)
     assert "6 images in 1 tars, indexed in " in capsys.readouterr().out
+    batches = data.open_dataset(data_dir=folder).validation_batches(16, 3)
+    assert sum(len(images) for images, _ in streams.batches(batches)) == 4
     # As the folders that people unpack them to, in WordNet's order.
     renamed = {
         path.replace("cat", cat).replace("dog", dog): content

@@ -94,7 +94,9 @@ def nested():
 
 
 WEB = {"format": "web"}
+OTHER = "tensorflow" if BACKEND == "torch" else "torch"  # another backend's format
 CHILD = {"format": "litert" if BACKEND == "torch" else "torch", "takes_pixels": True}
+REFUSED = f"mine ({__name__}.Doubled); run with KERAS_BACKEND={OTHER}"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ CHILD = {"format": "litert" if BACKEND == "torch" else "torch", "takes_pixels": 
         (lambda: tiny.build(include_top=False), WEB, "that ends in a Dense"),
         (tiny.build, {**WEB, "include_preprocessing": False}, "ng=True, got False"),
         (nested, {"labels": NAMES}, "ends in t2t_vit: export model.get_layer"),
-        (lambda: tiny.own(Doubled(name="mine")), CHILD, f"mine ({__name__}.Doubled); "),
+        (lambda: tiny.own(Doubled(name="mine")), CHILD, REFUSED),
     ],
 )
 def test_models_that_cannot_be_exported_so(build, settings, message, tmp_path):

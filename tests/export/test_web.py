@@ -351,12 +351,17 @@ class Isolated(browser.Quiet):
 
 
 def collecting(seen):
-    """A host that notes what it is asked for."""
+    """A host that notes what it is asked for, and would let all have it."""
 
     class Other(browser.Quiet):
         def do_GET(self):
             seen.append(self.path)
-            self.send_error(404)
+            self.send_response(200)
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.send_header("Cross-Origin-Resource-Policy", "cross-origin")
+            self.send_header("Content-Type", "text/javascript")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
     return Other
 

@@ -78,8 +78,9 @@ def test_what_is_missing_is_named(tmp_path, key):
     record = dict(RECORD)
     for missing in (key, "versions"):
         del record[missing]
-        with pytest.raises(ValueError, match=f"lacks `{key}`"):
-            find_classifier(written(tmp_path, record))
+        for lacking in (record, {**record, key: None}):
+            with pytest.raises(ValueError, match=f"lacks `{key}`"):
+                find_classifier(written(tmp_path, lacking))
 
 
 def test_a_record_of_another_program_is_left_alone(tmp_path):

@@ -153,6 +153,7 @@ def test_pixels_and_validation_are_those_of_the_run_whose_weights_it_starts_from
     source = Classifier("run", "T2TViT7", (32, 32), 4, run=run)
     for asked, expected in (
         ({"data_dir": "photos"}, ("cifar", 0.5)),
+        ({"data_dir": "other"}, ("cifar", None)),
         ({"data_dir": "other", "normalization": "imagenet"}, ("imagenet", None)),
         ({"data_dir": "photos", "validation_share": 0.1}, ("cifar", 0.1)),
     ):

@@ -512,8 +512,13 @@ def test_a_callback_can_change_a_rate_that_is_a_number(rate):
 
 
 def test_a_length_that_is_not_known_is_asked_for():
-    with pytest.raises(ValueError, match="give steps_per_epoch, or"):
-        opened((endless, validation), small_model(), steps_per_epoch=None)
+    class Unknown(list):
+        def __len__(self):
+            raise TypeError("The dataset length is unknown.")  # as tf.data does
+
+    for batches in (endless, Unknown([batch(0, 8)])):
+        with pytest.raises(ValueError, match="give steps_per_epoch, or"):
+            opened((batches, validation), small_model(), steps_per_epoch=None)
 
 
 def compiled(own, **settings):

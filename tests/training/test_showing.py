@@ -163,6 +163,7 @@ def test_the_bar_takes_what_custom_callbacks_add_to_the_logs(capfd):
     assert "rate: 0.5000 - norms: 1.5000" in capfd.readouterr().out
     for verbose in (0, 2):
         begun_bar(steps=5, verbose=verbose).on_train_batch_end(0, {"phase": "warmup"})
+    assert "warmup" not in capfd.readouterr().out
 
 
 def test_a_result_that_says_nothing_is_told():

@@ -127,6 +127,7 @@ def test_bad_paths_and_models_without_attention(tmp_path):
     resnet, vit = small_models.resnet50(), small_models.model("vit")
     performer = small_models.model("performer")
     for model, given, told in (
+        (performer, {"block": 7}, "`block` must be an"),
         (performer, {"token": (2, 0)}, "each from 0 to 1, got (2, 0)"),
         (performer, {"token": 0.5}, "each from 0 to 1, got 0.5"),
         (performer, {"token": (0.5, 0.5, 0.5)}, "each from 0 to 1, got (0.5, 0.5"),

@@ -513,7 +513,8 @@ def main():
     if not missing(results):
         print(*tables(results), sep="\n")
         figure(results).savefig(path.with_suffix(".png"), dpi=150)
-    print(*tables_of_devices(results), sep="\n")
+    if any(row["device"] for row in results):
+        print(*tables_of_devices(results), sep="\n")
 
 
 if __name__ == "__main__":

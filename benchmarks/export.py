@@ -9,6 +9,8 @@ turns, so that a busy machine hits all alike. Prints a Markdown table.
 """
 
 import argparse
+import json
+import os
 import runpy
 import statistics
 import sys
@@ -18,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.runs import ROOT, fresh
+from benchmarks.runs import ROOT, run
 from benchmarks.tables import table
 
 BATCH_SIZE, IMAGE_SIZE = 16, 224
@@ -31,14 +33,17 @@ HEAD = (
 )
 
 
-def measure(format, path, shape):
-    """Times a file in this process."""
+def measure(format, path, shape, backend):
+    """Times a file in this process; prints the figures as JSON."""
     import numpy as np
 
+    if backend:
+        os.environ["KERAS_BACKEND"] = backend
     # Without the package around it, and so without Keras.
     runtimes = runpy.run_path(str(ROOT / "keras_t2t" / "export" / "runtimes.py"))
     generator = np.random.default_rng(0)
-    images = generator.uniform(0, 255, (BATCH_SIZE, *shape)).astype("float32")
+    size = (BATCH_SIZE, *json.loads(shape))
+    images = generator.uniform(0, 255, size).astype("float32")
     start = time.perf_counter()
     answer = runtimes["load"](format, path)
     answer(images[:1])
@@ -52,7 +57,8 @@ def measure(format, path, shape):
             answer(batch)
             times.append(time.perf_counter() - start)
         figures[name] = statistics.median(times)
-    return figures
+    print(json.dumps(figures), flush=True)
+    os._exit(0)
 
 
 def exported(arguments, folder):
@@ -76,6 +82,14 @@ def exported(arguments, folder):
             path = folder / f"{name}-{precision}{row.suffix}"
             given = {"precision": precision, "calibration": arguments.calibration}
             yield export_model(model, path, name, **given), model.input.shape[1:]
+
+
+def timed(report, shape, backend):
+    """What `measure` finds in a process of its own."""
+    file = report.format, report.path, json.dumps(shape), backend
+    lines = run(__file__, "--measure", *file).printed.splitlines()
+    # A runtime may print more, also after it.
+    return next(json.loads(x) for x in reversed(lines) if x.startswith('{"load"'))
 
 
 def cells(report, backend, rounds):
@@ -103,7 +117,10 @@ def main():
     add("--calibration", help="folder of photographs")
     add("--formats", nargs="+", default=FORMATS)
     add("--precisions", nargs="+", default=["float32", "float16", "int8"])
+    add("--measure", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.measure:
+        measure(*arguments.measure)
     with tempfile.TemporaryDirectory() as folder:
         files = [
             (report, shape, backend, [])
@@ -111,10 +128,8 @@ def main():
             for backend in (BACKENDS if report.format == "keras" else [""])
         ]
         for _ in range(ROUNDS):
-            for report, shape, backend, rounds in files:
-                chosen = {"KERAS_BACKEND": backend} if backend else {}
-                file = report.format, report.path, shape
-                rounds.append(fresh(measure, *file, **chosen))
+            for *file, rounds in files:
+                rounds.append(timed(*file))
         print(table(HEAD, [cells(r, backend, found) for r, _, backend, found in files]))
 
 

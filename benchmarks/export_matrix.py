@@ -8,18 +8,16 @@ shows the largest difference from Keras of all backends.
 """
 
 import argparse
-import contextlib
 import itertools
 import os
+import subprocess
 import sys
 import tempfile
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.records import append_line, read_lines
-from benchmarks.runs import fresh
 from benchmarks.tables import table, with_part
 
 BACKENDS = ("jax", "tensorflow", "torch")
@@ -98,7 +96,10 @@ def text(cells, model, format):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, help="Markdown page with the table")
+    parser.add_argument("--export", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.export:
+        return export(*arguments.export)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     RECORD.parent.mkdir(parents=True, exist_ok=True)
     for model, backend in itertools.product(MODELS, BACKENDS):
@@ -109,8 +110,8 @@ def main():
             if "max_difference" not in done.get((model, format, backend), {})
         ]
         if left:
-            with contextlib.suppress(BrokenProcessPool):  # a crash
-                fresh(export, model, *left, KERAS_BACKEND=backend)
+            command = [sys.executable, __file__, "--export", model, *left]
+            subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend})
     cells = read()
     if arguments.output:
         page = with_part(arguments.output.read_text(), BEGIN, END, matrix(cells))

@@ -273,7 +273,8 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
     takes a text for each that may not be.
     """
     cases = [(name, i) for name, count in counts.items() for i in range(count)]
-    found, told = {name: collections.Counter() for name in counts}, []
+    found = {name: collections.Counter() for name in counts}
+    told = []  # the answers to the first of `cases`, as far as they go
     fresh = get_context("spawn")
     while left := cases[len(told) :]:
         answers, far = fresh.Pipe(duplex=False)
@@ -286,10 +287,12 @@ def run(module, counts, seed=0, seconds=SECONDS, report=None):
             while True:
                 new.append(answers.recv())
         child.join()
-        if child.exitcode > 0 or not new:
-            raise RuntimeError(f"{left[0][0]} did not start, or refuses what is sound")
-        told += [answer for answer in new if answer]
-        if child.exitcode < 0:  # a signal's number
+        told += filter(None, new)
+        if len(told) < len(cases):  # it ended in the next case, or before it
+            name, _ = cases[len(told)]
+            surfaces = list(dict.fromkeys(name for name, _ in left))
+            if surfaces.index(name) >= new.count(None):  # each says None as it starts
+                raise RuntimeError(f"{name} did not start, or refuses what is sound")
             late = child.exitcode == -signal.SIGALRM
             told.append((HANG if late else CRASH, "", ""))
     for (name, number), (outcome, text, how) in zip(cases, told, strict=True):

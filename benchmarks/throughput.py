@@ -176,8 +176,10 @@ def main():
         if rows:
             ran = True
             size = f"batch {batch_size}, {image_size} px"
-            print(f"**{model}, {mode}, float32, {size}**\n\n{table(HEADER, rows)}")
-            sys.stdout.flush()
+            name = rows[0][0]
+            first = name[5:] if name.startswith("timm:") else model
+            title = f"**{first}, {mode}, float32, {size}**"
+            print(f"{title}\n\n{table(HEADER, rows)}", flush=True)
     if not ran:
         sys.exit("no implementation ran")
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import keras
 
 from keras_t2t._ground.arguments import (
+    brief,
     check_choice,
     check_flags,
     check_path,
     check_share,
     is_integer,
     python_numbers,
-    require,
 )
 from keras_t2t._ground.files import read_class_names, replacing
 from keras_t2t._ground.types import Array, FilePath, Format, Interpolation, Precision
@@ -30,7 +30,7 @@ from keras_t2t.export.formats import (
 )
 from keras_t2t.export.onnx_format import OPSET, OPSETS
 from keras_t2t.export.photographs import calibration_images, photographs
-from keras_t2t.export.serving_model import serving_model
+from keras_t2t.export.serving_model import check_model, serving_model
 from keras_t2t.export.verification import Verification, verify_file
 from keras_t2t.models.pixel_input import takes_pixels as takes_pixels_itself
 from keras_t2t.preprocessing import preprocess_input
@@ -144,15 +144,15 @@ def export_model(
     check_share("crop", crop)
     check_choice("interpolation", interpolation, ("bicubic", "bilinear"))
     row = find_format(format, precision)
+    opset = checked_opset(opset, format)
     path = checked_path(path, format, row, overwrite)
     backend, packages = writer_of(format, precision)
     check_installed(format, (*packages, *([row.runtime] * verify)))
-    served = serving_model(model, include_preprocessing, takes_pixels)
+    check_model(model)
     if include_preprocessing:
         takes_pixels = takes_pixels_itself(model, takes_pixels)
-    check_for_onnx(format, precision, calibration, opset)
-    if format == "web":
-        check_for_page(served, include_preprocessing)
+    served = serving_model(model, include_preprocessing, takes_pixels)
+    check_fits_format(served, format, precision, include_preprocessing, calibration)
     shape = served.inputs[0].shape[1:]
     transform = crop, interpolation, exif_orientation
     images = calibration_images(calibration, shape, *transform)
@@ -168,7 +168,7 @@ def export_model(
         *transform,
         images,
         labels,
-        opset or OPSET,
+        opset,
     )
     own = None
     if verify:
@@ -225,8 +225,8 @@ def checked_labels(labels, model, served):
     if labels is None:
         return None
     no_list = isinstance(labels, (str, bytes, Mapping, Set))
-    listed = isinstance(labels, Iterable) and not no_list
-    require(listed, "labels", "a list of names", labels)
+    if no_list or not isinstance(labels, Iterable):
+        raise ValueError(f"`labels` must be a list of names, got {brief(labels)}")
     labels = [str(label) for label in labels]
     if len(served.outputs) == 1:
         last = model.outputs[0]._keras_history.operation
@@ -261,36 +261,39 @@ def check_names_beside(path, row, labels, overwrite):
         )
 
 
-def check_for_onnx(format, precision, calibration, opset):
-    known = opset is None or (is_integer(opset) and opset in OPSETS)
-    require(known, "opset", f"one of {OPSETS} or None", opset)
-    if opset is not None and format not in ONNX:
+def checked_opset(opset, format):
+    """The operator set to write; a ValueError if it is unknown, or not for `format`."""
+    if opset is None:
+        return OPSET
+    if not is_integer(opset) or opset not in OPSETS:
+        raise ValueError(f"`opset` must be one of {OPSETS} or None, got {brief(opset)}")
+    if format not in ONNX:
         raise ValueError(f"`opset` is for format={', '.join(ONNX)}, not {format!r}")
+    return opset
+
+
+def check_fits_format(served, format, precision, include_preprocessing, calibration):
+    """Raises a ValueError for what a format cannot be without."""
+    if format == "web" and len(served.outputs) != 2:
+        raise ValueError("format='web' needs a `model` that ends in a Dense")
+    if format == "web" and not include_preprocessing:
+        raise ValueError("format='web' needs include_preprocessing=True, got False")
+    channels = served.inputs[0].shape[-1]
+    if format == "web" and channels != 3:
+        raise ValueError(
+            "format='web' needs a `model` of 3 channels (RGB), as photographs have, "
+            f"got one of {channels}"
+        )
+    if format == "web" and served.outputs[0].shape[-1] == 1:
+        raise ValueError(
+            "format='web' needs a `model` of at least 2 outputs, got 1, which the page "
+            "would always show as the best class"
+        )
     if precision == "int8" and format in ONNX and calibration is None:
         raise ValueError(
             "`calibration` must be a folder of images or an array for "
             f"format={format!r} with precision='int8', got None"
         )
-
-
-def check_for_page(served, include_preprocessing):
-    channels = served.inputs[0].shape[-1]
-    for met, need in (
-        (len(served.outputs) == 2, "a `model` that ends in a Dense"),
-        (include_preprocessing, "include_preprocessing=True, got False"),
-        (
-            channels == 3,
-            "a `model` of 3 channels (RGB), as photographs have, got one of "
-            f"{channels}",
-        ),
-        (
-            served.outputs[0].shape[-1] != 1,
-            "a `model` of at least 2 outputs, got 1, which the page would always show "
-            "as the best class",
-        ),
-    ):
-        if not met:
-            raise ValueError(f"format='web' needs {need}")
 
 
 # === Steps ===

@@ -1,7 +1,6 @@
 """Quantizes ONNX to 8-bit integers with ONNX Runtime's static quantization."""
 
 import tempfile
-import types
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,23 @@ def quantize(path, calibration, batch_size):
     import onnx
     from onnxruntime import quantization
 
-    batches = (
-        {"image": np.asarray(calibration[i : i + batch_size], "float32")}
-        for i in range(0, len(calibration), batch_size)
-    )
+    class Images(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.batches = (
+                {"image": np.asarray(calibration[i : i + batch_size], "float32")}
+                for i in range(0, len(calibration), batch_size)
+            )
+
+        def get_next(self):
+            return next(self.batches, None)
+
     with tempfile.TemporaryDirectory() as folder:
         prepared = str(Path(folder) / "prepared.onnx")
         quantization.quant_pre_process(str(path), prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,
             str(path),
-            types.SimpleNamespace(get_next=lambda: next(batches, None)),
+            Images(),
             nodes_to_quantize=products_with_weights(onnx.load(prepared).graph),
             per_channel=True,
             reduce_range=True,  # else CPUs without VNNI saturate

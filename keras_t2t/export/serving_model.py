@@ -123,24 +123,28 @@ def with_dtype(model, dtype, keep=()):
 def outputs_of(model, image):
     """The dict of named outputs for the Keras tensor `image`."""
     own = own_output(model)
+    if own == "features":
+        return {"features": as_float32("features")(model(image))}
     head, node, _ = model.outputs[0]._keras_history
-    if own == "probabilities":
+    if own == "logits":
+        logits = as_float32("logits")(model(image))
+        # One logit tells two classes apart.
+        one = model.outputs[0].shape[-1] == 1
+        activation = keras.activations.sigmoid if one else keras.activations.softmax
+    else:
         (features,) = head._inbound_nodes[node].input_tensors
         features = keras.Model(model.input, features, name=model.name)
         logits = before_activation(head)(features(image))
         activation = head.activation
-    else:
-        # The dtype, since the global policy may be another.
-        logits = keras.layers.Identity(dtype="float32", name=own)(model(image))
-        if own == "features":
-            return {own: logits}
-        # One logit tells two classes apart.
-        one = model.outputs[0].shape[-1] == 1
-        activation = keras.activations.sigmoid if one else keras.activations.softmax
     probabilities = keras.layers.Activation(
         activation, dtype=head.dtype_policy, name="probabilities"
     )(logits)
     return {"logits": logits, "probabilities": probabilities}
+
+
+def as_float32(name):
+    """An Identity that the global dtype policy does not change."""
+    return keras.layers.Identity(dtype="float32", name=name)
 
 
 def own_output(model):

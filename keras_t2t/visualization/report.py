@@ -119,7 +119,7 @@ def attention_section(observation):
     drawn = attention_pictures(observation, heads=len(observation.attention.heads))
     figures = []
     for caption, picture in drawn.items():
-        name, peak = map(escape, caption.split("\n"))
+        name, peak = map(escape, caption.rsplit("\n", 1))
         figures.append(figure(photograph(picture), f"<b>{name}</b><br>{peak}", caption))
     return (
         "<section><h2>Attention</h2><p>Which patches the class token attends to "

@@ -231,13 +231,12 @@ def compiled(model, peak, steps):
     return model
 
 
-def train(run, data):
-    """Trains a run, whose row it returns."""
+def train(run, data, trained):
+    """Trains a run by `trained_by_fit` or `trained_on_device`; returns its row."""
     import keras
 
     keras.utils.set_random_seed(run.seed)
     training, validation = split(data, run)
-    trained = trained_on_device if run.size == DEVICE_SIZE else trained_by_fit
     model, columns = trained(DESIGNS[run.design], training, run.rate, run.seed)
     finite = all(map(math.isfinite, columns["loss"]))
     return {
@@ -497,15 +496,18 @@ def main():
     add("--data-dir", type=Path, metavar="DIR", help="train-*.parquet, test-*.parquet")
     add("--results", type=Path, default=RESULTS, metavar="FILE.csv")
     add("--device", action="store_true", help="train on an accelerator, by JAX")
-    folder, path, device = vars(parser.parse_args()).values()
+    arguments = parser.parse_args()
+    path, device = arguments.results, arguments.device
     backend = os.environ.setdefault("KERAS_BACKEND", "jax" if device else "torch")
     if device and backend != "jax":
         parser.error(f"--device needs KERAS_BACKEND=jax, got {backend}")
-    if folder:
+    if arguments.data_dir:
         size = (DEVICE_IMAGES, DEVICE_SIZE) if device else (10_000, IMAGE_SIZE)
-        data = read_cifar10(folder, *size)
+        data = read_cifar10(arguments.data_dir, *size)
+        trained = trained_on_device if device else trained_by_fit
         while runs := missing(read_results(path), device):
-            append_result(path, row := train(runs[0], data))
+            row = train(runs[0], data, trained)
+            append_result(path, row)
             print(*runs[0], f"top-1 {row['top1']:.1%}", flush=True)
     results = read_results(path)
     if missing(results) and not device:

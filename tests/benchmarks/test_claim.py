@@ -43,9 +43,9 @@ def test_a_run_and_its_row(tmp_path, monkeypatch):
     monkeypatch.setattr(claim, "LOOKED_AT", 1)
     monkeypatch.setattr(claim, "EPOCHS", 2)
     run, path = claim.Run("t2t", 64, 0, 1e-3), tmp_path / "claim.csv"
-    row = claim.train(run, random_data())
+    row = claim.train(run, random_data(), claim.trained_by_fit)
     claim.append_result(path, row)
-    claim.append_result(path, claim.train(run, random_data()))
+    claim.append_result(path, claim.train(run, random_data(), claim.trained_by_fit))
     first, second = claim.read_results(path)
     assert claim.Run(*map(first.get, claim.Run._fields)) == run
     assert first["loss"] == row["loss"] == second["loss"]

@@ -3,6 +3,8 @@
 import csv
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -10,8 +12,8 @@ import numpy as np
 import pytest
 
 from keras_t2t.preprocessing import pixel_model
-from tests import processes
 from tests.examples.small_run import SIZE, write_run
+from tests.processes import with_package
 from tests.training import tiny
 
 QUIET = {
@@ -45,9 +47,15 @@ def start():
 
     def start(*configs, script="tiny.py", launcher=(), **environment):
         path = Path(__file__).with_name(script)
-        arguments = *launcher, path, *map(json.dumps, configs)
-        started.append(processes.start(*arguments, **QUIET, **environment))
-        return started[-1]
+        process = subprocess.Popen(
+            [sys.executable, *launcher, path, *map(json.dumps, configs)],
+            env=with_package({**QUIET, **environment}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
 
     yield start
     for process in started:

@@ -175,11 +175,11 @@ class Run:
                 if not self.progress.finished:
                     fit(self, model)
         except BaseException:
+            end_wandb(self.plan.record, failed=True)
             if not self.progress.history and not self.folder.snapshots.paths():
                 self.folder.abandon()
             raise
-        finally:
-            end_wandb(self.plan.record, failed=not self.progress.finished)
+        end_wandb(self.plan.record, failed=not self.progress.finished)
         if not self.progress.finished:
             raise self.stop.stopped(f"saved after step {self.progress.step}")
         result = self.finish(model)

@@ -14,6 +14,7 @@ import pytest
 from keras_t2t.classifier import find_classifier, load
 from keras_t2t.data import open_dataset
 from keras_t2t.training import Stopped, TrainingConfig, evaluation
+from keras_t2t.training import run as training_run
 from keras_t2t.training.compiled_model import compiled_model
 from keras_t2t.training.distribution.devices import Devices
 from keras_t2t.training.own import Own
@@ -500,6 +501,23 @@ def test_what_a_loss_may_take():
     chances, logits = both(image)
     assert gives_probabilities(keras.Model(image, chances))
     assert not gives_probabilities(keras.Model(image, logits))
+
+
+def test_a_run_that_fails_after_its_last_step_is_not_told_as_finished(
+    train, monkeypatch
+):
+    def fail(epoch, logs):
+        raise OSError("the disk is full")
+
+    told = []
+    monkeypatch.setattr(
+        training_run, "end_wandb", lambda record, failed: told.append(failed)
+    )
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=fail)
+    with pytest.raises(OSError, match="full"):
+        train({"epochs": 1}, callbacks=[callback])
+    train({"epochs": 1, "overwrite": True})
+    assert told == [True, False]
 
 
 @pytest.mark.parametrize("rate", [1e-3, lambda: 1e-3])

@@ -215,7 +215,9 @@ def scratch(given, model, epochs):
     width, depth, heads = (16, 1, 2) if given.rehearsal else (384, 14, 6)
     tokens = "performer" if model == "T2TViT14" else 16
     depth += tokens == 16 and not given.rehearsal  # 1.51 GMACs to 1.48 at 128 px
-    design = claim.Design(model, tokens, width, depth, heads, 0, mlp_ratio=3)
+    design = claim.Design(
+        model, tokens, width, depth, heads, most_images=0, mlp_ratio=3
+    )
     if given.rehearsal:
         claim.DEVICE_BATCH_SIZE = 8
     data = pixels(given.photographs, 32 if given.rehearsal else claim.DEVICE_SIZE)

@@ -1,11 +1,8 @@
-"""Processes of Python, as of the scripts in `examples/`, and what a training run
-leaves."""
+"""Runs of Python, as of the scripts in `examples/`, and what a training run leaves."""
 
-import concurrent.futures
 import contextlib
 import csv
 import io
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -61,18 +58,6 @@ def run(*command, tree=ROOT, kill=lambda: False, check=True, group=False):
     if check and code != 0 and not (killed and code == -9):
         sys.exit(f"{' '.join(command)} ended with {code}:\n{printed[-2000:]}")
     return Ended(code, killed, time.monotonic() - begin, printed)
-
-
-def fresh(function, *arguments, **environment):
-    """What a function returns in a process of its own, with these variables."""
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, context) as process:
-        return process.submit(call, environment, function, *arguments).result()
-
-
-def call(environment, function, *arguments):
-    os.environ.update(environment)
-    return function(*arguments)
 
 
 def history(folder):

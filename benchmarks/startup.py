@@ -10,15 +10,13 @@ only); mapped pages of the file count. Ends with 1 where that is above 2.5.
 """
 
 import argparse
+import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.runs import fresh
 
 VARIANT = "T2TViT24"
 FORMATS = ("pth.tar", "safetensors", "weights.h5", "keras")
@@ -41,8 +39,10 @@ def seconds():
 
 def resident(field):
     """A memory figure of this process in bytes: `VmRSS` (now) or `VmHWM` (peak)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition(f"{field}:")[2].split()[0]) * 1024
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
 
 
 def write(folder):
@@ -78,14 +78,18 @@ def load(path):
 
 def main():
     argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
-    runs = [fresh(seconds) for _ in range(5)]
-    labels = "import keras", "import keras_t2t adds", f"building {VARIANT}"
-    for label, column in zip(labels, zip(*runs, strict=True), strict=True):
-        print(f"{label}: {statistics.median(column):.2f} s", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        fresh(write, Path(folder))
+    context = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, context, max_tasks_per_child=1) as fresh,
+    ):
+        runs = [fresh.submit(seconds).result() for _ in range(5)]
+        labels = "import keras", "import keras_t2t adds", f"building {VARIANT}"
+        for label, column in zip(labels, zip(*runs, strict=True), strict=True):
+            print(f"{label}: {statistics.median(column):.2f} s", flush=True)
+        fresh.submit(write, Path(folder)).result()
         paths = [Path(folder, f"model.{name}") for name in FORMATS]
-        return all([fresh(load, path) for path in paths])
+        return all([fresh.submit(load, path).result() for path in paths])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,12 @@ def _posterize(image, level, sign, filter):
     return ImageOps.posterize(image, bits) if bits else Image.new("RGB", image.size)
 
 
+def _solarize_add(image, level, sign, filter):
+    amount = int(110 * level)
+    table = [value + amount if value < 128 else value for value in range(256)]
+    return image.point(3 * table)
+
+
 def _enhanced(kind):
     return lambda image, level, sign, _: kind(image).enhance(1 + sign * 0.9 * level)
 
@@ -38,9 +44,7 @@ OPERATIONS = {
     "solarize": lambda image, level, sign, filter: ImageOps.solarize(
         image, 256 - int(256 * level)
     ),
-    "solarize_add": lambda image, level, sign, filter: image.point(
-        lambda value: value + int(110 * level) * (value < 128)
-    ),
+    "solarize_add": _solarize_add,
     "color": _enhanced(ImageEnhance.Color),
     "contrast": _enhanced(ImageEnhance.Contrast),
     "brightness": _enhanced(ImageEnhance.Brightness),

@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 from unittest.mock import Mock
 
+import keras
 import numpy as np
 import pytest
 
@@ -231,3 +232,14 @@ def test_default_folders_have_names_of_their_own_that_every_system_takes(tmp_pat
 def test_a_folder_that_somebody_removed(tmp_path):
     with RunFolder(tmp_path / "nested" / "run"):
         shutil.rmtree(tmp_path / "nested")
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_only_the_main_process_keeps_a_model(main, tmp_path):
+    image = keras.Input((2,))
+    model = keras.Model(image, keras.layers.Dense(1)(image))
+    folder = RunFolder(tmp_path, main)
+    folder.start(record("one"), ["a", "b"])
+    for name in ("final.keras", "best.weights.h5"):
+        folder.save_model(model, name)
+        assert (tmp_path / name).is_file() == main

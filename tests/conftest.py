@@ -107,14 +107,14 @@ def seeded(monkeypatch):
 
 @pytest.fixture(autouse=True, scope="module")
 def file_of_tests(request):
-    """A file that holds too much memory at any time is named, but for those with
+    """A file that adds too much memory at any time is named, but for those with
     full-size tests, which are for the night."""
     memory.begin()
     yield
     memory.free()
     items = (item for item in request.session.items if item.path == request.path)
     if not any(item.get_closest_marker("nightly") for item in items):
-        memory.check(request.node.nodeid, memory.peak())
+        memory.check(request.node.nodeid, memory.grown())
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import keras
 from keras import layers, tree
 
 from keras_t2t._ground.arguments import short
-from keras_t2t.models.pixel_input import graph_of
+from keras_t2t.models.pixel_input import graph_of, required_graph
 
 
 class LayerCount(NamedTuple):
@@ -117,12 +117,7 @@ def summarize(
 
 
 def _count(model, input_shape):
-    graph = graph_of(model)
-    if graph is None:
-        raise ValueError(
-            "`model` must be a functional or a built Sequential keras.Model, got "
-            f"{type(model).__name__}"
-        )
+    graph = required_graph(model)
     rows, seen = [], set()
     _walk(graph, _inputs(graph, input_shape), "", rows, seen)
     return Summary(

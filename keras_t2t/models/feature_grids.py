@@ -5,6 +5,7 @@ import re
 import keras
 
 from keras_t2t._ground.arguments import short
+from keras_t2t.models.pixel_input import required_graph
 
 # Names of layers in T2T-ViT and ViT, and in ResNet50.
 TOKENS = re.compile(r"(tokens|convolution)_\d+")
@@ -16,7 +17,8 @@ def list_features(model: keras.Model) -> list[str]:
     """Names of a model's features, in the order of computation.
 
     Args:
-        model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
+        model: a functional or a built Sequential `keras.Model`, such as a T2T-ViT, a
+            ViT or ResNet50.
 
     Returns:
         List of str: token layers, the projection to tokens, blocks and the last norm
@@ -24,12 +26,9 @@ def list_features(model: keras.Model) -> list[str]:
         another model, all layers whose output is `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: if `model` is no functional Keras model, or has no such layer.
+        ValueError: if `model` is neither, or has no such layer.
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "get_layer"):
-        raise ValueError(
-            f"`model` must be a functional keras.Model, got {type(model).__name__}"
-        )
+    required_graph(model)
     patterns = (TOKENS, BLOCKS, REST)
     names = [layer.name for layer in model.layers]
     if blocks_of(names) or any(map(TOKENS.fullmatch, names)):
@@ -56,6 +55,7 @@ def blocks_of(names):
 def check_features(argument, names, model):
     """Raises a ValueError unless `names`, the caller's `argument`, are layers of the
     model on a grid."""
+    required_graph(model)
     if not isinstance(names, (list, tuple)) or not all(
         isinstance(name, str) for name in names
     ):

@@ -96,6 +96,16 @@ def graph_of(operation):
     return graph if hasattr(graph, "_nodes_by_depth") else None
 
 
+def required_graph(model):
+    """`graph_of` a model; a ValueError if it has none."""
+    if (graph := graph_of(model)) is None:
+        raise ValueError(
+            "`model` must be a functional or a built Sequential keras.Model, got "
+            f"{type(model).__name__}"
+        )
+    return graph
+
+
 def _in_order(graph):
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         yield from (node for node in graph._nodes_by_depth[depth] if not node.is_input)

@@ -11,6 +11,7 @@ from keras_t2t._ground.types import Array, Image, Tensor
 from keras_t2t.layers import MultiHeadSelfAttention
 from keras_t2t.layers.token_layer import TokenLayer
 from keras_t2t.models.feature_grids import token_grid
+from keras_t2t.models.pixel_input import required_graph
 from keras_t2t.visualization.probe import Probe, to_array, without_gradients
 
 
@@ -36,6 +37,7 @@ def needed_attention(model):
 
 def token_layers(model):
     """Names of the token layers with attention, an empty list if there are none."""
+    required_graph(model)
     return [x.name for x in model.layers if isinstance(x, TokenLayer)]
 
 

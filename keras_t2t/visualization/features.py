@@ -57,7 +57,8 @@ def feature_maps(
     token, which has no place there, is left out.
 
     Args:
-        model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
+        model: a functional or a built Sequential `keras.Model`, such as a T2T-ViT, a
+            ViT or ResNet50.
         image: an image of any size and aspect, see `model_view`.
         stages: names of layers from `keras_t2t.list_features`; None for
             `default_stages`.

@@ -52,7 +52,7 @@ def observe(
     """Runs `model` once on `image` and returns everything that is drawn.
 
     Args:
-        model: a functional `keras.Model`.
+        model: a functional or a built Sequential `keras.Model`.
         image: see `model_view`.
         stages: see `feature_maps`.
         block: number of the block whose heads are returned one by one; -1 is the last.

@@ -26,7 +26,9 @@ class Probe:
         self.stages, self.attention = list(stages), list(attention)
         tensors = [model.get_layer(name).output for name in self.stages]
         tensors += [model.get_layer(name).input for name in self.attention]
-        self.probing = keras.Model(model.input, [*tensors, model.output])
+        # A Sequential model has no `input` and no `output`.
+        tensors.append(model.outputs[0])
+        self.probing = keras.Model(model.inputs[0], tensors)
 
     def __call__(self, image):
         """Runs the model on one image, see `model_view`.

@@ -141,7 +141,8 @@ def depth_statistics(
     """The numbers of every stage of a model, averaged over images.
 
     Args:
-        model: a functional `keras.Model`, such as a T2T-ViT, a ViT or ResNet50.
+        model: a functional or a built Sequential `keras.Model`, such as a T2T-ViT, a
+            ViT or ResNet50.
         images: one image or a list of images, see `model_view`; or a folder, for all
             files in it and its subfolders, but hidden ones and what systems leave; or a
             folder of parquet files or tars, for its validation images.

@@ -57,14 +57,22 @@ def test_other_networks_and_layers():
         assert visualization.default_stages(model) == names
     features = visualization.feature_maps(model, PHOTOGRAPH)
     assert [x.shape for x in features.values()] == [(n, n, 4) for n in (14, 12, 10)]
+    sequential = keras.Sequential(model.layers)
+    seen = visualization.observe(sequential, PHOTOGRAPH)
+    for name, expected in features.items():
+        np.testing.assert_array_equal(seen.features[name], expected)
+    np.testing.assert_array_equal(seen.output, features["third"].reshape(-1))
     with pytest.raises(ValueError, match="`stages`: 'flat' is not on a grid of own;"):
         visualization.feature_maps(model, PHOTOGRAPH, "flat")
     # Layers that are no stage of the list can still be asked for.
     performer = small_models.model("performer")
     features = visualization.feature_maps(performer, PHOTOGRAPH, "block_0_norm_2")
     assert features["block_0_norm_2"].shape == (3, 4, 32)
-    with pytest.raises(ValueError, match=r"`model` must be a functional keras\.Model"):
-        visualization.stage_names("T2TViT14")
+    unbuilt = keras.Sequential([keras.layers.Conv2D(4, 3, name="block_0")])
+    for model in ("T2TViT14", unbuilt, keras.Model()):
+        for stages in (None, ["block_0"]):
+            with pytest.raises(ValueError, match="functional or a built Seq"):
+                visualization.feature_maps(model, PHOTOGRAPH, stages)
 
 
 def test_dead_and_saturated_channels():

@@ -41,6 +41,17 @@ def tiny_run(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def train(tiny_run):
+    """Runs the small model with parts of one's own in this process."""
+
+    def train(settings=None, on_step=None, **parts):
+        settings = {"learning_rate": None, **(settings or {})}
+        return tiny_run(drop=0.2, on_step=on_step, parts=parts, **settings)
+
+    return train
+
+
+@pytest.fixture
 def start():
     """Starts the small run, or another script, in a process of its own."""
     started = []

@@ -19,7 +19,7 @@ NONE = NUMBERS_OF["none"]
 ONE_OF = [NUMBERS_OF[name] for name in ("grey", "solarize", "blur")]
 JITTERED = [NUMBERS_OF[name] for name in ("brightness", "contrast", "color")]
 SOLARIZE_FROM_128 = 0.5  # a level
-# By how much a level of 1 changes a factor; see `OPERATIONS` in both readers.
+# By how much a level of 1 changes the factor of an enhancement.
 CHANGE = 0.9
 # The colour of what a geometric operation takes from outside the image.
 FILL = tuple(round(255 * mean) for mean in IMAGENET_MEAN)

@@ -5,7 +5,7 @@ is 1 or -1; the filter is Pillow's. All take and give images of mode RGB.
 """
 
 from keras_t2t._ground.optional_imports import import_library
-from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
+from keras_t2t.data.draws.operations import CHANGE, FILL, NUMBERS_OF
 
 Image, ImageEnhance, ImageFilter, ImageOps = (
     import_library(f"PIL.{name}")
@@ -30,7 +30,7 @@ def _solarize_add(image, level, sign, filter):
 
 
 def _enhanced(kind):
-    return lambda image, level, sign, _: kind(image).enhance(1 + sign * 0.9 * level)
+    return lambda image, level, sign, _: kind(image).enhance(1 + sign * CHANGE * level)
 
 
 OPERATIONS = {

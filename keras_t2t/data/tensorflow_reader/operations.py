@@ -17,7 +17,7 @@ from keras_t2t._ground.optional_imports import (
     import_library,
     import_tensorflow,
 )
-from keras_t2t.data.draws.operations import FILL, NUMBERS_OF
+from keras_t2t.data.draws.operations import CHANGE, FILL, NUMBERS_OF
 
 tf = import_tensorflow()
 layers = import_keras_cv().layers
@@ -96,11 +96,11 @@ OPERATIONS = {
     "solarize_add": lambda image, level, sign: tf.where(
         image < 128, image + tf.floor(110 * level), image
     ),
-    "color": lambda image, level, sign: _apply(COLOR, image, -sign * 0.9 * level),
-    "contrast": lambda image, level, sign: _contrast(image, 1 + sign * 0.9 * level),
-    "brightness": lambda image, level, sign: image * (1 + sign * 0.9 * level),
+    "color": lambda image, level, sign: _apply(COLOR, image, -sign * CHANGE * level),
+    "contrast": lambda image, level, sign: _contrast(image, 1 + sign * CHANGE * level),
+    "brightness": lambda image, level, sign: image * (1 + sign * CHANGE * level),
     "sharpness": lambda image, level, sign: _apply(
-        SHARPNESS, image, -sign * 0.9 * level
+        SHARPNESS, image, -sign * CHANGE * level
     ),
     "shear_x": lambda image, level, sign: _affine(image, x=(1, sign * 0.3 * level, 0)),
     "shear_y": lambda image, level, sign: _affine(image, y=(sign * 0.3 * level, 1, 0)),

@@ -118,6 +118,28 @@ def test_skip_corrupt_leaves_out_what_no_reader_decodes(
         data.open_dataset(data_dir=write_folder(small_files), skip_corrupt=True)
 
 
+def test_skip_corrupt_keeps_what_the_other_reader_decodes(
+    write_folder, small_files, reader, monkeypatch
+):
+    """TensorFlow's libjpeg reads fewer kinds of JPEG than Pillow's."""
+    if reader == "grain":
+        pytest.skip("it decodes all that any does")
+    from keras_t2t.data.tensorflow_reader import reader as module
+
+    decode, odd = module.decode_roughly, encode(np.zeros((9, 9, 3), "uint8"), "JPEG")
+
+    def refuse(encoded):
+        if encoded == odd:
+            raise OSError("of another kind")
+        decode(encoded)
+
+    monkeypatch.setattr(module, "decode_roughly", refuse)
+    small_files["train/dog/odd.jpg"] = odd
+    told = r"does not skip .*1 of 11 files .*dog/odd\.jpg \(JPEG\); --reader grain"
+    with pytest.raises(ValueError, match=told):
+        data.open_dataset(data_dir=write_folder(small_files), skip_corrupt=True)
+
+
 def test_what_is_no_file(write_folder, small_files, capsys):
     """Reading a pipe waited for ever."""
     odd = write_folder(small_files) / "train/cat/odd.png"

@@ -137,7 +137,7 @@ def test_bad_input():
         visualization.attention_maps(model, PHOTOGRAPH, "mlp")
     with pytest.raises(ValueError, match=r"'tokens_1' is no token.* of vit, "):
         visualization.token_attention(small_models.model("vit"), PHOTOGRAPH)
-    with pytest.raises(ValueError, match="must be a functional or .* got str"):
+    with pytest.raises(ValueError, match="functional or a built Sequential keras"):
         visualization.token_attention("T2TViT7", PHOTOGRAPH)
     for token in ((12, 0), (0, -1), (0.5, 0.5), (0, 1, 2), "no", 3):
         with pytest.raises(ValueError, match=r"on the 12 x 16 grid of tokens_1, got"):

@@ -5,9 +5,9 @@ Command for an ImageNet row (the folder holds train/<class>/* and val/<class>/*)
     python examples/train_imagenet.py --backend jax --data-dir path/to/imagenet \
         --model T2TViT14 --mixed-precision bfloat16
 
-The comment beside a row says what top-1 the authors published for it (`list_models`
-has the numbers) and how long it takes, as an estimate: 6 FLOPs per multiply-accumulate
-and training image at 25% of an A100's 312 TFLOP/s in bfloat16. We have not measured it.
+The comment beside a row says what top-1 the authors published for it (`variants` has
+the numbers) and how long it takes, as an estimate: 6 FLOPs per multiply-accumulate and
+training image at 25% of an A100's 312 TFLOP/s in bfloat16. We have not measured it.
 """
 
 from typing import NamedTuple

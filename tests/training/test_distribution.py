@@ -89,6 +89,23 @@ def test_adapters_on_two_devices(one, photographs, start, tmp_path):
 
 
 @pytest.mark.nightly
+@pytest.mark.usefixtures("keras_initializers")  # the other process has no others
+def test_a_run_on_two_devices_goes_on_on_one(start, tiny_run, tmp_path):
+    config, sent = {"output_dir": str(tmp_path / "run")}, {"SIGNAL": "15@8"}
+    if BACKEND == "torch":
+        [process] = start_together(start, config, **sent)
+    else:
+        config["devices"] = 2
+        process = start(config, JAX_NUM_CPU_DEVICES="2", **sent)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert " on 2 devices, " in output and "saved after step" in errors, errors
+    tiny_run(resume=True)
+    tiny_run(output_dir=str(tmp_path / "whole"))
+    compare(tmp_path / "run", tmp_path / "whole", tolerance=1e-4)
+
+
+@pytest.mark.nightly
 @not_tensorflow
 def test_two_processes_of_which_one_is_terminated(start, tmp_path):
     """Both stop at one step, one tells of it; resumed, they end as two let alone."""

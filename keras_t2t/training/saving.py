@@ -31,6 +31,7 @@ class SaveSnapshots(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if not self.begins:
             return
+        self.run.stop.stop_before_steps()
         # Not sooner: `fit` clears the metrics and makes its iterator, for which torch
         # draws a random number that a run without this `fit` would not draw.
         self.begins = False

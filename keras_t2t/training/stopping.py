@@ -102,8 +102,13 @@ class StopSignals:
                 raise Stopped(number, "for the second time: at once")
             return
         self.number, self.since = number, time.monotonic()
-        if not self.unsaved:
-            raise Stopped(number, "before the first step")
+        self.stop_before_steps()
+
+    def stop_before_steps(self):
+        """Called also before a step: Keras builds models within `except:`, which may
+        have swallowed what the signal raised."""
+        if self.number and not self.unsaved:
+            raise Stopped(self.number, "before the first step")
 
 
 def _is_free(number):

@@ -116,6 +116,23 @@ def test_before_the_first_step_nothing_stays(
     assert not (tmp_path / "run").exists()
 
 
+def test_before_the_first_step_what_keras_swallows_is_raised_again(
+    tiny_run, tmp_path, monkeypatch
+):
+    """Its torch backend builds a model within `except:`."""
+    fit = run.fit
+
+    def swallowing(*arguments):
+        with contextlib.suppress(BaseException):
+            interrupted()
+        fit(*arguments)
+
+    monkeypatch.setattr(run, "fit", swallowing)
+    with pytest.raises(Stopped, match="SIGINT, before the first step"):
+        tiny_run()
+    assert not (tmp_path / "run").exists()
+
+
 def interrupted(*arguments, **keywords):
     signal.raise_signal(signal.SIGINT)
 

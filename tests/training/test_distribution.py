@@ -92,6 +92,7 @@ def test_adapters_on_two_devices(one, photographs, start, tmp_path):
 @pytest.mark.usefixtures("keras_initializers")  # the other process has no others
 def test_a_run_on_two_devices_goes_on_on_one(start, tiny_run, tmp_path):
     config, sent = {"output_dir": str(tmp_path / "run")}, {"SIGNAL": "15@8"}
+    steps = []
     if BACKEND == "torch":
         [process] = start_together(start, config, **sent)
     else:
@@ -100,7 +101,8 @@ def test_a_run_on_two_devices_goes_on_on_one(start, tiny_run, tmp_path):
     output, errors = process.communicate(timeout=300)
     assert process.returncode != 0
     assert " on 2 devices, " in output and "saved after step" in errors, errors
-    tiny_run(resume=True)
+    tiny_run(resume=True, on_step=steps.append)
+    assert 8 < steps[0] <= steps[-1] == 20
     tiny_run(output_dir=str(tmp_path / "whole"))
     compare(tmp_path / "run", tmp_path / "whole", tolerance=1e-4)
 
